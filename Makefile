@@ -1,0 +1,62 @@
+# Every target sets up its own environment in .venv first; nothing else is needed.
+#   make demo PYTHON=python3.12     another interpreter (3.11 or newer)
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo     small CPU-only torch
+
+PYTHON ?= python3
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+venv := .venv
+bin := $(venv)/bin
+stamp := $(venv)/.installed
+pip := $(bin)/python -m pip --disable-pip-version-check -qq
+pins := -c constraints.txt --build-constraint constraints.txt
+benchmarks := $(sort $(wildcard benchmarks/[!_]*.py))
+
+.PHONY: help demo test calibration bench lint clean
+
+help:
+	@echo "make demo         train, fit, test and report on real Z -> mu mu events (demo-report/)"
+	@echo "make test         the test suite, a few minutes"
+	@echo "make calibration  statistical claims against many pseudo-experiments, long"
+	@echo "make bench        timings, one table per file of benchmarks/"
+	@echo "make lint         ruff and mypy"
+	@echo "make clean        remove the environment and everything that was made"
+
+demo: $(stamp)
+	@$(bin)/verisimile demo --out demo-report
+
+test: $(stamp)
+	@$(bin)/python -m pytest -m "not calibration"
+
+calibration: $(stamp)
+	@$(bin)/python -m pytest -m calibration
+
+bench: $(stamp)
+	@if [ -z "$(benchmarks)" ]; then echo "no benchmarks/*.py to run" >&2; exit 1; fi
+	@for script in $(benchmarks); do echo "== $$script"; $(bin)/python "$$script"; done
+
+lint: $(stamp)
+	@$(bin)/ruff check
+	@$(bin)/ruff format --check
+	@$(bin)/mypy
+
+clean:
+	@rm -rf $(venv) build dist demo-report .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip itself comes first (groups and build constraints need a recent one), then torch alone:
+# by far the largest download, kept when a later step fails or a pin changes.
+$(stamp): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "verisimile needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(venv) (a few minutes the first time) ..."
+	@$(PYTHON) -m venv $(venv)
+	@$(pip) install -c constraints.txt pip
+	@echo "  torch ..."
+	@$(pip) install $(pins) torch
+	@echo "  verisimile and its tools ..."
+	@$(pip) install $(pins) -e '.[all]' --group test --group lint --group bench
+	@touch $@
+	@echo "  ready"
