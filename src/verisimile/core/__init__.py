@@ -1,0 +1,1 @@
+"""Errors, arrays, random streams, storage, execution: no statistics, no torch."""

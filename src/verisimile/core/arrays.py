@@ -1,0 +1,103 @@
+"""The only place where strangers' arrays become ours: float64, finite, shaped, read-only."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from verisimile.core.errors import InputError
+
+__all__ = ["Array", "BoolArray", "IntArray", "as_matrix", "as_vector", "digest", "frozen"]
+
+Array = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def frozen(values: npt.ArrayLike) -> Array:
+    """Return a C-ordered float64 copy that cannot be written to."""
+    array = np.array(values, dtype=np.float64, order="C", copy=True)
+    array.setflags(write=False)
+    return array
+
+
+def as_matrix(values: npt.ArrayLike, name: str, *, columns: int | None = None) -> Array:
+    """Return `values` as a finite, read-only float64 matrix ``(n, d)``.
+
+    Raises
+    ------
+    InputError
+        If it is not numeric, not two-dimensional, not finite, or has other
+        than `columns` columns.
+    """
+    array = _numeric(values, name)
+    if array.ndim != 2:
+        raise InputError(
+            name,
+            got=f"an array of shape {array.shape}",
+            expected="a matrix of shape (events, features)",
+            remedy="Use x[:, None] for a single feature.",
+        )
+    if columns is not None and array.shape[1] != columns:
+        raise InputError(
+            name, got=f"{array.shape[1]} columns", expected=f"{columns} columns", remedy=""
+        )
+    return _finite(array, name)
+
+
+def as_vector(values: npt.ArrayLike, name: str, *, length: int | None = None) -> Array:
+    """Return `values` as a finite, read-only float64 vector ``(n,)``.
+
+    Raises
+    ------
+    InputError
+        If it is not numeric, not one-dimensional, not finite, or not of
+        the stated `length`.
+    """
+    array = _numeric(values, name)
+    if array.ndim != 1:
+        raise InputError(name, got=f"an array of shape {array.shape}", expected="a vector")
+    if length is not None and array.shape[0] != length:
+        raise InputError(name, got=f"{array.shape[0]} values", expected=f"{length} values")
+    return _finite(array, name)
+
+
+def digest(*arrays: npt.NDArray[Any] | None) -> str:
+    """Return the sha256 of dtypes, shapes and bytes: the content key of the arrays."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            sha.update(b"none;")
+            continue
+        contiguous = np.ascontiguousarray(array)
+        sha.update(f"{contiguous.dtype.str}{contiguous.shape};".encode())
+        sha.update(contiguous.data)
+    return sha.hexdigest()
+
+
+def _numeric(values: npt.ArrayLike, name: str) -> Array:
+    try:
+        return frozen(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            name,
+            got=f"values that are not numbers ({error})",
+            expected="an array of real numbers",
+            remedy="Select the numeric columns.",
+        ) from None
+
+
+def _finite(array: Array, name: str) -> Array:
+    bad = ~np.isfinite(array)
+    if bad.any():
+        first = int(np.argwhere(bad)[0][0])
+        raise InputError(
+            name,
+            got=f"{int(bad.sum())} non-finite values, the first in row {first}",
+            expected="finite numbers",
+            remedy="Remove or repair these rows before the analysis.",
+        )
+    return array

@@ -1,0 +1,174 @@
+"""The driver's loop: a bounded number of calls in flight, through the death of workers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Future,
+    wait,
+)
+from dataclasses import dataclass
+
+from verisimile.core.errors import InputError
+from verisimile.core.executor import ExecutorSpec, quiet_pool
+from verisimile.core.tasks import Call, Failure, Reply, Work, cause_of, failure, perform
+from verisimile.core.threads import single_threaded
+
+__all__ = ["MAX_REBUILDS", "dispatch"]
+
+MAX_REBUILDS = 3
+"""How often in a row, with no task finished in between, a dead pool is replaced."""
+
+_MAX_DEATHS = 3
+_GRACE_SECONDS = 10.0
+
+Receive = Callable[[int, Reply], None]
+
+
+def dispatch(spec: ExecutorSpec, work: Work, calls: Iterable[Call], receive: Receive) -> None:
+    """Perform all calls and hand each reply to `receive`, in the order of completion.
+
+    When a pool dies it is replaced and the lost calls go again.  A call that
+    saw two pools die runs alone, so that a third death convicts it and no
+    bystander.  Whatever interrupts the loop, Ctrl-C above all, cancels what is
+    queued, kills the workers that are ours, and goes on to the caller.
+    """
+    flight = _Flight(spec, work, calls, receive)
+    with quiet_pool(), single_threaded():
+        try:
+            flight.run()
+        except BaseException:
+            flight.abort()
+            raise
+
+
+@dataclass(slots=True)
+class _Item:
+    call: Call
+    deaths: int = 0
+
+    @property
+    def suspect(self) -> bool:
+        return self.deaths >= _MAX_DEATHS - 1
+
+
+class _Flight:
+    def __init__(
+        self, spec: ExecutorSpec, work: Work, calls: Iterable[Call], receive: Receive
+    ) -> None:
+        self.spec = spec
+        self.work = work
+        self.receive = receive
+        self.queue = deque(_Item(call) for call in calls)
+        self.flying: dict[Future[Reply], _Item] = {}
+        self.deaths_in_a_row = 0
+
+    def run(self) -> None:
+        if self.queue:
+            self.executor = self.spec.start()
+        while self.queue or self.flying:
+            broken = self._refill()
+            done = wait(self.flying, return_when=FIRST_COMPLETED).done
+            if not self._land(done) or broken:
+                self._recover()
+
+    def abort(self) -> None:
+        for future in self.flying:
+            future.cancel()
+        self.spec.abort()
+
+    def _refill(self) -> bool:
+        """Submit what fits; return whether the executor turned out to be broken."""
+        while self.queue and self._room():
+            item = self.queue.popleft()
+            try:
+                future = self._submit(item)
+            except BrokenExecutor:
+                self.queue.appendleft(item)
+                return True
+            self.flying[future] = item
+        return False
+
+    def _submit(self, item: _Item) -> Future[Reply]:
+        try:
+            return self.executor.submit(perform, self.work, item.call, item.deaths + 1)
+        except BrokenExecutor:
+            raise
+        except RuntimeError as error:
+            raise InputError(
+                "executor",
+                got=f"{self.spec.name}, which refuses work ({error})",
+                expected="an executor that is open",
+                remedy="Keep it open until the map is done.",
+            ) from error
+
+    def _room(self) -> bool:
+        alone = self.queue[0].suspect or any(item.suspect for item in self.flying.values())
+        return len(self.flying) < (1 if alone else self.spec.window)
+
+    def _land(self, done: Iterable[Future[Reply]]) -> bool:
+        """Deliver the finished calls; return False if the pool has died under one."""
+        alive = True
+        for future in done:
+            error = CancelledError() if future.cancelled() else future.exception()
+            if isinstance(error, BrokenExecutor):
+                alive = False
+                continue
+            item = self.flying.pop(future)
+            self.deaths_in_a_row = 0
+            self._deliver(item, future.result() if error is None else _failed(item, error))
+        return alive
+
+    def _recover(self) -> None:
+        """Take stock after a death, then replace the executor or give up."""
+        self._land(wait(self.flying, timeout=_GRACE_SECONDS).done)
+        reason = _reason(self.flying)
+        lost = list(self.flying.values())
+        self.flying.clear()
+        self.deaths_in_a_row += 1
+        for item in lost:
+            self._requeue(item, reason)
+        if self.deaths_in_a_row > MAX_REBUILDS or not self.spec.renewable:
+            self._give_up(reason)
+        elif self.queue:
+            self.executor = self.spec.start(self.executor)
+
+    def _requeue(self, item: _Item, reason: str) -> None:
+        item.deaths += 1
+        if item.deaths >= _MAX_DEATHS:
+            self._deliver(item, _worker_died(item, reason))
+        else:
+            # At the end, so that a deadly task does not meet the same
+            # neighbours again and the others get on meanwhile.
+            self.queue.append(item)
+
+    def _give_up(self, reason: str) -> None:
+        while self.queue:
+            item = self.queue.popleft()
+            self._deliver(item, _worker_died(item, reason))
+
+    def _deliver(self, item: _Item, reply: Reply) -> None:
+        self.receive(item.call.index, reply)
+
+
+def _failed(item: _Item, error: BaseException) -> Failure:
+    return failure(item.call, error, item.deaths + 1)
+
+
+def _worker_died(item: _Item, reason: str) -> Failure:
+    return Failure(item.call.task.address, "WorkerDied", reason, item.deaths)
+
+
+def _reason(flying: Iterable[Future[Reply]]) -> str:
+    """Return in one line why the pool died: killed, or something not picklable."""
+    errors = (future.exception() for future in flying if future.done())
+    error = next((error for error in errors if error is not None), None)
+    if error is None:
+        return "the pool of workers broke"
+    lines = str(error).strip().splitlines()
+    codes = [line.strip() for line in lines if "exit codes" in line]
+    return "; ".join([lines[0].partition(". ")[0], *codes[:1], *cause_of(error)])

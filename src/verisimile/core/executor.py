@@ -1,0 +1,260 @@
+"""Who runs the tasks: this process, loky workers, or the user's executor."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
+
+import loky
+
+from verisimile.core.errors import InputError
+
+__all__ = ["Borrowed", "ExecutorSpec", "Loky", "Serial", "quiet_pool", "resolve_executor"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+    ),
+    "1",
+)
+# Long enough to serve the next stage without a new import of torch, short
+# enough that the workers of a killed driver are soon gone.
+_IDLE_SECONDS = 60.0
+_UNKNOWN_WINDOW = 512
+
+
+@runtime_checkable
+class ExecutorSpec(Protocol):
+    """A source of `concurrent.futures` executors, replaced when they break."""
+
+    @property
+    def name(self) -> str:
+        """The words that describe it in reports."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """How many tasks to keep in flight."""
+        ...
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a broken executor can be replaced by a new one."""
+        ...
+
+    def start(self, broken: Executor | None = None) -> Executor:
+        """Return a working executor, a new one if the last was `broken`."""
+        ...
+
+    def abort(self) -> None:
+        """Stop as much of the running work as this executor allows, at once."""
+        ...
+
+
+class Serial:
+    """Tasks run one after the other in this process."""
+
+    __slots__ = ()
+
+    name = "serial"
+    window = 1
+    renewable = False
+
+    def start(self, broken: Executor | None = None) -> Executor:  # noqa: ARG002
+        """Return an executor that runs each call while it is submitted."""
+        return _InProcess()
+
+    def abort(self) -> None:
+        """Do nothing: nothing runs outside the call itself."""
+
+
+class Loky:
+    """Tasks run in `workers` fresh processes (never forked), one thread each.
+
+    The processes stay for the next map of the same run and leave when idle.
+    """
+
+    __slots__ = ("_lock", "_pool", "workers")
+
+    renewable = True
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool: Executor | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """``loky:n``."""
+        return f"loky:{self.workers}"
+
+    @property
+    def window(self) -> int:
+        """Two per worker, so that none waits for the driver."""
+        return 2 * self.workers
+
+    def start(self, broken: Executor | None = None) -> Executor:
+        """Return the pool, a new one if there is none or the last is `broken`."""
+        with self._lock:
+            if self._pool is None or self._pool is broken:
+                self._pool = _new_pool(self.workers)
+            with _interrupts_blocked(), contextlib.suppress(loky.BrokenProcessPool):
+                self._pool.submit(_nothing)
+            return self._pool
+
+    def abort(self) -> None:
+        """Kill the workers, whatever they are doing."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            _kill_pool(pool)
+
+
+class Borrowed:
+    """Tasks run in an executor of the user, who keeps it and shuts it down."""
+
+    __slots__ = ("_executor",)
+
+    renewable = False
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    @property
+    def name(self) -> str:
+        """The class of the executor."""
+        return type(self._executor).__name__
+
+    @property
+    def window(self) -> int:
+        """Two per worker if the executor says how many it has."""
+        workers = getattr(self._executor, "_max_workers", None)
+        return 2 * workers if isinstance(workers, int) and workers > 0 else _UNKNOWN_WINDOW
+
+    def start(self, broken: Executor | None = None) -> Executor:  # noqa: ARG002
+        """Return the user's executor."""
+        return self._executor
+
+    def abort(self) -> None:
+        """Do nothing: what runs there belongs to the user."""
+
+
+def resolve_executor(executor: str | Executor | ExecutorSpec) -> ExecutorSpec:
+    """Return the executor that is meant by ``"serial"``, ``"loky:n"`` or an object.
+
+    Raises
+    ------
+    InputError
+        If it is none of these, or a pool of forked processes: a forked copy of
+        a process that has used OpenMP threads can hang for ever.
+    """
+    if isinstance(executor, str):
+        return _named(executor)
+    if isinstance(executor, Executor):
+        _refuse_fork(executor)
+        return Borrowed(executor)
+    if isinstance(executor, ExecutorSpec):
+        return executor
+    raise _unknown(f"a {type(executor).__name__}")
+
+
+class _InProcess(Executor):
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # Ctrl-C is no Exception and goes through.
+            future.set_exception(error)
+        return future
+
+
+def _named(name: str) -> ExecutorSpec:
+    if name == "serial":
+        return Serial()
+    match = re.fullmatch(r"loky:([1-9][0-9]{0,3})", name)
+    if match is None:
+        raise _unknown(repr(name))
+    return Loky(int(match[1]))
+
+
+def _unknown(got: str) -> InputError:
+    return InputError(
+        "executor",
+        got=got,
+        expected='"serial", "loky:n" with n >= 1 workers, or a concurrent.futures.Executor',
+        remedy='For example executor="loky:4".',
+    )
+
+
+def _refuse_fork(executor: Executor) -> None:
+    context = getattr(executor, "_mp_context", None)
+    if context is not None and context.get_start_method() == "fork":
+        raise InputError(
+            "executor",
+            got="a pool of forked processes",
+            expected="processes that start afresh",
+            remedy='Use "loky:n", or mp_context=multiprocessing.get_context("spawn").',
+        )
+
+
+def _new_pool(workers: int) -> Executor:
+    pool: Executor = loky.ProcessPoolExecutor(
+        max_workers=workers,
+        context=loky.backend.get_context("loky"),
+        timeout=_IDLE_SECONDS,
+        initializer=_ignore_interrupts,
+        env=_ONE_THREAD,
+    )
+    return pool
+
+
+def _kill_pool(pool: Executor) -> None:
+    pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+
+
+def _ignore_interrupts() -> None:
+    # Ctrl-C reaches the whole process group; only the driver answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _nothing() -> None:
+    """Make a pool start its workers."""
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    # A worker inherits the signal mask, and so is deaf to Ctrl-C from its first
+    # instruction on, before its initializer has been imported.
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def quiet_pool() -> Iterator[None]:
+    """Silence loky's remarks on workers that leave and are replaced.
+
+    They are no fault, and where warnings are errors the remark would end the
+    thread that manages the pool, and with it the map.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker (stopped|was restarted)", UserWarning)
+        yield

@@ -1,0 +1,126 @@
+"""Real processes, really killed: the results are those of a quiet serial run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import map_tasks
+from verisimile.core.random import Seeds
+from verisimile.core.run import Failure, Run
+from verisimile.core.store import DirectoryStore, MemoryStore, Store
+
+SEEDS = Seeds(7)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Run]:
+    run = Run(SEEDS, executor="loky:2")
+    yield run
+    run.executor.abort()
+
+
+@pytest.fixture(params=["memory", "directory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return MemoryStore() if request.param == "memory" else DirectoryStore(tmp_path / "store")
+
+
+def test_killed_workers_cost_only_what_was_in_flight(
+    pool: Run, store: Store, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    items = map_tasks.tasks([(str(log), index, index in (3, 9)) for index in range(14)])
+    run = Run(SEEDS, executor=pool.executor, store=store)
+    outcomes = run.map(map_tasks.die_once, items, label="die")
+    quiet = map_tasks.tasks([(str(log), index, False) for index in range(14)])
+    expected = Run(SEEDS).map(map_tasks.die_once, quiet, label="die")
+    assert map_tasks.hashes(outcomes) == map_tasks.hashes(expected)
+    # 14 here, 14 in the quiet run, and at most a full window for each death.
+    extra = len(map_tasks.executions(log)) - 28
+    assert 2 <= extra <= 2 * run.executor.window
+
+
+def test_a_deadly_task_fails_and_its_neighbours_do_not(pool: Run, store: Store) -> None:
+    run = Run(SEEDS, executor=pool.executor, store=store)
+    items = map_tasks.tasks([index == 2 for index in range(8)])
+    outcomes = run.map(map_tasks.die_always, items, label="poison", max_failed=0.2)
+    (failure,) = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    assert (failure.address, failure.kind, failure.attempts) == ("members/0002", "WorkerDied", 3)
+    assert "SIGKILL" in failure.message
+    assert len(store.addresses()) == 7
+
+
+DRIVER = """
+import sys
+import map_tasks
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+
+log, store, executor = sys.argv[1:]
+items = map_tasks.tasks([(log, index, 0.0 if index < 4 else 60.0) for index in range(12)])
+Run(Seeds(7), executor=executor, store=store).map(map_tasks.nap, items, label="nap")
+"""
+
+
+@pytest.mark.parametrize("executor", ["serial", "loky:2"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_driver_is_resumed(
+    tmp_path: Path, executor: str, number: signal.Signals
+) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    store = DirectoryStore(tmp_path / "store")
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(log), str(store.path), executor],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    sleepers = 2 if executor == "loky:2" else 1
+    _until(lambda: len(store.addresses()) == 4)
+    _until(lambda: len(map_tasks.executions(log)) == 4 + sleepers)
+    started = time.monotonic()
+    # Ctrl-C reaches the whole process group, a kill from outside the driver alone.
+    os.killpg(driver.pid, number) if number == signal.SIGINT else driver.kill()
+    if number == signal.SIGINT:
+        _, stderr = driver.communicate(timeout=20)
+        assert time.monotonic() - started < 10
+        assert driver.returncode in (-signal.SIGINT, 130)
+        assert stderr.decode().count("Traceback") == 1
+        assert stderr.decode().strip().endswith("KeyboardInterrupt")
+        _until(lambda: not _alive_in_group(driver.pid))
+    else:
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.communicate(timeout=20)
+    assert store.addresses() == [f"members/{index:04d}" for index in range(4)]
+
+    items = map_tasks.tasks([(str(log), index, 0.0) for index in range(12)])
+    before = map_tasks.executions(log)
+    resumed = Run(SEEDS, store=store).map(map_tasks.nap, items, label="nap")
+    assert map_tasks.executions(log) == sorted([*before, *range(4, 12)])
+    expected = Run(SEEDS).map(map_tasks.nap, items, label="nap")
+    assert map_tasks.hashes(resumed) == map_tasks.hashes(expected)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("waited in vain for 20 s")
+        time.sleep(0.02)
+
+
+def _alive_in_group(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
