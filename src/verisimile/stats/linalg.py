@@ -1,0 +1,68 @@
+"""Linear algebra on the tangent of the simplex: bases, truncation, whitening."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import NumericsError
+
+__all__ = ["solve_spd", "symmetrised", "tangent_basis", "whitening"]
+
+
+def tangent_basis(size: int) -> Array:
+    r"""Return an orthonormal basis ``(M, M - 1)`` of :math:`\{d : \sum_i d_i = 0\}`.
+
+    The columns are those of the Helmert matrix,
+
+    .. math:: Z_k = (1, \dots, 1, -k, 0, \dots) / \sqrt{k (k + 1)}.
+
+    Examples
+    --------
+    >>> abs(tangent_basis(5).sum(axis=0)).max() < 1e-15
+    np.True_
+    """
+    return np.ascontiguousarray(linalg.helmert(size).T)
+
+
+def symmetrised(matrix: Array) -> Array:
+    """Return the symmetric part of a matrix that is symmetric up to rounding."""
+    return 0.5 * (matrix + matrix.T)
+
+
+def solve_spd(matrix: Array, right: Array) -> Array:
+    """Solve a symmetric positive definite system by Cholesky factorisation.
+
+    Raises
+    ------
+    NumericsError
+        If the matrix is not positive definite in float64.
+    """
+    try:
+        factor = linalg.cho_factor(matrix, lower=True, check_finite=False)
+    except linalg.LinAlgError:
+        raise NumericsError(
+            "Newton system",
+            got="a Hessian that is not positive definite",
+            expected="positive curvature in every retained direction",
+            remedy="Members or kernels are collinear: raise the truncation tolerance.",
+        ) from None
+    return np.asarray(linalg.cho_solve(factor, right, check_finite=False))
+
+
+def whitening(covariance: Array, *, rtol: float = 1e-10) -> Array:
+    r"""Return ``L`` of shape ``(M, r)`` with :math:`C = L L^T`, r the numerical rank.
+
+    .. math:: C = V \Lambda V^T,\quad L = V_r \Lambda_r^{1/2}
+
+    The columns of :math:`F L` are the 1-sigma variations of the density, in the
+    manner of Hessian PDF sets.  Eigenvalues below `rtol` times the largest are
+    rounding, not variance: the covariance of weights that sum to one is exactly
+    singular along :math:`1`.
+    """
+    if not covariance.size:
+        return np.zeros((covariance.shape[0], 0))
+    values, vectors = linalg.eigh(symmetrised(covariance))
+    keep = values > rtol * max(float(values[-1]), 0.0)
+    return np.ascontiguousarray(vectors[:, keep] * np.sqrt(values[keep]))

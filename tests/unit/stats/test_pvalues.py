@@ -1,0 +1,55 @@
+"""Toy p-values: add-one rule, ties, failures, and their size."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from verisimile.core.errors import InputError
+from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import add_one
+
+
+def test_a_p_value_is_never_zero_and_z_stays_finite() -> None:
+    p = Empirical(np.arange(99.0), "toys").p_value(1e9)
+    assert p.value == 0.01
+    assert p.low == 0.0
+    z = p.significance
+    assert z.value == pytest.approx(stats.norm.isf(0.01))
+    assert z.high == math.inf
+    assert z.low < z.value
+
+
+def test_ties_and_failed_toys_count_as_extreme() -> None:
+    p = Empirical(np.array([1.0, 2.0, 2.0, np.nan, np.inf]), "toys").p_value(2.0)
+    assert (p.value, p.n_null, p.n_failed) == (5 / 6, 5, 2)
+
+
+def test_a_non_finite_observation_is_matched_by_failed_toys_only() -> None:
+    toys = np.array([1.0, 2.0, np.nan])
+    assert Empirical(toys, "toys").p_value(math.inf).value == 2 / 4
+    assert Empirical(toys, "toys").p_value(math.nan).value == 2 / 4
+
+
+def _size(toys: int, alpha: float, plus: int) -> float:
+    """Return the exact rejection rate of p = (k + plus)/(B + plus), k uniform on 0..B."""
+    k = np.arange(toys + 1)
+    return float(np.mean((k + plus) / (toys + plus) <= alpha + 1e-12))
+
+
+@pytest.mark.parametrize("toys", [19, 99, 100, 999])
+def test_the_add_one_rule_never_exceeds_its_size(toys: int) -> None:
+    assert _size(toys, 0.05, 1) <= 0.05 + 1e-12
+
+
+def test_leaving_out_the_plus_one_exceeds_it() -> None:
+    # Defective twin: k / B rejects a true null at 1 % in 1.98 % of cases for B = 100.
+    assert _size(100, 0.01, 0) == pytest.approx(2 / 101)
+
+
+def test_no_toys_is_an_error() -> None:
+    with pytest.raises(InputError, match="at least one toy"):
+        add_one(0, 0, null="toys")
