@@ -1,0 +1,1 @@
+"""Events with named features, their files, transforms, splits, and toy truths."""

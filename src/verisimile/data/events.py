@@ -1,0 +1,275 @@
+"""Events: a matrix of named features with optional weights, immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from verisimile.core.arrays import Array, IntArray, digest
+from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.data.coerce import check_support, matrix_of, name_list, specs_of, weights_of
+from verisimile.data.feature import Feature
+from verisimile.data.names import listing, require, suggestion
+from verisimile.data.rows import row_hashes, shared_rows
+
+__all__ = ["Events", "match_features"]
+
+
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
+class Events:
+    """Events with named features, immutable and identified by their content.
+
+    Parameters
+    ----------
+    x
+        Values ``(n, d)``: finite, inside the support of their features.
+    weights
+        Event weights ``(n,)`` or None; any sign, finite, not all zero.
+    names
+        Feature names; by default ``x0, x1, …``.
+    features
+        Full specifications instead of bare names.
+
+    Raises
+    ------
+    InputError
+        For no events, non-numeric or non-finite values (naming the column),
+        repeated names, or lengths that do not agree.
+    SupportError
+        For values outside the stated support of their feature.
+
+    Examples
+    --------
+    >>> Events([[91.2, 12.0], [90.8, 3.5]], names=("m", "pt"))
+    Events(n=2, d=2, names=('m', 'pt'), unweighted)
+    """
+
+    x: Array
+    weights: Array | None
+    features: tuple[Feature, ...]
+    _digest: str
+
+    def __init__(
+        self,
+        x: npt.ArrayLike,
+        weights: npt.ArrayLike | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        features: Sequence[Feature] | None = None,
+    ) -> None:
+        specs = specs_of(names, features)
+        matrix = matrix_of(x, None if specs is None else [spec.name for spec in specs])
+        specs = specs or tuple(Feature(f"x{j}") for j in range(matrix.shape[1]))
+        check_support(matrix, specs)
+        self._set(matrix, None if weights is None else weights_of(weights, len(matrix)), specs)
+
+    @property
+    def n(self) -> int:
+        """Return the number of events."""
+        return int(self.x.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Return the number of features."""
+        return int(self.x.shape[1])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the feature names, in column order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def signed(self) -> bool:
+        """Return whether any event has a negative weight."""
+        return self.weights is not None and bool((self.weights < 0).any())
+
+    @property
+    def n_effective(self) -> float:
+        """Return ``(Σu)² / Σu²``, the number of events for unit weights."""
+        if self.weights is None:
+            return float(self.n)
+        scaled = self.weights / np.abs(self.weights).max()
+        return float(scaled.sum() ** 2 / (scaled**2).sum())
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 of values, weights and names: the key of cached results."""
+        if not self._digest:
+            names = np.frombuffer("\x1f".join(self.names).encode(), np.uint8)
+            object.__setattr__(self, "_digest", digest(names, self.x, self.weights))
+        return self._digest
+
+    def column(self, name: str) -> Array:
+        """Return the values ``(n,)`` of one feature."""
+        require([name], self.names, "events")
+        return self.x[:, self.names.index(name)]
+
+    def take(self, index: npt.ArrayLike) -> Events:
+        """Return the events at the given rows: integers (repeats allowed) or a mask.
+
+        Raises
+        ------
+        InputError
+            If a row does not exist or none is asked for.
+        """
+        rows = _rows(index, self.n)
+        weights = None if self.weights is None else self.weights[rows]
+        return _trusted(self.x[rows], weights, self.features)
+
+    def select(self, names: Sequence[str]) -> Events:
+        """Return the same events with the named features only, in the given order.
+
+        Raises
+        ------
+        InputError
+            If a name is missing, repeated, or none is given.
+        """
+        wanted = name_list(names, "events.select")
+        require(wanted, self.names, "events")
+        columns = [self.names.index(name) for name in wanted]
+        features = tuple(self.features[j] for j in columns)
+        return _trusted(np.ascontiguousarray(self.x[:, columns]), self.weights, features)
+
+    def split(self, fractions: Sequence[float], seeds: Seeds) -> tuple[Events, ...]:
+        """Return disjoint random parts with the given fractions of the events.
+
+        Fractions that add up to less than one leave the rest unused.
+
+        Raises
+        ------
+        InputError
+            If the fractions are not positive, exceed one, or leave a part empty.
+        """
+        edges = _split_edges(fractions, self.n)
+        order = seeds.at("split").numpy().permutation(self.n)
+        return tuple(self.take(order[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True))
+
+    def overlap(self, other: Events) -> int:
+        """Return how many rows of `other` occur in these events, byte for byte.
+
+        Columns are matched by name, weights do not count, and both need the
+        same columns.  A number above the rare coincidence of continuous values
+        says that the samples share events.
+
+        Raises
+        ------
+        InputError
+            If the column sets differ.
+        """
+        theirs = match_features(other, self.features)
+        return shared_rows(row_hashes(theirs.x), row_hashes(self.x))
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return self.n
+
+    def __repr__(self) -> str:
+        """Return size, names and kind of weights on one line."""
+        kind = "unweighted" if self.weights is None else "weighted"
+        return f"Events(n={self.n}, d={self.d}, names={self.names}, {kind})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Default unpickling would leave the arrays writeable in a worker.
+        return (_trusted, (self.x, self.weights, self.features))
+
+    def _set(self, x: Array, weights: Array | None, features: tuple[Feature, ...]) -> None:
+        for array in (x, weights):
+            if array is not None:
+                array.setflags(write=False)
+        object.__setattr__(self, "x", x)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "features", features)
+        object.__setattr__(self, "_digest", "")
+
+
+def match_features(events: Events, features: Sequence[Feature | str]) -> Events:
+    """Return `events` with its columns in the order of `features`, matched by name.
+
+    The events keep their own specifications.
+
+    Raises
+    ------
+    InputError
+        If the sets of names differ, or two stated units do.
+    """
+    specs = [Feature(spec) if isinstance(spec, str) else spec for spec in features]
+    names = tuple(spec.name for spec in specs)
+    _same_names(events.names, names)
+    matched = events if names == events.names else events.select(names)
+    for mine, theirs in zip(matched.features, specs, strict=True):
+        _same_unit(mine, theirs)
+    return matched
+
+
+def _same_names(got: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    if set(got) == set(expected):
+        return
+    missing = [name for name in expected if name not in got]
+    more = [name for name in got if name not in expected]
+    hint = suggestion(missing[0], more) if missing else f"Use events.select({list(expected)})."
+    raise InputError(
+        "events",
+        got=f"columns {listing(got)} (missing: {listing(missing)}; too many: {listing(more)})",
+        expected=f"the columns {listing(expected)}",
+        remedy=hint or "Read both samples with the same features=[...].",
+    )
+
+
+def _same_unit(got: Feature, expected: Feature) -> None:
+    if got.unit and expected.unit and got.unit != expected.unit:
+        raise InputError(
+            f"events, column {got.name!r}",
+            got=f"the unit {got.unit!r}",
+            expected=f"the unit {expected.unit!r}",
+            remedy="Convert one of the samples.",
+        )
+
+
+def _trusted(x: Array, weights: Array | None, features: tuple[Feature, ...]) -> Events:
+    """Build events from parts of checked ones, without checking again."""
+    events = object.__new__(Events)
+    events._set(x, weights, features)
+    return events
+
+
+def _rows(index: npt.ArrayLike, n: int) -> IntArray:
+    rows = np.asarray(index)
+    if rows.dtype == np.bool_ and rows.shape == (n,):
+        rows = np.flatnonzero(rows)
+    if rows.size == 0:
+        raise InputError("events.take", got="no rows", expected="at least one event")
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise InputError(
+            "events.take",
+            got=f"an index of type {rows.dtype} and shape {rows.shape}",
+            expected=f"row numbers, or a mask of shape ({n},)",
+        )
+    if rows.min() < 0 or rows.max() >= n:
+        raise InputError(
+            "events.take",
+            got=f"rows from {rows.min()} to {rows.max()}",
+            expected=f"rows from 0 to {n - 1}",
+        )
+    return rows.astype(np.int64, copy=False)
+
+
+def _split_edges(fractions: Sequence[float], n: int) -> IntArray:
+    parts = np.asarray(fractions, dtype=np.float64)
+    if parts.ndim != 1 or not parts.size or not (parts > 0).all() or parts.sum() > 1 + 1e-9:
+        raise InputError(
+            "events.split",
+            got=f"fractions {fractions}",
+            expected="positive fractions with a sum of at most one",
+        )
+    edges = np.rint(np.concatenate([[0.0], np.cumsum(parts)]) * n).astype(np.int64)
+    if (np.diff(edges) == 0).any():
+        raise InputError(
+            "events.split",
+            got=f"{n} events for fractions {fractions}",
+            expected="at least one event in every part",
+        )
+    return np.asarray(np.minimum(edges, n), dtype=np.int64)

@@ -1,0 +1,50 @@
+"""Which events a mixture has seen, so that a test on the same events can be noticed."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from verisimile.core.errors import VerisimileWarning
+from verisimile.data.events import Events
+from verisimile.data.rows import RowHashes, row_hashes, shared_rows
+
+__all__ = ["Provenance", "Seen", "warn_overlap"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A sample used before: its role, content digest and row hashes ``(n,)``."""
+
+    role: str
+    digest: str
+    rows: RowHashes
+
+    @classmethod
+    def of(cls, role: str, events: Events) -> Seen:
+        """Return the footprint of `events` in a given role."""
+        return cls(role, events.digest, row_hashes(events.x))
+
+
+Provenance = tuple[Seen, ...]
+
+
+def warn_overlap(provenance: Provenance, events: Events, role: str) -> tuple[str, ...]:
+    """Return one warning per earlier sample that shares rows with `events`, and issue it.
+
+    Members' training data, weight-fit data and test data must be disjoint: a
+    test on events that the model has seen finds too good an agreement.
+    """
+    hashes = row_hashes(events.x)
+    messages = []
+    for seen in provenance:
+        shared = shared_rows(hashes, seen.rows)
+        if shared:
+            messages.append(
+                f"{shared} of {events.n} {role} events are also in the {seen.role} sample "
+                f"({seen.digest[:12]}): the result looks better than it is. "
+                "Use disjoint samples (Events.split)."
+            )
+    for message in messages:
+        warnings.warn(message, VerisimileWarning, stacklevel=3)
+    return tuple(messages)

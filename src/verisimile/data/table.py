@@ -1,0 +1,165 @@
+"""What a file holds (columns that can be loaded) and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+from verisimile.data.names import listing, require, unique
+
+__all__ = ["Column", "Request", "Source", "array_fault"]
+
+_EXACT = 2**53
+_WEIGHT_NAMES = ("weight", "weights")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of an open file.
+
+    Parameters
+    ----------
+    load
+        Returns its values ``(n,)``; called only if the column is wanted.
+    fault
+        Why it cannot be a feature (``"strings"``), empty if it can.
+    """
+
+    load: Callable[[], npt.NDArray[Any]]
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open file: columns by name, in file order, and the specifications it carries."""
+
+    columns: Mapping[str, Column]
+    specs: Mapping[str, Feature] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which columns are features, which one holds the weights, and their specifications."""
+
+    features: tuple[str, ...] | None = None
+    weights: str | None = None
+    specs: Mapping[str, Feature] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Return the names of a bare matrix's columns: the features, then the weights."""
+        if self.features is None:
+            return None
+        extra = () if self.weights in (None, *self.features) else (str(self.weights),)
+        return (*self.features, *extra)
+
+    def events(self, source: Source) -> Events:
+        """Return the requested columns of `source` as events.
+
+        Raises
+        ------
+        InputError
+            If a column is missing, not numeric, or has an unequal length.
+        """
+        features = self._features(source)
+        wanted = features if self.weights is None else (*features, self.weights)
+        require(wanted, source.columns, "columns")
+        require(list(self.specs), source.columns, "specs")
+        loaded = {name: _loaded(name, source.columns[name]) for name in wanted}
+        _check_lengths(loaded)
+        return Events(
+            np.column_stack([loaded[name] for name in features]),
+            None if self.weights is None else loaded[self.weights],
+            features=[self._spec(name, source) for name in features],
+        )
+
+    def _features(self, source: Source) -> tuple[str, ...]:
+        names = self.features
+        if names is None:
+            names = tuple(name for name, column in source.columns.items() if not column.fault)
+            self._check_unclaimed_weights(names)
+        names = tuple(name for name in names if name != self.weights)
+        unique(names, "features")
+        if not names:
+            faults = {name: column.fault for name, column in source.columns.items()}
+            raise InputError(
+                "columns",
+                got=f"no numeric feature among {faults}",
+                expected="at least one flat numeric column",
+                remedy="A CSV file needs a header and commas; nested columns must be flattened.",
+            )
+        return names
+
+    def _check_unclaimed_weights(self, names: tuple[str, ...]) -> None:
+        # Neither reading weights as a feature nor dropping them in silence is right.
+        unclaimed = [name for name in names if name in _WEIGHT_NAMES]
+        if unclaimed and self.weights is None:
+            raise InputError(
+                "columns",
+                got=f"a column {unclaimed[0]!r} whose role is not stated",
+                expected="event weights by name, or a list of features",
+                remedy=f"Say weights={unclaimed[0]!r}, or list features=[...] to leave it out.",
+            )
+
+    def _spec(self, name: str, source: Source) -> Feature:
+        spec = self.specs.get(name) or source.specs.get(name) or Feature(name)
+        if spec.name != name:
+            raise InputError(
+                f"specs[{name!r}]",
+                got=f"a feature named {spec.name!r}",
+                expected="the specification of that column",
+            )
+        return spec
+
+
+def array_fault(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    """Return why an array cannot be a feature: not flat, or not of numbers; else nothing."""
+    if len(shape) != 1:
+        return f"an array of shape {shape}"
+    return "" if dtype.kind in "iuf" else f"values of type {dtype}"
+
+
+def _loaded(name: str, column: Column) -> Array:
+    if column.fault:
+        raise InputError(
+            f"column {name!r}",
+            got=column.fault,
+            expected="a flat column of integers or floats",
+            remedy="Choose other columns, or convert this one beforehand.",
+        )
+    values = column.load()
+    if values.dtype.kind in "iu" and values.dtype.itemsize > 4:
+        _check_exact(name, values)
+    return values.astype(np.float64)
+
+
+def _check_exact(name: str, values: npt.NDArray[np.integer[Any]]) -> None:
+    large = (values > _EXACT) | (values < -_EXACT)
+    if large.any():
+        raise InputError(
+            f"column {name!r}",
+            got=f"integers such as {int(values[large][0])}, beyond 2**53",
+            expected="numbers that a double holds exactly",
+            remedy="Is it an event number? List the features to read.",
+        )
+
+
+def _check_lengths(columns: Mapping[str, Array]) -> None:
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError("columns", got=f"lengths {lengths}", expected="equally long columns")
+    if not next(iter(lengths.values())):
+        raise InputError(
+            "events",
+            got=f"no events in {listing(lengths)}",
+            expected="at least one event",
+            remedy="Check the selection that made this file.",
+        )

@@ -1,0 +1,111 @@
+"""One writer per file format: columns by name into a new file."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+from verisimile.data.readers import SPECS_KEY
+from verisimile.data.science import optional
+
+__all__ = [
+    "Columns",
+    "columns_of",
+    "write_csv",
+    "write_hdf5",
+    "write_npz",
+    "write_parquet",
+    "write_root",
+]
+
+Columns = dict[str, Array]
+
+_WEIGHT = "weight"
+
+
+def columns_of(events: Events) -> Columns:
+    """Return the columns of `events` by name, the weights last as ``weight``.
+
+    Raises
+    ------
+    InputError
+        If a feature of weighted events is called ``weight``.
+    """
+    columns = {name: np.ascontiguousarray(events.column(name)) for name in events.names}
+    if events.weights is None:
+        return columns
+    if _WEIGHT in columns:
+        raise InputError(
+            "events",
+            got=f"a feature named {_WEIGHT!r} beside event weights",
+            expected="that name to be free for the weights",
+            remedy="Rename the feature.",
+        )
+    return {**columns, _WEIGHT: events.weights}
+
+
+def write_parquet(columns: Columns, features: Sequence[Feature], path: Path) -> None:
+    """Write compressed Parquet with the specifications in the schema's metadata."""
+    specs = json.dumps([feature.to_dict() for feature in features]).encode()
+    table = pa.table(columns).replace_schema_metadata({SPECS_KEY: specs})
+    # Byte streams of doubles compress well; dictionaries of them do not.
+    pa.parquet.write_table(
+        table,
+        path,
+        compression="zstd",
+        use_dictionary=False,
+        use_byte_stream_split=True,
+        write_page_checksum=True,
+    )
+
+
+def write_csv(columns: Columns, path: Path) -> None:
+    """Write comma-separated values with shortest round-trip decimals."""
+    pa.csv.write_csv(pa.table(columns), path)
+
+
+def write_npz(columns: Columns, path: Path) -> None:
+    """Write a compressed npz archive with one array per column."""
+    # np.savez takes the names as keywords, where a column "file" would clash.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in columns.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, values, allow_pickle=False)
+
+
+def write_hdf5(columns: Columns, path: Path, group: str) -> None:
+    """Write one dataset per column into a group.
+
+    Raises
+    ------
+    InputError
+        If a name contains a slash, which HDF5 reads as a sub-group.
+    """
+    slashed = [name for name in columns if "/" in name]
+    if slashed:
+        raise InputError(
+            "events", got=f"columns {slashed}", expected="names without '/' in an HDF5 file"
+        )
+    h5py = optional("h5py")
+    with h5py.File(path, "w", locking=False, track_order=True) as file:
+        target = file if group == "/" else file.create_group(group, track_order=True)
+        for name, values in columns.items():
+            target.create_dataset(name, data=values)
+
+
+def write_root(columns: Columns, path: Path, tree: str) -> None:
+    """Write one branch per column into a TTree."""
+    uproot = optional("uproot")
+    with uproot.recreate(path) as file:
+        file.mktree(tree, dict.fromkeys(columns, np.dtype(np.float64))).extend(columns)
