@@ -1,0 +1,1 @@
+"""The w_i f_i mixture: weight fit, covariance, propagation, sampling."""

@@ -1,0 +1,290 @@
+"""Maximum-likelihood weights of a mixture of fixed densities."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.core.arrays import Array, as_vector, frozen
+from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.result import register
+from verisimile.mixture.covariance import inverse_hessian, leverages, sandwich
+from verisimile.mixture.newton import NewtonSolver, Optimum, minimise
+from verisimile.mixture.objective import LogLinear, as_log_densities, scaled
+from verisimile.stats.linalg import symmetrised, tangent_basis
+
+__all__ = ["FitRecord", "Pseudo", "WeightFit", "fit_weights", "single_weight"]
+
+_RUNAWAY = 1e8  # |w|_1 beyond which the optimum is taken to lie at infinity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pseudo:
+    r"""Pseudo-events drawn from the members: the barrier that makes the optimum exist.
+
+    They add :math:`-(n_0 / n_z) \sum_z \log(w \cdot f(z))` to the objective,
+    which forces the mixture to be positive where the members have mass.
+
+    Attributes
+    ----------
+    log_densities
+        Members' log-densities at the pseudo-events, ``(n_z, M)``.
+    strength
+        n_0, the number of real events that they weigh together.
+    """
+
+    log_densities: Array
+    strength: float = 1.0
+
+
+@register("fit-record", 1)
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """How far the weights can be trusted.
+
+    Attributes
+    ----------
+    n_events, n_members, n_pseudo, pseudo_strength
+        Sizes of the problem.
+    iterations, converged, decrement, gap
+        Newton's end: see :class:`~verisimile.mixture.newton.Optimum`.
+    effective_rank
+        Retained tangent directions (at most M - 1).
+    condition
+        Largest over smallest curvature among all tangent directions, before truncation.
+    l1_norm
+        Sum of the weights' moduli; hit-or-miss sampling accepts about ``2/(1 + l1_norm)``.
+    max_leverage
+        Largest influence of a single event, in [0, 1].
+    min_density
+        Smallest fitted density at an event, in units of the largest member's density there.
+    negative_mass, negative_mass_error
+        Integral of the negative part of the mixture; NaN until it has been audited by sampling.
+    """
+
+    n_events: int
+    n_members: int
+    n_pseudo: int
+    pseudo_strength: float
+    iterations: int
+    converged: bool
+    decrement: float
+    gap: float
+    effective_rank: int
+    condition: float
+    l1_norm: float
+    max_leverage: float
+    min_density: float
+    negative_mass: float = math.nan
+    negative_mass_error: float = math.nan
+
+
+@register("weight-fit", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightFit:
+    """Weights of a mixture, with their covariance.
+
+    Attributes
+    ----------
+    weights
+        ``(M,)``, sum to one, may be negative.
+    covariance
+        Sandwich covariance ``(M, M)``; singular along the all-ones direction.
+    inverse_hessian
+        Inverse Hessian ``(M, M)``; equals `covariance` for unit event weights
+        without pseudo-events.
+    nll
+        Negative log-likelihood at the optimum, in nats summed over events.
+    record
+        Diagnostics of the fit.
+    """
+
+    weights: Array
+    covariance: Array
+    inverse_hessian: Array
+    nll: float
+    record: FitRecord
+
+    def __repr__(self) -> str:
+        """Return one line: sizes, rank and norm."""
+        r = self.record
+        return (
+            f"WeightFit(M={r.n_members}, n={r.n_events}, rank={r.effective_rank}, "
+            f"|w|={r.l1_norm:.3g}, converged={r.converged})"
+        )
+
+
+def fit_weights(
+    logf: Array,
+    weights: Array | None = None,
+    *,
+    solver: NewtonSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
+    pseudo: Pseudo | None = None,
+) -> WeightFit:
+    r"""Fit the weights of :math:`\hat f = \sum_i w_i f_i` by maximum likelihood.
+
+    .. math:: L(w) = -\frac1n \sum_n u_n \log (F w)_n + \Big(\sum_i w_i - 1\Big)
+
+    minimised exactly on the tangent :math:`w = 1/M + U \theta`, :math:`1^T U = 0`.
+    Weights may be negative.  At a full-rank optimum
+    :math:`\langle F_i / p \rangle = 1` for every member.
+
+    Parameters
+    ----------
+    logf
+        Natural log-densities ``(n, M)`` of the members at the events; minus
+        infinity is allowed where another member has density.
+    weights
+        Positive event weights ``(n,)``; rescaled to mean one.
+    solver
+        Tolerance, iterations and rank truncation.
+    pseudo
+        Pseudo-events that keep the optimum finite (see :class:`Pseudo`).
+
+    Raises
+    ------
+    InputError
+        For malformed shapes or weights that are not positive.
+    SupportError
+        If an event has zero density under every member.
+    NumericsError
+        If densities are NaN, or the optimum lies at infinity.
+
+    References
+    ----------
+    G. Badaracco et al., eqs. 1 and 2; S. Benevedes, J. Thaler, arXiv:2506.00113.
+    """
+    matrix = as_log_densities(logf, "logf")
+    problem, shift = _problem(matrix, _unit_mean(weights, matrix.shape[0]), pseudo)
+    basis, condition = _retained(problem, solver.truncation)
+    members = matrix.shape[1]
+    reduced = LogLinear(
+        base=problem.base,
+        design=np.ascontiguousarray(problem.design @ basis),
+        weights=problem.weights,
+        precision=np.zeros(basis.shape[1]),
+        centre=np.zeros(basis.shape[1]),
+    )
+    optimum = minimise(reduced, np.zeros(basis.shape[1]), solver)
+    found = np.full(members, 1.0 / members) + basis @ optimum.theta
+    _refuse_runaway(found)
+    _, hessian = reduced.derivatives(optimum.density, optimum.theta)
+    n = matrix.shape[0]
+    u = problem.weights[:n]
+    return WeightFit(
+        weights=frozen(found),
+        covariance=frozen(sandwich(basis, hessian, reduced, optimum.density, n)),
+        inverse_hessian=frozen(inverse_hessian(basis, hessian)),
+        nll=-float(u @ (np.log(optimum.density[:n]) + shift)),
+        record=_record(reduced, optimum, hessian, found, condition, n, pseudo),
+    )
+
+
+def single_weight() -> WeightFit:
+    """Return the trivial fit of a single density: weight one, no uncertainty."""
+    return WeightFit(
+        weights=frozen([1.0]),
+        covariance=frozen([[0.0]]),
+        inverse_hessian=frozen([[0.0]]),
+        nll=math.nan,
+        record=FitRecord(
+            n_events=0,
+            n_members=1,
+            n_pseudo=0,
+            pseudo_strength=0.0,
+            iterations=0,
+            converged=True,
+            decrement=0.0,
+            gap=0.0,
+            effective_rank=0,
+            condition=1.0,
+            l1_norm=1.0,
+            max_leverage=math.nan,
+            min_density=math.nan,
+            negative_mass=0.0,
+            negative_mass_error=0.0,
+        ),
+    )
+
+
+def _problem(matrix: Array, u: Array, pseudo: Pseudo | None) -> tuple[LogLinear, Array]:
+    """Return the objective over full weights around 1/M, and the data rows' log scale."""
+    density, shift = scaled(matrix)
+    if pseudo is not None:
+        extra = as_log_densities(pseudo.log_densities, "pseudo.log_densities")
+        density = np.concatenate([density, scaled(extra)[0]])
+        u = np.concatenate([u, np.full(extra.shape[0], pseudo.strength / extra.shape[0])])
+    members = matrix.shape[1]
+    zero = np.zeros(members)
+    return LogLinear(density.mean(axis=1), density, u, zero, zero), shift
+
+
+def _retained(problem: LogLinear, truncation: float) -> tuple[Array, float]:
+    """Return tangent directions ``(M, r)`` that the data can see, and the tangent's condition."""
+    members = problem.design.shape[1]
+    tangent = tangent_basis(members)
+    if members == 1:
+        return tangent, 1.0
+    _, hessian = problem.derivatives(problem.base, np.zeros(members))
+    curvature, vectors = np.linalg.eigh(symmetrised(tangent.T @ hessian @ tangent))
+    largest = float(np.linalg.eigvalsh(hessian)[-1])
+    keep = curvature > truncation * largest
+    smallest = float(curvature[0])
+    condition = float(curvature[-1]) / smallest if smallest > 0.0 else math.inf
+    return np.ascontiguousarray(tangent @ vectors[:, keep]), condition
+
+
+def _record(
+    problem: LogLinear,
+    optimum: Optimum,
+    hessian: Array,
+    weights: Array,
+    condition: float,
+    n: int,
+    pseudo: Pseudo | None,
+) -> FitRecord:
+    influence = leverages(problem.design[:n], optimum.density[:n], hessian)
+    return FitRecord(
+        n_events=n,
+        n_members=weights.size,
+        n_pseudo=0 if pseudo is None else pseudo.log_densities.shape[0],
+        pseudo_strength=0.0 if pseudo is None else pseudo.strength,
+        iterations=optimum.iterations,
+        converged=optimum.converged,
+        decrement=optimum.decrement,
+        gap=optimum.gap,
+        effective_rank=problem.design.shape[1],
+        condition=condition,
+        l1_norm=float(np.abs(weights).sum()),
+        max_leverage=float((problem.weights[:n] * influence).max()),
+        min_density=float(optimum.density[:n].min()),
+    )
+
+
+def _unit_mean(weights: Array | None, n: int) -> Array:
+    if weights is None:
+        return np.ones(n)
+    u = as_vector(weights, "weights", length=n)
+    if not u.min() > 0.0:
+        raise InputError(
+            "weights",
+            got=f"{int((u <= 0).sum())} event weights that are zero or negative",
+            expected="positive event weights",
+            remedy="The likelihood is not convex with negative weights; unweight the sample "
+            "(cell resampling), or fit the weights on an unweighted sample.",
+        )
+    return np.asarray(u / u.mean())
+
+
+def _refuse_runaway(weights: Array) -> None:
+    size = float(np.abs(weights).sum())
+    if not size < _RUNAWAY:
+        raise NumericsError(
+            "weight fit",
+            got=f"weights that run away (sum of moduli {size:.2g})",
+            expected="a finite optimum",
+            remedy="Either members are not normalised (vs.check_estimator tells), or signed "
+            "weights trade mass where no event lies: pass pseudo-events (fit_mixture does).",
+        )

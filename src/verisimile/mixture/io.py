@@ -1,0 +1,95 @@
+"""A fitted mixture in a run folder: weights beside the members that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from verisimile.core.arrays import frozen
+from verisimile.core.canonical import JSON
+from verisimile.core.errors import StoreError
+from verisimile.core.records import Payload, Record
+from verisimile.core.result import from_dict, to_dict
+from verisimile.core.run import Run
+from verisimile.data.provenance import Provenance, Seen
+from verisimile.ensemble.fit import load_ensemble
+from verisimile.mixture.fit import FitRecord, WeightFit
+from verisimile.mixture.model import Mixture
+
+__all__ = ["load_mixture", "save_mixture"]
+
+_ADDRESS = "mixture/weights"
+_SCHEMA = "verisimile.mixture/1"
+
+
+def save_mixture(run: Run, mixture: Mixture) -> None:
+    """Keep weights, covariance and the footprint of the data in the run's store."""
+    fit = mixture.fit
+    arrays = {
+        "weights": fit.weights,
+        "covariance": fit.covariance,
+        "inverse_hessian": fit.inverse_hessian,
+        **{f"rows_{i}": seen.rows for i, seen in enumerate(mixture.provenance)},
+    }
+    meta: dict[str, JSON] = {
+        "nll": float(fit.nll),
+        "record": to_dict(fit.record),
+        "provenance": [[seen.role, seen.digest] for seen in mixture.provenance],
+        "mixture": mixture.fingerprint,
+    }
+    run.store.save(_ADDRESS, _SCHEMA, "mixture", Payload(arrays, meta))
+
+
+def load_mixture(run: Run) -> Mixture:
+    """Return the mixture kept in the run's store, with its members.
+
+    Raises
+    ------
+    StoreError
+        If no mixture was kept, a record is corrupted, or the members are not
+        those that the weights were fitted for.
+    """
+    ensemble = load_ensemble(run)
+    record = run.store.load(_ADDRESS, _SCHEMA)
+    if record is None:
+        raise StoreError(
+            "mixture",
+            got=f"a {run.store.state(_ADDRESS, _SCHEMA)} record at {_ADDRESS}",
+            expected="fitted weights",
+            remedy="Run `verisimile fit` again: it repeats only what is missing.",
+        )
+    mixture = Mixture(
+        ensemble.members,
+        _weight_fit(record),
+        features=ensemble.features,
+        provenance=_provenance(record),
+    )
+    if mixture.fingerprint != record.meta["mixture"]:
+        raise StoreError(
+            "mixture",
+            got="members that are not those the weights were fitted for",
+            expected=f"a mixture with fingerprint {str(record.meta['mixture'])[:12]}",
+            remedy="Run `verisimile fit` again in this folder, or restore the members.",
+        )
+    return mixture
+
+
+def _weight_fit(record: Record) -> WeightFit:
+    stored = from_dict(cast(Mapping[str, JSON], record.meta["record"]))
+    if not isinstance(stored, FitRecord):
+        raise StoreError("mixture record", got=type(stored).__name__, expected="a FitRecord")
+    return WeightFit(
+        weights=frozen(record.arrays["weights"]),
+        covariance=frozen(record.arrays["covariance"]),
+        inverse_hessian=frozen(record.arrays["inverse_hessian"]),
+        nll=cast(float, record.meta["nll"]),
+        record=stored,
+    )
+
+
+def _provenance(record: Record) -> Provenance:
+    footprints = cast(Sequence[tuple[str, str]], record.meta["provenance"])
+    return tuple(
+        Seen(role, digest, record.arrays[f"rows_{i}"])
+        for i, (role, digest) in enumerate(footprints)
+    )

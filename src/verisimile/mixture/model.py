@@ -1,0 +1,193 @@
+"""The fitted mixture as a density: values, pointwise errors, observables, samples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from verisimile.core.arrays import Array, as_matrix, digest
+from verisimile.core.errors import InputError
+from verisimile.core.result import Estimate
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+from verisimile.data.provenance import Provenance
+from verisimile.density.protocol import DensityEstimator
+from verisimile.mixture.fit import WeightFit
+from verisimile.mixture.objective import scaled
+from verisimile.mixture.observables import (
+    HistogramEstimate,
+    linear_functional,
+    member_draws,
+    member_histogram,
+)
+from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
+
+__all__ = ["Mixture"]
+
+_DRAWS = 20_000
+_PROBES = 8
+
+
+class Mixture:
+    r"""A weighted sum of densities :math:`\hat f = \sum_i w_i f_i` with uncertain weights.
+
+    Parameters
+    ----------
+    members
+        M normalised density estimators of the same features.
+    fit
+        Their weights and covariance.
+    features
+        Names, units and supports, ``(d,)``; ``x0, x1, ...`` if not given.
+    provenance
+        Samples that the members or weights were made from.
+
+    Notes
+    -----
+    The covariance is that of the weights for a *given* set of members: what a
+    retrained ensemble would change is not in it.
+    """
+
+    __slots__ = ("features", "fingerprint", "fit", "members", "provenance")
+
+    def __init__(
+        self,
+        members: Sequence[DensityEstimator],
+        fit: WeightFit,
+        *,
+        features: Sequence[Feature] | None = None,
+        provenance: Provenance = (),
+    ) -> None:
+        if len(members) != fit.weights.size:
+            raise InputError(
+                "Mixture.members",
+                got=f"{len(members)} members for {fit.weights.size} weights",
+                expected="one weight per member, in the same order",
+            )
+        width = {member.n_features for member in members}
+        if len(width) != 1:
+            raise InputError(
+                "Mixture.members", got=f"members of {sorted(width)} features", expected="one number"
+            )
+        d = width.pop()
+        self.members = tuple(members)
+        self.fit = fit
+        self.features = tuple(features) if features else tuple(Feature(f"x{i}") for i in range(d))
+        self.provenance = provenance
+        if len(self.features) != d:
+            raise InputError("Mixture.features", got=len(self.features), expected=f"{d} features")
+        self.fingerprint = _fingerprint(self.members, fit)
+
+    def __repr__(self) -> str:
+        """Return one line: sizes and features."""
+        names = ", ".join(feature.name for feature in self.features)
+        return f"Mixture(M={len(self.members)}, features=({names}))"
+
+    @property
+    def n_features(self) -> int:
+        """Number of features d."""
+        return len(self.features)
+
+    @property
+    def weights(self) -> Array:
+        """Fitted weights ``(M,)``."""
+        return self.fit.weights
+
+    def log_densities(self, x: Array) -> Array:
+        """Return the members' natural log-densities ``(n, M)`` in original units."""
+        return member_log_densities(self.members, as_matrix(x, "x", columns=self.n_features))
+
+    def log_prob(self, x: Array) -> Array:
+        r"""Return :math:`\log \max(0, \hat f(x))`, ``(n,)``, in original units.
+
+        Minus infinity marks a density that is zero or negative there, where the
+        sampler never puts an event.  The mass cut away is the audited negative mass.
+        """
+        logf = self.log_densities(x)
+        out = np.full(logf.shape[0], -np.inf)
+        possible = logf.max(axis=1) > -np.inf
+        density, top = scaled(logf[possible])
+        mixed = density @ self.weights
+        values = np.full(mixed.size, -np.inf)
+        np.log(mixed, out=values, where=mixed > 0.0)
+        out[possible] = values + top
+        return out
+
+    def std(self, x: Array) -> Array:
+        r"""Return the pointwise error of the density, ``(n,)``, in density units.
+
+        .. math:: \sigma_{\hat f}(x) = \sqrt{f(x)^T C f(x)}
+
+        References
+        ----------
+        G. Badaracco et al., eq. 3.
+        """
+        density = np.exp(self.log_densities(x))
+        variance = np.einsum("ni,ij,nj->n", density, self.fit.covariance, density)
+        return np.asarray(np.sqrt(np.clip(variance, 0.0, None)))
+
+    def expectation(
+        self, h: Callable[[Array], Array], run: Run, *, draws: int = _DRAWS
+    ) -> Estimate:
+        r"""Return :math:`O = \int h \hat f` with its error.
+
+        .. math:: O = \sum_i w_i O_i, \quad
+                  \sigma^2 = O^T C O + \sum_i w_i^2 \mathrm{var}(O_i)
+
+        Parameters
+        ----------
+        h
+            Function of events ``(n, d)`` to values ``(n,)``.
+        run
+            Gives the random stream and keeps the members' draws.
+        draws
+            Events drawn per member; the second term falls as 1 / draws.
+        """
+        return linear_functional(h, self.draws(run, draws), self.fit)
+
+    def histogram(
+        self, edges: Array, *, feature: str, run: Run, draws: int = _DRAWS
+    ) -> HistogramEstimate:
+        """Return bin probabilities of one feature's marginal, with their full covariance.
+
+        Parameters
+        ----------
+        edges
+            Increasing bin edges ``(G + 1,)``.
+        feature
+            Name of the feature.
+        run, draws
+            As for :meth:`expectation`.
+        """
+        names = [spec.name for spec in self.features]
+        if feature not in names:
+            raise InputError("feature", got=repr(feature), expected=f"one of {names}")
+        samples = self.draws(run, draws)
+        column = names.index(feature)
+        return member_histogram([x[:, column] for x in samples], edges, self.fit)
+
+    def draws(self, run: Run, draws: int) -> list[Array]:
+        """Return `draws` events of each member, M arrays ``(draws, d)``, kept by the run."""
+        return member_draws(run, self.members, draws, self.fingerprint)
+
+    def sample(self, n: int, run: Run) -> Events:
+        """Draw `n` unweighted events; the same run gives the same events."""
+        return Events(self.draw(n, run).x, features=self.features)
+
+    def draw(self, n: int, run: Run) -> SignedSample:
+        """Draw `n` events with their members' log-densities and the sampler's audit."""
+        rng = run.seeds.at("sample").numpy()
+        return sample_signed(self.members, self.weights, n, rng)
+
+
+def _fingerprint(members: tuple[DensityEstimator, ...], fit: WeightFit) -> str:
+    # Estimators carry no identity of their own, so a few of their own draws
+    # and the densities there stand for their content.
+    sha = hashlib.sha256(digest(fit.weights, fit.covariance).encode())
+    for member in members:
+        x = member.sample(_PROBES, np.random.default_rng(0))
+        sha.update(digest(x, np.asarray(member.log_prob(x))).encode())
+    return sha.hexdigest()

@@ -1,0 +1,157 @@
+"""Damped Newton minimisation with a certificate, for self-concordant objectives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError, NumericsError
+from verisimile.mixture.objective import LogLinear
+from verisimile.stats.linalg import solve_spd
+
+__all__ = ["NewtonSolver", "Optimum", "minimise"]
+
+_SHRINK = 0.99  # share of the way to the boundary that a step may go
+_ARMIJO = 0.1
+_QUADRATIC = 0.25  # decrement below which full steps converge quadratically
+_CERTIFIED = 0.68
+
+
+@dataclass(frozen=True, slots=True)
+class NewtonSolver:
+    r"""Settings of the damped Newton fit.
+
+    Attributes
+    ----------
+    tolerance
+        Stop when the squared Newton decrement :math:`\delta^2` (in nats, summed
+        over events) is below it.
+    max_iterations
+        Iterations after which the fit is returned as not converged.
+    truncation
+        Tangent directions whose curvature is below this fraction of the largest
+        curvature of the weight Hessian are frozen at equal weights.  Below
+        1e-12 float32 densities are noise; at 1e-8 and 20 000 events a direction
+        that moves weights by less than about ten units is kept.
+    """
+
+    tolerance: float = 1e-10
+    max_iterations: int = 200
+    truncation: float = 1e-8
+
+    def __post_init__(self) -> None:
+        if not (self.tolerance > 0 and self.max_iterations > 0 and 0 <= self.truncation < 1):
+            raise InputError(
+                "NewtonSolver",
+                got=repr(self),
+                expected="tolerance > 0, max_iterations > 0 and 0 <= truncation < 1",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Optimum:
+    r"""Where the minimisation ended.
+
+    Attributes
+    ----------
+    theta, density, value
+        Parameters ``(P,)``, densities ``(n,)`` and objective at the end.
+    decrement
+        Newton decrement :math:`\delta = \sqrt{g^T H^{-1} g}` before the last step.
+    gap
+        Certified bound on ``value - minimum``: :math:`\delta^2` where the theory
+        holds (:math:`\delta < 0.68 \sqrt{\min u}`), else infinity.
+    iterations, converged
+        Newton steps taken, and whether the tolerance was reached.
+    """
+
+    theta: Array
+    density: Array
+    value: float
+    decrement: float
+    gap: float
+    iterations: int
+    converged: bool
+
+
+def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
+    r"""Minimise a :class:`LogLinear` objective from a feasible point.
+
+    Newton steps :math:`d = -H^{-1} g` are cut to stay strictly inside
+    :math:`p > 0`; the largest feasible step is known in closed form,
+    :math:`t_{max} = 1 / \max_n(-(A d)_n / p_n)`, and backtracked until the
+    objective falls enough.
+
+    Raises
+    ------
+    NumericsError
+        If the start is not feasible or the Hessian is singular.
+
+    References
+    ----------
+    Y. Nesterov, A. Nemirovskii, Interior-Point Polynomial Algorithms (1994), ch. 2;
+    S. Boyd, L. Vandenberghe, Convex Optimization (2004), sec. 9.6.
+    """
+    theta, density = start, problem.density(start)
+    if not density.min(initial=np.inf) > 0.0:
+        raise NumericsError("start of the fit", got="a non-positive density", expected="p > 0")
+    # Rows of weight u < 1 are self-concordant with constant 1/sqrt(u).
+    concordance = 1.0 / math.sqrt(min(1.0, float(problem.weights.min(initial=1.0))))
+    value = problem.value(density, theta)
+    decrement, converged, iteration = math.inf, theta.size == 0, 0
+    if converged:
+        decrement = 0.0
+    while not converged and iteration < solver.max_iterations:
+        iteration += 1
+        gradient, hessian = problem.derivatives(density, theta)
+        step = -solve_spd(hessian, gradient)
+        decrement = math.sqrt(max(0.0, -float(gradient @ step)))
+        converged = decrement * decrement <= solver.tolerance
+        slope = problem.design @ step
+        full = decrement * concordance < _QUADRATIC
+        length = (
+            1.0 if full else _line_search(problem, theta, density, step, slope, value, decrement)
+        )
+        if length == 0.0:
+            break
+        theta = theta + length * step
+        # One product with the design per step: adding the slope costs rounding
+        # of 1e-16 per step, which the last line removes.
+        density = density + length * slope
+        value = problem.value(density, theta)
+    density = problem.density(theta)
+    certified = decrement * concordance < _CERTIFIED
+    return Optimum(
+        theta=theta,
+        density=density,
+        value=problem.value(density, theta),
+        decrement=decrement,
+        gap=decrement * decrement if certified else math.inf,
+        iterations=iteration,
+        converged=converged,
+    )
+
+
+def _line_search(
+    problem: LogLinear,
+    theta: Array,
+    density: Array,
+    step: Array,
+    slope: Array,
+    value: float,
+    decrement: float,
+) -> float:
+    """Return a step length that stays feasible and lowers the objective, or zero."""
+    steepest = float(np.max(-slope / density))
+    length = min(1.0, _SHRINK / steepest) if steepest > 0.0 else 1.0
+    while length > 1e-14:
+        moved = density + length * slope
+        if moved.min() > 0.0:
+            trial = problem.value(moved, theta + length * step)
+            if trial <= value - _ARMIJO * length * decrement * decrement:
+                return length
+        length *= 0.5
+    return 0.0

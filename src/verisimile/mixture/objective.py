@@ -1,0 +1,141 @@
+"""The convex objective shared by the weight fit and the profile test: a sum of -log(linear)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError, NumericsError, SupportError
+
+__all__ = ["LogLinear", "as_log_densities", "scaled"]
+
+# Rows of the design matrix that are scaled and multiplied at a time: the block
+# stays in the cache, and the memory is bounded for any number of events.
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogLinear:
+    r"""Penalised negative log-likelihood of a density that is linear in its parameters.
+
+    .. math:: \phi(\theta) = -\sum_n u_n \log(b_n + A_n \theta)
+              + \tfrac12 \sum_j q_j (\theta_j - c_j)^2
+
+    It is convex, and self-concordant up to the factor :math:`1/\sqrt{\min u}`,
+    so that damped Newton steps converge from any feasible point.
+
+    Attributes
+    ----------
+    base
+        b, density at the origin ``(n,)``; rows may be rescaled freely.
+    design
+        A, ``(n, P)``.
+    weights
+        u, positive row weights ``(n,)``.
+    precision, centre
+        q and c of the Gaussian constraint, ``(P,)``.
+    """
+
+    base: Array
+    design: Array
+    weights: Array
+    precision: Array
+    centre: Array
+
+    def density(self, theta: Array) -> Array:
+        r"""Return :math:`p = b + A \theta`, shape ``(n,)``."""
+        return np.asarray(self.base + self.design @ theta)
+
+    def value(self, density: Array, theta: Array) -> float:
+        """Return the objective at `theta`, given its density (all positive)."""
+        pull = theta - self.centre
+        penalty = 0.5 * float(self.precision @ (pull * pull))
+        return penalty - float(self.weights @ np.log(density))
+
+    def derivatives(self, density: Array, theta: Array) -> tuple[Array, Array]:
+        r"""Return gradient ``(P,)`` and Hessian ``(P, P)`` in one pass over the events.
+
+        .. math:: g = -A^T (u/p) + q (\theta - c), \quad
+                  H = A^T \mathrm{diag}(u/p^2) A + \mathrm{diag}(q)
+        """
+        root = np.sqrt(self.weights)
+        hessian, score = _weighted_gram(self.design, root / density, root)
+        hessian[np.diag_indices_from(hessian)] += self.precision
+        return self.precision * (theta - self.centre) - score, hessian
+
+    def restricted(self, count: int) -> LogLinear:
+        """Return the objective over the first `count` parameters, the others at zero."""
+        return LogLinear(
+            base=self.base,
+            design=np.ascontiguousarray(self.design[:, :count]),
+            weights=self.weights,
+            precision=self.precision[:count],
+            centre=self.centre[:count],
+        )
+
+
+def _weighted_gram(design: Array, scale: Array, root: Array) -> tuple[Array, Array]:
+    n, columns = design.shape
+    gram = np.zeros((columns, columns))
+    score = np.zeros(columns)
+    buffer = np.empty((min(_BLOCK, n), columns))
+    for start in range(0, n, _BLOCK):
+        rows = slice(start, min(start + _BLOCK, n))
+        block = buffer[: rows.stop - start]
+        np.multiply(design[rows], scale[rows, None], out=block)
+        gram += block.T @ block  # NumPy hands A.T @ A to SYRK
+        score += root[rows] @ block
+    return gram, score
+
+
+def as_log_densities(logf: Array, name: str) -> Array:
+    """Return `logf` as float64 ``(n, M)``, refusing NaN and rows without any density.
+
+    Raises
+    ------
+    InputError
+        If it is not a matrix with at least one event and one member.
+    NumericsError
+        If an entry is NaN or plus infinity.
+    SupportError
+        If all members give some event zero density.
+    """
+    matrix = np.ascontiguousarray(logf, dtype=np.float64)
+    if matrix.ndim != 2 or not matrix.size:
+        raise InputError(
+            name,
+            got=f"an array of shape {matrix.shape}",
+            expected="log-densities of shape (events, members), neither of them zero",
+        )
+    bad = np.isnan(matrix) | (matrix == np.inf)
+    if bad.any():
+        row, member = (int(i) for i in np.argwhere(bad)[0])
+        raise NumericsError(
+            name,
+            got=f"{int(bad.sum())} NaN or infinite log-densities, first: event {row}, "
+            f"member {member}",
+            expected="finite log-densities or minus infinity",
+            remedy="Drop that member, or look at the event.",
+        )
+    empty = np.isneginf(matrix.max(axis=1))
+    if empty.any():
+        raise SupportError(
+            name,
+            got=f"{int(empty.sum())} events to which every member gives zero density, "
+            f"first: event {int(np.argmax(empty))}",
+            expected="a positive density from at least one member",
+            remedy="Such events lie outside the model's support: cut them away, or train on them.",
+        )
+    return matrix
+
+
+def scaled(logf: Array) -> tuple[Array, Array]:
+    """Return ``exp(logf - max over members)`` and the maxima ``(n,)``.
+
+    A common factor per event moves the log-likelihood by a constant only, and
+    keeps densities between 1e-300 and 1e300 apart from overflow.
+    """
+    top = logf.max(axis=1)
+    return np.exp(logf - top[:, None]), top

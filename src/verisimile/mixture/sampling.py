@@ -1,0 +1,165 @@
+"""Hit-or-miss sampling of a signed mixture, without a box and without a maximum to guess."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.errors import NumericsError
+from verisimile.core.result import Estimate, register
+from verisimile.density.protocol import DensityEstimator
+from verisimile.mixture.objective import scaled
+
+__all__ = ["SampleAudit", "SignedSample", "member_log_densities", "negative_mass", "sample_signed"]
+
+_HEADROOM = 1.05  # proposals beyond the expected need, so that one round mostly suffices
+_MAX_ROUNDS = 200
+
+
+@register("sample-audit", 1)
+@dataclass(frozen=True, slots=True)
+class SampleAudit:
+    """What the sampler saw.
+
+    Attributes
+    ----------
+    proposed, accepted
+        Events drawn from the positive part, and events kept.
+    positive_weight
+        Sum of the positive weights, W+.
+    negative_mass
+        Estimate of the integral of the negative part of the density, which
+        sampling has to cut away.
+    undefined
+        Proposals to which no member, not even their own, gives a positive density.
+    """
+
+    proposed: int
+    accepted: int
+    positive_weight: float
+    negative_mass: Estimate
+    undefined: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SignedSample:
+    """Events of a signed mixture, with the members' log-densities that came for free.
+
+    Attributes
+    ----------
+    x
+        Events ``(n, d)``, in random order.
+    log_densities
+        ``(n, M)``.
+    audit
+        Acceptance and negative mass.
+    """
+
+    x: Array
+    log_densities: Array
+    audit: SampleAudit
+
+
+def member_log_densities(members: Sequence[DensityEstimator], x: Array) -> Array:
+    """Return the log-densities ``(n, M)`` of all members at the same events."""
+    out = np.empty((x.shape[0], len(members)))
+    for i, member in enumerate(members):
+        out[:, i] = member.log_prob(x)
+    return out
+
+
+def sample_signed(
+    members: Sequence[DensityEstimator], weights: Array, n: int, rng: np.random.Generator
+) -> SignedSample:
+    r"""Draw `n` events from :math:`\max(0, \sum_i w_i f_i)`, normalised.
+
+    Propose from the positive part, :math:`P_+ = \sum_{w_i > 0} w_i f_i / W_+`, and
+    accept with probability :math:`\max(0, \hat f) / (W_+ P_+) \le 1`: exact in any
+    dimension, with acceptance :math:`(1 + N_-) / W_+ \ge 2 / (1 + |w|_1)`.
+
+    Raises
+    ------
+    NumericsError
+        If the acceptance is so low that the sample cannot be completed.
+    """
+    total = float(np.clip(weights, 0.0, None).sum())
+    kept: list[_Proposal] = []
+    accepted = proposed = 0
+    for _ in range(_MAX_ROUNDS):
+        size = math.ceil((n - accepted) * total * _HEADROOM) + 16
+        batch = _propose(members, weights, size, rng)
+        keep = rng.random(batch.ratio.size) < batch.ratio
+        kept.append(batch.only(keep))
+        accepted += int(keep.sum())
+        proposed += size
+        if accepted >= n:
+            break
+    else:
+        raise NumericsError(
+            "signed-mixture sampling",
+            got=f"{accepted} of {n} events after {proposed} proposals",
+            expected=f"an acceptance near {1 / total:.2g}",
+            remedy="The weights cancel almost everywhere: refit with a larger truncation.",
+        )
+    negative = np.concatenate([batch.negative for batch in kept])
+    return SignedSample(
+        x=np.concatenate([batch.x for batch in kept])[:n],
+        log_densities=np.concatenate([batch.log_densities for batch in kept])[:n],
+        audit=SampleAudit(
+            proposed=proposed,
+            accepted=accepted,
+            positive_weight=total,
+            negative_mass=_scaled_mean(negative, total),
+            undefined=proposed - negative.size,
+        ),
+    )
+
+
+def negative_mass(
+    members: Sequence[DensityEstimator], weights: Array, n: int, rng: np.random.Generator
+) -> Estimate:
+    r"""Estimate :math:`N_- = \int \max(-\hat f, 0)\,dx` from `n` draws of the positive part.
+
+    .. math:: N_- = W_+ \, E_{P_+}[\max(-\hat f, 0) / (W_+ P_+)]
+    """
+    total = float(np.clip(weights, 0.0, None).sum())
+    return _scaled_mean(_propose(members, weights, n, rng).negative, total)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Proposal:
+    """Draws of the positive part: events, log-densities, f / (W+ P+), its negative part."""
+
+    x: Array
+    log_densities: Array
+    ratio: Array
+    negative: Array
+
+    def only(self, keep: BoolArray) -> _Proposal:
+        # The negative part is a property of all proposals, kept or not.
+        return _Proposal(self.x[keep], self.log_densities[keep], self.ratio[keep], self.negative)
+
+
+def _propose(
+    members: Sequence[DensityEstimator], weights: Array, n: int, rng: np.random.Generator
+) -> _Proposal:
+    positive = np.clip(weights, 0.0, None)
+    counts = rng.multinomial(n, positive / positive.sum())
+    parts = [m.sample(int(k), rng) for m, k in zip(members, counts, strict=True) if k]
+    # Only the first accepted events are used: they must not be ordered by member.
+    x = np.concatenate(parts)[rng.permutation(n)]
+    logf = member_log_densities(members, x)
+    defined = logf.max(axis=1) > -np.inf
+    x, logf = x[defined], logf[defined]
+    density, _ = scaled(logf)
+    ratio = (density @ weights) / (density @ positive)
+    return _Proposal(x, logf, ratio, np.clip(-ratio, 0.0, None))
+
+
+def _scaled_mean(values: Array, scale: float) -> Estimate:
+    error = float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else math.nan
+    return Estimate(scale * float(values.mean()), scale * error)
