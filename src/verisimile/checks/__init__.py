@@ -1,0 +1,1 @@
+"""Statistical checks; the packages inside do not import each other."""

@@ -1,0 +1,1 @@
+"""Kernel-augmented profile likelihood-ratio goodness of fit."""

@@ -1,0 +1,208 @@
+"""The profile likelihood ratio of one data set: null fit, alternative fit, statistic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.goodness.feasible import feasible_start
+from verisimile.core.arrays import Array
+from verisimile.mixture.newton import NewtonSolver, minimise
+from verisimile.mixture.objective import LogLinear, as_log_densities
+
+__all__ = ["HYPOTHESES", "Basis", "Hypothesis", "Profile", "Rows", "profile_ratio"]
+
+_CAP = 600.0  # log kernel / density ratio beyond which float64 would overflow
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What the null hypothesis leaves free.
+
+    Attributes
+    ----------
+    name
+        ``single``: one member; ``ensemble``: the mixture with frozen weights;
+        ``ensemble+uncertainty``: the mixture with its weights profiled under
+        their covariance.
+    free
+        Whether the weights are profiled.
+    """
+
+    name: str
+    free: bool
+
+
+HYPOTHESES = {
+    h.name: h
+    for h in (
+        Hypothesis("single", free=False),
+        Hypothesis("ensemble", free=False),
+        Hypothesis("ensemble+uncertainty", free=True),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """What spans the two hypotheses, the same for data and toys.
+
+    Attributes
+    ----------
+    weights
+        Fitted mixture weights ``(M,)``.
+    variations
+        L, eigen-variations of the weights ``(M, r)``: covariance = L L^T.
+    directions
+        V, zero-sum kernel directions ``(K, v)``: coefficients a = V b.
+    ridge
+        Quadratic penalty on b.
+    """
+
+    weights: Array
+    variations: Array
+    directions: Array
+    ridge: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Densities of a set of events in the coordinates of a basis, rescaled per event.
+
+    Attributes
+    ----------
+    base
+        Mixture density ``(n,)``.
+    design
+        Its changes along variations and kernel directions ``(n, r + v)``.
+    capped
+        Events whose kernel densities had to be capped: so far outside the
+        model that the statistic is a lower bound.
+    """
+
+    base: Array
+    design: Array
+    capped: int
+
+    @classmethod
+    def of(cls, logf: Array, logk: Array, basis: Basis) -> Rows:
+        """Return the rows of events with log-densities ``(n, M)`` and ``(n, K)``."""
+        matrix = as_log_densities(logf, "log-densities")
+        top = matrix.max(axis=1)[:, None]
+        density = np.exp(matrix - top)
+        relative = logk - top
+        over = relative > _CAP
+        kernels = np.exp(np.minimum(relative, _CAP, out=relative), out=relative)
+        rank = basis.variations.shape[1]
+        design = np.empty((matrix.shape[0], rank + basis.directions.shape[1]))
+        np.matmul(density, basis.variations, out=design[:, :rank])
+        np.matmul(kernels, basis.directions, out=design[:, rank:])
+        return cls(density @ basis.weights, design, int(over.any(axis=1).sum()))
+
+    def joined(self, other: Rows) -> Rows:
+        """Return these rows followed by those of `other`."""
+        return Rows(
+            np.concatenate([self.base, other.base]),
+            np.concatenate([self.design, other.design]),
+            self.capped + other.capped,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    r"""Both fits of one data set.
+
+    Attributes
+    ----------
+    statistic
+        :math:`t = 2(\ell_1 - \ell_0) \ge 0`; infinite if the null cannot
+        describe some event at all, NaN if a fit did not converge.
+    gap
+        Certified bound on the error of t.
+    null, alternative
+        Weight variations ``(r,)`` of the two fits.
+    amplitudes
+        b, along the kernel directions ``(v,)``, of the alternative.
+    iterations
+        Newton steps of both fits together.
+    """
+
+    statistic: float
+    gap: float
+    null: Array
+    alternative: Array
+    amplitudes: Array
+    iterations: int
+
+
+def profile_ratio(
+    data: Rows,
+    barrier: Rows,
+    barrier_weight: float,
+    basis: Basis,
+    *,
+    hypothesis: Hypothesis,
+    centre: Array,
+    solver: NewtonSolver,
+) -> Profile:
+    r"""Fit null and alternative to one data set and return their likelihood ratio.
+
+    .. math:: \ell(\eta, b) = \sum_n \log p(x_n) - \tfrac12 |\eta - c|^2
+              - \tfrac{\lambda}{2} |b|^2 + \epsilon \sum_z \log p(z), \quad
+              p = \hat f + B \eta + (k V) b
+
+    The null has b = 0.  Total mass is one by construction in both, and the
+    alternative starts at the null's optimum, so that t cannot be negative.
+
+    Parameters
+    ----------
+    data, barrier
+        Rows of the test sample and of the reference events z.
+    barrier_weight
+        epsilon.
+    basis
+        Variations and kernel directions.
+    hypothesis
+        Whether the weights are profiled under the constraint or frozen at its centre.
+    centre
+        Centre c of the constraint ``(r,)``; zero for data.
+    solver
+        Newton settings.
+
+    References
+    ----------
+    G. Badaracco et al., eq. 5.
+    """
+    rows = data.joined(barrier)
+    weights = np.ones(rows.base.size)
+    weights[data.base.size :] = barrier_weight
+    rank, v = basis.variations.shape[1], basis.directions.shape[1]
+    free = rank if hypothesis.free else 0
+    full = LogLinear(
+        base=rows.base if free else rows.base + rows.design[:, :rank] @ centre,
+        design=np.ascontiguousarray(rows.design[:, rank - free :]),
+        weights=weights,
+        precision=np.concatenate([np.ones(free), np.full(v, basis.ridge)]),
+        centre=np.concatenate([centre[:free], np.zeros(v)]),
+    )
+    restricted = full.restricted(free)
+    start = feasible_start(restricted, restricted.centre, solver)
+    if start is None:
+        return _impossible(centre, v)
+    null = minimise(restricted, start, solver)
+    alternative = minimise(full, np.concatenate([null.theta, np.zeros(v)]), solver)
+    good = null.converged and alternative.converged
+    return Profile(
+        statistic=2.0 * (null.value - alternative.value) if good else math.nan,
+        gap=2.0 * (null.gap + alternative.gap),
+        null=null.theta if free else centre,
+        alternative=alternative.theta[:free] if free else centre,
+        amplitudes=alternative.theta[free:],
+        iterations=null.iterations + alternative.iterations,
+    )
+
+
+def _impossible(centre: Array, directions: int) -> Profile:
+    return Profile(math.inf, math.inf, centre, centre, np.zeros(directions), 0)

@@ -1,0 +1,188 @@
+"""The test as users call it: toys, storage, hypotheses, notes, bad input."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analytic import Blend, draw, family, log_densities
+from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
+from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, goodness_of_fit
+from verisimile.checks.goodness.result import Goodness
+from verisimile.core.errors import InputError, VerisimileWarning
+from verisimile.core.random import Seeds
+from verisimile.core.result import from_dict, to_dict
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+from verisimile.data.provenance import Seen
+from verisimile.mixture.fit import fit_weights
+from verisimile.mixture.model import Mixture
+
+M = 3
+TRUTH = np.array([0.5, 0.3, 0.2])
+KERNELS = GaussianKernels(count=8, width=0.7, reference=200)
+
+
+@pytest.fixture(scope="module")
+def members() -> list[Blend]:
+    return family(M)
+
+
+@pytest.fixture(scope="module")
+def mixture(members: list[Blend]) -> Mixture:
+    data = draw(members, TRUTH, 1000, np.random.default_rng(41))
+    return Mixture(members, fit_weights(log_densities(members, data)))
+
+
+@pytest.fixture(scope="module")
+def events(members: list[Blend]) -> Events:
+    return Events(draw(members, TRUTH, 500, np.random.default_rng(42)))
+
+
+def test_a_wrong_model_is_rejected_and_a_right_one_is_not(
+    mixture: Mixture, members: list[Blend], events: Events
+) -> None:
+    run = Run(Seeds(1))
+    shifted = Events(draw(members, TRUTH, 500, np.random.default_rng(43)) + [0.4, 0.0])
+    right = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=59)
+    wrong = goodness_of_fit(run, mixture, shifted, alternative=KERNELS, toys=59)
+    assert wrong.p_value.value == 1 / 60
+    assert wrong.p_value.value < right.p_value.value
+    assert wrong.z.high == math.inf
+    # Events are missing on the left, and too many on the right.
+    probes = np.array([[-2.0, 0.0], [2.0, 0.0]])
+    assert wrong.ratio(probes)[0] < 1.0 < wrong.ratio(probes)[1]
+
+
+def test_toys_are_reused_and_extended(mixture: Mixture, events: Events, tmp_path: Path) -> None:
+    run = Run(Seeds(2), store=tmp_path / "run")
+    first = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=20)
+    records = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
+    more = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=40)
+    assert more.toys[:20].tolist() == first.toys.tolist()
+    assert all(p.stat().st_mtime_ns == stamp for p, stamp in records.items())
+
+
+def test_toys_do_not_depend_on_the_executor(mixture: Mixture, events: Events) -> None:
+    serial, parallel = (
+        goodness_of_fit(
+            Run(Seeds(3), executor=executor), mixture, events, alternative=KERNELS, toys=25
+        )
+        for executor in ("serial", "loky:2")
+    )
+    assert serial.toys.tolist() == parallel.toys.tolist()
+    assert serial.statistic == parallel.statistic
+
+
+def test_two_hypotheses_on_the_mixture_see_the_same_toys_as_one(
+    mixture: Mixture, events: Events
+) -> None:
+    run = Run(Seeds(4))
+    both = compare_hypotheses(run, mixture, events, alternative=KERNELS, toys=15)
+    alone = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=15)
+    assert [g.hypothesis for g in both] == ["single", "ensemble", "ensemble+uncertainty"]
+    assert both[2].toys.tolist() == alone.toys.tolist()
+    assert both[2].statistic == alone.statistic
+
+
+@pytest.mark.parametrize("null", [Predictive(), FluctuatedCentre(), PlugIn()])
+def test_every_calibration_runs_and_plug_in_warns(
+    mixture: Mixture, events: Events, null: Predictive
+) -> None:
+    found = goodness_of_fit(Run(Seeds(5)), mixture, events, alternative=KERNELS, null=null, toys=10)
+    assert found.null == null.name == found.p_value.null
+    assert found.toys.min() >= 0.0
+    assert bool(found.warnings) == isinstance(null, PlugIn)
+
+
+def test_fluctuated_toys_are_wider_than_plug_in_toys(mixture: Mixture, events: Events) -> None:
+    # What makes plug-in reject too often: its toys never miss the constraint.
+    def mean(null: Predictive) -> float:
+        found = goodness_of_fit(
+            Run(Seeds(6)),
+            mixture,
+            Events(np.tile(events.x, (8, 1)) + 1e-9 * np.arange(8 * events.n)[:, None]),
+            alternative=KERNELS,
+            hypothesis="ensemble",
+            null=null,
+            toys=30,
+        )
+        return float(found.toys.mean())
+
+    assert mean(Predictive()) > 1.2 * mean(PlugIn())  # type: ignore[arg-type]
+
+
+def test_shared_events_are_noticed(members: list[Blend], events: Events) -> None:
+    fit = fit_weights(log_densities(members, events.x))
+    mixture = Mixture(members, fit, provenance=(Seen.of("training", events),))
+    part = events.take(np.arange(100))
+    with pytest.warns(VerisimileWarning, match="100 of 100 test events are also in the training"):
+        found = goodness_of_fit(Run(Seeds(7)), mixture, part, alternative=KERNELS, toys=5)
+    assert len(found.warnings) == 1
+
+
+def test_features_are_matched_by_name(members: list[Blend], events: Events) -> None:
+    fit = fit_weights(log_densities(members, events.x))
+    mixture = Mixture(members, fit, features=Events(events.x, names=("a", "b")).features)
+    named = Events(events.x, names=("a", "b"))
+    swapped = Events(events.x[:, ::-1], names=("b", "a"))
+    run = Run(Seeds(8))
+    results = [
+        goodness_of_fit(run, mixture, e, alternative=KERNELS, toys=5) for e in (named, swapped)
+    ]
+    assert results[0].statistic == results[1].statistic
+    other = Events(events.x, names=("a", "c"))
+    with pytest.raises(InputError, match="c"):
+        goodness_of_fit(run, mixture, other, alternative=KERNELS, toys=5)
+
+
+def test_results_survive_a_round_trip(mixture: Mixture, events: Events) -> None:
+    found = goodness_of_fit(Run(Seeds(9)), mixture, events, alternative=KERNELS, toys=5)
+    again = from_dict(to_dict(found))
+    assert isinstance(again, Goodness)
+    assert again.p_value == found.p_value
+    assert again.toys.tolist() == found.toys.tolist()
+    with pytest.raises(InputError, match="Call goodness_of_fit again"):
+        again.ratio(events.x)
+
+
+def test_bad_questions_are_refused(mixture: Mixture, events: Events) -> None:
+    run = Run(Seeds(10))
+    with pytest.raises(InputError, match="one of \\['single'"):
+        goodness_of_fit(run, mixture, events, hypothesis="both")
+    with pytest.raises(InputError, match="at least one toy"):
+        goodness_of_fit(run, mixture, events, toys=0)
+    weighted = Events(events.x, weights=np.ones(events.n))
+    with pytest.raises(InputError, match="weighted test sample"):
+        goodness_of_fit(run, mixture, weighted)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"count": 1}, {"width": -1.0}, {"reference": 3}, {"barrier": 0.0}]
+)
+def test_bad_kernels_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="GaussianKernels"):
+        GaussianKernels(**settings)  # type: ignore[arg-type]
+
+
+def test_kernels_are_normalised_densities_in_original_units() -> None:
+    # Importance sampling from a broad normal, in a space with a log-transformed feature.
+    rng = np.random.default_rng(44)
+    features = [Feature("a"), Feature("b", low=0.0)]
+    sample = Events(
+        np.column_stack([rng.normal(size=2000), rng.lognormal(size=2000)]), features=features
+    )
+    kernels = GaussianKernels(count=5, width=(0.3, 1.0), reference=2000).place(sample)
+    n = 400_000
+    y = 2.0 * rng.standard_normal((n, 2))
+    x = np.column_stack([y[:, 0], np.exp(y[:, 1])])
+    log_q = -0.5 * (y**2).sum(axis=1) / 4.0 - np.log(2 * np.pi * 4.0) - y[:, 1]
+    ratio = np.exp(kernels.log_density(x) - log_q[:, None])
+    error = ratio.std(axis=0) / math.sqrt(n)
+    assert (np.abs(ratio.mean(axis=0) - 1.0) < 5 * error).all()
+    assert error.max() < 0.02

@@ -1,0 +1,146 @@
+"""The profile likelihood ratio: bounds, independent optimum, limits, impossible events."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from analytic import Blend, draw, family, log_densities
+from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.profile import HYPOTHESES, Profile
+from verisimile.checks.goodness.setup import Setup, prepare
+from verisimile.core.arrays import Array
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.mixture.fit import fit_weights
+from verisimile.mixture.model import Mixture
+
+M = 4
+TRUTH = np.array([0.4, 0.3, 0.2, 0.1])
+KERNELS = GaussianKernels(count=10, width=0.6, reference=200)
+
+
+@pytest.fixture(scope="module")
+def members() -> list[Blend]:
+    return family(M)
+
+
+@pytest.fixture(scope="module")
+def setup(members: list[Blend]) -> Setup:
+    data = draw(members, TRUTH, 2000, np.random.default_rng(31))
+    mixture = Mixture(members, fit_weights(log_densities(members, data)))
+    return prepare(Run(Seeds(1)), mixture, KERNELS)
+
+
+@pytest.fixture(scope="module")
+def x(members: list[Blend]) -> Array:
+    return draw(members, TRUTH, 1000, np.random.default_rng(32))
+
+
+def _profile(setup: Setup, x: Array, name: str, centre: Array | None = None) -> Profile:
+    rows = setup.rows(x, log_densities(list(setup.members), x))  # type: ignore[arg-type]
+    middle = np.zeros(setup.basis.variations.shape[1]) if centre is None else centre
+    return setup.profile(rows, HYPOTHESES[name], middle)
+
+
+def test_kernel_coefficients_carry_no_mass(setup: Setup) -> None:
+    assert np.abs(setup.basis.directions.sum(axis=0)).max() < 1e-10
+
+
+def test_variations_carry_no_mass(setup: Setup) -> None:
+    assert np.abs(setup.basis.variations.sum(axis=0)).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", ["ensemble", "ensemble+uncertainty"])
+def test_scipy_finds_the_same_statistic(setup: Setup, x: Array, name: str) -> None:
+    found = _profile(setup, x, name)
+    rank = setup.basis.variations.shape[1]
+    data = setup.rows(x, log_densities(list(setup.members), x))  # type: ignore[arg-type]
+
+    def objective(theta: Array, kernels: bool) -> float:
+        eta = theta[:rank] if name.endswith("uncertainty") else np.zeros(rank)
+        b = theta[rank:] if kernels else np.zeros(setup.basis.directions.shape[1])
+        change = np.concatenate([eta, b])
+        p = data.base + data.design @ change
+        z = setup.barrier.base + setup.barrier.design @ change
+        if min(p.min(), z.min()) <= 0:
+            return 1e12
+        return float(0.5 * eta @ eta - np.log(p).sum() - setup.barrier_weight * np.log(z).sum())
+
+    size = rank + setup.basis.directions.shape[1]
+    options = {"maxiter": 50_000, "gtol": 1e-7}
+    fits = [
+        optimize.minimize(objective, np.zeros(size), args=(k,), method="BFGS", options=options)
+        for k in (False, True)
+    ]
+    assert found.statistic == pytest.approx(2 * (fits[0].fun - fits[1].fun), abs=1e-4)
+    assert found.gap < 1e-8
+
+
+@pytest.mark.parametrize("name", list(HYPOTHESES))
+def test_the_statistic_is_never_negative(
+    setup: Setup, members: list[Blend], rng: np.random.Generator, name: str
+) -> None:
+    for n in (20, 200):
+        for _ in range(20):
+            assert _profile(setup, draw(members, TRUTH, n, rng), name).statistic >= 0.0
+
+
+def test_profiling_the_weights_leaves_less_for_the_kernels(setup: Setup, x: Array) -> None:
+    frozen = _profile(setup, x, "ensemble").statistic
+    profiled = _profile(setup, x, "ensemble+uncertainty").statistic
+    assert profiled < frozen
+
+
+def test_a_fluctuated_centre_moves_the_frozen_null(setup: Setup, x: Array) -> None:
+    centre = np.full(setup.basis.variations.shape[1], 3.0)
+    assert (
+        _profile(setup, x, "ensemble", centre).statistic > _profile(setup, x, "ensemble").statistic
+    )
+
+
+def test_the_fitted_densities_have_mass_one(setup: Setup, x: Array) -> None:
+    # Importance sampling from the members: E_f[p1 / f] = 1.
+    fitted = _profile(setup, x * 1.1, "ensemble+uncertainty")
+    rng = np.random.default_rng(33)
+    z = draw([*setup.members], np.full(M, 1 / M), 200_000, rng)  # type: ignore[list-item]
+    logf = log_densities(list(setup.members), z)  # type: ignore[arg-type]
+    rows = setup.rows(z, logf)
+    change = np.concatenate([fitted.alternative, fitted.amplitudes])
+    p1 = rows.base + rows.design @ change
+    proposal = np.exp(logf - logf.max(axis=1)[:, None]).mean(axis=1)
+    ratio = p1 / proposal
+    assert abs(ratio.mean() - 1.0) < 5 * ratio.std() / math.sqrt(ratio.size)
+
+
+def test_a_far_out_event_is_flagged_not_fatal(setup: Setup, x: Array) -> None:
+    far = np.vstack([x, [[60.0, 60.0]]])
+    found = _profile(setup, far, "ensemble+uncertainty")
+    assert found.statistic >= 0.0
+    assert math.isfinite(found.statistic)
+
+
+def test_a_null_that_forbids_an_event_has_an_infinite_statistic(setup: Setup, x: Array) -> None:
+    rows = setup.rows(x, log_densities(list(setup.members), x))  # type: ignore[arg-type]
+    rows.base[0] = -1e-3
+    rows.design[0] = 0.0
+    zero = np.zeros(setup.basis.variations.shape[1])
+    for name in ("ensemble", "ensemble+uncertainty"):
+        assert setup.profile(rows, HYPOTHESES[name], zero).statistic == math.inf
+
+
+def test_weights_may_repair_an_event_that_the_fitted_mixture_forbids(
+    setup: Setup, x: Array
+) -> None:
+    rows = setup.rows(x, log_densities(list(setup.members), x))  # type: ignore[arg-type]
+    rows.base[0] = -1e-4
+    rows.design[0] = 0.0
+    rows.design[0, 0] = 1.0
+    zero = np.zeros(setup.basis.variations.shape[1])
+    assert setup.profile(rows, HYPOTHESES["ensemble"], zero).statistic == math.inf
+    repaired = setup.profile(rows, HYPOTHESES["ensemble+uncertainty"], zero)
+    assert math.isfinite(repaired.statistic)
+    assert repaired.null[0] > 0.0
