@@ -56,7 +56,7 @@ def executions(log: str | Path) -> list[int]:
 
 
 def draw(seeds: Seeds, shift: float) -> Payload:
-    """Random numbers that go through BLAS, whose last bits depend on the threads."""
+    """Random numbers that go through BLAS, whose last bits may depend on the threads."""
     x = seeds.numpy().normal(loc=shift, size=(150, 150))
     return Payload({"product": x @ x.T, "sum": np.array(x.sum())}, {"pid": os.getpid()})
 

@@ -25,8 +25,18 @@ def loky_run() -> Run:
     return Run(SEEDS, executor="loky:2")
 
 
+@pytest.fixture(scope="module")
+def own_processes() -> Iterator[Executor]:
+    """A process pool as a user may bring it."""
+    pool: Executor = loky.ProcessPoolExecutor(1, timeout=60)
+    yield pool
+    pool.shutdown()
+
+
 @pytest.fixture(params=["serial", "loky", "threads", "own-processes"])
-def executor(request: pytest.FixtureRequest, loky_run: Run) -> Iterator[object]:
+def executor(
+    request: pytest.FixtureRequest, loky_run: Run, own_processes: Executor
+) -> Iterator[object]:
     if request.param == "serial":
         yield "serial"
     elif request.param == "loky":
@@ -35,9 +45,7 @@ def executor(request: pytest.FixtureRequest, loky_run: Run) -> Iterator[object]:
         with ThreadPoolExecutor(2) as pool:
             yield pool
     else:
-        own: Executor = loky.ProcessPoolExecutor(1, timeout=30)
-        yield own
-        own.shutdown()
+        yield own_processes
 
 
 @pytest.fixture(params=["memory", "directory"])

@@ -66,8 +66,40 @@ from verisimile.core.run import Run
 
 log, store, executor = sys.argv[1:]
 items = map_tasks.tasks([(log, index, 0.0 if index < 4 else 60.0) for index in range(12)])
+print("begin", flush=True)
 Run(Seeds(7), executor=executor, store=store).map(map_tasks.nap, items, label="nap")
 """
+
+
+def _drive(log: Path, store: DirectoryStore, executor: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(log), str(store.path), executor],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def _assert_interrupted(driver: subprocess.Popen[bytes]) -> None:
+    """The driver ends soon, with one traceback and nobody left behind."""
+    started = time.monotonic()
+    _, stderr = driver.communicate(timeout=20)
+    assert time.monotonic() - started < 10
+    assert driver.returncode in (-signal.SIGINT, 130)
+    assert stderr.decode().count("Traceback") == 1
+    assert stderr.decode().strip().endswith("KeyboardInterrupt")
+    _until(lambda: not _alive_in_group(driver.pid))
+
+
+@pytest.mark.parametrize("delay", [0.06, 0.15])
+def test_workers_are_deaf_to_ctrl_c_while_they_start(tmp_path: Path, delay: float) -> None:
+    driver = _drive(tmp_path, DirectoryStore(tmp_path / "store"), "loky:2")
+    assert driver.stdout is not None
+    driver.stdout.readline()
+    time.sleep(delay)
+    os.killpg(driver.pid, signal.SIGINT)
+    _assert_interrupted(driver)
 
 
 @pytest.mark.parametrize("executor", ["serial", "loky:2"])
@@ -78,27 +110,15 @@ def test_an_interrupted_driver_is_resumed(
     log = tmp_path / "log"
     log.mkdir()
     store = DirectoryStore(tmp_path / "store")
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(log), str(store.path), executor],
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    driver = _drive(log, store, executor)
     sleepers = 2 if executor == "loky:2" else 1
     _until(lambda: len(store.addresses()) == 4)
     _until(lambda: len(map_tasks.executions(log)) == 4 + sleepers)
-    started = time.monotonic()
-    # Ctrl-C reaches the whole process group, a kill from outside the driver alone.
-    os.killpg(driver.pid, number) if number == signal.SIGINT else driver.kill()
+    # Like Ctrl-C in a terminal, which reaches the whole process group.
+    os.killpg(driver.pid, number)
     if number == signal.SIGINT:
-        _, stderr = driver.communicate(timeout=20)
-        assert time.monotonic() - started < 10
-        assert driver.returncode in (-signal.SIGINT, 130)
-        assert stderr.decode().count("Traceback") == 1
-        assert stderr.decode().strip().endswith("KeyboardInterrupt")
-        _until(lambda: not _alive_in_group(driver.pid))
+        _assert_interrupted(driver)
     else:
-        os.killpg(driver.pid, signal.SIGKILL)
         driver.communicate(timeout=20)
     assert store.addresses() == [f"members/{index:04d}" for index in range(4)]
 

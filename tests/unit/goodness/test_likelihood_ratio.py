@@ -177,7 +177,8 @@ def test_kernels_are_normalised_densities_in_original_units() -> None:
     sample = Events(
         np.column_stack([rng.normal(size=2000), rng.lognormal(size=2000)]), features=features
     )
-    kernels = GaussianKernels(count=5, width=(0.3, 1.0), reference=2000).place(sample)
+    settings = GaussianKernels(count=5, width=(0.3, 1.0), reference=2000)
+    kernels = settings.place(sample, lambda x: np.zeros(len(x)), rng)
     n = 400_000
     y = 2.0 * rng.standard_normal((n, 2))
     x = np.column_stack([y[:, 0], np.exp(y[:, 1])])

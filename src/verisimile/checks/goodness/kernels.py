@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.distance import pdist
@@ -11,12 +12,16 @@ from scipy.spatial.distance import pdist
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.data.transforms import Chain, feature_transform
+from verisimile.density.input_map import InputMap
 
 __all__ = ["GaussianKernels", "Kernels"]
 
-_AUTO_QUANTILES = (0.005, 0.05, 0.3)
+_AUTO_QUANTILES = (0.0005, 0.01)
 _AUTO_EVENTS = 500
+_AUTO_WIDEST = 0.8  # wider than the model's own marginals, a kernel has mass beyond them
+_SCORE_BINS = 32
+_NARROWER = 0.8
+_NARROWINGS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +33,25 @@ class GaussianKernels:
     count
         K, number of kernels.
     width
-        Standard deviation of the kernels in standardised coordinates; a tuple
-        gives each width an equal share of the kernels; None takes the 0.5, 5
-        and 30 % quantiles of the distances between reference events.  One
-        narrow width is blind in many dimensions, one wide width is blind to
-        narrow defects.
+        Standard deviation of the kernels in normal scores: coordinates in which
+        each feature of the model is about N(0, 1).  A tuple gives each width an
+        equal share of the kernels; None takes the 0.05 and 1 % quantiles of the
+        distances between reference events (about 0.05 and 0.2 for two features,
+        0.35 and 0.75 for four), at most 0.8.  One narrow width is blind in many
+        dimensions, one wide width is blind to narrow defects.
     reference
         R, events drawn once from the model; centres are the first K of them.
+    probes
+        Events drawn from each kernel.  They join the reference events as
+        barrier: where a kernel reaches beyond the model, only they keep the
+        alternative positive.
+    reach
+        A kernel is narrowed until, at all its probes, kernel over model is at
+        most this factor above its value at the centre.  Otherwise a wide kernel
+        beside an edge of phase space has its mass where no event can be.
     barrier
-        Weight of each reference event in both fits: without it an isolated
-        kernel can run to minus infinity where no test event lies.
+        Weight of each barrier event in both fits: without them a kernel can run
+        to minus infinity where no test event lies.
     ridge
         Quadratic penalty on the whitened kernel coefficients, in both fits.
     truncation
@@ -52,6 +66,8 @@ class GaussianKernels:
     count: int = 100
     width: float | tuple[float, ...] | None = None
     reference: int = 2000
+    probes: int = 10
+    reach: float = 100.0
     barrier: float = 0.01
     ridge: float = 0.0
     truncation: float = 1e-6
@@ -62,6 +78,8 @@ class GaussianKernels:
             self.count >= 2
             and self.reference >= self.count
             and all(w > 0 for w in widths)
+            and self.probes >= 1
+            and self.reach >= 1
             and self.barrier > 0
             and self.ridge >= 0
             and 0 < self.truncation < 1
@@ -70,21 +88,47 @@ class GaussianKernels:
             raise InputError(
                 "GaussianKernels",
                 got=repr(self),
-                expected="count >= 2, reference >= count, width > 0, barrier > 0, ridge >= 0, "
-                "0 < truncation < 1",
+                expected="count >= 2, reference >= count, width > 0, probes >= 1, reach >= 1, "
+                "barrier > 0, ridge >= 0, 0 < truncation < 1",
             )
 
-    def place(self, reference: Events) -> Kernels:
+    def place(
+        self,
+        reference: Events,
+        log_prob: Callable[[Array], Array],
+        rng: np.random.Generator,
+    ) -> Kernels:
         """Return kernels centred on the first events of a reference sample.
 
-        The rule looks at the model only, so that data and toys face the same
+        The rule looks at the model alone, so that data and toys face the same
         alternative.
+
+        Parameters
+        ----------
+        reference
+            Events of the model ``(R, d)``.
+        log_prob
+            The model's log-density.
+        rng
+            Stream of the probes.
         """
-        transform = feature_transform(reference)
+        transform = InputMap.fit(reference, _SCORE_BINS)
         y, _ = transform.forward(reference.x)
         widths = self._widths(y)
         share = np.array([widths[k % len(widths)] for k in range(self.count)])
-        return Kernels(transform, frozen(y[: self.count]), frozen(share))
+        kernels = Kernels(
+            transform,
+            frozen(y[: self.count]),
+            frozen(share),
+            rng.standard_normal((self.count, self.probes, y.shape[1])),
+        )
+        for _ in range(_NARROWINGS):
+            wide = ~(kernels.overreach(log_prob) <= math.log(self.reach))
+            if not wide.any():
+                break
+            share = np.where(wide, share * _NARROWER, share)
+            kernels = replace(kernels, widths=frozen(share))
+        return kernels
 
     def _widths(self, y: Array) -> tuple[float, ...]:
         if isinstance(self.width, tuple):
@@ -92,7 +136,8 @@ class GaussianKernels:
         if self.width is not None:
             return (self.width,)
         distances = pdist(y[:_AUTO_EVENTS])
-        return tuple(float(q) for q in np.quantile(distances, _AUTO_QUANTILES))
+        quantiles = np.quantile(distances, _AUTO_QUANTILES)
+        return tuple(float(q) for q in np.minimum(quantiles, _AUTO_WIDEST))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,14 +149,17 @@ class Kernels:
     Attributes
     ----------
     transform
-        T, from the features' support to standardised coordinates.
+        T, from the features' support to normal scores.
     centres, widths
         ``(K, d)`` and ``(K,)``, in these coordinates.
+    probes
+        P standard normal draws per kernel ``(K, P, d)``, see :meth:`probe_events`.
     """
 
-    transform: Chain
+    transform: InputMap
     centres: Array
     widths: Array
+    probes: Array
 
     @property
     def digest(self) -> str:
@@ -131,3 +179,26 @@ class Kernels:
         d = self.centres.shape[1]
         square += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
         return np.asarray(square)
+
+    def probe_events(self) -> Array:
+        """Return the kernels' own events ``(K P, d)`` in original units."""
+        y = self.centres[:, None, :] + self.widths[:, None, None] * self.probes
+        return self.transform.inverse(y.reshape(-1, y.shape[2]))
+
+    def overreach(self, log_prob: Callable[[Array], Array]) -> Array:
+        r"""Return how far kernel over model rises from the centre to the probes, ``(K,)``.
+
+        .. math:: \max_z \log \frac{k(z)}{\hat f(z)} - \log \frac{k(c)}{\hat f(c)}
+        """
+        k, count, _ = self.probes.shape
+        at_probes = self._log_ratio(self.probe_events(), count, log_prob)
+        at_centres = self._log_ratio(self.transform.inverse(self.centres), 1, log_prob)
+        return np.asarray((at_probes - at_centres).reshape(k, count).max(axis=1))
+
+    def _log_ratio(self, x: Array, each: int, log_prob: Callable[[Array], Array]) -> Array:
+        """Return log(k / f) of each kernel at its own `each` events, ``(K, each)``."""
+        y, jacobian = self.transform.forward(x)
+        shaped = y.reshape(self.widths.size, each, -1)
+        pulls = (shaped - self.centres[:, None, :]) / self.widths[:, None, None]
+        own = -0.5 * (pulls * pulls).sum(axis=2) + jacobian.reshape(-1, each)
+        return np.asarray(own - log_prob(x).reshape(-1, each))

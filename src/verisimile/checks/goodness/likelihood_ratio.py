@@ -174,7 +174,7 @@ def _result(
         n_members=len(setup.members),
         n_kernels=setup.kernels.widths.size,
         kernel_rank=setup.basis.directions.shape[1],
-        widths=tuple(float(w) for w in np.unique(setup.kernels.widths)),
+        widths=_spread(setup.kernels.widths),
         variations=setup.basis.variations.shape[1],
         gap=profile.gap,
         capped=rows.capped,
@@ -188,6 +188,10 @@ def _result(
         ),
         fitted=fitted,
     )
+
+
+def _spread(widths: Array) -> tuple[float, float, float]:
+    return float(widths.min()), float(np.median(widths)), float(widths.max())
 
 
 def _resolved(name: str) -> Hypothesis:

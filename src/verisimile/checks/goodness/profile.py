@@ -14,7 +14,9 @@ from verisimile.mixture.objective import LogLinear, as_log_densities
 
 __all__ = ["HYPOTHESES", "Basis", "Hypothesis", "Profile", "Rows", "profile_ratio"]
 
-_CAP = 600.0  # log kernel / density ratio beyond which float64 would overflow
+# Kernel over model at an event, beyond e^20 of which the squares in the Hessian would
+# drown everything else in rounding.  Events of the model itself stay below e^10.
+_CAP = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,8 @@ class Rows:
     design
         Its changes along variations and kernel directions ``(n, r + v)``.
     capped
-        Events whose kernel densities had to be capped: so far outside the
-        model that the statistic is a lower bound.
+        Events whose kernel densities had to be scaled down: so far outside
+        the model that the statistic is a lower bound.
     """
 
     base: Array
@@ -93,20 +95,26 @@ class Rows:
         top = matrix.max(axis=1)[:, None]
         density = np.exp(matrix - top)
         relative = logk - top
-        over = relative > _CAP
-        kernels = np.exp(np.minimum(relative, _CAP, out=relative), out=relative)
+        excess = np.clip(relative.max(axis=1, initial=-np.inf) - _CAP, 0.0, None)
+        relative -= excess[:, None]
+        kernels = np.exp(relative, out=relative)
         rank = basis.variations.shape[1]
         design = np.empty((matrix.shape[0], rank + basis.directions.shape[1]))
         np.matmul(density, basis.variations, out=design[:, :rank])
         np.matmul(kernels, basis.directions, out=design[:, rank:])
-        return cls(density @ basis.weights, design, int(over.any(axis=1).sum()))
+        return cls(density @ basis.weights, design, int((excess > 0.0).sum()))
+
+    def possible(self, centre: Array) -> Rows:
+        """Return the rows that have a positive density for weights at `centre`."""
+        keep = self.base + self.design[:, : centre.size] @ centre > 0.0
+        return self if keep.all() else Rows(self.base[keep], self.design[keep], self.capped)
 
     def joined(self, other: Rows) -> Rows:
-        """Return these rows followed by those of `other`."""
+        """Return these rows followed by those of `other`, which are no data."""
         return Rows(
             np.concatenate([self.base, other.base]),
             np.concatenate([self.design, other.design]),
-            self.capped + other.capped,
+            self.capped,
         )
 
 
@@ -159,7 +167,8 @@ def profile_ratio(
     Parameters
     ----------
     data, barrier
-        Rows of the test sample and of the reference events z.
+        Rows of the test sample and of the barrier events z; of these, the ones
+        where the model at `centre` has no density are left out.
     barrier_weight
         epsilon.
     basis
@@ -175,10 +184,10 @@ def profile_ratio(
     ----------
     G. Badaracco et al., eq. 5.
     """
-    rows = data.joined(barrier)
+    rank, v = basis.variations.shape[1], basis.directions.shape[1]
+    rows = data.joined(barrier.possible(centre))
     weights = np.ones(rows.base.size)
     weights[data.base.size :] = barrier_weight
-    rank, v = basis.variations.shape[1], basis.directions.shape[1]
     free = rank if hypothesis.free else 0
     full = LogLinear(
         base=rows.base if free else rows.base + rows.design[:, :rank] @ centre,

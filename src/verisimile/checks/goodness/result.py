@@ -62,8 +62,8 @@ class Goodness:
     n_events, n_members
         Size of the test sample, and of the mixture.
     n_kernels, kernel_rank, widths
-        Kernels of the alternative, their independent directions, and their
-        distinct widths in standardised coordinates.
+        Kernels of the alternative, their independent directions, and the
+        narrowest, median and widest width in normal scores.
     variations
         r, independent variations of the weights.
     gap
@@ -90,7 +90,7 @@ class Goodness:
     n_members: int
     n_kernels: int
     kernel_rank: int
-    widths: tuple[float, ...]
+    widths: tuple[float, float, float]
     variations: int
     gap: float
     capped: int

@@ -34,9 +34,9 @@ class Setup:
     kernels
         Placed kernels.
     barrier
-        Rows of the reference events.
+        Rows of the reference events and of the kernels' own events.
     barrier_weight
-        Weight of each reference event.
+        Weight of each of them.
     solver
         Newton settings.
     """
@@ -81,19 +81,29 @@ def prepare(
     """
     rng = run.seeds.at("reference").numpy()
     drawn = sample_signed(mixture.members, mixture.weights, alternative.reference, rng)
-    kernels = alternative.place(Events(drawn.x, features=mixture.features))
+    reference = Events(drawn.x, features=mixture.features)
+    kernels = alternative.place(reference, mixture.log_prob, rng)
     logk = kernels.log_density(drawn.x)
     variations = whitening(mixture.fit.covariance)
     directions = _directions(drawn.log_densities, logk, mixture.weights, alternative.truncation)
     basis = Basis(mixture.weights, variations, directions, alternative.ridge)
+    probes = _probes(mixture, kernels)
     return Setup(
         members=mixture.members,
         basis=basis,
         kernels=kernels,
-        barrier=Rows.of(drawn.log_densities, logk, basis),
+        barrier=Rows.of(drawn.log_densities, logk, basis).joined(
+            Rows.of(mixture.log_densities(probes), kernels.log_density(probes), basis)
+        ),
         barrier_weight=alternative.barrier,
         solver=solver,
     )
+
+
+def _probes(mixture: Mixture, kernels: Kernels) -> Array:
+    """Return the kernels' own events at which some member has a density, ``(R', d)``."""
+    x = kernels.probe_events()
+    return np.asarray(x[mixture.log_densities(x).max(axis=1) > -np.inf])
 
 
 def _directions(logf: Array, logk: Array, weights: Array, truncation: float) -> Array:

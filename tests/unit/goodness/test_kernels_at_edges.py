@@ -1,0 +1,80 @@
+"""Kernels that reach beyond the model's phase space can neither run away nor hide."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.profile import HYPOTHESES, Rows, profile_ratio
+from verisimile.checks.goodness.setup import Setup, prepare
+from verisimile.core.arrays import Array
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.mixture.fit import single_weight
+from verisimile.mixture.model import Mixture
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """A thin curved ridge, y = x^2 + 0.05 N(0, 1): nearly all of the plane is forbidden."""
+
+    n_features = 2
+    thickness: float = 0.05
+
+    def log_prob(self, x: Array) -> Array:
+        off = (x[:, 1] - x[:, 0] ** 2) / self.thickness
+        log = -0.5 * (x[:, 0] ** 2 + off**2) - math.log(2 * math.pi * self.thickness)
+        return np.asarray(log)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        first = rng.standard_normal(n)
+        return np.column_stack([first, first**2 + self.thickness * rng.standard_normal(n)])
+
+
+@pytest.fixture(scope="module")
+def mixture() -> Mixture:
+    return Mixture([Ridge()], single_weight())
+
+
+def _setup(mixture: Mixture, reach: float) -> Setup:
+    kernels = GaussianKernels(count=40, width=1.0, reference=400, reach=reach)
+    return prepare(Run(Seeds(1)), mixture, kernels)
+
+
+def _statistic(setup: Setup, barrier: Rows) -> float:
+    x = Ridge().sample(2000, np.random.default_rng(51))
+    rows = setup.rows(x, Ridge().log_prob(x)[:, None])
+    return profile_ratio(
+        rows,
+        barrier,
+        setup.barrier_weight,
+        setup.basis,
+        hypothesis=HYPOTHESES["single"],
+        centre=np.zeros(0),
+        solver=setup.solver,
+    ).statistic
+
+
+def test_wide_kernels_are_narrowed_to_the_ridge(mixture: Mixture) -> None:
+    kernels = _setup(mixture, 100.0).kernels
+    assert np.median(kernels.widths) < 0.9
+    assert (kernels.overreach(mixture.log_prob) <= math.log(100.0)).all()
+
+
+def test_the_statistic_stays_near_its_number_of_directions(mixture: Mixture) -> None:
+    setup = _setup(mixture, 100.0)
+    directions = setup.basis.directions.shape[1]
+    assert 0.0 <= _statistic(setup, setup.barrier) < 10 * directions
+
+
+def test_without_probes_and_narrowing_a_true_model_looks_impossible(mixture: Mixture) -> None:
+    # Defective twin: barrier events from the model alone.  A kernel beside the
+    # ridge sheds mass where no event can object, and the others take it.
+    setup = _setup(mixture, 1e300)
+    bare = Rows(setup.barrier.base[:400], setup.barrier.design[:400], 0)
+    statistic = _statistic(setup, bare)
+    assert not statistic < 1000.0
