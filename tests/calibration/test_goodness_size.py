@@ -57,7 +57,7 @@ def _mixture(members: list[Blend], rng: np.random.Generator) -> Mixture:
 
 def _study(seeds: Seeds, null: Calibration) -> Study:
     members = family(TRUTH.size)
-    values = []
+    values, failed = [], 0
     for experiment in range(EXPERIMENTS):
         at = seeds.at(experiment)
         rng = at.numpy()
@@ -71,8 +71,11 @@ def _study(seeds: Seeds, null: Calibration) -> Study:
             null=null,
             toys=TOYS,
         )
-        assert all(g.n_failed == 0 and g.statistic >= 0 and g.toys.min() >= 0 for g in found)
+        # A fluctuated centre may forbid an event, which then counts as extreme; NaN never occurs.
+        assert all(g.statistic >= 0 and (g.toys >= 0).all() for g in found)
+        failed += sum(g.n_failed for g in found)
         values.append([g.p_value.value for g in found])
+    assert failed <= 1e-3 * 2 * EXPERIMENTS * TOYS
     table = np.array(values)
     return Study(table[:, 0], table[:, 1])
 

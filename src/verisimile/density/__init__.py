@@ -1,0 +1,1 @@
+"""Density estimators behind one protocol, and how to train them."""

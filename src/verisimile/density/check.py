@@ -1,0 +1,237 @@
+"""`check_estimator`: whether somebody's model keeps the promises of a density estimator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from verisimile.core.arrays import Array
+from verisimile.core.random import Seeds
+from verisimile.core.result import Estimate, register
+from verisimile.density.adapters import adapt
+from verisimile.density.importance import Proposal, entropy_gap, integral
+from verisimile.density.protocol import DensityEstimator
+
+__all__ = ["EstimatorCheck", "check_estimator"]
+
+T = TypeVar("T")
+
+_CHUNK_TOLERANCE = 1e-3  # float32 sums over another batch differ by 1e-5
+_NUMERICAL = 1e-6
+_SINGLE = 32
+_FAR = (1e3, 1e8, 1e300)
+_SIGMAS = 5.0
+_VAGUE = 0.2  # an integral with a larger error says nothing
+_UNKNOWN = Estimate(math.nan, math.nan)
+
+
+@register("estimator-check", 1)
+@dataclass(frozen=True, slots=True)
+class EstimatorCheck:
+    """What was found.
+
+    Attributes
+    ----------
+    n_features
+        d; zero if unknown.
+    draws
+        Events that were drawn.
+    bad_draws
+        How many of them are not finite.
+    repeatable_sample, repeatable_density
+        Whether the same random stream gives the same draws, and the same
+        events the same densities, bit for bit.
+    undefined
+        How many log-densities at own draws are NaN, infinite, or minus infinity.
+    chunk_gap
+        Largest change of a log-density when events come one at a time.
+    integral
+        Of the density over the whole space: should be one.
+    entropy_gap
+        Mean log-density of own draws minus its expectation under the density:
+        should be zero; else sampler and density do not belong together.
+    problems
+        One sentence for each promise that is not kept; empty if all are.
+    """
+
+    n_features: int
+    draws: int
+    bad_draws: int
+    repeatable_sample: bool
+    repeatable_density: bool
+    undefined: int
+    chunk_gap: float
+    integral: Estimate
+    entropy_gap: Estimate
+    problems: tuple[str, ...]
+
+
+def check_estimator(
+    model: object,
+    *,
+    seeds: Seeds = Seeds(0),  # noqa: B008  (a frozen value)
+    draws: int = 4000,
+) -> EstimatorCheck:
+    """Try a model out and return what was found; whatever the model does, nothing is raised.
+
+    Parameters
+    ----------
+    model
+        A density estimator, or anything that `adapt` knows.
+    seeds
+        Random streams of the check.
+    draws
+        Events to draw.
+
+    Examples
+    --------
+    >>> from verisimile.data.truths import GaussianTruth
+    >>> check_estimator(GaussianTruth.paper()).problems
+    ()
+    """
+    inspection = _Inspection(seeds, draws)
+    estimator = inspection.attempt("no density estimator", lambda: adapt(model))
+    if estimator is not None:
+        inspection.sampling(estimator)
+        inspection.density(estimator)
+        inspection.importance(estimator)
+    return EstimatorCheck(**inspection.found, problems=tuple(inspection.problems))
+
+
+class _Inspection:
+    """The findings so far; each part leaves the defaults where the model fails."""
+
+    def __init__(self, seeds: Seeds, draws: int) -> None:
+        self.seeds = seeds
+        self.n = draws
+        self.draws: Array | None = None
+        self.problems: list[str] = []
+        self.found: dict[str, Any] = {
+            "n_features": 0,
+            "draws": 0,
+            "bad_draws": 0,
+            "repeatable_sample": False,
+            "repeatable_density": False,
+            "undefined": 0,
+            "chunk_gap": math.nan,
+            "integral": _UNKNOWN,
+            "entropy_gap": _UNKNOWN,
+        }
+
+    def attempt(self, what: str, action: Callable[[], T]) -> T | None:
+        """Return the result of `action`, or None and a problem."""
+        try:
+            with np.errstate(all="ignore"):
+                return action()
+        except Exception as error:  # a stranger's model may raise anything
+            self.problems.append(f"{what}: {type(error).__name__}: {error}")
+            return None
+
+    def require(self, *, kept: bool, else_problem: str) -> None:
+        """Note a problem unless the promise is `kept`."""
+        if not kept:
+            self.problems.append(else_problem)
+
+    def sampling(self, model: DensityEstimator) -> None:
+        """Draw twice from one stream and once from another."""
+        d = self.found["n_features"] = model.n_features
+        drawn = self.attempt("sample fails", lambda: self._draw(model, "own"))
+        again = self.attempt("sample fails", lambda: self._draw(model, "own"))
+        other = self.attempt("sample fails", lambda: self._draw(model, "other"))
+        if drawn is None or again is None or other is None:
+            return
+        shape = f"sample({self.n}) has shape {drawn.shape} and dtype {drawn.dtype}"
+        if drawn.shape != (self.n, d) or drawn.dtype != np.float64:
+            self.problems.append(f"{shape}, not {(self.n, d)} and float64")
+            return
+        finite = np.isfinite(drawn).all(axis=1)
+        same = bool(np.array_equal(drawn, again, equal_nan=True))
+        bad = int((~finite).sum())
+        self.found |= {"draws": self.n, "bad_draws": bad, "repeatable_sample": same}
+        self.require(kept=bad == 0, else_problem=f"{bad} of {self.n} draws are not finite")
+        self.require(
+            kept=same, else_problem="sample gives other draws for the same random generator"
+        )
+        self.require(
+            kept=not np.array_equal(drawn, other),
+            else_problem="sample gives the same draws for another random generator",
+        )
+        self.draws = drawn[finite]
+
+    def density(self, model: DensityEstimator) -> None:
+        """Evaluate own draws twice, a few one by one, and far away."""
+        x = self.draws
+        if x is None or not len(x):
+            return
+        log_p = self.attempt("log_prob fails at own draws", lambda: model.log_prob(x))
+        again = self.attempt("log_prob fails at own draws", lambda: model.log_prob(x))
+        if log_p is None or again is None:
+            self.draws = None
+            return
+        if np.shape(log_p) != (len(x),) or log_p.dtype != np.float64:
+            self.problems.append(f"log_prob has shape {np.shape(log_p)} and dtype {log_p.dtype}")
+            self.draws = None
+            return
+        undefined = int((~np.isfinite(log_p)).sum())
+        same = bool(np.array_equal(log_p, again, equal_nan=True))
+        self.found |= {"undefined": undefined, "repeatable_density": same}
+        self.require(
+            kept=undefined == 0,
+            else_problem=f"log_prob is not finite at {undefined} of {len(x)} own draws",
+        )
+        self.require(kept=same, else_problem="log_prob gives other values for the same events")
+        self.attempt("log_prob fails for single events", lambda: self._singly(model, x, log_p))
+        self.attempt("log_prob fails far outside", lambda: self._far(model, x))
+
+    def importance(self, model: DensityEstimator) -> None:
+        """Integrate the density, and compare sampler with density."""
+        if self.draws is None or self.found["undefined"] or len(self.draws) <= model.n_features:
+            return
+        self.attempt("the integral cannot be estimated", lambda: self._integrate(model))
+
+    def _draw(self, model: DensityEstimator, stream: str) -> Array:
+        return model.sample(self.n, self.seeds.at("check", stream).numpy())
+
+    def _singly(self, model: DensityEstimator, x: Array, log_p: Array) -> None:
+        one_by_one = np.concatenate([model.log_prob(row[None]) for row in x[:_SINGLE]])
+        gap = float(np.nanmax(np.abs(one_by_one - log_p[:_SINGLE])))
+        self.found["chunk_gap"] = gap
+        self.require(
+            kept=gap <= _CHUNK_TOLERANCE,
+            else_problem=f"log_prob of an event depends on the others in its batch, by {gap:.2g}",
+        )
+
+    def _far(self, model: DensityEstimator, x: Array) -> None:
+        places = np.vstack([x[:1] + sign * size for sign in (-1.0, 1.0) for size in _FAR])
+        bad = int(np.isnan(model.log_prob(places)).sum())
+        self.require(
+            kept=bad == 0, else_problem=f"log_prob is NaN at {bad} of {len(places)} far places"
+        )
+
+    def _integrate(self, model: DensityEstimator) -> None:
+        draws = np.asarray(self.draws)
+        half = len(draws) // 2
+        proposal = Proposal.around(draws[:half])
+        x = proposal.sample(2 * self.n, self.seeds.at("check", "proposal").numpy())
+        total = integral(model, proposal, x)
+        gap = entropy_gap(model, proposal, x, draws[half:])
+        self.found |= {"integral": total, "entropy_gap": gap}
+        if not total.error <= _VAGUE:
+            self.problems.append(f"the integral of the density stays unknown: {total}")
+            return
+        self.require(
+            kept=_agrees(total, 1.0),
+            else_problem=f"the density does not integrate to one: {total}",
+        )
+        self.require(
+            kept=_agrees(gap, 0.0),
+            else_problem=f"the draws do not follow the density: mean log-density off by {gap}",
+        )
+
+
+def _agrees(estimate: Estimate, expected: float) -> bool:
+    return abs(estimate.value - expected) <= _SIGMAS * estimate.error + _NUMERICAL

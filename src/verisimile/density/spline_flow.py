@@ -1,0 +1,181 @@
+"""`SplineFlowTrainer`: the default recipe, nflows spline layers behind Gaussianised features."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+
+from verisimile.core.canonical import JSON
+from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.data.events import Events, match_features
+from verisimile.data.transforms import feature_transform
+from verisimile.density.flow_density import Precision, SplineFlow
+from verisimile.density.input_map import InputMap
+from verisimile.density.nflows_backend import Architecture, build, export
+from verisimile.density.protocol import Fitted
+from verisimile.density.torch_scope import seeded
+from verisimile.density.training import Sample, Schedule, train
+
+__all__ = ["SplineFlow", "SplineFlowTrainer"]
+
+
+@dataclass(frozen=True, slots=True)
+class SplineFlowTrainer:
+    """Masked autoregressive rational-quadratic spline flow, trained by maximum likelihood.
+
+    Parameters
+    ----------
+    layers
+        Autoregressive layers; the order of features is reversed from one to the next.
+    blocks, hidden
+        Hidden maps after the first, and their width, of each layer's conditioner.
+    bins
+        Spline bins per feature and layer.
+    tail_bound
+        The splines act on ``[-tail_bound, tail_bound]`` of each normal score.
+    residual
+        Residual conditioner blocks (the nflows default): twice the cost, and on
+        the real events of the example a lower likelihood for the same time.
+    marginal_bins
+        Largest number of quantile bins in the Gaussianisation of each feature
+        (one per 1000 events, at least 8); 0 leaves standardisation alone.
+    learning_rate
+        First step size of Adam; falls to zero along half a cosine.
+    batch
+        Largest batch; small samples get n / 32, so that an epoch has enough steps.
+    epochs
+        Length of the schedule.
+    patience
+        Epochs without a smaller validation loss before training ends.
+    clip
+        Largest norm of the gradient of one batch.
+    precision
+        Of the trained flow's layers when evaluated, ``float32`` or ``float64``;
+        training is in float32.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of range.
+
+    References
+    ----------
+    Durkan et al., *Neural Spline Flows* (2019).
+    Papamakarios et al., *Masked Autoregressive Flow* (2017).
+    """
+
+    layers: int = 3
+    blocks: int = 2
+    hidden: int = 64
+    bins: int = 8
+    tail_bound: float = 5.0
+    residual: bool = False
+    marginal_bins: int = 32
+    learning_rate: float = 1e-2
+    batch: int = 256
+    epochs: int = 20
+    patience: int = 8
+    clip: float = 5.0
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        self._architecture(1)
+        positive = {name: getattr(self, name) for name in _POSITIVE}
+        wrong = {name: value for name, value in positive.items() if not value > 0}
+        if self.marginal_bins < 0 or self.marginal_bins == 1:
+            wrong["marginal_bins"] = self.marginal_bins
+        if self.precision not in ("float32", "float64"):
+            wrong["precision"] = self.precision
+        if wrong:
+            raise InputError(
+                "SplineFlowTrainer",
+                got=", ".join(f"{name}={value!r}" for name, value in wrong.items()),
+                expected="positive settings, marginal_bins 0 or at least 2,"
+                " precision 'float32' or 'float64'",
+            )
+
+    def config(self) -> dict[str, JSON]:
+        """Return all settings."""
+        return {"family": SplineFlow.family, "version": 1, **asdict(self)}
+
+    def check(self, events: Events) -> None:
+        """Raise what `fit` would say about the sample as such, before any work is done.
+
+        Raises
+        ------
+        InputError
+            For negative weights, a constant feature, or fewer events than features.
+        """
+        _refuse_signed(events, "training")
+        feature_transform(events)
+
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
+        """Train a flow; the same arguments give the same bits.
+
+        Parameters
+        ----------
+        training
+            Events ``(n, d)``, repeats allowed; weights must not be negative.
+        validation
+            Events that decide when to stop; they should share none with `training`.
+        seeds
+            Streams of the initial weights and of the shuffling.
+
+        Raises
+        ------
+        InputError
+            For negative weights, a constant feature, fewer events than
+            features, or different features.
+        NumericsError
+            If the loss is no longer finite.
+        """
+        started = time.perf_counter()
+        validation = match_features(validation, training.features)
+        _refuse_signed(validation, "validation")
+        self.check(training)
+        input_map = InputMap.fit(training, self.marginal_bins)
+        shape = self._architecture(training.d)
+        with seeded(seeds.at("initial")):
+            stack = build(shape)
+        curves = train(
+            stack,
+            _sample(training, input_map),
+            _sample(validation, input_map),
+            self._schedule(),
+            seeds,
+        )
+        model = SplineFlow(shape, export(stack), input_map, precision=self.precision)
+        return Fitted(
+            model,
+            curves.training,
+            curves.validation,
+            curves.best,
+            {"seconds": time.perf_counter() - started},
+        )
+
+    def _architecture(self, d: int) -> Architecture:
+        return Architecture(
+            d, self.layers, self.blocks, self.hidden, self.bins, self.tail_bound, self.residual
+        )
+
+    def _schedule(self) -> Schedule:
+        return Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
+
+
+_POSITIVE = ("learning_rate", "batch", "epochs", "patience", "clip")
+
+
+def _refuse_signed(events: Events, name: str) -> None:
+    if events.signed:
+        raise InputError(
+            f"{name} weights",
+            got="negative event weights",
+            expected="weights that are not negative",
+            remedy="Train without weights, or on events with positive weights.",
+        )
+
+
+def _sample(events: Events, input_map: InputMap) -> Sample:
+    z, log_jacobian = input_map.forward(events.x)
+    return Sample.of(z, log_jacobian, events.weights)

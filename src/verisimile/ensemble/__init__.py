@@ -1,0 +1,1 @@
+"""Bootstrap ensembles of density estimators and their log-density matrix."""

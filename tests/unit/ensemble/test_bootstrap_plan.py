@@ -1,0 +1,82 @@
+"""The grid of replicas and initialisations, and the bootstrap itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from statistical import assert_within
+from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.data.events import Events
+from verisimile.data.rows import row_hashes
+from verisimile.ensemble.plan import BootstrapPlan
+
+
+def test_grid() -> None:
+    plan = BootstrapPlan(members=7, initialisations=3)
+    assert [plan.replica(m) for m in range(7)] == [0, 0, 0, 1, 1, 1, 2]
+    assert [plan.initialisation(m) for m in range(7)] == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_counts_are_multinomial(seeds: Seeds) -> None:
+    plan, n = BootstrapPlan(), 50
+    counts = np.array([plan.counts(n, replica, seeds) for replica in range(400)])
+    assert (counts.sum(axis=1) == n).all()
+    variance = (1 - 1 / n) / 400
+    assert_within(counts.mean(axis=0), 1.0, np.sqrt(variance))
+    left_out = (1 - 1 / n) ** n
+    error = np.sqrt(left_out * (1 - left_out) / counts.size)
+    assert_within((counts == 0).mean(), left_out, error)
+
+
+def test_counts_depend_on_replica_and_seeds_alone(seeds: Seeds) -> None:
+    first = BootstrapPlan(members=4).counts(100, 2, seeds)
+    again = BootstrapPlan(members=60, initialisations=2).counts(100, 2, seeds)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, BootstrapPlan().counts(100, 3, seeds))
+    assert not np.array_equal(first, BootstrapPlan().counts(100, 2, seeds.at("other")))
+
+
+def test_training_and_validation_share_no_event(seeds: Seeds) -> None:
+    x = np.random.default_rng(1).normal(size=(300, 2))
+    weights = np.arange(1.0, 301.0)
+    training, validation = BootstrapPlan().split(Events(x, weights), 0, seeds)
+    assert training.n == 300
+    assert training.overlap(validation) == 0
+    distinct = np.unique(row_hashes(training.x)).size
+    assert distinct + validation.n == 300
+    # Weights stay with their events.
+    both = {tuple(row): weight for row, weight in zip(x, weights, strict=True)}
+    for part in (training, validation):
+        assert part.weights is not None
+        assert all(both[tuple(r)] == w for r, w in zip(part.x, part.weights, strict=True))
+
+
+def test_repeated_rows_do_not_leak_into_validation(seeds: Seeds) -> None:
+    x = np.repeat(np.random.default_rng(1).normal(size=(200, 1)), 3, axis=0)
+    training, validation = BootstrapPlan().split(Events(x), 0, seeds)
+    assert training.overlap(validation) == 0
+    # A value is left out if its three copies are.
+    assert 0 < validation.n < 0.15 * 600
+
+
+def test_too_few_distinct_events_are_refused(seeds: Seeds) -> None:
+    with pytest.raises(InputError, match="1 of them distinct"):
+        BootstrapPlan().split(Events(np.ones((20, 1))), 0, seeds)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"members": 0},
+        {"members": 2, "initialisations": 3},
+        {"initialisations": 0},
+        {"max_failed": 1.0},
+        {"max_failed": -0.1},
+        {"max_failed": float("nan")},
+    ],
+)
+def test_impossible_plans_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="BootstrapPlan"):
+        BootstrapPlan(**settings)  # type: ignore[arg-type]
