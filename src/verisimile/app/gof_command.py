@@ -1,0 +1,170 @@
+"""``verisimile gof``: whether a fitted run describes a test sample."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from verisimile.app import stages
+from verisimile.app.clock import Clock
+from verisimile.app.exits import ExitCode
+from verisimile.app.output import print_json, print_lines, print_table
+from verisimile.app.plans import print_plan, toy_stage
+from verisimile.app.study import FitStudy, load_study
+from verisimile.checks.goodness.calibration import (
+    Calibration,
+    FluctuatedCentre,
+    PlugIn,
+    Predictive,
+)
+from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.core.errors import InputError, VerisimileWarning
+from verisimile.core.random import Seeds
+from verisimile.core.result import to_dict
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.data.files import read_events
+from verisimile.ensemble.fit import load_ensemble
+from verisimile.mixture.io import load_mixture
+from verisimile.mixture.model import Mixture
+from verisimile.report.content import InputSample, ReportInput, Timings
+from verisimile.report.document import Document, document
+from verisimile.report.tables import summary_table
+from verisimile.report.verdict import Verdict
+from verisimile.report.write import write_document
+
+__all__ = ["EXIT_CODES", "NULLS", "GofRequest", "execute", "print_verdicts", "settings"]
+
+NULLS: dict[str, Calibration] = {
+    null.name: null for null in (Predictive(), FluctuatedCentre(), PlugIn())
+}
+EXIT_CODES = {
+    Verdict.PASSED.value: ExitCode.COMPATIBLE,
+    Verdict.FAILED.value: ExitCode.INCOMPATIBLE,
+    Verdict.INCONCLUSIVE.value: ExitCode.INCONCLUSIVE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GofRequest:
+    """The options of ``verisimile gof`` as values."""
+
+    folder: Path
+    sample: str
+    settings: stages.ProfileSettings
+    level: float
+    report: Path | None
+    seed: int | None
+    executor: str
+    command: str
+    as_json: bool
+    dry_run: bool
+
+    def __post_init__(self) -> None:
+        # Noticed before hours of toys, not after.
+        if not 0.0 < self.level < 1.0:
+            raise InputError("--level", got=self.level, expected="a number between 0 and 1")
+
+
+def settings(
+    toys: int, hypothesis: str, null: str, kernels: int, widths: list[float] | None
+) -> stages.ProfileSettings:
+    """Return the settings of the test that the options name."""
+    return stages.ProfileSettings(
+        toys=toys,
+        hypotheses=(hypothesis,),
+        null=NULLS[null],
+        alternative=GaussianKernels(count=kernels, width=tuple(widths) if widths else None),
+    )
+
+
+def execute(request: GofRequest) -> ExitCode:
+    """Test the sample, write the report if one is wanted, and return the verdict's code."""
+    clock = Clock()
+    study = load_study(Run(Seeds(0), store=request.folder).store)
+    run = Run(
+        Seeds(study.seed if request.seed is None else request.seed),
+        executor=request.executor,
+        store=request.folder,
+        progress=True,
+    )
+    with clock.stage("reading"):
+        ensemble, mixture = load_ensemble(run), load_mixture(run)
+        names = [spec.name for spec in mixture.features]
+        events = read_events(request.sample, features=names)
+    if request.dry_run:
+        _print_plan(request, run, mixture, events)
+        return ExitCode.COMPATIBLE
+    result = stages.compare(
+        run,
+        mixture,
+        events,
+        replace(request.settings, marginals=request.report is not None),
+        name=Path(request.sample).name,
+        clock=clock,
+    )
+    content = ReportInput(
+        samples=(result,),
+        training=stages.training_of(ensemble),
+        fit=mixture.fit,
+        inputs=(*study.inputs, InputSample.of("test", request.sample, events)),
+        timings=Timings((*study.timings.stages, *clock.timings.stages)),
+        warnings=(*stages.failure_notes(ensemble), *_warnings(study, request.sample)),
+        command=f"{study.command}\n{request.command}",
+        level=request.level,
+        title=f"Goodness of fit: {result.name}",
+    )
+    report = document(run, content)
+    page = write_document(report, request.report) if request.report else None
+    _print(report, page, as_json=request.as_json)
+    return EXIT_CODES[report.verdict]
+
+
+def _print_plan(request: GofRequest, run: Run, mixture: Mixture, events: Events) -> None:
+    planned = toy_stage(
+        run,
+        toys=request.settings.toys,
+        events=events.n,
+        members=len(mixture.members),
+        kernels=request.settings.alternative.count,
+    )
+    print_plan(run, [planned], as_json=request.as_json)
+
+
+def print_verdicts(report: Document) -> None:
+    """Print one row per test and one sentence per decisive test."""
+    table = summary_table(report.findings, report.content.level)
+    print_table(table.columns[:-1], [row[:-1] for row in table.rows])
+    print_lines("", *(f"{c.sample}: {c.sentence}" for c in report.conclusions if c.decisive))
+
+
+def _print(report: Document, page: Path | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            "verisimile.gof/1",
+            {
+                "verdict": report.verdict,
+                "level": report.content.level,
+                "conclusions": [to_dict(conclusion) for conclusion in report.conclusions],
+                "goodness": [to_dict(finding.goodness) for finding in report.findings],
+                "warnings": list(report.warnings),
+                "timings": to_dict(report.content.timings),
+                "report": None if page is None else str(page),
+            },
+        )
+        return
+    print_verdicts(report)
+    if page is not None:
+        print_lines(f"Report: {page}")
+
+
+def _warnings(study: FitStudy, sample: str) -> tuple[str, ...]:
+    if study.weights is None:
+        return ()
+    note = (
+        f"the run was fitted with event weights (column {study.weights!r}), but the test takes "
+        f"the events of {sample} as unweighted."
+    )
+    warnings.warn(note, VerisimileWarning, stacklevel=2)
+    return (note,)

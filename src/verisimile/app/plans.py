@@ -1,0 +1,66 @@
+"""What a command would do, and roughly how long it would take: for ``--dry-run``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from verisimile.app.output import print_json, print_lines, print_table
+from verisimile.core.executor import Loky
+from verisimile.core.run import Run
+from verisimile.report.numbers import count, duration
+
+__all__ = ["Planned", "print_plan", "toy_stage", "training_stage"]
+
+# Seconds of one core, measured on the example's flows; good to a factor of three.
+_PER_TRAINING_EVENT = 4e-5  # one event, one epoch
+_PER_DENSITY = 6e-6  # one event, one member
+_PER_DRAW = 2e-5  # one event
+_PER_PRODUCT = 2e-10  # one event, one entry of the Hessian, one Newton step
+_STEPS = 12
+_CHUNK = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One stage: its tasks, how many records there are already, core-seconds for all tasks."""
+
+    name: str
+    tasks: int
+    records: int
+    seconds: float
+
+
+def training_stage(run: Run, *, members: int, events: int, epochs: int) -> Planned:
+    """Return the training of an ensemble."""
+    seconds = members * events * epochs * _PER_TRAINING_EVENT
+    return Planned("ensemble training", members, len(run.store.addresses("members")), seconds)
+
+
+def toy_stage(run: Run, *, toys: int, events: int, members: int, kernels: int) -> Planned:
+    """Return the toys of one test."""
+    parameters = members + kernels
+    one = events * (_PER_DRAW + members * _PER_DENSITY + _STEPS * _PER_PRODUCT * parameters**2)
+    tasks = -(-toys // _CHUNK)
+    return Planned("toys", tasks, len(run.store.addresses("toys")), toys * one)
+
+
+def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> None:
+    """Print the plan; records of other configurations count as present but are not reused."""
+    workers = run.executor.workers if isinstance(run.executor, Loky) else 1
+    total = sum(stage.seconds for stage in stages) / workers
+    if as_json:
+        print_json(
+            "verisimile.plan/1",
+            {
+                "executor": run.executor.name,
+                "stages": [asdict(stage) for stage in stages],
+                "wall_seconds": total,
+            },
+        )
+        return
+    print_table(
+        ("stage", "tasks", "records in the folder", "core time, roughly"),
+        [(s.name, count(s.tasks), count(s.records), duration(s.seconds)) for s in stages],
+    )
+    print_lines(f"With {run.executor.name}, from nothing: about {duration(total)}.")

@@ -1,0 +1,149 @@
+"""The stages of a study as plain functions of a run, for commands and notebooks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from verisimile.app.clock import Clock
+from verisimile.checks.goodness.calibration import Calibration, Predictive
+from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
+from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.marginals.comparison import MarginalComparison, marginal_comparisons
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.data.names import require
+from verisimile.density.protocol import Trainer
+from verisimile.ensemble.ensemble import Ensemble
+from verisimile.ensemble.fit import fit_ensemble
+from verisimile.ensemble.plan import BootstrapPlan
+from verisimile.mixture.bind import fit_mixture
+from verisimile.mixture.io import save_mixture
+from verisimile.mixture.model import Mixture
+from verisimile.report.content import MemberTraining, SampleResult
+
+__all__ = ["ProfileSettings", "bounded", "compare", "failure_notes", "fit", "training_of"]
+
+_DRAWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSettings:
+    """How test samples are compared with a mixture.
+
+    Attributes
+    ----------
+    toys
+        B, pseudo-experiments.
+    hypotheses
+        Null hypotheses, in reporting order.
+    null
+        Calibration of the toys.
+    alternative
+        Kernels of the alternative.
+    marginals
+        Whether each feature's marginal is compared too.
+    """
+
+    toys: int = 1000
+    hypotheses: tuple[str, ...] = ("ensemble+uncertainty",)
+    null: Calibration = Predictive()
+    alternative: GaussianKernels = GaussianKernels()
+    marginals: bool = True
+
+
+def bounded(events: Events, support: Mapping[str, tuple[float, float]]) -> Events:
+    """Return `events` whose features have the given bounds.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or bounds are out of order.
+    SupportError
+        If values lie outside.
+    """
+    require(list(support), events.names, "--support")
+    features = [
+        replace(spec, low=support[spec.name][0], high=support[spec.name][1])
+        if spec.name in support
+        else spec
+        for spec in events.features
+    ]
+    return Events(events.x, events.weights, features=features) if support else events
+
+
+def fit(
+    run: Run,
+    training: Events,
+    weighting: Events,
+    *,
+    members: int,
+    trainer: Trainer,
+    clock: Clock,
+) -> tuple[Ensemble, Mixture]:
+    """Train the ensemble, fit the mixture's weights, and keep both in the run's store."""
+    with clock.stage("ensemble training"):
+        ensemble = fit_ensemble(run, training, BootstrapPlan(members=members), trainer)
+    with clock.stage("weight fit"):
+        mixture = fit_mixture(run, ensemble, weighting)
+        save_mixture(run, mixture)
+    return ensemble, mixture
+
+
+def compare(
+    run: Run,
+    mixture: Mixture,
+    events: Events,
+    settings: ProfileSettings,
+    *,
+    name: str,
+    clock: Clock,
+) -> SampleResult:
+    """Test one sample under all hypotheses and compare its marginals."""
+    with clock.stage(f"test of {name}"):
+        goodness = compare_hypotheses(
+            run,
+            mixture,
+            events,
+            alternative=settings.alternative,
+            hypotheses=settings.hypotheses,
+            null=settings.null,
+            toys=settings.toys,
+        )
+    marginals: tuple[MarginalComparison, ...] = ()
+    if settings.marginals:
+        with clock.stage("marginals"):
+            marginals = _marginals(run, mixture, goodness[-1], events)
+    return SampleResult(name, goodness, marginals)
+
+
+def training_of(ensemble: Ensemble) -> tuple[MemberTraining, ...]:
+    """Return how the members of an ensemble were trained."""
+    return tuple(
+        MemberTraining(
+            address=record.address,
+            sha256=record.sha256,
+            training=record.training_curve,
+            validation=record.validation_curve,
+            best_epoch=record.best_epoch,
+            seconds=record.seconds,
+        )
+        for record in ensemble.records
+    )
+
+
+def failure_notes(ensemble: Ensemble) -> tuple[str, ...]:
+    """Return one warning per member whose training failed."""
+    return tuple(
+        f"{failure.address} is missing from the ensemble, its training failed: "
+        f"{failure.kind}: {failure.message}"
+        for failure in ensemble.failures
+    )
+
+
+def _marginals(
+    run: Run, mixture: Mixture, goodness: Goodness, events: Events
+) -> tuple[MarginalComparison, ...]:
+    tested = single(mixture) if goodness.hypothesis == "single" else mixture
+    return marginal_comparisons(run, tested, goodness, events, draws=_DRAWS)

@@ -1,0 +1,137 @@
+"""What a run folder was made from: the document ``fit.json`` that ties its records together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from verisimile.core.canonical import JSON, canonical
+from verisimile.core.errors import StoreError
+from verisimile.core.result import from_dict, register, to_dict
+from verisimile.core.store import Store
+from verisimile.report.content import InputSample, Timings
+
+__all__ = ["FitStudy", "check_free", "finish", "load_study"]
+
+_NAME = "fit"
+_SHOWN = 40
+
+
+@register("fit", 1)
+@dataclass(frozen=True, slots=True)
+class FitStudy:
+    """How a mixture was made.
+
+    Attributes
+    ----------
+    seed
+        Entropy of the random streams.
+    configuration
+        Everything else that determines the members and their weights.
+    inputs
+        Training and weight-fit sample.
+    weights
+        Column of the event weights, or None.
+    command
+        The shell command.
+    timings
+        Wall-clock times of the last run.
+    """
+
+    seed: int
+    configuration: Mapping[str, JSON]
+    inputs: tuple[InputSample, ...]
+    weights: str | None
+    command: str
+    timings: Timings = Timings()
+
+
+def check_free(store: Store, study: FitStudy) -> None:
+    """Raise if the store belongs to another study; called before any work is done.
+
+    Raises
+    ------
+    StoreError
+        Naming what differs.
+    """
+    known = _read(store)
+    if known is not None:
+        _refuse_other(store, known, study)
+
+
+def finish(store: Store, study: FitStudy, timings: Timings) -> FitStudy:
+    """Note the study in its store once its work is done, and return it with the times.
+
+    Only now: a store that the ensemble refuses to share must not change its
+    owner.  A study that was finished before keeps its command and its times.
+    """
+    known = _read(store)
+    if known is not None:
+        return known
+    done = replace(study, timings=timings)
+    store.write_json(_NAME, to_dict(done))
+    return done
+
+
+def load_study(store: Store) -> FitStudy:
+    """Return the study that a store belongs to.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    """
+    study = _read(store)
+    if study is None:
+        raise StoreError(
+            repr(store),
+            got="no finished fit",
+            expected="a folder made by `verisimile fit`",
+            remedy="Check the path, or run `verisimile fit`: it continues where it stopped.",
+        )
+    return study
+
+
+def _read(store: Store) -> FitStudy | None:
+    data = store.read_json(_NAME)
+    if data is None:
+        return None
+    study = from_dict(data) if isinstance(data, Mapping) else None
+    if not isinstance(study, FitStudy):
+        raise StoreError(
+            f"{_NAME}.json", got="something else", expected="the description of a fit", remedy=""
+        )
+    return study
+
+
+def _refuse_other(store: Store, known: FitStudy, study: FitStudy) -> None:
+    old = _leaves({"seed": known.seed, **known.configuration})
+    new = _leaves({"seed": study.seed, **study.configuration})
+    changed = [
+        f"{name}: {_short(old, name)} there, {_short(new, name)} now"
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
+    if changed:
+        raise StoreError(
+            repr(store),
+            got=f"a fit with another configuration ({'; '.join(changed)})",
+            expected="the same configuration, or a new folder",
+            remedy="Choose another --out, or repeat the command that made this folder: "
+            f"{known.command}",
+        )
+
+
+def _leaves(value: JSON, name: str = "") -> dict[str, str]:
+    """Return the canonical values of all leaves of nested tables by dotted name."""
+    if not isinstance(value, Mapping):
+        return {name: canonical(value)}
+    found: dict[str, str] = {}
+    for key, item in value.items():
+        found |= _leaves(item, f"{name}.{key}" if name else key)
+    return found
+
+
+def _short(values: Mapping[str, str], name: str) -> str:
+    text = values.get(name, "nothing")
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -1,0 +1,1 @@
+"""Marginals of a test sample against the mixture and its profiled fits."""

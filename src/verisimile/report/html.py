@@ -1,0 +1,91 @@
+"""The page: one self-contained HTML file without scripts."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+
+import jinja2
+
+from verisimile.report import illustrations, tables
+from verisimile.report.content import ReportInput, SampleResult
+from verisimile.report.document import Document
+from verisimile.report.page import Illustration, Page, Section
+
+__all__ = ["page_of", "pictures", "render"]
+
+
+def page_of(report: Document) -> Page:
+    """Return the headings, tables and figures of a report."""
+    content = report.content
+    return Page(
+        title=content.title,
+        verdict=report.verdict,
+        line=report.line,
+        summary=tables.summary_table(report.findings, content.level),
+        warnings=report.warnings,
+        sections=(
+            *(_sample(sample, number) for number, sample in enumerate(content.samples, 1)),
+            *_model(content),
+            *_origin(report),
+        ),
+        command=content.command,
+        written=f"{report.environment.written}, "
+        f"verisimile {report.environment.versions.get('verisimile', '')}",
+    )
+
+
+def render(page: Page, images: Mapping[str, bytes]) -> str:
+    """Return the page as HTML, with the PNG of each illustration by its name."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("verisimile.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    encoded = {name: b64encode(png).decode("ascii") for name, png in images.items()}
+    return environment.get_template("report.html.j2").render(page=page, images=encoded)
+
+
+def pictures(page: Page) -> tuple[Illustration, ...]:
+    """Return all illustrations in reading order."""
+    return tuple(picture for section in page.sections for picture in section.illustrations)
+
+
+def _sample(sample: SampleResult, number: int) -> Section:
+    found = [tables.goodness_table(sample.goodness)] if sample.goodness else []
+    if sample.marginals:
+        found.append(tables.marginal_table(sample.marginals))
+    return Section(
+        title=f"Test sample: {sample.name}",
+        text=sample.about,
+        illustrations=illustrations.of_sample(sample, number),
+        tables=tuple(found),
+    )
+
+
+def _model(content: ReportInput) -> tuple[Section, ...]:
+    shown, listed = [], []
+    if content.training:
+        shown.append(illustrations.of_ensemble(content.training))
+    if content.fit is not None:
+        shown.append(illustrations.of_weights(content.fit))
+        listed += [tables.fit_table(content.fit), tables.weight_table(content.fit)]
+    if content.training:
+        listed.append(tables.member_table(content.training))
+    if not (shown or listed):
+        return ()
+    return (Section("Ensemble and weights", "", tuple(shown), tuple(listed)),)
+
+
+def _origin(report: Document) -> tuple[Section, ...]:
+    content = report.content
+    listed = []
+    if content.inputs:
+        listed.append(tables.input_table(content.inputs))
+        listed.append(tables.feature_table(content.inputs[0].features))
+    if content.timings.stages:
+        listed.append(tables.timing_table(content.timings))
+    listed.append(tables.environment_table(report.environment))
+    return (Section("Where this comes from", tables=tuple(listed)),)

@@ -1,0 +1,141 @@
+"""The figure of a marginal: data, model with its bands, profiled alternative, and their ratio."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+
+from verisimile.checks.marginals.comparison import MarginalComparison
+from verisimile.core.arrays import Array
+from verisimile.report import style
+
+__all__ = ["marginal_figure"]
+
+_STEEP = 100.0  # ratio of largest to smallest expectation from which the counts need a log axis
+_LEGEND = ("DATA", "REF", "±1σ", "±2σ", "LRT RECO")
+_SMALLEST_RANGE, _LARGEST_RANGE = 0.12, 1.0
+
+
+def marginal_figure(marginal: MarginalComparison) -> Figure:
+    """Return counts over expectations, above the ratios to the reference.
+
+    References
+    ----------
+    G. Badaracco et al., fig. 1.
+    """
+    return style.draw(lambda figure: _paint(figure, marginal), width=5.6, height=4.6)
+
+
+def _paint(figure: Figure, marginal: MarginalComparison) -> None:
+    grid = GridSpec(2, 1, figure=figure, height_ratios=(2.6, 1.0))
+    upper = figure.add_subplot(grid[0])
+    lower = figure.add_subplot(grid[1], sharex=upper)
+    _counts(upper, marginal)
+    _ratios(lower, marginal)
+    if marginal.logarithmic:
+        upper.set_xscale("log")
+    upper.set_xlim(marginal.edges[0], marginal.edges[-1])
+    upper.tick_params(labelbottom=False)
+    handles, labels = upper.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: _LEGEND.index(labels[i]))
+    upper.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=5,
+        borderaxespad=0.1,
+        columnspacing=1.1,
+        handlelength=1.5,
+    )
+    lower.set_xlabel(style.readable(marginal.feature.title))
+
+
+def _counts(axes: Axes, marginal: MarginalComparison) -> None:
+    _bands(axes, marginal, marginal.expected, marginal.errors)
+    axes.stairs(
+        marginal.expected, marginal.edges, baseline=None, color=style.REFERENCE, label="REF"
+    )
+    _alternative(axes, marginal.alternative, marginal.edges)
+    _points(axes, marginal, np.ones(marginal.counts.size))
+    axes.set_ylabel("events per bin")
+    positive = marginal.expected[marginal.expected > 0.0]
+    top = max(marginal.count_high.max(), marginal.expected.max())
+    if positive.size and positive.max() > _STEEP * positive.min():
+        axes.set_yscale("log")
+        axes.set_ylim(max(0.3, 0.5 * positive.min()), 1.6 * top)
+    else:
+        axes.set_ylim(0.0, 1.08 * top)
+
+
+def _ratios(axes: Axes, marginal: MarginalComparison) -> None:
+    expected = np.where(marginal.expected > 0.0, marginal.expected, np.nan)
+    half = _half_range(marginal, expected)
+    _bands(axes, marginal, np.ones(expected.size), marginal.errors / expected)
+    axes.axhline(1.0, color=style.REFERENCE, lw=1.0)
+    _alternative(axes, marginal.alternative / expected, marginal.edges)
+    _points(axes, marginal, expected)
+    _off_scale(axes, marginal, marginal.counts / expected, half)
+    axes.set_ylim(1.0 - half, 1.0 + half)
+    axes.set_ylabel("ratio to REF")
+
+
+def _bands(axes: Axes, marginal: MarginalComparison, centre: Array, error: Array) -> None:
+    for width, colour in ((2.0, style.BAND_2), (1.0, style.BAND_1)):
+        axes.stairs(
+            centre + width * error,
+            marginal.edges,
+            baseline=centre - width * error,
+            fill=True,
+            color=colour,
+            lw=0.0,
+            label=f"±{width:.0f}σ",
+        )
+
+
+def _alternative(axes: Axes, values: Array, edges: Array) -> None:
+    axes.stairs(
+        values, edges, baseline=None, color=style.ALTERNATIVE, ls=(0, (4, 1.5)), label="LRT RECO"
+    )
+
+
+def _points(axes: Axes, marginal: MarginalComparison, scale: Array) -> None:
+    axes.errorbar(
+        _centres(marginal),
+        marginal.counts / scale,
+        yerr=(
+            (marginal.counts - marginal.count_low) / scale,
+            (marginal.count_high - marginal.counts) / scale,
+        ),
+        fmt="o",
+        color=style.DATA,
+        ms=3.0,
+        elinewidth=0.9,
+        label="DATA",
+    )
+
+
+def _off_scale(axes: Axes, marginal: MarginalComparison, ratio: Array, half: float) -> None:
+    """Mark points beyond the ratio panel at its edge, so that none is missing."""
+    for beyond, marker, y in (
+        (ratio > 1.0 + half, "^", 1.0 + 0.9 * half),
+        (ratio < 1.0 - half, "v", 1.0 - 0.9 * half),
+    ):
+        x = _centres(marginal)[beyond]
+        axes.plot(x, np.full(x.size, y), marker, color=style.DATA, ms=4.0, mfc="none")
+
+
+def _half_range(marginal: MarginalComparison, expected: Array) -> float:
+    """Return half the height of the ratio panel: bands, and points that are well measured."""
+    error = (marginal.count_high - marginal.count_low) / (2.0 * expected)
+    measured = np.nan_to_num(error, nan=np.inf) < 0.5
+    spread = np.abs(marginal.counts / expected - 1.0) + error
+    reach = np.concatenate([spread[measured], 2.5 * (marginal.errors / expected)[measured], [0.0]])
+    return float(np.clip(1.1 * reach.max(), _SMALLEST_RANGE, _LARGEST_RANGE))
+
+
+def _centres(marginal: MarginalComparison) -> Array:
+    low, high = marginal.edges[:-1], marginal.edges[1:]
+    return np.sqrt(low * high) if marginal.logarithmic else 0.5 * (low + high)

@@ -1,0 +1,103 @@
+"""The look of all figures: colours that the colour-blind can tell apart, quiet axes, no TeX."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+
+__all__ = [
+    "ALTERNATIVE",
+    "BAND_1",
+    "BAND_2",
+    "DATA",
+    "MUTED",
+    "REFERENCE",
+    "TOYS",
+    "draw",
+    "readable",
+    "to_pdf",
+    "to_png",
+]
+
+DATA = "#111111"
+REFERENCE = "#0072B2"
+ALTERNATIVE = "#D55E00"
+BAND_1 = "#6FAFD6"
+BAND_2 = "#C9E1F0"
+TOYS = "#A8C6DA"
+MUTED = "#6B7280"
+
+_DPI = 110
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    with matplotlib.rc_context(
+        {
+            "font.family": ["DejaVu Sans"],
+            "font.size": 9.5,
+            "axes.labelsize": 10,
+            "axes.titlesize": 10.5,
+            "axes.linewidth": 0.8,
+            "axes.edgecolor": "#333333",
+            "axes.axisbelow": True,
+            "xtick.direction": "in",
+            "ytick.direction": "in",
+            "xtick.top": True,
+            "ytick.right": True,
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "legend.frameon": False,
+            "legend.fontsize": 8.5,
+            "lines.linewidth": 1.4,
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "text.usetex": False,
+            "mathtext.fontset": "dejavusans",
+        }
+    ):
+        yield
+
+
+def draw(paint: Callable[[Figure], None], *, width: float = 5.6, height: float = 4.6) -> Figure:
+    """Return a new figure of the given inches, painted in the common style."""
+    with _styled():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        paint(figure)
+    return figure
+
+
+def to_png(figure: Figure) -> bytes:
+    """Return the figure as a PNG of 110 dots per inch, and fix its layout."""
+    stream = io.BytesIO()
+    with _styled():
+        FigureCanvasAgg(figure)
+        figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.set_layout_engine("none")  # half of the drawing time, and nothing will change
+    return stream.getvalue()
+
+
+def to_pdf(figure: Figure) -> bytes:
+    """Return the figure as a PDF."""
+    stream = io.BytesIO()
+    with _styled():
+        figure.savefig(stream, format="pdf", metadata={"CreationDate": None})
+    return stream.getvalue()
+
+
+def readable(text: str) -> str:
+    """Return `text` for an axis: math between dollars if it parses, else the bare characters.
+
+    Labels come from strangers' files, and one bad label must not cost a report.
+    """
+    try:
+        MathTextParser("agg").parse(text)
+    except ValueError:
+        return text.replace("$", r"\$")
+    return text

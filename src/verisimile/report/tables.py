@@ -1,0 +1,258 @@
+"""Results as tables of text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.marginals.cells import CHI2_EXPECTED
+from verisimile.checks.marginals.comparison import MarginalComparison
+from verisimile.core.arrays import Array
+from verisimile.data.feature import Feature
+from verisimile.mixture.fit import WeightFit
+from verisimile.report.content import InputSample, MemberTraining, Timings
+from verisimile.report.environment import Environment
+from verisimile.report.numbers import (
+    count,
+    duration,
+    fixed,
+    p_interval,
+    p_value,
+    plain_number,
+    value_and_error,
+    z_interval,
+)
+from verisimile.report.page import Table
+from verisimile.report.verdict import Finding
+
+__all__ = [
+    "environment_table",
+    "feature_table",
+    "fit_table",
+    "goodness_table",
+    "input_table",
+    "marginal_table",
+    "member_table",
+    "summary_table",
+    "timing_table",
+    "weight_table",
+]
+
+
+def summary_table(found: Sequence[Finding], level: float) -> Table:
+    """Return one row per test: verdict, numbers, and what they mean."""
+    return Table(
+        caption=f"Verdicts at a significance level of {level:g}; those in brackets stand for "
+        "comparison. Ranges of p and Z are 68 % intervals from the finite number of toys.",
+        columns=("Test sample", "Hypothesis", "Verdict", "p", "Z", "t", "Toys", "Null", "In words"),
+        rows=tuple(_summary_row(finding) for finding in found),
+        marks=tuple(finding.verdict.value if finding.decisive else "aside" for finding in found),
+        words=frozenset({1, 2, 7, 8}),
+    )
+
+
+def _summary_row(finding: Finding) -> tuple[str, ...]:
+    test = finding.goodness
+    verdict, failed = finding.verdict.value, test.p_value.n_failed
+    return (
+        finding.sample,
+        test.hypothesis,
+        verdict if finding.decisive else f"({verdict})",
+        f"{p_value(test.p_value)} {_bracketed(p_interval(test.p_value))}",
+        f"{fixed(test.z.value)} {_bracketed(z_interval(test.z))}",
+        plain_number(test.statistic),
+        f"{count(test.p_value.n_null)} {_bracketed(f'{count(failed)} failed')}",
+        test.null,
+        finding.sentence,
+    )
+
+
+def goodness_table(tests: Sequence[Goodness]) -> Table:
+    """Return what the tests looked with, one column of numbers per test."""
+    rows: tuple[tuple[str, ...], ...] = (
+        ("Test events", *(count(t.n_events) for t in tests)),
+        ("Members", *(count(t.n_members) for t in tests)),
+        ("Free variations of the weights", *(count(t.variations) for t in tests)),
+        ("Kernels", *(count(t.n_kernels) for t in tests)),
+        ("Independent kernel directions", *(count(t.kernel_rank) for t in tests)),
+        ("Kernel widths: narrowest, median, widest", *(_listed(t.widths) for t in tests)),
+        ("Numerical error of t, at most", *(plain_number(t.gap, digits=2) for t in tests)),
+        ("Events far outside the model", *(count(t.capped) for t in tests)),
+        ("Largest pull of the weights, null", *(_largest(t.null_pulls) for t in tests)),
+        ("Largest pull, alternative", *(_largest(t.alternative_pulls) for t in tests)),
+    )
+    return Table(
+        "Settings and diagnostics of the tests.", ("", *(t.hypothesis for t in tests)), rows
+    )
+
+
+def marginal_table(marginals: Sequence[MarginalComparison]) -> Table:
+    """Return one row per feature: chi2, largest pull, events outside the bins."""
+    return Table(
+        caption="Marginals against REF. χ² is descriptive: full covariance of the model, cells "
+        "merged to five expected events. The largest pull, (data − REF) / σ of both, is among bins "
+        "with five expected events.",
+        columns=(
+            "Feature",
+            "Unit",
+            "Bins",
+            "χ² / dof",
+            "Largest pull",
+            "Below: data",
+            "Below: REF",
+            "Above: data",
+            "Above: REF",
+        ),
+        rows=tuple(
+            (
+                m.feature.name,
+                m.feature.unit or "–",
+                count(m.counts.size),
+                f"{plain_number(m.chi2, digits=3)} / {m.dof}",
+                _largest(m.pulls[m.expected >= CHI2_EXPECTED]),
+                *(
+                    count(data_or_ref) if i % 2 == 0 else plain_number(data_or_ref, digits=3)
+                    for i, data_or_ref in enumerate((*m.underflow, *m.overflow))
+                ),
+            )
+            for m in marginals
+        ),
+        words=frozenset({1}),
+    )
+
+
+def fit_table(fit: WeightFit) -> Table:
+    """Return the record of the weight fit."""
+    r = fit.record
+    rows = (
+        ("Events", count(r.n_events)),
+        ("Members", count(r.n_members)),
+        ("Effective rank (at most members − 1)", count(r.effective_rank)),
+        ("Condition of the curvature", plain_number(r.condition, digits=3)),
+        ("Sum of |weights|", plain_number(r.l1_norm, digits=5)),
+        ("Negative mass", value_and_error(r.negative_mass, r.negative_mass_error)),
+        ("Largest leverage of one event", plain_number(r.max_leverage, digits=3)),
+        ("Smallest density at an event (of its largest member)", plain_number(r.min_density)),
+        ("Negative log-likelihood [nats]", plain_number(fit.nll, digits=8)),
+        ("Converged", "yes" if r.converged else "no"),
+        ("Newton steps", count(r.iterations)),
+        ("Newton decrement²", plain_number(r.decrement, digits=2)),
+        ("Certified distance to the optimum [nats]", plain_number(r.gap, digits=2)),
+        ("Pseudo-events (worth real events)", f"{count(r.n_pseudo)} ({r.pseudo_strength:g})"),
+    )
+    return Table("Fit of the mixture weights.", ("Quantity", "Value"), rows)
+
+
+def weight_table(fit: WeightFit) -> Table:
+    """Return the fitted weights with their standard deviations."""
+    errors = np.sqrt(np.clip(np.diag(fit.covariance), 0.0, None))
+    rows = tuple(
+        (str(i), value_and_error(float(w), float(e)))
+        for i, (w, e) in enumerate(zip(fit.weights, errors, strict=True))
+    )
+    return Table("Mixture weights.", ("Member", "Weight ± σ"), rows, folded=True)
+
+
+def member_table(members: Sequence[MemberTraining]) -> Table:
+    """Return one row per trained member."""
+    return Table(
+        caption="Ensemble members.",
+        columns=("Record", "Epochs", "Best epoch", "Best validation loss", "Time", "sha256"),
+        rows=tuple(
+            (
+                m.address,
+                count(m.validation.size),
+                count(m.best_epoch + 1),
+                plain_number(_at(m.validation, m.best_epoch), digits=5),
+                duration(m.seconds),
+                m.sha256[:16],
+            )
+            for m in members
+        ),
+        words=frozenset({5}),
+        folded=True,
+    )
+
+
+def input_table(inputs: Sequence[InputSample]) -> Table:
+    """Return one row per sample that went in."""
+    return Table(
+        caption="Samples. The digest is the sha256 of values, weights and names.",
+        columns=("Use", "Source", "Events", "Effective events", "Digest"),
+        rows=tuple(
+            (
+                s.role,
+                s.source,
+                count(s.n),
+                count(s.n_effective) if s.weighted else "unweighted",
+                s.digest,
+            )
+            for s in inputs
+        ),
+        words=frozenset({1, 4}),
+    )
+
+
+def feature_table(features: Sequence[Feature]) -> Table:
+    """Return one row per feature."""
+    return Table(
+        caption="Features.",
+        columns=("Feature", "Unit", "Kind", "Low", "High", "Transform"),
+        rows=tuple(
+            (
+                f.name,
+                f.unit or "–",
+                f.kind,
+                plain_number(f.low, digits=6),
+                plain_number(f.high, digits=6),
+                f.transform,
+            )
+            for f in features
+        ),
+        words=frozenset({1, 2, 5}),
+    )
+
+
+def timing_table(timings: Timings) -> Table:
+    """Return the wall-clock time of each stage."""
+    rows = tuple((stage.name, duration(stage.seconds)) for stage in timings.stages)
+    return Table(
+        "Wall-clock times; work that was already in the store takes none.",
+        ("Stage", "Time"),
+        (*rows, ("all", duration(timings.total))),
+    )
+
+
+def environment_table(environment: Environment) -> Table:
+    """Return seeds, machine and versions."""
+    rows = (
+        ("Random streams (entropy:path)", environment.seeds),
+        ("Executor", environment.executor),
+        ("Machine", f"{environment.machine}, {environment.cpus} processors"),
+        ("Python", environment.python),
+        *environment.versions.items(),
+    )
+    return Table("Seeds and versions.", ("What", "Value"), tuple(rows), words=frozenset({1}))
+
+
+def _bracketed(text: str) -> str:
+    """Return `text` in brackets, not to be broken over lines."""
+    return f"({text})".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ", ".join(plain_number(value, digits=2) for value in values)
+
+
+def _largest(values: Array) -> str:
+    finite = values[np.isfinite(values)]
+    if not finite.any():
+        return "–"
+    return f"{float(finite[np.abs(finite).argmax()]):+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _at(values: Array, index: int) -> float:
+    return float(values[index]) if 0 <= index < values.size else math.nan

@@ -1,0 +1,142 @@
+"""Thresholds and plain sentences: where a result becomes passed, failed or inconclusive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from verisimile.checks.goodness.result import Goodness
+from verisimile.report.content import ReportInput
+from verisimile.report.numbers import count, percent
+
+__all__ = ["Finding", "Verdict", "findings", "judge", "overall", "verdict_line"]
+
+
+class Verdict(StrEnum):
+    """What is concluded from one test."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """One row of the summary: a test, its verdict, and what it means.
+
+    Attributes
+    ----------
+    sample
+        Name of the test sample.
+    goodness
+        The test.
+    verdict, sentence
+        The conclusion at the report's level, and one plain sentence.
+    decisive
+        Whether the verdict counts; otherwise it stands for comparison.
+    """
+
+    sample: str
+    goodness: Goodness
+    verdict: Verdict
+    sentence: str
+    decisive: bool
+
+
+_MODELS = {
+    "single": "one member alone, taken as exact",
+    "ensemble": "the ensemble with frozen weights",
+    "ensemble+uncertainty": "the ensemble within its uncertainty",
+}
+
+
+def findings(content: ReportInput) -> tuple[Finding, ...]:
+    """Return one finding per test, in the order of the report."""
+    tests = [(sample.name, test) for sample in content.samples for test in sample.goodness]
+    decided = any(test.hypothesis == content.decisive for _, test in tests)
+    found = []
+    for name, test in tests:
+        verdict, reason = judge(test, content.level)
+        found.append(
+            Finding(
+                sample=name,
+                goodness=test,
+                verdict=verdict,
+                sentence=_sentence(test, verdict, reason),
+                decisive=not decided or test.hypothesis == content.decisive,
+            )
+        )
+    return tuple(found)
+
+
+def overall(found: Sequence[Finding]) -> Verdict:
+    """Return the verdict of a whole report; nothing compared never passes."""
+    verdicts = {finding.verdict for finding in found if finding.decisive}
+    if Verdict.FAILED in verdicts:
+        return Verdict.FAILED
+    return Verdict.PASSED if verdicts == {Verdict.PASSED} else Verdict.INCONCLUSIVE
+
+
+def judge(test: Goodness, level: float) -> tuple[Verdict, str]:
+    r"""Return the verdict of one test, and the reason if there is none.
+
+    Failed: :math:`p \le` level.  Inconclusive: no statistic, too few toys to
+    reach the level, or a conclusion that hangs on toys that failed or on events
+    for which the statistic is only a lower bound.
+    """
+    p = test.p_value
+    if math.isnan(test.statistic) or math.isnan(p.value):
+        return Verdict.INCONCLUSIVE, "the fit to the sample gave no statistic"
+    if 1.0 / (p.n_null + 1) > level:
+        return Verdict.INCONCLUSIVE, _too_few(p.n_null, level)
+    if p.value <= level:
+        return Verdict.FAILED, ""
+    if _without_failed(test) <= level:
+        return Verdict.INCONCLUSIVE, f"it hangs on the {p.n_failed} toys that failed"
+    if test.capped:
+        reason = f"{test.capped} events far outside the model make the statistic a lower bound"
+        return Verdict.INCONCLUSIVE, reason
+    return Verdict.PASSED, ""
+
+
+def verdict_line(found: Sequence[Finding]) -> str:
+    """Return the conclusion of a report in one line."""
+    decisive = [finding for finding in found if finding.decisive]
+    if not decisive:
+        return "Inconclusive: nothing was compared."
+    words = {
+        Verdict.PASSED: "compatible",
+        Verdict.FAILED: "not compatible",
+        Verdict.INCONCLUSIVE: "inconclusive",
+    }
+    return "; ".join(f"{finding.sample}: {words[finding.verdict]}" for finding in decisive)
+
+
+def _without_failed(test: Goodness) -> float:
+    p = test.p_value
+    exceeding = round(p.value * (p.n_null + 1)) - 1 - p.n_failed
+    return (exceeding + 1) / (p.n_null - p.n_failed + 1)
+
+
+def _too_few(toys: int, level: float) -> str:
+    needed = math.ceil(1.0 / level - 1e-9) - 1
+    return f"{toys} toys cannot reach p = {level:g}; at least {needed} are needed"
+
+
+def _sentence(test: Goodness, verdict: Verdict, reason: str) -> str:
+    if verdict is Verdict.INCONCLUSIVE:
+        return f"Nothing can be said: {reason}."
+    model = _MODELS.get(test.hypothesis, test.hypothesis)
+    if verdict is Verdict.PASSED:
+        return f"Compatible with {model}: {_share(test)} deviate at least as much."
+    return f"Not compatible with {model}: {_share(test)} deviate as much."
+
+
+def _share(test: Goodness) -> str:
+    p = test.p_value
+    exceeding = round(p.value * (p.n_null + 1)) - 1
+    if exceeding <= 0:
+        return f"none of {count(p.n_null)} pseudo-experiments"
+    return f"{percent(exceeding / p.n_null)} of {count(p.n_null)} pseudo-experiments"

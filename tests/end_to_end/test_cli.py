@@ -1,0 +1,431 @@
+"""The command line from a file of events to a verdict, with everything that can go wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from verisimile.app.cli import app
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+from verisimile.data.files import read_events, write_events
+
+FEATURES = (
+    Feature("m", unit="GeV", low=60.0, high=120.0),
+    Feature("pt", unit="GeV", low=0.0),
+)
+TINY = ("--epochs", "2", "--layers", "1", "--hidden", "16", "--bins", "4", "--executor", "serial")
+MEMBERS = 5
+TOYS = ("--kernels", "15", "--executor", "serial")
+RUN = "from verisimile.app.cli import main; main()"
+
+
+def draw(n: int, seed: int, *, shift: float = 0.0) -> Events:
+    rng = np.random.default_rng(seed)
+    m = 90.0 + shift + 5.0 * rng.normal(size=n).clip(-4, 4)
+    return Events(np.column_stack([m, rng.exponential(20.0, n)]), features=FEATURES)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401  (JSON of any shape)
+        return json.loads(self.out)
+
+
+def run(*arguments: object) -> Outcome:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return Outcome(result.exit_code, result.stdout, result.stderr)
+
+
+def refused(outcome: Outcome, *words: str) -> None:
+    """Require code 2, one message with the words in it, and nothing else."""
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+    for word in words:
+        assert word in outcome.err
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.stem: json.loads(path.read_text())["sha256"]
+        for path in sorted((folder / "members").glob("*.json"))
+    }
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    write_events(draw(800, 1), folder / "train.parquet")
+    write_events(draw(200, 2), folder / "test.parquet")
+    write_events(draw(200, 3, shift=8.0), folder / "shifted.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that tests read; one that changes it takes a copy."""
+    folder = tmp_path_factory.mktemp("fitted") / "run"
+    outcome = fit(files, folder)
+    assert outcome.code == 0, outcome
+    return folder
+
+
+def fit(files: Path, folder: Path, *more: object) -> Outcome:
+    train = files / "train.parquet"
+    return run("fit", train, "--out", folder, "--members", MEMBERS, *TINY, *more)
+
+
+@pytest.fixture
+def copy(fitted: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(fitted, tmp_path / "run"))
+
+
+def test_fit_says_what_it_made(files: Path, tmp_path: Path, fitted: Path) -> None:
+    summary = fit(files, tmp_path / "run", "--json").json
+    assert summary["schema"] == "verisimile.fit-summary/1"
+    assert {m["address"]: m["sha256"] for m in summary["members"]} == {
+        f"members/{name}": sha256 for name, sha256 in hashes(fitted).items()
+    }
+    assert sum(summary["fit"]["weights"]) == pytest.approx(1.0)
+    assert [sample["n"] for sample in summary["study"]["inputs"]] == [480, 320]
+
+
+def test_a_second_fit_trains_nothing(files: Path, copy: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (copy / "members").iterdir()}
+    assert fit(files, copy).code == 0
+    assert {path: path.stat().st_mtime_ns for path in (copy / "members").iterdir()} == before
+
+
+def test_own_events_are_compatible(files: Path, copy: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    outcome = run(
+        "gof", copy, files / "test.parquet", "--toys", 40, "--report", report, *TOYS, "--json"
+    )
+    assert outcome.code == 0, outcome
+    assert outcome.err == ""
+    data = outcome.json
+    assert data["verdict"] == "passed"
+    assert 0.05 < data["goodness"][0]["p_value"]["value"] <= 1.0
+    written = json.loads((report / "result.json").read_text())
+    assert written["content"]["samples"][0]["goodness"] == data["goodness"]
+    names = [m["feature"]["name"] for m in written["content"]["samples"][0]["marginals"]]
+    assert names == ["m", "pt"]
+    assert {sample["role"] for sample in written["content"]["inputs"]} == {
+        "training",
+        "weight fit",
+        "test",
+    }
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert "verisimile" in written["content"]["command"]
+    assert page.count("<img") == 2 + 1 + 2
+
+
+def test_other_events_are_not(files: Path, copy: Path) -> None:
+    outcome = run("gof", copy, files / "shifted.parquet", "--toys", 40, *TOYS)
+    assert outcome.code == 1, outcome
+    assert "Not compatible" in outcome.out
+    assert "none of 40" in outcome.out
+
+
+def test_too_few_toys_decide_nothing(files: Path, copy: Path) -> None:
+    outcome = run("gof", copy, files / "shifted.parquet", "--toys", 3, *TOYS)
+    assert outcome.code == 3, outcome
+    assert "at least 19" in outcome.out
+
+
+def test_every_hypothesis_and_null_can_be_chosen(files: Path, copy: Path) -> None:
+    for hypothesis, null, width in (
+        ("single", "plug-in", ("--width", 0.5)),
+        ("ensemble", "fluctuated-centre", ("--width", 0.3, "--width", 0.6)),
+    ):
+        test, report = files / "test.parquet", ("--report", copy / "report")
+        outcome = run(
+            *("gof", copy, test, "--toys", 2, "--json", *(report if width[2:] == () else ())),
+            *("--hypothesis", hypothesis, "--null", null, *width, *TOYS),
+        )
+        assert outcome.code == 3, outcome
+        found = outcome.json["goodness"][0]
+        assert (found["hypothesis"], found["null"]) == (hypothesis, null)
+
+
+def test_toys_are_reused(files: Path, copy: Path) -> None:
+    for name in ("test", "shifted"):
+        run("gof", copy, files / f"{name}.parquet", "--toys", 20, *TOYS)
+    assert len(list((copy / "toys").rglob("*.json"))) == 2
+
+
+def test_sample_can_be_read_back(fitted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sample.parquet"
+    outcome = run("sample", fitted, "-n", 500, "--out", out, "--json")
+    assert outcome.code == 0, outcome
+    events = read_events(out)
+    assert (events.n, events.features) == (500, FEATURES)
+    assert events.digest == outcome.json["digest"]
+    again = run("sample", fitted, "-n", 500, "--out", out, "--json").json["digest"]
+    other = run("sample", fitted, "-n", 500, "--out", out, "--seed", 1, "--json").json["digest"]
+    assert again == events.digest != other
+
+
+def test_inspect_describes_the_run(fitted: Path) -> None:
+    data = run("inspect", fitted, "--json").json
+    assert len(data["members"]) == len(data["fit"]["weights"]) == MEMBERS
+    text = run("inspect", fitted).out
+    assert "train.parquet" in text
+    assert "Members and weights are whole" in text
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_dry_runs_do_nothing(
+    files: Path, fitted: Path, tmp_path: Path, as_json: tuple[str, ...]
+) -> None:
+    before = sorted(path for path in fitted.rglob("*"))
+    commands: list[tuple[object, ...]] = [
+        ("fit", files / "train.parquet", "--out", tmp_path / "none", *TINY),
+        ("gof", fitted, files / "test.parquet", "--toys", 55),
+        ("sample", fitted, "-n", 3, "--out", tmp_path / "none.csv"),
+        ("demo", "--out", tmp_path / "none"),
+    ]
+    for command in commands:
+        outcome = run(*command, "--dry-run", *as_json)
+        assert outcome.code == 0, outcome
+        assert outcome.out
+        if as_json:
+            assert outcome.json["schema"].startswith("verisimile.")
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(path for path in fitted.rglob("*")) == before
+
+
+def test_weights_are_used_and_noted(files: Path, tmp_path: Path) -> None:
+    events = draw(800, 1)
+    weighted = Events(events.x, np.linspace(0.5, 1.5, 800), features=FEATURES)
+    write_events(weighted, tmp_path / "w.parquet")
+    folder = tmp_path / "run"
+    outcome = run(
+        "fit", tmp_path / "w.parquet", "--weights", "weight", "--out", folder, "--members", 1, *TINY
+    )
+    assert outcome.code == 0, outcome
+    outcome = run("gof", folder, files / "test.parquet", "--toys", 2, "--json", *TOYS)
+    assert "warning: the run was fitted with event weights" in outcome.err
+    assert len(outcome.json["warnings"]) == 1
+
+
+def test_a_csv_with_bounds_and_a_file_for_the_weight_fit(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        write_events(draw(400, seed), tmp_path / f"{name}.csv")
+    folder = tmp_path / "run"
+    outcome = run(
+        *("fit", tmp_path / "a.csv", "--fit-events", tmp_path / "b.csv", "--out", folder),
+        *("--features", "pt,m", "--support", "m=60:120", "--support", "pt=0:", "--members", 1),
+        *(*TINY, "--json"),
+    )
+    assert outcome.code == 0, outcome
+    features = outcome.json["study"]["inputs"][1]["features"]
+    assert [(f["name"], f["low"], f["high"]) for f in features] == [
+        ("pt", 0.0, "Infinity"),
+        ("m", 60.0, 120.0),
+    ]
+    assert [sample["n"] for sample in outcome.json["study"]["inputs"]] == [400, 400]
+
+
+def test_events_seen_in_training_are_noticed(files: Path, copy: Path, tmp_path: Path) -> None:
+    train = read_events(files / "train.parquet").take(np.arange(150))
+    write_events(train, tmp_path / "seen.parquet")
+    report = tmp_path / "report"
+    outcome = run("gof", copy, tmp_path / "seen.parquet", "--toys", 2, "--report", report, *TOYS)
+    assert outcome.code == 3
+    assert "warning: " in outcome.err
+    assert "also in the training sample" in outcome.err
+    assert "also in the training sample" in (report / "report.html").read_text(encoding="utf-8")
+    assert "also in the weight-fit sample" in (report / "summary.md").read_text(encoding="utf-8")
+
+
+def columns(**changed: Sequence[float]) -> Mapping[str, Sequence[float]]:
+    events = draw(300, 5)
+    return {"m": list(events.x[:, 0]), "pt": list(events.x[:, 1]), **changed}
+
+
+def spoilt(value: float) -> list[float]:
+    return [*columns()["m"][:-1], value]
+
+
+def write_csv(path: Path, table: Mapping[str, Sequence[float]]) -> Path:
+    rows = zip(*table.values(), strict=True)
+    text = "\n".join(",".join(f"{value!r}" for value in row) for row in rows)
+    path.write_text(f"{','.join(table)}\n{text}\n".replace("np.float64(", "").replace(")", ""))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("table", "more", "words"),
+    [
+        (columns(m=spoilt(float("nan"))), (), ("'m'", "NaN", "row 299")),
+        (columns(m=spoilt(float("inf"))), (), ("'m'", "infinite")),
+        (columns(pt=[3.0] * 300), (), ("pt", "constant")),
+        ({"m": [91.0], "pt": [3.0]}, (), ("events",)),
+        ({name: [1.0, 2.0, 4.0] for name in "abc"}, (), ("2 events", "3 features")),
+        ({"m": [], "pt": []}, (), ("x.csv",)),
+        (columns(w=[1.0] * 150 + [-1.0] * 150), ("--weights", "w"), ("negative",)),
+        (columns(w=[0.0] * 300), ("--weights", "w"), ("zero",)),
+        (columns(), ("--weights", "u"), ("'u'",)),
+        (columns(), ("--features", "m,eta"), ("'eta'", "'pt'")),
+        (columns(), ("--features", "m,m"), ("'m'",)),
+        (columns(), ("--support", "mass=0:1"), ("mass", "--support")),
+        (columns(), ("--support", "m=89:91"), ("outside", "'m'")),
+        (columns(), ("--support", "m=91:89"), ("low < high",)),
+        (columns(), ("--support", "m"), ("name=low:high",)),
+        (columns(), ("--fit-events", "x.csv", "--fit-fraction", "0.5"), ("one of the two",)),
+        (columns(), ("--fit-events", "missing.csv"), ("no such file",)),
+        (columns(), ("--fit-fraction", "1.0"), ("fraction",)),
+        (columns(), ("--executor", "dask:somewhere"), ("loky:n",)),
+        (columns(), ("--learning-rate", "-1"), ("learning_rate",)),
+    ],
+)
+def test_bad_input_is_refused_before_any_training(
+    tmp_path: Path,
+    table: Mapping[str, Sequence[float]],
+    more: tuple[str, ...],
+    words: tuple[str, ...],
+) -> None:
+    path = write_csv(tmp_path / "x.csv", table)
+    folder = tmp_path / "run"
+    refused(run("fit", path, "--out", folder, "--members", 1, *TINY, *more), *words)
+    assert not (folder / "members").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.parquet", None, ("no such file",)),
+        ("empty.csv", b"", ("empty file",)),
+        ("x.txt", b"1", ("unknown file format",)),
+        ("x.parquet", b"not parquet", ("cannot be read",)),
+        ("x.root", b"not root", ("x.root",)),
+        ("words.csv", b"a,b\nx,y\nz,w\n", ("numeric",)),
+    ],
+)
+def test_unreadable_files_are_refused(
+    tmp_path: Path, fitted: Path, name: str, content: bytes | None, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    refused(run("fit", path, "--out", tmp_path / "run", *TINY), name, *words)
+    refused(run("gof", fitted, path, *TOYS), name)
+
+
+def test_a_test_sample_with_other_columns_is_refused(fitted: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "x.csv", {"m": [91.0, 92.0], "eta": [0.1, 0.2]})
+    refused(run("gof", fitted, path, *TOYS), "'pt'", "'eta'")
+
+
+def test_a_test_sample_outside_the_support_is_refused(fitted: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "x.csv", {"m": [91.0, 400.0], "pt": [0.1, 0.2]})
+    refused(run("gof", fitted, path, *TOYS), "400")
+
+
+@pytest.mark.parametrize("level", ["0", "1", "-1"])
+def test_a_level_that_is_none_is_refused(fitted: Path, files: Path, level: str) -> None:
+    refused(run("gof", fitted, files / "test.parquet", "--level", level), "--level")
+
+
+@pytest.mark.parametrize("command", [("gof", "x.csv"), ("sample", "-n", "1", "--out", "x.csv"), ()])
+def test_a_folder_without_a_fit_is_refused(tmp_path: Path, command: tuple[str, ...]) -> None:
+    name, *rest = command or ("inspect",)
+    refused(run(name, tmp_path / "nowhere", *rest), "verisimile fit")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_store_of_another_configuration_is_refused(
+    files: Path, copy: Path, tmp_path: Path
+) -> None:
+    before = hashes(copy)
+    for other in (("--seed", 1), ("--fit-fraction", "0.3"), ("--patience", 1)):
+        refused(fit(files, copy, *other), "another configuration", "--out")
+    refused(run("fit", files / "test.parquet", "--out", copy, "--members", MEMBERS, *TINY))
+    assert hashes(copy) == before
+    assert run("inspect", copy).code == 0
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "json"])
+def test_a_damaged_member_is_named_and_mended(
+    files: Path, copy: Path, fitted: Path, suffix: str
+) -> None:
+    path = copy / "members" / f"0001.{suffix}"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    for command in (
+        ("gof", copy, files / "test.parquet", *TOYS),
+        ("sample", copy, "-n", "1", "--out", copy / "x.csv"),
+        ("inspect", copy),
+    ):
+        refused(run(*command), "members/0001", "corrupt")
+    assert fit(files, copy).code == 0
+    assert hashes(copy) == hashes(fitted)
+
+
+def test_a_missing_weight_record_is_named(copy: Path) -> None:
+    shutil.rmtree(copy / "mixture")
+    refused(run("inspect", copy), "verisimile fit")
+
+
+def test_serial_and_parallel_agree(files: Path, fitted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert fit(files, folder, "--executor", "loky:2").code == 0
+    assert hashes(folder) == hashes(fitted)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_work_is_resumed(
+    files: Path, fitted: Path, tmp_path: Path, blow: signal.Signals
+) -> None:
+    folder = tmp_path / "run"
+    command = ["fit", str(files / "train.parquet"), "--out", str(folder), *TINY]
+    command += ["--members", str(MEMBERS)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, *command], stderr=subprocess.PIPE, text=True
+    )
+    wait_for(folder / "members" / "0000.json", process)
+    process.send_signal(blow)
+    _, err = process.communicate(timeout=60)
+    kept = {path: path.stat().st_mtime_ns for path in (folder / "members").glob("*.json")}
+    assert 1 <= len(kept) < MEMBERS
+    if blow is signal.SIGINT:
+        assert process.returncode == 4
+        assert err.startswith("stopped: finished so far")
+        assert err.count("\n") == 1
+    else:
+        assert process.returncode == -signal.SIGKILL
+    refused(run("gof", folder, files / "test.parquet"), "it continues where it stopped")
+    assert run(*command).code == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert hashes(folder) == hashes(fitted)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120.0
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
