@@ -71,7 +71,7 @@ def demo(  # noqa: PLR0913  (one parameter per option)
             toys=toys,
             seed=seed,
             executor=options.default_executor(executor),
-            trainer=options.trainer({"epochs": epochs}),
+            trainer=options.trainer({"epochs": epochs or command.EPOCHS}),
             command=_command(),
             as_json=as_json,
             dry_run=dry_run,

@@ -6,7 +6,7 @@ hard process 50–150 GeV.  Selection: both muons with pT > 20 GeV and |η| < 2.
 60 GeV < m_ll < 120 GeV.  Unweighted, stored as float32.
 
 ``truth``
-    50 000 events.
+    80 000 events.
 ``generator_tune``
     10 000 independent events of the same process with primordial kT 3.0 and
     initial-state α_s 0.118 instead of the defaults: ``pt_ll`` is softer.
@@ -39,7 +39,7 @@ def load_example() -> Mapping[str, Events]:
     Examples
     --------
     >>> load_example()["truth"]
-    Events(n=50000, d=4, names=('m_ll', 'pt_ll', 'y_ll', 'cos_theta_cs'), unweighted)
+    Events(n=80000, d=4, names=('m_ll', 'pt_ll', 'y_ll', 'cos_theta_cs'), unweighted)
     """
     resource = resources.files("verisimile.data") / "zmumu_example.parquet"
     with resources.as_file(resource) as path:

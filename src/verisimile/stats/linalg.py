@@ -39,16 +39,18 @@ def solve_spd(matrix: Array, right: Array) -> Array:
     NumericsError
         If the matrix is not positive definite in float64.
     """
+    # NumPy's routines and not SciPy's: the two bring separate thread pools, and
+    # switching between them inside a loop costs more than the solution.
     try:
-        factor = linalg.cho_factor(matrix, lower=True, check_finite=False)
-    except linalg.LinAlgError:
+        factor = np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
         raise NumericsError(
             "Newton system",
             got="a Hessian that is not positive definite",
             expected="positive curvature in every retained direction",
             remedy="Members or kernels are collinear: raise the truncation tolerance.",
         ) from None
-    return np.asarray(linalg.cho_solve(factor, right, check_finite=False))
+    return np.asarray(np.linalg.solve(factor.T, np.linalg.solve(factor, right)))
 
 
 def whitening(covariance: Array, *, rtol: float = 1e-10) -> Array:
@@ -63,6 +65,6 @@ def whitening(covariance: Array, *, rtol: float = 1e-10) -> Array:
     """
     if not covariance.size:
         return np.zeros((covariance.shape[0], 0))
-    values, vectors = linalg.eigh(symmetrised(covariance))
+    values, vectors = np.linalg.eigh(symmetrised(covariance))
     keep = values > rtol * max(float(values[-1]), 0.0)
     return np.ascontiguousarray(vectors[:, keep] * np.sqrt(values[keep]))

@@ -20,7 +20,7 @@ def test_the_file_is_small() -> None:
 def test_samples_have_their_sizes_and_specifications() -> None:
     samples = load_example()
     assert {name: events.n for name, events in samples.items()} == {
-        "truth": 50_000,
+        "truth": 80_000,
         "generator_tune": 10_000,
         "surrogate_smeared": 10_000,
     }
