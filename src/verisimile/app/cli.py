@@ -166,7 +166,7 @@ def gof(  # noqa: PLR0913
     width: Annotated[
         list[float] | None,
         typer.Option(
-            help="Kernel width in standardised coordinates; repeat for several. Default: three "
+            help="Kernel width in normal scores; repeat for several. Default: two "
             "quantiles of the distances between events.",
         ),
     ] = None,

@@ -139,7 +139,7 @@ def fit_table(fit: WeightFit) -> Table:
         ("Negative log-likelihood [nats]", plain_number(fit.nll, digits=8)),
         ("Converged", "yes" if r.converged else "no"),
         ("Newton steps", count(r.iterations)),
-        ("Newton decrement²", plain_number(r.decrement, digits=2)),
+        ("Newton decrement", plain_number(r.decrement, digits=2)),
         ("Certified distance to the optimum [nats]", plain_number(r.gap, digits=2)),
         ("Pseudo-events (worth real events)", f"{count(r.n_pseudo)} ({r.pseudo_strength:g})"),
     )
