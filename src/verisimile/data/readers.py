@@ -56,6 +56,8 @@ def open_csv(path: Path) -> Iterator[Source]:
     """Open comma-separated values with a header line."""
     _check_header(path)
     table = pa.csv.read_csv(path)
+    if not table.num_rows:
+        raise InputError(str(path), got="a header without rows", expected="events")
     unique(table.column_names, "columns")
     yield Source(
         {
