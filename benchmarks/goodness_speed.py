@@ -1,0 +1,159 @@
+"""One toy of the profile test: damped Newton against the published Adam recipe.
+
+The recipe: torch Adam with learning rate 1e-4, early stopping when the loss has
+not improved for ten checks of 100 epochs, in raw weights and kernel coefficients,
+float64.  The objective is ours, exactly normalised and with the barrier, because
+the published soft penalty has another optimum; where a step of Adam leaves p > 0,
+the logarithm is continued by its parabola instead of being clamped.  It runs
+until its objective is within 1e-3 of the optimum, until it stops itself, or to
+its cap of epochs.  Printed: times, their ratio, and the error that the recipe
+leaves in t.
+
+    python benchmarks/goodness_speed.py [EPOCHS]     default cap: 20 000
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from _problem import best_of, draw, family, log_densities
+
+from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.profile import HYPOTHESES, Rows
+from verisimile.checks.goodness.setup import Setup, prepare
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.mixture.fit import Pseudo, fit_weights
+from verisimile.mixture.model import Mixture
+from verisimile.stats.linalg import tangent_basis
+
+N, M, K = 20_000, 60, 100
+RATE, CHECK, PATIENCE = 1e-4, 100, 10
+CLOSE = 1e-3
+_DEPTH = 1e-6
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Where Adam ended: objective, its distance from the optimum, epochs, seconds, and why."""
+
+    value: float
+    gap: float
+    epochs: int
+    seconds: float
+    ended: str
+
+
+def main(cap: int) -> None:
+    """Run both on one toy and print the comparison."""
+    rng = np.random.default_rng(1)
+    members = family(M, satellite=0.3)
+    truth = rng.dirichlet(np.full(M, 0.5))
+    z = draw(members, np.full(M, 1 / M), 2000, rng)
+    fit = fit_weights(
+        log_densities(members, draw(members, truth, N, rng)),
+        pseudo=Pseudo(log_densities(members, z)),
+    )
+    setup = prepare(Run(Seeds(1)), Mixture(members, fit), GaussianKernels(count=K))
+    x = draw(members, truth, N, rng)
+    rows = setup.rows(x, log_densities(members, x))
+    centre = np.zeros(setup.basis.variations.shape[1])
+    profile, ours = best_of(
+        lambda: setup.profile(rows, HYPOTHESES["ensemble+uncertainty"], centre), 5
+    )
+    problem = _Problem.of(setup, rows)
+    best = (
+        problem.value(profile.null, np.zeros_like(profile.amplitudes)),
+        problem.value(profile.alternative, profile.amplitudes),
+    )
+    null = problem.fit(best[0], cap, kernels=False)
+    full = problem.fit(best[1], cap, kernels=True)
+    theirs = 2.0 * (null.value - full.value)
+    print(f"n = {N}, M = {M}, K = {K}, {os.environ['OMP_NUM_THREADS']} threads")
+    print(f"damped Newton: {ours.wall:.3f} s, t = {profile.statistic:.3f}, ", end="")
+    print(f"error of t at most {profile.gap:.1e}")
+    for name, run in (("null", null), ("alternative", full)):
+        print(f"Adam, {name}: {run.seconds:.1f} s, {run.epochs} epochs, {run.ended}, ", end="")
+        print(f"objective {run.gap:.3g} above the optimum")
+    print(f"Adam: t = {theirs:.3f}, off by {theirs - profile.statistic:+.3f}")
+    print(f"Adam / damped Newton: {(null.seconds + full.seconds) / ours.wall:.0f} (wall)")
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The same objective, barrier included, in raw weights and coefficients of zero sum."""
+
+    base: torch.Tensor
+    design: torch.Tensor
+    rows: torch.Tensor
+    pulls: torch.Tensor
+    directions: np.ndarray
+
+    @classmethod
+    def of(cls, setup: Setup, data: Rows) -> _Problem:
+        """Return the problem whose parameters are the raw ones, not the whitened ones."""
+        joined = data.joined(setup.barrier)
+        rank = setup.basis.variations.shape[1]
+        pulls = np.linalg.pinv(setup.basis.variations) @ tangent_basis(M)
+        amplitudes = np.linalg.pinv(setup.basis.directions) @ tangent_basis(K)
+        design = np.hstack([joined.design[:, :rank] @ pulls, joined.design[:, rank:] @ amplitudes])
+        rows = np.ones(joined.base.size)
+        rows[data.base.size :] = setup.barrier_weight
+        tensors = (torch.from_numpy(t) for t in (joined.base, design, rows, pulls))
+        return cls(*tensors, setup.basis.directions)
+
+    def value(self, null: np.ndarray, amplitudes: np.ndarray) -> float:
+        """Return the objective at the solution of the profile test."""
+        theta = np.concatenate(
+            [
+                np.linalg.lstsq(self.pulls.numpy(), null, rcond=None)[0],
+                np.linalg.lstsq(tangent_basis(K), self.directions @ amplitudes, rcond=None)[0],
+            ]
+        )
+        return float(self._loss(torch.from_numpy(theta)))
+
+    def fit(self, optimum: float, cap: int, *, kernels: bool) -> Recipe:
+        """Minimise with Adam until close to the optimum, stalled, or at the cap."""
+        free = M - 1 + (K - 1 if kernels else 0)
+        theta = torch.zeros(free, dtype=torch.float64, requires_grad=True)
+        optimiser = torch.optim.Adam([theta], lr=RATE)
+        best, stale, epoch = np.inf, 0, 0
+        began = time.perf_counter()
+        while epoch < cap and stale < PATIENCE and best - optimum > CLOSE:
+            for _ in range(CHECK):
+                optimiser.zero_grad()
+                loss = self._loss(theta)
+                loss.backward()
+                optimiser.step()
+            epoch += CHECK
+            value = float(self._loss(theta.detach()))
+            stale = 0 if value < best else stale + 1
+            best = min(best, value)
+        seconds = time.perf_counter() - began
+        close = best - optimum <= CLOSE
+        ended = "close" if close else "stalled" if stale >= PATIENCE else "at the cap"
+        return Recipe(best, best - optimum, epoch, seconds, ended)
+
+    def _loss(self, theta: torch.Tensor) -> torch.Tensor:
+        density = self.base + self.design[:, : theta.numel()] @ theta
+        eta = self.pulls @ theta[: M - 1]
+        return 0.5 * eta @ eta - self.rows @ _log(density)
+
+
+def _log(density: torch.Tensor) -> torch.Tensor:
+    """Return log p, continued by its parabola below a depth: Adam steps outside p > 0."""
+    safe = density.clamp_min(_DEPTH)
+    away = torch.where(density < _DEPTH, 1.0 - density / _DEPTH, torch.zeros_like(density))
+    return torch.log(safe) - away - 0.5 * away * away
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
