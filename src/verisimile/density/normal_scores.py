@@ -136,7 +136,8 @@ class NormalScores:
         """Return scores ``(n, d)``, cut at 1e18, and the log-Jacobian ``(n,)``."""
         scores, total = values.copy(), np.zeros(len(values))
         for j, column in enumerate(self.columns):
-            scores[:, j], log_slope = column.forward(np.ascontiguousarray(values[:, j]))
+            # A copy: torch warns of read-only memory, which a single column would share.
+            scores[:, j], log_slope = column.forward(np.array(values[:, j]))
             total += log_slope
         return np.clip(scores, -_HUGE, _HUGE), total
 
@@ -144,7 +145,7 @@ class NormalScores:
         """Return the values ``(n, d)`` of given scores."""
         values = scores.copy()
         for j, column in enumerate(self.columns):
-            values[:, j] = column.inverse(np.ascontiguousarray(scores[:, j]))
+            values[:, j] = column.inverse(np.array(scores[:, j]))
         return values
 
 

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.profile import HYPOTHESES, Rows, profile_ratio
 from verisimile.checks.goodness.setup import Setup, prepare
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.data.truths import Camel
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
 
@@ -78,3 +81,17 @@ def test_without_probes_and_narrowing_a_true_model_looks_impossible(mixture: Mix
     bare = Rows(setup.barrier.base[:400], setup.barrier.design[:400], 0)
     statistic = _statistic(setup, bare)
     assert not statistic < 1000.0
+
+
+def test_one_feature_has_kernels_wide_enough_to_hold_events() -> None:
+    camel = Camel()
+    mixture = Mixture([camel], single_weight())
+    run = Run(Seeds(2))
+    right, wrong = (Events(s * camel.sample(2000, np.random.default_rng(52))) for s in (1.0, 1.1))
+    kernels = GaussianKernels(count=30, reference=500)
+    assert prepare(run, mixture, kernels).kernels.widths.min() >= 0.8 * 0.05
+    found = [
+        goodness_of_fit(run, mixture, events, alternative=kernels, hypothesis="single", toys=39)
+        for events in (right, wrong)
+    ]
+    assert found[1].p_value.value == 1 / 40 < found[0].p_value.value

@@ -17,6 +17,7 @@ from verisimile.density.input_map import InputMap
 __all__ = ["GaussianKernels", "Kernels"]
 
 _AUTO_QUANTILES = (0.0005, 0.01)
+_AUTO_NARROWEST = (0.05, 0.2)  # in one feature the quantiles would leave kernels empty
 _AUTO_EVENTS = 500
 _AUTO_WIDEST = 0.8  # wider than the model's own marginals, a kernel has mass beyond them
 _SCORE_BINS = 32
@@ -36,8 +37,8 @@ class GaussianKernels:
         Standard deviation of the kernels in normal scores: coordinates in which
         each feature of the model is about N(0, 1).  A tuple gives each width an
         equal share of the kernels; None takes the 0.05 and 1 % quantiles of the
-        distances between reference events (about 0.05 and 0.2 for two features,
-        0.35 and 0.75 for four), at most 0.8.  One narrow width is blind in many
+        distances between reference events, at least 0.05 and 0.2 (which they are
+        up to two features; 0.35 and 0.75 for four), at most 0.8.  One narrow width is blind in many
         dimensions, one wide width is blind to narrow defects.
     reference
         R, events drawn once from the model; centres are the first K of them.
@@ -137,7 +138,7 @@ class GaussianKernels:
             return (self.width,)
         distances = pdist(y[:_AUTO_EVENTS])
         quantiles = np.quantile(distances, _AUTO_QUANTILES)
-        return tuple(float(q) for q in np.minimum(quantiles, _AUTO_WIDEST))
+        return tuple(float(q) for q in np.clip(quantiles, _AUTO_NARROWEST, _AUTO_WIDEST))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
