@@ -21,6 +21,17 @@ from verisimile.core.errors import (
 )
 
 if TYPE_CHECKING:
+    from verisimile.checks.coverage.conditional import PseudoDraws, coverage
+    from verisimile.checks.coverage.observables import (
+        BinContent,
+        DensityAt,
+        Expectation,
+        Moment,
+        Quantile,
+    )
+    from verisimile.checks.coverage.retrained import coverage_retrained
+    from verisimile.checks.coverage.saturation import saturation
+    from verisimile.checks.coverage.truth import KnownTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.kernels import GaussianKernels
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
@@ -42,19 +53,26 @@ if TYPE_CHECKING:
     from verisimile.stats.pvalues import PValue
 
 __all__ = [
+    "BinContent",
     "BootstrapPlan",
+    "DensityAt",
     "Estimate",
     "Events",
+    "Expectation",
     "FluctuatedCentre",
     "GaussianKernels",
     "IncompleteError",
     "InputError",
+    "KnownTruth",
     "Mixture",
+    "Moment",
     "NewtonSolver",
     "NumericsError",
     "PValue",
     "PlugIn",
     "Predictive",
+    "PseudoDraws",
+    "Quantile",
     "Run",
     "Seeds",
     "SplineFlowTrainer",
@@ -65,11 +83,14 @@ __all__ = [
     "__version__",
     "adapt",
     "check_estimator",
+    "coverage",
+    "coverage_retrained",
     "fit_ensemble",
     "fit_mixture",
     "fit_weights",
     "goodness_of_fit",
     "read_events",
+    "saturation",
     "write_events",
     "write_report",
 ]
@@ -80,26 +101,36 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 _HOME = {
+    "BinContent": "verisimile.checks.coverage.observables",
     "BootstrapPlan": "verisimile.ensemble.plan",
+    "DensityAt": "verisimile.checks.coverage.observables",
     "Estimate": "verisimile.core.result",
     "Events": "verisimile.data.events",
+    "Expectation": "verisimile.checks.coverage.observables",
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.kernels",
+    "KnownTruth": "verisimile.checks.coverage.truth",
     "Mixture": "verisimile.mixture.model",
+    "Moment": "verisimile.checks.coverage.observables",
     "NewtonSolver": "verisimile.mixture.newton",
     "PValue": "verisimile.stats.pvalues",
     "PlugIn": "verisimile.checks.goodness.calibration",
     "Predictive": "verisimile.checks.goodness.calibration",
+    "PseudoDraws": "verisimile.checks.coverage.conditional",
+    "Quantile": "verisimile.checks.coverage.observables",
     "Run": "verisimile.core.run",
     "Seeds": "verisimile.core.random",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
     "adapt": "verisimile.density.adapters",
     "check_estimator": "verisimile.density.check",
+    "coverage": "verisimile.checks.coverage.conditional",
+    "coverage_retrained": "verisimile.checks.coverage.retrained",
     "fit_ensemble": "verisimile.ensemble.fit",
     "fit_mixture": "verisimile.mixture.bind",
     "fit_weights": "verisimile.mixture.fit",
     "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
     "read_events": "verisimile.data.files",
+    "saturation": "verisimile.checks.coverage.saturation",
     "write_events": "verisimile.data.files",
     "write_report": "verisimile.report.write",
 }

@@ -1,0 +1,1 @@
+"""Coverage: how often intervals on observables of a mixture contain the truth."""

@@ -1,0 +1,189 @@
+"""Coverage for given members: only the weights are fitted anew in every data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from verisimile.checks.coverage.experiments import check_sizes, run_experiments
+from verisimile.checks.coverage.members import (
+    draws_for,
+    member_responses,
+    pilot_columns,
+    pooled,
+)
+from verisimile.checks.coverage.observables import Observable, bind_all
+from verisimile.checks.coverage.responses import Propagated, Response
+from verisimile.checks.coverage.result import CONDITIONAL, Coverage
+from verisimile.checks.coverage.summary import summarise
+from verisimile.checks.coverage.truth import draw_truth, true_values, truth_key
+from verisimile.core.arrays import digest
+from verisimile.core.canonical import JSON
+from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.density.protocol import DensityEstimator, Sampler
+from verisimile.mixture.fit import Pseudo, fit_weights
+from verisimile.mixture.model import Mixture
+from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.sampling import member_log_densities
+from verisimile.stats.intervals import ONE_SIGMA
+
+__all__ = ["PseudoDraws", "coverage"]
+
+_CHUNK = 10  # data sets per record; each has its own stream, so this changes no number
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoDraws:
+    """Pseudo-events of the refits, drawn once from the members and used in all data sets.
+
+    Attributes
+    ----------
+    count
+        How many; none at all for zero.
+    strength
+        Real events that they weigh together.
+    """
+
+    count: int
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or not self.strength > 0.0:
+            raise InputError(
+                "PseudoDraws", got=repr(self), expected="a count >= 0 and a strength > 0"
+            )
+
+
+def coverage(  # noqa: PLR0913  (what a study consists of)
+    run: Run,
+    mixture: Mixture,
+    truth: Sampler,
+    *,
+    observables: Mapping[str, Observable],
+    level: float = ONE_SIGMA,
+    datasets: int = 300,
+    events: int | None = None,
+    pseudo: PseudoDraws | None = None,
+) -> Coverage:
+    r"""Count how often intervals on observables contain the truth, for given members.
+
+    In every data set the weights and their covariance C are fitted to fresh
+    events of the truth, and the interval is
+
+    .. math:: |\hat O - O| \le z_{level}\, \sigma, \quad \hat O = \sum_i w_i O_i, \quad
+              \sigma^2 = O^T C O + \sum_i w_i^2 \mathrm{var}(O_i)
+
+    Parameters
+    ----------
+    run
+        Random streams, execution and storage.
+    mixture
+        Its members form the basis; its features name the columns.
+    truth
+        Draws events; with :class:`KnownTruth` also true values.  Others are
+        exact if the truth knows its density (:class:`DensityAt`), and estimated
+        from a million draws otherwise.
+    observables
+        What to look at, by name.
+    level
+        Nominal content of the intervals.
+    datasets
+        Pseudo-experiments.
+    events
+        Events in each; as many as the mixture was fitted to, if not given.
+    pseudo
+        Pseudo-events of the refits; as in the mixture's own fit, if not given.
+
+    Returns
+    -------
+    Coverage
+        With mode ``"conditional"``: a change of the basis is not in it.
+
+    Raises
+    ------
+    InputError
+        For impossible sizes, unknown features or observables, or a truth of other features.
+    NumericsError
+        If more than a tenth of the data sets end in another error than a failed fit.
+
+    References
+    ----------
+    G. Badaracco et al., eq. 4.
+    """
+    record = mixture.fit.record
+    n = record.n_events if events is None else events
+    check_sizes(level=level, datasets=datasets, events=n)
+    _same_features(mixture, truth)
+    plan = pseudo or PseudoDraws(record.n_pseudo, record.pseudo_strength or 1.0)
+    bound = bind_all(observables, pilot_columns(mixture, run.seeds.at("coverage")))
+    draws = draws_for(n, mixture.weights, least=100_000, most=1_000_000)
+    experiment = _Refit(
+        truth=truth,
+        members=mixture.members,
+        responses=member_responses(run, mixture, bound, draws),
+        pseudo=_pseudo(mixture, plan, run.seeds.at("coverage", "pseudo")),
+        solver=NewtonSolver(),
+        events=n,
+    )
+    outcomes = run_experiments(
+        run,
+        experiment,
+        experiment.identity(mixture.fingerprint),
+        datasets=datasets,
+        observables=len(bound),
+        chunk=_CHUNK,
+    )
+    labelled = dict(zip(observables, bound, strict=True))
+    truths = true_values(truth, labelled, run.seeds.at("coverage", "truth"))
+    return summarise(outcomes, list(observables), truths, mode=CONDITIONAL, level=level, n_events=n)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Refit:
+    """One pseudo-experiment with fixed members."""
+
+    truth: Sampler
+    members: tuple[DensityEstimator, ...]
+    responses: tuple[Response, ...]
+    pseudo: Pseudo | None
+    solver: NewtonSolver
+    events: int
+
+    def __call__(self, seeds: Seeds) -> list[Propagated]:
+        """Draw, fit, and return all observables."""
+        x = draw_truth(self.truth, self.events, seeds.numpy())
+        logf = member_log_densities(self.members, x)
+        fit = fit_weights(logf, solver=self.solver, pseudo=self.pseudo)
+        if not fit.record.converged:
+            raise NumericsError("weight fit", got="no convergence", expected="an optimum")
+        return [response.estimate(fit) for response in self.responses]
+
+    def identity(self, fingerprint: str) -> dict[str, JSON]:
+        """Return all that determines the outcome, apart from the seeds."""
+        pseudo = self.pseudo
+        return {
+            "mode": CONDITIONAL,
+            "mixture": fingerprint,
+            "truth": truth_key(self.truth),
+            "responses": [response.digest for response in self.responses],
+            "pseudo": digest(pseudo.log_densities) if pseudo else "",
+            "strength": pseudo.strength if pseudo else 0.0,
+            "solver": repr(asdict(self.solver)),
+            "events": self.events,
+        }
+
+
+def _pseudo(mixture: Mixture, plan: PseudoDraws, seeds: Seeds) -> Pseudo | None:
+    if not plan.count:
+        return None
+    z = pooled(mixture.members, plan.count, seeds.numpy())
+    return Pseudo(member_log_densities(mixture.members, z), plan.strength)
+
+
+def _same_features(mixture: Mixture, truth: Sampler) -> None:
+    if truth.n_features != mixture.n_features:
+        raise InputError(
+            "truth", got=f"{truth.n_features} features", expected=f"{mixture.n_features}"
+        )
