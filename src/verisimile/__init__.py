@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from verisimile.ensemble.plan import BootstrapPlan
     from verisimile.mixture.bind import fit_mixture
     from verisimile.mixture.fit import fit_weights
+    from verisimile.mixture.minuit_solver import MinuitSolver
     from verisimile.mixture.model import Mixture
     from verisimile.mixture.newton import NewtonSolver
+    from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
     from verisimile.stats.pvalues import PValue
 
@@ -49,6 +51,7 @@ __all__ = [
     "GaussianKernels",
     "IncompleteError",
     "InputError",
+    "MinuitSolver",
     "Mixture",
     "NewtonSolver",
     "NumericsError",
@@ -60,6 +63,7 @@ __all__ = [
     "SplineFlowTrainer",
     "StoreError",
     "SupportError",
+    "TorchSolver",
     "VerisimileError",
     "VerisimileWarning",
     "__version__",
@@ -85,6 +89,7 @@ _HOME = {
     "Events": "verisimile.data.events",
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.kernels",
+    "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
     "NewtonSolver": "verisimile.mixture.newton",
     "PValue": "verisimile.stats.pvalues",
@@ -93,6 +98,7 @@ _HOME = {
     "Run": "verisimile.core.run",
     "Seeds": "verisimile.core.random",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
+    "TorchSolver": "verisimile.mixture.torch_solver",
     "adapt": "verisimile.density.adapters",
     "check_estimator": "verisimile.density.check",
     "fit_ensemble": "verisimile.ensemble.fit",
