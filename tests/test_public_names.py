@@ -33,6 +33,7 @@ NAMES = {
     "FluctuatedCentre",
     "GaussianKernels",
     "KnownTruth",
+    "MinuitSolver",
     "Mixture",
     "Moment",
     "NewtonSolver",
@@ -44,6 +45,7 @@ NAMES = {
     "Run",
     "Seeds",
     "SplineFlowTrainer",
+    "TorchSolver",
     "adapt",
     "check_estimator",
     "coverage",
@@ -94,7 +96,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
     "statement", ["import verisimile", "import verisimile.app.cli"], ids=["package", "cli"]
 )
 def test_import_does_not_import_torch(statement: str) -> None:
-    heavy = "{'torch', 'nflows', 'sklearn', 'matplotlib'}"
+    heavy = "{'torch', 'torchmin', 'iminuit', 'nflows', 'sklearn', 'matplotlib'}"
     code = f"import sys; {statement}; print(sorted({heavy} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from verisimile.ensemble.plan import BootstrapPlan
     from verisimile.mixture.bind import fit_mixture
     from verisimile.mixture.fit import fit_weights
+    from verisimile.mixture.minuit_solver import MinuitSolver
     from verisimile.mixture.model import Mixture
     from verisimile.mixture.newton import NewtonSolver
+    from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
     from verisimile.stats.pvalues import PValue
 
@@ -64,6 +66,7 @@ __all__ = [
     "IncompleteError",
     "InputError",
     "KnownTruth",
+    "MinuitSolver",
     "Mixture",
     "Moment",
     "NewtonSolver",
@@ -78,6 +81,7 @@ __all__ = [
     "SplineFlowTrainer",
     "StoreError",
     "SupportError",
+    "TorchSolver",
     "VerisimileError",
     "VerisimileWarning",
     "__version__",
@@ -110,6 +114,7 @@ _HOME = {
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.kernels",
     "KnownTruth": "verisimile.checks.coverage.truth",
+    "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
     "Moment": "verisimile.checks.coverage.observables",
     "NewtonSolver": "verisimile.mixture.newton",
@@ -121,6 +126,7 @@ _HOME = {
     "Run": "verisimile.core.run",
     "Seeds": "verisimile.core.random",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
+    "TorchSolver": "verisimile.mixture.torch_solver",
     "adapt": "verisimile.density.adapters",
     "check_estimator": "verisimile.density.check",
     "coverage": "verisimile.checks.coverage.conditional",

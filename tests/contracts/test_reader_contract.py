@@ -180,7 +180,7 @@ def test_non_finite_weights_are_told(form: Format, tmp_path: Path) -> None:
 @NAMED
 def test_files_without_events_are_told(form: Format, tmp_path: Path) -> None:
     uri = saved(form, tmp_path, {name: values[:0] for name, values in columns().items()})
-    with pytest.raises(InputError, match="no events|no numeric feature|null"):
+    with pytest.raises(InputError, match="no events"):
         read_events(uri, features=["mass", "pt"])
 
 

@@ -57,7 +57,7 @@ def open_csv(path: Path) -> Iterator[Source]:
     _check_header(path)
     table = pa.csv.read_csv(path)
     if not table.num_rows:
-        raise InputError(str(path), got="a header without rows", expected="events")
+        raise InputError(str(path), got="a header and no events", expected="events")
     unique(table.column_names, "columns")
     yield Source(
         {

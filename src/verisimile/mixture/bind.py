@@ -16,6 +16,7 @@ from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.sampling import member_log_densities, negative_mass
+from verisimile.mixture.solver import WeightSolver
 
 __all__ = ["PseudoEvents", "fit_mixture"]
 
@@ -49,7 +50,7 @@ def fit_mixture(
     ensemble: Ensemble,
     events: Events,
     *,
-    solver: NewtonSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
+    solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: PseudoEvents = PseudoEvents(),
 ) -> Mixture:
     """Fit the mixture weights of an ensemble on events that did not train it.

@@ -7,36 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.core.arrays import Array, as_vector, frozen
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.arrays import Array, frozen
+from verisimile.core.errors import NumericsError
 from verisimile.core.result import register
 from verisimile.mixture.covariance import inverse_hessian, leverages, sandwich
-from verisimile.mixture.newton import NewtonSolver, Optimum, minimise
-from verisimile.mixture.objective import LogLinear, as_log_densities, scaled
-from verisimile.stats.linalg import symmetrised, tangent_basis
+from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.reduced import Pseudo, Reduced, reduced_problem
+from verisimile.mixture.solver import Optimum, WeightSolver
 
 __all__ = ["FitRecord", "Pseudo", "WeightFit", "fit_weights", "single_weight"]
 
 _RUNAWAY = 1e8  # |w|_1 beyond which the optimum is taken to lie at infinity
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Pseudo:
-    r"""Pseudo-events drawn from the members: the barrier that makes the optimum exist.
-
-    They add :math:`-(n_0 / n_z) \sum_z \log(w \cdot f(z))` to the objective,
-    which forces the mixture to be positive where the members have mass.
-
-    Attributes
-    ----------
-    log_densities
-        Members' log-densities at the pseudo-events, ``(n_z, M)``.
-    strength
-        n_0, the number of real events that they weigh together.
-    """
-
-    log_densities: Array
-    strength: float = 1.0
 
 
 @register("fit-record", 1)
@@ -49,7 +30,7 @@ class FitRecord:
     n_events, n_members, n_pseudo, pseudo_strength
         Sizes of the problem.
     iterations, converged, decrement, gap
-        Newton's end: see :class:`~verisimile.mixture.newton.Optimum`.
+        The solver's end: see :class:`~verisimile.mixture.solver.Optimum`.
     effective_rank
         Retained tangent directions (at most M - 1).
     condition
@@ -120,7 +101,7 @@ def fit_weights(
     logf: Array,
     weights: Array | None = None,
     *,
-    solver: NewtonSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
+    solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: Pseudo | None = None,
 ) -> WeightFit:
     r"""Fit the weights of :math:`\hat f = \sum_i w_i f_i` by maximum likelihood.
@@ -139,7 +120,10 @@ def fit_weights(
     weights
         Positive event weights ``(n,)``; rescaled to mean one.
     solver
-        Tolerance, iterations and rank truncation.
+        What minimises, and its rank truncation: :class:`NewtonSolver`,
+        :class:`~verisimile.mixture.torch_solver.TorchSolver`,
+        :class:`~verisimile.mixture.minuit_solver.MinuitSolver`, or any other
+        :class:`~verisimile.mixture.solver.WeightSolver`.
     pseudo
         Pseudo-events that keep the optimum finite (see :class:`Pseudo`).
 
@@ -156,29 +140,18 @@ def fit_weights(
     ----------
     G. Badaracco et al., eqs. 1 and 2; S. Benevedes, J. Thaler, arXiv:2506.00113.
     """
-    matrix = as_log_densities(logf, "logf")
-    problem, shift = _problem(matrix, _unit_mean(weights, matrix.shape[0]), pseudo)
-    basis, condition = _retained(problem, solver.truncation)
-    members = matrix.shape[1]
-    reduced = LogLinear(
-        base=problem.base,
-        design=np.ascontiguousarray(problem.design @ basis),
-        weights=problem.weights,
-        precision=np.zeros(basis.shape[1]),
-        centre=np.zeros(basis.shape[1]),
-    )
-    optimum = minimise(reduced, np.zeros(basis.shape[1]), solver)
-    found = np.full(members, 1.0 / members) + basis @ optimum.theta
-    _refuse_runaway(found)
-    _, hessian = reduced.derivatives(optimum.density, optimum.theta)
-    n = matrix.shape[0]
-    u = problem.weights[:n]
+    reduced = reduced_problem(logf, weights, pseudo, solver.truncation)
+    problem, basis, n = reduced.problem, reduced.basis, reduced.data
+    optimum = solver.minimise(problem, np.zeros(basis.shape[1]))
+    found = reduced.weights(optimum.theta)
+    _refuse_runaway(found, optimum)
+    _, hessian = problem.derivatives(optimum.density, optimum.theta)
     return WeightFit(
         weights=frozen(found),
-        covariance=frozen(sandwich(basis, hessian, reduced, optimum.density, n)),
+        covariance=frozen(sandwich(basis, hessian, problem, optimum.density, n)),
         inverse_hessian=frozen(inverse_hessian(basis, hessian)),
-        nll=-float(u @ (np.log(optimum.density[:n]) + shift)),
-        record=_record(reduced, optimum, hessian, found, condition, n, pseudo),
+        nll=reduced.nll(optimum.density),
+        record=_record(reduced, optimum, hessian, found, pseudo),
     )
 
 
@@ -209,42 +182,14 @@ def single_weight() -> WeightFit:
     )
 
 
-def _problem(matrix: Array, u: Array, pseudo: Pseudo | None) -> tuple[LogLinear, Array]:
-    """Return the objective over full weights around 1/M, and the data rows' log scale."""
-    density, shift = scaled(matrix)
-    if pseudo is not None:
-        extra = as_log_densities(pseudo.log_densities, "pseudo.log_densities")
-        density = np.concatenate([density, scaled(extra)[0]])
-        u = np.concatenate([u, np.full(extra.shape[0], pseudo.strength / extra.shape[0])])
-    members = matrix.shape[1]
-    zero = np.zeros(members)
-    return LogLinear(density.mean(axis=1), density, u, zero, zero), shift
-
-
-def _retained(problem: LogLinear, truncation: float) -> tuple[Array, float]:
-    """Return tangent directions ``(M, r)`` that the data can see, and the tangent's condition."""
-    members = problem.design.shape[1]
-    tangent = tangent_basis(members)
-    if members == 1:
-        return tangent, 1.0
-    _, hessian = problem.derivatives(problem.base, np.zeros(members))
-    curvature, vectors = np.linalg.eigh(symmetrised(tangent.T @ hessian @ tangent))
-    largest = float(np.linalg.eigvalsh(hessian)[-1])
-    keep = curvature > truncation * largest
-    smallest = float(curvature[0])
-    condition = float(curvature[-1]) / smallest if smallest > 0.0 else math.inf
-    return np.ascontiguousarray(tangent @ vectors[:, keep]), condition
-
-
 def _record(
-    problem: LogLinear,
+    reduced: Reduced,
     optimum: Optimum,
     hessian: Array,
     weights: Array,
-    condition: float,
-    n: int,
     pseudo: Pseudo | None,
 ) -> FitRecord:
+    n, problem = reduced.data, reduced.problem
     influence = leverages(problem.design[:n], optimum.density[:n], hessian)
     return FitRecord(
         n_events=n,
@@ -256,31 +201,17 @@ def _record(
         decrement=optimum.decrement,
         gap=optimum.gap,
         effective_rank=problem.design.shape[1],
-        condition=condition,
+        condition=reduced.condition,
         l1_norm=float(np.abs(weights).sum()),
         max_leverage=float((problem.weights[:n] * influence).max()),
         min_density=float(optimum.density[:n].min()),
     )
 
 
-def _unit_mean(weights: Array | None, n: int) -> Array:
-    if weights is None:
-        return np.ones(n)
-    u = as_vector(weights, "weights", length=n)
-    if not u.min() > 0.0:
-        raise InputError(
-            "weights",
-            got=f"{int((u <= 0).sum())} event weights that are zero or negative",
-            expected="positive event weights",
-            remedy="The likelihood is not convex with negative weights; unweight the sample "
-            "(cell resampling), or fit the weights on an unweighted sample.",
-        )
-    return np.asarray(u / u.mean())
-
-
-def _refuse_runaway(weights: Array) -> None:
+def _refuse_runaway(weights: Array, optimum: Optimum) -> None:
+    """Refuse weights that are huge, or that lie where the objective has become flat."""
     size = float(np.abs(weights).sum())
-    if not size < _RUNAWAY:
+    if not (size < _RUNAWAY and optimum.decrement < math.inf):
         raise NumericsError(
             "weight fit",
             got=f"weights that run away (sum of moduli {size:.2g})",

@@ -10,14 +10,14 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.mixture.objective import LogLinear
+from verisimile.mixture.solver import Optimum, certified_gap, self_concordance
 from verisimile.stats.linalg import solve_spd
 
-__all__ = ["NewtonSolver", "Optimum", "minimise"]
+__all__ = ["NewtonSolver", "minimise"]
 
 _SHRINK = 0.99  # share of the way to the boundary that a step may go
 _ARMIJO = 0.1
 _QUADRATIC = 0.25  # decrement below which full steps converge quadratically
-_CERTIFIED = 0.68
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +50,9 @@ class NewtonSolver:
                 expected="tolerance > 0, max_iterations > 0 and 0 <= truncation < 1",
             )
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Optimum:
-    r"""Where the minimisation ended.
-
-    Attributes
-    ----------
-    theta, density, value
-        Parameters ``(P,)``, densities ``(n,)`` and objective at the end.
-    decrement
-        Newton decrement :math:`\delta = \sqrt{g^T H^{-1} g}` before the last step.
-    gap
-        Certified bound on ``value - minimum``: :math:`\delta^2` where the theory
-        holds (:math:`\delta < 0.68 \sqrt{\min u}`), else infinity.
-    iterations, converged
-        Newton steps taken, and whether the tolerance was reached.
-    """
-
-    theta: Array
-    density: Array
-    value: float
-    decrement: float
-    gap: float
-    iterations: int
-    converged: bool
+    def minimise(self, problem: LogLinear, start: Array) -> Optimum:
+        """Return the optimum reached from a feasible start ``(P,)``: see :func:`minimise`."""
+        return minimise(problem, start, self)
 
 
 def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
@@ -98,8 +76,7 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
     theta, density = start, problem.density(start)
     if not density.min(initial=np.inf) > 0.0:
         raise NumericsError("start of the fit", got="a non-positive density", expected="p > 0")
-    # Rows of weight u < 1 are self-concordant with constant 1/sqrt(u).
-    concordance = 1.0 / math.sqrt(min(1.0, float(problem.weights.min(initial=1.0))))
+    concordance = self_concordance(problem)
     value = problem.value(density, theta)
     decrement, converged, iteration = math.inf, theta.size == 0, 0
     if converged:
@@ -123,13 +100,12 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
         density = density + length * slope
         value = problem.value(density, theta)
     density = problem.density(theta)
-    certified = decrement * concordance < _CERTIFIED
     return Optimum(
         theta=theta,
         density=density,
         value=problem.value(density, theta),
         decrement=decrement,
-        gap=decrement * decrement if certified else math.inf,
+        gap=certified_gap(problem, decrement),
         iterations=iteration,
         converged=converged,
     )

@@ -231,7 +231,7 @@ def test_missing_values_are_not_finite(tmp_path: Path) -> None:
         ("m,m\n1,2\n", "repeated columns 'm'"),
         ("m,pt\n1,2\n3\n", "cannot be read"),
         ("m,pt\n1,2\n3,x\n", "column 'pt': got values of type string"),
-        ("m,pt\n", "a header without rows; expected events"),
+        ("m,pt\n", "a header and no events; expected events"),
     ],
 )
 def test_csv_faults_are_told(tmp_path: Path, text: str, message: str) -> None:

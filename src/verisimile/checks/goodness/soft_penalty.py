@@ -10,8 +10,9 @@ import numpy as np
 from verisimile.checks.goodness.profile import Basis, Rows
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
-from verisimile.mixture.newton import NewtonSolver, Optimum, minimise
+from verisimile.mixture.newton import NewtonSolver, minimise
 from verisimile.mixture.objective import LogLinear
+from verisimile.mixture.solver import Optimum
 
 __all__ = ["SoftPenalty", "penalised_mass", "soft_penalty_ratio"]
 

@@ -1,0 +1,132 @@
+"""MINOS intervals of single weights against an explicit scan of the profile likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.linalg import null_space
+from scipy.optimize import brentq
+
+from analytic import draw, family, log_densities
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.result import from_dict, to_dict
+from verisimile.mixture.fit import Pseudo, fit_weights
+from verisimile.mixture.minos import MinosInterval, minos_interval
+from verisimile.mixture.newton import NewtonSolver, minimise
+from verisimile.mixture.objective import LogLinear
+from verisimile.mixture.reduced import reduced_problem
+
+M, N = 5, 150
+
+
+@pytest.fixture(scope="module")
+def logf() -> Array:
+    members = family(M)
+    return log_densities(
+        members, draw(members, np.array([0.6, 0.1, 0.1, 0.1, 0.1]), N, np.random.default_rng(51))
+    )
+
+
+@pytest.fixture(scope="module")
+def pseudo() -> Pseudo:
+    members = family(M)
+    rng = np.random.default_rng(52)
+    return Pseudo(log_densities(members, draw(members, np.full(M, 1.0 / M), 300, rng)))
+
+
+class Profile:
+    """Likelihood with one weight fixed, all others refitted by damped Newton steps."""
+
+    def __init__(
+        self, logf: Array, index: int, weights: Array | None = None, pseudo: Pseudo | None = None
+    ) -> None:
+        reduced = reduced_problem(logf, weights, pseudo, 1e-8)
+        self._problem = reduced.problem
+        self._row = reduced.basis[index]
+        self._rest = null_space(self._row[None, :])
+        best = minimise(self._problem, np.zeros(self._row.size), NewtonSolver())
+        self._best = best
+        _, hessian = self._problem.derivatives(best.density, best.theta)
+        self._along = np.linalg.solve(hessian, self._row)
+        self.value = float(reduced.weights(best.theta)[index])
+        self.error = float(np.sqrt(self._row @ self._along))
+
+    def rise(self, weight: float) -> float:
+        """Return how much the objective lies above its minimum with this weight."""
+        step = (weight - self.value) / float(self._row @ self._along)
+        theta = self._best.theta + step * self._along
+        zero = np.zeros(self._rest.shape[1])
+        restricted = LogLinear(
+            self._problem.density(theta),
+            self._problem.design @ self._rest,
+            self._problem.weights,
+            zero,
+            zero,
+        )
+        end = minimise(restricted, zero, NewtonSolver())
+        assert end.converged
+        return end.value - self._best.value
+
+    def interval(self, level: float) -> tuple[float, float]:
+        height = 0.5 * float(stats.chi2.ppf(level, 1))
+        reach = 1.7 * self.error * np.sqrt(2.0 * height)
+
+        def above(weight: float) -> float:
+            return self.rise(weight) - height
+
+        return (
+            float(brentq(above, self.value - reach, self.value, xtol=1e-9)),
+            float(brentq(above, self.value, self.value + reach, xtol=1e-9)),
+        )
+
+
+@pytest.mark.parametrize("index", [0, 3])
+@pytest.mark.parametrize("level", [0.5, 0.6827, 0.9])
+def test_minos_is_the_profile_scan(logf: Array, index: int, level: float) -> None:
+    profile = Profile(logf, index)
+    found = minos_interval(logf, index, level=level)
+    assert found.valid
+    assert found.value == pytest.approx(profile.value, abs=1e-6)
+    assert (found.low, found.high) == pytest.approx(
+        profile.interval(level), rel=0.0, abs=1e-3 * profile.error
+    )
+
+
+def test_minos_with_event_weights_and_pseudo_events(logf: Array, pseudo: Pseudo) -> None:
+    u = np.random.default_rng(53).uniform(0.5, 2.0, N)
+    profile = Profile(logf, 1, u, pseudo)
+    found = minos_interval(logf, 1, weights=u, pseudo=pseudo)
+    assert (found.low, found.high) == pytest.approx(
+        profile.interval(0.6827), rel=0.0, abs=1e-3 * profile.error
+    )
+
+
+def test_the_symmetric_interval_fails_the_scan(logf: Array) -> None:
+    # Defective twin: the parabola of the covariance in place of the profile.
+    fit = fit_weights(logf)
+    error = float(np.sqrt(fit.covariance[3, 3]))
+    low, high = Profile(logf, 3).interval(0.6827)
+    assert abs(fit.weights[3] - error - low) > 1e-2 * error
+    assert abs(fit.weights[3] + error - high) > 1e-2 * error
+
+
+def test_a_single_member_has_no_width() -> None:
+    assert minos_interval(np.zeros((4, 1)), 0) == MinosInterval(1.0, 1.0, 1.0, valid=True)
+
+
+def test_intervals_are_saved() -> None:
+    interval = MinosInterval(0.2, 0.1, float("inf"), valid=False)
+    assert from_dict(to_dict(interval)) == interval
+
+
+@pytest.mark.parametrize(("index", "level"), [(M, 0.5), (-1, 0.5), (0, 0.0), (0, 1.0)])
+def test_questions_without_meaning_are_refused(logf: Array, index: int, level: float) -> None:
+    with pytest.raises(InputError, match=r"index|level"):
+        minos_interval(logf, index, level=level)
+
+
+def test_an_uncertified_fit_has_no_interval(logf: Array) -> None:
+    with pytest.raises(NumericsError, match="certified optimum"):
+        minos_interval(logf, 0, solver=NewtonSolver(max_iterations=1))
