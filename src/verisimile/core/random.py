@@ -79,5 +79,7 @@ class Seeds:
 
 
 def _tag(word: str | int) -> str:
-    # The type enters the path: at("1") and at(1) are different streams.
-    return f"#{int(word)}" if isinstance(word, int | np.integer) else str(word)
+    # The type enters the path: at("1"), at(1) and at("#1") are different streams.
+    if isinstance(word, int | np.integer):
+        return f"#{int(word)}"
+    return f"\\{word}" if word.startswith(("#", "\\")) else word

@@ -62,3 +62,8 @@ def test_torch_streams_follow_the_path_and_leave_the_global_stream() -> None:
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_word_that_looks_like_a_number_is_another_stream() -> None:
+    paths = [Seeds(1).at(word).path for word in (1, "1", "#1", "\\#1")]
+    assert len(set(paths)) == len(paths)
