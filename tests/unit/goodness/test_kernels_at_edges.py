@@ -48,8 +48,14 @@ def _setup(mixture: Mixture, reach: float) -> Setup:
     return prepare(Run(Seeds(1)), mixture, kernels)
 
 
-def _statistic(setup: Setup, barrier: Rows) -> float:
-    x = Ridge().sample(2000, np.random.default_rng(51))
+def _statistics(setup: Setup, barrier: Rows, samples: int) -> list[float]:
+    """Return t of samples of the model itself; a fit that runs away counts as infinite."""
+    found = [_statistic(setup, barrier, seed) for seed in range(samples)]
+    return [t if math.isfinite(t) else math.inf for t in found]
+
+
+def _statistic(setup: Setup, barrier: Rows, seed: int) -> float:
+    x = Ridge().sample(2000, np.random.default_rng(seed))
     rows = setup.rows(x, Ridge().log_prob(x)[:, None])
     return profile_ratio(
         rows,
@@ -68,19 +74,15 @@ def test_wide_kernels_are_narrowed_to_the_ridge(mixture: Mixture) -> None:
     assert (kernels.overreach(mixture.log_prob) <= math.log(100.0)).all()
 
 
-def test_the_statistic_stays_near_its_number_of_directions(mixture: Mixture) -> None:
+def test_a_true_model_runs_away_only_without_probes_and_narrowing(mixture: Mixture) -> None:
     setup = _setup(mixture, 100.0)
-    directions = setup.basis.directions.shape[1]
-    assert 0.0 <= _statistic(setup, setup.barrier) < 10 * directions
-
-
-def test_without_probes_and_narrowing_a_true_model_looks_impossible(mixture: Mixture) -> None:
+    right = _statistics(setup, setup.barrier, 12)
+    assert min(right) >= 0.0
     # Defective twin: barrier events from the model alone.  A kernel beside the
     # ridge sheds mass where no event can object, and the others take it.
-    setup = _setup(mixture, 1e300)
-    bare = Rows(setup.barrier.base[:400], setup.barrier.design[:400], 0)
-    statistic = _statistic(setup, bare)
-    assert not statistic < 1000.0
+    loose = _setup(mixture, 1e300)
+    bare = Rows(loose.barrier.base[:400], loose.barrier.design[:400], 0)
+    assert max(right) < min(_statistics(loose, bare, 3))
 
 
 def test_one_feature_has_kernels_wide_enough_to_hold_events() -> None:

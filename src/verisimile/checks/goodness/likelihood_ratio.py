@@ -217,7 +217,7 @@ def _notes(null: Calibration, variations: int, statistic: float) -> tuple[str, .
     if isinstance(null, PlugIn) and variations:
         notes.append(
             "plug-in toys have a perfect constraint that no data set has: true models are "
-            "rejected too often (15-73 % at a nominal 5 %). Use Predictive()."
+            "rejected too often. Use Predictive()."
         )
     if math.isinf(statistic):
         notes.append("some event has no density under the null: the statistic is infinite.")
