@@ -125,9 +125,7 @@ def _ranks(observed: npt.ArrayLike, toys: Array) -> npt.NDArray[np.int64]:
     pool = np.vstack([row, toys])
     pool = np.where(np.isfinite(pool), pool, np.inf)
     ordered = np.sort(pool, axis=0)
-    below = [
-        np.searchsorted(ordered[:, j], pool[:, j], side="left") for j in range(pool.shape[1])
-    ]
+    below = [np.searchsorted(ordered[:, j], pool[:, j], side="left") for j in range(pool.shape[1])]
     return np.asarray(pool.shape[0] - np.stack(below, axis=1), dtype=np.int64)
 
 
