@@ -17,6 +17,7 @@ from scipy import stats
 
 from analytic import draw, family, log_densities
 from statistical import assert_within
+from verisimile.checks.goodness.calibration import Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses
 from verisimile.checks.goodness.localise import localise
@@ -59,7 +60,8 @@ def pulls() -> dict[str, Array]:
     rows: dict[str, list[Array]] = {name: [] for name in (*HYPOTHESES, *map(_twin, HYPOTHESES))}
     for experiment in range(EXPERIMENTS):
         rng = seeds.at("data", experiment).numpy()
-        x = null.sample(rng.standard_normal(null.variations.shape[1]), N_TEST, rng).x
+        truth, _ = Predictive().draw(null.variations.shape[1], rng)
+        x = null.sample(truth, N_TEST, rng).x
         for tested in _tested(mixture, Events(x)):
             run = Run(seeds.at("draws", experiment))
             rows[tested.hypothesis].append(localise(run, tested, Events(x), draws=DRAWS).z)

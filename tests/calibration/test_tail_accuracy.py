@@ -47,7 +47,8 @@ def test_the_interval_covers_and_the_fit_is_accepted(dof: int, family: str, show
     z = np.array([tail.significance.value for tail in tails])
     fit = np.array([tail.fit.value for tail in tails])
     show(
-        f"{family:6s} chi2({dof:2d}), Z = 4: covered {covered:.3f}, Z = {z.mean():.3f} ± {z.std():.3f}, "
+        f"{family:6s} chi2({dof:2d}), Z = 4: covered {covered:.3f}, "
+        f"Z = {z.mean():.3f} ± {z.std():.3f}, "
         f"trusted {np.mean([tail.trusted for tail in tails]):.3f} ({TESTS} tests, {TOYS} toys)"
     )
     allowed = 5 * np.sqrt(ONE_SIGMA * (1 - ONE_SIGMA) / TESTS) + ASYMPTOTIC

@@ -63,8 +63,8 @@ class Tail:
         """Return one line: p-value, family, and whether the fit describes the toys."""
         word = "trusted" if self.trusted else "not trusted"
         return (
-            f"Tail({self.value:.3g} [{self.low:.3g}, {self.high:.3g}], extrapolated by {self.family}"
-            f" from {self.n_toys} toys, fit p={self.fit.value:.2g}, {word})"
+            f"Tail({self.value:.3g} [{self.low:.3g}, {self.high:.3g}], extrapolated by "
+            f"{self.family} from {self.n_toys} toys, fit p={self.fit.value:.2g}, {word})"
         )
 
     @property

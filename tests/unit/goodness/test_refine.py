@@ -45,7 +45,7 @@ def test_it_ends_at_the_first_model_that_passes(members: list[Blend], events: Ev
         seen.append(look)
         return _grow(members, look)
 
-    found = refine(Run(Seeds(1)), grow, events, looks=4, look=LOOK)
+    found = refine(Run(Seeds(2)), grow, events, looks=4, look=LOOK)
     assert found.passed
     assert seen == [1, 2, 3]
     assert [tested.n_members for tested in found.looks] == [1, 2, 3]

@@ -81,7 +81,7 @@ def refine(
     *,
     looks: int,
     level: float = 0.05,
-    look: Look = Look(),  # noqa: B008  (a frozen value)
+    look: Look = Look(),
 ) -> Refinement:
     r"""Test better and better models on fresh events until one passes.
 
