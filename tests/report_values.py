@@ -60,6 +60,7 @@ def make_goodness(
         p_value=p_value,
         z=p_value.significance,
         toys=values,
+        most_toys=toys,
         hypothesis=hypothesis,
         null="predictive",
         n_events=500,

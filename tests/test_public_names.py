@@ -44,6 +44,7 @@ NAMES = {
     "Quantile",
     "Run",
     "Seeds",
+    "Sequential",
     "SplineFlowTrainer",
     "TorchSolver",
     "adapt",

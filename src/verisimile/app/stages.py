@@ -10,6 +10,8 @@ from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.setup import Alternative
+from verisimile.checks.goodness.stopping import Sequential
 from verisimile.checks.marginals.comparison import MarginalComparison, marginal_comparisons
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -35,21 +37,21 @@ class ProfileSettings:
     Attributes
     ----------
     toys
-        B, pseudo-experiments.
+        B, pseudo-experiments, or when to stop.
     hypotheses
         Null hypotheses, in reporting order.
     null
         Calibration of the toys.
-    alternative
-        Kernels of the alternative.
+    alternatives
+        What deviations are looked for; several are combined by the smallest p.
     marginals
         Whether each feature's marginal is compared too.
     """
 
-    toys: int = 1000
+    toys: int | Sequential = 1000
     hypotheses: tuple[str, ...] = ("ensemble+uncertainty",)
     null: Calibration = Predictive()
-    alternative: GaussianKernels = GaussianKernels()
+    alternatives: tuple[Alternative, ...] = (GaussianKernels(),)
     marginals: bool = True
 
 
@@ -106,7 +108,7 @@ def compare(
             run,
             mixture,
             events,
-            alternative=settings.alternative,
+            alternative=settings.alternatives,
             hypotheses=settings.hypotheses,
             null=settings.null,
             toys=settings.toys,
