@@ -10,6 +10,7 @@ from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.setup import Alternative
+from verisimile.checks.goodness.stopping import Sequential
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.core.run import Run
@@ -34,7 +35,7 @@ class Look:
     alternative: Alternative | Sequence[Alternative] = GaussianKernels()
     hypothesis: str = "ensemble+uncertainty"
     null: Calibration = Predictive()
-    toys: int = 1000
+    toys: int | Sequential = 1000
 
 
 @register("refinement", 1)
