@@ -179,7 +179,9 @@ def test_widths_can_be_scanned(files: Path, copy: Path, tmp_path: Path) -> None:
     found = outcome.json["goodness"][0]
     assert [part["widths"][2] for part in found["parts"]] == [0.3, 0.8]
     assert found["p_value"]["value"] == 1 / 40
-    assert "p alone, not corrected" in (report / "report.html").read_text(encoding="utf-8")
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert "p alone, not corrected" in page
+    assert "Where the sample deviates most" in page
 
 
 def test_toys_end_when_enough_are_extreme(files: Path, copy: Path) -> None:
