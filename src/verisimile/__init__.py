@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.gaussian import GaussianKernels
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+    from verisimile.checks.goodness.localise import localise
+    from verisimile.checks.goodness.refine import Look, refine
     from verisimile.checks.goodness.stopping import Sequential
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
     from verisimile.stats.pvalues import PValue
+    from verisimile.stats.tails import fit_tail
 
 __all__ = [
     "BinContent",
@@ -67,6 +70,7 @@ __all__ = [
     "IncompleteError",
     "InputError",
     "KnownTruth",
+    "Look",
     "MinuitSolver",
     "Mixture",
     "Moment",
@@ -93,9 +97,12 @@ __all__ = [
     "coverage_retrained",
     "fit_ensemble",
     "fit_mixture",
+    "fit_tail",
     "fit_weights",
     "goodness_of_fit",
+    "localise",
     "read_events",
+    "refine",
     "saturation",
     "write_events",
     "write_report",
@@ -116,6 +123,7 @@ _HOME = {
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.gaussian",
     "KnownTruth": "verisimile.checks.coverage.truth",
+    "Look": "verisimile.checks.goodness.refine",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
     "Moment": "verisimile.checks.coverage.observables",
@@ -136,9 +144,12 @@ _HOME = {
     "coverage_retrained": "verisimile.checks.coverage.retrained",
     "fit_ensemble": "verisimile.ensemble.fit",
     "fit_mixture": "verisimile.mixture.bind",
+    "fit_tail": "verisimile.stats.tails",
     "fit_weights": "verisimile.mixture.fit",
     "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
+    "localise": "verisimile.checks.goodness.localise",
     "read_events": "verisimile.data.files",
+    "refine": "verisimile.checks.goodness.refine",
     "saturation": "verisimile.checks.coverage.saturation",
     "write_events": "verisimile.data.files",
     "write_report": "verisimile.report.write",
