@@ -14,7 +14,7 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
 
-__all__ = ["GaussianKernels", "Kernels"]
+__all__ = ["GaussianKernels", "Kernels", "kernel_widths"]
 
 _AUTO_QUANTILES = (0.0005, 0.01)
 _AUTO_NARROWEST = (0.05, 0.2)  # in one feature the quantiles would leave kernels empty
@@ -115,7 +115,7 @@ class GaussianKernels:
         """
         transform = InputMap.fit(reference, _SCORE_BINS)
         y, _ = transform.forward(reference.x)
-        widths = self._widths(y)
+        widths = kernel_widths(self.width, y)
         share = np.array([widths[k % len(widths)] for k in range(self.count)])
         kernels = Kernels(
             transform,
@@ -131,14 +131,16 @@ class GaussianKernels:
             kernels = replace(kernels, widths=frozen(share))
         return kernels
 
-    def _widths(self, y: Array) -> tuple[float, ...]:
-        if isinstance(self.width, tuple):
-            return self.width
-        if self.width is not None:
-            return (self.width,)
-        distances = pdist(y[:_AUTO_EVENTS])
-        quantiles = np.quantile(distances, _AUTO_QUANTILES)
-        return tuple(float(q) for q in np.clip(quantiles, _AUTO_NARROWEST, _AUTO_WIDEST))
+
+def kernel_widths(width: float | tuple[float, ...] | None, y: Array) -> tuple[float, ...]:
+    """Return the widths that a setting means for reference events `y` in normal scores."""
+    if isinstance(width, tuple):
+        return width
+    if width is not None:
+        return (width,)
+    distances = pdist(y[:_AUTO_EVENTS])
+    quantiles = np.quantile(distances, _AUTO_QUANTILES)
+    return tuple(float(q) for q in np.clip(quantiles, _AUTO_NARROWEST, _AUTO_WIDEST))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +172,19 @@ class Kernels:
     def log_density(self, x: Array) -> Array:
         """Return the kernels' natural log-densities ``(n, K)`` at events ``(n, d)``."""
         y, jacobian = self.transform.forward(x)
+        square = self._exponents(y)
+        d = self.centres.shape[1]
+        square += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
+        return square
+
+    def bumps(self, x: Array) -> Array:
+        r"""Return :math:`\exp(-|T(x) - c_k|^2 / 2 h_k^2) \in [0, 1]`, ``(n, K)``: no densities."""
+        y, _ = self.transform.forward(x)
+        exponents = self._exponents(y)
+        with np.errstate(under="ignore"):
+            return np.asarray(np.exp(exponents, out=exponents))
+
+    def _exponents(self, y: Array) -> Array:
         square = (
             (y * y).sum(axis=1)[:, None]
             - 2.0 * (y @ self.centres.T)
@@ -177,8 +192,6 @@ class Kernels:
         )
         np.clip(square, 0.0, None, out=square)
         square *= -0.5 / self.widths**2
-        d = self.centres.shape[1]
-        square += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
         return np.asarray(square)
 
     def probe_events(self) -> Array:
