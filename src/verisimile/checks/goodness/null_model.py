@@ -36,7 +36,7 @@ class NullModel:
     @property
     def rank(self) -> int:
         """Number of independent variations r."""
-        return self.variations.shape[1]
+        return int(self.variations.shape[1])
 
     def log_densities(self, x: Array) -> Array:
         """Return log-densities ``(n, M)``."""

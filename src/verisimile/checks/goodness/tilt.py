@@ -30,7 +30,7 @@ _SCORE_BINS = 32
 
 @dataclass(frozen=True, slots=True)
 class ExponentialTilt:
-    r"""Settings of the alternative :math:`p_1 = \hat f\, e^{s \cdot \eta + k \cdot b} / Z(\eta, b)`.
+    r"""Settings of the alternative :math:`p_1 = \hat f e^{s \cdot \eta + k \cdot b} / Z`.
 
     s are the relative eigen-variations :math:`B/\hat f` and k Gaussian bumps
     :math:`e^{-|y - c|^2 / 2 h^2}` in normal scores y; the null has b = 0.  Z is

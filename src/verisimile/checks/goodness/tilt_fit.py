@@ -1,98 +1,30 @@
-r"""The convex fit of an exponential tilt: a log-partition over fixed reference rows.
+"""The fit of an exponential tilt: steps from a Hessian that is known before any data.
 
-.. math:: \Phi(\theta) = n \log \frac1R \sum_r e^{F_r \theta} - T \theta
-          + \tfrac12 \sum_j q_j (\theta_j - c_j)^2, \qquad T = \sum_n F(x_n)
-
-Data enter through T alone, and the Hessian at the origin is n times the features'
-covariance under the reference: known before any data.  Steps use it for as long as
-they contract, so that a fit costs a few products with F and no Hessian at all.
+At the origin the Hessian is n times the features' covariance in the reference.
+Steps use it, corrected by the gradients seen on the way, for as long as they
+contract: a fit costs a few products with F and, as a rule, no Hessian at all.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from verisimile.checks.goodness.tilt_problem import Tilt, TiltPoint
 from verisimile.core.arrays import Array
 from verisimile.mixture.newton import NewtonSolver
 from verisimile.stats.linalg import solve_spd
 
-__all__ = [
-    "Curvature",
-    "Tilt",
-    "TiltOptimum",
-    "TiltPoint",
-    "covariance_at",
-    "log_partition",
-    "minimise_tilt",
-    "reach_of",
-]
+__all__ = ["Curvature", "TiltOptimum", "minimise_tilt", "reach_of"]
 
-_BLOCK = 2048  # rows per block: it stays in the cache between its two products
+_BLOCK = 2048
 _ARMIJO = 0.1
 _CONTRACTION = 0.25  # of the squared decrement, beyond which a Hessian is renewed
 _TOO_FAR = 1e-3  # share of a Hessian that is kept, below which it certifies little
 _SHORTEST = 1e-8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tilt:
-    r"""One fit: n events with feature sums T, the features free along a slice.
-
-    Attributes
-    ----------
-    reference
-        F, features of the reference events, centred there: ``(R, P)``.
-    total
-        T, their sums over the data ``(P,)``.
-    events
-        n.
-    precision, centre
-        q and c ``(P,)``.
-    free
-        The parameters that are fitted; the others keep their start.
-    """
-
-    reference: Array
-    total: Array
-    events: int
-    precision: Array
-    centre: Array
-    free: slice
-
-    def at(self, theta: Array) -> TiltPoint:
-        """Return value and gradient at `theta` ``(P,)``: one pass over the reference."""
-        pull = theta - self.centre
-        # Null fits have no bumps, and frozen weights often sit at zero: skip those columns.
-        used = _span(theta, self.free)
-        log_mean, mean, logits = _moments(self.reference[:, used], theta[used])
-        value = self.events * log_mean - float(self.total @ theta)
-        gradient = self.precision * pull - self.total
-        gradient[used] += self.events * mean
-        return TiltPoint(
-            theta=theta,
-            value=value + 0.5 * float(self.precision @ (pull * pull)),
-            gradient=gradient[self.free],
-            logits=logits,
-        )
-
-    def hessian(self, point: TiltPoint) -> Array:
-        """Return the Hessian at a point, along the free parameters."""
-        rows = self.reference[:, self.free]
-        covariance = covariance_at(rows, np.exp(point.logits) / rows.shape[0])
-        return self.events * covariance + np.diag(self.precision[self.free])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TiltPoint:
-    """Objective and free gradient at `theta`; `logits` are log p_theta / f at the reference."""
-
-    theta: Array
-    value: float
-    gradient: Array
-    logits: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,12 +42,13 @@ class Curvature:
     hessian: Array
     logits: Array | None
 
-    def step(self, gradient: Array) -> tuple[Array, float]:
-        """Return the Newton step and the squared decrement in this metric."""
-        if not gradient.size:
-            return gradient, 0.0
-        step = -solve_spd(self.hessian, gradient)
-        return step, max(0.0, -float(gradient @ step))
+    def solve(self, vector: Array) -> Array:
+        """Return H^-1 times a vector."""
+        return solve_spd(self.hessian, vector) if vector.size else vector
+
+    def squared(self, gradient: Array) -> float:
+        """Return the squared decrement in this metric."""
+        return max(0.0, float(gradient @ self.solve(gradient)))
 
     def kept(self, point: TiltPoint) -> float:
         r"""Return :math:`\kappa \le 1` with :math:`H(\theta) \succeq \kappa H`.
@@ -125,6 +58,15 @@ class Curvature:
         """
         moved = point.logits if self.logits is None else point.logits - self.logits
         return math.exp(min(0.0, float(moved.min())))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Secant:
+    """A step s and the change y of the gradient along it: what is learnt of the Hessian there."""
+
+    step: Array
+    change: Array
+    scale: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,29 +117,32 @@ def minimise_tilt(
     F. Bach, Electron. J. Statist. 4 (2010) 384 (self-concordance of logistic losses).
     """
     here, curve = problem.at(start), origin
+    secants: list[Secant] = []
     first, iterations, converged = here.value, 0, False
     while iterations < solver.max_iterations:
-        step, squared = curve.step(here.gradient)
-        kept = curve.kept(here)
+        squared, kept = curve.squared(here.gradient), curve.kept(here)
         converged = squared <= solver.tolerance * kept
         if converged:
             break
         if squared <= solver.tolerance and kept < _TOO_FAR:
-            curve = _renewed(problem, here)  # a better metric certifies what is there already
+            curve, secants = _renewed(problem, here)  # a nearer metric certifies what is there
             continue
         iterations += 1
-        there = problem.at(_moved(problem, here, step))
-        if not _falls(problem, here, there, squared):
+        step = -_inverse_applied(curve, secants, here.gradient)
+        there = problem.moved(here, step)
+        if not _falls(problem, here, there, step):
             if curve.logits is not here.logits:
-                curve = _renewed(problem, here)
+                curve, secants = _renewed(problem, here)
                 continue
-            there = _shortened(problem, here, step, squared)
-            if there is None:
+            shortened = _shortened(problem, here, step)
+            if shortened is None:
                 break
-        slow = curve.step(there.gradient)[1] > _CONTRACTION * squared
+            there = shortened
+        slow = curve.squared(there.gradient) > _CONTRACTION * squared
+        secants += _learnt(here, there, problem.free)
         here = there
         if slow:
-            curve = _renewed(problem, here)
+            curve, secants = _renewed(problem, here)
     gap = _gap(problem, here, curve, reach / math.sqrt(origin.kept(here)))
     return TiltOptimum(here.theta, here.value, first, gap, iterations, converged)
 
@@ -214,70 +159,41 @@ def reach_of(rows: Array, hessian: Array) -> float:
     return 2.0 * math.sqrt(largest)
 
 
-def covariance_at(rows: Array, weights: Array) -> Array:
-    """Return the covariance ``(P, P)`` of features under weights that sum to one."""
-    p = rows.shape[1]
-    gram = np.zeros((p, p))
-    root = np.sqrt(weights)
-    for start in range(0, rows.shape[0], _BLOCK):
-        part = slice(start, start + _BLOCK)
-        block = rows[part] * root[part, None]
-        gram += block.T @ block  # SYRK
-    mean = weights @ rows
-    return gram - np.outer(mean, mean)
+def _learnt(here: TiltPoint, there: TiltPoint, free: slice) -> list[Secant]:
+    step, change = (there.theta - here.theta)[free], there.gradient - here.gradient
+    rise = float(step @ change)
+    return [Secant(step, change, 1.0 / rise)] if rise > 0.0 else []  # zero only by rounding
 
 
-def log_partition(rows: Array, theta: Array) -> float:
-    """Return log Z, the log-mean of exp(F theta) over the reference rows."""
-    return _moments(rows, theta)[0]
+def _inverse_applied(curve: Curvature, secants: Sequence[Secant], gradient: Array) -> Array:
+    """Return the BFGS inverse times the gradient, by the two-loop recursion from H^-1."""
+    q, pulls = gradient.copy(), []
+    for secant in reversed(secants):
+        pulls.append(secant.scale * float(secant.step @ q))
+        q -= pulls[-1] * secant.change
+    direction = curve.solve(q)
+    for secant, pull in zip(secants, reversed(pulls), strict=True):
+        direction = (
+            direction + (pull - secant.scale * float(secant.change @ direction)) * secant.step
+        )
+    return direction
 
 
-def _span(theta: Array, free: slice) -> slice:
-    """Return the shortest range with all free and all non-zero parameters."""
-    used = np.union1d(np.arange(theta.size)[free], np.flatnonzero(theta))
-    return slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
-
-
-def _moments(rows: Array, theta: Array) -> tuple[float, Array, Array]:
-    """Return log mean exp(F theta), the tilted mean of F, and the log-weights times R."""
-    logits = np.empty(rows.shape[0])
-    top, total, sums = -math.inf, 0.0, np.zeros(rows.shape[1])
-    for start in range(0, rows.shape[0], _BLOCK):
-        block = rows[start : start + _BLOCK]
-        part = block @ theta
-        logits[start : start + _BLOCK] = part
-        highest = max(top, float(part.max()))
-        kept = math.exp(top - highest)
-        weights = np.exp(part - highest)
-        total = total * kept + float(weights.sum())
-        sums = sums * kept + weights @ block
-        top = highest
-    log_mean = top + math.log(total / rows.shape[0])
-    logits -= log_mean
-    return log_mean, sums / total, logits
-
-
-def _moved(problem: Tilt, point: TiltPoint, step: Array) -> Array:
-    theta = point.theta.copy()
-    theta[problem.free] += step
-    return theta
-
-
-def _falls(problem: Tilt, here: TiltPoint, there: TiltPoint, squared: float) -> bool:
+def _falls(problem: Tilt, here: TiltPoint, there: TiltPoint, step: Array) -> bool:
     # n log Z is a sum over n events in which each bit counts.
     rounding = 4.0 * problem.events * float(np.finfo(np.float64).eps)
-    return there.value <= here.value - _ARMIJO * squared + rounding
+    return there.value <= here.value + _ARMIJO * float(here.gradient @ step) + rounding
 
 
-def _renewed(problem: Tilt, point: TiltPoint) -> Curvature:
-    return Curvature(problem.hessian(point), point.logits)
+def _renewed(problem: Tilt, point: TiltPoint) -> tuple[Curvature, list[Secant]]:
+    return Curvature(problem.hessian(point), point.logits), []
 
 
-def _shortened(problem: Tilt, here: TiltPoint, step: Array, squared: float) -> TiltPoint | None:
+def _shortened(problem: Tilt, here: TiltPoint, step: Array) -> TiltPoint | None:
     length = 0.5
     while length > _SHORTEST:
-        there = problem.at(_moved(problem, here, length * step))
-        if _falls(problem, here, there, length * squared):
+        there = problem.moved(here, length * step)
+        if _falls(problem, here, there, length * step):
             return there
         length *= 0.5
     return None
@@ -285,7 +201,7 @@ def _shortened(problem: Tilt, here: TiltPoint, step: Array, squared: float) -> T
 
 def _gap(problem: Tilt, here: TiltPoint, curve: Curvature, reach: float) -> float:
     kept = curve.kept(here)
-    decrement = math.sqrt(curve.step(here.gradient)[1] / kept)
+    decrement = math.sqrt(curve.squared(here.gradient) / kept)
     if reach * decrement >= 1.0 and curve.logits is not None:
         rows = problem.reference[:, problem.free]
         reach = reach_of(rows, curve.hessian) / math.sqrt(kept)

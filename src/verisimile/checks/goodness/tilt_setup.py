@@ -11,15 +11,8 @@ from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.checks.goodness.tilt_features import TiltFeatures
-from verisimile.checks.goodness.tilt_fit import (
-    Curvature,
-    Tilt,
-    TiltOptimum,
-    covariance_at,
-    log_partition,
-    minimise_tilt,
-    reach_of,
-)
+from verisimile.checks.goodness.tilt_fit import Curvature, TiltOptimum, minimise_tilt, reach_of
+from verisimile.checks.goodness.tilt_problem import Tilt, covariance_at, log_partition
 from verisimile.core.arrays import Array, digest
 from verisimile.core.canonical import JSON
 from verisimile.mixture.newton import NewtonSolver
@@ -72,12 +65,9 @@ class TiltSetup:
         covariance = covariance_at(reference, np.full(r, 1.0 / r))
         bare = cls(features, reference, covariance, (0.0, 0.0, 0.0), events, ridge, solver)
         weights, kernels, both = (
-            reach_of(reference[:, free], bare.origin(free, events).hessian)
-            for free in bare.slices
+            reach_of(reference[:, free], bare.origin(free, events).hessian) for free in bare.slices
         )
-        return cls(
-            features, reference, covariance, (weights, kernels, both), events, ridge, solver
-        )
+        return cls(features, reference, covariance, (weights, kernels, both), events, ridge, solver)
 
     @property
     def null(self) -> NullModel:
@@ -92,7 +82,7 @@ class TiltSetup:
     @property
     def rank(self) -> int:
         """Independent directions of the alternative."""
-        return self.features.directions.shape[1]
+        return int(self.features.directions.shape[1])
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
