@@ -4,7 +4,7 @@ The model is a mixture of three analytic members with weights fitted to 4000 eve
 in two and in four features.  A data set is a predictive draw of the model (weights
 drawn from their covariance), changed in one way; unchanged ones show the size.  All
 statistics are calibrated by the same toys, also predictive draws.  The profile tests
-fit the weights; the others compare with a sample of the model that is ten times larger.
+fit the weights; the others compare with 4000 events of the model.
 
     python benchmarks/power.py [DATA SETS] [TOYS]     default: 200 and 400
 """
@@ -24,9 +24,10 @@ import numpy as np
 from _problem import draw, family, log_densities
 from _rivals import Rivals
 
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES
+from verisimile.checks.goodness.setup import Alternative, Setup
 from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
@@ -34,11 +35,11 @@ from verisimile.core.run import Run
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
 
-N, N_WEIGHTS = 1000, 4000
+N, N_WEIGHTS, N_REFERENCE = 1000, 4000, 4000
 TRUTH = np.array([0.5, 0.3, 0.2])
 LEVEL = 0.05
 Change = Callable[[Array, np.random.Generator], Array]
-ALTERNATIVES = {"kernels": GaussianKernels(), "tilt": ExponentialTilt()}
+ALTERNATIVES: dict[str, Alternative] = {"kernels": GaussianKernels(), "tilt": ExponentialTilt()}
 
 
 def shifted(x: Array, rng: np.random.Generator) -> Array:  # noqa: ARG001
@@ -92,7 +93,7 @@ class Bench:
     """A model and all statistics of a sample."""
 
     null: NullModel
-    setups: tuple[object, ...]
+    setups: tuple[Setup, ...]
     rivals: Rivals
 
     @classmethod
@@ -108,17 +109,24 @@ class Bench:
         null = NullModel.of(Mixture(members, fit))
         run = Run(seeds)
         setups = tuple(a.prepare(run, null, events=N) for a in ALTERNATIVES.values())
-        return cls(null, setups, Rivals.of(null.sample(np.zeros(null.rank), 10 * N, rng).x))
+        return cls(
+            null, setups, Rivals.of(null.sample(np.zeros(null.variations.shape[1]), 10 * N, rng).x)
+        )
+
+    @property
+    def rank(self) -> int:
+        """Variations of the weights."""
+        return int(self.null.variations.shape[1])
 
     def sample(self, change: Change | None, rng: np.random.Generator) -> Array:
         """Return a predictive draw of the model, changed."""
-        x = self.null.sample(rng.standard_normal(self.null.rank), 2 * N, rng).x
+        x = self.null.sample(rng.standard_normal(self.rank), 2 * N, rng).x
         return x[:N] if change is None else change(x if change is cut else x[:N], rng)
 
     def statistics(self, x: Array) -> list[float]:
         """Return all statistics of a sample ``(n, d)``."""
         logf = self.null.log_densities(x)
-        centre = np.zeros(self.null.rank)
+        centre = np.zeros(self.rank)
         hypothesis = HYPOTHESES["ensemble+uncertainty"]
         ours = [s.observe(x, logf).profile(hypothesis, centre).statistic for s in self.setups]
         return [*ours, *self.rivals(x)]

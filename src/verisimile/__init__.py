@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from verisimile.checks.coverage.saturation import saturation
     from verisimile.checks.coverage.truth import KnownTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
-    from verisimile.checks.goodness.kernels import GaussianKernels
+    from verisimile.checks.goodness.gaussian import GaussianKernels
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+    from verisimile.checks.goodness.tilt import ExponentialTilt
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
     from verisimile.core.run import Run
@@ -61,6 +62,7 @@ __all__ = [
     "Estimate",
     "Events",
     "Expectation",
+    "ExponentialTilt",
     "FluctuatedCentre",
     "GaussianKernels",
     "IncompleteError",
@@ -111,8 +113,9 @@ _HOME = {
     "Estimate": "verisimile.core.result",
     "Events": "verisimile.data.events",
     "Expectation": "verisimile.checks.coverage.observables",
+    "ExponentialTilt": "verisimile.checks.goodness.tilt",
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
-    "GaussianKernels": "verisimile.checks.goodness.kernels",
+    "GaussianKernels": "verisimile.checks.goodness.gaussian",
     "KnownTruth": "verisimile.checks.coverage.truth",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",

@@ -6,26 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.kernels import Kernels, kernel_widths
-from verisimile.checks.goodness.null_model import NullModel
-from verisimile.checks.goodness.tilt_features import (
-    TiltFeatures,
-    bump_directions,
-    capped_variations,
-)
+from verisimile.checks.goodness.kernels import Kernels
+from verisimile.checks.goodness.null_model import Null
+from verisimile.checks.goodness.tilt_features import TiltFeatures
 from verisimile.checks.goodness.tilt_setup import TiltSetup
-from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.density.input_map import InputMap
 from verisimile.mixture.newton import NewtonSolver
 
 __all__ = ["ExponentialTilt"]
 
 _PER_EVENT = 10
 _FEWEST = 10_000
-_SCORE_BINS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class ExponentialTilt:
         K, number of bumps; 0 for none.
     width
         Their standard deviation in normal scores, as for
-        :class:`~verisimile.checks.goodness.kernels.GaussianKernels`: one value,
+        :class:`~verisimile.checks.goodness.gaussian.GaussianKernels`: one value,
         a tuple with an equal share each, or None for two from distance quantiles.
     reference
         R, events for Z, or None for ten times the test sample and at least
@@ -98,14 +91,7 @@ class ExponentialTilt:
         """Name that is recorded with the result."""
         return "exponential-tilt"
 
-    def prepare(
-        self,
-        run: Run,
-        null: NullModel,
-        *,
-        events: int,
-        solver: NewtonSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
-    ) -> TiltSetup:
+    def prepare(self, run: Run, null: Null, *, events: int) -> TiltSetup:
         """Draw the reference, place the bumps, and compute what all fits share.
 
         Centres are events of the model that are not in the reference: a bump on
@@ -113,27 +99,12 @@ class ExponentialTilt:
         """
         rng = run.seeds.at("reference", self.name).numpy()
         size = self.reference or max(_PER_EVENT * events, _FEWEST)
-        drawn = null.sample(np.zeros(null.rank), self.count + size, rng)
-        kernels = self._place(Events(drawn.x, features=null.features))
+        drawn = null.sample(np.zeros(null.variations.shape[1]), self.count + size, rng)
+        model = Events(drawn.x, features=null.features)
+        kernels = Kernels.at(model, self.count, self.width, 0, rng)
         x, logf = drawn.x[self.count :], drawn.log_densities[self.count :]
-        bumps = kernels.bumps(x)
-        directions = bump_directions(bumps, self.truncation)
-        variations, _ = capped_variations(logf, null.weights, null.variations, self.cap)
-        rows = np.hstack([variations, bumps @ directions])
-        means = rows.mean(axis=0)
-        rows -= means
-        return TiltSetup.of(
-            TiltFeatures(null, kernels, directions, self.cap, frozen(means)),
-            frozen(rows),
-            events=events,
-            ridge=self.ridge,
-            solver=solver,
+        features = TiltFeatures.whitened(
+            null, kernels, cap=self.cap, bumps=kernels.bumps(x), truncation=self.truncation
         )
-
-    def _place(self, model: Events) -> Kernels:
-        transform = InputMap.fit(model, _SCORE_BINS)
-        y, _ = transform.forward(model.x)
-        widths = kernel_widths(self.width, y[self.count :])
-        share = np.array([widths[k % len(widths)] for k in range(self.count)])
-        no_probes: Array = np.zeros((self.count, 0, y.shape[1]))
-        return Kernels(transform, frozen(y[: self.count]), frozen(share), no_probes)
+        rows, _ = features.at(x, logf)
+        return TiltSetup.of(features, rows, events=events, ridge=self.ridge, solver=NewtonSolver())

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from verisimile.checks.goodness.kernels import Kernels
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.null_model import Null
 from verisimile.core.arrays import Array
 from verisimile.mixture.objective import as_log_densities
 
@@ -41,26 +41,36 @@ class TiltFeatures:
     cap
         Largest length of s.
     means
-        Means of all features in the reference ``(r + v,)``, which are taken off.
+        Means of the bumps' combinations in the reference ``(v,)``, which are taken off.
     """
 
-    null: NullModel
+    null: Null
     kernels: Kernels
     directions: Array
     cap: float
     means: Array
 
+    @classmethod
+    def whitened(
+        cls, null: Null, kernels: Kernels, *, cap: float, bumps: Array, truncation: float
+    ) -> TiltFeatures:
+        """Return features whose bumps are whitened where a reference has them at ``(R, K)``."""
+        directions = bump_directions(bumps, truncation)
+        return cls(null, kernels, directions, cap, bumps.mean(axis=0) @ directions)
+
+    @property
+    def rank(self) -> int:
+        """Return r, the number of variations."""
+        return int(self.null.variations.shape[1])
+
     def at(self, x: Array, logf: Array) -> tuple[Array, int]:
         """Return F ``(n, r + v)`` at events, and how many of these were capped."""
-        out = np.empty((x.shape[0], self.means.size))
-        rank = self.null.rank
-        variations, capped = capped_variations(
+        out = np.empty((x.shape[0], self.rank + self.means.size))
+        out[:, : self.rank], capped = capped_variations(
             logf, self.null.weights, self.null.variations, self.cap
         )
-        out[:, :rank] = variations
-        if self.directions.size:
-            np.matmul(self.kernels.bumps(x), self.directions, out=out[:, rank:])
-        out -= self.means
+        if self.means.size:
+            out[:, self.rank :] = self.kernels.bumps(x) @ self.directions - self.means
         return out, capped
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from verisimile.checks.goodness.kernels import Kernels
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.checks.goodness.tilt_features import TiltFeatures
 from verisimile.checks.goodness.tilt_fit import Curvature, TiltOptimum, minimise_tilt, reach_of
@@ -16,6 +16,7 @@ from verisimile.checks.goodness.tilt_problem import Tilt, covariance_at, log_par
 from verisimile.core.arrays import Array, digest
 from verisimile.core.canonical import JSON
 from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.objective import mixed_log_density
 
 __all__ = ["TiltFits", "TiltSetup"]
 
@@ -70,7 +71,7 @@ class TiltSetup:
         return cls(features, reference, covariance, (weights, kernels, both), events, ridge, solver)
 
     @property
-    def null(self) -> NullModel:
+    def null(self) -> Null:
         """The model under test."""
         return self.features.null
 
@@ -87,13 +88,13 @@ class TiltSetup:
     @property
     def slices(self) -> tuple[slice, slice, slice]:
         """Parameters of the weights, of the kernels, and of both."""
-        r, p = self.null.rank, self.reference.shape[1]
+        r, p = self.features.rank, self.reference.shape[1]
         return slice(0, r), slice(r, p), slice(0, p)
 
     @property
     def precision(self) -> Array:
         """Quadratic penalties on eta and b ``(r + v,)``."""
-        return np.concatenate([np.ones(self.null.rank), np.full(self.rank, self.ridge)])
+        return np.concatenate([np.ones(self.features.rank), np.full(self.rank, self.ridge)])
 
     def origin(self, free: slice, events: int) -> Curvature:
         """Return the Hessian of `events` events at no tilt, along some parameters."""
@@ -106,10 +107,9 @@ class TiltSetup:
         return reach / math.sqrt(min(1.0, events / self.events))
 
     def identity(self) -> dict[str, JSON]:
-        """Return everything that determines a toy's statistic."""
+        """Return what, beside the null model, determines the statistic of a toy."""
         return {
             "alternative": "tilt",
-            "null": self.null.identity(),
             "kernels": self.kernels.digest,
             "features": digest(self.features.directions, self.features.means),
             "reference": digest(self.reference),
@@ -174,11 +174,14 @@ class TiltFits:
         )
 
     def relative(self, profile: Profile) -> tuple[Array, Array]:
-        r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f` at the events, ``(n,)`` each."""
-        rows, _ = self.setup.features.at(self.x, self.logf)
-        null = np.concatenate([profile.null, np.zeros(self.setup.rank)])
+        r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f`, NaN where f-hat is not positive."""
+        setup = self.setup
+        rows, _ = setup.features.at(self.x, self.logf)
+        possible = np.isfinite(mixed_log_density(self.logf, setup.null.weights))
+        rows[~possible] = np.nan
+        null = np.concatenate([profile.null, np.zeros(setup.rank)])
         full = np.concatenate([profile.alternative, profile.amplitudes])
-        return np.exp(self.setup.log_ratio(rows, null)), np.exp(self.setup.log_ratio(rows, full))
+        return np.exp(setup.log_ratio(rows, null)), np.exp(setup.log_ratio(rows, full))
 
     def _fit(self, free: slice, start: Array, centre: Array) -> TiltOptimum:
         setup, n = self.setup, self.x.shape[0]
