@@ -68,11 +68,11 @@ class ExponentialTilt:
     cap: float = 2.0
 
     def __post_init__(self) -> None:
-        widths = self.width if isinstance(self.width, tuple) else (self.width or 1.0,)
+        widths = self.width if isinstance(self.width, tuple) else (self.width,)
         good = (
             self.count >= 0
             and len(widths) > 0
-            and all(w > 0 for w in widths)
+            and all(w is None or w > 0 for w in widths)
             and (self.reference is None or self.reference >= 1000)
             and self.ridge >= 0
             and 0 < self.truncation < 1

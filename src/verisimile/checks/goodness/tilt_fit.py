@@ -25,6 +25,7 @@ _ARMIJO = 0.1
 _CONTRACTION = 0.25  # of the squared decrement, beyond which a Hessian is renewed
 _TOO_FAR = 1e-3  # share of a Hessian that is kept, below which it certifies little
 _SHORTEST = 1e-8
+_NOTHING = -600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +58,8 @@ class Curvature:
         of anything non-negative shrinks at most by the smallest ratio of the weights.
         """
         moved = point.logits if self.logits is None else point.logits - self.logits
-        return math.exp(min(0.0, float(moved.min())))
+        # Far below what can certify anything, but still a divisor.
+        return math.exp(min(0.0, max(_NOTHING, float(moved.min()))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
