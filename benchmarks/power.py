@@ -6,7 +6,7 @@ drawn from their covariance), changed in one way; unchanged ones show the size. 
 statistics are calibrated by the same toys, also predictive draws.  The profile tests
 fit the weights; the others compare with 4000 events of the model.
 
-    python benchmarks/power.py [DATA SETS] [TOYS]     default: 200 and 400
+    python benchmarks/power.py [DATA SETS] [TOYS] [FEATURES]     default: 150, 300, both
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ N, N_WEIGHTS, N_REFERENCE = 1000, 4000, 4000
 TRUTH = np.array([0.5, 0.3, 0.2])
 LEVEL = 0.05
 Change = Callable[[Array, np.random.Generator], Array]
-ALTERNATIVES: dict[str, Alternative] = {"kernels": GaussianKernels(), "tilt": ExponentialTilt()}
+ALTERNATIVES: dict[str, Alternative] = {
+    "kernels": GaussianKernels(),
+    "kernels (0.3, 1)": GaussianKernels(width=(0.3, 1.0)),
+    "tilt": ExponentialTilt(),
+}
 
 
 def shifted(x: Array, rng: np.random.Generator) -> Array:  # noqa: ARG001
@@ -149,9 +153,9 @@ def rejected(found: Array, toys: Array) -> Array:
 
 def main(arguments: Sequence[str]) -> None:
     """Print one table per number of features."""
-    count, toys = (int(value) for value in (*arguments, *("200", "400")[len(arguments) :]))
+    count, toys = (int(value) for value in (*arguments, *("150", "300")[len(arguments) :])[:2])
     names = (*ALTERNATIVES, *Rivals.names)
-    for features in (2, 4):
+    for features in [int(value) for value in arguments[2:]] or [2, 4]:
         began = time.perf_counter()
         seeds = Seeds(20261122).at("power", features)
         bench = Bench.of(features, seeds)

@@ -195,6 +195,13 @@ def test_empty_bumps_are_left_out(mixture: Mixture) -> None:
     narrow = _setup(mixture, ExponentialTilt(count=10, width=(0.6, 1e-3), reference=1000))
     assert narrow.rank == 5
     assert np.count_nonzero(narrow.features.directions.any(axis=1)) == 5
+    with pytest.raises(InputError, match="none of which holds"):
+        _setup(mixture, ExponentialTilt(count=10, width=1e-3, reference=1000))
+
+
+def test_automatic_widths_do_not_go_below_their_floor(mixture: Mixture) -> None:
+    automatic = _setup(mixture, ExponentialTilt(count=4, reference=5000))
+    assert automatic.kernels.widths.tolist() == [0.3, 1.0, 0.3, 1.0]
 
 
 def test_the_reference_grows_with_the_sample_and_tells_setups_apart(mixture: Mixture) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from verisimile.checks.goodness.profile import HYPOTHESES, Basis, Rows, profile_ratio
-from verisimile.checks.goodness.tilt_fit import Curvature, TiltOptimum, minimise_tilt, reach_of
+from verisimile.checks.goodness.tilt_fit import Curvature, TiltOptimum, minimise_tilt
 from verisimile.checks.goodness.tilt_problem import Tilt, covariance_at
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
@@ -27,7 +27,7 @@ def _problem(
         total=data.sum(axis=0),
         events=N,
         precision=np.full(P, ridge),
-        centre=0.1 * np.arange(P),
+        centre=0.1 * np.arange(P, dtype=np.float64),
         free=slice(0, P) if free is None else free,
     )
 
@@ -38,7 +38,8 @@ def _fit(problem: Tilt, start: Array | None = None, tolerance: float = 1e-10) ->
     hessian = problem.events * covariance + np.diag(problem.precision[problem.free])
     begin = np.zeros(problem.total.size) if start is None else start
     solver = NewtonSolver(tolerance=tolerance)
-    return minimise_tilt(problem, begin, Curvature(hessian, None), reach_of(rows, hessian), solver)
+    origin = Curvature.of(hessian)
+    return minimise_tilt(problem, begin, origin, origin.reach(rows), solver)
 
 
 @pytest.mark.parametrize("free", [slice(0, P), slice(0, 2), slice(2, P)])
@@ -100,10 +101,11 @@ def test_the_gap_bounds_how_far_a_stopped_fit_is_from_the_optimum(
 
 def test_a_hessian_keeps_the_share_that_is_claimed(rng: np.random.Generator) -> None:
     problem = _problem(rng)
-    origin = Curvature(problem.hessian(problem.at(np.zeros(P))), None)
+    hessian = problem.hessian(problem.at(np.zeros(P)))
+    origin = Curvature.of(hessian)
     for scale in (0.01, 0.3, 1.0):
         point = problem.at(scale * rng.standard_normal(P))
-        left = problem.hessian(point) - origin.kept(point) * origin.hessian
+        left = problem.hessian(point) - origin.kept(point) * hessian
         assert np.linalg.eigvalsh(left)[0] >= -1e-9
 
 

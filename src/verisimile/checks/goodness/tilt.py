@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
 from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.null_model import Null
@@ -13,12 +14,17 @@ from verisimile.checks.goodness.tilt_setup import TiltSetup
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.density.input_map import InputMap
 from verisimile.mixture.newton import NewtonSolver
 
 __all__ = ["ExponentialTilt"]
 
 _PER_EVENT = 10
 _FEWEST = 10_000
+_QUANTILES = (0.0005, 0.01)
+_NARROWEST = (0.3, 1.0)
+_AUTO_EVENTS = 500
+_SCORE_BINS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,11 @@ class ExponentialTilt:
     count
         K, number of bumps; 0 for none.
     width
-        Their standard deviation in normal scores, as for
-        :class:`~verisimile.checks.goodness.gaussian.GaussianKernels`: one value,
-        a tuple with an equal share each, or None for two from distance quantiles.
+        Their standard deviation in normal scores.  A tuple gives each width an
+        equal share of the bumps; None takes the 0.05 and 1 % quantiles of the
+        distances between events of the model, at least 0.3 and 1.0 (which they are
+        up to three features).  A bump cannot have mass beyond the model, so that
+        nothing speaks against wide ones.
     reference
         R, events for Z, or None for ten times the test sample and at least
         10 000.  Its noise adds n/R to t, alike in data and toys.  The features
@@ -101,10 +109,16 @@ class ExponentialTilt:
         size = self.reference or max(_PER_EVENT * events, _FEWEST)
         drawn = null.sample(np.zeros(null.variations.shape[1]), self.count + size, rng)
         model = Events(drawn.x, features=null.features)
-        kernels = Kernels.at(model, self.count, self.width, 0, rng)
+        kernels = Kernels.at(model, self.count, self._widths(model), 0, rng)
         x, logf = drawn.x[self.count :], drawn.log_densities[self.count :]
         features = TiltFeatures.whitened(
             null, kernels, cap=self.cap, bumps=kernels.bumps(x), truncation=self.truncation
         )
         rows, _ = features.at(x, logf)
         return TiltSetup.of(features, rows, events=events, ridge=self.ridge, solver=NewtonSolver())
+
+    def _widths(self, model: Events) -> float | tuple[float, ...]:
+        if self.width is not None:
+            return self.width
+        y, _ = InputMap.fit(model, _SCORE_BINS).forward(model.x[:_AUTO_EVENTS])
+        return tuple(float(q) for q in np.maximum(np.quantile(pdist(y), _QUANTILES), _NARROWEST))

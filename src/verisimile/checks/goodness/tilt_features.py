@@ -10,6 +10,7 @@ from scipy import linalg
 from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.null_model import Null
 from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
 from verisimile.mixture.objective import as_log_densities
 
 __all__ = ["TiltFeatures", "bump_directions", "capped_variations"]
@@ -99,8 +100,15 @@ def bump_directions(bumps: Array, truncation: float) -> Array:
     count = bumps.shape[0]
     filled = bumps.sum(axis=0) >= _FEWEST
     size = np.where(filled, bumps.std(axis=0), np.inf)
+    if not bumps.shape[1]:
+        return np.zeros((0, 0))
     if not filled.any():
-        return np.zeros((bumps.shape[1], 0))
+        raise InputError(
+            "ExponentialTilt.width",
+            got=f"{filled.size} bumps, none of which holds {_FEWEST:.0f} of {count} events",
+            expected="bumps wide enough for the model to have events in them",
+            remedy="Give larger widths, or more reference events.",
+        )
     mean = bumps.mean(axis=0)
     covariance = bumps.T @ bumps / count - np.outer(mean, mean)
     values, vectors = linalg.eigh(covariance / np.outer(size, size))

@@ -18,7 +18,7 @@ from verisimile.core.arrays import Array
 from verisimile.mixture.newton import NewtonSolver
 from verisimile.stats.linalg import solve_spd
 
-__all__ = ["Curvature", "TiltOptimum", "minimise_tilt", "reach_of"]
+__all__ = ["Curvature", "TiltOptimum", "minimise_tilt"]
 
 _BLOCK = 2048
 _ARMIJO = 0.1
@@ -34,22 +34,34 @@ class Curvature:
 
     Attributes
     ----------
-    hessian
-        H, along the free parameters.
+    inverse
+        H^-1, along the free parameters.
     logits
         Log p / f at the reference where it was taken; None at the origin.
     """
 
-    hessian: Array
+    inverse: Array
     logits: Array | None
 
-    def solve(self, vector: Array) -> Array:
-        """Return H^-1 times a vector."""
-        return solve_spd(self.hessian, vector) if vector.size else vector
+    @classmethod
+    def of(cls, hessian: Array, logits: Array | None = None) -> Curvature:
+        """Return the curvature of a Hessian, which whitened bumps keep well conditioned."""
+        if not hessian.size:
+            return cls(hessian, logits)
+        return cls(solve_spd(hessian, np.eye(hessian.shape[0])), logits)
+
+    def reach(self, rows: Array) -> float:
+        r"""Return :math:`\rho = 2 \max_r |F_r|_{H^{-1}}` over rows ``(R, P)``, zero for P = 0."""
+        largest = 0.0
+        for start in range(0, rows.shape[0], _BLOCK):
+            block = rows[start : start + _BLOCK]
+            square = np.einsum("rp,rp->r", block @ self.inverse, block)
+            largest = max(largest, float(square.max(initial=0.0)))
+        return 2.0 * math.sqrt(largest)
 
     def squared(self, gradient: Array) -> float:
         """Return the squared decrement in this metric."""
-        return max(0.0, float(gradient @ self.solve(gradient)))
+        return max(0.0, float(gradient @ self.inverse @ gradient))
 
     def kept(self, point: TiltPoint) -> float:
         r"""Return :math:`\kappa \le 1` with :math:`H(\theta) \succeq \kappa H`.
@@ -149,18 +161,6 @@ def minimise_tilt(
     return TiltOptimum(here.theta, here.value, first, gap, iterations, converged)
 
 
-def reach_of(rows: Array, hessian: Array) -> float:
-    r"""Return :math:`\rho = 2 \max_r |F_r|_{H^{-1}}` over the rows ``(R, P)``, zero for P = 0."""
-    if not rows.shape[1]:
-        return 0.0
-    inverse = solve_spd(hessian, np.eye(hessian.shape[0]))
-    largest = 0.0
-    for start in range(0, rows.shape[0], _BLOCK):
-        block = rows[start : start + _BLOCK]
-        largest = max(largest, float(np.einsum("rp,rp->r", block @ inverse, block).max()))
-    return 2.0 * math.sqrt(largest)
-
-
 def _learnt(here: TiltPoint, there: TiltPoint, free: slice) -> list[Secant]:
     step, change = (there.theta - here.theta)[free], there.gradient - here.gradient
     rise = float(step @ change)
@@ -173,7 +173,7 @@ def _inverse_applied(curve: Curvature, secants: Sequence[Secant], gradient: Arra
     for secant in reversed(secants):
         pulls.append(secant.scale * float(secant.step @ q))
         q -= pulls[-1] * secant.change
-    direction = curve.solve(q)
+    direction = curve.inverse @ q
     for secant, pull in zip(secants, reversed(pulls), strict=True):
         direction = (
             direction + (pull - secant.scale * float(secant.change @ direction)) * secant.step
@@ -188,7 +188,7 @@ def _falls(problem: Tilt, here: TiltPoint, there: TiltPoint, step: Array) -> boo
 
 
 def _renewed(problem: Tilt, point: TiltPoint) -> tuple[Curvature, list[Secant]]:
-    return Curvature(problem.hessian(point), point.logits), []
+    return Curvature.of(problem.hessian(point), point.logits), []
 
 
 def _shortened(problem: Tilt, here: TiltPoint, step: Array) -> TiltPoint | None:
@@ -205,8 +205,7 @@ def _gap(problem: Tilt, here: TiltPoint, curve: Curvature, reach: float) -> floa
     kept = curve.kept(here)
     decrement = math.sqrt(curve.squared(here.gradient) / kept)
     if reach * decrement >= 1.0 and curve.logits is not None:
-        rows = problem.reference[:, problem.free]
-        reach = reach_of(rows, curve.hessian) / math.sqrt(kept)
+        reach = curve.reach(problem.reference[:, problem.free]) / math.sqrt(kept)
     x = reach * decrement
     if not x < 1.0:
         return math.inf

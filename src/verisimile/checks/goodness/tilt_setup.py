@@ -11,7 +11,7 @@ from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.checks.goodness.tilt_features import TiltFeatures
-from verisimile.checks.goodness.tilt_fit import Curvature, TiltOptimum, minimise_tilt, reach_of
+from verisimile.checks.goodness.tilt_fit import Curvature, TiltOptimum, minimise_tilt
 from verisimile.checks.goodness.tilt_problem import Tilt, covariance_at, log_partition
 from verisimile.core.arrays import Array, digest
 from verisimile.core.canonical import JSON
@@ -66,7 +66,7 @@ class TiltSetup:
         covariance = covariance_at(reference, np.full(r, 1.0 / r))
         bare = cls(features, reference, covariance, (0.0, 0.0, 0.0), events, ridge, solver)
         weights, kernels, both = (
-            reach_of(reference[:, free], bare.origin(free, events).hessian) for free in bare.slices
+            bare.origin(free, events).reach(reference[:, free]) for free in bare.slices
         )
         return cls(features, reference, covariance, (weights, kernels, both), events, ridge, solver)
 
@@ -99,7 +99,7 @@ class TiltSetup:
     def origin(self, free: slice, events: int) -> Curvature:
         """Return the Hessian of `events` events at no tilt, along some parameters."""
         hessian = events * self.covariance[free, free] + np.diag(self.precision[free])
-        return Curvature(hessian, None)
+        return Curvature.of(hessian)
 
     def reach(self, free: slice, events: int) -> float:
         """Return rho of a fit to `events` events; fewer than planned can only lengthen it."""
