@@ -45,6 +45,7 @@ NAMES = {
     "Quantile",
     "Run",
     "Seeds",
+    "Sequential",
     "SplineFlowTrainer",
     "TorchSolver",
     "adapt",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.gaussian import GaussianKernels
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+    from verisimile.checks.goodness.stopping import Sequential
     from verisimile.checks.goodness.tilt import ExponentialTilt
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
@@ -80,6 +81,7 @@ __all__ = [
     "Quantile",
     "Run",
     "Seeds",
+    "Sequential",
     "SplineFlowTrainer",
     "StoreError",
     "SupportError",
@@ -128,6 +130,7 @@ _HOME = {
     "Quantile": "verisimile.checks.coverage.observables",
     "Run": "verisimile.core.run",
     "Seeds": "verisimile.core.random",
+    "Sequential": "verisimile.checks.goodness.stopping",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
     "TorchSolver": "verisimile.mixture.torch_solver",
     "adapt": "verisimile.density.adapters",

@@ -199,6 +199,9 @@ def test_without_bumps_there_is_no_alternative(mixture: Mixture, x: Array) -> No
     setup = _setup(mixture, ExponentialTilt(count=0, reference=5000))
     for name in HYPOTHESES:
         assert _profile(setup, x, name).statistic == 0.0
+    none = ExponentialTilt(count=0, reference=2000)
+    found = goodness_of_fit(Run(Seeds(1)), mixture, Events(x), alternative=none, toys=5)
+    assert found.p_value.value == 1.0
 
 
 def test_empty_bumps_are_left_out(mixture: Mixture) -> None:
@@ -242,7 +245,7 @@ def test_it_is_combined_with_kernels_on_the_same_toys(mixture: Mixture, x: Array
     run = Run(Seeds(3))
     found = goodness_of_fit(run, mixture, Events(x), alternative=both, toys=10)
     alone = goodness_of_fit(run, mixture, Events(x), alternative=TILT, toys=10)
-    assert found.parts[1].alternative == "exponential-tilt"
+    assert found.parts[1].alternative == "exponential tilt along 10 bumps, width 0.6"
     assert found.parts[1].toys.tolist() == alone.toys.tolist()
     assert found.parts[1].statistic == alone.statistic
 

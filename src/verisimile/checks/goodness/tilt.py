@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from verisimile.checks.goodness.kernels import Kernels
+from verisimile.checks.goodness.kernels import Kernels, Quantiles, Widths
 from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.tilt_features import TiltFeatures
 from verisimile.checks.goodness.tilt_setup import TiltSetup
@@ -61,6 +61,8 @@ class ExponentialTilt:
     cap
         Largest |s|.  Where the density is uncertain by more than this factor,
         or not positive, the variations are held at this length.
+    solver
+        Tolerance and most iterations of both fits.
 
     References
     ----------
@@ -69,18 +71,19 @@ class ExponentialTilt:
     """
 
     count: int = 100
-    width: float | tuple[float, ...] | None = None
+    width: Widths | None = None
     reference: int | None = None
     ridge: float = 1.0
     truncation: float = 1e-6
     cap: float = 2.0
+    solver: NewtonSolver = NewtonSolver()
 
     def __post_init__(self) -> None:
         widths = self.width if isinstance(self.width, tuple) else (self.width,)
         good = (
             self.count >= 0
             and len(widths) > 0
-            and all(w is None or w > 0 for w in widths)
+            and all(w is None or isinstance(w, Quantiles) or w > 0 for w in widths)
             and (self.reference is None or self.reference >= 1000)
             and self.ridge >= 0
             and 0 < self.truncation < 1
@@ -96,8 +99,13 @@ class ExponentialTilt:
 
     @property
     def name(self) -> str:
-        """Name that is recorded with the result."""
-        return "exponential-tilt"
+        """Name that is recorded with the statistic."""
+        if self.width is None or isinstance(self.width, Quantiles):
+            shown = "widths from distances"
+        else:
+            widths = self.width if isinstance(self.width, tuple) else (self.width,)
+            shown = "width " + ", ".join(f"{w:g}" for w in widths)
+        return f"exponential tilt along {self.count} bumps, {shown}"
 
     def prepare(self, run: Run, null: Null, *, events: int) -> TiltSetup:
         """Draw the reference, place the bumps, and compute what all fits share.
@@ -105,7 +113,7 @@ class ExponentialTilt:
         Centres are events of the model that are not in the reference: a bump on
         a reference event would find itself over-populated there.
         """
-        rng = run.seeds.at("reference", self.name).numpy()
+        rng = run.seeds.at("reference", "exponential-tilt").numpy()
         size = self.reference or max(_PER_EVENT * events, _FEWEST)
         drawn = null.sample(np.zeros(null.variations.shape[1]), self.count + size, rng)
         model = Events(drawn.x, features=null.features)
@@ -115,9 +123,9 @@ class ExponentialTilt:
             null, kernels, cap=self.cap, bumps=kernels.bumps(x), truncation=self.truncation
         )
         rows, _ = features.at(x, logf)
-        return TiltSetup.of(features, rows, events=events, ridge=self.ridge, solver=NewtonSolver())
+        return TiltSetup.of(features, rows, events=events, ridge=self.ridge, solver=self.solver)
 
-    def _widths(self, model: Events) -> float | tuple[float, ...]:
+    def _widths(self, model: Events) -> Widths:
         if self.width is not None:
             return self.width
         y, _ = InputMap.fit(model, _SCORE_BINS).forward(model.x[:_AUTO_EVENTS])
