@@ -17,8 +17,9 @@ from scipy import stats
 from statistical import assert_uniform
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
+from verisimile.stats.aggregate import min_p
 from verisimile.stats.intervals import ONE_SIGMA
-from verisimile.stats.tails import FAMILIES, Tail, fit_tail, upper_anderson_darling
+from verisimile.stats.tails import FAMILIES, Tail, fit_tail, tail_distances
 
 Show = Callable[[str], None]
 
@@ -63,11 +64,11 @@ def _unfitted(rng: np.random.Generator) -> float:
     t = np.sort(rng.chisquare(3, TOYS))
     k, scale = FAMILIES["gamma"](t.mean(), np.log(t).mean())
 
-    def distance(sample: Array) -> float:
-        return float(upper_anderson_darling(stats.gamma.logsf(sample, k, scale=scale)))
+    def distances(sample: Array) -> Array:
+        return tail_distances(stats.gamma.logsf(sample, k, scale=scale))
 
-    null = [distance(np.sort(rng.gamma(k, scale, TOYS))) for _ in range(RESAMPLES)]
-    return float((np.sum(np.array(null) >= distance(t)) + 1) / (RESAMPLES + 1))
+    null = [distances(np.sort(rng.gamma(k, scale, TOYS))) for _ in range(RESAMPLES)]
+    return min_p(distances(t), np.array(null)).p_value.value
 
 
 def test_resamples_that_are_not_fitted_anew_accept_everything(show: Show) -> None:
