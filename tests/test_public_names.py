@@ -30,6 +30,7 @@ NAMES = {
     "Estimate",
     "Events",
     "Expectation",
+    "ExponentialTilt",
     "FluctuatedCentre",
     "GaussianKernels",
     "KnownTruth",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.localise import localise
     from verisimile.checks.goodness.refine import Look, refine
     from verisimile.checks.goodness.stopping import Sequential
+    from verisimile.checks.goodness.tilt import ExponentialTilt
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
     from verisimile.core.run import Run
@@ -65,6 +66,7 @@ __all__ = [
     "Estimate",
     "Events",
     "Expectation",
+    "ExponentialTilt",
     "FluctuatedCentre",
     "GaussianKernels",
     "IncompleteError",
@@ -120,6 +122,7 @@ _HOME = {
     "Estimate": "verisimile.core.result",
     "Events": "verisimile.data.events",
     "Expectation": "verisimile.checks.coverage.observables",
+    "ExponentialTilt": "verisimile.checks.goodness.tilt",
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.gaussian",
     "KnownTruth": "verisimile.checks.coverage.truth",

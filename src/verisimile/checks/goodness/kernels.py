@@ -102,16 +102,16 @@ class Kernels:
     def log_density(self, x: Array) -> Array:
         """Return the kernels' natural log-densities ``(n, K)`` at events ``(n, d)``."""
         y, jacobian = self.transform.forward(x)
-        square = (
-            (y * y).sum(axis=1)[:, None]
-            - 2.0 * (y @ self.centres.T)
-            + (self.centres * self.centres).sum(axis=1)
-        )
-        np.clip(square, 0.0, None, out=square)
-        square *= -0.5 / self.widths**2
         d = self.centres.shape[1]
-        square += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
-        return np.asarray(square)
+        log = self._exponents(y)
+        log += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
+        return log
+
+    def bumps(self, x: Array) -> Array:
+        r"""Return :math:`e^{-|T(x) - c_k|^2 / 2 h_k^2}`, no densities, at events, ``(n, K)``."""
+        exponents = self._exponents(self.transform.forward(x)[0])
+        with np.errstate(under="ignore"):
+            return np.asarray(np.exp(exponents, out=exponents))
 
     def probe_events(self) -> Array:
         """Return the kernels' own events ``(K P, d)`` in original units."""
@@ -127,6 +127,16 @@ class Kernels:
         at_probes = self._log_ratio(self.probe_events(), count, log_prob)
         at_centres = self._log_ratio(self.transform.inverse(self.centres), 1, log_prob)
         return np.asarray((at_probes - at_centres).reshape(k, count).max(axis=1))
+
+    def _exponents(self, y: Array) -> Array:
+        square = (
+            (y * y).sum(axis=1)[:, None]
+            - 2.0 * (y @ self.centres.T)
+            + (self.centres * self.centres).sum(axis=1)
+        )
+        np.clip(square, 0.0, None, out=square)
+        square *= -0.5 / self.widths**2
+        return np.asarray(square)
 
     def _log_ratio(self, x: Array, each: int, log_prob: Callable[[Array], Array]) -> Array:
         """Return log(k / f) of each kernel at its own `each` events, ``(K, each)``."""
