@@ -101,9 +101,9 @@ def fit_tail(
     .. math:: p \in [q_{16}(p^*),\ q_{84}(p^*)].
 
     The fit is judged where the toys are.  Where they end, no number of toys
-    far below 1 / p can tell a right family from a wrong one: of 1000 toys, one
-    per cent from a law 2.5 times wider goes unnoticed in half of all cases, and
-    Z = 6.0 is then read where 4.1 is true.
+    far below 1 / p can tell a right family from a wrong one: one per
+    cent of 1000 toys from a law 2.5 times wider goes unnoticed in 7 of 10
+    cases, and Z = 6.5 is then read where 4.6 is true.
 
     Parameters
     ----------
