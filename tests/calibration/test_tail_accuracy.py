@@ -3,8 +3,8 @@
 Toys of a chi-square law, 500 for each of 400 tests, are extrapolated to Z = 4, of which 500
 toys know nothing.  The interval must cover the truth at its level, and the goodness of fit
 must have a uniform p-value.  Both are asymptotic statements, so the allowed error is 5 standard
-errors plus 0.03 on the coverage.  Toys from a wider law must be noticed: nearly always if they are a tenth, and
-more often than by chance if they are one per cent.
+errors plus 0.03 on the coverage.  Toys from a wider law must be noticed: nearly always if they
+are a tenth, and more often than by chance if they are one per cent.
 """
 
 from __future__ import annotations
