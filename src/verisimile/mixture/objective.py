@@ -54,6 +54,11 @@ class LogLinear:
         penalty = 0.5 * float(self.precision @ (pull * pull))
         return penalty - float(self.weights @ np.log(density))
 
+    def gradient(self, density: Array, theta: Array) -> Array:
+        r"""Return :math:`g = -A^T (u/p) + q (\theta - c)`, shape ``(P,)``."""
+        pull = self.precision * (theta - self.centre)
+        return np.asarray(pull - (self.weights / density) @ self.design)
+
     def derivatives(self, density: Array, theta: Array) -> tuple[Array, Array]:
         r"""Return gradient ``(P,)`` and Hessian ``(P, P)`` in one pass over the events.
 
