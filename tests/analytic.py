@@ -23,9 +23,18 @@ class Blend:
     n_features = 2
 
     def log_prob(self, x: Array) -> Array:
-        z = (x[:, None, :] - self.means) / self.sigmas
-        log = -0.5 * (z * z).sum(axis=2) - np.log(2 * np.pi * self.sigmas.prod(axis=1))
-        return np.asarray(np.logaddexp.reduce(log + np.log(self.shares), axis=1))
+        log = np.empty((self.shares.size, x.shape[0]))
+        for j, (mean, sigma, share) in enumerate(
+            zip(self.means, self.sigmas, self.shares, strict=True)
+        ):
+            z = (x - mean) / sigma
+            log[j] = np.log(share / (2 * np.pi * sigma.prod())) - 0.5 * (
+                z[:, 0] ** 2 + z[:, 1] ** 2
+            )
+        top = log.max(axis=0)
+        below = log - np.where(np.isneginf(top), 0.0, top)
+        # Below -700 the exponential underflows, which is slow and changes nothing.
+        return np.asarray(top + np.log(np.exp(np.maximum(below, -700.0)).sum(axis=0)))
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         part = rng.choice(self.shares.size, size=n, p=self.shares)

@@ -114,6 +114,9 @@ def as_log_densities(logf: Array, name: str) -> Array:
             got=f"an array of shape {matrix.shape}",
             expected="log-densities of shape (events, members), neither of them zero",
         )
+    top = matrix.max(axis=1)  # NaN if the row has one
+    if np.isfinite(top).all():
+        return matrix
     bad = np.isnan(matrix) | (matrix == np.inf)
     if bad.any():
         row, member = (int(i) for i in np.argwhere(bad)[0])
@@ -124,16 +127,14 @@ def as_log_densities(logf: Array, name: str) -> Array:
             expected="finite log-densities or minus infinity",
             remedy="Drop that member, or look at the event.",
         )
-    empty = np.isneginf(matrix.max(axis=1))
-    if empty.any():
-        raise SupportError(
-            name,
-            got=f"{int(empty.sum())} events to which every member gives zero density, "
-            f"first: event {int(np.argmax(empty))}",
-            expected="a positive density from at least one member",
-            remedy="Such events lie outside the model's support: cut them away, or train on them.",
-        )
-    return matrix
+    empty = np.isneginf(top)
+    raise SupportError(
+        name,
+        got=f"{int(empty.sum())} events to which every member gives zero density, "
+        f"first: event {int(np.argmax(empty))}",
+        expected="a positive density from at least one member",
+        remedy="Such events lie outside the model's support: cut them away, or train on them.",
+    )
 
 
 def scaled(logf: Array) -> tuple[Array, Array]:
