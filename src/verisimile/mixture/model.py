@@ -16,7 +16,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
 from verisimile.density.protocol import DensityEstimator
 from verisimile.mixture.fit import WeightFit
-from verisimile.mixture.objective import scaled
+from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.observables import (
     HistogramEstimate,
     linear_functional,
@@ -106,15 +106,7 @@ class Mixture:
         Minus infinity marks a density that is zero or negative there, where the
         sampler never puts an event.  The mass cut away is the audited negative mass.
         """
-        logf = self.log_densities(x)
-        out = np.full(logf.shape[0], -np.inf)
-        possible = logf.max(axis=1) > -np.inf
-        density, top = scaled(logf[possible])
-        mixed = density @ self.weights
-        values = np.full(mixed.size, -np.inf)
-        np.log(mixed, out=values, where=mixed > 0.0)
-        out[possible] = values + top
-        return out
+        return mixed_log_density(self.log_densities(x), self.weights)
 
     def std(self, x: Array) -> Array:
         r"""Return the pointwise error of the density, ``(n,)``, in density units.
