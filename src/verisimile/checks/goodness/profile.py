@@ -9,8 +9,8 @@ import numpy as np
 
 from verisimile.checks.goodness.feasible import feasible_start
 from verisimile.core.arrays import Array
-from verisimile.mixture.newton import NewtonSolver, minimise
 from verisimile.mixture.objective import LogLinear, as_log_densities
+from verisimile.mixture.solver import WeightSolver
 
 __all__ = ["HYPOTHESES", "Basis", "Hypothesis", "Profile", "Rows", "profile_ratio"]
 
@@ -156,7 +156,7 @@ def profile_ratio(
     *,
     hypothesis: Hypothesis,
     centre: Array,
-    solver: NewtonSolver,
+    solver: WeightSolver,
 ) -> Profile:
     r"""Fit null and alternative to one data set and return their likelihood ratio.
 
@@ -181,7 +181,7 @@ def profile_ratio(
     centre
         Centre c of the constraint ``(r,)``; zero for data.
     solver
-        Newton settings.
+        What minimises: :class:`~verisimile.mixture.newton.NewtonSolver`, or any other.
 
     References
     ----------
@@ -200,11 +200,11 @@ def profile_ratio(
         centre=np.concatenate([centre[:free], np.zeros(v)]),
     )
     restricted = full.restricted(free)
-    start = feasible_start(restricted, restricted.centre, solver)
+    start = feasible_start(restricted, restricted.centre)
     if start is None:
         return _impossible(centre, v)
-    null = minimise(restricted, start, solver)
-    alternative = minimise(full, np.concatenate([null.theta, np.zeros(v)]), solver)
+    null = solver.minimise(restricted, start)
+    alternative = solver.minimise(full, np.concatenate([null.theta, np.zeros(v)]))
     good = null.converged and alternative.converged
     return Profile(
         statistic=2.0 * (null.value - alternative.value) if good else math.nan,
