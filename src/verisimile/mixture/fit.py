@@ -14,6 +14,7 @@ from verisimile.mixture.covariance import inverse_hessian, leverages, sandwich
 from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.reduced import Pseudo, Reduced, reduced_problem
 from verisimile.mixture.solver import Optimum, WeightSolver
+from verisimile.stats.linalg import positive_definite
 
 __all__ = ["FitRecord", "Pseudo", "WeightFit", "fit_weights", "single_weight"]
 
@@ -144,8 +145,8 @@ def fit_weights(
     problem, basis, n = reduced.problem, reduced.basis, reduced.data
     optimum = solver.minimise(problem, np.zeros(basis.shape[1]))
     found = reduced.weights(optimum.theta)
-    _refuse_runaway(found, optimum)
     _, hessian = problem.derivatives(optimum.density, optimum.theta)
+    _refuse_runaway(found, optimum, hessian)
     return WeightFit(
         weights=frozen(found),
         covariance=frozen(sandwich(basis, hessian, problem, optimum.density, n)),
@@ -208,10 +209,11 @@ def _record(
     )
 
 
-def _refuse_runaway(weights: Array, optimum: Optimum) -> None:
+def _refuse_runaway(weights: Array, optimum: Optimum, hessian: Array) -> None:
     """Refuse weights that are huge, or that lie where the objective has become flat."""
     size = float(np.abs(weights).sum())
-    if not (size < _RUNAWAY and optimum.decrement < math.inf):
+    curved = optimum.decrement < math.inf and positive_definite(hessian)
+    if not (size < _RUNAWAY and curved):
         raise NumericsError(
             "weight fit",
             got=f"weights that run away (sum of moduli {size:.2g})",

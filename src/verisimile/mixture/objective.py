@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,18 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError, SupportError
 
-__all__ = ["LogLinear", "as_log_densities", "mixed_log_density", "scaled"]
+__all__ = [
+    "LogLinear",
+    "as_log_densities",
+    "blocks",
+    "mixed_log_density",
+    "scaled",
+    "weighted_gram",
+]
 
 # Rows of the design matrix that are scaled and multiplied at a time: the block
 # stays in the cache, and the memory is bounded for any number of events.
-_BLOCK = 4096
+BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +74,7 @@ class LogLinear:
                   H = A^T \mathrm{diag}(u/p^2) A + \mathrm{diag}(q)
         """
         root = np.sqrt(self.weights)
-        hessian, score = _weighted_gram(self.design, root / density, root)
+        hessian, score = weighted_gram(self.design, root / density, root)
         hessian[np.diag_indices_from(hessian)] += self.precision
         return self.precision * (theta - self.centre) - score, hessian
 
@@ -81,18 +89,24 @@ class LogLinear:
         )
 
 
-def _weighted_gram(design: Array, scale: Array, root: Array) -> tuple[Array, Array]:
+def weighted_gram(design: Array, scale: Array, root: Array) -> tuple[Array, Array]:
+    """Return ``(sA)^T (sA)`` and ``r^T (sA)`` of a design scaled by rows, in blocks of rows."""
     n, columns = design.shape
     gram = np.zeros((columns, columns))
     score = np.zeros(columns)
-    buffer = np.empty((min(_BLOCK, n), columns))
-    for start in range(0, n, _BLOCK):
-        rows = slice(start, min(start + _BLOCK, n))
-        block = buffer[: rows.stop - start]
+    buffer = np.empty((min(BLOCK, n), columns))
+    for rows in blocks(n):
+        block = buffer[: rows.stop - rows.start]
         np.multiply(design[rows], scale[rows, None], out=block)
         gram += block.T @ block  # NumPy hands A.T @ A to SYRK
         score += root[rows] @ block
     return gram, score
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Yield slices that cover `n` rows, few enough at a time to stay in the cache."""
+    for start in range(0, n, BLOCK):
+        yield slice(start, min(start + BLOCK, n))
 
 
 def as_log_densities(logf: Array, name: str) -> Array:
@@ -144,7 +158,8 @@ def scaled(logf: Array) -> tuple[Array, Array]:
     keeps densities between 1e-300 and 1e300 apart from overflow.
     """
     top = logf.max(axis=1)
-    return np.exp(logf - top[:, None]), top
+    relative = logf - top[:, None]
+    return np.exp(relative, out=relative), top
 
 
 def mixed_log_density(logf: Array, weights: Array) -> Array:

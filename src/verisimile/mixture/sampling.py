@@ -12,14 +12,13 @@ from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError
 from verisimile.core.result import Estimate, register
 from verisimile.density.protocol import DensityEstimator
-from verisimile.mixture.objective import scaled
+from verisimile.mixture.objective import blocks, scaled
 
 __all__ = ["SampleAudit", "SignedSample", "member_log_densities", "negative_mass", "sample_signed"]
 
 _HEADROOM = 1.05  # proposals beyond the expected need, so that one round mostly suffices
 _MAX_ROUNDS = 200
 _LINE = 8  # columns written together: one cache line of a row
-_BLOCK = 4096  # events whose densities stay in the cache
 
 
 @register("sample-audit", 1)
@@ -170,12 +169,12 @@ def _ratio(logf: Array, weights: Array, positive: Array) -> Array:
     """Return f / (W+ P+) per event, NaN where no member has a density."""
     out = np.full(logf.shape[0], np.nan)
     pair = np.column_stack([weights, positive])
-    for start in range(0, out.size, _BLOCK):
-        block = logf[start : start + _BLOCK]
+    for rows in blocks(out.size):
+        block = logf[rows]
         defined = block.max(axis=1) > -np.inf
         density, _ = scaled(block if defined.all() else block[defined])
         mixed, proposed = (density @ pair).T
-        out[start : start + _BLOCK][defined] = mixed / proposed
+        out[rows][defined] = mixed / proposed
     return out
 
 
