@@ -47,9 +47,11 @@ if TYPE_CHECKING:
     from verisimile.ensemble.plan import BootstrapPlan
     from verisimile.mixture.bind import fit_mixture
     from verisimile.mixture.fit import fit_weights
+    from verisimile.mixture.minos import MinosInterval, minos_interval, minos_observable
     from verisimile.mixture.minuit_solver import MinuitSolver
     from verisimile.mixture.model import Mixture
     from verisimile.mixture.newton import NewtonSolver
+    from verisimile.mixture.torch_device import DeviceNewton
     from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
     from verisimile.stats.pvalues import PValue
@@ -58,6 +60,7 @@ __all__ = [
     "BinContent",
     "BootstrapPlan",
     "DensityAt",
+    "DeviceNewton",
     "Estimate",
     "Events",
     "Expectation",
@@ -66,6 +69,7 @@ __all__ = [
     "IncompleteError",
     "InputError",
     "KnownTruth",
+    "MinosInterval",
     "MinuitSolver",
     "Mixture",
     "Moment",
@@ -93,6 +97,8 @@ __all__ = [
     "fit_mixture",
     "fit_weights",
     "goodness_of_fit",
+    "minos_interval",
+    "minos_observable",
     "read_events",
     "saturation",
     "write_events",
@@ -108,12 +114,14 @@ _HOME = {
     "BinContent": "verisimile.checks.coverage.observables",
     "BootstrapPlan": "verisimile.ensemble.plan",
     "DensityAt": "verisimile.checks.coverage.observables",
+    "DeviceNewton": "verisimile.mixture.torch_device",
     "Estimate": "verisimile.core.result",
     "Events": "verisimile.data.events",
     "Expectation": "verisimile.checks.coverage.observables",
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.gaussian",
     "KnownTruth": "verisimile.checks.coverage.truth",
+    "MinosInterval": "verisimile.mixture.minos",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
     "Moment": "verisimile.checks.coverage.observables",
@@ -135,6 +143,8 @@ _HOME = {
     "fit_mixture": "verisimile.mixture.bind",
     "fit_weights": "verisimile.mixture.fit",
     "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
+    "minos_interval": "verisimile.mixture.minos",
+    "minos_observable": "verisimile.mixture.minos",
     "read_events": "verisimile.data.files",
     "saturation": "verisimile.checks.coverage.saturation",
     "write_events": "verisimile.data.files",

@@ -63,7 +63,7 @@ def leverages(design: Array, density: Array, hessian: Array) -> Array:
         scores = (design[rows] / density[rows, None]).T
         whitened = linalg.solve_triangular(factor, scores, lower=True)
         np.einsum("pn,pn->n", whitened, whitened, out=out[rows])
-    return out + 1.0 / n
+    return np.asarray(out + 1.0 / n)
 
 
 def _zero(basis: Array) -> Array:

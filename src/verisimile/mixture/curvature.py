@@ -38,6 +38,7 @@ class Curvature:
 
     def __init__(self, problem: LogLinear, density: Array, theta: Array) -> None:
         self._problem = problem
+        self._reference: Array = density
         self._renew(density, theta)
 
     def move(self, density: Array, theta: Array) -> None:
