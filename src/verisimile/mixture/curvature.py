@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.errors import NumericsError
 from verisimile.mixture.objective import LogLinear
+from verisimile.stats.linalg import solve_spd
 
 __all__ = ["Curvature"]
 
@@ -38,11 +40,30 @@ class Curvature:
 
     def __init__(self, problem: LogLinear, density: Array, theta: Array) -> None:
         self._problem = problem
+        self._point = density, theta
         self._reference: Array = density
+        self._fresh = True
         self._renew(density, theta)
+
+    def step(self) -> Array:
+        """Return the Newton step ``(P,)``.
+
+        Raises
+        ------
+        NumericsError
+            If even a fresh Hessian is not positive definite.
+        """
+        try:
+            return -solve_spd(self.hessian, self.gradient)
+        except NumericsError:
+            if self._fresh:
+                raise
+        self._renew(*self._point)  # corrections have cost the digits
+        return -solve_spd(self.hessian, self.gradient)
 
     def move(self, density: Array, theta: Array) -> None:
         """Bring gradient, Hessian and slack to another point."""
+        self._point = density, theta
         ratio = density / self._reference
         stale = np.abs(ratio - 1.0) > _STALE
         many = int(stale.sum()) > _MOST * density.size
@@ -59,6 +80,7 @@ class Curvature:
         self.gradient, self.hessian = self._problem.derivatives(density, theta)
         self._reference = density.copy()
         self.slack = 1.0
+        self._fresh = True
 
     def _correct(self, density: Array, stale: BoolArray) -> None:
         new, old = density[stale], self._reference[stale]
@@ -66,3 +88,4 @@ class Curvature:
         change = self._problem.weights[stale] * (1.0 / (new * new) - 1.0 / (old * old))
         self.hessian = self.hessian + rows.T @ (rows * change[:, None])
         self._reference[stale] = new
+        self._fresh = False

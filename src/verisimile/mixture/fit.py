@@ -145,8 +145,11 @@ def fit_weights(
     problem, basis, n = reduced.problem, reduced.basis, reduced.data
     optimum = solver.minimise(problem, np.zeros(basis.shape[1]))
     found = reduced.weights(optimum.theta)
+    if not (np.abs(found).sum() < _RUNAWAY and optimum.decrement < math.inf):
+        raise _runaway(found)
     _, hessian = problem.derivatives(optimum.density, optimum.theta)
-    _refuse_runaway(found, optimum, hessian)
+    if not positive_definite(hessian):  # the objective has become flat
+        raise _runaway(found)
     return WeightFit(
         weights=frozen(found),
         covariance=frozen(sandwich(basis, hessian, problem, optimum.density, n)),
@@ -209,15 +212,11 @@ def _record(
     )
 
 
-def _refuse_runaway(weights: Array, optimum: Optimum, hessian: Array) -> None:
-    """Refuse weights that are huge, or that lie where the objective has become flat."""
-    size = float(np.abs(weights).sum())
-    curved = optimum.decrement < math.inf and positive_definite(hessian)
-    if not (size < _RUNAWAY and curved):
-        raise NumericsError(
-            "weight fit",
-            got=f"weights that run away (sum of moduli {size:.2g})",
-            expected="a finite optimum",
-            remedy="Either members are not normalised (vs.check_estimator tells), or signed "
-            "weights trade mass where no event lies: pass pseudo-events (fit_mixture does).",
-        )
+def _runaway(weights: Array) -> NumericsError:
+    return NumericsError(
+        "weight fit",
+        got=f"weights that run away (sum of moduli {float(np.abs(weights).sum()):.2g})",
+        expected="a finite optimum",
+        remedy="Either members are not normalised (vs.check_estimator tells), or signed "
+        "weights trade mass where no event lies: pass pseudo-events (fit_mixture does).",
+    )

@@ -12,7 +12,6 @@ from verisimile.core.errors import InputError, NumericsError
 from verisimile.mixture.curvature import Curvature
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solver import Optimum, certified_gap, self_concordance
-from verisimile.stats.linalg import solve_spd
 
 __all__ = ["NewtonSolver", "minimise"]
 
@@ -89,7 +88,7 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
     for iteration in range(1, solver.max_iterations + 1):
         if iteration > 1:
             curvature.move(density, theta)
-        step = -solve_spd(curvature.hessian, curvature.gradient)
+        step = curvature.step()
         fall = math.sqrt(max(0.0, -float(curvature.gradient @ step)))
         last, decrement = decrement, curvature.slack * fall
         slope = problem.design @ step
@@ -97,9 +96,11 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
         length = 1.0 if full else _line_search(problem, theta, density, step, slope, value, fall)
         # One product with the design per step: adding the slope costs rounding
         # of 1e-16 per step, which the end removes.
-        theta = theta + length * step
-        density = density + length * slope
-        if length == 0.0 or _polished(decrement, last, solver.tolerance):
+        moved = density + length * slope
+        if length == 0.0 or not moved.min() > 0.0:  # rounding leaves no step
+            break
+        theta, density = theta + length * step, moved
+        if _polished(decrement, last, solver.tolerance):
             break
         value = problem.value(density, theta)
     return _ended(problem, theta, decrement, iteration, solver)
@@ -115,6 +116,8 @@ def _ended(
     problem: LogLinear, theta: Array, decrement: float, iterations: int, solver: NewtonSolver
 ) -> Optimum:
     density = problem.density(theta)
+    if not density.min() > 0.0:  # a density that is rounding noise certifies nothing
+        return Optimum(theta, density, math.nan, math.inf, math.inf, iterations, converged=False)
     return Optimum(
         theta=theta,
         density=density,

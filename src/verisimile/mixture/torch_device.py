@@ -75,9 +75,11 @@ class DeviceNewton:
             decrement = math.sqrt(max(0.0, -float(gradient @ step)))
             full = decrement * concordance < _QUADRATIC
             length = 1.0 if full else _length(on, theta, density, step, decrement)
-            theta = theta + length * step
-            density = on.density(theta)
-            done = length == 0.0 or decrement * decrement <= self.tolerance
+            moved = on.density(theta + length * step)
+            if length == 0.0 or not bool((moved > 0.0).all()):  # rounding leaves no step
+                break
+            theta, density = theta + length * step, moved
+            done = decrement * decrement <= self.tolerance
         return Optimum(
             theta=theta.cpu().numpy(),
             density=density.cpu().numpy(),
