@@ -207,7 +207,8 @@ def profile_ratio(
     alternative = solver.minimise(full, np.concatenate([null.theta, np.zeros(v)]))
     good = null.converged and alternative.converged
     return Profile(
-        statistic=2.0 * (null.value - alternative.value) if good else math.nan,
+        # Not below zero: the alternative starts at the null, so only rounding can be.
+        statistic=max(0.0, 2.0 * (null.value - alternative.value)) if good else math.nan,
         gap=2.0 * (null.gap + alternative.gap),
         null=null.theta if free else centre,
         alternative=alternative.theta[:free] if free else centre,
