@@ -86,7 +86,7 @@ def cases(draw: st.DrawFn) -> Case:
         logk=logk[:n],
         barrier=(logf[n:], logk[n:]),
         basis=Basis(weights, size * tangent, directions, draw(st.sampled_from([0.0, 1e-3]))),
-        centre=draw(st.sampled_from([0.0, 1.0])) * rng.standard_normal(rank),
+        centre=np.asarray(draw(st.sampled_from([0.0, 1.0])) * rng.standard_normal(rank)),
         free=draw(st.booleans()),
     )
 
