@@ -12,7 +12,7 @@ from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError
 from verisimile.core.result import Estimate, register
 from verisimile.density.protocol import DensityEstimator
-from verisimile.mixture.objective import blocks, scaled
+from verisimile.mixture.objective import blocks
 
 __all__ = ["SampleAudit", "SignedSample", "member_log_densities", "negative_mass", "sample_signed"]
 
@@ -170,11 +170,11 @@ def _ratio(logf: Array, weights: Array, positive: Array) -> Array:
     out = np.full(logf.shape[0], np.nan)
     pair = np.column_stack([weights, positive])
     for rows in blocks(out.size):
-        block = logf[rows]
-        defined = block.max(axis=1) > -np.inf
-        density, _ = scaled(block if defined.all() else block[defined])
-        mixed, proposed = (density @ pair).T
-        out[rows][defined] = mixed / proposed
+        top = logf[rows].max(axis=1)
+        possible = top > -np.inf
+        density = logf[rows] - np.where(possible, top, 0.0)[:, None]
+        mixed, proposed = (np.exp(density, out=density) @ pair).T
+        np.divide(mixed, proposed, out=out[rows], where=possible)
     return out
 
 
