@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.gaussian import GaussianKernels
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+    from verisimile.checks.goodness.localise import localise
+    from verisimile.checks.goodness.refine import Look, refine
+    from verisimile.checks.goodness.stopping import Sequential
+    from verisimile.checks.goodness.tilt import ExponentialTilt
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
     from verisimile.core.run import Run
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
     from verisimile.stats.pvalues import PValue
+    from verisimile.stats.tails import fit_tail
 
 __all__ = [
     "BinContent",
@@ -64,11 +69,13 @@ __all__ = [
     "Estimate",
     "Events",
     "Expectation",
+    "ExponentialTilt",
     "FluctuatedCentre",
     "GaussianKernels",
     "IncompleteError",
     "InputError",
     "KnownTruth",
+    "Look",
     "MinosInterval",
     "MinuitSolver",
     "Mixture",
@@ -82,6 +89,7 @@ __all__ = [
     "Quantile",
     "Run",
     "Seeds",
+    "Sequential",
     "SplineFlowTrainer",
     "StoreError",
     "SupportError",
@@ -95,11 +103,14 @@ __all__ = [
     "coverage_retrained",
     "fit_ensemble",
     "fit_mixture",
+    "fit_tail",
     "fit_weights",
     "goodness_of_fit",
+    "localise",
     "minos_interval",
     "minos_observable",
     "read_events",
+    "refine",
     "saturation",
     "write_events",
     "write_report",
@@ -118,9 +129,11 @@ _HOME = {
     "Estimate": "verisimile.core.result",
     "Events": "verisimile.data.events",
     "Expectation": "verisimile.checks.coverage.observables",
+    "ExponentialTilt": "verisimile.checks.goodness.tilt",
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.gaussian",
     "KnownTruth": "verisimile.checks.coverage.truth",
+    "Look": "verisimile.checks.goodness.refine",
     "MinosInterval": "verisimile.mixture.minos",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
@@ -133,6 +146,7 @@ _HOME = {
     "Quantile": "verisimile.checks.coverage.observables",
     "Run": "verisimile.core.run",
     "Seeds": "verisimile.core.random",
+    "Sequential": "verisimile.checks.goodness.stopping",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
     "TorchSolver": "verisimile.mixture.torch_solver",
     "adapt": "verisimile.density.adapters",
@@ -141,11 +155,14 @@ _HOME = {
     "coverage_retrained": "verisimile.checks.coverage.retrained",
     "fit_ensemble": "verisimile.ensemble.fit",
     "fit_mixture": "verisimile.mixture.bind",
+    "fit_tail": "verisimile.stats.tails",
     "fit_weights": "verisimile.mixture.fit",
     "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
+    "localise": "verisimile.checks.goodness.localise",
     "minos_interval": "verisimile.mixture.minos",
     "minos_observable": "verisimile.mixture.minos",
     "read_events": "verisimile.data.files",
+    "refine": "verisimile.checks.goodness.refine",
     "saturation": "verisimile.checks.coverage.saturation",
     "write_events": "verisimile.data.files",
     "write_report": "verisimile.report.write",

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from verisimile.checks.goodness.calibration import Calibration, PlugIn, Predictive
+from verisimile.checks.goodness.assemble import Judge, Trial
+from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.null_model import NullModel
-from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, Profile
-from verisimile.checks.goodness.result import AlternativeFit, FittedRatio, Goodness
-from verisimile.checks.goodness.setup import Alternative, Fits, Setup
+from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis
+from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.setup import Alternative
+from verisimile.checks.goodness.stopping import Sequential
 from verisimile.checks.goodness.toys import Contest, throw_toys
-from verisimile.core.arrays import Array, frozen
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.sequential import enough
 
 __all__ = ["compare_hypotheses", "goodness_of_fit", "single"]
 
@@ -36,7 +36,7 @@ def goodness_of_fit(
     alternative: Alternative | Sequence[Alternative] = GaussianKernels(),  # noqa: B008  (a frozen value)
     hypothesis: str = "ensemble+uncertainty",
     null: Calibration = Predictive(),  # noqa: B008
-    toys: int = 1000,
+    toys: int | Sequential = 1000,
 ) -> Goodness:
     r"""Test whether a mixture describes events that it has not seen.
 
@@ -66,7 +66,8 @@ def goodness_of_fit(
         Calibration: :class:`Predictive` (valid, default), :class:`FluctuatedCentre`
         (valid) or :class:`PlugIn` (the published one; too many rejections).
     toys
-        B; the smallest reachable p-value is 1 / (B + 1).
+        B; the smallest reachable p-value is 1 / (B + 1).  :class:`Sequential`
+        stops as soon as enough toys are extreme.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def compare_hypotheses(
     alternative: Alternative | Sequence[Alternative] = GaussianKernels(),  # noqa: B008
     hypotheses: Sequence[str] = tuple(HYPOTHESES),
     null: Calibration = Predictive(),  # noqa: B008
-    toys: int = 1000,
+    toys: int | Sequential = 1000,
 ) -> tuple[Goodness, ...]:
     """Run the test of :func:`goodness_of_fit` under several null hypotheses.
 
@@ -110,7 +111,7 @@ def compare_hypotheses(
     chosen = [_resolved(name) for name in hypotheses]
     _check(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
-    plan = _Plan(_several(alternative), null, toys, notes)
+    plan = _Plan(_several(alternative, toys), null, toys, notes)
     found: dict[str, Goodness] = {}
     alone = [h for h in chosen if h.name == "single"]
     joint = [h for h in chosen if h.name != "single"]
@@ -137,105 +138,58 @@ class _Plan:
 
     alternatives: tuple[Alternative, ...]
     null: Calibration
-    toys: int
+    toys: int | Sequential
     notes: tuple[str, ...]
-
-
-def _several(alternative: Alternative | Sequence[Alternative]) -> tuple[Alternative, ...]:
-    several = tuple(alternative) if isinstance(alternative, Sequence) else (alternative,)
-    if not several:
-        raise InputError("alternative", got="none", expected="at least one alternative")
-    return several
 
 
 def _tested(
     run: Run, mixture: Mixture, events: Events, hypotheses: list[Hypothesis], plan: _Plan
 ) -> list[Goodness]:
     null = NullModel.of(mixture)
-    setups = tuple(a.prepare(run, null, events=events.n) for a in plan.alternatives)
     logf = null.log_densities(events.x)
-    seen = [setup.observe(events.x, logf) for setup in setups]
     centre = np.zeros(null.variations.shape[1])
-    profiles = [[fits.profile(hypothesis, centre) for fits in seen] for hypothesis in hypotheses]
-    contest = Contest(null, setups, plan.null, tuple(hypotheses), events.n)
-    toys = throw_toys(run, contest, plan.toys)
-    results = []
-    for column, hypothesis in enumerate(hypotheses):
-        parts = tuple(
-            _part(plan, setup, fits, profile, frozen(toys[:, row, column]), name=alternative.name)
-            for row, (alternative, setup, fits, profile) in enumerate(
-                zip(plan.alternatives, setups, seen, profiles[column], strict=True)
-            )
+    seen = []
+    for alternative in plan.alternatives:
+        setup = alternative.prepare(run, null, events=events.n)
+        seen.append((alternative.name, setup, setup.observe(events.x, logf)))
+    trials = [[Trial(*each, each[2].profile(h, centre)) for each in seen] for h in hypotheses]
+    contest = Contest(
+        null, tuple(setup for _, setup, _ in seen), plan.null, tuple(hypotheses), events.n
+    )
+    toys = _thrown(run, contest, trials, plan.toys)
+    judge = Judge(plan.null, plan.toys, plan.notes)
+    return [
+        judge.result(trials[h], hypothesis, toys[:, :, h], events, members=len(mixture.members))
+        for h, hypothesis in enumerate(hypotheses)
+    ]
+
+
+def _thrown(run: Run, contest: Contest, trials: list[list[Trial]], toys: int | Sequential) -> Array:
+    if not isinstance(toys, Sequential):
+        return throw_toys(run, contest, toys)
+    observed = np.array([[trial.profile.statistic for trial in row] for row in trials]).T
+
+    def settled(found: Array) -> bool:
+        table = found.reshape(found.shape[0], -1)
+        return enough(observed.ravel(), table, stop_after=toys.exceedances)
+
+    return throw_toys(run, contest, toys.most, enough=settled)
+
+
+def _several(
+    alternative: Alternative | Sequence[Alternative], toys: int | Sequential
+) -> tuple[Alternative, ...]:
+    several = tuple(alternative) if isinstance(alternative, Sequence) else (alternative,)
+    if not several:
+        raise InputError("alternative", got="none", expected="at least one alternative")
+    if len(several) > 1 and isinstance(toys, Sequential):
+        raise InputError(
+            "toys",
+            got=f"{len(several)} alternatives and a sequential number of toys",
+            expected="a fixed number: the smallest p-value is ranked among all toys",
+            remedy="Give toys=1000, or one alternative.",
         )
-        results.append(_result(parts, hypothesis, plan, mixture, events))
-    return results
-
-
-def _part(
-    plan: _Plan, setup: Setup, fits: Fits, profile: Profile, toys: Array, *, name: str
-) -> AlternativeFit:
-    return AlternativeFit(
-        alternative=name,
-        statistic=profile.statistic,
-        p_value=Empirical(toys, plan.null.name).p_value(profile.statistic),
-        toys=toys,
-        n_kernels=setup.kernels.widths.size,
-        rank=setup.rank,
-        widths=_spread(setup.kernels.widths),
-        gap=profile.gap,
-        capped=fits.capped,
-        null_pulls=frozen(profile.null),
-        alternative_pulls=frozen(profile.alternative),
-        coefficients=frozen(setup.coefficients(profile)),
-        fitted=FittedRatio(setup, profile),
-    )
-
-
-def _result(
-    parts: tuple[AlternativeFit, ...],
-    hypothesis: Hypothesis,
-    plan: _Plan,
-    mixture: Mixture,
-    events: Events,
-) -> Goodness:
-    statistic, toys = _combined(parts)
-    p_value = Empirical(toys, plan.null.name).p_value(statistic)
-    variations = parts[0].null_pulls.size
-    return Goodness(
-        statistic=statistic,
-        p_value=p_value,
-        z=p_value.significance,
-        toys=toys,
-        hypothesis=hypothesis.name,
-        null=plan.null.name,
-        n_events=events.n,
-        n_members=len(mixture.members),
-        variations=variations,
-        parts=parts,
-        events_digest=events.digest,
-        warnings=(*plan.notes, *_notes(plan.null, variations, parts)),
-    )
-
-
-def _combined(parts: tuple[AlternativeFit, ...]) -> tuple[float, Array]:
-    r"""Return the statistic of several alternatives and that of the toys.
-
-    Data and toys are ranked together, alternative by alternative, so that under
-    the null they are exchangeable and the second ranking is exact.
-    """
-    if len(parts) == 1:
-        return parts[0].statistic, parts[0].toys
-    table = np.array([[part.statistic, *part.toys] for part in parts])
-    failed = ~np.isfinite(table)
-    table[failed] = np.inf
-    exceeded = table.shape[1] - np.array([stats.rankdata(row, "min") - 1.0 for row in table])
-    smallest = -np.log(exceeded.min(axis=0) / table.shape[1])
-    smallest[failed.any(axis=0)] = np.nan  # counts as extreme, and is counted
-    return float(smallest[0]), frozen(smallest[1:])
-
-
-def _spread(widths: Array) -> tuple[float, float, float]:
-    return float(widths.min()), float(np.median(widths)), float(widths.max())
+    return several
 
 
 def _resolved(name: str) -> Hypothesis:
@@ -244,7 +198,7 @@ def _resolved(name: str) -> Hypothesis:
     return HYPOTHESES[name]
 
 
-def _check(events: Events, toys: int) -> None:
+def _check(events: Events, toys: int | Sequential) -> None:
     if events.weights is not None:
         raise InputError(
             "events.weights",
@@ -252,21 +206,5 @@ def _check(events: Events, toys: int) -> None:
             expected="unweighted events: the toys have none",
             remedy="Unweight the sample, or drop the weights if they are all equal.",
         )
-    if toys < 1:
+    if not isinstance(toys, Sequential) and toys < 1:
         raise InputError("toys", got=toys, expected="at least one toy", remedy="Use 200 or more.")
-
-
-def _notes(
-    null: Calibration, variations: int, parts: tuple[AlternativeFit, ...]
-) -> tuple[str, ...]:
-    notes = []
-    if isinstance(null, PlugIn) and variations:
-        notes.append(
-            "plug-in toys have a perfect constraint that no data set has: true models are "
-            "rejected too often. Use Predictive()."
-        )
-    if any(math.isinf(part.statistic) for part in parts):
-        notes.append("some event has no density under the null: the statistic is infinite.")
-    if any(math.isnan(part.statistic) for part in parts):
-        notes.append("the fit to the test sample did not converge: there is no statistic.")
-    return tuple(notes)
