@@ -25,14 +25,16 @@ class Blend:
         return int(self.means.shape[1])
 
     def log_prob(self, x: Array) -> Array:
-        z = (x[:, None, :] - self.means) / self.sigmas
         scale = np.log((2 * np.pi) ** (0.5 * self.n_features) * self.sigmas.prod(axis=1))
-        log = -0.5 * (z * z).sum(axis=2) - scale
-        log += np.log(self.shares)
-        # Several times faster than logaddexp.reduce.
-        top = np.maximum(log.max(axis=1), -np.finfo(float).max)
-        with np.errstate(divide="ignore"):
-            return np.asarray(top + np.log(np.exp(log - top[:, None]).sum(axis=1)))
+        log = np.empty((self.shares.size, x.shape[0]))
+        for j, constant in enumerate(np.log(self.shares) - scale):
+            z = (x - self.means[j]) / self.sigmas[j]
+            np.einsum("nd,nd->n", z, z, out=log[j])
+            log[j] = constant - 0.5 * log[j]
+        top = log.max(axis=0)
+        below = log - np.where(np.isneginf(top), 0.0, top)
+        # Below -700 the exponential underflows, which is slow and changes nothing.
+        return np.asarray(top + np.log(np.exp(np.maximum(below, -700.0)).sum(axis=0)))
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         part = rng.choice(self.shares.size, size=n, p=self.shares)

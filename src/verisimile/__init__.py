@@ -51,9 +51,11 @@ if TYPE_CHECKING:
     from verisimile.ensemble.plan import BootstrapPlan
     from verisimile.mixture.bind import fit_mixture
     from verisimile.mixture.fit import fit_weights
+    from verisimile.mixture.minos import MinosInterval, minos_interval, minos_observable
     from verisimile.mixture.minuit_solver import MinuitSolver
     from verisimile.mixture.model import Mixture
     from verisimile.mixture.newton import NewtonSolver
+    from verisimile.mixture.torch_device import DeviceNewton
     from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
     from verisimile.stats.pvalues import PValue
@@ -63,6 +65,7 @@ __all__ = [
     "BinContent",
     "BootstrapPlan",
     "DensityAt",
+    "DeviceNewton",
     "Estimate",
     "Events",
     "Expectation",
@@ -73,6 +76,7 @@ __all__ = [
     "InputError",
     "KnownTruth",
     "Look",
+    "MinosInterval",
     "MinuitSolver",
     "Mixture",
     "Moment",
@@ -103,6 +107,8 @@ __all__ = [
     "fit_weights",
     "goodness_of_fit",
     "localise",
+    "minos_interval",
+    "minos_observable",
     "read_events",
     "refine",
     "saturation",
@@ -119,6 +125,7 @@ _HOME = {
     "BinContent": "verisimile.checks.coverage.observables",
     "BootstrapPlan": "verisimile.ensemble.plan",
     "DensityAt": "verisimile.checks.coverage.observables",
+    "DeviceNewton": "verisimile.mixture.torch_device",
     "Estimate": "verisimile.core.result",
     "Events": "verisimile.data.events",
     "Expectation": "verisimile.checks.coverage.observables",
@@ -127,6 +134,7 @@ _HOME = {
     "GaussianKernels": "verisimile.checks.goodness.gaussian",
     "KnownTruth": "verisimile.checks.coverage.truth",
     "Look": "verisimile.checks.goodness.refine",
+    "MinosInterval": "verisimile.mixture.minos",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
     "Moment": "verisimile.checks.coverage.observables",
@@ -151,6 +159,8 @@ _HOME = {
     "fit_weights": "verisimile.mixture.fit",
     "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
     "localise": "verisimile.checks.goodness.localise",
+    "minos_interval": "verisimile.mixture.minos",
+    "minos_observable": "verisimile.mixture.minos",
     "read_events": "verisimile.data.files",
     "refine": "verisimile.checks.goodness.refine",
     "saturation": "verisimile.checks.coverage.saturation",

@@ -16,6 +16,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.solver import WeightSolver
 
 __all__ = ["GaussianKernels"]
 
@@ -72,7 +73,7 @@ class GaussianKernels:
     barrier: float = 0.01
     ridge: float = 0.0
     truncation: float = 1e-6
-    solver: NewtonSolver = NewtonSolver()
+    solver: WeightSolver = NewtonSolver()
 
     def __post_init__(self) -> None:
         widths = _numbers(self.width)
