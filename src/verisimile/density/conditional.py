@@ -149,17 +149,17 @@ def density_arguments(
 
 
 def as_pair(
-    model: ConditionalDensity, x: npt.ArrayLike, context: npt.ArrayLike
+    x: npt.ArrayLike, context: npt.ArrayLike, *, shape: tuple[int, int]
 ) -> tuple[Array, Array]:
-    """Return features ``(n, d)`` and context ``(n, C)``, checked to belong together.
+    """Return features ``(n, d)`` and context ``(n, C)`` of `shape` (d, C), checked.
 
     Raises
     ------
     InputError
         If a shape is wrong or a value is not finite.
     """
-    events = as_matrix(x, "x", columns=model.n_features)
-    rows = as_matrix(context, "context", columns=model.n_context)
+    events = as_matrix(x, "x", columns=shape[0])
+    rows = as_matrix(context, "context", columns=shape[1])
     if len(rows) != len(events):
         raise InputError(
             "context",

@@ -169,7 +169,7 @@ class ConditionalSplineFlow:
         SupportError
             If a context is impossible.
         """
-        events, conditions = as_pair(self, x, context)
+        events, conditions = as_pair(x, context, shape=(self.n_features, self.n_context))
         inside = self.input_map.features.inside(events)
         out = np.full(len(events), -np.inf)
         if inside.any():

@@ -14,9 +14,9 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
+from verisimile.density.conditional import ConditionalDensity
 from verisimile.density.protocol import DensityEstimator
 from verisimile.mixture.fit import WeightFit
-from verisimile.mixture.objective import scaled
 from verisimile.mixture.observables import (
     HistogramEstimate,
     linear_functional,
@@ -24,6 +24,7 @@ from verisimile.mixture.observables import (
     member_histogram,
 )
 from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
+from verisimile.mixture.values import log_mixed, mixed_error
 
 __all__ = ["Mixture"]
 
@@ -67,6 +68,13 @@ class Mixture:
                 got=f"{len(members)} members for {fit.weights.size} weights",
                 expected="one weight per member, in the same order",
             )
+        if any(isinstance(member, ConditionalDensity) for member in members):
+            raise InputError(
+                "Mixture.members",
+                got="conditional densities f(x | c)",
+                expected="densities without context",
+                remedy="Use ConditionalMixture.",
+            )
         width = {member.n_features for member in members}
         if len(width) != 1:
             raise InputError(
@@ -106,15 +114,7 @@ class Mixture:
         Minus infinity marks a density that is zero or negative there, where the
         sampler never puts an event.  The mass cut away is the audited negative mass.
         """
-        logf = self.log_densities(x)
-        out = np.full(logf.shape[0], -np.inf)
-        possible = logf.max(axis=1) > -np.inf
-        density, top = scaled(logf[possible])
-        mixed = density @ self.weights
-        values = np.full(mixed.size, -np.inf)
-        np.log(mixed, out=values, where=mixed > 0.0)
-        out[possible] = values + top
-        return out
+        return log_mixed(self.log_densities(x), self.weights)
 
     def std(self, x: Array) -> Array:
         r"""Return the pointwise error of the density, ``(n,)``, in density units.
@@ -125,9 +125,7 @@ class Mixture:
         ----------
         G. Badaracco et al., eq. 3.
         """
-        density = np.exp(self.log_densities(x))
-        variance = np.einsum("ni,ij,nj->n", density, self.fit.covariance, density)
-        return np.asarray(np.sqrt(np.clip(variance, 0.0, None)))
+        return mixed_error(self.log_densities(x), self.fit.covariance)
 
     def expectation(
         self, h: Callable[[Array], Array], run: Run, *, draws: int = _DRAWS
