@@ -26,9 +26,10 @@ import numpy as np
 import torch
 from _problem import best_of, draw, family, log_densities
 
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.linear import LinearSetup
+from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Rows
-from verisimile.checks.goodness.setup import Setup, prepare
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import Pseudo, fit_weights
@@ -62,14 +63,13 @@ def main(cap: int) -> None:
         log_densities(members, draw(members, truth, N, rng)),
         pseudo=Pseudo(log_densities(members, z)),
     )
-    setup = prepare(Run(Seeds(1)), Mixture(members, fit), GaussianKernels(count=K))
+    null = NullModel.of(Mixture(members, fit))
+    setup = GaussianKernels(count=K).prepare(Run(Seeds(1)), null, events=N)
     x = draw(members, truth, N, rng)
-    rows = setup.rows(x, log_densities(members, x))
+    fits = setup.observe(x, log_densities(members, x))
     centre = np.zeros(setup.basis.variations.shape[1])
-    profile, ours = best_of(
-        lambda: setup.profile(rows, HYPOTHESES["ensemble+uncertainty"], centre), 5
-    )
-    problem = _Problem.of(setup, rows)
+    profile, ours = best_of(lambda: fits.profile(HYPOTHESES["ensemble+uncertainty"], centre), 5)
+    problem = _Problem.of(setup, fits.rows)
     best = (
         problem.value(profile.null, np.zeros_like(profile.amplitudes)),
         problem.value(profile.alternative, profile.amplitudes),
@@ -98,7 +98,7 @@ class _Problem:
     directions: np.ndarray
 
     @classmethod
-    def of(cls, setup: Setup, data: Rows) -> _Problem:
+    def of(cls, setup: LinearSetup, data: Rows) -> _Problem:
         """Return the problem whose parameters are the raw ones, not the whitened ones."""
         joined = data.joined(setup.barrier)
         rank = setup.basis.variations.shape[1]

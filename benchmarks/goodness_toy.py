@@ -13,9 +13,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import numpy as np
 from _problem import best_of, draw, family, gemm_rate, log_densities
 
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.linear import LinearFits
+from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Rows
-from verisimile.checks.goodness.setup import prepare
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import Pseudo, fit_weights
@@ -35,7 +36,7 @@ def main() -> None:
         log_densities(members, draw(members, truth, N, rng)),
         pseudo=Pseudo(log_densities(members, z)),
     )
-    mixture = Mixture(members, fit)
+    null = NullModel.of(Mixture(members, fit))
     x = draw(members, truth, N, rng)
     logf = log_densities(members, x)
     print(f"n = {N}, M = {M}, K = {K}, {os.environ['OMP_NUM_THREADS']} BLAS threads")
@@ -43,13 +44,14 @@ def main() -> None:
         f"{'kernels':>16s}{'directions':>11s}{'rows s':>8s}{'fits s':>8s}{'toy s':>8s}{'steps':>7s}"
     )
     for name, width in (("width 0.05", 0.05), ("width 0.5", 0.5), ("three widths", None)):
-        setup = prepare(Run(Seeds(1)), mixture, GaussianKernels(count=K, width=width))
+        setup = GaussianKernels(count=K, width=width).prepare(Run(Seeds(1)), null, events=N)
         logk = setup.kernels.log_density(x)
         rows, made = best_of(lambda s=setup, k=logk: Rows.of(logf, k, s.basis), 5)  # type: ignore[misc]
         centre = np.zeros(setup.basis.variations.shape[1])
+        fits = LinearFits(setup, rows)
         profile, fitted = best_of(
-            lambda s=setup, r=rows, c=centre: s.profile(  # type: ignore[misc]
-                r, HYPOTHESES["ensemble+uncertainty"], c
+            lambda f=fits, c=centre: f.profile(  # type: ignore[misc]
+                HYPOTHESES["ensemble+uncertainty"], c
             ),
             5,
         )

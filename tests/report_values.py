@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.result import AlternativeFit, Goodness
 from verisimile.checks.marginals.comparison import MarginalComparison
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -41,6 +41,20 @@ def make_goodness(
     values = np.arange(toys, dtype=float) - failed
     values[:failed] = math.nan
     p_value = Empirical(values, "predictive").p_value(statistic)
+    part = AlternativeFit(
+        alternative="Gaussian kernels",
+        statistic=statistic,
+        p_value=p_value,
+        toys=values,
+        n_kernels=31,
+        rank=30,
+        widths=(0.1, 0.2, 0.3),
+        gap=1e-9,
+        capped=capped,
+        null_pulls=np.array([0.5, -1.2]),
+        alternative_pulls=np.array([0.4, math.nan]),
+        coefficients=np.zeros(31),
+    )
     return Goodness(
         statistic=statistic,
         p_value=p_value,
@@ -50,15 +64,8 @@ def make_goodness(
         null="predictive",
         n_events=500,
         n_members=3,
-        n_kernels=31,
-        kernel_rank=30,
-        widths=(0.1, 0.2, 0.3),
         variations=2,
-        gap=1e-9,
-        capped=capped,
-        null_pulls=np.array([0.5, -1.2]),
-        alternative_pulls=np.array([0.4, math.nan]),
-        coefficients=np.zeros(31),
+        parts=(part,),
         events_digest=digest,
         warnings=warnings,
     )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from verisimile.checks.coverage.saturation import saturation
     from verisimile.checks.coverage.truth import KnownTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
-    from verisimile.checks.goodness.kernels import GaussianKernels
+    from verisimile.checks.goodness.gaussian import GaussianKernels
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
@@ -112,7 +112,7 @@ _HOME = {
     "Events": "verisimile.data.events",
     "Expectation": "verisimile.checks.coverage.observables",
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
-    "GaussianKernels": "verisimile.checks.goodness.kernels",
+    "GaussianKernels": "verisimile.checks.goodness.gaussian",
     "KnownTruth": "verisimile.checks.coverage.truth",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",

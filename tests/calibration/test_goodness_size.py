@@ -19,7 +19,7 @@ import pytest
 from analytic import Blend, draw, family, log_densities
 from statistical import assert_rate, assert_uniform
 from verisimile.checks.goodness.calibration import Calibration, FluctuatedCentre, PlugIn, Predictive
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

@@ -14,9 +14,9 @@ from scipy import stats
 
 from analytic import Blend
 from statistical import FIVE_SIGMA
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES
-from verisimile.checks.goodness.setup import prepare
 from verisimile.checks.goodness.soft_penalty import penalised_mass, soft_penalty_ratio
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -34,10 +34,11 @@ def test_the_closed_form_gives_the_published_artefact() -> None:
 def test_a_true_model_gets_ten_thousand_units_from_the_penalty_and_tens_without() -> None:
     truth = Blend(np.array([[-0.5, 0.6]]), np.array([[0.25, 0.4]]), np.ones(1))
     settings = GaussianKernels(count=KERNELS, width=0.3)
-    setup = prepare(Run(Seeds(1)), Mixture([truth], single_weight()), settings)
+    null = NullModel.of(Mixture([truth], single_weight()))
+    setup = settings.prepare(Run(Seeds(1)), null, events=N)
     x = truth.sample(N, np.random.default_rng(71))
-    rows = setup.rows(x, truth.log_prob(x)[:, None])
-    soft = soft_penalty_ratio(rows, setup.basis, coefficients=(MEMBERS, MEMBERS + KERNELS))
+    fits = setup.observe(x, truth.log_prob(x)[:, None])
+    soft = soft_penalty_ratio(fits.rows, setup.basis, coefficients=(MEMBERS, MEMBERS + KERNELS))
     assert soft.null_mass == pytest.approx(2.303, abs=5e-4)
     assert soft.alternative_mass == pytest.approx(2.562, abs=5e-4)
     assert soft.artefact == pytest.approx(10_649.8, abs=0.05)
@@ -45,5 +46,5 @@ def test_a_true_model_gets_ten_thousand_units_from_the_penalty_and_tens_without(
     # The published statistic has no factor two.
     largest = float(stats.chi2.isf(FIVE_SIGMA, KERNELS - 1))
     assert 0.0 < 2 * (soft.statistic - soft.artefact) < largest
-    exact = setup.profile(rows, HYPOTHESES["single"], np.zeros(0)).statistic
+    exact = fits.profile(HYPOTHESES["single"], np.zeros(0)).statistic
     assert 0.0 < exact < largest

@@ -18,7 +18,7 @@ from verisimile.checks.goodness.calibration import (
     PlugIn,
     Predictive,
 )
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict

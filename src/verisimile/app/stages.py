@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from verisimile.app.clock import Clock
 from verisimile.checks.goodness.calibration import Calibration, Predictive
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.marginals.comparison import MarginalComparison, marginal_comparisons

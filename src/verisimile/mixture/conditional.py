@@ -21,8 +21,8 @@ from verisimile.density.conditional import AtContext, ConditionalDensity, as_pai
 from verisimile.mixture.conditional_sampling import conditional_log_densities, sample_signed_at
 from verisimile.mixture.fit import WeightFit
 from verisimile.mixture.model import Mixture
+from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample
-from verisimile.mixture.values import log_mixed, mixed_error
 
 __all__ = ["ConditionalMixture", "ContextColumns"]
 
@@ -168,11 +168,11 @@ class ConditionalMixture:
 
     def log_prob(self, x: npt.ArrayLike, context: npt.ArrayLike) -> Array:
         r"""Return :math:`\log \max(0, \hat f(x \mid c))`, ``(n,)``, in original units of x."""
-        return log_mixed(self.log_densities(x, context), self.weights)
+        return mixed_log_density(self.log_densities(x, context), self.weights)
 
     def std(self, x: npt.ArrayLike, context: npt.ArrayLike) -> Array:
         """Return the pointwise error of the density, ``(n,)``, in density units."""
-        return mixed_error(self.log_densities(x, context), self.fit.covariance)
+        return density_error(self.log_densities(x, context), self.fit.covariance)
 
     def at(self, context: npt.ArrayLike) -> Mixture:
         """Return the ordinary mixture at one context ``(C,)``: expectations, histograms, samples.

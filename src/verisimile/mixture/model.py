@@ -17,6 +17,7 @@ from verisimile.data.provenance import Provenance
 from verisimile.density.conditional import ConditionalDensity
 from verisimile.density.protocol import DensityEstimator
 from verisimile.mixture.fit import WeightFit
+from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.observables import (
     HistogramEstimate,
     linear_functional,
@@ -24,7 +25,6 @@ from verisimile.mixture.observables import (
     member_histogram,
 )
 from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
-from verisimile.mixture.values import log_mixed, mixed_error
 
 __all__ = ["Mixture"]
 
@@ -114,7 +114,7 @@ class Mixture:
         Minus infinity marks a density that is zero or negative there, where the
         sampler never puts an event.  The mass cut away is the audited negative mass.
         """
-        return log_mixed(self.log_densities(x), self.weights)
+        return mixed_log_density(self.log_densities(x), self.weights)
 
     def std(self, x: Array) -> Array:
         r"""Return the pointwise error of the density, ``(n,)``, in density units.
@@ -125,7 +125,7 @@ class Mixture:
         ----------
         G. Badaracco et al., eq. 3.
         """
-        return mixed_error(self.log_densities(x), self.fit.covariance)
+        return density_error(self.log_densities(x), self.fit.covariance)
 
     def expectation(
         self, h: Callable[[Array], Array], run: Run, *, draws: int = _DRAWS

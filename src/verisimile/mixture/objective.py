@@ -9,7 +9,7 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError, SupportError
 
-__all__ = ["LogLinear", "as_log_densities", "scaled"]
+__all__ = ["LogLinear", "as_log_densities", "density_error", "mixed_log_density", "scaled"]
 
 # Rows of the design matrix that are scaled and multiplied at a time: the block
 # stays in the cache, and the memory is bounded for any number of events.
@@ -139,3 +139,25 @@ def scaled(logf: Array) -> tuple[Array, Array]:
     """
     top = logf.max(axis=1)
     return np.exp(logf - top[:, None]), top
+
+
+def mixed_log_density(logf: Array, weights: Array) -> Array:
+    r"""Return :math:`\log \max(0, \sum_i w_i f_i)`, ``(n,)``, of log-densities ``(n, M)``.
+
+    Minus infinity where the signed sum is zero or negative.
+    """
+    out = np.full(logf.shape[0], -np.inf)
+    possible = logf.max(axis=1) > -np.inf
+    density, top = scaled(logf[possible])
+    mixed = density @ weights
+    values = np.full(mixed.size, -np.inf)
+    np.log(mixed, out=values, where=mixed > 0.0)
+    out[possible] = values + top
+    return out
+
+
+def density_error(logf: Array, covariance: Array) -> Array:
+    r"""Return :math:`\sqrt{f^T C f}`, ``(n,)``, of log-densities ``(n, M)``, in density units."""
+    density = np.exp(logf)
+    variance = np.einsum("ni,ij,nj->n", density, covariance, density)
+    return np.asarray(np.sqrt(np.clip(variance, 0.0, None)))

@@ -79,7 +79,7 @@ def _null(sample: str, test: Goodness, number: str) -> Illustration:
         f"sample. p = {p_value(p)} ({p_interval(p)}), Z = {fixed(test.z.value)} "
         f"({z_interval(test.z)}).",
         alt=f"Null distribution of the test statistic for {sample}, hypothesis {test.hypothesis}; "
-        f"observed t = {plain_number(test.statistic)}, p-value {p_value(p)}.",
+        f"observed {test.symbol} = {plain_number(test.statistic)}, p-value {p_value(p)}.",
         figure=null_figure(test),
         small=True,
     )

@@ -76,13 +76,13 @@ def goodness_table(tests: Sequence[Goodness]) -> Table:
         ("Test events", *(count(t.n_events) for t in tests)),
         ("Members", *(count(t.n_members) for t in tests)),
         ("Free variations of the weights", *(count(t.variations) for t in tests)),
-        ("Kernels", *(count(t.n_kernels) for t in tests)),
-        ("Independent kernel directions", *(count(t.kernel_rank) for t in tests)),
-        ("Kernel widths: narrowest, median, widest", *(_listed(t.widths) for t in tests)),
+        ("Kernels", *(count(t.leading.n_kernels) for t in tests)),
+        ("Independent kernel directions", *(count(t.leading.rank) for t in tests)),
+        ("Kernel widths: narrowest, median, widest", *(_listed(t.leading.widths) for t in tests)),
         ("Numerical error of t, at most", *(plain_number(t.gap, digits=2) for t in tests)),
         ("Events far outside the model", *(count(t.capped) for t in tests)),
-        ("Largest pull of the weights, null", *(_largest(t.null_pulls) for t in tests)),
-        ("Largest pull, alternative", *(_largest(t.alternative_pulls) for t in tests)),
+        ("Largest pull of the weights, null", *(_largest(t.leading.null_pulls) for t in tests)),
+        ("Largest pull, alternative", *(_largest(t.leading.alternative_pulls) for t in tests)),
     )
     return Table(
         "Settings and diagnostics of the tests.", ("", *(t.hypothesis for t in tests)), rows

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from statistical import assert_within
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.marginals.comparison import MarginalComparison, marginal_comparisons
@@ -209,8 +209,10 @@ def test_real_result_and_round_trip(mixture: Mixture, seeds: Seeds, events: Even
 
 
 def _check_refusals(run: Run, mixture: Mixture, goodness: Goodness, events: Events) -> None:
+    loaded = from_dict(to_dict(goodness))
+    assert isinstance(loaded, Goodness)
     with pytest.raises(InputError, match="read back from a file"):
-        marginal_comparisons(run, mixture, replace(goodness, fitted=None), events)
+        marginal_comparisons(run, mixture, loaded, events)
     with pytest.raises(InputError, match="another sample"):
         marginal_comparisons(run, mixture, goodness, events.take(np.arange(10)))
     with pytest.raises(InputError, match="mixture of 7 members"):

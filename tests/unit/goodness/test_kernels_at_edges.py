@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+from verisimile.checks.goodness.linear import LinearSetup
+from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Rows, profile_ratio
-from verisimile.checks.goodness.setup import Setup, prepare
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -43,20 +44,20 @@ def mixture() -> Mixture:
     return Mixture([Ridge()], single_weight())
 
 
-def _setup(mixture: Mixture, reach: float) -> Setup:
+def _setup(mixture: Mixture, reach: float) -> LinearSetup:
     kernels = GaussianKernels(count=40, width=1.0, reference=400, reach=reach)
-    return prepare(Run(Seeds(1)), mixture, kernels)
+    return kernels.prepare(Run(Seeds(1)), NullModel.of(mixture), events=2000)
 
 
-def _statistics(setup: Setup, barrier: Rows, samples: int) -> list[float]:
+def _statistics(setup: LinearSetup, barrier: Rows, samples: int) -> list[float]:
     """Return t of samples of the model itself; a fit that runs away counts as infinite."""
     found = [_statistic(setup, barrier, seed) for seed in range(samples)]
     return [t if math.isfinite(t) else math.inf for t in found]
 
 
-def _statistic(setup: Setup, barrier: Rows, seed: int) -> float:
+def _statistic(setup: LinearSetup, barrier: Rows, seed: int) -> float:
     x = Ridge().sample(2000, np.random.default_rng(seed))
-    rows = setup.rows(x, Ridge().log_prob(x)[:, None])
+    rows = setup.observe(x, Ridge().log_prob(x)[:, None]).rows
     return profile_ratio(
         rows,
         barrier,
@@ -91,7 +92,8 @@ def test_one_feature_has_kernels_wide_enough_to_hold_events() -> None:
     run = Run(Seeds(2))
     right, wrong = (Events(s * camel.sample(2000, np.random.default_rng(52))) for s in (1.0, 1.1))
     kernels = GaussianKernels(count=30, reference=500)
-    assert prepare(run, mixture, kernels).kernels.widths.min() >= 0.8 * 0.05
+    setup = kernels.prepare(run, NullModel.of(mixture), events=2000)
+    assert setup.kernels.widths.min() >= 0.8 * 0.05
     found = [
         goodness_of_fit(run, mixture, events, alternative=kernels, hypothesis="single", toys=39)
         for events in (right, wrong)

@@ -10,7 +10,8 @@ import pytest
 
 from analytic import Blend, draw, family, log_densities
 from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.kernels import Kernels, narrowed
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
 from verisimile.core.errors import InputError, VerisimileWarning
@@ -141,6 +142,30 @@ def test_features_are_matched_by_name(members: list[Blend], events: Events) -> N
         goodness_of_fit(run, mixture, other, alternative=KERNELS, toys=5)
 
 
+def test_several_alternatives_share_their_toys_and_are_corrected_for(
+    mixture: Mixture, members: list[Blend], events: Events
+) -> None:
+    run = Run(Seeds(11))
+    several = tuple(GaussianKernels(count=8, width=w, reference=200) for w in (0.2, 0.5, 1.0))
+    found = goodness_of_fit(run, mixture, events, alternative=several, toys=59)
+    alone = [goodness_of_fit(run, mixture, events, alternative=a, toys=59) for a in several]
+    assert [part.statistic for part in found.parts] == [g.statistic for g in alone]
+    assert [part.p_value for part in found.parts] == [g.p_value for g in alone]
+    smallest = min(part.p_value.value for part in found.parts)
+    assert found.leading.p_value.value == smallest
+    assert smallest <= found.p_value.value <= 3 * smallest + 1 / 60
+    assert found.statistic == pytest.approx(-math.log(smallest))
+    shifted = Events(draw(members, TRUTH, 500, np.random.default_rng(43)) + [0.4, 0.0])
+    wrong = goodness_of_fit(run, mixture, shifted, alternative=several, toys=59)
+    assert wrong.p_value.value < found.p_value.value
+    assert "-log min p" in repr(wrong)
+
+
+def test_no_alternative_is_refused(mixture: Mixture, events: Events) -> None:
+    with pytest.raises(InputError, match="at least one alternative"):
+        goodness_of_fit(Run(Seeds(1)), mixture, events, alternative=())
+
+
 def test_results_survive_a_round_trip(mixture: Mixture, events: Events) -> None:
     found = goodness_of_fit(Run(Seeds(9)), mixture, events, alternative=KERNELS, toys=5)
     again = from_dict(to_dict(found))
@@ -178,7 +203,8 @@ def test_kernels_are_normalised_densities_in_original_units() -> None:
         np.column_stack([rng.normal(size=2000), rng.lognormal(size=2000)]), features=features
     )
     settings = GaussianKernels(count=5, width=(0.3, 1.0), reference=2000)
-    kernels = settings.place(sample, lambda x: np.zeros(len(x)), rng)
+    wide = Kernels.at(sample, settings.count, settings.width, settings.probes, rng)
+    kernels = narrowed(wide, lambda x: np.zeros(len(x)), settings.reach)
     n = 400_000
     y = 2.0 * rng.standard_normal((n, 2))
     x = np.column_stack([y[:, 0], np.exp(y[:, 1])])

@@ -9,9 +9,10 @@ import pytest
 from scipy import optimize
 
 from analytic import Blend, draw, family, log_densities
-from verisimile.checks.goodness.kernels import GaussianKernels
+from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.linear import LinearFits, LinearSetup
+from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Profile
-from verisimile.checks.goodness.setup import Setup, prepare
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -29,10 +30,10 @@ def members() -> list[Blend]:
 
 
 @pytest.fixture(scope="module")
-def setup(members: list[Blend]) -> Setup:
+def setup(members: list[Blend]) -> LinearSetup:
     data = draw(members, TRUTH, 2000, np.random.default_rng(31))
     mixture = Mixture(members, fit_weights(log_densities(members, data)))
-    return prepare(Run(Seeds(1)), mixture, KERNELS)
+    return KERNELS.prepare(Run(Seeds(1)), NullModel.of(mixture), events=1000)
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +41,28 @@ def x(members: list[Blend]) -> Array:
     return draw(members, TRUTH, 1000, np.random.default_rng(32))
 
 
-def _profile(setup: Setup, x: Array, name: str, centre: Array | None = None) -> Profile:
-    rows = setup.rows(x, log_densities(list(setup.members), x))  # type: ignore[arg-type]
+def _profile(setup: LinearSetup, x: Array, name: str, centre: Array | None = None) -> Profile:
     middle = np.zeros(setup.basis.variations.shape[1]) if centre is None else centre
-    return setup.profile(rows, HYPOTHESES[name], middle)
+    return _fits(setup, x).profile(HYPOTHESES[name], middle)
 
 
-def test_kernel_coefficients_carry_no_mass(setup: Setup) -> None:
+def _fits(setup: LinearSetup, x: Array) -> LinearFits:
+    return setup.observe(x, setup.null.log_densities(x))
+
+
+def test_kernel_coefficients_carry_no_mass(setup: LinearSetup) -> None:
     assert np.abs(setup.basis.directions.sum(axis=0)).max() < 1e-10
 
 
-def test_variations_carry_no_mass(setup: Setup) -> None:
+def test_variations_carry_no_mass(setup: LinearSetup) -> None:
     assert np.abs(setup.basis.variations.sum(axis=0)).max() < 1e-10
 
 
 @pytest.mark.parametrize("name", ["ensemble", "ensemble+uncertainty"])
-def test_scipy_finds_the_same_statistic(setup: Setup, x: Array, name: str) -> None:
+def test_scipy_finds_the_same_statistic(setup: LinearSetup, x: Array, name: str) -> None:
     found = _profile(setup, x, name)
     rank = setup.basis.variations.shape[1]
-    data = setup.rows(x, log_densities(list(setup.members), x))  # type: ignore[arg-type]
+    data = _fits(setup, x).rows
 
     def objective(theta: Array, kernels: bool) -> float:
         eta = theta[:rank] if name.endswith("uncertainty") else np.zeros(rank)
@@ -82,32 +86,34 @@ def test_scipy_finds_the_same_statistic(setup: Setup, x: Array, name: str) -> No
 
 @pytest.mark.parametrize("name", list(HYPOTHESES))
 def test_the_statistic_is_never_negative(
-    setup: Setup, members: list[Blend], rng: np.random.Generator, name: str
+    setup: LinearSetup, members: list[Blend], rng: np.random.Generator, name: str
 ) -> None:
     for n in (20, 200):
         for _ in range(20):
             assert _profile(setup, draw(members, TRUTH, n, rng), name).statistic >= 0.0
 
 
-def test_profiling_the_weights_leaves_less_for_the_kernels(setup: Setup, x: Array) -> None:
+def test_profiling_the_weights_leaves_less_for_the_kernels(setup: LinearSetup, x: Array) -> None:
     frozen = _profile(setup, x, "ensemble").statistic
     profiled = _profile(setup, x, "ensemble+uncertainty").statistic
     assert profiled < frozen
 
 
-def test_a_fluctuated_centre_moves_the_frozen_null(setup: Setup, x: Array) -> None:
+def test_a_fluctuated_centre_moves_the_frozen_null(setup: LinearSetup, x: Array) -> None:
     centre = np.full(setup.basis.variations.shape[1], 4.0)
     moved = [_profile(setup, x, "ensemble", sign * centre).statistic for sign in (-1.0, 1.0)]
     assert np.mean(moved) > _profile(setup, x, "ensemble").statistic
 
 
-def test_the_fitted_densities_have_mass_one(setup: Setup, x: Array) -> None:
+def test_the_fitted_densities_have_mass_one(
+    setup: LinearSetup, members: list[Blend], x: Array
+) -> None:
     # Importance sampling from the members: E_f[p1 / f] = 1.
     fitted = _profile(setup, x * 1.1, "ensemble+uncertainty")
     rng = np.random.default_rng(33)
-    z = draw([*setup.members], np.full(M, 1 / M), 200_000, rng)  # type: ignore[list-item]
-    logf = log_densities(list(setup.members), z)  # type: ignore[arg-type]
-    rows = setup.rows(z, logf)
+    z = draw(members, np.full(M, 1 / M), 200_000, rng)
+    logf = log_densities(members, z)
+    rows = setup.observe(z, logf).rows
     change = np.concatenate([fitted.alternative, fitted.amplitudes])
     p1 = rows.base + rows.design @ change
     proposal = np.exp(logf - logf.max(axis=1)[:, None]).mean(axis=1)
@@ -115,33 +121,36 @@ def test_the_fitted_densities_have_mass_one(setup: Setup, x: Array) -> None:
     assert abs(ratio.mean() - 1.0) < 5 * ratio.std() / math.sqrt(ratio.size)
 
 
-def test_a_far_out_event_is_flagged_not_fatal(setup: Setup, x: Array) -> None:
+def test_a_far_out_event_is_flagged_not_fatal(setup: LinearSetup, x: Array) -> None:
     far = np.vstack([x, [[60.0, 60.0]]])
-    rows = setup.rows(far, log_densities(list(setup.members), far))  # type: ignore[arg-type]
-    assert rows.capped == 1
+    assert _fits(setup, far).capped == 1
     near, found = (_profile(setup, y, "ensemble+uncertainty").statistic for y in (x, far))
     # One impossible event is worth up to 2 log(e^20 / n).
     assert near + 10.0 < found < near + 40.0
 
 
-def test_a_null_that_forbids_an_event_has_an_infinite_statistic(setup: Setup, x: Array) -> None:
-    rows = setup.rows(x, log_densities(list(setup.members), x))  # type: ignore[arg-type]
+def test_a_null_that_forbids_an_event_has_an_infinite_statistic(
+    setup: LinearSetup, x: Array
+) -> None:
+    fits = _fits(setup, x)
+    rows = fits.rows
     rows.base[0] = -1e-3
     rows.design[0] = 0.0
     zero = np.zeros(setup.basis.variations.shape[1])
     for name in ("ensemble", "ensemble+uncertainty"):
-        assert setup.profile(rows, HYPOTHESES[name], zero).statistic == math.inf
+        assert fits.profile(HYPOTHESES[name], zero).statistic == math.inf
 
 
 def test_weights_may_repair_an_event_that_the_fitted_mixture_forbids(
-    setup: Setup, x: Array
+    setup: LinearSetup, x: Array
 ) -> None:
-    rows = setup.rows(x, log_densities(list(setup.members), x))  # type: ignore[arg-type]
+    fits = _fits(setup, x)
+    rows = fits.rows
     rows.base[0] = -1e-4
     rows.design[0] = 0.0
     rows.design[0, 0] = 1.0
     zero = np.zeros(setup.basis.variations.shape[1])
-    assert setup.profile(rows, HYPOTHESES["ensemble"], zero).statistic == math.inf
-    repaired = setup.profile(rows, HYPOTHESES["ensemble+uncertainty"], zero)
+    assert fits.profile(HYPOTHESES["ensemble"], zero).statistic == math.inf
+    repaired = fits.profile(HYPOTHESES["ensemble+uncertainty"], zero)
     assert math.isfinite(repaired.statistic)
     assert repaired.null[0] > 0.0

@@ -1,4 +1,4 @@
-"""Alternatives made of normalised Gaussian kernels with zero total mass."""
+"""Normalised Gaussian kernels, placed by a rule that looks at the model alone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from verisimile.core.arrays import Array, digest, frozen
-from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
 
-__all__ = ["GaussianKernels", "Kernels"]
+__all__ = ["Kernels", "kernel_widths", "narrowed"]
 
 _AUTO_QUANTILES = (0.0005, 0.01)
 _AUTO_NARROWEST = (0.05, 0.2)  # in one feature the quantiles would leave kernels empty
@@ -23,122 +22,6 @@ _AUTO_WIDEST = 0.8  # wider than the model's own marginals, a kernel has mass be
 _SCORE_BINS = 32
 _NARROWER = 0.8
 _NARROWINGS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class GaussianKernels:
-    r"""Settings of the alternative :math:`p_1 = p_0 + \sum_k a_k k_k(x)`, :math:`\sum_k a_k = 0`.
-
-    Attributes
-    ----------
-    count
-        K, number of kernels.
-    width
-        Standard deviation of the kernels in normal scores: coordinates in which
-        each feature of the model is about N(0, 1).  A tuple gives each width an
-        equal share of the kernels; None takes the 0.05 and 1 % quantiles of the
-        distances between reference events, at least 0.05 and 0.2 (which they are
-        up to two features; 0.35 and 0.75 for four), at most 0.8.  One narrow width is blind in many
-        dimensions, one wide width is blind to narrow defects.
-    reference
-        R, events drawn once from the model; centres are the first K of them.
-    probes
-        Events drawn from each kernel.  They join the reference events as
-        barrier: where a kernel reaches beyond the model, only they keep the
-        alternative positive.
-    reach
-        A kernel is narrowed until, at all its probes, kernel over model is at
-        most this factor above its value at the centre.  Otherwise a wide kernel
-        beside an edge of phase space has its mass where no event can be.
-    barrier
-        Weight of each barrier event in both fits: without them a kernel can run
-        to minus infinity where no test event lies.
-    ridge
-        Quadratic penalty on the whitened kernel coefficients, in both fits.
-    truncation
-        Kernel directions whose relative variance under the model is below this
-        fraction of the largest are dropped: they only add noise.
-
-    References
-    ----------
-    G. Badaracco et al., sec. 2 step 4 (100 kernels of width 0.05).
-    """
-
-    count: int = 100
-    width: float | tuple[float, ...] | None = None
-    reference: int = 2000
-    probes: int = 10
-    reach: float = 100.0
-    barrier: float = 0.01
-    ridge: float = 0.0
-    truncation: float = 1e-6
-
-    def __post_init__(self) -> None:
-        widths = self.width if isinstance(self.width, tuple) else (self.width or 1.0,)
-        good = (
-            self.count >= 2
-            and self.reference >= self.count
-            and all(w > 0 for w in widths)
-            and self.probes >= 1
-            and self.reach >= 1
-            and self.barrier > 0
-            and self.ridge >= 0
-            and 0 < self.truncation < 1
-        )
-        if not good:
-            raise InputError(
-                "GaussianKernels",
-                got=repr(self),
-                expected="count >= 2, reference >= count, width > 0, probes >= 1, reach >= 1, "
-                "barrier > 0, ridge >= 0, 0 < truncation < 1",
-            )
-
-    def place(
-        self,
-        reference: Events,
-        log_prob: Callable[[Array], Array],
-        rng: np.random.Generator,
-    ) -> Kernels:
-        """Return kernels centred on the first events of a reference sample.
-
-        The rule looks at the model alone, so that data and toys face the same
-        alternative.
-
-        Parameters
-        ----------
-        reference
-            Events of the model ``(R, d)``.
-        log_prob
-            The model's log-density.
-        rng
-            Stream of the probes.
-        """
-        transform = InputMap.fit(reference, _SCORE_BINS)
-        y, _ = transform.forward(reference.x)
-        widths = self._widths(y)
-        share = np.array([widths[k % len(widths)] for k in range(self.count)])
-        kernels = Kernels(
-            transform,
-            frozen(y[: self.count]),
-            frozen(share),
-            rng.standard_normal((self.count, self.probes, y.shape[1])),
-        )
-        for _ in range(_NARROWINGS):
-            wide = ~(kernels.overreach(log_prob) <= math.log(self.reach))
-            if not wide.any():
-                break
-            share = np.where(wide, share * _NARROWER, share)
-            kernels = replace(kernels, widths=frozen(share))
-        return kernels
-
-    def _widths(self, y: Array) -> tuple[float, ...]:
-        if isinstance(self.width, tuple):
-            return self.width
-        if self.width is not None:
-            return (self.width,)
-        distances = pdist(y[:_AUTO_EVENTS])
-        quantiles = np.quantile(distances, _AUTO_QUANTILES)
-        return tuple(float(q) for q in np.clip(quantiles, _AUTO_NARROWEST, _AUTO_WIDEST))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,6 +44,35 @@ class Kernels:
     centres: Array
     widths: Array
     probes: Array
+
+    @classmethod
+    def at(
+        cls,
+        reference: Events,
+        count: int,
+        width: float | tuple[float, ...] | None,
+        probes: int,
+        rng: np.random.Generator,
+    ) -> Kernels:
+        """Return kernels centred on the first `count` events of a reference sample.
+
+        Parameters
+        ----------
+        reference
+            Events of the model ``(R, d)``.
+        count, width
+            K, and the widths that take equal shares of them: see :func:`kernel_widths`.
+        probes
+            Draws per kernel.
+        rng
+            Stream of the probes.
+        """
+        transform = InputMap.fit(reference, _SCORE_BINS)
+        y, _ = transform.forward(reference.x)
+        widths = kernel_widths(y, width)
+        share = np.array([widths[k % len(widths)] for k in range(count)])
+        draws = rng.standard_normal((count, probes, y.shape[1]))
+        return cls(transform, frozen(y[:count]), frozen(share), draws)
 
     @property
     def digest(self) -> str:
@@ -203,3 +115,28 @@ class Kernels:
         pulls = (shaped - self.centres[:, None, :]) / self.widths[:, None, None]
         own = -0.5 * (pulls * pulls).sum(axis=2) + jacobian.reshape(-1, each)
         return np.asarray(own - log_prob(x).reshape(-1, each))
+
+
+def kernel_widths(y: Array, width: float | tuple[float, ...] | None) -> tuple[float, ...]:
+    """Return the widths that share the kernels, from events ``(R, d)`` in normal scores.
+
+    Without a wish, the 0.05 and 1 % quantiles of the distances between events,
+    at least 0.05 and 0.2, at most 0.8.
+    """
+    if isinstance(width, tuple):
+        return width
+    if width is not None:
+        return (width,)
+    quantiles = np.quantile(pdist(y[:_AUTO_EVENTS]), _AUTO_QUANTILES)
+    return tuple(float(q) for q in np.clip(quantiles, _AUTO_NARROWEST, _AUTO_WIDEST))
+
+
+def narrowed(kernels: Kernels, log_prob: Callable[[Array], Array], reach: float) -> Kernels:
+    """Return kernels narrow enough that kernel over model rises at most `reach` from the centre."""
+    for _ in range(_NARROWINGS):
+        wide = ~(kernels.overreach(log_prob) <= math.log(reach))
+        if not wide.any():
+            break
+        share = np.where(wide, kernels.widths * _NARROWER, kernels.widths)
+        kernels = replace(kernels, widths=frozen(share))
+    return kernels

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from verisimile.checks.goodness.calibration import Calibration, PlugIn, Predictive
-from verisimile.checks.goodness.kernels import GaussianKernels
-from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, Rows
-from verisimile.checks.goodness.result import FittedRatio, Goodness
-from verisimile.checks.goodness.setup import prepare
-from verisimile.checks.goodness.toys import throw_toys
+from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, Profile
+from verisimile.checks.goodness.result import AlternativeFit, FittedRatio, Goodness
+from verisimile.checks.goodness.setup import Alternative, Fits, Setup
+from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
@@ -31,7 +33,7 @@ def goodness_of_fit(
     mixture: Mixture,
     events: Events,
     *,
-    alternative: GaussianKernels = GaussianKernels(),  # noqa: B008  (a frozen value)
+    alternative: Alternative | Sequence[Alternative] = GaussianKernels(),  # noqa: B008  (a frozen value)
     hypothesis: str = "ensemble+uncertainty",
     null: Calibration = Predictive(),  # noqa: B008
     toys: int = 1000,
@@ -54,7 +56,9 @@ def goodness_of_fit(
         Unweighted test sample ``(n, d)``, disjoint from training and weight-fit
         data; features are matched by name.
     alternative
-        Kernels of the alternative.
+        :class:`GaussianKernels`, :class:`ExponentialTilt`, or several of them:
+        the smallest of their p-values is then the statistic, compared with the
+        smallest p-values of the same toys.
     hypothesis
         ``"single"`` (first member alone), ``"ensemble"`` (weights frozen) or
         ``"ensemble+uncertainty"`` (weights profiled).
@@ -92,7 +96,7 @@ def compare_hypotheses(
     mixture: Mixture,
     events: Events,
     *,
-    alternative: GaussianKernels = GaussianKernels(),  # noqa: B008
+    alternative: Alternative | Sequence[Alternative] = GaussianKernels(),  # noqa: B008
     hypotheses: Sequence[str] = tuple(HYPOTHESES),
     null: Calibration = Predictive(),  # noqa: B008
     toys: int = 1000,
@@ -106,7 +110,7 @@ def compare_hypotheses(
     chosen = [_resolved(name) for name in hypotheses]
     _check(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
-    plan = _Plan(alternative, null, toys, notes)
+    plan = _Plan(_several(alternative), null, toys, notes)
     found: dict[str, Goodness] = {}
     alone = [h for h in chosen if h.name == "single"]
     joint = [h for h in chosen if h.name != "single"]
@@ -131,63 +135,103 @@ def single(mixture: Mixture, index: int = 0) -> Mixture:
 class _Plan:
     """The settings that all hypotheses share."""
 
-    alternative: GaussianKernels
+    alternatives: tuple[Alternative, ...]
     null: Calibration
     toys: int
     notes: tuple[str, ...]
 
 
+def _several(alternative: Alternative | Sequence[Alternative]) -> tuple[Alternative, ...]:
+    several = tuple(alternative) if isinstance(alternative, Sequence) else (alternative,)
+    if not several:
+        raise InputError("alternative", got="none", expected="at least one alternative")
+    return several
+
+
 def _tested(
     run: Run, mixture: Mixture, events: Events, hypotheses: list[Hypothesis], plan: _Plan
 ) -> list[Goodness]:
-    setup = prepare(run, mixture, plan.alternative)
-    rows = setup.rows(events.x, mixture.log_densities(events.x))
-    centre = np.zeros(setup.basis.variations.shape[1])
-    profiles = [setup.profile(rows, hypothesis, centre) for hypothesis in hypotheses]
-    toys = throw_toys(run, setup, plan.null, hypotheses, events=events.n, toys=plan.toys)
-    return [
-        _result(
-            FittedRatio(setup, profile), hypothesis, frozen(toys[:, column]), plan, events, rows
+    null = NullModel.of(mixture)
+    setups = tuple(a.prepare(run, null, events=events.n) for a in plan.alternatives)
+    logf = null.log_densities(events.x)
+    seen = [setup.observe(events.x, logf) for setup in setups]
+    centre = np.zeros(null.variations.shape[1])
+    profiles = [[fits.profile(hypothesis, centre) for fits in seen] for hypothesis in hypotheses]
+    contest = Contest(null, setups, plan.null, tuple(hypotheses), events.n)
+    toys = throw_toys(run, contest, plan.toys)
+    results = []
+    for column, hypothesis in enumerate(hypotheses):
+        parts = tuple(
+            _part(plan, setup, fits, profile, frozen(toys[:, row, column]), name=alternative.name)
+            for row, (alternative, setup, fits, profile) in enumerate(
+                zip(plan.alternatives, setups, seen, profiles[column], strict=True)
+            )
         )
-        for column, (hypothesis, profile) in enumerate(zip(hypotheses, profiles, strict=True))
-    ]
+        results.append(_result(parts, hypothesis, plan, mixture, events))
+    return results
+
+
+def _part(
+    plan: _Plan, setup: Setup, fits: Fits, profile: Profile, toys: Array, *, name: str
+) -> AlternativeFit:
+    return AlternativeFit(
+        alternative=name,
+        statistic=profile.statistic,
+        p_value=Empirical(toys, plan.null.name).p_value(profile.statistic),
+        toys=toys,
+        n_kernels=setup.kernels.widths.size,
+        rank=setup.rank,
+        widths=_spread(setup.kernels.widths),
+        gap=profile.gap,
+        capped=fits.capped,
+        null_pulls=frozen(profile.null),
+        alternative_pulls=frozen(profile.alternative),
+        coefficients=frozen(setup.coefficients(profile)),
+        fitted=FittedRatio(setup, profile),
+    )
 
 
 def _result(
-    fitted: FittedRatio,
+    parts: tuple[AlternativeFit, ...],
     hypothesis: Hypothesis,
-    toys: Array,
     plan: _Plan,
+    mixture: Mixture,
     events: Events,
-    rows: Rows,
 ) -> Goodness:
-    setup, profile = fitted.setup, fitted.profile
-    p_value = Empirical(toys, plan.null.name).p_value(profile.statistic)
+    statistic, toys = _combined(parts)
+    p_value = Empirical(toys, plan.null.name).p_value(statistic)
+    variations = parts[0].null_pulls.size
     return Goodness(
-        statistic=profile.statistic,
+        statistic=statistic,
         p_value=p_value,
         z=p_value.significance,
         toys=toys,
         hypothesis=hypothesis.name,
         null=plan.null.name,
         n_events=events.n,
-        n_members=len(setup.members),
-        n_kernels=setup.kernels.widths.size,
-        kernel_rank=setup.basis.directions.shape[1],
-        widths=_spread(setup.kernels.widths),
-        variations=setup.basis.variations.shape[1],
-        gap=profile.gap,
-        capped=rows.capped,
-        null_pulls=frozen(profile.null),
-        alternative_pulls=frozen(profile.alternative),
-        coefficients=frozen(setup.basis.directions @ profile.amplitudes),
+        n_members=len(mixture.members),
+        variations=variations,
+        parts=parts,
         events_digest=events.digest,
-        warnings=(
-            *plan.notes,
-            *_notes(plan.null, profile.null.size, profile.statistic),
-        ),
-        fitted=fitted,
+        warnings=(*plan.notes, *_notes(plan.null, variations, parts)),
     )
+
+
+def _combined(parts: tuple[AlternativeFit, ...]) -> tuple[float, Array]:
+    r"""Return the statistic of several alternatives and that of the toys.
+
+    Data and toys are ranked together, alternative by alternative, so that under
+    the null they are exchangeable and the second ranking is exact.
+    """
+    if len(parts) == 1:
+        return parts[0].statistic, parts[0].toys
+    table = np.array([[part.statistic, *part.toys] for part in parts])
+    failed = ~np.isfinite(table)
+    table[failed] = np.inf
+    exceeded = table.shape[1] - np.array([stats.rankdata(row, "min") - 1.0 for row in table])
+    smallest = -np.log(exceeded.min(axis=0) / table.shape[1])
+    smallest[failed.any(axis=0)] = np.nan  # counts as extreme, and is counted
+    return float(smallest[0]), frozen(smallest[1:])
 
 
 def _spread(widths: Array) -> tuple[float, float, float]:
@@ -212,15 +256,17 @@ def _check(events: Events, toys: int) -> None:
         raise InputError("toys", got=toys, expected="at least one toy", remedy="Use 200 or more.")
 
 
-def _notes(null: Calibration, variations: int, statistic: float) -> tuple[str, ...]:
+def _notes(
+    null: Calibration, variations: int, parts: tuple[AlternativeFit, ...]
+) -> tuple[str, ...]:
     notes = []
     if isinstance(null, PlugIn) and variations:
         notes.append(
             "plug-in toys have a perfect constraint that no data set has: true models are "
             "rejected too often. Use Predictive()."
         )
-    if math.isinf(statistic):
+    if any(math.isinf(part.statistic) for part in parts):
         notes.append("some event has no density under the null: the statistic is infinite.")
-    if math.isnan(statistic):
+    if any(math.isnan(part.statistic) for part in parts):
         notes.append("the fit to the test sample did not converge: there is no statistic.")
     return tuple(notes)

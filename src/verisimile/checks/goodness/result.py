@@ -11,10 +11,9 @@ from verisimile.checks.goodness.setup import Setup
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
-from verisimile.mixture.sampling import member_log_densities
 from verisimile.stats.pvalues import PValue, Significance
 
-__all__ = ["FittedRatio", "Goodness"]
+__all__ = ["AlternativeFit", "FittedRatio", "Goodness"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,18 +32,55 @@ class FittedRatio:
 
     def relative(self, x: Array) -> tuple[Array, Array]:
         r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f` at events ``(n, d)``."""
-        events = as_matrix(x, "x", columns=self.setup.members[0].n_features)
-        rows = self.setup.rows(events, member_log_densities(self.setup.members, events))
-        rank = self.setup.basis.variations.shape[1]
-        varied, kernels = rows.design[:, :rank], rows.design[:, rank:]
-        null = rows.base + varied @ self.profile.null
-        alternative = rows.base + varied @ self.profile.alternative
-        alternative = alternative + kernels @ self.profile.amplitudes
-        base = np.where(rows.base > 0.0, rows.base, np.nan)
-        return null / base, alternative / base
+        null = self.setup.null
+        events = as_matrix(x, "x", columns=len(null.features))
+        return self.setup.observe(events, null.log_densities(events)).relative(self.profile)
 
 
-@register("goodness", 1)
+@register("alternative-fit", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class AlternativeFit:
+    r"""One alternative hypothesis against the null, on one data set.
+
+    Attributes
+    ----------
+    alternative
+        Its name.
+    statistic
+        :math:`t = 2(\ell_1 - \ell_0) \ge 0`.
+    p_value
+        Toy p-value of this statistic alone.
+    toys
+        Statistics of the null toys ``(B,)``; NaN marks a failed toy.
+    n_kernels, rank, widths
+        Kernels of the alternative, their independent directions, and the
+        narrowest, median and widest width in normal scores.
+    gap
+        Bound on the numerical error of `statistic`.
+    capped
+        Events so far outside the model that `statistic` is a lower bound.
+    null_pulls, alternative_pulls
+        Fitted variations of the weights in units of their uncertainty ``(r,)``.
+    coefficients
+        Fitted kernel coefficients ``(K,)``.
+    """
+
+    alternative: str
+    statistic: float
+    p_value: PValue
+    toys: Array
+    n_kernels: int
+    rank: int
+    widths: tuple[float, float, float]
+    gap: float
+    capped: int
+    null_pulls: Array
+    alternative_pulls: Array
+    coefficients: Array
+    fitted: FittedRatio | None = field(default=None, metadata={"transient": True})
+
+
+@register("goodness", 2)
 @dataclass(frozen=True, slots=True, eq=False)
 class Goodness:
     r"""Result of the profile likelihood-ratio test on one data set.
@@ -52,28 +88,21 @@ class Goodness:
     Attributes
     ----------
     statistic
-        :math:`t = 2(\ell_1 - \ell_0) \ge 0`.
+        What is compared with the toys: :math:`t = 2(\ell_1 - \ell_0)` of a single
+        alternative; :math:`-\log \min_j p_j` of several.
     p_value, z
         Toy p-value and one-sided significance, with Monte-Carlo intervals.
     toys
-        Statistics of the null toys ``(B,)``; NaN marks a failed toy.
+        The same statistic of the null toys ``(B,)``; NaN marks a failed toy.
     hypothesis, null
         What was left free in the null fit, and how the toys were made.
     n_events, n_members
         Size of the test sample, and of the mixture.
-    n_kernels, kernel_rank, widths
-        Kernels of the alternative, their independent directions, and the
-        narrowest, median and widest width in normal scores.
     variations
         r, independent variations of the weights.
-    gap
-        Certified bound on the numerical error of `statistic`.
-    capped
-        Events so far outside the model that `statistic` is a lower bound.
-    null_pulls, alternative_pulls
-        Fitted variations in units of their uncertainty ``(r,)``.
-    coefficients
-        Fitted kernel coefficients ``(K,)``: the mass moved into each kernel.
+    parts
+        Each alternative on its own.  Their p-values are not corrected for there
+        being several: `p_value` is.
     events_digest
         Content key of the test sample.
     warnings
@@ -88,33 +117,45 @@ class Goodness:
     null: str
     n_events: int
     n_members: int
-    n_kernels: int
-    kernel_rank: int
-    widths: tuple[float, float, float]
     variations: int
-    gap: float
-    capped: int
-    null_pulls: Array
-    alternative_pulls: Array
-    coefficients: Array
+    parts: tuple[AlternativeFit, ...]
     events_digest: str
     warnings: tuple[str, ...] = ()
-    fitted: FittedRatio | None = field(default=None, metadata={"transient": True})
 
     def __repr__(self) -> str:
         """Return one line: hypothesis, statistic, p-value."""
         return (
-            f"Goodness({self.hypothesis}, t={self.statistic:.2f}, "
+            f"Goodness({self.hypothesis}, {self.symbol}={self.statistic:.2f}, "
             f"p={self.p_value.value:.4g}, {self.z!r}, {self.toys.size} {self.null} toys)"
         )
+
+    @property
+    def symbol(self) -> str:
+        """Short name of `statistic`."""
+        return "t" if len(self.parts) == 1 else "-log min p"
+
+    @property
+    def leading(self) -> AlternativeFit:
+        """The alternative with the smallest p-value of its own, the first of equals."""
+        return min(self.parts, key=lambda part: part.p_value.value)
 
     @property
     def n_failed(self) -> int:
         """Toys without a finite statistic; each counts as extreme."""
         return self.p_value.n_failed
 
+    @property
+    def gap(self) -> float:
+        """Largest bound on the numerical error of a likelihood ratio."""
+        return max(part.gap for part in self.parts)
+
+    @property
+    def capped(self) -> int:
+        """Events so far outside the model that a likelihood ratio is a lower bound."""
+        return max(part.capped for part in self.parts)
+
     def ratio(self, x: Array) -> Array:
-        """Return the fitted density ratio :math:`p_1/p_0` at events ``(n, d)``, shape ``(n,)``.
+        """Return the density ratio :math:`p_1/p_0` that the leading alternative fitted, ``(n,)``.
 
         Raises
         ------
@@ -130,3 +171,8 @@ class Goodness:
                 remedy="Call goodness_of_fit again with the same run: the toys are reused.",
             )
         return self.fitted(x)
+
+    @property
+    def fitted(self) -> FittedRatio | None:
+        """The fitted densities of the leading alternative; None if loaded from disk."""
+        return self.leading.fitted

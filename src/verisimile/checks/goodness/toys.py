@@ -2,129 +2,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from verisimile.checks.goodness.calibration import Calibration
-from verisimile.checks.goodness.profile import Hypothesis, Profile, Rows
-from verisimile.checks.goodness.setup import Setup
+from verisimile.checks.goodness.null_model import Null
+from verisimile.checks.goodness.profile import Hypothesis
+from verisimile.checks.goodness.setup import Fits, Setup
 from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.canonical import JSON, canonical
 from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run, Task
 from verisimile.core.store import Payload, Record
-from verisimile.mixture.sampling import sample_signed
 
-__all__ = ["throw_toys"]
+__all__ = ["Contest", "throw_toys"]
 
 _CHUNK = 10  # toys per stored record; each toy has its own stream, so this changes no number
+_WAVE = 5  # chunks between two looks at whether more toys are needed
 _MAX_FAILED = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contest:
+    """Everything that determines the statistics of a toy.
+
+    Attributes
+    ----------
+    null
+        The model that toys are drawn from.
+    setups
+        A alternatives, placed on it.
+    calibration
+        How the truth of a toy relates to the fitted weights.
+    hypotheses
+        H null hypotheses.
+    events
+        n, events of a toy.
+    """
+
+    null: Null
+    setups: tuple[Setup, ...]
+    calibration: Calibration
+    hypotheses: tuple[Hypothesis, ...]
+    events: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(A, H)."""
+        return len(self.setups), len(self.hypotheses)
+
+    def identity(self) -> dict[str, JSON]:
+        """Return what determines a toy, beside its random stream."""
+        return {
+            "null": self.null.identity(),
+            "alternatives": [setup.identity() for setup in self.setups],
+            "calibration": self.calibration.name,
+            "hypotheses": [hypothesis.name for hypothesis in self.hypotheses],
+            "events": self.events,
+        }
 
 
 def throw_toys(
     run: Run,
-    setup: Setup,
-    calibration: Calibration,
-    hypotheses: Sequence[Hypothesis],
-    *,
-    events: int,
+    contest: Contest,
     toys: int,
+    *,
+    enough: Callable[[Array], bool] | None = None,
 ) -> Array:
-    """Return the statistics ``(B, H)`` of `toys` pseudo-experiments under several hypotheses.
+    """Return the statistics ``(B, A, H)`` of pseudo-experiments.
 
-    All hypotheses see the same pseudo-data.  Chunks are kept by the run, so
-    that more toys, another test sample of the same size or an interrupted run
-    reuse what is there.  A chunk that failed leaves NaN, which counts as extreme.
+    All alternatives and hypotheses see the same pseudo-data.  Chunks are kept by
+    the run, so that more toys, another test sample of the same size or an
+    interrupted run reuse what is there.  A chunk that failed leaves NaN, which
+    counts as extreme.
+
+    Parameters
+    ----------
+    run
+        Random streams, execution and storage.
+    contest
+        What the toys are.
+    toys
+        Number of toys, or the most if `enough` ends them earlier.
+    enough
+        Told all statistics so far, says whether to stop.
 
     Raises
     ------
     NumericsError
         If more than a tenth of the chunks failed.
     """
-    identity = _identity(setup, calibration, hypotheses, events)
-    key = digest(np.frombuffer(repr(sorted(identity.items())).encode(), dtype=np.uint8))[:16]
-    seeds = run.seeds.at("toys", calibration.name)
+    identity = contest.identity()
+    key = digest(np.frombuffer(canonical(identity).encode(), dtype=np.uint8))[:16]
+    seeds = run.seeds.at("toys", contest.calibration.name)
     tasks = [
         Task(
             address=f"toys/{key}/{first:06d}-{min(first + _CHUNK, toys):06d}",
             config={**identity, "first": first, "count": min(_CHUNK, toys - first)},
             seeds=seeds,
-            args=(setup, calibration, tuple(hypotheses), events, first, min(_CHUNK, toys - first)),
+            args=(contest, first, min(_CHUNK, toys - first)),
         )
         for first in range(0, toys, _CHUNK)
     ]
-    outcomes = run.map(_throw_chunk, tasks, label="toys", max_failed=_MAX_FAILED)
-    blocks = []
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        if isinstance(outcome, Record):
-            blocks.append(np.asarray(outcome.arrays["statistic"]))
-        else:
-            blocks.append(np.full((task.args[-1], len(hypotheses)), np.nan))
-    return frozen(np.concatenate(blocks))
+    wave = len(tasks) if enough is None else _WAVE
+    found = np.empty((0, *contest.shape))
+    for start in range(0, len(tasks), wave):
+        found = np.concatenate([found, _thrown(run, tasks[start : start + wave], contest.shape)])
+        if enough is not None and enough(found):
+            break
+    return frozen(found)
 
 
-def _throw_chunk(
-    seeds: Seeds,
-    setup: Setup,
-    calibration: Calibration,
-    hypotheses: tuple[Hypothesis, ...],
-    events: int,
-    first: int,
-    count: int,
-) -> Payload:
-    profiles = [
-        _throw(seeds.at(toy).numpy(), setup, calibration, hypotheses, events)
-        for toy in range(first, first + count)
+def _thrown(run: Run, tasks: Sequence[Task], shape: tuple[int, int]) -> Array:
+    outcomes = run.map(_throw_chunk, tasks, label="toys", schema=2, max_failed=_MAX_FAILED)
+    blocks = [
+        np.asarray(outcome.arrays["statistic"])
+        if isinstance(outcome, Record)
+        else np.full((task.args[-1], *shape), np.nan)
+        for task, outcome in zip(tasks, outcomes, strict=True)
     ]
+    return np.concatenate(blocks)
+
+
+def _throw_chunk(seeds: Seeds, contest: Contest, first: int, count: int) -> Payload:
+    # One matrix (A, H) of (statistic, gap, iterations) per toy.
+    made = np.array(
+        [_throw(seeds.at(toy).numpy(), contest) for toy in range(first, first + count)]
+    ).reshape(count, *contest.shape, 3)
     return Payload(
-        {
-            "statistic": np.array([[p.statistic for p in toy] for toy in profiles]),
-            "gap": np.array([[p.gap for p in toy] for toy in profiles]),
-            "iterations": np.array([[p.iterations for p in toy] for toy in profiles]),
-        },
-        {"hypotheses": [h.name for h in hypotheses]},
+        {"statistic": made[..., 0], "gap": made[..., 1], "iterations": made[..., 2]},
+        {"hypotheses": [hypothesis.name for hypothesis in contest.hypotheses]},
     )
 
 
-def _throw(
-    rng: np.random.Generator,
-    setup: Setup,
-    calibration: Calibration,
-    hypotheses: tuple[Hypothesis, ...],
-    events: int,
-) -> list[Profile]:
-    truth, centre = calibration.draw(setup.basis.variations.shape[1], rng)
-    weights = setup.basis.weights + setup.basis.variations @ truth
-    sample = sample_signed(setup.members, weights, events, rng)
-    rows = setup.rows(sample.x, sample.log_densities)
-    return [_profile_or_nan(setup, rows, hypothesis, centre) for hypothesis in hypotheses]
+def _throw(rng: np.random.Generator, contest: Contest) -> list[list[tuple[float, float, int]]]:
+    null = contest.null
+    truth, centre = contest.calibration.draw(null.variations.shape[1], rng)
+    sample = null.sample(truth, contest.events, rng)
+    table = []
+    for setup in contest.setups:
+        fits = setup.observe(sample.x, sample.log_densities)
+        table.append([_outcome(fits, hypothesis, centre) for hypothesis in contest.hypotheses])
+    return table
 
 
-def _profile_or_nan(setup: Setup, rows: Rows, hypothesis: Hypothesis, centre: Array) -> Profile:
+def _outcome(fits: Fits, hypothesis: Hypothesis, centre: Array) -> tuple[float, float, int]:
     try:
-        return setup.profile(rows, hypothesis, centre)
+        profile = fits.profile(hypothesis, centre)
     except NumericsError:
         # One toy without a statistic must not cost its nine neighbours; it is
         # counted as extreme.
-        nan = np.full(centre.shape, np.nan)
-        v = setup.basis.directions.shape[1]
-        return Profile(np.nan, np.inf, nan, nan, np.full(v, np.nan), 0)
-
-
-def _identity(
-    setup: Setup, calibration: Calibration, hypotheses: Sequence[Hypothesis], events: int
-) -> dict[str, str | int | float | list[str]]:
-    basis = setup.basis
-    return {
-        "basis": digest(basis.weights, basis.variations, basis.directions),
-        "barrier": digest(setup.barrier.base, setup.barrier.design),
-        "barrier_weight": setup.barrier_weight,
-        "ridge": basis.ridge,
-        "kernels": setup.kernels.digest,
-        "solver": repr(asdict(setup.solver)),
-        "calibration": calibration.name,
-        "hypotheses": [h.name for h in hypotheses],
-        "events": events,
-    }
+        return np.nan, np.inf, 0
+    return profile.statistic, profile.gap, profile.iterations
