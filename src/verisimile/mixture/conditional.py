@@ -39,10 +39,14 @@ class ContextColumns:
         Names, units and supports, ``(C,)``.
     span
         Smallest and largest training context ``(2, C)``, or None if unknown.
+    places
+        Numbers of these columns among those of the events, ``(C,)``; empty:
+        behind the features.
     """
 
     features: tuple[Feature, ...]
     span: Array | None = None
+    places: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -139,8 +143,9 @@ class ConditionalMixture:
 
     @property
     def columns(self) -> tuple[Feature, ...]:
-        """Features and then context: the columns of the events that `sample` makes."""
-        return (*self.features, *self.context.features)
+        """Features and context, in the order of the events that the members were trained on."""
+        both = (*self.features, *self.context.features)
+        return tuple(both[j] for j in np.argsort(self._places()))
 
     @property
     def weights(self) -> Array:
@@ -155,11 +160,9 @@ class ConditionalMixture:
         InputError
             If the columns differ.
         """
-        matched = match_features(events, self.columns).x
-        return (
-            np.ascontiguousarray(matched[:, : self.n_features]),
-            np.ascontiguousarray(matched[:, self.n_features :]),
-        )
+        matched = match_features(events, self.columns)
+        names = [feature.name for feature in self.features]
+        return matched.select(names).x, matched.select(self.context.names).x
 
     def log_densities(self, x: npt.ArrayLike, context: npt.ArrayLike) -> Array:
         """Return the members' natural log-densities ``(n, M)`` of x given c."""
@@ -208,11 +211,18 @@ class ConditionalMixture:
         rows = self.contexts(context)
         self.context.warn_outside(rows, "sampled")
         x = self.draw(rows, run.seeds.at("sample").numpy()).x
-        return Events(np.hstack([x, rows]), features=self.columns)
+        both = np.hstack([x, rows])[:, np.argsort(self._places())]
+        return Events(both, features=self.columns)
 
     def draw(self, context: Array, rng: np.random.Generator) -> SignedSample:
         """Draw one event for each row of `context` ``(n, C)``, with log-densities and audit."""
         return sample_signed_at(self.members, self.weights, context, rng)
+
+    def _places(self) -> list[int]:
+        """Return the place among the events' columns of each feature, then of each context."""
+        size = self.n_features + self.n_context
+        given = self.context.places or tuple(range(self.n_features, size))
+        return [*(j for j in range(size) if j not in given), *given]
 
     def contexts(self, source: Events | npt.ArrayLike) -> Array:
         """Return the contexts ``(n, C)`` of events, or of a matrix that holds nothing else."""

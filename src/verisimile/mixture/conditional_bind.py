@@ -103,11 +103,13 @@ def context_columns(ensemble: Ensemble) -> ContextColumns:
         If the members are densities without context.
     """
     members = ensemble.conditionals
-    by_name = {feature.name: feature for feature in ensemble.features}
+    names = [feature.name for feature in ensemble.features]
     low = np.min([member.context_range[0] for member in members], axis=0)
     high = np.max([member.context_range[1] for member in members], axis=0)
-    names = members[0].context_names
-    return ContextColumns(tuple(by_name[name] for name in names), frozen([low, high]))
+    places = tuple(names.index(name) for name in members[0].context_names)
+    return ContextColumns(
+        tuple(ensemble.features[j] for j in places), frozen([low, high]), places
+    )
 
 
 def _pseudo(

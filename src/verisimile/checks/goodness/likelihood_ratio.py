@@ -11,7 +11,9 @@ from scipy import stats
 
 from verisimile.checks.goodness.calibration import Calibration, PlugIn, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.combination import smallest_p
 from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.parts import alternative_fit, check_sample, null_notes, resolved
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, Profile
 from verisimile.checks.goodness.result import AlternativeFit, FittedRatio, Goodness
 from verisimile.checks.goodness.setup import Alternative, Fits, Setup
@@ -21,6 +23,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.provenance import warn_overlap
+from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
 from verisimile.stats.nulls import Empirical
@@ -106,9 +109,10 @@ def compare_hypotheses(
     The hypotheses on the mixture share their pseudo-data; ``"single"`` needs
     its own.  Results come in the order of `hypotheses`.
     """
+    _refuse_conditional(mixture)
     matched = match_features(events, mixture.features)
-    chosen = [_resolved(name) for name in hypotheses]
-    _check(matched, toys)
+    chosen = [resolved(name) for name in hypotheses]
+    check_sample(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
     plan = _Plan(_several(alternative), null, toys, notes)
     found: dict[str, Goodness] = {}
@@ -162,33 +166,19 @@ def _tested(
     results = []
     for column, hypothesis in enumerate(hypotheses):
         parts = tuple(
-            _part(plan, setup, fits, profile, frozen(toys[:, row, column]), name=alternative.name)
+            alternative_fit(
+                alternative.name,
+                setup,
+                fits,
+                profile,
+                Empirical(frozen(toys[:, row, column]), plan.null.name),
+            )
             for row, (alternative, setup, fits, profile) in enumerate(
                 zip(plan.alternatives, setups, seen, profiles[column], strict=True)
             )
         )
         results.append(_result(parts, hypothesis, plan, mixture, events))
     return results
-
-
-def _part(
-    plan: _Plan, setup: Setup, fits: Fits, profile: Profile, toys: Array, *, name: str
-) -> AlternativeFit:
-    return AlternativeFit(
-        alternative=name,
-        statistic=profile.statistic,
-        p_value=Empirical(toys, plan.null.name).p_value(profile.statistic),
-        toys=toys,
-        n_kernels=setup.kernels.widths.size,
-        rank=setup.rank,
-        widths=_spread(setup.kernels.widths),
-        gap=profile.gap,
-        capped=fits.capped,
-        null_pulls=frozen(profile.null),
-        alternative_pulls=frozen(profile.alternative),
-        coefficients=frozen(setup.coefficients(profile)),
-        fitted=FittedRatio(setup, profile),
-    )
 
 
 def _result(
@@ -213,60 +203,23 @@ def _result(
         variations=variations,
         parts=parts,
         events_digest=events.digest,
-        warnings=(*plan.notes, *_notes(plan.null, variations, parts)),
+        warnings=(*plan.notes, *null_notes(plan.null, variations, parts)),
     )
 
 
 def _combined(parts: tuple[AlternativeFit, ...]) -> tuple[float, Array]:
-    r"""Return the statistic of several alternatives and that of the toys.
-
-    Data and toys are ranked together, alternative by alternative, so that under
-    the null they are exchangeable and the second ranking is exact.
-    """
+    """Return the statistic of several alternatives and that of the toys."""
     if len(parts) == 1:
         return parts[0].statistic, parts[0].toys
-    table = np.array([[part.statistic, *part.toys] for part in parts])
-    failed = ~np.isfinite(table)
-    table[failed] = np.inf
-    exceeded = table.shape[1] - np.array([stats.rankdata(row, "min") - 1.0 for row in table])
-    smallest = -np.log(exceeded.min(axis=0) / table.shape[1])
-    smallest[failed.any(axis=0)] = np.nan  # counts as extreme, and is counted
+    smallest = smallest_p(np.array([[part.statistic, *part.toys] for part in parts]))
     return float(smallest[0]), frozen(smallest[1:])
 
 
-def _spread(widths: Array) -> tuple[float, float, float]:
-    return float(widths.min()), float(np.median(widths)), float(widths.max())
-
-
-def _resolved(name: str) -> Hypothesis:
-    if name not in HYPOTHESES:
-        raise InputError("hypothesis", got=repr(name), expected=f"one of {list(HYPOTHESES)}")
-    return HYPOTHESES[name]
-
-
-def _check(events: Events, toys: int) -> None:
-    if events.weights is not None:
+def _refuse_conditional(mixture: object) -> None:
+    if isinstance(mixture, ConditionalMixture):
         raise InputError(
-            "events.weights",
-            got="a weighted test sample",
-            expected="unweighted events: the toys have none",
-            remedy="Unweight the sample, or drop the weights if they are all equal.",
+            "mixture",
+            got="a conditional mixture f(x | c)",
+            expected="a mixture without context",
+            remedy="Use goodness_in_context, which tests it in bins of its context.",
         )
-    if toys < 1:
-        raise InputError("toys", got=toys, expected="at least one toy", remedy="Use 200 or more.")
-
-
-def _notes(
-    null: Calibration, variations: int, parts: tuple[AlternativeFit, ...]
-) -> tuple[str, ...]:
-    notes = []
-    if isinstance(null, PlugIn) and variations:
-        notes.append(
-            "plug-in toys have a perfect constraint that no data set has: true models are "
-            "rejected too often. Use Predictive()."
-        )
-    if any(math.isinf(part.statistic) for part in parts):
-        notes.append("some event has no density under the null: the statistic is infinite.")
-    if any(math.isnan(part.statistic) for part in parts):
-        notes.append("the fit to the test sample did not converge: there is no statistic.")
-    return tuple(notes)
