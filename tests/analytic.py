@@ -25,7 +25,11 @@ class Blend:
     def log_prob(self, x: Array) -> Array:
         z = (x[:, None, :] - self.means) / self.sigmas
         log = -0.5 * (z * z).sum(axis=2) - np.log(2 * np.pi * self.sigmas.prod(axis=1))
-        return np.asarray(np.logaddexp.reduce(log + np.log(self.shares), axis=1))
+        log += np.log(self.shares)
+        # Several times faster than logaddexp.reduce.
+        top = np.maximum(log.max(axis=1), -np.finfo(float).max)
+        with np.errstate(divide="ignore"):
+            return np.asarray(top + np.log(np.exp(log - top[:, None]).sum(axis=1)))
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         part = rng.choice(self.shares.size, size=n, p=self.shares)

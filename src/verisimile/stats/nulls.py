@@ -5,11 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, BoolArray
 from verisimile.stats.pvalues import PValue, add_one
 
-__all__ = ["Empirical"]
+__all__ = ["Empirical", "matches"]
+
+
+def matches(observed: npt.ArrayLike, toys: Array) -> BoolArray:
+    """Return which toys are at least as extreme as the observation, in the shape of `toys`.
+
+    A toy that failed, NaN or infinite, is as extreme as can be.  So is an
+    observation without a finite statistic: only failed toys match it.
+
+    Parameters
+    ----------
+    observed
+        A statistic, or one for each column ``(J,)``.
+    toys
+        Statistics of the toys, ``(B,)`` or ``(B, J)``.
+    """
+    # NaN compares false with everything, and must not look like a good fit.
+    return ~np.isfinite(toys) | (np.isfinite(observed) & (toys >= observed))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +52,9 @@ class Empirical:
         An observation without a finite statistic is itself as extreme as can
         be: only failed toys match it.
         """
-        failed = ~np.isfinite(self.toys)
-        # NaN compares false with everything, and must not look like a good fit.
-        exceed = failed | (self.toys >= observed) if np.isfinite(observed) else failed
         return add_one(
-            int(exceed.sum()), self.toys.size, null=self.name, n_failed=int(failed.sum())
+            int(matches(observed, self.toys).sum()),
+            self.toys.size,
+            null=self.name,
+            n_failed=int((~np.isfinite(self.toys)).sum()),
         )

@@ -1,0 +1,212 @@
+"""Where a test sample deviates: the kernels and the events that carry the statistic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.goodness.profile import HYPOTHESES
+from verisimile.checks.goodness.result import FittedRatio, Goodness
+from verisimile.checks.goodness.score import Information, information, nearness, tangents
+from verisimile.core.arrays import Array, IntArray, frozen
+from verisimile.core.errors import InputError
+from verisimile.core.result import register
+from verisimile.core.run import Run
+from verisimile.data.events import Events, match_features
+
+__all__ = ["Localisation", "localise"]
+
+_BLOCK = 20_000
+
+
+@register("localisation", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Localisation:
+    r"""Kernels and events of a deviation, for a test that has already been made.
+
+    Attributes
+    ----------
+    alternative, hypothesis
+        Whose kernels, and what the null fit left free.
+    centres
+        Centres of the kernels in the features' own units ``(K, d)``.
+    widths
+        Their widths in normal scores ``(K,)``.
+    z
+        Each kernel's score in standard deviations ``(K,)``: positive where
+        there are too many events, about N(0, 1) for a true model.  Local: the
+        largest of K is larger, and the test's p-value alone says whether it matters.
+    coefficients
+        What the alternative's fit took of each kernel ``(K,)``; neighbours
+        share and cancel, `z` does not.
+    observed, expected
+        Sums over events of the kernel scaled to one at its centre, in the test
+        sample and under the fitted null ``(K,)``.
+    contributions
+        :math:`2 \log p_1/p_0` of each event ``(n,)``, whose sum is the statistic
+        but for the constraint and the barrier; infinite where the null has no density.
+    draws
+        Events with which the information of the null was estimated.
+    """
+
+    alternative: str
+    hypothesis: str
+    centres: Array
+    widths: Array
+    z: Array
+    coefficients: Array
+    observed: Array
+    expected: Array
+    contributions: Array
+    draws: int
+
+    def __repr__(self) -> str:
+        """Return one line: the strongest kernel."""
+        k = int(self.ordered[0])
+        place = ", ".join(f"{value:.4g}" for value in self.centres[k])
+        return (
+            f"Localisation(z={self.z[k]:+.2f} at ({place}): {self.observed[k]:.1f} observed, "
+            f"{self.expected[k]:.1f} expected; strongest of {self.z.size} kernels)"
+        )
+
+    @property
+    def ordered(self) -> IntArray:
+        """Indices of the kernels, the largest absolute score first, ``(K,)``."""
+        return np.asarray(np.argsort(-np.abs(self.z), kind="stable"), dtype=np.int64)
+
+    @property
+    def leading_events(self) -> IntArray:
+        """Indices of the events, the largest contribution first, ``(n,)``."""
+        return np.asarray(np.argsort(-self.contributions, kind="stable"), dtype=np.int64)
+
+
+def localise(run: Run, goodness: Goodness, events: Events, *, draws: int = 20_000) -> Localisation:
+    r"""Say which kernels and which events of a test sample carry its deviation.
+
+    Each kernel is tested alone against the fitted null :math:`p_0`, with the
+    weights profiled under their constraint:
+
+    .. math:: z_k = \frac{s_k - n I_{k\eta} (n I_{\eta\eta} + 1)^{-1} s_\eta}{\sqrt{V_k}}, \quad
+              s_k = \sum_n \Big(\frac{k_k(x_n)}{p_0(x_n)} - 1\Big), \quad
+              V_k = n I_{kk} - n I_{k\eta} (n I_{\eta\eta} + 1)^{-1} n I_{\eta k}
+
+    which is the score test of p = (1 - a) p_0 + a k_k.  With frozen weights
+    :math:`V_k = n I_{kk} + |n I_{k\eta}|^2`.  The information I is that of the
+    null, from fresh draws: the test sample does not enter its own error.
+
+    Parameters
+    ----------
+    run
+        Random stream of the draws.
+    goodness
+        The test, made in this process; of several alternatives, the leading
+        one is localised.
+    events
+        Its test sample.
+    draws
+        Events for the information; its error on z is about sqrt(K / draws).
+
+    Raises
+    ------
+    InputError
+        If the test was loaded from disk, was made on other events, or has no kernels.
+
+    References
+    ----------
+    C. R. Rao, Proc. Camb. Phil. Soc. 44 (1948) 50 (score test with free parameters).
+    """
+    matched = match_features(events, _fitted(goodness).setup.null.features)
+    fitted = _checked(goodness, matched)
+    kernels = fitted.setup.kernels
+    known = information(fitted, draws, run.seeds.at("localise").numpy())
+    found = _Sums.of(fitted, matched.x)
+    return Localisation(
+        alternative=goodness.leading.alternative,
+        hypothesis=goodness.hypothesis,
+        centres=frozen(kernels.transform.inverse(kernels.centres)),
+        widths=frozen(kernels.widths),
+        z=frozen(_pulls(fitted, found, known, matched.n, goodness.hypothesis)),
+        coefficients=goodness.leading.coefficients,
+        observed=frozen(found.near),
+        expected=frozen(matched.n * known.expected),
+        contributions=frozen(found.contributions),
+        draws=draws,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sums:
+    """Sums of a test sample: kernel over null, slopes of the weights, and nearness."""
+
+    ratios: Array
+    slopes: Array
+    near: Array
+    contributions: Array
+
+    @classmethod
+    def of(cls, fitted: FittedRatio, x: Array) -> _Sums:
+        parts = list(_sums(fitted, x))
+        return cls(
+            np.sum([part.ratios for part in parts], axis=0),
+            np.sum([part.slopes for part in parts], axis=0),
+            np.sum([part.near for part in parts], axis=0),
+            np.concatenate([part.contributions for part in parts]),
+        )
+
+
+def _sums(fitted: FittedRatio, x: Array) -> Iterator[_Sums]:
+    # In blocks: n times K kernel values of a large sample would not fit into memory.
+    for start in range(0, x.shape[0], _BLOCK):
+        block = x[start : start + _BLOCK]
+        seen = tangents(fitted, block, fitted.setup.null.log_densities(block))
+        yield _Sums(
+            seen.kernel_ratios().sum(axis=0),
+            seen.weights.sum(axis=0),
+            nearness(fitted.setup.kernels, block).sum(axis=0),
+            _contributions(fitted, block),
+        )
+
+
+def _contributions(fitted: FittedRatio, x: Array) -> Array:
+    ratio = fitted(x)
+    out = np.full(ratio.size, np.inf)  # where the null has no density
+    np.log(ratio, out=out, where=ratio > 0.0)
+    return 2.0 * out
+
+
+def _pulls(fitted: FittedRatio, found: _Sums, known: Information, n: int, hypothesis: str) -> Array:
+    score = found.ratios - n * known.mass
+    free = HYPOTHESES[hypothesis].free
+    if free:
+        score = known.efficient(score, found.slopes - fitted.profile.null, n)
+    return score / np.sqrt(known.variance(n, profiled="weights" if free else "nothing"))
+
+
+def _fitted(goodness: Goodness) -> FittedRatio:
+    if goodness.fitted is None:
+        raise InputError(
+            "goodness",
+            got="a result read back from a file",
+            expected="a result of goodness_of_fit in this process",
+            remedy="Call goodness_of_fit again with the same run: the toys are reused.",
+        )
+    return goodness.fitted
+
+
+def _checked(goodness: Goodness, events: Events) -> FittedRatio:
+    fitted = _fitted(goodness)
+    if events.digest != goodness.events_digest:
+        raise InputError(
+            "events",
+            got="another sample than was tested",
+            expected="the test sample of this result, in its order",
+        )
+    if not fitted.setup.kernels.widths.size:
+        raise InputError(
+            "goodness",
+            got="an alternative without kernels",
+            expected="kernels, whose places can be named",
+        )
+    return fitted

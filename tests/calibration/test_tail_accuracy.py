@@ -1,0 +1,92 @@
+"""Extrapolated tails cover the true p-value when the family is right, and say so when it is not.
+
+Toys of a chi-square law, 500 for each of 400 tests, are extrapolated to Z = 4, of which 500
+toys know nothing.  The interval must cover the truth at its level, and the goodness of fit
+must have a uniform p-value.  Both are asymptotic statements, so the allowed error is 5 standard
+errors plus 0.03 on the coverage.  A tenth of the toys from another law must be noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from statistical import assert_uniform
+from verisimile.core.arrays import Array
+from verisimile.core.random import Seeds
+from verisimile.stats.intervals import ONE_SIGMA
+from verisimile.stats.tails import FAMILIES, Tail, fit_tail, upper_anderson_darling
+
+Show = Callable[[str], None]
+
+pytestmark = [pytest.mark.calibration, pytest.mark.timeout(1800)]
+
+TESTS, TOYS, RESAMPLES = 400, 500, 99
+TRUE_P = float(stats.norm.sf(4.0))
+LEVEL = 0.01
+ASYMPTOTIC = 0.03
+
+
+def _tails(dof: int, family: str) -> list[Tail]:
+    rng = Seeds(20261130).at(dof, family).numpy()
+    observed = float(stats.chi2.isf(TRUE_P, dof))
+    return [
+        fit_tail(rng.chisquare(dof, TOYS), observed, rng, family=family, resamples=RESAMPLES)
+        for _ in range(TESTS)
+    ]
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("dof", [3, 25])
+def test_the_interval_covers_and_the_fit_is_accepted(dof: int, family: str, show: Show) -> None:
+    tails = _tails(dof, family)
+    covered = np.mean([tail.low <= TRUE_P <= tail.high for tail in tails])
+    z = np.array([tail.significance.value for tail in tails])
+    fit = np.array([tail.fit.value for tail in tails])
+    show(
+        f"{family:6s} chi2({dof:2d}), Z = 4: covered {covered:.3f}, Z = {z.mean():.3f} ± {z.std():.3f}, "
+        f"trusted {np.mean([tail.trusted for tail in tails]):.3f} ({TESTS} tests, {TOYS} toys)"
+    )
+    allowed = 5 * np.sqrt(ONE_SIGMA * (1 - ONE_SIGMA) / TESTS) + ASYMPTOTIC
+    assert abs(covered - ONE_SIGMA) < allowed
+    assert abs(z.mean() - 4.0) < 5 * z.std() / np.sqrt(TESTS) + ASYMPTOTIC
+    spread = Seeds(20261130).at("spread").numpy()
+    assert_uniform(fit, alpha=LEVEL, steps=RESAMPLES + 1, rng=spread)
+
+
+def _unfitted(rng: np.random.Generator) -> float:
+    """Return a p-value of the fit whose resamples are judged by the curve that made them."""
+    t = np.sort(rng.chisquare(3, TOYS))
+    k, scale = FAMILIES["gamma"](t.mean(), np.log(t).mean())
+
+    def distance(sample: Array) -> float:
+        return float(upper_anderson_darling(stats.gamma.logsf(sample, k, scale=scale)))
+
+    null = [distance(np.sort(rng.gamma(k, scale, TOYS))) for _ in range(RESAMPLES)]
+    return float((np.sum(np.array(null) >= distance(t)) + 1) / (RESAMPLES + 1))
+
+
+def test_resamples_that_are_not_fitted_anew_accept_everything(show: Show) -> None:
+    # Defective twin, on the same check: the toys were fitted, and their resamples must be.
+    rng = Seeds(20261130).at("twin").numpy()
+    p = np.array([_unfitted(rng) for _ in range(TESTS)])
+    show(f"twin: fit p-values below 0.05 in {(p <= 0.05).mean():.3f} of true families")
+    with pytest.raises(AssertionError, match="not uniform"):
+        assert_uniform(p, alpha=LEVEL, steps=RESAMPLES + 1, rng=rng)
+
+
+def test_a_mixture_of_two_laws_is_noticed(show: Show) -> None:
+    rng = Seeds(20261130).at("mixture").numpy()
+    trusted, z = [], []
+    for _ in range(TESTS // 4):
+        t = rng.chisquare(5, TOYS) * np.where(rng.random(TOYS) < 0.1, 3.0, 1.0)
+        tail = fit_tail(t, 60.0, rng, resamples=RESAMPLES)
+        trusted.append(tail.trusted)
+        z.append(tail.significance.value)
+    truth = float(stats.norm.isf(0.9 * stats.chi2.sf(60, 5) + 0.1 * stats.chi2.sf(20, 5)))
+    show(f"mixture: trusted {np.mean(trusted):.2f}; Z = {np.mean(z):.2f}, truly {truth:.2f}")
+    assert np.mean(z) > truth + 0.5  # what trusting it would have cost
+    assert np.mean(trusted) < 0.1

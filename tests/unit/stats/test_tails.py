@@ -1,0 +1,110 @@
+"""Fitted tails: maximum likelihood, the distance, what makes a fit untrusted, bad input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.core.result import from_dict, to_dict
+from verisimile.stats.tails import FAMILIES, fit_tail, upper_anderson_darling
+
+
+@pytest.fixture
+def toys() -> Array:
+    return np.random.default_rng(5).chisquare(7, 400)
+
+
+@pytest.mark.parametrize("dof", [0.3, 1.0, 7.0, 300.0])
+def test_the_fit_is_the_maximum_of_the_likelihood(dof: float, rng: np.random.Generator) -> None:
+    t = rng.chisquare(dof, 500)
+    means = t.mean(), np.log(t).mean()
+    k, theta = FAMILIES["gamma"](*means)
+    expected = stats.gamma.fit(t, floc=0.0)
+    assert (k, theta) == pytest.approx((expected[0], expected[2]), rel=1e-6)
+    half, two = FAMILIES["chi2"](*means)
+    assert two == 2.0
+    here, low, high = (stats.chi2.logpdf(t, 2 * half * f).sum() for f in (1.0, 0.99, 1.01))
+    assert here > max(low, high)
+    slope = (stats.chi2.logpdf(t, 2 * half * f).sum() for f in (1.0 + 1e-5, 1.0 - 1e-5))
+    assert next(slope) - next(slope) == pytest.approx(0.0, abs=1e-3 * 2e-5 * (1 + abs(here)))
+
+
+def test_the_distance_is_its_integral() -> None:
+    u = np.array([0.1, 0.35, 0.4, 0.93])
+    edges = np.concatenate([[0.0], u, [1.0]])
+    parts = [
+        integrate.quad(lambda f, i=i: (i / u.size - f) ** 2 / (1 - f), edges[i], edges[i + 1])[0]
+        for i in range(u.size + 1)
+    ]
+    assert upper_anderson_darling(np.log1p(-u)) == pytest.approx(u.size * sum(parts), rel=1e-9)
+
+
+def test_the_tail_of_the_right_family_is_found(toys: Array, rng: np.random.Generator) -> None:
+    for family in FAMILIES:
+        tail = fit_tail(toys, 45.0, rng, family=family, resamples=100)
+        truth = float(stats.norm.isf(stats.chi2.sf(45.0, 7)))
+        z = tail.significance
+        assert tail.trusted
+        assert tail.extrapolated
+        assert z.low < z.value < z.high
+        assert abs(z.value - truth) < 5 * max(z.high - z.value, z.value - z.low)
+        assert from_dict(to_dict(tail)) == tail
+        assert "extrapolated" in repr(tail)
+
+
+def test_one_known_parameter_makes_the_interval_narrower(
+    toys: Array, rng: np.random.Generator
+) -> None:
+    wide, narrow = (fit_tail(toys, 45.0, rng, family=f, resamples=100) for f in ("gamma", "chi2"))
+    assert narrow.high / narrow.low < wide.high / wide.low
+
+
+def test_another_law_is_not_trusted(rng: np.random.Generator) -> None:
+    t = rng.chisquare(np.where(rng.random(1000) < 0.1, 30, 5))
+    tail = fit_tail(t, 80.0, rng, resamples=100)
+    assert tail.fit.value == 1 / 101
+    assert not tail.trusted
+
+
+def test_few_or_failed_toys_are_not_trusted(toys: Array, rng: np.random.Generator) -> None:
+    assert not fit_tail(toys[:199], 30.0, rng, resamples=30).trusted
+    holed = toys.copy()
+    holed[:4] = [np.nan, np.inf, np.nan, np.nan]
+    tail = fit_tail(holed, 300.0, rng, resamples=30)
+    assert (tail.n_toys, tail.n_failed, tail.trusted) == (400, 4, False)
+    assert tail.value == pytest.approx(4 / 400)
+
+
+def test_a_p_value_is_never_zero(toys: Array, rng: np.random.Generator) -> None:
+    tail = fit_tail(toys, 1e6, rng, resamples=30)
+    assert tail.value == tail.low == tail.high > 0.0
+    assert math.isfinite(tail.significance.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "observed", "match"),
+    [
+        pytest.param([0.0], 3.0, "1 not positive", id="zero"),
+        pytest.param([], math.nan, "positive, finite", id="nan"),
+        pytest.param([], math.inf, "positive, finite", id="inf"),
+    ],
+)
+def test_what_has_no_tail_is_an_error(
+    toys: Array, change: list[float], observed: float, match: str, rng: np.random.Generator
+) -> None:
+    with pytest.raises(InputError, match=match):
+        fit_tail(np.concatenate([toys, change]), observed, rng)
+
+
+def test_unknown_families_and_equal_toys_are_errors(toys: Array, rng: np.random.Generator) -> None:
+    with pytest.raises(InputError, match="family"):
+        fit_tail(toys, 3.0, rng, family="normal")
+    with pytest.raises(InputError, match="not all equal"):
+        fit_tail(np.ones(50), 3.0, rng)
+    with pytest.raises(InputError, match="ten or more"):
+        fit_tail(toys[:9], 3.0, rng)
