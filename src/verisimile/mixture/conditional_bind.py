@@ -107,9 +107,7 @@ def context_columns(ensemble: Ensemble) -> ContextColumns:
     low = np.min([member.context_range[0] for member in members], axis=0)
     high = np.max([member.context_range[1] for member in members], axis=0)
     places = tuple(names.index(name) for name in members[0].context_names)
-    return ContextColumns(
-        tuple(ensemble.features[j] for j in places), frozen([low, high]), places
-    )
+    return ContextColumns(tuple(ensemble.features[j] for j in places), frozen([low, high]), places)
 
 
 def _pseudo(

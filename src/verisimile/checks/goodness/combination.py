@@ -1,79 +1,70 @@
-"""Several statistics of one data set made into one, alike for data and toys."""
+"""How the bins of a test become one p-value, on the same toys."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from scipy import stats
-
 from verisimile.core.arrays import Array
+from verisimile.stats.aggregate import fisher, min_p
+from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import PValue
 
-__all__ = ["Combination", "SmallestP", "SumOfStatistics", "smallest_p"]
+__all__ = ["Combination", "Fisher", "SmallestP", "SumOfStatistics"]
 
 
 class Combination(Protocol):
-    """Turns J statistics of the data and of B toys into one each.
+    """Compares the statistics of all bins with those of the toys at once.
 
-    Data and toys are treated alike, so that under the null they stay
-    exchangeable and the p-value of the combined statistic is valid, whatever
-    the dependence between the J.
+    Data and toys are treated alike, so that the p-value is valid whatever the
+    dependence between the bins.
     """
 
     @property
     def name(self) -> str:
         """Name that is recorded with the p-value."""
 
-    def __call__(self, table: Array) -> Array:
-        """Return the combined statistics ``(1 + B,)`` of a table ``(J, 1 + B)``, data first.
-
-        NaN marks a data set without one.
-        """
+    def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
+        """Return the p-value of statistics ``(G,)`` among those of toys ``(B, G)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class SumOfStatistics:
-    r"""The sum, :math:`\sum_j t_j`: for a deviation spread over many bins."""
+    r"""The sum, :math:`T = \sum_b t_b`: as if all bins were one fit."""
 
     @property
     def name(self) -> str:
         """Name that is recorded with the p-value."""
         return "sum"
 
-    def __call__(self, table: Array) -> Array:
-        """Return the sums ``(1 + B,)``."""
-        return np.asarray(table.sum(axis=0))
+    def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
+        """Return the p-value of the sum."""
+        return Empirical(toys.sum(axis=1), null).p_value(float(observed.sum()))
 
 
 @dataclass(frozen=True, slots=True)
 class SmallestP:
-    r"""The smallest p-value, :math:`-\log \min_j p_j`: for a deviation in one bin among many."""
+    """The smallest of the bins' p-values: for a deviation in one bin among many."""
 
     @property
     def name(self) -> str:
         """Name that is recorded with the p-value."""
-        return "-log min p"
+        return "min-p"
 
-    def __call__(self, table: Array) -> Array:
-        """Return minus the logarithm of the smallest p-value of each data set ``(1 + B,)``."""
-        return smallest_p(table)
+    def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
+        """Return the p-value of the smallest p-value."""
+        return min_p(observed, toys, null=null).p_value
 
 
-def smallest_p(table: Array) -> Array:
-    r"""Return :math:`-\log \min_j p_j` of each data set ``(1 + B,)``.
+@dataclass(frozen=True, slots=True)
+class Fisher:
+    """The product of the bins' p-values: each bin counts alike, whatever its statistic's size."""
 
-    Data and toys are ranked together, statistic by statistic, so that under
-    the null they are exchangeable and a second ranking is exact.
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the p-value."""
+        return "fisher"
 
-    Parameters
-    ----------
-    table
-        Statistics ``(J, 1 + B)``, not finite where a fit failed.
-    """
-    failed = ~np.isfinite(table)
-    filled = np.where(failed, np.inf, table)
-    exceeded = filled.shape[1] - np.array([stats.rankdata(row, "min") - 1.0 for row in filled])
-    smallest = -np.log(exceeded.min(axis=0) / filled.shape[1])
-    smallest[failed.any(axis=0)] = np.nan  # counts as extreme, and is counted
-    return np.asarray(smallest)
+    def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
+        """Return the p-value of the product."""
+        return fisher(observed, toys, null=null).p_value

@@ -151,4 +151,6 @@ class AveragedNull:
         """Draw `n` events at contexts drawn with replacement; densities are those given c."""
         model = self.model
         context = model.context[rng.integers(len(model.context), size=n)]
-        return sample_signed_at(model.members, model.weights + model.variations @ truth, context, rng)
+        return sample_signed_at(
+            model.members, model.weights + model.variations @ truth, context, rng
+        )

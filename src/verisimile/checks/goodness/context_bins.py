@@ -30,7 +30,8 @@ class ContextBins:
     alternative
         What is looked for in each bin: kernels in x.
     combination
-        How the bins' statistics become one.
+        How the bins become one p-value: :class:`SumOfStatistics`,
+        :class:`SmallestP` or :class:`Fisher`.
     fewest
         A bin with fewer events is refused: no fit could see anything there.
     """

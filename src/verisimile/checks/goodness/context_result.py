@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from verisimile.checks.goodness.result import AlternativeFit
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.result import register
@@ -19,12 +21,9 @@ class ContextGoodness:
 
     Attributes
     ----------
-    statistic
-        The bins' statistics combined.
     p_value, z
-        Toy p-value of `statistic` and one-sided significance, with Monte-Carlo intervals.
-    toys
-        The combined statistics of the null toys ``(B,)``; NaN marks a failed toy.
+        Toy p-value of all bins together and one-sided significance, with
+        Monte-Carlo intervals.
     hypothesis, null, combination
         What was left free in the null fits, how the toys were made, and how the
         bins were combined.
@@ -47,10 +46,8 @@ class ContextGoodness:
         What a reader must know.
     """
 
-    statistic: float
     p_value: PValue
     z: Significance
-    toys: Array
     hypothesis: str
     null: str
     combination: str
@@ -69,9 +66,20 @@ class ContextGoodness:
     def __repr__(self) -> str:
         """Return one line: bins, statistic, p-value."""
         return (
-            f"ContextGoodness({len(self.parts)} bins of {self.feature}, {self.combination} = "
-            f"{self.statistic:.2f}, p={self.p_value.value:.4g}, {self.toys.size} {self.null} toys)"
+            f"ContextGoodness({self.hypothesis}, {len(self.parts)} bins of {self.feature}, "
+            f"{self.combination}, p={self.p_value.value:.4g}, {self.z!r}, "
+            f"{self.p_value.n_null} {self.null} toys)"
         )
+
+    @property
+    def statistics(self) -> Array:
+        """Statistic of each bin ``(G,)``."""
+        return np.array([part.statistic for part in self.parts])
+
+    @property
+    def toys(self) -> Array:
+        """Statistics of the null toys ``(B, G)``; NaN marks a failed fit."""
+        return np.stack([part.toys for part in self.parts], axis=1)
 
     @property
     def leading(self) -> int:

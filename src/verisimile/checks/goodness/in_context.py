@@ -89,14 +89,15 @@ def goodness_in_context(
     notes += model.context.warn_outside(model.contexts(used), "test")
     trial = _Trial(model, bins, placed.kept(), chosen, null)
     parts = trial.parts(run, used, toys)
-    combined = bins.combination(np.array([[part.statistic, *part.toys] for part in parts]))
-    p_value = Empirical(frozen(combined[1:]), null.name).p_value(float(combined[0]))
+    p_value = bins.combination.p_value(
+        np.array([part.statistic for part in parts]),
+        np.stack([part.toys for part in parts], axis=1),
+        null.name,
+    )
     variations = parts[0].null_pulls.size
     return ContextGoodness(
-        statistic=float(combined[0]),
         p_value=p_value,
         z=p_value.significance,
-        toys=frozen(combined[1:]),
         hypothesis=chosen.name,
         null=null.name,
         combination=bins.combination.name,
@@ -137,13 +138,13 @@ class _Trial:
         thrown = throw_toys(run, contest, toys)
         return tuple(
             alternative_fit(
-                f"{self.bins.alternative.name}, {self.placed.interval(number)}",
-                setup.local,
-                fits,
-                profile,
-                Empirical(frozen(thrown[:, number, 0]), self.null.name),
+                f"{self.bins.alternative.name}, {self.placed.interval(b)}",
+                setups[b].local,
+                seen[b],
+                profiles[b],
+                Empirical(frozen(thrown[:, b, 0]), self.null.name),
             )
-            for number, (setup, fits, profile) in enumerate(zip(setups, seen, profiles, strict=True))
+            for b in range(self.placed.count)
         )
 
     def _setup(self, run: Run, whole: ConditionalNull, number: int) -> BinSetup:

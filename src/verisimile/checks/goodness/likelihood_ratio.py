@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from verisimile.checks.goodness.calibration import Calibration, PlugIn, Predictive
+from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.combination import smallest_p
 from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.parts import alternative_fit, check_sample, null_notes, resolved
-from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, Profile
-from verisimile.checks.goodness.result import AlternativeFit, FittedRatio, Goodness
-from verisimile.checks.goodness.setup import Alternative, Fits, Setup
+from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis
+from verisimile.checks.goodness.result import AlternativeFit, Goodness
+from verisimile.checks.goodness.setup import Alternative
 from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
@@ -208,10 +206,19 @@ def _result(
 
 
 def _combined(parts: tuple[AlternativeFit, ...]) -> tuple[float, Array]:
-    """Return the statistic of several alternatives and that of the toys."""
+    r"""Return the statistic of several alternatives and that of the toys.
+
+    Data and toys are ranked together, alternative by alternative, so that under
+    the null they are exchangeable and the second ranking is exact.
+    """
     if len(parts) == 1:
         return parts[0].statistic, parts[0].toys
-    smallest = smallest_p(np.array([[part.statistic, *part.toys] for part in parts]))
+    table = np.array([[part.statistic, *part.toys] for part in parts])
+    failed = ~np.isfinite(table)
+    table[failed] = np.inf
+    exceeded = table.shape[1] - np.array([stats.rankdata(row, "min") - 1.0 for row in table])
+    smallest = -np.log(exceeded.min(axis=0) / table.shape[1])
+    smallest[failed.any(axis=0)] = np.nan  # counts as extreme, and is counted
     return float(smallest[0]), frozen(smallest[1:])
 
 

@@ -80,7 +80,7 @@ def null_notes(
     if any(math.isnan(part.statistic) for part in parts):
         notes.append("the fit to the test sample did not converge: there is no statistic.")
     return tuple(notes)
+
+
 def _spread(widths: Array) -> tuple[float, float, float]:
     return float(widths.min()), float(np.median(widths)), float(widths.max())
-
-
