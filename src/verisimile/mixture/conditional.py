@@ -27,6 +27,7 @@ from verisimile.mixture.sampling import SignedSample
 __all__ = ["ConditionalMixture", "ContextColumns"]
 
 _PROBES = 8
+_TOLERATED = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +61,12 @@ class ContextColumns:
         return np.asarray(((context < self.span[0]) | (context > self.span[1])).any(axis=1))
 
     def warn_outside(self, context: Array, role: str) -> tuple[str, ...]:
-        """Return a warning if contexts lie outside of the span, and issue it."""
+        """Return a warning if more than 1 % of contexts lie outside of the span, and issue it.
+
+        Of a sample as large as the training sample about two events do per column.
+        """
         count = int(self.outside(context).sum())
-        if not count:
+        if count <= _TOLERATED * len(context):
             return ()
         message = (
             f"{count} of {len(context)} {role} contexts ({', '.join(self.names)}) lie outside "
