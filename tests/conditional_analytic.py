@@ -53,7 +53,9 @@ class ConditionalBlend:
         return np.asarray((1 - self.share) * core + self.share * satellite)
 
 
-def conditional_family(members: int, *, share: float = 0.4, seed: int = 1) -> list[ConditionalBlend]:
+def conditional_family(
+    members: int, *, share: float = 0.4, seed: int = 1
+) -> list[ConditionalBlend]:
     """Return members that share a core and differ by one satellite each, moving with c."""
     rng = np.random.default_rng(seed)
     return [

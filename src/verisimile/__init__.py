@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from verisimile.checks.coverage.saturation import saturation
     from verisimile.checks.coverage.truth import KnownTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
+    from verisimile.checks.goodness.combination import SmallestP, SumOfBins
+    from verisimile.checks.goodness.context_bins import ContextBins
     from verisimile.checks.goodness.gaussian import GaussianKernels
+    from verisimile.checks.goodness.in_context import goodness_in_context
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
@@ -42,10 +45,13 @@ if TYPE_CHECKING:
     from verisimile.data.files import read_events, write_events
     from verisimile.density.adapters import adapt
     from verisimile.density.check import check_estimator
+    from verisimile.density.conditional_check import check_conditional
     from verisimile.density.spline_flow import SplineFlowTrainer
     from verisimile.ensemble.fit import fit_ensemble
     from verisimile.ensemble.plan import BootstrapPlan
     from verisimile.mixture.bind import fit_mixture
+    from verisimile.mixture.conditional import ConditionalMixture
+    from verisimile.mixture.conditional_bind import fit_conditional_mixture
     from verisimile.mixture.fit import fit_weights
     from verisimile.mixture.minuit_solver import MinuitSolver
     from verisimile.mixture.model import Mixture
@@ -57,6 +63,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BinContent",
     "BootstrapPlan",
+    "ConditionalMixture",
+    "ContextBins",
     "DensityAt",
     "Estimate",
     "Events",
@@ -78,20 +86,25 @@ __all__ = [
     "Quantile",
     "Run",
     "Seeds",
+    "SmallestP",
     "SplineFlowTrainer",
     "StoreError",
+    "SumOfBins",
     "SupportError",
     "TorchSolver",
     "VerisimileError",
     "VerisimileWarning",
     "__version__",
     "adapt",
+    "check_conditional",
     "check_estimator",
     "coverage",
     "coverage_retrained",
+    "fit_conditional_mixture",
     "fit_ensemble",
     "fit_mixture",
     "fit_weights",
+    "goodness_in_context",
     "goodness_of_fit",
     "read_events",
     "saturation",
@@ -107,6 +120,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 _HOME = {
     "BinContent": "verisimile.checks.coverage.observables",
     "BootstrapPlan": "verisimile.ensemble.plan",
+    "ConditionalMixture": "verisimile.mixture.conditional",
+    "ContextBins": "verisimile.checks.goodness.context_bins",
     "DensityAt": "verisimile.checks.coverage.observables",
     "Estimate": "verisimile.core.result",
     "Events": "verisimile.data.events",
@@ -125,15 +140,20 @@ _HOME = {
     "Quantile": "verisimile.checks.coverage.observables",
     "Run": "verisimile.core.run",
     "Seeds": "verisimile.core.random",
+    "SmallestP": "verisimile.checks.goodness.combination",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
+    "SumOfBins": "verisimile.checks.goodness.combination",
     "TorchSolver": "verisimile.mixture.torch_solver",
     "adapt": "verisimile.density.adapters",
+    "check_conditional": "verisimile.density.conditional_check",
     "check_estimator": "verisimile.density.check",
     "coverage": "verisimile.checks.coverage.conditional",
     "coverage_retrained": "verisimile.checks.coverage.retrained",
+    "fit_conditional_mixture": "verisimile.mixture.conditional_bind",
     "fit_ensemble": "verisimile.ensemble.fit",
     "fit_mixture": "verisimile.mixture.bind",
     "fit_weights": "verisimile.mixture.fit",
+    "goodness_in_context": "verisimile.checks.goodness.in_context",
     "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
     "read_events": "verisimile.data.files",
     "saturation": "verisimile.checks.coverage.saturation",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from verisimile.core.arrays import Array
-from verisimile.stats.aggregate import fisher, min_p
+from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Combination", "Fisher", "SmallestP", "SumOfStatistics"]
+__all__ = ["Combination", "SmallestP", "SumOfBins"]
 
 
 class Combination(Protocol):
@@ -29,7 +29,7 @@ class Combination(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SumOfStatistics:
+class SumOfBins:
     r"""The sum, :math:`T = \sum_b t_b`: as if all bins were one fit."""
 
     @property
@@ -44,7 +44,11 @@ class SumOfStatistics:
 
 @dataclass(frozen=True, slots=True)
 class SmallestP:
-    """The smallest of the bins' p-values: for a deviation in one bin among many."""
+    """The smallest of the bins' p-values: for a deviation in one bin among many.
+
+    G bins have G largest toys, so that the p-value of the clearest deviation is
+    only about G / (B + 1): throw more toys.
+    """
 
     @property
     def name(self) -> str:
@@ -54,17 +58,3 @@ class SmallestP:
     def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
         """Return the p-value of the smallest p-value."""
         return min_p(observed, toys, null=null).p_value
-
-
-@dataclass(frozen=True, slots=True)
-class Fisher:
-    """The product of the bins' p-values: each bin counts alike, whatever its statistic's size."""
-
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "fisher"
-
-    def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
-        """Return the p-value of the product."""
-        return fisher(observed, toys, null=null).p_value

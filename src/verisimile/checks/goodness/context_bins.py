@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.combination import Combination, SumOfStatistics
+from verisimile.checks.goodness.combination import Combination, SumOfBins
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.setup import Alternative
 from verisimile.core.arrays import Array, IntArray, frozen
@@ -30,8 +30,7 @@ class ContextBins:
     alternative
         What is looked for in each bin: kernels in x.
     combination
-        How the bins become one p-value: :class:`SumOfStatistics`,
-        :class:`SmallestP` or :class:`Fisher`.
+        How the bins become one p-value: :class:`SumOfBins` or :class:`SmallestP`.
     fewest
         A bin with fewer events is refused: no fit could see anything there.
     """
@@ -39,7 +38,7 @@ class ContextBins:
     feature: str
     edges: int | Sequence[float] = 5
     alternative: Alternative = GaussianKernels(count=40)
-    combination: Combination = SumOfStatistics()
+    combination: Combination = SumOfBins()
     fewest: int = 100
 
     def __post_init__(self) -> None:
