@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from verisimile.checks.coverage.basis import MemberBootstrap, widened
 from verisimile.checks.coverage.experiments import check_sizes, run_experiments
 from verisimile.checks.coverage.members import (
-    draws_for,
+    PooledDraws,
     member_responses,
     pilot_columns,
     pooled,
@@ -66,6 +67,8 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     datasets: int = 300,
     events: int | None = None,
     pseudo: PseudoDraws | None = None,
+    draws: PooledDraws = PooledDraws(),  # noqa: B008  (a frozen value)
+    basis: MemberBootstrap | None = None,
 ) -> Coverage:
     r"""Count how often intervals on observables contain the truth, for given members.
 
@@ -73,7 +76,9 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     events of the truth, and the interval is
 
     .. math:: |\hat O - O| \le z_{level}\, \sigma, \quad \hat O = \sum_i w_i O_i, \quad
-              \sigma^2 = O^T C O + \sum_i w_i^2 \mathrm{var}(O_i)
+              \sigma^2 = O^T C O + w^T V w
+
+    with V the Monte-Carlo covariance of the members' expectations.
 
     Parameters
     ----------
@@ -95,6 +100,11 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
         Events in each; as many as the mixture was fitted to, if not given.
     pseudo
         Pseudo-events of the refits; as in the mixture's own fit, if not given.
+    draws
+        Draws of the members for their expectations, where these are not exact.
+    basis
+        Adds the spread under resampling of the members to every error; nothing
+        if not given.  With given members that spread is real in no data set.
 
     Returns
     -------
@@ -118,14 +128,14 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     _same_features(mixture, truth)
     plan = pseudo or PseudoDraws(record.n_pseudo, record.pseudo_strength or 1.0)
     bound = bind_all(observables, pilot_columns(mixture, run.seeds.at("coverage")))
-    draws = draws_for(n, mixture.weights, least=100_000, most=1_000_000)
     experiment = _Refit(
         truth=truth,
         members=mixture.members,
-        responses=member_responses(run, mixture, bound, draws),
+        responses=member_responses(run, mixture, bound, n, draws),
         pseudo=_pseudo(mixture, plan, run.seeds.at("coverage", "pseudo")),
         solver=NewtonSolver(),
         events=n,
+        basis=basis,
     )
     outcomes = run_experiments(
         run,
@@ -150,6 +160,7 @@ class _Refit:
     pseudo: Pseudo | None
     solver: NewtonSolver
     events: int
+    basis: MemberBootstrap | None
 
     def __call__(self, seeds: Seeds) -> list[Propagated]:
         """Draw, fit, and return all observables."""
@@ -158,7 +169,10 @@ class _Refit:
         fit = fit_weights(logf, solver=self.solver, pseudo=self.pseudo)
         if not fit.record.converged:
             raise NumericsError("weight fit", got="no convergence", expected="an optimum")
-        return [response.estimate(fit) for response in self.responses]
+        found = [response.estimate(fit) for response in self.responses]
+        if self.basis is None:
+            return found
+        return widened(found, self.responses, logf, self.pseudo, self.basis, seeds.at("basis"))
 
     def identity(self, fingerprint: str) -> dict[str, JSON]:
         """Return all that determines the outcome, apart from the seeds."""
@@ -172,6 +186,7 @@ class _Refit:
             "strength": pseudo.strength if pseudo else 0.0,
             "solver": repr(asdict(self.solver)),
             "events": self.events,
+            "basis": repr(self.basis),
         }
 
 

@@ -24,6 +24,10 @@ class Propagated:
     error: float
     sampling: float
 
+    def widened(self, variance: float) -> Propagated:
+        """Return the same with another variance added to the error."""
+        return Propagated(self.value, math.sqrt(self.error**2 + variance), self.sampling)
+
 
 class Response(Protocol):
     """An observable as a function of the weights alone."""
@@ -33,6 +37,10 @@ class Response(Protocol):
         """Content key of the members' part."""
         ...
 
+    def value(self, weights: Array) -> float:
+        """Return the value for weights ``(M,)``; NaN where there is none."""
+        ...
+
     def estimate(self, fit: WeightFit) -> Propagated:
         """Return value and error under fitted weights."""
         ...
@@ -40,20 +48,24 @@ class Response(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearResponse:
-    """Expectations of the members ``(M,)`` and the variances of these expectations ``(M,)``."""
+    """Expectations of the members ``(M,)`` and their Monte-Carlo covariance ``(M, M)``."""
 
     means: Array
-    variances: Array
+    covariance: Array
 
     @property
     def digest(self) -> str:
         """Content key."""
-        return digest(self.means, self.variances)
+        return digest(self.means, self.covariance)
+
+    def value(self, weights: Array) -> float:
+        r"""Return :math:`O = \sum_i w_i O_i`."""
+        return float(weights @ self.means)
 
     def estimate(self, fit: WeightFit) -> Propagated:
-        r"""Return :math:`O = \sum_i w_i O_i`, :math:`\sigma^2 = O^T C O + \sum_i w_i^2 v_i`."""
-        value, variance, sampling = _linear(self.means, self.variances, fit)
-        return Propagated(value, math.sqrt(max(variance, 0.0)), sampling)
+        r"""Return O with :math:`\sigma^2 = O^T C O + w^T V w`."""
+        variance, sampling = _variances(self.means, self.covariance, fit)
+        return Propagated(self.value(fit.weights), math.sqrt(variance), sampling)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,46 +78,62 @@ class CrossingResponse:
         p in (0, 1).
     nodes
         Increasing values of the feature ``(G,)``.
-    means, variances
-        Members' distribution functions at the nodes ``(M, G)``, and their variances.
+    means, covariances
+        Members' distribution functions at the nodes ``(M, G)``, and their
+        Monte-Carlo covariances ``(G, M, M)``.
     """
 
     probability: float
     nodes: Array
     means: Array
-    variances: Array
+    covariances: Array
 
     @property
     def digest(self) -> str:
         """Content key."""
-        return digest(np.array([self.probability]), self.nodes, self.means, self.variances)
+        return digest(np.array([self.probability]), self.nodes, self.means, self.covariances)
+
+    def value(self, weights: Array) -> float:
+        """Return the quantile; NaN where the distribution function does not reach p."""
+        return float(self._quantiles(weights, np.array([self.probability]))[0])
 
     def estimate(self, fit: WeightFit) -> Propagated:
         r"""Return the quantile with its error by the delta method.
 
         .. math:: \hat F(\hat q) = p, \quad
-                  \sigma_q^2 = \big(F^T C F + \textstyle\sum_i w_i^2 \mathrm{var}(F_i)\big)
-                  / \hat f(\hat q)^2
+                  \sigma_q^2 = \big(F^T C F + w^T V w\big) / \hat f(\hat q)^2
 
-        with :math:`F_i = F_i(\hat q)`, which is linear in the weights, and the density of the
-        marginal from the difference of two quantiles around p.  NaN where the
-        distribution function does not reach p.
+        with :math:`F_i = F_i(\hat q)`, which is linear in the weights, V its
+        Monte-Carlo covariance, and the density of the marginal from the
+        difference of two quantiles around p.
         """
-        # A signed mixture's distribution function may dip; its first crossing counts.
-        cdf = np.maximum.accumulate(fit.weights @ self.means)
-        if not cdf[0] <= self.probability <= cdf[-1]:
-            return Propagated(math.nan, math.nan, math.nan)
         half = _SPAN * min(self.probability, 1.0 - self.probability)
         near = self.probability + half * np.array([-1.0, 0.0, 1.0])
-        below, value, above = np.interp(near, cdf, self.nodes)
+        below, value, above = self._quantiles(fit.weights, near)
+        if math.isnan(value):
+            return Propagated(math.nan, math.nan, math.nan)
         member = np.array([np.interp(value, self.nodes, row) for row in self.means])
-        spread = np.array([np.interp(value, self.nodes, row) for row in self.variances])
-        _, variance, sampling = _linear(member, spread, fit)
+        variance, sampling = _variances(member, self._covariance(value), fit)
         slope = (above - below) / (2.0 * half)
-        return Propagated(float(value), slope * math.sqrt(max(variance, 0.0)), slope**2 * sampling)
+        return Propagated(float(value), slope * math.sqrt(variance), slope**2 * sampling)
+
+    def _quantiles(self, weights: Array, probabilities: Array) -> Array:
+        # A signed mixture's distribution function may dip; its first crossing counts.
+        cdf = np.maximum.accumulate(weights @ self.means)
+        if not cdf[0] <= self.probability <= cdf[-1]:
+            return np.full(probabilities.shape, np.nan)
+        return np.interp(probabilities, cdf, self.nodes)
+
+    def _covariance(self, value: float) -> Array:
+        place = np.interp(value, self.nodes, np.arange(self.nodes.size, dtype=np.float64))
+        left = min(int(place), self.nodes.size - 2)
+        share = place - left
+        return np.asarray(
+            (1.0 - share) * self.covariances[left] + share * self.covariances[left + 1]
+        )
 
 
-def _linear(means: Array, variances: Array, fit: WeightFit) -> tuple[float, float, float]:
-    sampling = float((fit.weights**2) @ variances)
-    total = float(means @ fit.covariance @ means) + sampling
-    return float(fit.weights @ means), total, sampling
+def _variances(means: Array, covariance: Array, fit: WeightFit) -> tuple[float, float]:
+    """Return the whole variance and its Monte-Carlo part; rounding may not make them negative."""
+    sampling = max(float(fit.weights @ covariance @ fit.weights), 0.0)
+    return max(float(means @ fit.covariance @ means), 0.0) + sampling, sampling
