@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analytic import Blend, log_densities
 from coverage_values import PAPER, spanning_members, spanning_mixture
 from statistical import assert_rate
 from verisimile.checks.coverage.conditional import PseudoDraws, coverage
@@ -32,8 +31,10 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.model import Mixture
+from verisimile.mixture.sampling import member_log_densities
 from verisimile.stats.intervals import clopper_pearson, wilson
 
 EVENTS = 400
@@ -214,8 +215,8 @@ def _two_halves(seeds: Seeds, events: Events) -> Mixture:
     members = []
     for _ in range(2):
         x = events.x[rng.integers(half, size=half)]
-        members.append(Blend(x.mean(axis=0)[None], x.std(axis=0)[None], np.ones(1)))
-    return Mixture(members, fit_weights(log_densities(members, events.x[half:])))
+        members.append(GaussianTruth(tuple(x.mean(axis=0)), tuple(x.std(axis=0))))
+    return Mixture(members, fit_weights(member_log_densities(members, events.x[half:])))
 
 
 def test_retrained_mode_sees_what_two_members_cannot_follow() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from verisimile.checks.coverage.basis import MemberBootstrap, widened
+from verisimile.checks.coverage.basis import BasisTerm, Fitted, widened
 from verisimile.checks.coverage.experiments import check_sizes, run_experiments
 from verisimile.checks.coverage.members import (
     PooledDraws,
@@ -68,7 +68,7 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     events: int | None = None,
     pseudo: PseudoDraws | None = None,
     draws: PooledDraws = PooledDraws(),  # noqa: B008  (a frozen value)
-    basis: MemberBootstrap | None = None,
+    basis: BasisTerm | None = None,
 ) -> Coverage:
     r"""Count how often intervals on observables contain the truth, for given members.
 
@@ -103,8 +103,8 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     draws
         Draws of the members for their expectations, where these are not exact.
     basis
-        Adds the spread under resampling of the members to every error; nothing
-        if not given.  With given members that spread is real in no data set.
+        Adds the members' own variance to every error (:class:`LeaveOneOut`);
+        nothing if not given.  With given members it is real in no data set.
 
     Returns
     -------
@@ -160,7 +160,7 @@ class _Refit:
     pseudo: Pseudo | None
     solver: NewtonSolver
     events: int
-    basis: MemberBootstrap | None
+    basis: BasisTerm | None
 
     def __call__(self, seeds: Seeds) -> list[Propagated]:
         """Draw, fit, and return all observables."""
@@ -172,7 +172,8 @@ class _Refit:
         found = [response.estimate(fit) for response in self.responses]
         if self.basis is None:
             return found
-        return widened(found, self.responses, logf, self.pseudo, self.basis, seeds.at("basis"))
+        fitted = Fitted(fit, logf, self.pseudo)
+        return widened(found, self.responses, fitted, self.basis, seeds.at("basis"))
 
     def identity(self, fingerprint: str) -> dict[str, JSON]:
         """Return all that determines the outcome, apart from the seeds."""

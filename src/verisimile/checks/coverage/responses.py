@@ -41,6 +41,10 @@ class Response(Protocol):
         """Return the value for weights ``(M,)``; NaN where there is none."""
         ...
 
+    def variation(self, weights: Array, direction: Array) -> float:
+        """Return the derivative of the value along a change of the weights ``(M,)``."""
+        ...
+
     def estimate(self, fit: WeightFit) -> Propagated:
         """Return value and error under fitted weights."""
         ...
@@ -61,6 +65,10 @@ class LinearResponse:
     def value(self, weights: Array) -> float:
         r"""Return :math:`O = \sum_i w_i O_i`."""
         return float(weights @ self.means)
+
+    def variation(self, weights: Array, direction: Array) -> float:  # noqa: ARG002
+        """Return the same sum over the change: the response is linear."""
+        return float(direction @ self.means)
 
     def estimate(self, fit: WeightFit) -> Propagated:
         r"""Return O with :math:`\sigma^2 = O^T C O + w^T V w`."""
@@ -97,6 +105,11 @@ class CrossingResponse:
         """Return the quantile; NaN where the distribution function does not reach p."""
         return float(self._quantiles(weights, np.array([self.probability]))[0])
 
+    def variation(self, weights: Array, direction: Array) -> float:
+        r"""Return :math:`-\,v^T F(q) / f(q)`, the change of the quantile."""
+        value, slope = self._crossing(weights)
+        return -slope * float(direction @ self._at(value))
+
     def estimate(self, fit: WeightFit) -> Propagated:
         r"""Return the quantile with its error by the delta method.
 
@@ -107,15 +120,21 @@ class CrossingResponse:
         Monte-Carlo covariance, and the density of the marginal from the
         difference of two quantiles around p.
         """
-        half = _SPAN * min(self.probability, 1.0 - self.probability)
-        near = self.probability + half * np.array([-1.0, 0.0, 1.0])
-        below, value, above = self._quantiles(fit.weights, near)
+        value, slope = self._crossing(fit.weights)
         if math.isnan(value):
             return Propagated(math.nan, math.nan, math.nan)
-        member = np.array([np.interp(value, self.nodes, row) for row in self.means])
-        variance, sampling = _variances(member, self._covariance(value), fit)
-        slope = (above - below) / (2.0 * half)
-        return Propagated(float(value), slope * math.sqrt(variance), slope**2 * sampling)
+        variance, sampling = _variances(self._at(value), self._covariance(value), fit)
+        return Propagated(value, slope * math.sqrt(variance), slope**2 * sampling)
+
+    def _crossing(self, weights: Array) -> tuple[float, float]:
+        """Return the quantile and the inverse of the marginal density there."""
+        half = _SPAN * min(self.probability, 1.0 - self.probability)
+        near = self.probability + half * np.array([-1.0, 0.0, 1.0])
+        below, value, above = self._quantiles(weights, near)
+        return float(value), float(above - below) / (2.0 * half)
+
+    def _at(self, value: float) -> Array:
+        return np.array([np.interp(value, self.nodes, row) for row in self.means])
 
     def _quantiles(self, weights: Array, probabilities: Array) -> Array:
         # A signed mixture's distribution function may dip; its first crossing counts.

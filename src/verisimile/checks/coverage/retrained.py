@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from verisimile.checks.coverage.basis import MemberBootstrap, widened
+from verisimile.checks.coverage.basis import BasisTerm, Fitted, widened
 from verisimile.checks.coverage.bound import Columns
 from verisimile.checks.coverage.experiments import check_sizes, run_experiments
 from verisimile.checks.coverage.members import PooledDraws, local_responses, pilot_columns, pooled
@@ -24,7 +24,7 @@ from verisimile.mixture.fit import Pseudo
 from verisimile.mixture.model import Mixture
 from verisimile.stats.intervals import ONE_SIGMA
 
-__all__ = ["coverage_retrained"]
+__all__ = ["MakeMixture", "coverage_retrained"]
 
 MakeMixture = Callable[[Seeds, Events], Mixture | tuple[Mixture, Events]]
 
@@ -39,7 +39,7 @@ def coverage_retrained(  # noqa: PLR0913  (what a study consists of)
     datasets: int = 300,
     events: int,
     draws: PooledDraws = PooledDraws(),  # noqa: B008  (a frozen value)
-    basis: MemberBootstrap | None = None,
+    basis: BasisTerm | None = None,
 ) -> Coverage:
     """Count how often intervals contain the truth when everything is made anew.
 
@@ -60,8 +60,8 @@ def coverage_retrained(  # noqa: PLR0913  (what a study consists of)
     draws
         Draws of the members for their expectations, where these are not exact.
     basis
-        Adds the spread under resampling of the members to every error; nothing
-        if not given.
+        Adds the members' own variance to every error (:class:`LeaveOneOut`);
+        nothing if not given.
 
     Returns
     -------
@@ -111,7 +111,7 @@ class _Retrain:
     observables: Mapping[str, Observable]
     events: int
     draws: PooledDraws
-    basis: MemberBootstrap | None
+    basis: BasisTerm | None
 
     def __call__(self, seeds: Seeds) -> list[Propagated]:
         """Draw, train, fit, and return all observables."""
@@ -128,7 +128,8 @@ class _Retrain:
             return found
         logf = mixture.log_densities(_weighting(made).x)
         pseudo = _pseudo(mixture, seeds.at("basis", "pseudo"))
-        return widened(found, responses, logf, pseudo, self.basis, seeds.at("basis"))
+        fitted = Fitted(mixture.fit, logf, pseudo)
+        return widened(found, responses, fitted, self.basis, seeds.at("basis"))
 
 
 def _weighting(made: Mixture | tuple[Mixture, Events]) -> Events:
