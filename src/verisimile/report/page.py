@@ -69,8 +69,8 @@ class Page:
     ----------
     title, verdict, line
         Heading, overall verdict, and the same in a line.
-    summary
-        The table that comes first.
+    summaries
+        The tables that come first.
     warnings
         What a reader must know.
     sections
@@ -84,7 +84,7 @@ class Page:
     title: str
     verdict: str
     line: str
-    summary: Table
+    summaries: tuple[Table, ...]
     warnings: tuple[str, ...]
     sections: tuple[Section, ...]
     command: str

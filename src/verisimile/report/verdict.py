@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from verisimile.checks.goodness.result import Goodness
 from verisimile.report.content import ReportInput
 from verisimile.report.numbers import count, percent
 
-__all__ = ["Finding", "Verdict", "findings", "judge", "overall", "verdict_line"]
+__all__ = ["Finding", "Judged", "Verdict", "findings", "judge", "overall", "verdict_line"]
 
 
 class Verdict(StrEnum):
@@ -20,6 +21,25 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
+
+
+class Judged(Protocol):
+    """What every kind of finding has: name, question, verdict, a sentence, whether it counts."""
+
+    @property
+    def sample(self) -> str: ...  # noqa: D102
+
+    @property
+    def hypothesis(self) -> str: ...  # noqa: D102
+
+    @property
+    def verdict(self) -> Verdict: ...  # noqa: D102
+
+    @property
+    def sentence(self) -> str: ...  # noqa: D102
+
+    @property
+    def decisive(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +63,11 @@ class Finding:
     verdict: Verdict
     sentence: str
     decisive: bool
+
+    @property
+    def hypothesis(self) -> str:
+        """Null hypothesis of the test."""
+        return self.goodness.hypothesis
 
 
 _MODELS = {
@@ -71,7 +96,7 @@ def findings(content: ReportInput) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def overall(found: Sequence[Finding]) -> Verdict:
+def overall(found: Sequence[Judged]) -> Verdict:
     """Return the verdict of a whole report; nothing compared never passes."""
     verdicts = {finding.verdict for finding in found if finding.decisive}
     if Verdict.FAILED in verdicts:
@@ -101,7 +126,7 @@ def judge(test: Goodness, level: float) -> tuple[Verdict, str]:
     return Verdict.PASSED, ""
 
 
-def verdict_line(found: Sequence[Finding]) -> str:
+def verdict_line(found: Sequence[Judged]) -> str:
     """Return the conclusion of a report in one line."""
     decisive = [finding for finding in found if finding.decisive]
     if not decisive:

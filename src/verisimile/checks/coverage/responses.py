@@ -28,6 +28,11 @@ class Propagated:
         """Return the same with another variance added to the error."""
         return Propagated(self.value, math.sqrt(self.error**2 + variance), self.sampling)
 
+    def narrowed(self, share: float) -> Propagated:
+        """Return the same with only a share of the statistical variance."""
+        variance = share * (self.error**2 - self.sampling) + self.sampling
+        return Propagated(self.value, math.sqrt(max(variance, 0.0)), self.sampling)
+
 
 class Response(Protocol):
     """An observable as a function of the weights alone."""
