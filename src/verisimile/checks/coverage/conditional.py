@@ -139,6 +139,9 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     seeds = run.seeds.at("coverage")
     bound = bind_all(observables, pilot_columns(mixture, seeds))
     responses = member_responses(run, mixture, bound, n, draws)
+    if truth is None:
+        # True values come from the same draws: their error is in no difference.
+        responses = tuple(response.certain() for response in responses)
     experiment = _Refit(
         truth=source,
         members=mixture.members,

@@ -43,7 +43,7 @@ class PooledDraws:
         Draws after which it is left as it is, with a warning.
     """
 
-    share: float = 0.01
+    share: float = 0.005
     most: int = 4_000_000
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +54,10 @@ class Response(Protocol):
         """Return value and error under fitted weights."""
         ...
 
+    def certain(self) -> Response:
+        """Return the same without Monte-Carlo error, for comparisons that share it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearResponse:
@@ -79,6 +83,10 @@ class LinearResponse:
         r"""Return O with :math:`\sigma^2 = O^T C O + w^T V w`."""
         variance, sampling = _variances(self.means, self.covariance, fit)
         return Propagated(self.value(fit.weights), math.sqrt(variance), sampling)
+
+    def certain(self) -> LinearResponse:
+        """Return the same without Monte-Carlo error."""
+        return replace(self, covariance=np.zeros_like(self.covariance))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +138,10 @@ class CrossingResponse:
             return Propagated(math.nan, math.nan, math.nan)
         variance, sampling = _variances(self._at(value), self._covariance(value), fit)
         return Propagated(value, slope * math.sqrt(variance), slope**2 * sampling)
+
+    def certain(self) -> CrossingResponse:
+        """Return the same without Monte-Carlo error."""
+        return replace(self, covariances=np.zeros_like(self.covariances))
 
     def _crossing(self, weights: Array) -> tuple[float, float]:
         """Return the quantile and the inverse of the marginal density there."""
