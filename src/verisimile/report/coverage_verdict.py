@@ -42,7 +42,17 @@ class CoverageFinding:
         """Every study counts."""
         return True
 
+    @property
+    def outcome(self) -> str:
+        """The verdict in the words of a conclusion."""
+        return _OUTCOMES[self.verdict]
 
+
+_OUTCOMES = {
+    Verdict.PASSED: "the truth is in the intervals as often as stated",
+    Verdict.FAILED: "the truth is not in the intervals as often as stated",
+    Verdict.INCONCLUSIVE: "inconclusive",
+}
 _OF = {CONDITIONAL: "for these members", "retrained": "for the whole procedure"}
 
 
@@ -73,11 +83,10 @@ def judge_coverage(study: Coverage, level: float) -> tuple[Verdict, str]:
         )
     missed = [item for item in items if not _holds(study, item, level)]
     if not missed:
-        few = "interval" if len(items) == 1 else f"intervals of all {len(items)} observables"
         return Verdict.PASSED, (
-            f"The {few} contain the truth as often as stated, "
-            f"{percent(study.level)}, {_OF.get(study.mode, study.mode)}."
-        ).replace("interval contain ", "interval contains ")
+            f"The truth is in the intervals as often as stated, {percent(study.level)}, "
+            f"{_OF.get(study.mode, study.mode)}: {len(items)} of {len(items)} observables."
+        )
     rates = ", ".join(f"{item.name} {percent(item.rate)}" for item in missed)
     return Verdict.FAILED, f"Not {percent(study.level)} as stated: {rates}."
 

@@ -41,7 +41,7 @@ class Table:
 class Illustration:
     """A figure with its words: file name, caption, and the text that stands for it.
 
-    Small ones go three to a row.
+    Small ones go three to a row, broad ones have a row of their own.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Illustration:
     alt: str
     figure: Figure
     small: bool = False
+    broad: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 
 class Judged(Protocol):
-    """What every kind of finding has: name, question, verdict, a sentence, whether it counts."""
+    """What every kind of finding has: name, question, verdict in words, whether it counts."""
 
     @property
     def sample(self) -> str: ...  # noqa: D102
@@ -40,6 +40,9 @@ class Judged(Protocol):
 
     @property
     def decisive(self) -> bool: ...  # noqa: D102
+
+    @property
+    def outcome(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +72,17 @@ class Finding:
         """Null hypothesis of the test."""
         return self.goodness.hypothesis
 
+    @property
+    def outcome(self) -> str:
+        """The verdict in the words of a conclusion."""
+        return _OUTCOMES[self.verdict]
 
+
+_OUTCOMES = {
+    Verdict.PASSED: "compatible",
+    Verdict.FAILED: "not compatible",
+    Verdict.INCONCLUSIVE: "inconclusive",
+}
 _MODELS = {
     "single": "one member alone, taken as exact",
     "ensemble": "the ensemble with frozen weights",
@@ -131,12 +144,7 @@ def verdict_line(found: Sequence[Judged]) -> str:
     decisive = [finding for finding in found if finding.decisive]
     if not decisive:
         return "Inconclusive: nothing was compared."
-    words = {
-        Verdict.PASSED: "compatible",
-        Verdict.FAILED: "not compatible",
-        Verdict.INCONCLUSIVE: "inconclusive",
-    }
-    return "; ".join(f"{finding.sample}: {words[finding.verdict]}" for finding in decisive)
+    return "; ".join(f"{finding.sample}: {finding.outcome}" for finding in decisive)
 
 
 def _without_failed(test: Goodness) -> float:
