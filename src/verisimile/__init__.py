@@ -21,7 +21,9 @@ from verisimile.core.errors import (
 )
 
 if TYPE_CHECKING:
+    from verisimile.checks.coverage.basis import LeaveOneOut, MemberBootstrap
     from verisimile.checks.coverage.conditional import PseudoDraws, coverage
+    from verisimile.checks.coverage.members import PooledDraws
     from verisimile.checks.coverage.observables import (
         BinContent,
         DensityAt,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     )
     from verisimile.checks.coverage.retrained import coverage_retrained
     from verisimile.checks.coverage.saturation import saturation
-    from verisimile.checks.coverage.truth import KnownTruth
+    from verisimile.checks.coverage.truth import KnownTruth, SampledTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.kernels import GaussianKernels
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
@@ -66,6 +68,8 @@ __all__ = [
     "IncompleteError",
     "InputError",
     "KnownTruth",
+    "LeaveOneOut",
+    "MemberBootstrap",
     "MinuitSolver",
     "Mixture",
     "Moment",
@@ -73,10 +77,12 @@ __all__ = [
     "NumericsError",
     "PValue",
     "PlugIn",
+    "PooledDraws",
     "Predictive",
     "PseudoDraws",
     "Quantile",
     "Run",
+    "SampledTruth",
     "Seeds",
     "SplineFlowTrainer",
     "StoreError",
@@ -114,16 +120,20 @@ _HOME = {
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.kernels",
     "KnownTruth": "verisimile.checks.coverage.truth",
+    "LeaveOneOut": "verisimile.checks.coverage.basis",
+    "MemberBootstrap": "verisimile.checks.coverage.basis",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
     "Moment": "verisimile.checks.coverage.observables",
     "NewtonSolver": "verisimile.mixture.newton",
     "PValue": "verisimile.stats.pvalues",
     "PlugIn": "verisimile.checks.goodness.calibration",
+    "PooledDraws": "verisimile.checks.coverage.members",
     "Predictive": "verisimile.checks.goodness.calibration",
     "PseudoDraws": "verisimile.checks.coverage.conditional",
     "Quantile": "verisimile.checks.coverage.observables",
     "Run": "verisimile.core.run",
+    "SampledTruth": "verisimile.checks.coverage.truth",
     "Seeds": "verisimile.core.random",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
     "TorchSolver": "verisimile.mixture.torch_solver",
