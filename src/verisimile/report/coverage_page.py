@@ -109,7 +109,7 @@ def coverage_section(finding: CoverageFinding, level: float, number: int) -> Sec
         name=f"coverage-{number}-{study.mode}",
         caption=f"Left: share of {count(study.datasets)} data sets whose interval contains the "
         f"truth, with {study.interval_level:.0%} intervals; dashed: the nominal level. Right: "
-        "pulls of all data sets, and what they should be; the outermost bins hold all beyond.",
+        "pulls of all data sets against the standard normal.",
         alt=f"Coverage rates ({rates}) against the nominal {study.level:.4f}, and histograms of "
         "the pulls.",
         figure=coverage_figure(study),

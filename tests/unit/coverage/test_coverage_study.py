@@ -206,18 +206,14 @@ def test_closure_covers_and_has_no_error_from_draws(mixture: Mixture) -> None:
     assert "negative mass of 0.1" in note
 
 
-def test_draws_go_on_until_their_share_is_small(mixture: Mixture) -> None:
+def _two_sets(mixture: Mixture, draws: PooledDraws) -> Coverage:
     run = Run(Seeds(13))
-    many = coverage(run, mixture, KNOWN, observables=MEANS, datasets=2, events=4000)
-    capped = coverage(
-        run,
-        mixture,
-        KNOWN,
-        observables=MEANS,
-        datasets=2,
-        events=4000,
-        draws=PooledDraws(most=20_000),
-    )
+    return coverage(run, mixture, KNOWN, observables=MEANS, datasets=2, events=1000, draws=draws)
+
+
+def test_draws_go_on_until_their_share_is_small(mixture: Mixture) -> None:
+    many = _two_sets(mixture, PooledDraws())
+    capped = _two_sets(mixture, PooledDraws(most=10_000))
     assert all(item.sampling_share < 0.02 for item in many.observables)
     assert any(item.sampling_share > 0.02 for item in capped.observables)
     assert any("finite draws" in note for note in capped.warnings)
