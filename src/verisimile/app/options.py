@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILE",
+    "ONE_SIGMA",
     "SEED",
     "Batch",
     "Blocks",
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 SEED = 2026
+ONE_SIGMA = 0.6827
 FILE = "Events: .parquet, .root:Tree, .h5:group, .npz, .npy or .csv."
 
 
