@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from verisimile.checks.coverage.saturation import saturation
     from verisimile.checks.coverage.truth import KnownTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
+    from verisimile.checks.goodness.combination import SmallestP, SumOfBins
+    from verisimile.checks.goodness.context_bins import ContextBins
     from verisimile.checks.goodness.gaussian import GaussianKernels
+    from verisimile.checks.goodness.in_context import goodness_in_context
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
     from verisimile.checks.goodness.localise import localise
     from verisimile.checks.goodness.refine import Look, refine
@@ -46,10 +49,13 @@ if TYPE_CHECKING:
     from verisimile.data.files import read_events, write_events
     from verisimile.density.adapters import adapt
     from verisimile.density.check import check_estimator
+    from verisimile.density.conditional_check import check_conditional
     from verisimile.density.spline_flow import SplineFlowTrainer
     from verisimile.ensemble.fit import fit_ensemble
     from verisimile.ensemble.plan import BootstrapPlan
     from verisimile.mixture.bind import fit_mixture
+    from verisimile.mixture.conditional import ConditionalMixture
+    from verisimile.mixture.conditional_bind import fit_conditional_mixture
     from verisimile.mixture.fit import fit_weights
     from verisimile.mixture.minos import MinosInterval, minos_interval, minos_observable
     from verisimile.mixture.minuit_solver import MinuitSolver
@@ -64,6 +70,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BinContent",
     "BootstrapPlan",
+    "ConditionalMixture",
+    "ContextBins",
     "DensityAt",
     "DeviceNewton",
     "Estimate",
@@ -90,21 +98,26 @@ __all__ = [
     "Run",
     "Seeds",
     "Sequential",
+    "SmallestP",
     "SplineFlowTrainer",
     "StoreError",
+    "SumOfBins",
     "SupportError",
     "TorchSolver",
     "VerisimileError",
     "VerisimileWarning",
     "__version__",
     "adapt",
+    "check_conditional",
     "check_estimator",
     "coverage",
     "coverage_retrained",
+    "fit_conditional_mixture",
     "fit_ensemble",
     "fit_mixture",
     "fit_tail",
     "fit_weights",
+    "goodness_in_context",
     "goodness_of_fit",
     "localise",
     "minos_interval",
@@ -124,6 +137,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 _HOME = {
     "BinContent": "verisimile.checks.coverage.observables",
     "BootstrapPlan": "verisimile.ensemble.plan",
+    "ConditionalMixture": "verisimile.mixture.conditional",
+    "ContextBins": "verisimile.checks.goodness.context_bins",
     "DensityAt": "verisimile.checks.coverage.observables",
     "DeviceNewton": "verisimile.mixture.torch_device",
     "Estimate": "verisimile.core.result",
@@ -147,16 +162,21 @@ _HOME = {
     "Run": "verisimile.core.run",
     "Seeds": "verisimile.core.random",
     "Sequential": "verisimile.checks.goodness.stopping",
+    "SmallestP": "verisimile.checks.goodness.combination",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
+    "SumOfBins": "verisimile.checks.goodness.combination",
     "TorchSolver": "verisimile.mixture.torch_solver",
     "adapt": "verisimile.density.adapters",
+    "check_conditional": "verisimile.density.conditional_check",
     "check_estimator": "verisimile.density.check",
     "coverage": "verisimile.checks.coverage.conditional",
     "coverage_retrained": "verisimile.checks.coverage.retrained",
+    "fit_conditional_mixture": "verisimile.mixture.conditional_bind",
     "fit_ensemble": "verisimile.ensemble.fit",
     "fit_mixture": "verisimile.mixture.bind",
     "fit_tail": "verisimile.stats.tails",
     "fit_weights": "verisimile.mixture.fit",
+    "goodness_in_context": "verisimile.checks.goodness.in_context",
     "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
     "localise": "verisimile.checks.goodness.localise",
     "minos_interval": "verisimile.mixture.minos",

@@ -8,6 +8,7 @@ import numpy as np
 
 from verisimile.core.errors import InputError
 from verisimile.density.callables import Adapted, CallableDensity
+from verisimile.density.conditional import ConditionalDensity
 from verisimile.density.protocol import DensityEstimator
 from verisimile.density.scipy_models import scipy_frozen, scipy_kernels
 from verisimile.density.sklearn_models import sklearn_kernels, sklearn_mixture
@@ -30,6 +31,13 @@ def adapt(model: object) -> DensityEstimator:
     """
     if isinstance(model, CallableDensity):
         return Adapted(model)
+    if isinstance(model, ConditionalDensity):
+        raise InputError(
+            "model",
+            got=f"the conditional density {type(model).__name__}",
+            expected="a density without context",
+            remedy="Fix its context: verisimile.density.conditional.AtContext(model, c).",
+        )
     if isinstance(model, DensityEstimator) and isinstance(model.n_features, int | np.integer):
         return model
     for module, names, build in _KINDS:

@@ -5,6 +5,8 @@ see.  The weight matrices are then block-triangular, of which two uses are made:
 evaluation skips the blocks of zeros, and inversion finds one feature after the
 other while each hidden unit is computed once, so that sampling costs about as
 much as evaluation (nflows evaluates the whole conditioner once per feature).
+
+Context columns stand before the features: every conditioner sees them, no spline moves them.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ _MIN_ROWS = 16  # below this a block of a matrix product costs more than the zer
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Hidden units ``start:stop`` (by degree), which see the first `features` features."""
+    """Hidden units ``start:stop`` (by degree), which see the first `columns` columns."""
 
     start: int
     stop: int
-    features: int
+    columns: int
 
 
 class _Layer:
@@ -47,7 +49,7 @@ class _Layer:
     ) -> None:
         degrees = _degrees(shape)
         order = np.argsort(degrees, kind="stable")
-        ends = np.searchsorted(degrees[order], np.arange(shape.features), side="right")
+        ends = np.searchsorted(degrees[order], np.arange(shape.columns), side="right")
         self.shape = shape
         self.ends: list[int] = ends.tolist()
         self.blocks = _blocks(self.ends)
@@ -58,48 +60,53 @@ class _Layer:
         self.hidden[1:] = [(w[:, by_degree], b) for w, b in self.hidden[1:]]
         weight, bias = tensors[-1]
         raw = 3 * shape.bins - 1
-        self.weight = weight[:, by_degree].reshape(shape.features, raw, -1).contiguous()
-        self.bias = bias.reshape(shape.features, raw, 1)
+        self.weight = weight[:, by_degree].reshape(shape.columns, raw, -1).contiguous()
+        self.bias = bias.reshape(shape.columns, raw, 1)
         self.first = self._first()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return outputs and log-derivatives, both ``(d, n)``."""
-        bound = self.shape.tail_bound
-        seen = x.clamp(-bound, bound)
+        bound, c = self.shape.tail_bound, self.shape.context
+        seen = (torch.cat([context, x]) if c else x).clamp(-bound, bound)
         units = self._empty(x)
         for block in self.blocks:
             self._activate(units, seen, block)
-        raw = x.new_empty((*self.bias.shape[:2], x.shape[1]))
-        raw[0] = self.first
-        for feature in range(1, self.shape.features):
-            self._raw(units, feature, raw[feature])
+        raw = x.new_empty((self.shape.features, self.bias.shape[1], x.shape[1]))
+        for feature in range(self.shape.features):
+            if c + feature:
+                self._raw(units, c + feature, raw[feature])
+            else:
+                raw[feature] = self.first
         table = rq.knots(raw, self.shape.bins, bound)
         return rq.evaluate(x, rq.gather(table, rq.locate(x, table.x)))
 
-    def inverse(self, y: Tensor) -> Tensor:
+    def inverse(self, y: Tensor, context: Tensor) -> Tensor:
         """Return the inputs ``(d, n)``."""
-        bound = self.shape.tail_bound
+        bound, c = self.shape.tail_bound, self.shape.context
         x = torch.empty_like(y)
-        seen = torch.empty_like(y)
+        seen = y.new_empty((self.shape.columns, y.shape[1]))
+        seen[:c] = context.clamp(-bound, bound)
         units = self._empty(y)
         for feature in range(self.shape.features):
-            if feature:
-                start, stop = self.ends[feature - 1], self.ends[feature]
-                self._activate(units, seen, _Block(start, stop, feature))
-                raw = self._raw(units, feature, y.new_empty((self.bias.shape[1], y.shape[1])))
+            column = c + feature
+            if column:
+                # The first feature finds nothing activated yet, the others all but one degree.
+                start = self.ends[column - 1] if feature else 0
+                self._activate(units, seen, _Block(start, self.ends[column], column))
+                raw = self._raw(units, column, y.new_empty((self.bias.shape[1], y.shape[1])))
             else:
                 raw = self.first.expand(-1, y.shape[1])
             table = rq.knots(raw, self.shape.bins, bound)
             bins = rq.gather(table, rq.locate(y[feature], table.y))
             x[feature] = rq.invert(y[feature], bins)
-            seen[feature] = x[feature].clamp(-bound, bound)
+            seen[column] = x[feature].clamp(-bound, bound)
         return x
 
     def _first(self) -> Tensor:
-        """Return the raw parameters ``(P, 1)`` of feature 0, which depend on nothing."""
-        nothing = self.bias.new_zeros((self.shape.features, 1))
+        """Return the raw parameters ``(P, 1)`` of column 0, which depend on nothing."""
+        nothing = self.bias.new_zeros((self.shape.columns, 1))
         units = self._empty(nothing)
-        self._activate(units, nothing, _Block(0, self.shape.hidden, self.shape.features))
+        self._activate(units, nothing, _Block(0, self.shape.hidden, self.shape.columns))
         return self.weight[0] @ units[-1] + self.bias[0]
 
     def _empty(self, x: Tensor) -> list[Tensor]:
@@ -111,7 +118,7 @@ class _Layer:
         rows = slice(block.start, block.stop)
         weight, bias = self.hidden[0]
         torch.addmm(
-            bias[rows], weight[rows, : block.features], seen[: block.features], out=units[0][rows]
+            bias[rows], weight[rows, : block.columns], seen[: block.columns], out=units[0][rows]
         )
         if self.shape.residual:
             self._residual(units, block)
@@ -136,11 +143,11 @@ class _Layer:
             torch.addmm(b_out[rows], w_out[rows, known], inside[known], out=after[rows])
             after[rows] += before[rows]
 
-    def _raw(self, units: list[Tensor], feature: int, out: Tensor) -> Tensor:
-        """Write the raw spline parameters of a feature into `out` ``(P, n)``."""
-        known = self.ends[feature]
-        weight = self.weight[feature, :, :known]
-        return torch.addmm(self.bias[feature], weight, units[-1][:known], out=out)
+    def _raw(self, units: list[Tensor], column: int, out: Tensor) -> Tensor:
+        """Write the raw spline parameters of a column into `out` ``(P, n)``."""
+        known = self.ends[column]
+        weight = self.weight[column, :, :known]
+        return torch.addmm(self.bias[column], weight, units[-1][:known], out=out)
 
 
 class FastFlow:
@@ -163,29 +170,35 @@ class FastFlow:
         dtype: torch.dtype,
     ) -> None:
         self.dtype = dtype
+        self.context = shape.context
         self.layers = [_Layer(shape, arrays, number, dtype) for number in range(shape.layers)]
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the base variables ``(d, n)`` and the float64 log-determinant ``(n,)``."""
+        """Return the base variables ``(d, n)`` and the float64 log-determinant ``(n,)``.
+
+        The first C rows of `z` ``(C + d, n)`` are the context.
+        """
+        context, z = z[: self.context], z[self.context :]
         total = torch.zeros(z.shape[1], dtype=torch.float64)
         for number, layer in enumerate(self.layers):
-            z, logs = layer.forward(z.flip(0) if number else z)
+            z, logs = layer.forward(z.flip(0) if number else z, context)
             total += logs.sum(dim=0)
         return z, total
 
     def inverse(self, u: Tensor) -> Tensor:
-        """Return the inputs ``(d, n)`` of given base variables."""
+        """Return the inputs ``(d, n)`` of base variables, again below C rows of context."""
+        context, u = u[: self.context], u[self.context :]
         for number, layer in reversed(list(enumerate(self.layers))):
-            u = layer.inverse(u)
+            u = layer.inverse(u, context)
             u = u.flip(0) if number else u
         return u
 
 
 def _degrees(shape: Architecture) -> IntArray:
-    """Return how many features each hidden unit may see, as nflows deals them out."""
-    if shape.features == 1:
+    """Return how many columns each hidden unit may see, as nflows deals them out."""
+    if shape.columns == 1:
         return np.zeros(shape.hidden, dtype=np.int64)
-    return np.arange(shape.hidden, dtype=np.int64) % (shape.features - 1) + 1
+    return np.arange(shape.hidden, dtype=np.int64) % (shape.columns - 1) + 1
 
 
 def _blocks(ends: list[int]) -> list[_Block]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -15,19 +14,17 @@ from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import NumericsError
 from verisimile.core.store import Payload
+from verisimile.density.evaluation import from_base, log_base
 from verisimile.density.fast_flow import FastFlow
 from verisimile.density.input_map import InputMap
 from verisimile.density.nflows_backend import Architecture
 from verisimile.density.registry import register_family
-from verisimile.density.torch_scope import one_thread
 
 __all__ = ["Precision", "SplineFlow"]
 
 Precision = Literal["float32", "float64"]
 
-_CHUNK = 2048  # events at a time: their hidden units stay in the cache
 _ROUNDS = 100
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class SplineFlow:
@@ -97,7 +94,7 @@ class SplineFlow:
         out = np.full(len(matrix), -np.inf)
         if inside.any():
             z, log_jacobian = self.input_map.forward(matrix[inside])
-            out[inside] = self._log_base(z) + log_jacobian
+            out[inside] = log_base(self._fast, z) + log_jacobian
         return out
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
@@ -108,13 +105,14 @@ class SplineFlow:
         NumericsError
             If the flow keeps giving events that are not.
         """
-        x = self._from_base(rng.standard_normal((n, self.n_features)), self._fast)
+        u = rng.standard_normal((n, self.n_features))
+        x = self.input_map.inverse(from_base(self._fast, u))
         failed = self._failed(x)
         for _ in range(_ROUNDS):
             if not failed.size:
                 return x
             fresh = rng.standard_normal((failed.size, self.n_features))
-            x[failed] = self._from_base(fresh, self.reference()._fast)
+            x[failed] = self.input_map.inverse(from_base(self.reference()._fast, fresh))
             failed = failed[self._failed(x[failed])]
         raise NumericsError(
             "SplineFlow.sample",
@@ -127,32 +125,9 @@ class SplineFlow:
     def _fast(self) -> FastFlow:
         return FastFlow(self.shape, self.parameters, getattr(torch, self.precision))
 
-    def _log_base(self, z: Array) -> Array:
-        """Return the log-density ``(n,)`` of the flow's coordinates."""
-        out = np.empty(len(z))
-        with one_thread(), torch.inference_mode():
-            for rows in _chunks(len(z)):
-                columns = torch.from_numpy(z[rows].T.astype(self.precision, order="C"))
-                u, log_det = self._fast.forward(columns)
-                out[rows] = (log_det - 0.5 * u.double().square().sum(dim=0)).numpy()
-        return out - self.n_features * _HALF_LOG_2PI
-
-    def _from_base(self, u: Array, fast: FastFlow) -> Array:
-        """Return the events ``(n, d)`` of given base variables."""
-        z = np.empty_like(u)
-        with one_thread(), torch.inference_mode():
-            for rows in _chunks(len(u)):
-                columns = torch.from_numpy(np.ascontiguousarray(u[rows].T)).to(fast.dtype)
-                z[rows] = fast.inverse(columns).double().numpy().T
-        return self.input_map.inverse(z)
-
     def _failed(self, x: Array) -> npt.NDArray[np.intp]:
         # NaN is outside too.
         return np.flatnonzero(~self.input_map.inside(x))
-
-
-def _chunks(n: int) -> list[slice]:
-    return [slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
 
 
 def _pack(flow: SplineFlow) -> Payload:

@@ -5,6 +5,10 @@ discriminant is positive (in float32 it need not be), and lets a conditioner
 extrapolate without limit.  Here its modules keep parameters, masks and order;
 the spline is `rational_quadratic`, and a conditioner sees its input clamped to
 the box of the spline, outside of which a layer is the identity.
+
+A conditional flow puts its context columns in front of the features that each
+conditioner sees, so that every feature may depend on all of them; only the
+features are transformed.
 """
 
 from __future__ import annotations
@@ -47,6 +51,8 @@ class Architecture:
         B: a layer is the identity outside ``[-B, B]``.
     residual
         Whether a block is residual (two linear maps and a shortcut) or one linear map.
+    context
+        C, columns that are conditions and not transformed.
     """
 
     features: int
@@ -56,25 +62,33 @@ class Architecture:
     bins: int
     tail_bound: float
     residual: bool
+    context: int = 0
 
     def __post_init__(self) -> None:
         counts = (self.features, self.layers, self.blocks, self.hidden)
-        if min(counts) < 1 or not 2 <= self.bins <= 100 or not 0.0 < self.tail_bound < 1e6:
+        sizes_fit = min(counts) >= 1 and self.context >= 0 and 2 <= self.bins <= 100
+        if not (sizes_fit and 0.0 < self.tail_bound < 1e6):
             raise InputError(
                 "SplineFlow architecture",
                 got=repr(self),
                 expected="positive sizes, 2 to 100 bins, a finite positive tail bound",
             )
-        if self.hidden < self.features - 1:
+        if self.hidden < self.columns - 1:
             raise InputError(
                 "SplineFlow architecture",
-                got=f"{self.hidden} hidden units for {self.features} features",
-                expected=f"at least {self.features - 1}, one for each feature to condition on",
+                got=f"{self.hidden} hidden units for {self.columns} columns",
+                expected=f"at least {self.columns - 1}, one for each column to condition on",
             )
 
+    @property
+    def columns(self) -> int:
+        """Return C + d, what a conditioner sees: the context first."""
+        return self.context + self.features
+
     def config(self) -> dict[str, JSON]:
-        """Return the fields as JSON."""
-        return asdict(self)
+        """Return the fields as JSON; without context, those of an unconditional flow."""
+        fields = asdict(self)
+        return fields if self.context else {k: v for k, v in fields.items() if k != "context"}
 
 
 class _GuardedSpline(MaskedPiecewiseRationalQuadraticAutoregressiveTransform):  # type: ignore[misc]
@@ -82,10 +96,11 @@ class _GuardedSpline(MaskedPiecewiseRationalQuadraticAutoregressiveTransform):  
 
     def forward(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return outputs ``(n, d)`` and the log-determinant ``(n,)``."""
-        seen = inputs.clamp(-self.tail_bound, self.tail_bound)
-        raw = self.autoregressive_net(seen, context)
+        known = inputs if context is None else torch.cat([context, inputs], dim=1)
+        raw = self.autoregressive_net(known.clamp(-self.tail_bound, self.tail_bound))
+        own = raw.view(*known.shape, -1)[:, known.shape[1] - inputs.shape[1] :]
         # The spline code has the events last, where memory is contiguous.
-        columns = raw.view(*inputs.shape, -1).permute(1, 2, 0).contiguous()
+        columns = own.permute(1, 2, 0).contiguous()
         values = inputs.T.contiguous()
         table = rq.knots(columns, self.num_bins, self.tail_bound)
         with torch.no_grad():
@@ -98,8 +113,24 @@ class _GuardedSpline(MaskedPiecewiseRationalQuadraticAutoregressiveTransform):  
         raise NotImplementedError("a flow is inverted by fast_flow.FastFlow")
 
 
+class _Conditioned(torch.nn.Module):
+    """A stack that is given its context as the first columns of each row."""
+
+    def __init__(self, stack: torch.nn.Module, context: int) -> None:
+        super().__init__()
+        self.stack = stack
+        self.context = context
+
+    def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs ``(n, d)`` and log-determinants ``(n,)`` of rows ``(n, C + d)``."""
+        outputs: tuple[Tensor, Tensor] = self.stack(
+            rows[:, self.context :], rows[:, : self.context]
+        )
+        return outputs
+
+
 def build(shape: Architecture) -> torch.nn.Module:
-    """Return a fresh stack: a module from ``(n, d)`` to ``(outputs, log-determinants)``.
+    """Return a fresh stack: a module from ``(n, C + d)`` to ``(outputs, log-determinants)``.
 
     It draws its initial weights from torch's global stream: call it inside
     `torch_scope.seeded`.
@@ -110,7 +141,7 @@ def build(shape: Architecture) -> torch.nn.Module:
             stack.append(ReversePermutation(shape.features))
         stack.append(_layer(shape))
     composite: torch.nn.Module = CompositeTransform(stack)
-    return composite
+    return _Conditioned(composite, shape.context) if shape.context else composite
 
 
 def export(stack: torch.nn.Module) -> Parameters:
@@ -127,7 +158,7 @@ def export(stack: torch.nn.Module) -> Parameters:
 
 def _layer(shape: Architecture) -> _GuardedSpline:
     return _GuardedSpline(
-        features=shape.features,
+        features=shape.columns,
         hidden_features=shape.hidden,
         num_bins=shape.bins,
         tails="linear",

@@ -11,14 +11,18 @@ import numpy.typing as npt
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.store import Payload
+from verisimile.density.conditional import ConditionalDensity
 from verisimile.density.protocol import DensityEstimator
 
-__all__ = ["Pack", "Unpack", "pack", "register_family", "unpack"]
+__all__ = ["Model", "Pack", "Unpack", "pack", "register_family", "unpack", "unpack_any"]
+
+Model = DensityEstimator | ConditionalDensity
+"""What a trainer may make and a store may keep."""
 
 Pack = Callable[[Any], Payload]
 """Turns an estimator of the family into arrays and a JSON description."""
 
-Unpack = Callable[[Mapping[str, JSON], Mapping[str, npt.NDArray[Any]]], DensityEstimator]
+Unpack = Callable[[Mapping[str, JSON], Mapping[str, npt.NDArray[Any]]], Model]
 """Turns the two back into an equal estimator."""
 
 
@@ -47,8 +51,8 @@ def register_family(name: str, pack: Pack, unpack: Unpack) -> None:
         raise InputError("register_family", got=f"{name!r} twice", expected="a new name")
 
 
-def pack(model: DensityEstimator) -> Payload:
-    """Return arrays and description from which `unpack` rebuilds `model`.
+def pack(model: Model) -> Payload:
+    """Return arrays and description from which `unpack_any` rebuilds `model`.
 
     Raises
     ------
@@ -62,6 +66,25 @@ def pack(model: DensityEstimator) -> Payload:
 
 def unpack(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> DensityEstimator:
     """Return the estimator that `pack` described.
+
+    Raises
+    ------
+    InputError
+        If the family is not registered, or its members are conditional densities.
+    """
+    model = unpack_any(spec, arrays)
+    if isinstance(model, ConditionalDensity):
+        raise InputError(
+            "estimator family",
+            got=f"the conditional density {spec.get('family')!r}",
+            expected="a density without context",
+            remedy="Use unpack_any.",
+        )
+    return model
+
+
+def unpack_any(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
+    """Return the estimator or conditional density that `pack` described.
 
     Raises
     ------

@@ -10,12 +10,13 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events, match_features
 from verisimile.data.transforms import feature_transform
+from verisimile.density.conditional_trainer import ConditionalSplineFlowTrainer
 from verisimile.density.flow_density import Precision, SplineFlow
 from verisimile.density.input_map import InputMap
 from verisimile.density.nflows_backend import Architecture, build, export
 from verisimile.density.protocol import Fitted
 from verisimile.density.torch_scope import seeded
-from verisimile.density.training import Sample, Schedule, train
+from verisimile.density.training import Sample, Schedule, refuse_signed, train
 
 __all__ = ["SplineFlow", "SplineFlowTrainer"]
 
@@ -80,7 +81,7 @@ class SplineFlowTrainer:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        self._architecture(1)
+        self.architecture(1)
         positive = {name: getattr(self, name) for name in _POSITIVE}
         wrong = {name: value for name, value in positive.items() if not value > 0}
         if self.marginal_bins < 0 or self.marginal_bins == 1:
@@ -107,7 +108,7 @@ class SplineFlowTrainer:
         InputError
             For negative weights, a constant feature, or fewer events than features.
         """
-        _refuse_signed(events, "training")
+        refuse_signed(events, "training")
         feature_transform(events)
 
     def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
@@ -132,17 +133,17 @@ class SplineFlowTrainer:
         """
         started = time.perf_counter()
         validation = match_features(validation, training.features)
-        _refuse_signed(validation, "validation")
+        refuse_signed(validation, "validation")
         self.check(training)
         input_map = InputMap.fit(training, self.marginal_bins)
-        shape = self._architecture(training.d)
+        shape = self.architecture(training.d)
         with seeded(seeds.at("initial")):
             stack = build(shape)
         curves = train(
             stack,
             _sample(training, input_map),
             _sample(validation, input_map),
-            self._schedule(),
+            self.schedule(),
             seeds,
         )
         model = SplineFlow(shape, export(stack), input_map, precision=self.precision)
@@ -154,26 +155,40 @@ class SplineFlowTrainer:
             {"seconds": time.perf_counter() - started},
         )
 
-    def _architecture(self, d: int) -> Architecture:
+    def given(self, *context: str) -> ConditionalSplineFlowTrainer:
+        """Return the recipe for f(x | c): these columns are conditions, all others features.
+
+        Parameters
+        ----------
+        context
+            Names of the columns that are given.
+
+        Examples
+        --------
+        >>> SplineFlowTrainer().given("pt_ll").context
+        ('pt_ll',)
+        """
+        return ConditionalSplineFlowTrainer(context, self)
+
+    def architecture(self, d: int, *, context: int = 0) -> Architecture:
+        """Return size and shape of the stack for `d` features and `context` columns given."""
         return Architecture(
-            d, self.layers, self.blocks, self.hidden, self.bins, self.tail_bound, self.residual
+            d,
+            self.layers,
+            self.blocks,
+            self.hidden,
+            self.bins,
+            self.tail_bound,
+            self.residual,
+            context,
         )
 
-    def _schedule(self) -> Schedule:
+    def schedule(self) -> Schedule:
+        """Return how long and how fast to train."""
         return Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
 
 
 _POSITIVE = ("learning_rate", "batch", "epochs", "patience", "clip")
-
-
-def _refuse_signed(events: Events, name: str) -> None:
-    if events.signed:
-        raise InputError(
-            f"{name} weights",
-            got="negative event weights",
-            expected="weights that are not negative",
-            remedy="Train without weights, or on events with positive weights.",
-        )
 
 
 def _sample(events: Events, input_map: InputMap) -> Sample:

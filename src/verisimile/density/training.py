@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import NumericsError
+from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
+from verisimile.data.events import Events
 from verisimile.density.torch_scope import one_thread
 
-__all__ = ["Curves", "Sample", "Schedule", "train"]
+__all__ = ["Curves", "Sample", "Schedule", "refuse_signed", "train"]
 
 _LOG_2PI = math.log(2 * math.pi)
 _CHUNK = 4096
@@ -27,8 +28,8 @@ _SMALLEST_BATCH = 16
 class Sample(NamedTuple):
     """Training or validation events in the flow's coordinates.
 
-    `z` is ``(n, d)``, `weights` ``(n,)`` with mean one, and `offset` the mean
-    log-Jacobian that turns curves into original units.
+    `z` is ``(n, C + d)``, a context first if there is one, `weights` ``(n,)`` with
+    mean one, and `offset` the mean log-Jacobian that turns curves into original units.
     """
 
     z: Tensor
@@ -166,11 +167,22 @@ class _Descent:
         )
 
 
+def refuse_signed(events: Events, name: str) -> None:
+    """Raise for negative event weights: the likelihood has no maximum then."""
+    if events.signed:
+        raise InputError(
+            f"{name} weights",
+            got="negative event weights",
+            expected="weights that are not negative",
+            remedy="Train without weights, or on events with positive weights.",
+        )
+
+
 def _float32(values: Array) -> Tensor:
     return torch.from_numpy(values.astype(np.float32))
 
 
 def _losses(flow: torch.nn.Module, z: Tensor) -> Tensor:
     u, log_det = flow(z)
-    losses: Tensor = 0.5 * (u * u).sum(dim=1) - log_det + 0.5 * z.shape[1] * _LOG_2PI
+    losses: Tensor = 0.5 * (u * u).sum(dim=1) - log_det + 0.5 * u.shape[1] * _LOG_2PI
     return losses

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
 from verisimile.core.run import Failure, Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
+from verisimile.density.conditional import ConditionalDensity, NamedConditional
 from verisimile.density.protocol import DensityEstimator
+from verisimile.density.registry import Model
 from verisimile.ensemble.matrix import log_density_matrix
 from verisimile.ensemble.member import MemberRecord
 
@@ -22,10 +25,11 @@ class Ensemble:
 
     Attributes
     ----------
-    members
-        The estimators, in the plan's order, without those that failed.
+    models
+        The estimators, in the plan's order, without those that failed: densities,
+        or conditional densities.
     features
-        Specifications of the features ``(d,)``.
+        Specifications of the features ``(d,)``; those of the context are among them.
     records
         How each member was trained, one per member.
     failures
@@ -38,13 +42,51 @@ class Ensemble:
         Where densities are computed and kept.
     """
 
-    members: tuple[DensityEstimator, ...]
+    models: tuple[Model, ...]
     features: tuple[Feature, ...]
     records: tuple[MemberRecord, ...]
     failures: tuple[Failure, ...]
     training_digest: str
     provenance: Provenance
     run: Run
+
+    @property
+    def members(self) -> tuple[DensityEstimator, ...]:
+        """The estimators of an ensemble without context.
+
+        Raises
+        ------
+        InputError
+            If the members are conditional densities.
+        """
+        densities = tuple(m for m in self.models if not isinstance(m, ConditionalDensity))
+        if len(densities) < len(self.models):
+            raise InputError(
+                "ensemble.members",
+                got="conditional densities f(x | c)",
+                expected="densities without context",
+                remedy="Fit their weights with fit_conditional_mixture(run, ensemble, events).",
+            )
+        return densities
+
+    @property
+    def conditionals(self) -> tuple[NamedConditional, ...]:
+        """The members of an ensemble with context.
+
+        Raises
+        ------
+        InputError
+            If the members are densities without context.
+        """
+        conditionals = tuple(m for m in self.models if isinstance(m, NamedConditional))
+        if len(conditionals) < len(self.models):
+            raise InputError(
+                "ensemble.conditionals",
+                got="densities without context",
+                expected="conditional densities f(x | c)",
+                remedy="Use fit_mixture, or train with SplineFlowTrainer(...).given('column').",
+            )
+        return conditionals
 
     @property
     def precision_gap(self) -> float:
@@ -63,14 +105,14 @@ class Ensemble:
             If the features differ.
         """
         matched = match_features(events, self.features)
-        return log_density_matrix(self.run, self.members, self.records, matched)
+        return log_density_matrix(self.run, self.models, self.records, matched)
 
     def __len__(self) -> int:
         """Return the number of members M."""
-        return len(self.members)
+        return len(self.models)
 
     def __repr__(self) -> str:
         """Return one line: members, features, failures."""
         names = ", ".join(feature.name for feature in self.features)
         failed = f", {len(self.failures)} failed" if self.failures else ""
-        return f"Ensemble(M={len(self.members)}, features=({names}){failed})"
+        return f"Ensemble(M={len(self.models)}, features=({names}){failed})"

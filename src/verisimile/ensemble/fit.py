@@ -15,6 +15,8 @@ from verisimile.core.store import MemoryStore
 from verisimile.core.tasks import fingerprint
 from verisimile.data.events import Events
 from verisimile.data.provenance import Seen
+from verisimile.density.conditional import ConditionalTrainer
+from verisimile.density.conditional_flow import ConditionalSplineFlow
 from verisimile.density.flow_density import SplineFlow
 from verisimile.density.protocol import Checking, Trainer
 from verisimile.ensemble.ensemble import Ensemble
@@ -29,10 +31,12 @@ _SCHEMA = 1
 _ROLE = "training"
 _ROWS = "ensemble/training"
 # Importing a class registers how its members are rebuilt from files.
-_SHIPPED_FAMILIES = (SplineFlow.family,)
+_SHIPPED_FAMILIES = (SplineFlow.family, ConditionalSplineFlow.family)
 
 
-def fit_ensemble(run: Run, events: Events, plan: BootstrapPlan, trainer: Trainer) -> Ensemble:
+def fit_ensemble(
+    run: Run, events: Events, plan: BootstrapPlan, trainer: Trainer | ConditionalTrainer
+) -> Ensemble:
     """Train the members of an ensemble, each on its own bootstrap replica of `events`.
 
     The same seeds, events, plan and trainer give the same members bit for bit,
@@ -45,11 +49,11 @@ def fit_ensemble(run: Run, events: Events, plan: BootstrapPlan, trainer: Trainer
     run
         Streams (``"ensemble"``), workers, store and progress.
     events
-        Training sample ``(n, d)``.
+        Training sample ``(n, d)``, with the context columns of a conditional trainer.
     plan
         Replicas and initialisations.
     trainer
-        What turns one replica into one estimator.
+        What turns one replica into one estimator, or one conditional density.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def load_ensemble(run: Run) -> Ensemble:
     return _assemble(run, manifest, records, seen)
 
 
-def _check(events: Events, trainer: Trainer) -> None:
+def _check(events: Events, trainer: Trainer | ConditionalTrainer) -> None:
     if events.n < 2:
         raise InputError("events", got=f"{events.n} event", expected="at least two events")
     if isinstance(trainer, Checking):
@@ -107,7 +111,13 @@ def _check(events: Events, trainer: Trainer) -> None:
         trainer.check(events)
 
 
-def _task(run: Run, events: Events, plan: BootstrapPlan, trainer: Trainer, member: int) -> Task:
+def _task(
+    run: Run,
+    events: Events,
+    plan: BootstrapPlan,
+    trainer: Trainer | ConditionalTrainer,
+    member: int,
+) -> Task:
     # Without plan.members: member 7 is the same in an ensemble of 8 and of 20.
     config: dict[str, JSON] = {
         "trainer": trainer.config(),
@@ -126,7 +136,11 @@ def _task(run: Run, events: Events, plan: BootstrapPlan, trainer: Trainer, membe
 
 
 def _manifest(
-    run: Run, events: Events, plan: BootstrapPlan, trainer: Trainer, tasks: Sequence[Task]
+    run: Run,
+    events: Events,
+    plan: BootstrapPlan,
+    trainer: Trainer | ConditionalTrainer,
+    tasks: Sequence[Task],
 ) -> Manifest:
     settings: dict[str, JSON] = {
         "trainer": trainer.config(),
@@ -155,7 +169,7 @@ def _load(run: Run, address: str, expected: str) -> Record:
 
 def _assemble(run: Run, manifest: Manifest, records: Sequence[Record], seen: Seen) -> Ensemble:
     return Ensemble(
-        members=tuple(model_of(record) for record in records),
+        models=tuple(model_of(record) for record in records),
         features=manifest.features,
         records=tuple(record_of(record) for record in records),
         failures=manifest.failures or (),

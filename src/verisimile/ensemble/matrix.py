@@ -11,8 +11,9 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run, Task
 from verisimile.data.events import Events
+from verisimile.density.conditional import density_arguments
 from verisimile.density.precision import precision_gap
-from verisimile.density.protocol import DensityEstimator
+from verisimile.density.registry import Model
 from verisimile.ensemble.member import MemberRecord
 
 __all__ = ["log_density_matrix"]
@@ -23,7 +24,7 @@ _NO_SEEDS = Seeds(0)  # nothing random: a record is good for every run
 
 def log_density_matrix(
     run: Run,
-    members: Sequence[DensityEstimator],
+    members: Sequence[Model],
     records: Sequence[MemberRecord],
     events: Events,
 ) -> Array:
@@ -39,14 +40,15 @@ def log_density_matrix(
     members, records
         Estimators, and what identifies them.
     events
-        Sample ``(n, d)``, its columns in the members' order.
+        Sample ``(n, d)``, its columns in the members' order; with the context of members
+        that have one.
     """
     tasks = [
         Task(
             address=f"density/{events.digest[:16]}/{record.member:04d}",
             config={"model": record.sha256, "events": events.digest},
             seeds=_NO_SEEDS,
-            args=(member, events.x),
+            args=(member, *density_arguments(member, events)),
         )
         for member, record in zip(members, records, strict=True)
     ]
@@ -55,8 +57,8 @@ def log_density_matrix(
     return np.ascontiguousarray(np.stack(columns, axis=1))
 
 
-def _evaluate(_: Seeds, member: DensityEstimator, x: Array) -> Payload:
+def _evaluate(_: Seeds, member: Model, *arguments: Array) -> Payload:
     return Payload(
-        {"log_density": np.asarray(member.log_prob(x), dtype=np.float64)},
-        {"precision_gap": precision_gap(member, x[:_GAP_EVENTS])},
+        {"log_density": np.asarray(member.log_prob(*arguments), dtype=np.float64)},
+        {"precision_gap": precision_gap(member, *(values[:_GAP_EVENTS] for values in arguments))},
     )

@@ -12,9 +12,10 @@ from verisimile.core.arrays import Array, frozen
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.data.events import Events
+from verisimile.density.conditional import ConditionalTrainer, density_arguments
 from verisimile.density.precision import precision_gap
-from verisimile.density.protocol import DensityEstimator, Trainer
-from verisimile.density.registry import pack, unpack
+from verisimile.density.protocol import Trainer
+from verisimile.density.registry import Model, pack, unpack_any
 from verisimile.ensemble.plan import BootstrapPlan
 
 __all__ = ["MemberRecord", "member_address", "model_of", "record_of", "train_member"]
@@ -65,7 +66,11 @@ def member_address(member: int) -> str:
 
 
 def train_member(
-    seeds: Seeds, events: Events, plan: BootstrapPlan, trainer: Trainer, member: int
+    seeds: Seeds,
+    events: Events,
+    plan: BootstrapPlan,
+    trainer: Trainer | ConditionalTrainer,
+    member: int,
 ) -> Payload:
     """Train one member on its bootstrap replica; a pure function of its arguments."""
     started = time.perf_counter()
@@ -76,6 +81,7 @@ def train_member(
     arrays = {f"{_MODEL}{name}": values for name, values in packed.arrays.items()}
     arrays["training_curve"] = np.asarray(fitted.training_curve)
     arrays["validation_curve"] = np.asarray(fitted.validation_curve)
+    probed = validation.take(np.arange(min(_GAP_EVENTS, validation.n)))
     return Payload(
         arrays,
         {
@@ -87,20 +93,20 @@ def train_member(
             "best_epoch": fitted.best_epoch,
             "n_training": int((plan.counts(events.n, replica, seeds) > 0).sum()),
             "n_validation": validation.n,
-            "precision_gap": precision_gap(fitted.model, validation.x[:_GAP_EVENTS]),
+            "precision_gap": precision_gap(fitted.model, *density_arguments(fitted.model, probed)),
             "seconds": time.perf_counter() - started,
         },
     )
 
 
-def model_of(record: Record) -> DensityEstimator:
+def model_of(record: Record) -> Model:
     """Return the estimator that a record holds."""
     arrays = {
         name.removeprefix(_MODEL): values
         for name, values in record.arrays.items()
         if name.startswith(_MODEL)
     }
-    return unpack(cast(Any, record.meta)["model"], arrays)
+    return unpack_any(cast(Any, record.meta)["model"], arrays)
 
 
 def record_of(record: Record) -> MemberRecord:

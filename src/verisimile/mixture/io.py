@@ -13,16 +13,18 @@ from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.provenance import Provenance, Seen
 from verisimile.ensemble.fit import load_ensemble
+from verisimile.mixture.conditional import ConditionalMixture
+from verisimile.mixture.conditional_bind import context_columns
 from verisimile.mixture.fit import FitRecord, WeightFit
 from verisimile.mixture.model import Mixture
 
-__all__ = ["load_mixture", "save_mixture"]
+__all__ = ["load_conditional_mixture", "load_mixture", "save_mixture"]
 
 _ADDRESS = "mixture/weights"
 _SCHEMA = "verisimile.mixture/1"
 
 
-def save_mixture(run: Run, mixture: Mixture) -> None:
+def save_mixture(run: Run, mixture: Mixture | ConditionalMixture) -> None:
     """Keep weights, covariance and the footprint of the data in the run's store."""
     fit = mixture.fit
     arrays = {
@@ -50,6 +52,43 @@ def load_mixture(run: Run) -> Mixture:
         those that the weights were fitted for.
     """
     ensemble = load_ensemble(run)
+    record = _load(run)
+    mixture = Mixture(
+        ensemble.members,
+        _weight_fit(record),
+        features=ensemble.features,
+        provenance=_provenance(record),
+    )
+    _same(mixture.fingerprint, record)
+    return mixture
+
+
+def load_conditional_mixture(run: Run) -> ConditionalMixture:
+    """Return the conditional mixture kept in the run's store, with its members.
+
+    Raises
+    ------
+    StoreError
+        As :func:`load_mixture`.
+    InputError
+        If the members are densities without context.
+    """
+    ensemble = load_ensemble(run)
+    record = _load(run)
+    by_name = {feature.name: feature for feature in ensemble.features}
+    members = ensemble.conditionals
+    mixture = ConditionalMixture(
+        members,
+        _weight_fit(record),
+        features=[by_name[name] for name in members[0].names],
+        context=context_columns(ensemble),
+        provenance=_provenance(record),
+    )
+    _same(mixture.fingerprint, record)
+    return mixture
+
+
+def _load(run: Run) -> Record:
     record = run.store.load(_ADDRESS, _SCHEMA)
     if record is None:
         raise StoreError(
@@ -58,20 +97,17 @@ def load_mixture(run: Run) -> Mixture:
             expected="fitted weights",
             remedy="Run `verisimile fit` again: it repeats only what is missing.",
         )
-    mixture = Mixture(
-        ensemble.members,
-        _weight_fit(record),
-        features=ensemble.features,
-        provenance=_provenance(record),
-    )
-    if mixture.fingerprint != record.meta["mixture"]:
+    return record
+
+
+def _same(fingerprint: str, record: Record) -> None:
+    if fingerprint != record.meta["mixture"]:
         raise StoreError(
             "mixture",
             got="members that are not those the weights were fitted for",
             expected=f"a mixture with fingerprint {str(record.meta['mixture'])[:12]}",
             remedy="Run `verisimile fit` again in this folder, or restore the members.",
         )
-    return mixture
 
 
 def _weight_fit(record: Record) -> WeightFit:

@@ -14,9 +14,10 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
+from verisimile.density.conditional import ConditionalDensity
 from verisimile.density.protocol import DensityEstimator
 from verisimile.mixture.fit import WeightFit
-from verisimile.mixture.objective import mixed_log_density
+from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.observables import (
     HistogramEstimate,
     linear_functional,
@@ -66,6 +67,13 @@ class Mixture:
                 "Mixture.members",
                 got=f"{len(members)} members for {fit.weights.size} weights",
                 expected="one weight per member, in the same order",
+            )
+        if any(isinstance(member, ConditionalDensity) for member in members):
+            raise InputError(
+                "Mixture.members",
+                got="conditional densities f(x | c)",
+                expected="densities without context",
+                remedy="Use ConditionalMixture.",
             )
         width = {member.n_features for member in members}
         if len(width) != 1:
@@ -117,9 +125,7 @@ class Mixture:
         ----------
         G. Badaracco et al., eq. 3.
         """
-        density = np.exp(self.log_densities(x))
-        variance = np.einsum("ni,ij,nj->n", density, self.fit.covariance, density)
-        return np.asarray(np.sqrt(np.clip(variance, 0.0, None)))
+        return density_error(self.log_densities(x), self.fit.covariance)
 
     def expectation(
         self, h: Callable[[Array], Array], run: Run, *, draws: int = _DRAWS

@@ -14,6 +14,7 @@ __all__ = [
     "LogLinear",
     "as_log_densities",
     "blocks",
+    "density_error",
     "mixed_log_density",
     "scaled",
     "weighted_gram",
@@ -175,3 +176,10 @@ def mixed_log_density(logf: Array, weights: Array) -> Array:
     np.log(mixed, out=values, where=mixed > 0.0)
     out[possible] = values + top
     return out
+
+
+def density_error(logf: Array, covariance: Array) -> Array:
+    r"""Return :math:`\sqrt{f^T C f}`, ``(n,)``, of log-densities ``(n, M)``, in density units."""
+    density = np.exp(logf)
+    variance = np.einsum("ni,ij,nj->n", density, covariance, density)
+    return np.asarray(np.sqrt(np.clip(variance, 0.0, None)))

@@ -42,7 +42,9 @@ def _size(toys: int, alpha: float, plus: int) -> float:
 
 def _excess(toys: int, plus: int) -> float:
     """Return the largest P(p <= a) - a over all levels a that p can take."""
-    return float(max(_size(toys, a, plus) - a for a in (np.arange(toys + 1) + plus) / (toys + plus)))
+    return float(
+        max(_size(toys, a, plus) - a for a in (np.arange(toys + 1) + plus) / (toys + plus))
+    )
 
 
 @pytest.mark.parametrize("toys", [1, 19, 99, 100, 999])

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.calibration import Calibration, PlugIn
+from verisimile.checks.goodness.calibration import Calibration
+from verisimile.checks.goodness.parts import alternative_fit, null_notes
 from verisimile.checks.goodness.profile import Hypothesis, Profile
-from verisimile.checks.goodness.result import AlternativeFit, FittedRatio, Goodness
+from verisimile.checks.goodness.result import AlternativeFit, Goodness
 from verisimile.checks.goodness.setup import Fits, Setup
 from verisimile.checks.goodness.stopping import Sequential, most_toys
 from verisimile.core.arrays import Array, frozen
@@ -88,27 +89,12 @@ class Judge:
             variations=variations,
             parts=parts,
             events_digest=events.digest,
-            warnings=(*self.notes, *_notes(self.null, variations, parts)),
+            warnings=(*self.notes, *null_notes(self.null, variations, parts)),
         )
 
     def _part(self, trial: Trial, toys: Array) -> AlternativeFit:
-        setup, profile = trial.setup, trial.profile
-        p_value = self._p_value(profile.statistic, toys)
-        return AlternativeFit(
-            alternative=trial.name,
-            statistic=profile.statistic,
-            p_value=p_value,
-            toys=frozen(toys[: p_value.n_null]),
-            n_kernels=setup.kernels.widths.size,
-            rank=setup.rank,
-            widths=_spread(setup.kernels.widths),
-            gap=profile.gap,
-            capped=trial.fits.capped,
-            null_pulls=frozen(profile.null),
-            alternative_pulls=frozen(profile.alternative),
-            coefficients=frozen(setup.coefficients(profile)),
-            fitted=FittedRatio(setup, profile),
-        )
+        p_value = self._p_value(trial.profile.statistic, toys)
+        return alternative_fit(trial.name, trial.setup, trial.fits, trial.profile, toys, p_value)
 
     def _p_value(self, statistic: float, toys: Array) -> PValue:
         if isinstance(self.toys, Sequential):
@@ -134,23 +120,3 @@ def _combined(parts: tuple[AlternativeFit, ...]) -> tuple[float, Array]:
     smallest = -np.log(smallest_p(observed, toys))
     smallest[1:][~np.isfinite(toys).all(axis=1)] = np.nan
     return math.nan if np.isnan(observed).any() else float(smallest[0]), smallest[1:]
-
-
-def _spread(widths: Array) -> tuple[float, float, float]:
-    return float(widths.min()), float(np.median(widths)), float(widths.max())
-
-
-def _notes(
-    null: Calibration, variations: int, parts: tuple[AlternativeFit, ...]
-) -> tuple[str, ...]:
-    notes = []
-    if isinstance(null, PlugIn) and variations:
-        notes.append(
-            "plug-in toys have a perfect constraint that no data set has: true models are "
-            "rejected too often. Use Predictive()."
-        )
-    if any(math.isinf(part.statistic) for part in parts):
-        notes.append("some event has no density under the null: the statistic is infinite.")
-    if any(math.isnan(part.statistic) for part in parts):
-        notes.append("the fit to the test sample did not converge: there is no statistic.")
-    return tuple(notes)

@@ -11,6 +11,7 @@ from verisimile.checks.goodness.assemble import Judge, Trial
 from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.parts import check_sample, resolved
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.setup import Alternative
@@ -21,6 +22,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.provenance import warn_overlap
+from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
 from verisimile.stats.sequential import enough
@@ -107,9 +109,10 @@ def compare_hypotheses(
     The hypotheses on the mixture share their pseudo-data; ``"single"`` needs
     its own.  Results come in the order of `hypotheses`.
     """
+    _refuse_conditional(mixture)
     matched = match_features(events, mixture.features)
-    chosen = [_resolved(name) for name in hypotheses]
-    _check(matched, toys)
+    chosen = [resolved(name) for name in hypotheses]
+    check_sample(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
     plan = _Plan(_several(alternative, toys), null, toys, notes)
     found: dict[str, Goodness] = {}
@@ -192,19 +195,11 @@ def _several(
     return several
 
 
-def _resolved(name: str) -> Hypothesis:
-    if name not in HYPOTHESES:
-        raise InputError("hypothesis", got=repr(name), expected=f"one of {list(HYPOTHESES)}")
-    return HYPOTHESES[name]
-
-
-def _check(events: Events, toys: int | Sequential) -> None:
-    if events.weights is not None:
+def _refuse_conditional(mixture: object) -> None:
+    if isinstance(mixture, ConditionalMixture):
         raise InputError(
-            "events.weights",
-            got="a weighted test sample",
-            expected="unweighted events: the toys have none",
-            remedy="Unweight the sample, or drop the weights if they are all equal.",
+            "mixture",
+            got="a conditional mixture f(x | c)",
+            expected="a mixture without context",
+            remedy="Use goodness_in_context, which tests it in bins of its context.",
         )
-    if not isinstance(toys, Sequential) and toys < 1:
-        raise InputError("toys", got=toys, expected="at least one toy", remedy="Use 200 or more.")

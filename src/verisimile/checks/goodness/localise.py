@@ -145,7 +145,7 @@ def localise(run: Run, goodness: Goodness, events: Events, *, draws: int = 20_00
     events
         Its test sample.
     draws
-        Events for the information; its error on z is about sqrt(K / draws).
+        Events for the information; the relative error of z is at most about sqrt(K / draws).
 
     Raises
     ------

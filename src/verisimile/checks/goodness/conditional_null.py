@@ -1,0 +1,156 @@
+"""The null hypothesis that a conditional mixture describes events at their own contexts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from verisimile.core.arrays import Array, digest
+from verisimile.core.canonical import JSON
+from verisimile.core.errors import InputError
+from verisimile.data.feature import Feature
+from verisimile.density.conditional import ConditionalDensity
+from verisimile.mixture.conditional import ConditionalMixture
+from verisimile.mixture.conditional_sampling import conditional_log_densities, sample_signed_at
+from verisimile.mixture.objective import mixed_log_density
+from verisimile.mixture.sampling import SignedSample
+from verisimile.stats.linalg import whitening
+
+__all__ = ["AveragedNull", "ConditionalNull"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConditionalNull:
+    r"""A density of x for each of n given contexts.
+
+    .. math:: p_0(x_n \mid c_n) = \sum_i (\hat w + L\eta)_i f_i(x_n \mid c_n)
+
+    A sample has one event per context, in their order: contexts are ancillary,
+    toys keep those of the test sample.  One draw of :math:`\eta` serves all
+    contexts, as one fit of the weights does.
+
+    Attributes
+    ----------
+    members
+        M conditional densities.
+    weights
+        Fitted weights ``(M,)``.
+    variations
+        L, eigen-variations of the weights ``(M, r)``: covariance = L L^T.
+    features
+        Names and supports of x, ``(d,)``.
+    context
+        ``(n, C)``.
+    fingerprint
+        Content key of members, weights and covariance.
+    """
+
+    members: tuple[ConditionalDensity, ...]
+    weights: Array
+    variations: Array
+    features: tuple[Feature, ...]
+    context: Array
+    fingerprint: str
+
+    @classmethod
+    def of(cls, mixture: ConditionalMixture, context: Array) -> ConditionalNull:
+        """Return the null hypothesis that a mixture describes events at `context`."""
+        return cls(
+            mixture.members,
+            mixture.weights,
+            whitening(mixture.fit.covariance),
+            mixture.features,
+            context,
+            mixture.fingerprint,
+        )
+
+    def identity(self) -> dict[str, JSON]:
+        """Return the content keys of members, weights, variations and contexts."""
+        weights = digest(self.weights, self.variations)
+        return {"mixture": self.fingerprint, "weights": weights, "context": digest(self.context)}
+
+    def log_densities(self, x: Array) -> Array:
+        """Return the members' log-densities ``(n, M)``, one event at each context."""
+        self._one_each(len(x))
+        return conditional_log_densities(self.members, x, self.context)
+
+    def log_prob(self, x: Array) -> Array:
+        """Return the fitted log-density ``(n,)``, one event at each context."""
+        return mixed_log_density(self.log_densities(x), self.weights)
+
+    def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw one event at each context, with weights varied by `truth` ``(r,)``."""
+        self._one_each(n)
+        return sample_signed_at(
+            self.members, self.weights + self.variations @ truth, self.context, rng
+        )
+
+    def _one_each(self, n: int) -> None:
+        if n != len(self.context):
+            raise InputError(
+                "ConditionalNull",
+                got=f"{n} events for {len(self.context)} contexts",
+                expected="one event for each context",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AveragedNull:
+    r"""The same model, averaged over the contexts of a bin: where an alternative is placed.
+
+    .. math:: \bar f_i(x) = \frac1S \sum_s f_i(x \mid c_s)
+
+    Attributes
+    ----------
+    model
+        The conditional model at the contexts of the bin ``(n, C)``.
+    nodes
+        Some of these contexts ``(S, C)``, over which densities are averaged.
+    """
+
+    model: ConditionalNull
+    nodes: Array
+
+    @property
+    def weights(self) -> Array:
+        """Fitted weights ``(M,)``."""
+        return self.model.weights
+
+    @property
+    def variations(self) -> Array:
+        """L, eigen-variations of the weights ``(M, r)``."""
+        return self.model.variations
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Names and supports of x, ``(d,)``."""
+        return self.model.features
+
+    def identity(self) -> dict[str, JSON]:
+        """Return the content keys of the model and of the contexts."""
+        return {**self.model.identity(), "nodes": digest(self.nodes)}
+
+    def log_densities(self, x: Array) -> Array:
+        """Return the members' averaged log-densities ``(n, M)``."""
+        at_nodes = np.stack(
+            [
+                conditional_log_densities(self.model.members, x, np.tile(node, (len(x), 1)))
+                for node in self.nodes
+            ]
+        )
+        with np.errstate(divide="ignore"):
+            return np.asarray(logsumexp(at_nodes, axis=0) - np.log(len(self.nodes)))
+
+    def log_prob(self, x: Array) -> Array:
+        """Return the fitted, averaged log-density ``(n,)``."""
+        return mixed_log_density(self.log_densities(x), self.weights)
+
+    def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw `n` events at contexts drawn with replacement; densities are those given c."""
+        model = self.model
+        context = model.context[rng.integers(len(model.context), size=n)]
+        return sample_signed_at(
+            model.members, model.weights + model.variations @ truth, context, rng
+        )
