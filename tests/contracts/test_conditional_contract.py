@@ -83,9 +83,10 @@ def test_shapes_and_dtypes(
     model, contexts = case
     context = np.resize(contexts, (n, model.n_context))
     x = model.sample(context, rng)
-    assert (x.shape, x.dtype) == ((n, model.n_features), np.float64)
     log_p = model.log_prob(x, context)
-    assert (log_p.shape, log_p.dtype) == ((n,), np.float64)
+    assert x.shape == (n, model.n_features)
+    assert log_p.shape == (n,)
+    assert x.dtype == log_p.dtype == np.float64
 
 
 def test_is_a_density_at_every_context(
