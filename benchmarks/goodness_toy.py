@@ -14,6 +14,7 @@ import numpy as np
 from _problem import best_of, draw, family, gemm_rate, log_densities
 
 from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.kernels import Quantiles
 from verisimile.checks.goodness.linear import LinearFits
 from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Rows
@@ -43,7 +44,7 @@ def main() -> None:
     print(
         f"{'kernels':>16s}{'directions':>11s}{'rows s':>8s}{'fits s':>8s}{'toy s':>8s}{'steps':>7s}"
     )
-    for name, width in (("width 0.05", 0.05), ("width 0.5", 0.5), ("three widths", None)):
+    for name, width in (("width 0.05", 0.05), ("width 0.5", 0.5), ("two quantiles", Quantiles())):
         setup = GaussianKernels(count=K, width=width).prepare(Run(Seeds(1)), null, events=N)
         logk = setup.kernels.log_density(x)
         rows, made = best_of(lambda s=setup, k=logk: Rows.of(logf, k, s.basis), 5)  # type: ignore[misc]

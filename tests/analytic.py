@@ -14,22 +14,27 @@ __all__ = ["Blend", "draw", "family", "log_densities", "near_copies"]
 
 @dataclass(frozen=True)
 class Blend:
-    """A two-dimensional mixture of axis-aligned Gaussians with equal or given shares."""
+    """A mixture of axis-aligned Gaussians with equal or given shares."""
 
-    means: Array  # (J, 2)
-    sigmas: Array  # (J, 2)
+    means: Array  # (J, d)
+    sigmas: Array  # (J, d)
     shares: Array  # (J,)
 
-    n_features = 2
+    @property
+    def n_features(self) -> int:
+        return int(self.means.shape[1])
 
     def log_prob(self, x: Array) -> Array:
-        z = (x[:, None, :] - self.means) / self.sigmas
-        log = -0.5 * (z * z).sum(axis=2) - np.log(2 * np.pi * self.sigmas.prod(axis=1))
-        log += np.log(self.shares)
-        # Several times faster than logaddexp.reduce.
-        top = np.maximum(log.max(axis=1), -np.finfo(float).max)
-        with np.errstate(divide="ignore"):
-            return np.asarray(top + np.log(np.exp(log - top[:, None]).sum(axis=1)))
+        scale = np.log((2 * np.pi) ** (0.5 * self.n_features) * self.sigmas.prod(axis=1))
+        log = np.empty((self.shares.size, x.shape[0]))
+        for j, constant in enumerate(np.log(self.shares) - scale):
+            z = (x - self.means[j]) / self.sigmas[j]
+            np.einsum("nd,nd->n", z, z, out=log[j])
+            log[j] = constant - 0.5 * log[j]
+        top = log.max(axis=0)
+        below = log - np.where(np.isneginf(top), 0.0, top)
+        # Below -700 the exponential underflows, which is slow and changes nothing.
+        return np.asarray(top + np.log(np.exp(np.maximum(below, -700.0)).sum(axis=0)))
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         part = rng.choice(self.shares.size, size=n, p=self.shares)
@@ -37,14 +42,20 @@ class Blend:
 
 
 def family(
-    members: int, *, spread: float = 0.3, satellite: float = 0.74, seed: int = 1
+    members: int,
+    *,
+    features: int = 2,
+    spread: float = 0.3,
+    satellite: float = 0.74,
+    seed: int = 1,
 ) -> list[Blend]:
     """Return members that share a core and differ by one satellite of about that width each."""
     rng = np.random.default_rng(seed)
     out = []
     for _ in range(members):
-        means = np.vstack([[0.0, 0.0], rng.normal(0.0, 1.0, 2)])
-        sigmas = np.vstack([[1.0, 1.0], satellite * np.exp(rng.normal(0.0, 0.2, 2))])
+        means = np.vstack([np.zeros(features), rng.normal(0.0, 1.0, features)])
+        sizes = satellite * np.exp(rng.normal(0.0, 0.2, features))
+        sigmas = np.vstack([np.ones(features), sizes])
         out.append(Blend(means, sigmas, np.array([1.0 - spread, spread])))
     return out
 
@@ -67,7 +78,7 @@ def log_densities(members: list[Blend], x: Array) -> Array:
 
 
 def draw(members: list[Blend], weights: Array, n: int, rng: np.random.Generator) -> Array:
-    """Return events ``(n, 2)`` of the mixture with non-negative `weights`, in random order."""
+    """Return events ``(n, d)`` of the mixture with non-negative `weights`, in random order."""
     counts = rng.multinomial(n, weights)
     parts = [m.sample(int(k), rng) for m, k in zip(members, counts, strict=True) if k]
     return np.asarray(np.concatenate(parts)[rng.permutation(n)])

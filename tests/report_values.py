@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from verisimile.checks.goodness.localise import Hotspots
 from verisimile.checks.goodness.result import AlternativeFit, Goodness
 from verisimile.checks.marginals.comparison import MarginalComparison
 from verisimile.data.events import Events
@@ -21,7 +22,7 @@ from verisimile.report.content import (
 )
 from verisimile.stats.nulls import Empirical
 
-__all__ = ["FEATURE", "make_content", "make_fit", "make_goodness", "make_marginal"]
+__all__ = ["FEATURE", "make_content", "make_fit", "make_goodness", "make_hotspots", "make_marginal"]
 
 FEATURE = Feature("pt <ll>", unit="GeV", label=r"$p_T$", low=0.0)
 _DIGEST = "a" * 64
@@ -60,6 +61,7 @@ def make_goodness(
         p_value=p_value,
         z=p_value.significance,
         toys=values,
+        most_toys=toys,
         hypothesis=hypothesis,
         null="predictive",
         n_events=500,
@@ -97,6 +99,19 @@ def make_marginal(feature: Feature = FEATURE) -> MarginalComparison:
     )
 
 
+def make_hotspots() -> Hotspots:
+    """Return an excess and a deficit."""
+    return Hotspots(
+        names=(FEATURE.name,),
+        centres=np.array([[33.0], [4.5]]),
+        widths=np.array([0.1, 0.3]),
+        z=np.array([4.25, -3.1]),
+        observed=np.array([37.2, 10.0]),
+        expected=np.array([20.5, 21.0]),
+        kernels=31,
+    )
+
+
 def make_fit() -> WeightFit:
     """Return a fit of three shifted normals."""
     x = np.linspace(-2.0, 2.0, 81)
@@ -112,7 +127,11 @@ def make_content() -> ReportInput:
         make_goodness(30.0, warnings=("7 events are shared <b>!</b>",)),
     )
     return ReportInput(
-        samples=(SampleResult("held-out | truth", tests, (make_marginal(),), "Fresh events."),),
+        samples=(
+            SampleResult(
+                "held-out | truth", tests, (make_marginal(),), "Fresh events.", make_hotspots()
+            ),
+        ),
         training=(MemberTraining("members/0000", "f" * 64, curve, curve + 0.1, 11, 2.5),),
         fit=make_fit(),
         inputs=(InputSample.of("test", "data/<odd> name.parquet", events),),

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.gaussian import GaussianKernels
     from verisimile.checks.goodness.in_context import goodness_in_context
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+    from verisimile.checks.goodness.localise import localise
+    from verisimile.checks.goodness.refine import Look, refine
+    from verisimile.checks.goodness.stopping import Sequential
+    from verisimile.checks.goodness.tilt import ExponentialTilt
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
     from verisimile.core.run import Run
@@ -53,12 +57,15 @@ if TYPE_CHECKING:
     from verisimile.mixture.conditional import ConditionalMixture
     from verisimile.mixture.conditional_bind import fit_conditional_mixture
     from verisimile.mixture.fit import fit_weights
+    from verisimile.mixture.minos import MinosInterval, minos_interval, minos_observable
     from verisimile.mixture.minuit_solver import MinuitSolver
     from verisimile.mixture.model import Mixture
     from verisimile.mixture.newton import NewtonSolver
+    from verisimile.mixture.torch_device import DeviceNewton
     from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
     from verisimile.stats.pvalues import PValue
+    from verisimile.stats.tails import fit_tail
 
 __all__ = [
     "BinContent",
@@ -66,14 +73,18 @@ __all__ = [
     "ConditionalMixture",
     "ContextBins",
     "DensityAt",
+    "DeviceNewton",
     "Estimate",
     "Events",
     "Expectation",
+    "ExponentialTilt",
     "FluctuatedCentre",
     "GaussianKernels",
     "IncompleteError",
     "InputError",
     "KnownTruth",
+    "Look",
+    "MinosInterval",
     "MinuitSolver",
     "Mixture",
     "Moment",
@@ -86,6 +97,7 @@ __all__ = [
     "Quantile",
     "Run",
     "Seeds",
+    "Sequential",
     "SmallestP",
     "SplineFlowTrainer",
     "StoreError",
@@ -103,10 +115,15 @@ __all__ = [
     "fit_conditional_mixture",
     "fit_ensemble",
     "fit_mixture",
+    "fit_tail",
     "fit_weights",
     "goodness_in_context",
     "goodness_of_fit",
+    "localise",
+    "minos_interval",
+    "minos_observable",
     "read_events",
+    "refine",
     "saturation",
     "write_events",
     "write_report",
@@ -123,12 +140,16 @@ _HOME = {
     "ConditionalMixture": "verisimile.mixture.conditional",
     "ContextBins": "verisimile.checks.goodness.context_bins",
     "DensityAt": "verisimile.checks.coverage.observables",
+    "DeviceNewton": "verisimile.mixture.torch_device",
     "Estimate": "verisimile.core.result",
     "Events": "verisimile.data.events",
     "Expectation": "verisimile.checks.coverage.observables",
+    "ExponentialTilt": "verisimile.checks.goodness.tilt",
     "FluctuatedCentre": "verisimile.checks.goodness.calibration",
     "GaussianKernels": "verisimile.checks.goodness.gaussian",
     "KnownTruth": "verisimile.checks.coverage.truth",
+    "Look": "verisimile.checks.goodness.refine",
+    "MinosInterval": "verisimile.mixture.minos",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
     "Moment": "verisimile.checks.coverage.observables",
@@ -140,6 +161,7 @@ _HOME = {
     "Quantile": "verisimile.checks.coverage.observables",
     "Run": "verisimile.core.run",
     "Seeds": "verisimile.core.random",
+    "Sequential": "verisimile.checks.goodness.stopping",
     "SmallestP": "verisimile.checks.goodness.combination",
     "SplineFlowTrainer": "verisimile.density.spline_flow",
     "SumOfBins": "verisimile.checks.goodness.combination",
@@ -152,10 +174,15 @@ _HOME = {
     "fit_conditional_mixture": "verisimile.mixture.conditional_bind",
     "fit_ensemble": "verisimile.ensemble.fit",
     "fit_mixture": "verisimile.mixture.bind",
+    "fit_tail": "verisimile.stats.tails",
     "fit_weights": "verisimile.mixture.fit",
     "goodness_in_context": "verisimile.checks.goodness.in_context",
     "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
+    "localise": "verisimile.checks.goodness.localise",
+    "minos_interval": "verisimile.mixture.minos",
+    "minos_observable": "verisimile.mixture.minos",
     "read_events": "verisimile.data.files",
+    "refine": "verisimile.checks.goodness.refine",
     "saturation": "verisimile.checks.coverage.saturation",
     "write_events": "verisimile.data.files",
     "write_report": "verisimile.report.write",

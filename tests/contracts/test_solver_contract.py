@@ -7,19 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
 from analytic import draw, family, log_densities, near_copies
 from verisimile.core.arrays import Array
-from verisimile.core.errors import NumericsError
+from verisimile.core.errors import InputError, NumericsError
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.minuit_solver import MinuitSolver
 from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.reduced import reduced_problem
 from verisimile.mixture.solver import Optimum, WeightSolver, certified
+from verisimile.mixture.torch_device import DeviceNewton
 from verisimile.mixture.torch_solver import TorchSolver
 
-SOLVERS: list[WeightSolver] = [NewtonSolver(), TorchSolver(), MinuitSolver()]
+SOLVERS: list[WeightSolver] = [NewtonSolver(), TorchSolver(), MinuitSolver(), DeviceNewton()]
 OTHERS = SOLVERS[1:]
 N, M = 3000, 8
 
@@ -166,9 +168,9 @@ def test_random_problems_end_alike(seed: int) -> None:
     case = Case(logf, None, Pseudo(rng.standard_normal((60, members))) if seed % 2 else None)
     ends = [_end(case, solver) for solver in SOLVERS]
     if ends[0] is None:
-        assert ends == [None, None, None]
+        assert ends == [None] * len(SOLVERS)
     else:
-        assert ends == pytest.approx([ends[0]] * 3, rel=0.0, abs=1e-7)
+        assert ends == pytest.approx([ends[0]] * len(SOLVERS), rel=0.0, abs=1e-7)
 
 
 def _end(case: Case, solver: WeightSolver) -> float | None:
@@ -199,8 +201,18 @@ class GradientDescent:
 
 @pytest.mark.parametrize(
     "defective",
-    [NewtonSolver(max_iterations=1), TorchSolver(max_iterations=1), GradientDescent()],
-    ids=["one Newton step", "one step of newton-exact", "descent that gives up"],
+    [
+        NewtonSolver(max_iterations=1),
+        TorchSolver(max_iterations=1),
+        DeviceNewton(max_iterations=1),
+        GradientDescent(),
+    ],
+    ids=[
+        "one Newton step",
+        "one step of newton-exact",
+        "one step on the device",
+        "descent that gives up",
+    ],
 )
 def test_a_solver_that_stops_early_fails_the_agreement(defective: WeightSolver) -> None:
     fit = _plain().fit(defective)
@@ -216,3 +228,15 @@ def test_the_certificate_bounds_the_distance_of_a_defective_end() -> None:
     poor = GradientDescent(tolerance=1e-4).minimise(reduced.problem, start)
     assert not poor.converged
     assert 1e-4 < poor.value - best <= poor.gap < 1.0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_gpu_reaches_the_same_optimum(case: Callable[[], Case]) -> None:
+    assert_same_optimum(case().fit(DeviceNewton(device="cuda")), case().fit(NewtonSolver()))
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match="device of this machine"):
+        _plain().fit(DeviceNewton(device="cuda:97"))

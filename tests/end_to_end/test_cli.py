@@ -169,6 +169,31 @@ def test_every_hypothesis_and_null_can_be_chosen(files: Path, copy: Path) -> Non
         assert (found["hypothesis"], found["null"]) == (hypothesis, null)
 
 
+def test_widths_can_be_scanned(files: Path, copy: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    outcome = run(
+        *("gof", copy, files / "shifted.parquet", "--toys", 39, "--scan", *TOYS),
+        *("--width", 0.3, "--width", 0.8, "--report", report, "--json"),
+    )
+    assert outcome.code == 1, outcome
+    found = outcome.json["goodness"][0]
+    assert [part["widths"][2] for part in found["parts"]] == [0.3, 0.8]
+    assert found["p_value"]["value"] == 1 / 40
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert "p alone, not corrected" in page
+    assert "Where the sample deviates most" in page
+
+
+def test_toys_end_when_enough_are_extreme(files: Path, copy: Path) -> None:
+    arguments = ("gof", copy, files / "test.parquet", "--toys", 500, "--exceedances", 3, *TOYS)
+    outcome = run(*arguments, "--json")
+    assert outcome.code == 0, outcome
+    found = outcome.json["goodness"][0]
+    assert found["p_value"]["n_null"] < found["most_toys"] == 500
+    assert found["p_value"]["value"] == 3 / found["p_value"]["n_null"]
+    refused(run(*arguments, "--scan"), "a fixed number")
+
+
 def test_toys_are_reused(files: Path, copy: Path) -> None:
     for name in ("test", "shifted"):
         run("gof", copy, files / f"{name}.parquet", "--toys", 20, *TOYS)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError, VerisimileError
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
+from verisimile.mixture.minuit_solver import MinuitSolver
+from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.solver import WeightSolver
+from verisimile.mixture.torch_device import DeviceNewton
+from verisimile.mixture.torch_solver import TorchSolver
+
+# A hang is a failure: an example takes milliseconds.
+pytestmark = pytest.mark.timeout(240)
 
 
 @st.composite
@@ -80,3 +91,77 @@ def test_the_fit_is_not_beaten_by_equal_weights(problem: tuple[Array, Array | No
     top = logf.max(axis=1)
     equal = -float((np.log(np.exp(logf - top[:, None]).mean(axis=1)) + top).sum())
     assert fit.nll <= equal + 1e-9 * max(1.0, abs(equal))
+
+
+@st.composite
+def hostile(draw: st.DrawFn) -> tuple[Array, Array | None, Pseudo | None]:
+    """Return log-densities ``(n, M)``, event weights and pseudo-events of a hostile problem."""
+    n, members = draw(st.sampled_from([1, 2, 3, 10, 60])), draw(st.sampled_from([1, 2, 5, 25]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    offset = draw(st.sampled_from([0.0, -30 * math.log(10.0), 30 * math.log(10.0), -1e4, 690.0]))
+    spread = draw(st.sampled_from([1e-9, 1e-3, 1.0, 20.0, 200.0]))
+    logf = offset + spread * rng.standard_normal((n, members))
+    shape = draw(st.sampled_from(["plain", "near copies", "far event", "holes", "one event twice"]))
+    if shape == "near copies":
+        logf = logf[:, :1] + 1e-6 * rng.standard_normal((n, members))
+    elif shape == "far event":
+        logf[0] -= 1000.0 * rng.random(members)
+    elif shape == "holes":
+        logf[:, 1:][rng.random((n, members - 1)) < 0.3] = -np.inf
+    elif shape == "one event twice":
+        logf[:] = logf[0]
+    size = draw(st.sampled_from([None, 0.1, 3.0, 30.0]))
+    u = None if size is None else np.exp(size * rng.standard_normal(n))
+    strength = draw(st.sampled_from([None, 1e-6, 1.0, 1e3]))
+    if strength is None:
+        return logf, u, None
+    return logf, u, Pseudo(offset + spread * rng.standard_normal((60, members)), strength)
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [NewtonSolver(), DeviceNewton(), TorchSolver(), MinuitSolver()],
+    ids=lambda solver: type(solver).__name__,
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(problem=hostile())
+def test_hostile_problems_end_in_a_result_or_a_named_error(
+    solver: WeightSolver, problem: tuple[Array, Array | None, Pseudo | None]
+) -> None:
+    logf, u, pseudo = problem
+    try:
+        fit = fit_weights(logf, u, solver=solver, pseudo=pseudo)
+    except NumericsError as error:
+        assert error.remedy  # noqa: PT017
+        return
+    record = fit.record
+    for number in (fit.nll, record.decrement, record.l1_norm, record.max_leverage):
+        assert math.isfinite(number)
+    assert np.isfinite(fit.weights).all()
+    assert np.isfinite(fit.covariance).all()
+    assert record.gap >= 0.0
+    assert record.min_density > 0.0
+    if record.converged:
+        assert record.decrement**2 <= 1e-10
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [NewtonSolver(), DeviceNewton(), TorchSolver()],
+    ids=lambda solver: type(solver).__name__,
+)
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(members=st.integers(2, 8), events=st.integers(1, 30), seed=st.integers(0, 2**32))
+def test_an_unbounded_likelihood_is_never_called_converged(
+    solver: WeightSolver, members: int, events: int, seed: int
+) -> None:
+    # At every event member 0 is denser than member 1, which is otherwise alike: the
+    # difference can be added without end.
+    rng = np.random.default_rng(seed)
+    logf = rng.standard_normal((events, members))
+    logf[:, 1] = logf[:, 0] - rng.uniform(0.1, 2.0, events)
+    try:
+        fit = fit_weights(logf, solver=solver)
+    except NumericsError:
+        return
+    assert not fit.record.converged

@@ -170,6 +170,18 @@ def gof(  # noqa: PLR0913
             "quantiles of the distances between events.",
         ),
     ] = None,
+    scan: Annotated[
+        bool,
+        typer.Option(
+            "--scan",
+            help="Test each width alone and correct for their number; default widths then "
+            "are three quantiles of distances.",
+        ),
+    ] = False,
+    exceedances: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stop as soon as so many toys are as extreme as the data."),
+    ] = None,
     level: Annotated[float, typer.Option(help="Significance level of the verdict.")] = 0.05,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a report.")] = None,
     seed: options.OtherSeed = None,
@@ -187,7 +199,10 @@ def gof(  # noqa: PLR0913
         request = command.GofRequest(
             folder=folder,
             sample=test,
-            settings=command.settings(toys, hypothesis.value, null.value, kernels, width),
+            toys=command.how_many(toys, exceedances),
+            hypothesis=hypothesis.value,
+            null=null.value,
+            deviations=command.Deviations(kernels, tuple(width) if width else None, scan),
             level=level,
             report=report,
             seed=seed,

@@ -13,6 +13,7 @@ from verisimile.app.gof_command import print_verdicts
 from verisimile.app.output import print_json, print_lines
 from verisimile.app.plans import print_plan, toy_stage, training_stage
 from verisimile.app.study import FitStudy, check_free, finish
+from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.core.errors import VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
@@ -90,7 +91,7 @@ def execute(request: DemoRequest) -> ExitCode:
     study = _study(request, samples)
     check_free(run.store, study)
     if request.dry_run:
-        _plan(run, request, samples, settings)
+        _plan(run, request, samples)
         return ExitCode.COMPATIBLE
     ensemble, mixture = stages.fit(
         run,
@@ -165,10 +166,8 @@ def _judged(run: Run, content: ReportInput) -> Document:
     return document(run, replace(content, warnings=(*content.warnings, *notes)))
 
 
-def _plan(
-    run: Run, request: DemoRequest, samples: _Samples, settings: stages.ProfileSettings
-) -> None:
-    kernels = settings.alternative.count
+def _plan(run: Run, request: DemoRequest, samples: _Samples) -> None:
+    kernels = GaussianKernels().count
     events = samples.tests[_TRUTH].n
     planned = [
         training_stage(

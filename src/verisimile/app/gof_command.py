@@ -19,6 +19,7 @@ from verisimile.checks.goodness.calibration import (
     Predictive,
 )
 from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.stopping import Sequential, most_toys
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
@@ -34,7 +35,15 @@ from verisimile.report.tables import summary_table
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_document
 
-__all__ = ["EXIT_CODES", "NULLS", "GofRequest", "execute", "print_verdicts", "settings"]
+__all__ = [
+    "EXIT_CODES",
+    "NULLS",
+    "Deviations",
+    "GofRequest",
+    "execute",
+    "how_many",
+    "print_verdicts",
+]
 
 NULLS: dict[str, Calibration] = {
     null.name: null for null in (Predictive(), FluctuatedCentre(), PlugIn())
@@ -47,12 +56,43 @@ EXIT_CODES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Deviations:
+    """What the options say about the alternative.
+
+    Attributes
+    ----------
+    kernels
+        K.
+    widths
+        Kernel widths, None for the default.
+    scan
+        Whether each width is an alternative of its own.
+    """
+
+    kernels: int
+    widths: tuple[float, ...] | None
+    scan: bool
+
+    def alternatives(self) -> tuple[GaussianKernels, ...]:
+        """Return one alternative, or one per width."""
+        plain = GaussianKernels(count=self.kernels)
+        if self.widths is None:
+            return plain.scan() if self.scan else (plain,)
+        if self.scan:
+            return tuple(replace(plain, width=width) for width in self.widths)
+        return (replace(plain, width=self.widths),)
+
+
+@dataclass(frozen=True, slots=True)
 class GofRequest:
     """The options of ``verisimile gof`` as values."""
 
     folder: Path
     sample: str
-    settings: stages.ProfileSettings
+    toys: int | Sequential
+    hypothesis: str
+    null: str
+    deviations: Deviations
     level: float
     report: Path | None
     seed: int | None
@@ -67,16 +107,9 @@ class GofRequest:
             raise InputError("--level", got=self.level, expected="a number between 0 and 1")
 
 
-def settings(
-    toys: int, hypothesis: str, null: str, kernels: int, widths: list[float] | None
-) -> stages.ProfileSettings:
-    """Return the settings of the test that the options name."""
-    return stages.ProfileSettings(
-        toys=toys,
-        hypotheses=(hypothesis,),
-        null=NULLS[null],
-        alternative=GaussianKernels(count=kernels, width=tuple(widths) if widths else None),
-    )
+def how_many(toys: int, exceedances: int | None) -> int | Sequential:
+    """Return the number of toys, or until when they are thrown."""
+    return toys if exceedances is None else Sequential(exceedances, toys)
 
 
 def execute(request: GofRequest) -> ExitCode:
@@ -100,7 +133,13 @@ def execute(request: GofRequest) -> ExitCode:
         run,
         mixture,
         events,
-        replace(request.settings, marginals=request.report is not None),
+        stages.ProfileSettings(
+            toys=request.toys,
+            hypotheses=(request.hypothesis,),
+            null=NULLS[request.null],
+            alternatives=request.deviations.alternatives(),
+            marginals=request.report is not None,
+        ),
         name=Path(request.sample).name,
         clock=clock,
     )
@@ -124,10 +163,10 @@ def execute(request: GofRequest) -> ExitCode:
 def _print_plan(request: GofRequest, run: Run, mixture: Mixture, events: Events) -> None:
     planned = toy_stage(
         run,
-        toys=request.settings.toys,
+        toys=most_toys(request.toys),
         events=events.n,
         members=len(mixture.members),
-        kernels=request.settings.alternative.count,
+        kernels=request.deviations.kernels,
     )
     print_plan(run, [planned], as_json=request.as_json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,10 @@ from verisimile.app.clock import Clock
 from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
+from verisimile.checks.goodness.localise import Hotspots, localise
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.setup import Alternative
+from verisimile.checks.goodness.stopping import Sequential
 from verisimile.checks.marginals.comparison import MarginalComparison, marginal_comparisons
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -35,21 +39,21 @@ class ProfileSettings:
     Attributes
     ----------
     toys
-        B, pseudo-experiments.
+        B, pseudo-experiments, or when to stop.
     hypotheses
         Null hypotheses, in reporting order.
     null
         Calibration of the toys.
-    alternative
-        Kernels of the alternative.
+    alternatives
+        What deviations are looked for; several are combined by the smallest p.
     marginals
-        Whether each feature's marginal is compared too.
+        Whether each feature's marginal is compared, and the places of deviation named.
     """
 
-    toys: int = 1000
+    toys: int | Sequential = 1000
     hypotheses: tuple[str, ...] = ("ensemble+uncertainty",)
     null: Calibration = Predictive()
-    alternative: GaussianKernels = GaussianKernels()
+    alternatives: tuple[Alternative, ...] = (GaussianKernels(),)
     marginals: bool = True
 
 
@@ -106,16 +110,18 @@ def compare(
             run,
             mixture,
             events,
-            alternative=settings.alternative,
+            alternative=settings.alternatives,
             hypotheses=settings.hypotheses,
             null=settings.null,
             toys=settings.toys,
         )
-    marginals: tuple[MarginalComparison, ...] = ()
-    if settings.marginals:
-        with clock.stage("marginals"):
-            marginals = _marginals(run, mixture, goodness[-1], events)
-    return SampleResult(name, goodness, marginals)
+    if not settings.marginals:
+        return SampleResult(name, goodness)
+    with clock.stage("marginals"):
+        marginals = _marginals(run, mixture, goodness[-1], events)
+    with clock.stage("places of deviation"):
+        hotspots = _hotspots(run, mixture, goodness[-1], events)
+    return SampleResult(name, goodness, marginals, hotspots=hotspots)
 
 
 def training_of(ensemble: Ensemble) -> tuple[MemberTraining, ...]:
@@ -140,6 +146,12 @@ def failure_notes(ensemble: Ensemble) -> tuple[str, ...]:
         f"{failure.kind}: {failure.message}"
         for failure in ensemble.failures
     )
+
+
+def _hotspots(run: Run, mixture: Mixture, goodness: Goodness, events: Events) -> Hotspots | None:
+    if not math.isfinite(goodness.leading.statistic):
+        return None  # the null has no density at some event: there is no score
+    return localise(run, goodness, events).strongest([spec.name for spec in mixture.features])
 
 
 def _marginals(

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import linalg
 
 from verisimile.core.arrays import Array
-from verisimile.mixture.objective import LogLinear
+from verisimile.mixture.objective import LogLinear, blocks, weighted_gram
 from verisimile.stats.linalg import symmetrised
 
 __all__ = ["inverse_hessian", "leverages", "sandwich"]
@@ -41,9 +41,10 @@ def sandwich(basis: Array, hessian: Array, problem: LogLinear, density: Array, d
     """
     if not basis.size:
         return _zero(basis)
-    scores = problem.design[:data] * (problem.weights[:data] / density[:data])[:, None]
+    scale = problem.weights[:data] / density[:data]
+    scatter, _ = weighted_gram(problem.design[:data], scale, scale)
     lifted = np.linalg.solve(hessian, basis.T)
-    return symmetrised(lifted.T @ (scores.T @ scores) @ lifted)
+    return symmetrised(lifted.T @ scatter @ lifted)
 
 
 def leverages(design: Array, density: Array, hessian: Array) -> Array:
@@ -56,9 +57,13 @@ def leverages(design: Array, density: Array, hessian: Array) -> Array:
     n = design.shape[0]
     if not design.shape[1]:
         return np.full(n, 1.0 / n)
-    factor = linalg.cholesky(hessian, lower=True)
-    whitened = linalg.solve_triangular(factor, (design / density[:, None]).T, lower=True)
-    return np.asarray((whitened * whitened).sum(axis=0) + 1.0 / n)
+    factor = np.linalg.cholesky(hessian)
+    out = np.empty(n)
+    for rows in blocks(n):
+        scores = (design[rows] / density[rows, None]).T
+        whitened = linalg.solve_triangular(factor, scores, lower=True)
+        np.einsum("pn,pn->n", whitened, whitened, out=out[rows])
+    return np.asarray(out + 1.0 / n)
 
 
 def _zero(basis: Array) -> Array:

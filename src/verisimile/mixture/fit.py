@@ -14,6 +14,7 @@ from verisimile.mixture.covariance import inverse_hessian, leverages, sandwich
 from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.reduced import Pseudo, Reduced, reduced_problem
 from verisimile.mixture.solver import Optimum, WeightSolver
+from verisimile.stats.linalg import positive_definite
 
 __all__ = ["FitRecord", "Pseudo", "WeightFit", "fit_weights", "single_weight"]
 
@@ -144,8 +145,11 @@ def fit_weights(
     problem, basis, n = reduced.problem, reduced.basis, reduced.data
     optimum = solver.minimise(problem, np.zeros(basis.shape[1]))
     found = reduced.weights(optimum.theta)
-    _refuse_runaway(found, optimum)
+    if not (np.abs(found).sum() < _RUNAWAY and optimum.decrement < math.inf):
+        raise _runaway(found)
     _, hessian = problem.derivatives(optimum.density, optimum.theta)
+    if not positive_definite(hessian):  # the objective has become flat
+        raise _runaway(found)
     return WeightFit(
         weights=frozen(found),
         covariance=frozen(sandwich(basis, hessian, problem, optimum.density, n)),
@@ -208,14 +212,11 @@ def _record(
     )
 
 
-def _refuse_runaway(weights: Array, optimum: Optimum) -> None:
-    """Refuse weights that are huge, or that lie where the objective has become flat."""
-    size = float(np.abs(weights).sum())
-    if not (size < _RUNAWAY and optimum.decrement < math.inf):
-        raise NumericsError(
-            "weight fit",
-            got=f"weights that run away (sum of moduli {size:.2g})",
-            expected="a finite optimum",
-            remedy="Either members are not normalised (vs.check_estimator tells), or signed "
-            "weights trade mass where no event lies: pass pseudo-events (fit_mixture does).",
-        )
+def _runaway(weights: Array) -> NumericsError:
+    return NumericsError(
+        "weight fit",
+        got=f"weights that run away (sum of moduli {float(np.abs(weights).sum()):.2g})",
+        expected="a finite optimum",
+        remedy="Either members are not normalised (vs.check_estimator tells), or signed "
+        "weights trade mass where no event lies: pass pseudo-events (fit_mixture does).",
+    )

@@ -1,4 +1,4 @@
-"""Profile-likelihood interval of a single mixture weight, by iminuit's MINOS."""
+"""Profile-likelihood intervals of weights and linear observables, by iminuit's MINOS."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 from iminuit import Minuit
 
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.result import register
 from verisimile.mixture.minuit_solver import Whitened, curvature_axes, migrad
 from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.reduced import Pseudo, Reduced, reduced_problem
+from verisimile.mixture.reduced import Pseudo, reduced_problem
 from verisimile.mixture.solver import Optimum, WeightSolver
 
-__all__ = ["MinosInterval", "minos_interval"]
+__all__ = ["MinosInterval", "minos_interval", "minos_observable"]
+
+_NO_MOTION = 1e-12
 
 
 @register("minos-interval", 1)
 @dataclass(frozen=True, slots=True)
 class MinosInterval:
-    """Profile-likelihood interval of one weight.
+    """Profile-likelihood interval of one weight or observable.
 
     Attributes
     ----------
     value
-        The fitted weight.
+        The fitted weight or observable.
     low, high
         Ends of the interval; not symmetric about `value` in general.
     valid
@@ -81,23 +83,67 @@ def minos_interval(
     ----------
     F. James, M. Roos, Comput. Phys. Commun. 10 (1975) 343.
     """
+    members = np.shape(logf)[-1] if np.ndim(logf) else 0
+    if not 0 <= index < members:
+        raise InputError("index", got=repr(index), expected=f"a member, from 0 to {members - 1}")
+    unit = np.zeros(members)
+    unit[index] = 1.0
+    return minos_observable(logf, unit, weights=weights, level=level, pseudo=pseudo, solver=solver)
+
+
+def minos_observable(
+    logf: Array,
+    values: Array,
+    *,
+    weights: Array | None = None,
+    level: float = 0.6827,
+    pseudo: Pseudo | None = None,
+    solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
+) -> MinosInterval:
+    r"""Return the interval of an observable :math:`O = \sum_i w_i O_i`, all weights profiled.
+
+    .. math:: \{O : \min_{w | w \cdot O_\cdot = O,\; \sum_j w_j = 1} \ell(w) - \ell(\hat w)
+              \le \tfrac12 \chi^2_{1,\,level}\}
+
+    as :func:`minos_interval`, of which a single weight is the case
+    :math:`O_j = \delta_{ij}`.  The members' values are taken as exact: their
+    Monte-Carlo error is for :meth:`~verisimile.mixture.model.Mixture.expectation`.
+
+    Parameters
+    ----------
+    logf, weights, pseudo, level, solver
+        As for :func:`minos_interval`.
+    values
+        O_i, the observable under each member ``(M,)``: a bin content, a moment,
+        the density at a point.
+
+    Raises
+    ------
+    InputError
+        If the values are not M finite numbers, or there is no such level;
+        otherwise as ``fit_weights``.
+    NumericsError
+        If the fit has no certified optimum.
+    """
     reduced = reduced_problem(logf, weights, pseudo, solver.truncation)
-    _check(index, level, reduced.basis.shape[0])
+    if not 0.0 < level < 1.0:
+        raise InputError("level", got=repr(level), expected="a confidence level in (0, 1)")
+    per_member = as_vector(values, "values", length=reduced.basis.shape[0])
+    if not np.isfinite(per_member).all():
+        raise InputError("values", got="NaN or infinity", expected="finite numbers")
     optimum = solver.minimise(reduced.problem, np.zeros(reduced.basis.shape[1]))
     _check_certified(optimum)
-    value = float(reduced.weights(optimum.theta)[index])
-    axes, sigma = _axes(reduced, optimum, index)
-    if sigma == 0.0:  # a single member, or a weight that truncation has frozen
+    value = float(per_member @ reduced.weights(optimum.theta))
+    row = per_member @ reduced.basis
+    # The same for all members, or moved only by weights that truncation has frozen.
+    if np.linalg.norm(row) <= _NO_MOTION * np.linalg.norm(per_member):
         return MinosInterval(value, value, value, valid=True)
+    axes, sigma = _axes(reduced.problem, optimum, row)
     return _scanned(Whitened(reduced.problem, optimum.theta, axes), value, sigma, level)
 
 
-def _axes(reduced: Reduced, optimum: Optimum, index: int) -> tuple[Array, float]:
-    """Return axes of unit curvature of which only the first moves the weight, and by how much."""
-    problem: LogLinear = reduced.problem
-    row = reduced.basis[index]
-    if not row.any():
-        return np.eye(row.size), 0.0
+def _axes(problem: LogLinear, optimum: Optimum, row: Array) -> tuple[Array, float]:
+    """Return axes of unit curvature of which only the first moves the value, and by how much."""
     axes = curvature_axes(problem, optimum)
     along = axes.T @ row
     rotation, upper = np.linalg.qr(along[:, None], mode="complete")
@@ -116,13 +162,6 @@ def _scanned(cost: Whitened, value: float, sigma: float, level: float) -> MinosI
         for end, ok in ((found.lower, found.lower_valid), (found.upper, found.upper_valid))
     )
     return MinosInterval(value, low, high, valid=bool(found.is_valid))
-
-
-def _check(index: int, level: float, members: int) -> None:
-    if not 0 <= index < members:
-        raise InputError("index", got=repr(index), expected=f"a member, from 0 to {members - 1}")
-    if not 0.0 < level < 1.0:
-        raise InputError("level", got=repr(level), expected="a confidence level in (0, 1)")
 
 
 def _check_certified(optimum: Optimum) -> None:

@@ -9,14 +9,15 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
+from verisimile.mixture.curvature import Curvature
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solver import Optimum, certified_gap, self_concordance
-from verisimile.stats.linalg import solve_spd
 
 __all__ = ["NewtonSolver", "minimise"]
 
 _SHRINK = 0.99  # share of the way to the boundary that a step may go
 _ARMIJO = 0.1
+_POLISH = 1e-4  # the last steps gain a constant factor each, not its square
 _QUADRATIC = 0.25  # decrement below which full steps converge quadratically
 
 
@@ -61,7 +62,9 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
     Newton steps :math:`d = -H^{-1} g` are cut to stay strictly inside
     :math:`p > 0`; the largest feasible step is known in closed form,
     :math:`t_{max} = 1 / \max_n(-(A d)_n / p_n)`, and backtracked until the
-    objective falls enough.
+    objective falls enough.  H is that of :class:`Curvature`: after the first
+    step only the rows whose density has moved are assembled again, and the
+    decrement is an upper bound of the true one.
 
     Raises
     ------
@@ -76,38 +79,53 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
     theta, density = start, problem.density(start)
     if not density.min(initial=np.inf) > 0.0:
         raise NumericsError("start of the fit", got="a non-positive density", expected="p > 0")
+    if not theta.size:
+        return _ended(problem, theta, 0.0, 0, solver)
+    curvature = Curvature(problem, density, theta)
     concordance = self_concordance(problem)
     value = problem.value(density, theta)
-    decrement, converged, iteration = math.inf, theta.size == 0, 0
-    if converged:
-        decrement = 0.0
-    while not converged and iteration < solver.max_iterations:
-        iteration += 1
-        gradient, hessian = problem.derivatives(density, theta)
-        step = -solve_spd(hessian, gradient)
-        decrement = math.sqrt(max(0.0, -float(gradient @ step)))
-        converged = decrement * decrement <= solver.tolerance
+    decrement, iteration = math.inf, 0
+    for iteration in range(1, solver.max_iterations + 1):
+        if iteration > 1:
+            curvature.move(density, theta)
+        step = curvature.step()
+        fall = math.sqrt(max(0.0, -float(curvature.gradient @ step)))
+        last, decrement = decrement, curvature.slack * fall
         slope = problem.design @ step
         full = decrement * concordance < _QUADRATIC
-        length = (
-            1.0 if full else _line_search(problem, theta, density, step, slope, value, decrement)
-        )
-        if length == 0.0:
-            break
-        theta = theta + length * step
+        length = 1.0 if full else _line_search(problem, theta, density, step, slope, value, fall)
         # One product with the design per step: adding the slope costs rounding
-        # of 1e-16 per step, which the last line removes.
-        density = density + length * slope
+        # of 1e-16 per step, which the end removes.
+        moved = density + length * slope
+        if length == 0.0 or not moved.min() > 0.0:  # rounding leaves no step
+            break
+        theta, density = theta + length * step, moved
+        if _polished(decrement, last, solver.tolerance):
+            break
         value = problem.value(density, theta)
+    return _ended(problem, theta, decrement, iteration, solver)
+
+
+def _polished(decrement: float, last: float, tolerance: float) -> bool:
+    """Return whether the end is reached and further steps, which are cheap here, gain nothing."""
+    square = decrement * decrement
+    return square <= tolerance and (square <= _POLISH * tolerance or decrement > 0.5 * last)
+
+
+def _ended(
+    problem: LogLinear, theta: Array, decrement: float, iterations: int, solver: NewtonSolver
+) -> Optimum:
     density = problem.density(theta)
+    if not density.min() > 0.0:  # a density that is rounding noise certifies nothing
+        return Optimum(theta, density, math.nan, math.inf, math.inf, iterations, converged=False)
     return Optimum(
         theta=theta,
         density=density,
         value=problem.value(density, theta),
         decrement=decrement,
         gap=certified_gap(problem, decrement),
-        iterations=iteration,
-        converged=converged,
+        iterations=iterations,
+        converged=decrement * decrement <= solver.tolerance,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,19 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError, SupportError
 
-__all__ = ["LogLinear", "as_log_densities", "density_error", "mixed_log_density", "scaled"]
+__all__ = [
+    "LogLinear",
+    "as_log_densities",
+    "blocks",
+    "density_error",
+    "mixed_log_density",
+    "scaled",
+    "weighted_gram",
+]
 
 # Rows of the design matrix that are scaled and multiplied at a time: the block
 # stays in the cache, and the memory is bounded for any number of events.
-_BLOCK = 4096
+BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +63,11 @@ class LogLinear:
         penalty = 0.5 * float(self.precision @ (pull * pull))
         return penalty - float(self.weights @ np.log(density))
 
+    def gradient(self, density: Array, theta: Array) -> Array:
+        r"""Return :math:`g = -A^T (u/p) + q (\theta - c)`, shape ``(P,)``."""
+        pull = self.precision * (theta - self.centre)
+        return np.asarray(pull - (self.weights / density) @ self.design)
+
     def derivatives(self, density: Array, theta: Array) -> tuple[Array, Array]:
         r"""Return gradient ``(P,)`` and Hessian ``(P, P)`` in one pass over the events.
 
@@ -61,7 +75,7 @@ class LogLinear:
                   H = A^T \mathrm{diag}(u/p^2) A + \mathrm{diag}(q)
         """
         root = np.sqrt(self.weights)
-        hessian, score = _weighted_gram(self.design, root / density, root)
+        hessian, score = weighted_gram(self.design, root / density, root)
         hessian[np.diag_indices_from(hessian)] += self.precision
         return self.precision * (theta - self.centre) - score, hessian
 
@@ -76,18 +90,24 @@ class LogLinear:
         )
 
 
-def _weighted_gram(design: Array, scale: Array, root: Array) -> tuple[Array, Array]:
+def weighted_gram(design: Array, scale: Array, root: Array) -> tuple[Array, Array]:
+    """Return ``(sA)^T (sA)`` and ``r^T (sA)`` of a design scaled by rows, in blocks of rows."""
     n, columns = design.shape
     gram = np.zeros((columns, columns))
     score = np.zeros(columns)
-    buffer = np.empty((min(_BLOCK, n), columns))
-    for start in range(0, n, _BLOCK):
-        rows = slice(start, min(start + _BLOCK, n))
-        block = buffer[: rows.stop - start]
+    buffer = np.empty((min(BLOCK, n), columns))
+    for rows in blocks(n):
+        block = buffer[: rows.stop - rows.start]
         np.multiply(design[rows], scale[rows, None], out=block)
         gram += block.T @ block  # NumPy hands A.T @ A to SYRK
         score += root[rows] @ block
     return gram, score
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Yield slices that cover `n` rows, few enough at a time to stay in the cache."""
+    for start in range(0, n, BLOCK):
+        yield slice(start, min(start + BLOCK, n))
 
 
 def as_log_densities(logf: Array, name: str) -> Array:
@@ -109,6 +129,9 @@ def as_log_densities(logf: Array, name: str) -> Array:
             got=f"an array of shape {matrix.shape}",
             expected="log-densities of shape (events, members), neither of them zero",
         )
+    top = matrix.max(axis=1)  # NaN if the row has one
+    if np.isfinite(top).all():
+        return matrix
     bad = np.isnan(matrix) | (matrix == np.inf)
     if bad.any():
         row, member = (int(i) for i in np.argwhere(bad)[0])
@@ -119,16 +142,14 @@ def as_log_densities(logf: Array, name: str) -> Array:
             expected="finite log-densities or minus infinity",
             remedy="Drop that member, or look at the event.",
         )
-    empty = np.isneginf(matrix.max(axis=1))
-    if empty.any():
-        raise SupportError(
-            name,
-            got=f"{int(empty.sum())} events to which every member gives zero density, "
-            f"first: event {int(np.argmax(empty))}",
-            expected="a positive density from at least one member",
-            remedy="Such events lie outside the model's support: cut them away, or train on them.",
-        )
-    return matrix
+    empty = np.isneginf(top)
+    raise SupportError(
+        name,
+        got=f"{int(empty.sum())} events to which every member gives zero density, "
+        f"first: event {int(np.argmax(empty))}",
+        expected="a positive density from at least one member",
+        remedy="Such events lie outside the model's support: cut them away, or train on them.",
+    )
 
 
 def scaled(logf: Array) -> tuple[Array, Array]:
@@ -138,7 +159,8 @@ def scaled(logf: Array) -> tuple[Array, Array]:
     keeps densities between 1e-300 and 1e300 apart from overflow.
     """
     top = logf.max(axis=1)
-    return np.exp(logf - top[:, None]), top
+    relative = logf - top[:, None]
+    return np.exp(relative, out=relative), top
 
 
 def mixed_log_density(logf: Array, weights: Array) -> Array:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import InputError
-from verisimile.mixture.objective import LogLinear, as_log_densities, scaled
+from verisimile.mixture.objective import LogLinear, as_log_densities, blocks, scaled
 from verisimile.stats.linalg import symmetrised, tangent_basis
 
 __all__ = ["Pseudo", "Reduced", "reduced_problem"]
@@ -82,33 +83,51 @@ def reduced_problem(
         As :func:`~verisimile.mixture.fit.fit_weights`.
     """
     matrix = as_log_densities(logf, "logf")
-    problem, shift = _problem(matrix, _unit_mean(weights, matrix.shape[0]), pseudo)
-    basis, condition = _retained(problem, truncation)
-    zero = np.zeros(basis.shape[1])
-    design = np.ascontiguousarray(problem.design @ basis)
-    reduced = LogLinear(problem.base, design, problem.weights, zero, zero)
-    return Reduced(reduced, basis, condition, shift)
-
-
-def _problem(matrix: Array, u: Array, pseudo: Pseudo | None) -> tuple[LogLinear, Array]:
-    """Return the objective over full weights around 1/M, and the data rows' log scale."""
-    density, shift = scaled(matrix)
+    n = matrix.shape[0]
+    u, tables = _unit_mean(weights, n), [matrix]
     if pseudo is not None:
         extra = as_log_densities(pseudo.log_densities, "pseudo.log_densities")
-        density = np.concatenate([density, scaled(extra)[0]])
         u = np.concatenate([u, np.full(extra.shape[0], pseudo.strength / extra.shape[0])])
-    members = matrix.shape[1]
-    zero = np.zeros(members)
-    return LogLinear(density.mean(axis=1), density, u, zero, zero), shift
+        tables.append(extra)
+    base, hessian, shift = _equal_weights(tables, u)
+    basis, condition = _retained(hessian, truncation)
+    # The densities are not kept: computing them again takes less than their memory is worth.
+    design = np.empty((u.size, basis.shape[1]))
+    for rows, density, _ in _density_blocks(tables):
+        np.matmul(density, basis, out=design[rows])
+    zero = np.zeros(basis.shape[1])
+    reduced = LogLinear(base, design, u, zero, zero)
+    return Reduced(reduced, basis, condition, shift[:n])
 
 
-def _retained(problem: LogLinear, truncation: float) -> tuple[Array, float]:
+def _density_blocks(tables: Sequence[Array]) -> Iterator[tuple[slice, Array, Array]]:
+    """Yield rows of all tables in turn, their densities over the row maximum, and its log."""
+    first = 0
+    for table in tables:
+        for rows in blocks(table.shape[0]):
+            density, top = scaled(table[rows])
+            yield slice(first + rows.start, first + rows.stop), density, top
+        first += table.shape[0]
+
+
+def _equal_weights(tables: Sequence[Array], u: Array) -> tuple[Array, Array, Array]:
+    """Return density ``(n,)`` and full Hessian ``(M, M)`` at equal weights, and the log scale."""
+    base, shift = np.empty(u.size), np.empty(u.size)
+    members = tables[0].shape[1]
+    hessian = np.zeros((members, members))
+    for rows, density, top in _density_blocks(tables):
+        base[rows], shift[rows] = density.mean(axis=1), top
+        density *= (np.sqrt(u[rows]) / base[rows])[:, None]
+        hessian += density.T @ density
+    return base, hessian, shift
+
+
+def _retained(hessian: Array, truncation: float) -> tuple[Array, float]:
     """Return tangent directions ``(M, r)`` that the data can see, and the tangent's condition."""
-    members = problem.design.shape[1]
+    members = hessian.shape[0]
     tangent = tangent_basis(members)
     if members == 1:
         return tangent, 1.0
-    _, hessian = problem.derivatives(problem.base, np.zeros(members))
     curvature, vectors = np.linalg.eigh(symmetrised(tangent.T @ hessian @ tangent))
     largest = float(np.linalg.eigvalsh(hessian)[-1])
     keep = curvature > truncation * largest

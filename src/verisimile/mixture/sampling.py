@@ -12,12 +12,13 @@ from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError
 from verisimile.core.result import Estimate, register
 from verisimile.density.protocol import DensityEstimator
-from verisimile.mixture.objective import scaled
+from verisimile.mixture.objective import blocks
 
 __all__ = ["SampleAudit", "SignedSample", "member_log_densities", "negative_mass", "sample_signed"]
 
 _HEADROOM = 1.05  # proposals beyond the expected need, so that one round mostly suffices
 _MAX_ROUNDS = 200
+_LINE = 8  # columns written together: one cache line of a row
 
 
 @register("sample-audit", 1)
@@ -67,8 +68,12 @@ class SignedSample:
 def member_log_densities(members: Sequence[DensityEstimator], x: Array) -> Array:
     """Return the log-densities ``(n, M)`` of all members at the same events."""
     out = np.empty((x.shape[0], len(members)))
-    for i, member in enumerate(members):
-        out[:, i] = member.log_prob(x)
+    columns = np.empty((_LINE, x.shape[0]))
+    for first in range(0, len(members), _LINE):
+        several = members[first : first + _LINE]
+        for column, member in zip(columns, several, strict=False):
+            column[:] = member.log_prob(x)
+        out[:, first : first + len(several)] = columns[: len(several)].T
     return out
 
 
@@ -153,11 +158,24 @@ def _propose(
     # Only the first accepted events are used: they must not be ordered by member.
     x = np.concatenate(parts)[rng.permutation(n)]
     logf = member_log_densities(members, x)
-    defined = logf.max(axis=1) > -np.inf
-    x, logf = x[defined], logf[defined]
-    density, _ = scaled(logf)
-    ratio = (density @ weights) / (density @ positive)
+    ratio = _ratio(logf, weights, positive)
+    defined = ~np.isnan(ratio)
+    if not defined.all():
+        x, logf, ratio = x[defined], logf[defined], ratio[defined]
     return _Proposal(x, logf, ratio, np.clip(-ratio, 0.0, None))
+
+
+def _ratio(logf: Array, weights: Array, positive: Array) -> Array:
+    """Return f / (W+ P+) per event, NaN where no member has a density."""
+    out = np.full(logf.shape[0], np.nan)
+    pair = np.column_stack([weights, positive])
+    for rows in blocks(out.size):
+        top = logf[rows].max(axis=1)
+        possible = top > -np.inf
+        density = logf[rows] - np.where(possible, top, 0.0)[:, None]
+        mixed, proposed = (np.exp(density, out=density) @ pair).T
+        np.divide(mixed, proposed, out=out[rows], where=possible)
+    return out
 
 
 def _scaled_mean(values: Array, scale: float) -> Estimate:

@@ -17,6 +17,8 @@ from verisimile.mixture.solver import Optimum, certified
 
 __all__ = ["TorchSolver"]
 
+_FAR = 1e12  # a coordinate that the caller will refuse anyway
+
 
 @dataclass(frozen=True, slots=True)
 class TorchSolver:
@@ -67,6 +69,7 @@ class TorchSolver:
             method="newton-exact",
             max_iter=self.max_iterations,
             tol=self.step_tolerance,
+            callback=_runs_away,  # an optimum at infinity is not walked to
         )
         theta = np.asarray(found.x.numpy(), dtype=np.float64)
         inside = bool(problem.density(theta).min() > 0.0)  # false also for NaN
@@ -94,6 +97,10 @@ def _objective(problem: LogLinear, start: Array) -> Callable[[torch.Tensor], tor
         return 0.5 * (precision * pull * pull).sum() - (weights * torch.log(ratio)).sum()
 
     return value
+
+
+def _runs_away(theta: torch.Tensor) -> bool:
+    return bool(theta.abs().max() > _FAR)
 
 
 def _outside(theta: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verisimile.checks.goodness.localise import Hotspots
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.marginals.comparison import MarginalComparison
 from verisimile.core.arrays import Array
@@ -102,12 +103,15 @@ class SampleResult:
         One comparison per feature.
     about
         What the sample is, in a sentence.
+    hotspots
+        Where the sample deviates most under the last of the hypotheses.
     """
 
     name: str
     goodness: tuple[Goodness, ...]
     marginals: tuple[MarginalComparison, ...] = ()
     about: str = ""
+    hotspots: Hotspots | None = None
 
 
 @register("report-input", 1)

@@ -10,6 +10,7 @@ import jinja2
 from verisimile.report import illustrations, tables
 from verisimile.report.content import ReportInput, SampleResult
 from verisimile.report.document import Document
+from verisimile.report.hotspot_table import hotspot_table
 from verisimile.report.page import Illustration, Page, Section
 
 __all__ = ["page_of", "pictures", "render"]
@@ -57,6 +58,8 @@ def _sample(sample: SampleResult, number: int) -> Section:
     found = [tables.goodness_table(sample.goodness)] if sample.goodness else []
     if sample.marginals:
         found.append(tables.marginal_table(sample.marginals))
+    if sample.hotspots is not None:
+        found.append(hotspot_table(sample.hotspots))
     return Section(
         title=f"Test sample: {sample.name}",
         text=sample.about,

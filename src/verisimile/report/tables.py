@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.result import AlternativeFit, Goodness
 from verisimile.checks.marginals.cells import CHI2_EXPECTED
 from verisimile.checks.marginals.comparison import MarginalComparison
 from verisimile.core.arrays import Array
@@ -71,21 +71,32 @@ def _summary_row(finding: Finding) -> tuple[str, ...]:
 
 
 def goodness_table(tests: Sequence[Goodness]) -> Table:
-    """Return what the tests looked with, one column of numbers per test."""
+    """Return what the tests looked with, one column per test and alternative."""
+    seen = [(test, part) for test in tests for part in test.parts]
+    several = any(len(test.parts) > 1 for test in tests)
     rows: tuple[tuple[str, ...], ...] = (
-        ("Test events", *(count(t.n_events) for t in tests)),
-        ("Members", *(count(t.n_members) for t in tests)),
-        ("Free variations of the weights", *(count(t.variations) for t in tests)),
-        ("Kernels", *(count(t.leading.n_kernels) for t in tests)),
-        ("Independent kernel directions", *(count(t.leading.rank) for t in tests)),
-        ("Kernel widths: narrowest, median, widest", *(_listed(t.leading.widths) for t in tests)),
-        ("Numerical error of t, at most", *(plain_number(t.gap, digits=2) for t in tests)),
-        ("Events far outside the model", *(count(t.capped) for t in tests)),
-        ("Largest pull of the weights, null", *(_largest(t.leading.null_pulls) for t in tests)),
-        ("Largest pull, alternative", *(_largest(t.leading.alternative_pulls) for t in tests)),
+        ("Alternative", *(part.alternative for _, part in seen)),
+        *((_alone([part for _, part in seen]),) if several else ()),
+        ("Test events", *(count(t.n_events) for t, _ in seen)),
+        ("Members", *(count(t.n_members) for t, _ in seen)),
+        ("Free variations of the weights", *(count(t.variations) for t, _ in seen)),
+        ("Kernels", *(count(part.n_kernels) for _, part in seen)),
+        ("Independent kernel directions", *(count(part.rank) for _, part in seen)),
+        ("Kernel widths: narrowest, median, widest", *(_listed(p.widths) for _, p in seen)),
+        ("Numerical error of t, at most", *(plain_number(p.gap, digits=2) for _, p in seen)),
+        ("Events far outside the model", *(count(part.capped) for _, part in seen)),
+        ("Largest pull of the weights, null", *(_largest(p.null_pulls) for _, p in seen)),
+        ("Largest pull, alternative", *(_largest(p.alternative_pulls) for _, p in seen)),
     )
     return Table(
-        "Settings and diagnostics of the tests.", ("", *(t.hypothesis for t in tests)), rows
+        "Settings and diagnostics of the tests.", ("", *(t.hypothesis for t, _ in seen)), rows
+    )
+
+
+def _alone(parts: Sequence[AlternativeFit]) -> tuple[str, ...]:
+    return (
+        "p alone, not corrected for the others (t)",
+        *(f"{p_value(part.p_value)} ({plain_number(part.statistic)})" for part in parts),
     )
 
 

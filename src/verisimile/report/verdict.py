@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from verisimile.checks.goodness.result import Goodness
 from verisimile.report.content import ReportInput
 from verisimile.report.numbers import count, percent
+from verisimile.stats.nulls import matches
 
 __all__ = ["Finding", "Verdict", "findings", "judge", "overall", "verdict_line"]
 
@@ -89,8 +92,8 @@ def judge(test: Goodness, level: float) -> tuple[Verdict, str]:
     p = test.p_value
     if math.isnan(test.statistic) or math.isnan(p.value):
         return Verdict.INCONCLUSIVE, "the fit to the sample gave no statistic"
-    if 1.0 / (p.n_null + 1) > level:
-        return Verdict.INCONCLUSIVE, _too_few(p.n_null, level)
+    if 1.0 / (test.most_toys + 1) > level:
+        return Verdict.INCONCLUSIVE, _too_few(test.most_toys, level)
     if p.value <= level:
         return Verdict.FAILED, ""
     if _without_failed(test) <= level:
@@ -115,9 +118,8 @@ def verdict_line(found: Sequence[Finding]) -> str:
 
 
 def _without_failed(test: Goodness) -> float:
-    p = test.p_value
-    exceeding = round(p.value * (p.n_null + 1)) - 1 - p.n_failed
-    return (exceeding + 1) / (p.n_null - p.n_failed + 1)
+    finite = test.toys[np.isfinite(test.toys)]
+    return (int((finite >= test.statistic).sum()) + 1) / (finite.size + 1)
 
 
 def _too_few(toys: int, level: float) -> str:
@@ -135,8 +137,7 @@ def _sentence(test: Goodness, verdict: Verdict, reason: str) -> str:
 
 
 def _share(test: Goodness) -> str:
-    p = test.p_value
-    exceeding = round(p.value * (p.n_null + 1)) - 1
-    if exceeding <= 0:
-        return f"none of {count(p.n_null)} pseudo-experiments"
-    return f"{percent(exceeding / p.n_null)} of {count(p.n_null)} pseudo-experiments"
+    thrown, exceeding = test.toys.size, int(matches(test.statistic, test.toys).sum())
+    if not exceeding:
+        return f"none of {count(thrown)} pseudo-experiments"
+    return f"{percent(exceeding / thrown)} of {count(thrown)} pseudo-experiments"

@@ -13,7 +13,7 @@ from verisimile.core.result import register
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue, add_one
 
-__all__ = ["Combined", "fisher", "min_p"]
+__all__ = ["Combined", "fisher", "min_p", "smallest_p"]
 
 _TIE = 1e-9  # relative; sums of the same logarithms in another order differ by rounding
 
@@ -83,9 +83,14 @@ def min_p(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combin
     >>> min_p([9.0, 0.0], np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])).p_value.value
     0.5
     """
-    ranks = _ranks(observed, toys)
-    smallest = ranks.min(axis=1)
+    smallest = smallest_p(observed, toys)
     return _combined(observed, toys, smallest <= smallest[0], rule="min-p", null=null)
+
+
+def smallest_p(observed: npt.ArrayLike, toys: Array) -> Array:
+    r"""Return :math:`m_i` of :func:`min_p`, ``(B + 1,)``: first the data's, then the toys'."""
+    ranks = _ranks(observed, toys)
+    return np.asarray(ranks.min(axis=1) / ranks.shape[0])
 
 
 def fisher(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combined:

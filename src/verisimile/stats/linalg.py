@@ -8,7 +8,7 @@ from scipy import linalg
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 
-__all__ = ["solve_spd", "symmetrised", "tangent_basis", "whitening"]
+__all__ = ["positive_definite", "solve_spd", "symmetrised", "tangent_basis", "whitening"]
 
 
 def tangent_basis(size: int) -> Array:
@@ -29,6 +29,15 @@ def tangent_basis(size: int) -> Array:
 def symmetrised(matrix: Array) -> Array:
     """Return the symmetric part of a matrix that is symmetric up to rounding."""
     return 0.5 * (matrix + matrix.T)
+
+
+def positive_definite(matrix: Array) -> bool:
+    """Return whether a symmetric matrix has a Cholesky factor in float64."""
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def solve_spd(matrix: Array, right: Array) -> Array:

@@ -27,7 +27,8 @@ def matches(observed: npt.ArrayLike, toys: Array) -> BoolArray:
         Statistics of the toys, ``(B,)`` or ``(B, J)``.
     """
     # NaN compares false with everything, and must not look like a good fit.
-    return ~np.isfinite(toys) | (np.isfinite(observed) & (toys >= observed))
+    row = np.asarray(observed, dtype=np.float64)
+    return np.asarray(~np.isfinite(toys) | (np.isfinite(row) & (toys >= row)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,10 +13,11 @@ from scipy import special, stats
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
+from verisimile.stats.aggregate import min_p
 from verisimile.stats.intervals import ONE_SIGMA
-from verisimile.stats.pvalues import PValue, Significance, add_one
+from verisimile.stats.pvalues import PValue, Significance
 
-__all__ = ["FAMILIES", "Tail", "fit_tail", "upper_anderson_darling"]
+__all__ = ["FAMILIES", "Tail", "fit_tail", "tail_distances"]
 
 _ENOUGH_TOYS: Final = 200
 _ACCEPTED: Final = 0.05
@@ -63,8 +64,8 @@ class Tail:
         """Return one line: p-value, family, and whether the fit describes the toys."""
         word = "trusted" if self.trusted else "not trusted"
         return (
-            f"Tail({self.value:.3g} [{self.low:.3g}, {self.high:.3g}], extrapolated by {self.family}"
-            f" from {self.n_toys} toys, fit p={self.fit.value:.2g}, {word})"
+            f"Tail({self.value:.3g} [{self.low:.3g}, {self.high:.3g}], extrapolated by "
+            f"{self.family} from {self.n_toys} toys, fit p={self.fit.value:.2g}, {word})"
         )
 
     @property
@@ -94,13 +95,15 @@ def fit_tail(
 
     or a chi-square of free degrees of freedom, :math:`\theta = 2` and
     :math:`\psi(k) = \overline{\log(t / 2)}`.  Data sets of B toys drawn from
-    the fitted curve, each fitted anew, give the null of the goodness-of-fit
-    statistic :func:`upper_anderson_darling`, and the spread of the tail,
+    the fitted curve, each fitted anew, give the null of the goodness of fit, the
+    smaller p-value of two :func:`tail_distances`, and the spread of the tail,
 
     .. math:: p \in [q_{16}(p^*),\ q_{84}(p^*)].
 
     The fit is judged where the toys are.  Where they end, no number of toys
-    far below 1 / p can tell a right family from a wrong one.
+    far below 1 / p can tell a right family from a wrong one: one per
+    cent of 1000 toys from a law 2.5 times wider goes unnoticed in 7 of 10
+    cases, and Z = 6.5 is then read where 4.6 is true.
 
     Parameters
     ----------
@@ -123,7 +126,7 @@ def fit_tail(
 
     References
     ----------
-    C. D. Sinclair, B. D. Spurr, M. I. Ahmad, Commun. Stat. Theory Methods 19 (1990) 3677.
+    A. Luceño, Comput. Stat. Data Anal. 51 (2006) 904 (the distance).
 
     Examples
     --------
@@ -136,12 +139,12 @@ def fit_tail(
     finite = _checked(toys, observed)
     size = finite.size
     shape, scale = (float(v) for v in estimate(finite.mean(), np.log(finite).mean()))
-    distance = float(upper_anderson_darling(_log_sf(np.sort(finite), shape, scale)))
-    null, spread = np.empty(resamples), np.empty(resamples)
+    distances = tail_distances(_log_sf(np.sort(finite), shape, scale))
+    null, spread = np.empty((resamples, 2)), np.empty(resamples)
     for i in range(resamples):
         sample = np.sort(rng.gamma(shape, scale, size))
         k, theta = estimate(sample.mean(), np.log(sample).mean())
-        null[i] = upper_anderson_darling(_log_sf(sample, k, theta))
+        null[i] = tail_distances(_log_sf(sample, k, theta))
         spread[i] = np.exp(_log_sf(observed, k, theta))
     at = np.exp(_log_sf(observed, shape, scale))
     failed = 1.0 - size / toys.size
@@ -157,17 +160,22 @@ def fit_tail(
         family=family,
         shape=shape,
         scale=scale,
-        fit=add_one(int((null >= distance).sum()), resamples, null="parametric bootstrap"),
+        fit=min_p(distances, null, null="parametric bootstrap").p_value,
         n_toys=int(toys.size),
         n_failed=int(toys.size - size),
     )
 
 
-def upper_anderson_darling(log_sf: Array) -> np.float64:
-    r"""Return the upper-tail Anderson–Darling distance of a sorted sample.
+def tail_distances(log_sf: Array) -> Array:
+    r"""Return the two upper-tail Anderson–Darling distances of a sorted sample, ``(2,)``.
 
-    .. math:: A_U^2 = n \int \frac{(F_n - F)^2}{1 - F}\, dF
-              = \frac n2 - 2 \sum_i F_i - \sum_i \Big(2 - \frac{2i - 1}{n}\Big) \log(1 - F_i)
+    .. math:: n \int \frac{(F_n - F)^2}{1 - F}\, dF
+              = \frac n2 - 2 \sum_i F_i - \sum_i \Big(2 - \frac{2i - 1}{n}\Big) \log(1 - F_i),
+
+    .. math:: n \int \Big(\frac{F_n - F}{1 - F}\Big)^2 dF
+              = 2 \sum_i \log(1 - F_i) + \frac1n \sum_i \frac{2 (n - i) + 1}{1 - F_i} .
+
+    The first sees a wrong body, the second a few toys from a wider law.
 
     Parameters
     ----------
@@ -176,11 +184,15 @@ def upper_anderson_darling(log_sf: Array) -> np.float64:
 
     References
     ----------
-    C. D. Sinclair, B. D. Spurr, M. I. Ahmad, Commun. Stat. Theory Methods 19 (1990) 3677.
+    A. Luceño, Comput. Stat. Data Anal. 51 (2006) 904, table 1.
     """
     n = log_sf.size
-    lever = 2.0 - (2.0 * np.arange(1, n + 1) - 1.0) / n
-    return np.float64(0.5 * n + 2.0 * np.expm1(log_sf).sum() - (lever * log_sf).sum())
+    rank = np.arange(1, n + 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        first = 0.5 * n + 2.0 * np.expm1(log_sf).sum() - ((2.0 - (2.0 * rank - 1.0) / n) @ log_sf)
+        second = 2.0 * log_sf.sum() + (2.0 * (n - rank) + 1.0) @ np.exp(-log_sf) / n
+    distances = np.array([first, second])
+    return np.where(np.isfinite(distances), distances, np.inf)
 
 
 def _gamma(mean: float, mean_log: float) -> tuple[float, float]:

@@ -11,9 +11,10 @@ import pytest
 from analytic import Blend, draw, family, log_densities
 from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.kernels import Kernels, narrowed
+from verisimile.checks.goodness.kernels import Kernels, Quantiles, kernel_widths, narrowed
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.stopping import Sequential
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
@@ -159,6 +160,49 @@ def test_several_alternatives_share_their_toys_and_are_corrected_for(
     wrong = goodness_of_fit(run, mixture, shifted, alternative=several, toys=59)
     assert wrong.p_value.value < found.p_value.value
     assert "-log min p" in repr(wrong)
+
+
+def test_a_sequential_search_ends_early_and_agrees_with_its_toys(
+    mixture: Mixture, members: list[Blend], events: Events
+) -> None:
+    run = Run(Seeds(12))
+    toys = Sequential(exceedances=5, most=120)
+    early = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=toys)
+    fixed = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=120)
+    assert early.toys.size == early.p_value.n_null < early.most_toys == 120
+    assert early.toys.tolist() == fixed.toys[: early.toys.size].tolist()
+    assert early.toys[-1] >= early.statistic
+    assert (early.toys >= early.statistic).sum() == 5
+    assert early.p_value.value == 5 / early.toys.size
+    shifted = Events(draw(members, TRUTH, 500, np.random.default_rng(43)) + [0.4, 0.0])
+    late = goodness_of_fit(run, mixture, shifted, alternative=KERNELS, toys=toys)
+    assert late.toys.size == 120
+    assert late.p_value.value == 1 / 121
+
+
+def test_a_sequential_search_and_several_alternatives_exclude_each_other(
+    mixture: Mixture, events: Events
+) -> None:
+    with pytest.raises(InputError, match="a fixed number"):
+        goodness_of_fit(
+            Run(Seeds(1)), mixture, events, alternative=KERNELS.scan(), toys=Sequential()
+        )
+    with pytest.raises(InputError, match="exceedances <= most"):
+        Sequential(exceedances=20, most=10)
+
+
+def test_a_scan_has_one_width_per_alternative() -> None:
+    scan = KERNELS.scan(0.001, 0.05)
+    assert [a.width for a in scan] == [Quantiles((0.001,)), Quantiles((0.05,))]
+    assert len({a.name for a in scan}) == 2
+    y = np.random.default_rng(45).standard_normal((2000, 4))
+    widths = kernel_widths(y, Quantiles((0.0005, 0.01, 0.1)))
+    assert list(widths) == sorted(widths)
+    assert widths[-1] == 0.8
+    line = y[:, :1]
+    assert kernel_widths(line, Quantiles()) == pytest.approx((0.05, 0.2))
+    with pytest.raises(InputError, match="between 0 and 1"):
+        Quantiles((0.0,))
 
 
 def test_no_alternative_is_refused(mixture: Mixture, events: Events) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,10 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.model import Mixture
+from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.solver import WeightSolver
+from verisimile.mixture.torch_device import DeviceNewton
+from verisimile.mixture.torch_solver import TorchSolver
 
 M = 4
 TRUTH = np.array([0.4, 0.3, 0.2, 0.1])
@@ -154,3 +159,19 @@ def test_weights_may_repair_an_event_that_the_fitted_mixture_forbids(
     repaired = fits.profile(HYPOTHESES["ensemble+uncertainty"], zero)
     assert math.isfinite(repaired.statistic)
     assert repaired.null[0] > 0.0
+
+
+@pytest.mark.parametrize("name", HYPOTHESES)
+@pytest.mark.parametrize("solver", [DeviceNewton(), TorchSolver()], ids=["device", "newton-exact"])
+def test_every_solver_gives_the_same_statistic(
+    setup: LinearSetup, x: Array, name: str, solver: WeightSolver
+) -> None:
+    other = _profile(replace(setup, solver=solver), x, name)
+    ours = _profile(setup, x, name)
+    assert other.statistic == pytest.approx(ours.statistic, rel=0.0, abs=1e-8)
+    assert other.amplitudes == pytest.approx(ours.amplitudes, abs=1e-5)
+
+
+def test_a_solver_that_stops_early_gives_no_statistic(setup: LinearSetup, x: Array) -> None:
+    lame = replace(setup, solver=NewtonSolver(max_iterations=1))
+    assert math.isnan(_profile(lame, x, "ensemble+uncertainty").statistic)

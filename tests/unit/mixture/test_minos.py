@@ -1,4 +1,4 @@
-"""MINOS intervals of single weights against an explicit scan of the profile likelihood."""
+"""MINOS intervals of weights and observables against an explicit scan of the profile likelihood."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.result import from_dict, to_dict
 from verisimile.mixture.fit import Pseudo, fit_weights
-from verisimile.mixture.minos import MinosInterval, minos_interval
+from verisimile.mixture.minos import MinosInterval, minos_interval, minos_observable
 from verisimile.mixture.newton import NewtonSolver, minimise
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.reduced import reduced_problem
@@ -37,25 +37,25 @@ def pseudo() -> Pseudo:
 
 
 class Profile:
-    """Likelihood with one weight fixed, all others refitted by damped Newton steps."""
+    """Likelihood with one observable fixed, all else refitted by damped Newton steps."""
 
     def __init__(
-        self, logf: Array, index: int, weights: Array | None = None, pseudo: Pseudo | None = None
+        self, logf: Array, values: Array, weights: Array | None = None, pseudo: Pseudo | None = None
     ) -> None:
         reduced = reduced_problem(logf, weights, pseudo, 1e-8)
         self._problem = reduced.problem
-        self._row = reduced.basis[index]
+        self._row = values @ reduced.basis
         self._rest = null_space(self._row[None, :])
         best = minimise(self._problem, np.zeros(self._row.size), NewtonSolver())
         self._best = best
         _, hessian = self._problem.derivatives(best.density, best.theta)
         self._along = np.linalg.solve(hessian, self._row)
-        self.value = float(reduced.weights(best.theta)[index])
+        self.value = float(values @ reduced.weights(best.theta))
         self.error = float(np.sqrt(self._row @ self._along))
 
-    def rise(self, weight: float) -> float:
-        """Return how much the objective lies above its minimum with this weight."""
-        step = (weight - self.value) / float(self._row @ self._along)
+    def rise(self, value: float) -> float:
+        """Return how much the objective lies above its minimum with this value."""
+        step = (value - self.value) / float(self._row @ self._along)
         theta = self._best.theta + step * self._along
         zero = np.zeros(self._rest.shape[1])
         restricted = LogLinear(
@@ -73,8 +73,8 @@ class Profile:
         height = 0.5 * float(stats.chi2.ppf(level, 1))
         reach = 1.7 * self.error * np.sqrt(2.0 * height)
 
-        def above(weight: float) -> float:
-            return self.rise(weight) - height
+        def above(value: float) -> float:
+            return self.rise(value) - height
 
         return (
             float(brentq(above, self.value - reach, self.value, xtol=1e-9)),
@@ -82,10 +82,14 @@ class Profile:
         )
 
 
+def _unit(index: int) -> Array:
+    return np.asarray(np.eye(M)[index])
+
+
 @pytest.mark.parametrize("index", [0, 3])
 @pytest.mark.parametrize("level", [0.5, 0.6827, 0.9])
 def test_minos_is_the_profile_scan(logf: Array, index: int, level: float) -> None:
-    profile = Profile(logf, index)
+    profile = Profile(logf, _unit(index))
     found = minos_interval(logf, index, level=level)
     assert found.valid
     assert found.value == pytest.approx(profile.value, abs=1e-6)
@@ -94,9 +98,46 @@ def test_minos_is_the_profile_scan(logf: Array, index: int, level: float) -> Non
     )
 
 
+@pytest.mark.parametrize("with_pseudo", [False, True])
+def test_minos_of_an_observable_is_the_profile_scan(
+    logf: Array, pseudo: Pseudo, with_pseudo: bool
+) -> None:
+    values = np.array([member.means[1, 0] * member.shares[1] for member in family(M)])
+    barrier = pseudo if with_pseudo else None
+    profile = Profile(logf, values, pseudo=barrier)
+    found = minos_observable(logf, values, pseudo=barrier)
+    assert found.valid
+    assert found.value == pytest.approx(profile.value, abs=1e-6)
+    assert (found.low, found.high) == pytest.approx(
+        profile.interval(0.6827), rel=0.0, abs=1e-3 * profile.error
+    )
+
+
+def test_a_weight_is_the_observable_of_its_unit_vector(logf: Array) -> None:
+    assert minos_observable(logf, _unit(2)) == minos_interval(logf, 2)
+
+
+def test_an_interval_moves_with_the_unit_of_the_observable(logf: Array) -> None:
+    values = np.arange(float(M)) ** 2
+    plain, other = minos_observable(logf, values), minos_observable(logf, 5.0 - 1e3 * values)
+    assert (other.low, other.high) == pytest.approx((5.0 - 1e3 * plain.high, 5.0 - 1e3 * plain.low))
+
+
+def test_an_observable_that_no_weight_moves_has_no_width(logf: Array) -> None:
+    found = minos_observable(logf, np.full(M, 0.3))
+    assert (found.low, found.high) == (found.value, found.value)
+    assert found.value == pytest.approx(0.3, rel=1e-12)
+
+
+@pytest.mark.parametrize("values", [np.ones(M - 1), np.full(M, np.nan)])
+def test_values_that_are_not_one_number_per_member_are_refused(logf: Array, values: Array) -> None:
+    with pytest.raises(InputError, match="values"):
+        minos_observable(logf, values)
+
+
 def test_minos_with_event_weights_and_pseudo_events(logf: Array, pseudo: Pseudo) -> None:
     u = np.random.default_rng(53).uniform(0.5, 2.0, N)
-    profile = Profile(logf, 1, u, pseudo)
+    profile = Profile(logf, _unit(1), u, pseudo)
     found = minos_interval(logf, 1, weights=u, pseudo=pseudo)
     assert (found.low, found.high) == pytest.approx(
         profile.interval(0.6827), rel=0.0, abs=1e-3 * profile.error
@@ -107,7 +148,7 @@ def test_the_symmetric_interval_fails_the_scan(logf: Array) -> None:
     # Defective twin: the parabola of the covariance in place of the profile.
     fit = fit_weights(logf)
     error = float(np.sqrt(fit.covariance[3, 3]))
-    low, high = Profile(logf, 3).interval(0.6827)
+    low, high = Profile(logf, _unit(3)).interval(0.6827)
     assert abs(fit.weights[3] - error - low) > 1e-2 * error
     assert abs(fit.weights[3] + error - high) > 1e-2 * error
 

@@ -124,6 +124,8 @@ def test_page_shows_what_it_must(folder: Path) -> None:
         "Compatible with the ensemble within its uncertainty: 70",
         "Look & see.",
         "Effective rank",
+        "Where the sample deviates most: the 2 of 31 kernels",
+        "+4.2 33 0.1 37.2 20.5",
         "Negative mass NaN ± NaN",
         "Largest leverage",
         "data/<odd> name.parquet",

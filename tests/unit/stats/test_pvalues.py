@@ -40,13 +40,22 @@ def _size(toys: int, alpha: float, plus: int) -> float:
     return float(np.mean((k + plus) / (toys + plus) <= alpha + 1e-12))
 
 
-@pytest.mark.parametrize("toys", [19, 99, 100, 999])
-def test_the_add_one_rule_never_exceeds_its_size(toys: int) -> None:
-    assert _size(toys, 0.05, 1) <= 0.05 + 1e-12
+def _excess(toys: int, plus: int) -> float:
+    """Return the largest P(p <= a) - a over all levels a that p can take."""
+    return float(
+        max(_size(toys, a, plus) - a for a in (np.arange(toys + 1) + plus) / (toys + plus))
+    )
 
 
-def test_leaving_out_the_plus_one_exceeds_it() -> None:
-    # Defective twin: k / B rejects a true null at 1 % in 1.98 % of cases for B = 100.
+@pytest.mark.parametrize("toys", [1, 19, 99, 100, 999])
+def test_p_with_the_plus_one_has_its_exact_size(toys: int) -> None:
+    assert abs(_excess(toys, 1)) < 1e-12
+
+
+@pytest.mark.parametrize("toys", [1, 19, 99, 100, 999])
+def test_p_without_the_plus_one_rejects_true_nulls_too_often(toys: int) -> None:
+    # Defective twin, on the same check: k / B is zero in one true null of B + 1.
+    assert _excess(toys, 0) == pytest.approx(1 / (toys + 1))
     assert _size(100, 0.01, 0) == pytest.approx(2 / 101)
 
 

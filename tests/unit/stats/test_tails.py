@@ -11,7 +11,7 @@ from scipy import integrate, stats
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
-from verisimile.stats.tails import FAMILIES, fit_tail, upper_anderson_darling
+from verisimile.stats.tails import FAMILIES, fit_tail, tail_distances
 
 
 @pytest.fixture
@@ -34,14 +34,23 @@ def test_the_fit_is_the_maximum_of_the_likelihood(dof: float, rng: np.random.Gen
     assert next(slope) - next(slope) == pytest.approx(0.0, abs=1e-3 * 2e-5 * (1 + abs(here)))
 
 
-def test_the_distance_is_its_integral() -> None:
+@pytest.mark.parametrize("degree", [1, 2])
+def test_the_distances_are_their_integrals(degree: int) -> None:
     u = np.array([0.1, 0.35, 0.4, 0.93])
     edges = np.concatenate([[0.0], u, [1.0]])
     parts = [
-        integrate.quad(lambda f, i=i: (i / u.size - f) ** 2 / (1 - f), edges[i], edges[i + 1])[0]
+        integrate.quad(
+            lambda f, i=i: (i / u.size - f) ** 2 / (1 - f) ** degree, edges[i], edges[i + 1]
+        )[0]
         for i in range(u.size + 1)
     ]
-    assert upper_anderson_darling(np.log1p(-u)) == pytest.approx(u.size * sum(parts), rel=1e-9)
+    found = tail_distances(np.log1p(-u))[degree - 1]
+    assert found == pytest.approx(u.size * sum(parts), rel=1e-9)
+
+
+def test_a_toy_beyond_all_numbers_is_infinitely_far() -> None:
+    assert (tail_distances(np.array([-0.1, -np.inf])) == np.inf).all()
+    assert tail_distances(np.array([-0.1, -800.0]))[1] == np.inf
 
 
 def test_the_tail_of_the_right_family_is_found(toys: Array, rng: np.random.Generator) -> None:
@@ -64,8 +73,12 @@ def test_one_known_parameter_makes_the_interval_narrower(
     assert narrow.high / narrow.low < wide.high / wide.low
 
 
-def test_another_law_is_not_trusted(rng: np.random.Generator) -> None:
-    t = rng.chisquare(np.where(rng.random(1000) < 0.1, 30, 5))
+@pytest.mark.parametrize(("share", "dof", "stretch"), [(0.1, 30, 1.0), (0.03, 5, 4.0)])
+def test_another_law_is_not_trusted(
+    share: float, dof: int, stretch: float, rng: np.random.Generator
+) -> None:
+    other = rng.random(1000) < share
+    t = rng.chisquare(np.where(other, dof, 5)) * np.where(other, stretch, 1.0)
     tail = fit_tail(t, 80.0, rng, resamples=100)
     assert tail.fit.value == 1 / 101
     assert not tail.trusted

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.objective import LogLinear
 from verisimile.stats.linalg import solve_spd
 
@@ -14,9 +13,11 @@ __all__ = ["feasible_start"]
 # Depths at which -log p is continued by its parabola.  A shallow one bends
 # easily, a deep one is nearly the true objective.
 _DEPTHS = (1e-2, 1e-3, 1e-4, 1e-6)
+_STEPS = 200
+_TOLERANCE = 1e-10  # squared decrement: it is only a start
 
 
-def feasible_start(problem: LogLinear, start: Array, solver: NewtonSolver) -> Array | None:
+def feasible_start(problem: LogLinear, start: Array) -> Array | None:
     """Return parameters of positive density at all rows, or None if none were found.
 
     The mixture may be slightly negative where an event of the test sample
@@ -35,21 +36,21 @@ def feasible_start(problem: LogLinear, start: Array, solver: NewtonSolver) -> Ar
         return None
     theta = start
     for depth in _DEPTHS:
-        theta = _relaxed_minimum(problem, theta, depth, solver)
+        theta = _relaxed_minimum(problem, theta, depth)
         if problem.density(theta).min() > 0.0:
             return theta
     return None
 
 
-def _relaxed_minimum(problem: LogLinear, theta: Array, depth: float, solver: NewtonSolver) -> Array:
+def _relaxed_minimum(problem: LogLinear, theta: Array, depth: float) -> Array:
     value, slope, curve = _relaxed(problem.density(theta), depth)
-    for _ in range(solver.max_iterations):
+    for _ in range(_STEPS):
         u = problem.weights
         gradient = problem.design.T @ (u * slope) + problem.precision * (theta - problem.centre)
         hessian = (problem.design * (u * curve)[:, None]).T @ problem.design
         step = -solve_spd(hessian + np.diag(problem.precision), gradient)
         decrement = -float(gradient @ step)
-        if decrement < solver.tolerance:
+        if decrement < _TOLERANCE:
             break
         length, current = 1.0, float(u @ value) + _penalty(problem, theta)
         while length > 1e-10:

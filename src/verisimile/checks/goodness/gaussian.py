@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg
 
-from verisimile.checks.goodness.kernels import Kernels, narrowed
+from verisimile.checks.goodness.kernels import Kernels, Quantiles, Widths, narrowed
 from verisimile.checks.goodness.linear import LinearSetup
 from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.profile import Basis, Rows
@@ -16,8 +16,11 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.solver import WeightSolver
 
 __all__ = ["GaussianKernels"]
+
+_SCAN = (0.0005, 0.01, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,12 @@ class GaussianKernels:
         K, number of kernels.
     width
         Standard deviation of the kernels in normal scores: coordinates in which
-        each feature of the model is about N(0, 1).  A tuple gives each width an
-        equal share of the kernels; None takes the 0.05 and 1 % quantiles of the
-        distances between reference events, at least 0.05 and 0.2 (which they are
-        up to two features; 0.35 and 0.75 for four), at most 0.8.  One narrow width is blind in many
-        dimensions, one wide width is blind to narrow defects.
+        each feature of the model is about N(0, 1).  A tuple, or
+        :class:`~verisimile.checks.goodness.kernels.Quantiles` of the distances
+        between reference events, gives each width an equal share of the
+        kernels.  The default takes 0.05 and 0.2 up to two features, and about
+        0.35 and 0.75 for four.  One narrow width is blind in many dimensions,
+        one wide width is blind to narrow defects; :meth:`scan` tests them one by one.
     reference
         R, events drawn once from the model; centres are the first K of them.
     probes
@@ -62,17 +66,17 @@ class GaussianKernels:
     """
 
     count: int = 100
-    width: float | tuple[float, ...] | None = None
+    width: Widths = Quantiles()
     reference: int = 2000
     probes: int = 10
     reach: float = 100.0
     barrier: float = 0.01
     ridge: float = 0.0
     truncation: float = 1e-6
-    solver: NewtonSolver = NewtonSolver()
+    solver: WeightSolver = NewtonSolver()
 
     def __post_init__(self) -> None:
-        widths = self.width if isinstance(self.width, tuple) else (self.width or 1.0,)
+        widths = _numbers(self.width)
         good = (
             self.count >= 2
             and self.reference >= self.count
@@ -94,9 +98,19 @@ class GaussianKernels:
     @property
     def name(self) -> str:
         """Name that is recorded with the statistic."""
-        widths = self.width if isinstance(self.width, tuple) else (self.width,)
-        shown = ", ".join("auto" if w is None else f"{w:g}" for w in widths)
-        return f"Gaussian kernels (K = {self.count}, width {shown})"
+        if isinstance(self.width, Quantiles):
+            shown = " and ".join(f"{100 * q:g} %" for q in self.width.of_distances)
+            return f"{self.count} Gaussian kernels, widths at {shown} of distances"
+        shown = ", ".join(f"{w:g}" for w in _numbers(self.width))
+        return f"{self.count} Gaussian kernels of width {shown}"
+
+    def scan(self, *quantiles: float) -> tuple[GaussianKernels, ...]:
+        """Return one alternative per quantile of distances, to be combined by their smallest p.
+
+        More power than one alternative of all widths where a single width
+        sees the deviation, at the price of a correction for the others.
+        """
+        return tuple(replace(self, width=Quantiles((q,))) for q in quantiles or _SCAN)
 
     def prepare(self, run: Run, null: Null, *, events: int) -> LinearSetup:  # noqa: ARG002
         r"""Draw reference events from the model, place the kernels, and fix the basis.
@@ -125,6 +139,12 @@ class GaussianKernels:
             barrier_weight=self.barrier,
             solver=self.solver,
         )
+
+
+def _numbers(width: Widths) -> tuple[float, ...]:
+    if isinstance(width, Quantiles):
+        return ()
+    return width if isinstance(width, tuple) else (width,)
 
 
 def _probes(null: Null, kernels: Kernels) -> Array:

@@ -15,7 +15,6 @@ from verisimile.checks.goodness.parts import alternative_fit, check_sample, null
 from verisimile.checks.goodness.profile import Hypothesis
 from verisimile.checks.goodness.result import AlternativeFit
 from verisimile.checks.goodness.toys import Contest, throw_toys
-from verisimile.core.arrays import frozen
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -142,7 +141,8 @@ class _Trial:
                 setups[b].local,
                 seen[b],
                 profiles[b],
-                Empirical(frozen(thrown[:, b, 0]), self.null.name),
+                thrown[:, b, 0],
+                Empirical(thrown[:, b, 0], self.null.name).p_value(profiles[b].statistic),
             )
             for b in range(self.placed.count)
         )

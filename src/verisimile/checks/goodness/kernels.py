@@ -10,18 +10,38 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
 
-__all__ = ["Kernels", "kernel_widths", "narrowed"]
+__all__ = ["Kernels", "Quantiles", "Widths", "kernel_widths", "narrowed"]
 
-_AUTO_QUANTILES = (0.0005, 0.01)
-_AUTO_NARROWEST = (0.05, 0.2)  # in one feature the quantiles would leave kernels empty
+# Floors of the widths, through 0.05 at the 0.05 % and 0.2 at the 1 % quantile: in one
+# feature the quantiles alone would leave kernels empty.
+_FLOOR, _FLOOR_QUANTILE, _FLOOR_POWER = 0.05, 0.0005, math.log(4.0) / math.log(20.0)
 _AUTO_EVENTS = 500
 _AUTO_WIDEST = 0.8  # wider than the model's own marginals, a kernel has mass beyond them
 _SCORE_BINS = 32
 _NARROWER = 0.8
 _NARROWINGS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Kernel widths as quantiles of the distances between events of the model.
+
+    At least 0.05 at the 0.05 % quantile, rising to 0.2 at 1 %, which only matters
+    up to two features; at most 0.8.
+    """
+
+    of_distances: tuple[float, ...] = (0.0005, 0.01)
+
+    def __post_init__(self) -> None:
+        if not self.of_distances or not all(0 < q < 1 for q in self.of_distances):
+            raise InputError("Quantiles", got=repr(self), expected="probabilities between 0 and 1")
+
+
+Widths = float | tuple[float, ...] | Quantiles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +70,7 @@ class Kernels:
         cls,
         reference: Events,
         count: int,
-        width: float | tuple[float, ...] | None,
+        width: Widths,
         probes: int,
         rng: np.random.Generator,
     ) -> Kernels:
@@ -61,7 +81,7 @@ class Kernels:
         reference
             Events of the model ``(R, d)``.
         count, width
-            K, and the widths that take equal shares of them: see :func:`kernel_widths`.
+            K, and the widths that take equal shares of them.
         probes
             Draws per kernel.
         rng
@@ -82,16 +102,16 @@ class Kernels:
     def log_density(self, x: Array) -> Array:
         """Return the kernels' natural log-densities ``(n, K)`` at events ``(n, d)``."""
         y, jacobian = self.transform.forward(x)
-        square = (
-            (y * y).sum(axis=1)[:, None]
-            - 2.0 * (y @ self.centres.T)
-            + (self.centres * self.centres).sum(axis=1)
-        )
-        np.clip(square, 0.0, None, out=square)
-        square *= -0.5 / self.widths**2
         d = self.centres.shape[1]
-        square += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
-        return np.asarray(square)
+        log = self._exponents(y)
+        log += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
+        return log
+
+    def bumps(self, x: Array) -> Array:
+        r"""Return :math:`e^{-|T(x) - c_k|^2 / 2 h_k^2}`, no densities, at events, ``(n, K)``."""
+        exponents = self._exponents(self.transform.forward(x)[0])
+        with np.errstate(under="ignore"):
+            return np.asarray(np.exp(exponents, out=exponents))
 
     def probe_events(self) -> Array:
         """Return the kernels' own events ``(K P, d)`` in original units."""
@@ -108,6 +128,16 @@ class Kernels:
         at_centres = self._log_ratio(self.transform.inverse(self.centres), 1, log_prob)
         return np.asarray((at_probes - at_centres).reshape(k, count).max(axis=1))
 
+    def _exponents(self, y: Array) -> Array:
+        square = (
+            (y * y).sum(axis=1)[:, None]
+            - 2.0 * (y @ self.centres.T)
+            + (self.centres * self.centres).sum(axis=1)
+        )
+        np.clip(square, 0.0, None, out=square)
+        square *= -0.5 / self.widths**2
+        return np.asarray(square)
+
     def _log_ratio(self, x: Array, each: int, log_prob: Callable[[Array], Array]) -> Array:
         """Return log(k / f) of each kernel at its own `each` events, ``(K, each)``."""
         y, jacobian = self.transform.forward(x)
@@ -117,18 +147,13 @@ class Kernels:
         return np.asarray(own - log_prob(x).reshape(-1, each))
 
 
-def kernel_widths(y: Array, width: float | tuple[float, ...] | None) -> tuple[float, ...]:
-    """Return the widths that share the kernels, from events ``(R, d)`` in normal scores.
-
-    Without a wish, the 0.05 and 1 % quantiles of the distances between events,
-    at least 0.05 and 0.2, at most 0.8.
-    """
-    if isinstance(width, tuple):
-        return width
-    if width is not None:
-        return (width,)
-    quantiles = np.quantile(pdist(y[:_AUTO_EVENTS]), _AUTO_QUANTILES)
-    return tuple(float(q) for q in np.clip(quantiles, _AUTO_NARROWEST, _AUTO_WIDEST))
+def kernel_widths(y: Array, width: Widths) -> tuple[float, ...]:
+    """Return the widths that share the kernels, from events ``(R, d)`` in normal scores."""
+    if not isinstance(width, Quantiles):
+        return width if isinstance(width, tuple) else (width,)
+    found = np.quantile(pdist(y[:_AUTO_EVENTS]), width.of_distances)
+    floors = _FLOOR * (np.array(width.of_distances) / _FLOOR_QUANTILE) ** _FLOOR_POWER
+    return tuple(float(q) for q in np.clip(found, np.minimum(floors, _AUTO_WIDEST), _AUTO_WIDEST))
 
 
 def narrowed(kernels: Kernels, log_prob: Callable[[Array], Array], reach: float) -> Kernels:

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from verisimile.checks.goodness.assemble import Judge, Trial
 from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.null_model import NullModel
-from verisimile.checks.goodness.parts import alternative_fit, check_sample, null_notes, resolved
+from verisimile.checks.goodness.parts import check_sample, resolved
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis
-from verisimile.checks.goodness.result import AlternativeFit, Goodness
+from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.setup import Alternative
+from verisimile.checks.goodness.stopping import Sequential
 from verisimile.checks.goodness.toys import Contest, throw_toys
-from verisimile.core.arrays import Array, frozen
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -24,7 +25,7 @@ from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.sequential import enough
 
 __all__ = ["compare_hypotheses", "goodness_of_fit", "single"]
 
@@ -37,7 +38,7 @@ def goodness_of_fit(
     alternative: Alternative | Sequence[Alternative] = GaussianKernels(),  # noqa: B008  (a frozen value)
     hypothesis: str = "ensemble+uncertainty",
     null: Calibration = Predictive(),  # noqa: B008
-    toys: int = 1000,
+    toys: int | Sequential = 1000,
 ) -> Goodness:
     r"""Test whether a mixture describes events that it has not seen.
 
@@ -67,7 +68,8 @@ def goodness_of_fit(
         Calibration: :class:`Predictive` (valid, default), :class:`FluctuatedCentre`
         (valid) or :class:`PlugIn` (the published one; too many rejections).
     toys
-        B; the smallest reachable p-value is 1 / (B + 1).
+        B; the smallest reachable p-value is 1 / (B + 1).  :class:`Sequential`
+        stops as soon as enough toys are extreme.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def compare_hypotheses(
     alternative: Alternative | Sequence[Alternative] = GaussianKernels(),  # noqa: B008
     hypotheses: Sequence[str] = tuple(HYPOTHESES),
     null: Calibration = Predictive(),  # noqa: B008
-    toys: int = 1000,
+    toys: int | Sequential = 1000,
 ) -> tuple[Goodness, ...]:
     """Run the test of :func:`goodness_of_fit` under several null hypotheses.
 
@@ -112,7 +114,7 @@ def compare_hypotheses(
     chosen = [resolved(name) for name in hypotheses]
     check_sample(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
-    plan = _Plan(_several(alternative), null, toys, notes)
+    plan = _Plan(_several(alternative, toys), null, toys, notes)
     found: dict[str, Goodness] = {}
     alone = [h for h in chosen if h.name == "single"]
     joint = [h for h in chosen if h.name != "single"]
@@ -139,87 +141,58 @@ class _Plan:
 
     alternatives: tuple[Alternative, ...]
     null: Calibration
-    toys: int
+    toys: int | Sequential
     notes: tuple[str, ...]
-
-
-def _several(alternative: Alternative | Sequence[Alternative]) -> tuple[Alternative, ...]:
-    several = tuple(alternative) if isinstance(alternative, Sequence) else (alternative,)
-    if not several:
-        raise InputError("alternative", got="none", expected="at least one alternative")
-    return several
 
 
 def _tested(
     run: Run, mixture: Mixture, events: Events, hypotheses: list[Hypothesis], plan: _Plan
 ) -> list[Goodness]:
     null = NullModel.of(mixture)
-    setups = tuple(a.prepare(run, null, events=events.n) for a in plan.alternatives)
     logf = null.log_densities(events.x)
-    seen = [setup.observe(events.x, logf) for setup in setups]
     centre = np.zeros(null.variations.shape[1])
-    profiles = [[fits.profile(hypothesis, centre) for fits in seen] for hypothesis in hypotheses]
-    contest = Contest(null, setups, plan.null, tuple(hypotheses), events.n)
-    toys = throw_toys(run, contest, plan.toys)
-    results = []
-    for column, hypothesis in enumerate(hypotheses):
-        parts = tuple(
-            alternative_fit(
-                alternative.name,
-                setup,
-                fits,
-                profile,
-                Empirical(frozen(toys[:, row, column]), plan.null.name),
-            )
-            for row, (alternative, setup, fits, profile) in enumerate(
-                zip(plan.alternatives, setups, seen, profiles[column], strict=True)
-            )
-        )
-        results.append(_result(parts, hypothesis, plan, mixture, events))
-    return results
-
-
-def _result(
-    parts: tuple[AlternativeFit, ...],
-    hypothesis: Hypothesis,
-    plan: _Plan,
-    mixture: Mixture,
-    events: Events,
-) -> Goodness:
-    statistic, toys = _combined(parts)
-    p_value = Empirical(toys, plan.null.name).p_value(statistic)
-    variations = parts[0].null_pulls.size
-    return Goodness(
-        statistic=statistic,
-        p_value=p_value,
-        z=p_value.significance,
-        toys=toys,
-        hypothesis=hypothesis.name,
-        null=plan.null.name,
-        n_events=events.n,
-        n_members=len(mixture.members),
-        variations=variations,
-        parts=parts,
-        events_digest=events.digest,
-        warnings=(*plan.notes, *null_notes(plan.null, variations, parts)),
+    seen = []
+    for alternative in plan.alternatives:
+        setup = alternative.prepare(run, null, events=events.n)
+        seen.append((alternative.name, setup, setup.observe(events.x, logf)))
+    trials = [[Trial(*each, each[2].profile(h, centre)) for each in seen] for h in hypotheses]
+    contest = Contest(
+        null, tuple(setup for _, setup, _ in seen), plan.null, tuple(hypotheses), events.n
     )
+    toys = _thrown(run, contest, trials, plan.toys)
+    judge = Judge(plan.null, plan.toys, plan.notes)
+    return [
+        judge.result(trials[h], hypothesis, toys[:, :, h], events, members=len(mixture.members))
+        for h, hypothesis in enumerate(hypotheses)
+    ]
 
 
-def _combined(parts: tuple[AlternativeFit, ...]) -> tuple[float, Array]:
-    r"""Return the statistic of several alternatives and that of the toys.
+def _thrown(run: Run, contest: Contest, trials: list[list[Trial]], toys: int | Sequential) -> Array:
+    if not isinstance(toys, Sequential):
+        return throw_toys(run, contest, toys)
+    observed = np.array([[trial.profile.statistic for trial in row] for row in trials]).T
 
-    Data and toys are ranked together, alternative by alternative, so that under
-    the null they are exchangeable and the second ranking is exact.
-    """
-    if len(parts) == 1:
-        return parts[0].statistic, parts[0].toys
-    table = np.array([[part.statistic, *part.toys] for part in parts])
-    failed = ~np.isfinite(table)
-    table[failed] = np.inf
-    exceeded = table.shape[1] - np.array([stats.rankdata(row, "min") - 1.0 for row in table])
-    smallest = -np.log(exceeded.min(axis=0) / table.shape[1])
-    smallest[failed.any(axis=0)] = np.nan  # counts as extreme, and is counted
-    return float(smallest[0]), frozen(smallest[1:])
+    def settled(found: Array) -> bool:
+        table = found.reshape(found.shape[0], -1)
+        return enough(observed.ravel(), table, stop_after=toys.exceedances)
+
+    return throw_toys(run, contest, toys.most, enough=settled)
+
+
+def _several(
+    alternative: Alternative | Sequence[Alternative], toys: int | Sequential
+) -> tuple[Alternative, ...]:
+    several = tuple(alternative) if isinstance(alternative, Sequence) else (alternative,)
+    if not several:
+        raise InputError("alternative", got="none", expected="at least one alternative")
+    if len(several) > 1 and isinstance(toys, Sequential):
+        raise InputError(
+            "toys",
+            got=f"{len(several)} alternatives and a sequential number of toys",
+            expected="a fixed number: the smallest p-value is ranked among all toys",
+            remedy="Give toys=1000, or one alternative.",
+        )
+    return several
 
 
 def _refuse_conditional(mixture: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.profile import Basis, Hypothesis, Profile, Rows, profile_ratio
 from verisimile.core.arrays import Array, digest
 from verisimile.core.canonical import JSON
-from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.solver import WeightSolver
 
 __all__ = ["LinearFits", "LinearSetup"]
 
@@ -33,7 +33,7 @@ class LinearSetup:
     barrier_weight
         Weight of each of them.
     solver
-        Newton settings.
+        What minimises.
     """
 
     null: Null
@@ -41,7 +41,7 @@ class LinearSetup:
     kernels: Kernels
     barrier: Rows
     barrier_weight: float
-    solver: NewtonSolver
+    solver: WeightSolver
 
     @property
     def rank(self) -> int:
@@ -57,7 +57,7 @@ class LinearSetup:
             "barrier_weight": self.barrier_weight,
             "ridge": self.basis.ridge,
             "kernels": self.kernels.digest,
-            "solver": repr(asdict(self.solver)),
+            "solver": repr(self.solver),
         }
 
     def observe(self, x: Array, logf: Array) -> LinearFits:

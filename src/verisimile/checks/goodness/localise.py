@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,35 @@ from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 
-__all__ = ["Localisation", "localise"]
+__all__ = ["Hotspots", "Localisation", "localise"]
 
 _BLOCK = 20_000
+
+
+@register("hotspots", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Hotspots:
+    """The places where a sample deviates most, for a report.
+
+    Attributes
+    ----------
+    names
+        Features ``(d,)``.
+    centres
+        Places in the features' own units ``(S, d)``.
+    widths, z, observed, expected
+        As in :class:`Localisation`, ``(S,)``.
+    kernels
+        K, among which these are the strongest.
+    """
+
+    names: tuple[str, ...]
+    centres: Array
+    widths: Array
+    z: Array
+    observed: Array
+    expected: Array
+    kernels: int
 
 
 @register("localisation", 1)
@@ -76,6 +102,19 @@ class Localisation:
         """Indices of the kernels, the largest absolute score first, ``(K,)``."""
         return np.asarray(np.argsort(-np.abs(self.z), kind="stable"), dtype=np.int64)
 
+    def strongest(self, names: Sequence[str], count: int = 8) -> Hotspots:
+        """Return the `count` kernels of largest absolute score, for features of these names."""
+        top = self.ordered[:count]
+        return Hotspots(
+            names=tuple(names),
+            centres=frozen(self.centres[top]),
+            widths=frozen(self.widths[top]),
+            z=frozen(self.z[top]),
+            observed=frozen(self.observed[top]),
+            expected=frozen(self.expected[top]),
+            kernels=self.z.size,
+        )
+
     @property
     def leading_events(self) -> IntArray:
         """Indices of the events, the largest contribution first, ``(n,)``."""
@@ -106,7 +145,7 @@ def localise(run: Run, goodness: Goodness, events: Events, *, draws: int = 20_00
     events
         Its test sample.
     draws
-        Events for the information; its error on z is about sqrt(K / draws).
+        Events for the information; the relative error of z is at most about sqrt(K / draws).
 
     Raises
     ------

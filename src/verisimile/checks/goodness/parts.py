@@ -10,23 +10,24 @@ from verisimile.checks.goodness.calibration import Calibration, PlugIn
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, Profile
 from verisimile.checks.goodness.result import AlternativeFit, FittedRatio
 from verisimile.checks.goodness.setup import Fits, Setup
+from verisimile.checks.goodness.stopping import Sequential
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import PValue
 
 __all__ = ["alternative_fit", "check_sample", "null_notes", "resolved"]
 
 
 def alternative_fit(
-    name: str, setup: Setup, fits: Fits, profile: Profile, null: Empirical
+    name: str, setup: Setup, fits: Fits, profile: Profile, toys: Array, p_value: PValue
 ) -> AlternativeFit:
     """Return the outcome of one alternative on one data set, compared with its toys."""
     return AlternativeFit(
         alternative=name,
         statistic=profile.statistic,
-        p_value=null.p_value(profile.statistic),
-        toys=frozen(null.toys),
+        p_value=p_value,
+        toys=frozen(toys[: p_value.n_null]),
         n_kernels=setup.kernels.widths.size,
         rank=setup.rank,
         widths=_spread(setup.kernels.widths),
@@ -52,7 +53,7 @@ def resolved(name: str) -> Hypothesis:
     return HYPOTHESES[name]
 
 
-def check_sample(events: Events, toys: int) -> None:
+def check_sample(events: Events, toys: int | Sequential) -> None:
     """Raise unless the test sample is unweighted and there are toys to compare it with."""
     if events.weights is not None:
         raise InputError(
@@ -61,7 +62,7 @@ def check_sample(events: Events, toys: int) -> None:
             expected="unweighted events: the toys have none",
             remedy="Unweight the sample, or drop the weights if they are all equal.",
         )
-    if toys < 1:
+    if not isinstance(toys, Sequential) and toys < 1:
         raise InputError("toys", got=toys, expected="at least one toy", remedy="Use 200 or more.")
 
 

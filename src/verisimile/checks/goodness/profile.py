@@ -9,14 +9,16 @@ import numpy as np
 
 from verisimile.checks.goodness.feasible import feasible_start
 from verisimile.core.arrays import Array
-from verisimile.mixture.newton import NewtonSolver, minimise
 from verisimile.mixture.objective import LogLinear, as_log_densities
+from verisimile.mixture.solver import WeightSolver
 
 __all__ = ["HYPOTHESES", "Basis", "Hypothesis", "Profile", "Rows", "profile_ratio"]
 
 # Kernel over model at an event, beyond e^20 of which the squares in the Hessian would
 # drown everything else in rounding.  Events of the model itself stay below e^10.
 _CAP = 20.0
+_FLOOR = -700.0
+_BLOCK = 1024  # events at a time: their densities stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,18 @@ class Rows:
     def of(cls, logf: Array, logk: Array, basis: Basis) -> Rows:
         """Return the rows of events with log-densities ``(n, M)`` and ``(n, K)``."""
         matrix = as_log_densities(logf, "log-densities")
-        top = matrix.max(axis=1)[:, None]
-        density = np.exp(matrix - top)
-        relative = logk - top
-        excess = np.clip(relative.max(axis=1, initial=-np.inf) - _CAP, 0.0, None)
-        relative -= excess[:, None]
-        kernels = np.exp(relative, out=relative)
         rank = basis.variations.shape[1]
-        design = np.empty((matrix.shape[0], rank + basis.directions.shape[1]))
-        np.matmul(density, basis.variations, out=design[:, :rank])
-        np.matmul(kernels, basis.directions, out=design[:, rank:])
-        return cls(density @ basis.weights, design, int((excess > 0.0).sum()))
+        base = np.empty(matrix.shape[0])
+        design = np.empty((base.size, rank + basis.directions.shape[1]))
+        capped = 0
+        for start in range(0, base.size, _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            density, kernels, outside = _relative(matrix[rows], logk[rows])
+            np.matmul(density, basis.weights, out=base[rows])
+            design[rows, :rank] = density @ basis.variations
+            design[rows, rank:] = kernels @ basis.directions
+            capped += outside
+        return cls(base, design, capped)
 
     def possible(self, centre: Array) -> Rows:
         """Return the rows that have a positive density for weights at `centre`."""
@@ -153,7 +156,7 @@ def profile_ratio(
     *,
     hypothesis: Hypothesis,
     centre: Array,
-    solver: NewtonSolver,
+    solver: WeightSolver,
 ) -> Profile:
     r"""Fit null and alternative to one data set and return their likelihood ratio.
 
@@ -178,7 +181,7 @@ def profile_ratio(
     centre
         Centre c of the constraint ``(r,)``; zero for data.
     solver
-        Newton settings.
+        What minimises: :class:`~verisimile.mixture.newton.NewtonSolver`, or any other.
 
     References
     ----------
@@ -197,20 +200,36 @@ def profile_ratio(
         centre=np.concatenate([centre[:free], np.zeros(v)]),
     )
     restricted = full.restricted(free)
-    start = feasible_start(restricted, restricted.centre, solver)
+    start = feasible_start(restricted, restricted.centre)
     if start is None:
         return _impossible(centre, v)
-    null = minimise(restricted, start, solver)
-    alternative = minimise(full, np.concatenate([null.theta, np.zeros(v)]), solver)
+    null = solver.minimise(restricted, start)
+    alternative = solver.minimise(full, np.concatenate([null.theta, np.zeros(v)]))
     good = null.converged and alternative.converged
     return Profile(
-        statistic=2.0 * (null.value - alternative.value) if good else math.nan,
+        # Not below zero: the alternative starts at the null, so only rounding can be.
+        statistic=max(0.0, 2.0 * (null.value - alternative.value)) if good else math.nan,
         gap=2.0 * (null.gap + alternative.gap),
         null=null.theta if free else centre,
         alternative=alternative.theta[:free] if free else centre,
         amplitudes=alternative.theta[free:],
         iterations=null.iterations + alternative.iterations,
     )
+
+
+def _relative(logf: Array, logk: Array) -> tuple[Array, Array, int]:
+    """Return densities and kernels over the largest density of each event, and the capped events.
+
+    Kernels below e^-700 of it are set there: zero for every purpose, and the
+    exponential of what underflows takes ten times as long.
+    """
+    top = logf.max(axis=1)[:, None]
+    relative = logk - top
+    excess = np.clip(relative.max(axis=1, initial=-np.inf) - _CAP, 0.0, None)
+    if excess.any():
+        relative -= excess[:, None]
+    np.maximum(relative, _FLOOR, out=relative)
+    return np.exp(logf - top), np.exp(relative, out=relative), int((excess > 0.0).sum())
 
 
 def _impossible(centre: Array, directions: int) -> Profile:

@@ -94,6 +94,8 @@ class Goodness:
         Toy p-value and one-sided significance, with Monte-Carlo intervals.
     toys
         The same statistic of the null toys ``(B,)``; NaN marks a failed toy.
+    most_toys
+        Toys that were allowed; fewer were thrown if a sequential search ended early.
     hypothesis, null
         What was left free in the null fit, and how the toys were made.
     n_events, n_members
@@ -113,6 +115,7 @@ class Goodness:
     p_value: PValue
     z: Significance
     toys: Array
+    most_toys: int
     hypothesis: str
     null: str
     n_events: int

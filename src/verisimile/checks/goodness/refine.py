@@ -1,0 +1,162 @@
+"""Improve a model until it passes, each time on fresh events, with the looks counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from verisimile.checks.goodness.calibration import Calibration, Predictive
+from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.setup import Alternative
+from verisimile.checks.goodness.stopping import Sequential
+from verisimile.core.errors import InputError
+from verisimile.core.result import register
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.mixture.model import Mixture
+from verisimile.stats.looks import corrected
+from verisimile.stats.pvalues import PValue
+
+__all__ = ["Look", "Refinement", "refine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Settings of the test that every look makes.
+
+    Attributes
+    ----------
+    alternative, hypothesis, null, toys
+        As for :func:`~verisimile.checks.goodness.likelihood_ratio.goodness_of_fit`.
+    """
+
+    alternative: Alternative | Sequence[Alternative] = GaussianKernels()
+    hypothesis: str = "ensemble+uncertainty"
+    null: Calibration = Predictive()
+    toys: int | Sequential = 1000
+
+
+@register("refinement", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Refinement:
+    """A search for a model that passes.
+
+    Attributes
+    ----------
+    looks
+        The test of every model that was looked at, on its own fresh events;
+        their p-values are not corrected.
+    planned
+        The looks that were allowed, and for which events were kept.
+    level
+        What the corrected p-value had to exceed.
+    p_value
+        Corrected for the looks: see :func:`~verisimile.stats.looks.corrected`.
+    """
+
+    looks: tuple[Goodness, ...]
+    planned: int
+    level: float
+    p_value: PValue
+
+    def __repr__(self) -> str:
+        """Return one line: the verdict, the looks, and the p-value."""
+        word = "passed" if self.passed else "not passed"
+        return (
+            f"Refinement({word} at look {len(self.looks)} of {self.planned}, "
+            f"level {self.level:g}, corrected {self.p_value!r})"
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether the last model that was looked at passes."""
+        return self.p_value.value > self.level
+
+
+def refine(
+    run: Run,
+    grow: Callable[[int], Mixture],
+    events: Events,
+    *,
+    looks: int,
+    level: float = 0.05,
+    look: Look = Look(),
+) -> Refinement:
+    r"""Test better and better models on fresh events until one passes.
+
+    The events are split at random into `looks` disjoint parts.  Look l tests
+    ``grow(l)`` on part l, and the search ends at the first look with
+
+    .. math:: c_l = \big(\max_{i \le l} p_i\big)^l > \alpha .
+
+    If the models of all looks are true, :math:`P(c \le a) \le a` for every a,
+    whatever look the search ends at; a wrong model has to exceed
+    :math:`\alpha^{1/l}` at look l, so that trying often does not help it.
+    Both need independent looks: let ``grow(l)`` fit its weights to data of its
+    own, not to the data of an earlier look.  It may learn from earlier parts
+    and from their tests, never from later ones.
+
+    Parameters
+    ----------
+    run
+        Random streams, execution and storage; each look has its own streams.
+    grow
+        Returns the model of look 1, 2, ...: for example with more members.
+    events
+        Unweighted test sample; every look gets a part of n / looks.
+    looks
+        L, the most looks.
+    level
+        alpha.
+    look
+        Settings of each test.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than one look or event for each, the level is not in
+        (0, 1), or the parts share events.
+
+    References
+    ----------
+    G. Badaracco et al., sec. 2 (last paragraph: recursive use).
+    """
+    parts = _parts(run, events, looks, level)
+    found: list[Goodness] = []
+    for number, part in enumerate(parts, start=1):
+        found.append(
+            goodness_of_fit(
+                run.at("look", number),
+                grow(number),
+                part,
+                alternative=look.alternative,
+                hypothesis=look.hypothesis,
+                null=look.null,
+                toys=look.toys,
+            )
+        )
+        p_value = corrected([tested.p_value for tested in found])
+        if p_value.value > level:
+            break
+    return Refinement(tuple(found), looks, level, p_value)
+
+
+def _parts(run: Run, events: Events, looks: int, level: float) -> tuple[Events, ...]:
+    if not 1 <= looks <= events.n or not 0.0 < level < 1.0:
+        raise InputError(
+            "refine",
+            got=f"looks = {looks}, level = {level}, {events.n} events",
+            expected="at least one look, as many events, and a level in (0, 1)",
+        )
+    parts = events.split([1.0 / looks] * looks, run.seeds.at("looks"))
+    shared = sum(part.overlap(other) for i, part in enumerate(parts) for other in parts[:i])
+    if shared:
+        raise InputError(
+            "events",
+            got=f"{shared} events that occur in several looks",
+            expected="every event once",
+            remedy="Remove duplicates: a look at events seen before is no fresh look.",
+        )
+    return parts

@@ -1,0 +1,116 @@
+"""The scores of single kernels are standard normal under the null, and their twins are not.
+
+Each pseudo-experiment draws weights within the covariance of one weight fit and 4 n_w events
+from them, and localises.  A score is a sum of n bounded terms: its law is normal up to
+1 / sqrt(n), and the kernels are wide enough that each holds a hundred events or more.  Mean and
+variance of a kernel's scores must agree with 0 and 1 within 5 standard errors, of which the
+variance's is sqrt(2 / experiments); the estimated information may add 3 % to the variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analytic import draw, family, log_densities
+from statistical import assert_within
+from verisimile.checks.goodness.calibration import Predictive
+from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses
+from verisimile.checks.goodness.localise import localise
+from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.result import FittedRatio, Goodness
+from verisimile.checks.goodness.score import Information, information, tangents
+from verisimile.core.arrays import Array
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.mixture.fit import fit_weights
+from verisimile.mixture.model import Mixture
+
+Show = Callable[[str], None]
+
+pytestmark = [pytest.mark.calibration, pytest.mark.timeout(1800)]
+
+EXPERIMENTS, N_WEIGHTS, N_TEST, DRAWS = 300, 500, 2000, 6000
+TRUTH = np.array([0.35, 0.25, 0.15, 0.15, 0.10])
+KERNELS = GaussianKernels(count=8, width=0.7, reference=400)
+HYPOTHESES = ("ensemble", "ensemble+uncertainty")
+ESTIMATED = 0.03
+
+
+def _naive(fitted: FittedRatio, known: Information, x: Array) -> Array:
+    """Return scores whose errors know nothing of the weights (the defective twin)."""
+    seen = tangents(fitted, x, fitted.setup.null.log_densities(x))
+    score = seen.kernel_ratios().sum(axis=0) - x.shape[0]
+    return np.asarray(score / np.sqrt(x.shape[0] * known.kernels))
+
+
+@pytest.fixture(scope="module")
+def pulls() -> dict[str, Array]:
+    """Return the scores ``(experiments, K)`` by hypothesis, and those of the twins."""
+    seeds = Seeds(20261204)
+    members = family(TRUTH.size)
+    data = draw(members, TRUTH, N_WEIGHTS, seeds.at("weights").numpy())
+    mixture = Mixture(members, fit_weights(log_densities(members, data)))
+    null = NullModel.of(mixture)
+    rows: dict[str, list[Array]] = {name: [] for name in (*HYPOTHESES, *map(_twin, HYPOTHESES))}
+    for experiment in range(EXPERIMENTS):
+        rng = seeds.at("data", experiment).numpy()
+        truth, _ = Predictive().draw(null.variations.shape[1], rng)
+        x = null.sample(truth, N_TEST, rng).x
+        for tested in _tested(mixture, Events(x)):
+            run = Run(seeds.at("draws", experiment))
+            rows[tested.hypothesis].append(localise(run, tested, Events(x), draws=DRAWS).z)
+            assert tested.fitted is not None
+            known = information(tested.fitted, DRAWS, rng)
+            rows[_twin(tested.hypothesis)].append(_naive(tested.fitted, known, x))
+    return {name: np.array(z) for name, z in rows.items()}
+
+
+def _twin(hypothesis: str) -> str:
+    return f"{hypothesis}, weights ignored"
+
+
+def _tested(mixture: Mixture, events: Events) -> tuple[Goodness, ...]:
+    # The seeds of the kernels are fixed: every experiment asks the same places.
+    run = Run(Seeds(20261204).at("kernels"))
+    return compare_hypotheses(
+        run, mixture, events, alternative=KERNELS, hypotheses=HYPOTHESES, toys=1
+    )
+
+
+def _assert_standard(z: Array) -> None:
+    error = np.sqrt(1.0 / EXPERIMENTS)
+    assert_within(z.mean(axis=0), 0.0, error)
+    assert_within(z.var(axis=0), 1.0, np.sqrt(2.0) * error + ESTIMATED / 5.0)
+
+
+def _shown(name: str, z: Array, show: Show) -> None:
+    variance = z.var(axis=0)
+    show(
+        f"{name:38s} mean {z.mean():+.3f}, variance by kernel {variance.min():.2f} to "
+        f"{variance.max():.2f}, |z| > 1.96 in {(np.abs(z) > 1.96).mean():.3f}"
+    )
+
+
+@pytest.mark.parametrize("hypothesis", HYPOTHESES)
+def test_scores_are_standard_normal(pulls: dict[str, Array], hypothesis: str, show: Show) -> None:
+    z = pulls[hypothesis]
+    _shown(hypothesis, z, show)
+    _assert_standard(z)
+    for column in z.T:
+        assert stats.kstest(column, "norm").pvalue > 1e-4 / KERNELS.count
+
+
+@pytest.mark.parametrize("hypothesis", HYPOTHESES)
+def test_scores_that_ignore_the_weights_are_not(
+    pulls: dict[str, Array], hypothesis: str, show: Show
+) -> None:
+    z = pulls[_twin(hypothesis)]
+    _shown(_twin(hypothesis), z, show)
+    with pytest.raises(AssertionError, match="off by"):
+        _assert_standard(z)
