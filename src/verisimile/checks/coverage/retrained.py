@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from verisimile.checks.coverage.basis import BasisTerm, Fitted, widened
 from verisimile.checks.coverage.bound import Columns
@@ -13,7 +13,7 @@ from verisimile.checks.coverage.observables import Observable, bind_all
 from verisimile.checks.coverage.responses import Propagated
 from verisimile.checks.coverage.result import RETRAINED, Coverage
 from verisimile.checks.coverage.summary import summarise
-from verisimile.checks.coverage.truth import draw_truth, true_values, truth_key
+from verisimile.checks.coverage.truth import draw_truth, true_values, truth_key, truth_notes
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
@@ -97,9 +97,10 @@ def coverage_retrained(  # noqa: PLR0913  (what a study consists of)
         chunk=1,
     )
     truths = true_values(truth, bound, run.seeds.at("coverage", "truth"))
-    return summarise(
+    found = summarise(
         outcomes, list(observables), truths, mode=RETRAINED, level=level, n_events=events
     )
+    return replace(found, warnings=(*found.warnings, *truth_notes(truth, events, datasets)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

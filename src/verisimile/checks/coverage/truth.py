@@ -59,7 +59,8 @@ class SampledTruth:
     True values are those of the sample, without error, and a data set of n of
     its events lies closer to them than fresh events would: variances are
     :math:`1 - n / N` of those of the law behind the sample, and so are errors
-    taken before they are compared (finite-population correction).
+    taken before they are compared (finite-population correction; in conditional
+    mode only: with retrained members use a sample of a hundred times their events).
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ def true_values(
         raise InputError(
             "KnownTruth.values", got=f"values of {unknown}", expected=f"of {list(observables)}"
         )
-    source = truth.sampler if isinstance(truth, KnownTruth) else truth
+    source = _source(truth)
     if isinstance(source, SampledTruth):
         # The sample is the whole truth: its values have no error.
         drawn, error = Drawn(source, source.x), 0.0
@@ -127,21 +128,26 @@ def true_values(
     )
 
 
+def _source(truth: Sampler) -> Sampler:
+    return truth.sampler if isinstance(truth, KnownTruth) else truth
+
+
 def _scaled(found: Estimate, error: float) -> Estimate:
     return Estimate(found.value, error * found.error)
 
 
 def remaining(truth: Sampler, n: int) -> float:
     """Return the part of the variance that `n` events of the truth have: 1 if it is a law."""
-    source = truth.sampler if isinstance(truth, KnownTruth) else truth
+    source = _source(truth)
     return 1.0 - n / source.x.shape[0] if isinstance(source, SampledTruth) else 1.0
 
 
 def truth_notes(truth: Sampler, n: int, datasets: int) -> tuple[str, ...]:
     """Return a warning if the data sets have more events than a sampled truth."""
-    size = truth.x.shape[0] if isinstance(truth, SampledTruth) else n * datasets
-    if n * datasets <= size:
+    source = _source(truth)
+    if not isinstance(source, SampledTruth) or n * datasets <= source.x.shape[0]:
         return ()
+    size = source.x.shape[0]
     return (
         f"{datasets} data sets of {n} events share the {size} events of the truth's sample: the "
         "rates are those for this sample as the truth, and another sample would give others.",
@@ -155,6 +161,7 @@ def draw_truth(truth: Sampler, n: int, rng: np.random.Generator) -> Array:
 
 def truth_key(truth: Sampler) -> str:
     """Return a content key: a truth has no identity of its own, so some of its events stand in."""
-    if isinstance(truth, SampledTruth):
-        return digest(truth.x)
+    source = _source(truth)
+    if isinstance(source, SampledTruth):
+        return digest(source.x)
     return digest(draw_truth(truth, _PROBES, np.random.default_rng(0)))
