@@ -162,26 +162,10 @@ def gof(  # noqa: PLR0913
     null: Annotated[
         options.Null, typer.Option(help="How toys are made; plug-in rejects too often.")
     ] = options.Null.PREDICTIVE,
-    kernels: Annotated[int, typer.Option(min=2, help="Kernels of the alternative.")] = 100,
-    width: Annotated[
-        list[float] | None,
-        typer.Option(
-            help="Kernel width in normal scores; repeat for several. Default: two "
-            "quantiles of the distances between events.",
-        ),
-    ] = None,
-    scan: Annotated[
-        bool,
-        typer.Option(
-            "--scan",
-            help="Test each width alone and correct for their number; default widths then "
-            "are three quantiles of distances.",
-        ),
-    ] = False,
-    exceedances: Annotated[
-        int | None,
-        typer.Option(min=1, help="Stop as soon as so many toys are as extreme as the data."),
-    ] = None,
+    kernels: options.KernelCount = 100,
+    width: options.KernelWidths = None,
+    scan: options.Scan = False,
+    exceedances: options.Exceedances = None,
     level: Annotated[float, typer.Option(help="Significance level of the verdict.")] = 0.05,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a report.")] = None,
     seed: options.OtherSeed = None,
