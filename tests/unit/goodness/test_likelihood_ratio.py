@@ -15,6 +15,7 @@ from verisimile.checks.goodness.kernels import Kernels, Quantiles, kernel_widths
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.stopping import Sequential
+from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
@@ -203,6 +204,15 @@ def test_a_scan_has_one_width_per_alternative() -> None:
     assert kernel_widths(line, Quantiles()) == pytest.approx((0.05, 0.2))
     with pytest.raises(InputError, match="between 0 and 1"):
         Quantiles((0.0,))
+
+
+def test_an_alternative_without_bumps_is_the_null(mixture: Mixture, events: Events) -> None:
+    nothing = ExponentialTilt(count=0, reference=1000)
+    found = goodness_of_fit(Run(Seeds(1)), mixture, events, alternative=nothing, toys=9)
+    assert found.statistic == 0.0
+    assert found.toys.tolist() == [0.0] * 9
+    assert found.p_value.value == 1.0
+    assert np.isnan(found.leading.widths).all()
 
 
 def test_no_alternative_is_refused(mixture: Mixture, events: Events) -> None:

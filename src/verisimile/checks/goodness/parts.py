@@ -84,4 +84,6 @@ def null_notes(
 
 
 def _spread(widths: Array) -> tuple[float, float, float]:
+    if not widths.size:  # an alternative without kernels is the null
+        return math.nan, math.nan, math.nan
     return float(widths.min()), float(np.median(widths)), float(widths.max())
