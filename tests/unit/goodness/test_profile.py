@@ -98,10 +98,15 @@ def test_the_statistic_is_never_negative(
             assert _profile(setup, draw(members, TRUTH, n, rng), name).statistic >= 0.0
 
 
-def test_profiling_the_weights_leaves_less_for_the_kernels(setup: LinearSetup, x: Array) -> None:
+def test_profiling_the_weights_leaves_less_for_the_kernels(
+    setup: LinearSetup, members: list[Blend]
+) -> None:
+    # Data of other weights than the fitted ones, by far more than chance: the kernels have
+    # to describe what the weights may not.
+    x = draw(members, TRUTH[::-1], 4000, np.random.default_rng(33))
     frozen = _profile(setup, x, "ensemble").statistic
     profiled = _profile(setup, x, "ensemble+uncertainty").statistic
-    assert profiled < frozen
+    assert profiled < 0.8 * frozen
 
 
 def test_a_fluctuated_centre_moves_the_frozen_null(setup: LinearSetup, x: Array) -> None:
