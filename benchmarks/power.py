@@ -6,7 +6,7 @@ drawn from their covariance), changed in one way; unchanged ones show the size. 
 statistics are calibrated by the same toys, also predictive draws.  The profile tests
 fit the weights; the others compare with 4000 events of the model.
 
-    python benchmarks/power.py [DATA SETS] [TOYS] [FEATURES]     default: 150, 300, both
+    python benchmarks/power.py [DATA SETS] [TOYS] [FEATURES]     default: 120, 240, both
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from _rivals import Rivals
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.null_model import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES
-from verisimile.checks.goodness.setup import Alternative, Setup
+from verisimile.checks.goodness.setup import Setup
 from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
@@ -39,11 +39,7 @@ N, N_WEIGHTS, N_REFERENCE = 1000, 4000, 4000
 TRUTH = np.array([0.5, 0.3, 0.2])
 LEVEL = 0.05
 Change = Callable[[Array, np.random.Generator], Array]
-ALTERNATIVES: dict[str, Alternative] = {
-    "kernels": GaussianKernels(),
-    "kernels (0.3, 1)": GaussianKernels(width=(0.3, 1.0)),
-    "tilt": ExponentialTilt(),
-}
+OURS = ("kernels", "kernels like tilt", "tilt")
 
 
 def shifted(x: Array, rng: np.random.Generator) -> Array:  # noqa: ARG001
@@ -112,7 +108,7 @@ class Bench:
         )
         null = NullModel.of(Mixture(members, fit))
         run = Run(seeds)
-        setups = tuple(a.prepare(run, null, events=N) for a in ALTERNATIVES.values())
+        setups = _setups(run, null)
         return cls(
             null, setups, Rivals.of(null.sample(np.zeros(null.variations.shape[1]), 10 * N, rng).x)
         )
@@ -136,6 +132,15 @@ class Bench:
         return [*ours, *self.rivals(x)]
 
 
+def _setups(run: Run, null: NullModel) -> tuple[Setup, ...]:
+    """Return both defaults, and between them kernels of the tilt's number and widths."""
+    tilt = ExponentialTilt()
+    placed = tilt.prepare(run, null, events=N)
+    widths = tuple(float(width) for width in placed.kernels.widths[:2])
+    kernels = (GaussianKernels(), GaussianKernels(count=tilt.count, width=widths))
+    return (*(k.prepare(run, null, events=N) for k in kernels), placed)
+
+
 def table(bench: Bench, change: Change | None, count: int, seeds: Seeds) -> Array:
     """Return the statistics ``(count, tests)`` of as many data sets."""
     rows = []
@@ -153,8 +158,8 @@ def rejected(found: Array, toys: Array) -> Array:
 
 def main(arguments: Sequence[str]) -> None:
     """Print one table per number of features."""
-    count, toys = (int(value) for value in (*arguments, *("150", "300")[len(arguments) :])[:2])
-    names = (*ALTERNATIVES, *Rivals.names)
+    count, toys = (int(value) for value in (*arguments, *("120", "240")[len(arguments) :])[:2])
+    names = (*OURS, *Rivals.names)
     for features in [int(value) for value in arguments[2:]] or [2, 4]:
         began = time.perf_counter()
         seeds = Seeds(20261122).at("power", features)
