@@ -93,7 +93,8 @@ def sample_signed(
     kept: list[_Proposal] = []
     accepted = proposed = 0
     for _ in range(_MAX_ROUNDS):
-        size = math.ceil((n - accepted) * total * _HEADROOM) + 16
+        # Rounded first: W+ is often one up to its last bit, which must not decide the number.
+        size = math.ceil(round((n - accepted) * total * _HEADROOM, 6)) + 16
         batch = _propose(members, weights, size, rng)
         keep = rng.random(batch.ratio.size) < batch.ratio
         kept.append(batch.only(keep))

@@ -185,3 +185,12 @@ def test_the_fingerprint_sees_members_and_weights(members: list[Blend], mixture:
     same = Mixture(members, mixture.fit)
     other = Mixture([*members[1:], members[0]], mixture.fit)
     assert same.fingerprint == mixture.fingerprint != other.fingerprint
+
+
+def test_the_last_bit_of_a_weight_does_not_change_the_sample() -> None:
+    members, weights = family(3), np.array([0.5, 0.25, 0.25])
+    nearby = np.nextafter(weights, 1.0)
+    there, here = (
+        sample_signed(members, w, 200, np.random.default_rng(7)).x for w in (nearby, weights)
+    )
+    assert (there == here).all()
