@@ -26,11 +26,13 @@ class Blend:
 
     def log_prob(self, x: Array) -> Array:
         scale = np.log((2 * np.pi) ** (0.5 * self.n_features) * self.sigmas.prod(axis=1))
+        columns = np.ascontiguousarray(x.T)
         log = np.empty((self.shares.size, x.shape[0]))
         for j, constant in enumerate(np.log(self.shares) - scale):
-            z = (x - self.means[j]) / self.sigmas[j]
-            np.einsum("nd,nd->n", z, z, out=log[j])
-            log[j] = constant - 0.5 * log[j]
+            log[j] = constant
+            for column, mean, sigma in zip(columns, self.means[j], self.sigmas[j], strict=True):
+                z = (column - mean) / sigma
+                log[j] -= 0.5 * z * z
         top = log.max(axis=0)
         below = log - np.where(np.isneginf(top), 0.0, top)
         # Below -700 the exponential underflows, which is slow and changes nothing.

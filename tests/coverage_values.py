@@ -14,18 +14,20 @@ __all__ = ["PAPER", "spanning_members", "spanning_mixture"]
 PAPER = GaussianTruth.paper()
 
 
-def spanning_members(count: int, *, seed: int = 5) -> list[Blend]:
+def spanning_members(count: int, *, mixing: float = 0.3, seed: int = 5) -> list[Blend]:
     """Return blends of the truth and `count` - 1 satellites, each with shares of its own.
 
     The shares form an invertible matrix, so that the truth is a combination of
-    the members with signed weights.  Satellites are narrower than the truth:
-    positivity does not bound the weights near it.
+    the members with signed weights, large ones if the `mixing` is strong.
+    Satellites are narrower than the truth: positivity does not bound the
+    weights near it.
     """
     rng = np.random.default_rng(seed)
     mu, sigma = np.array(PAPER.mu), np.array(PAPER.sigma)
     means = np.vstack([mu, mu + sigma * rng.uniform(-1.0, 1.0, (count - 1, 2))])
     sigmas = np.vstack([sigma, sigma * rng.uniform(0.5, 0.9, (count - 1, 2))])
-    shares = 0.3 * rng.dirichlet(np.full(count, 0.3), size=count) + 0.7 * np.eye(count)
+    drawn = rng.dirichlet(np.full(count, 0.3), size=count)
+    shares = mixing * drawn + (1.0 - mixing) * np.eye(count)
     return [Blend(means, sigmas, row) for row in shares]
 
 

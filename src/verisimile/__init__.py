@@ -21,7 +21,9 @@ from verisimile.core.errors import (
 )
 
 if TYPE_CHECKING:
+    from verisimile.checks.coverage.basis import LeaveOneOut, MemberBootstrap
     from verisimile.checks.coverage.conditional import PseudoDraws, coverage
+    from verisimile.checks.coverage.members import PooledDraws
     from verisimile.checks.coverage.observables import (
         BinContent,
         DensityAt,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     )
     from verisimile.checks.coverage.retrained import coverage_retrained
     from verisimile.checks.coverage.saturation import saturation
-    from verisimile.checks.coverage.truth import KnownTruth
+    from verisimile.checks.coverage.truth import KnownTruth, SampledTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.combination import SmallestP, SumOfBins
     from verisimile.checks.goodness.context_bins import ContextBins
@@ -85,6 +87,8 @@ __all__ = [
     "KnownTruth",
     "Look",
     "MinosInterval",
+    "LeaveOneOut",
+    "MemberBootstrap",
     "MinuitSolver",
     "Mixture",
     "Moment",
@@ -92,10 +96,12 @@ __all__ = [
     "NumericsError",
     "PValue",
     "PlugIn",
+    "PooledDraws",
     "Predictive",
     "PseudoDraws",
     "Quantile",
     "Run",
+    "SampledTruth",
     "Seeds",
     "Sequential",
     "SmallestP",
@@ -150,16 +156,20 @@ _HOME = {
     "KnownTruth": "verisimile.checks.coverage.truth",
     "Look": "verisimile.checks.goodness.refine",
     "MinosInterval": "verisimile.mixture.minos",
+    "LeaveOneOut": "verisimile.checks.coverage.basis",
+    "MemberBootstrap": "verisimile.checks.coverage.basis",
     "MinuitSolver": "verisimile.mixture.minuit_solver",
     "Mixture": "verisimile.mixture.model",
     "Moment": "verisimile.checks.coverage.observables",
     "NewtonSolver": "verisimile.mixture.newton",
     "PValue": "verisimile.stats.pvalues",
     "PlugIn": "verisimile.checks.goodness.calibration",
+    "PooledDraws": "verisimile.checks.coverage.members",
     "Predictive": "verisimile.checks.goodness.calibration",
     "PseudoDraws": "verisimile.checks.coverage.conditional",
     "Quantile": "verisimile.checks.coverage.observables",
     "Run": "verisimile.core.run",
+    "SampledTruth": "verisimile.checks.coverage.truth",
     "Seeds": "verisimile.core.random",
     "Sequential": "verisimile.checks.goodness.stopping",
     "SmallestP": "verisimile.checks.goodness.combination",

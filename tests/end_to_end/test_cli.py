@@ -101,6 +101,44 @@ def copy(fitted: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(fitted, tmp_path / "run"))
 
 
+SMALL = ("--datasets", "20", "--executor", "serial")
+
+
+def test_a_mixture_covers_itself(files: Path, copy: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    outcome = run("coverage", copy, *SMALL, "--report", report, "--json")
+    assert outcome.code == 0, outcome
+    assert outcome.err == ""
+    data = outcome.json
+    assert data["schema"] == "verisimile.coverage-summary/1"
+    (study,) = data["coverage"]
+    assert [item["name"] for item in study["observables"]] == ["mean of m", "mean of pt"]
+    assert (study["mode"], study["datasets"], study["n_events"]) == ("conditional", 20, 320)
+    assert "Coverage, conditional" in (report / "report.html").read_text()
+    # Asked again in words: nothing is refitted, the same numbers come out.
+    text = run("coverage", copy, *SMALL).out
+    assert f"{study['observables'][0]['rate']:.3f}" in text
+    assert "as often as stated" in text
+
+
+def test_a_wrong_truth_is_not_covered(files: Path, copy: Path) -> None:
+    options = ("--truth", files / "shifted.parquet", "--events", 50, "--moment", "m")
+    outcome = run("coverage", copy, *SMALL, *options, "--quantile", "m:0.5")
+    assert outcome.code == 1, outcome
+    assert "share the 200 events" in outcome.out
+    assert "0.5 quantile of m" in outcome.out
+
+
+def test_coverage_plans_and_refuses(files: Path, copy: Path) -> None:
+    plan = run("coverage", copy, "--dry-run", "--json").json
+    assert [stage["name"] for stage in plan["stages"]] == ["members' expectations", "refits"]
+    assert run("coverage", copy, "--datasets", 5, "--executor", "serial").code == 3
+    refused(run("coverage", copy, "--level", "68.27"), "--level")
+    refused(run("coverage", copy, "--moment", "eta", "--dry-run"), "--moment", "'eta'")
+    few = ("--truth", files / "test.parquet", "--dry-run")
+    refused(run("coverage", copy, *few), "--truth", "200 events")
+
+
 def test_fit_says_what_it_made(files: Path, tmp_path: Path, fitted: Path) -> None:
     summary = fit(files, tmp_path / "run", "--json").json
     assert summary["schema"] == "verisimile.fit-summary/1"

@@ -162,26 +162,10 @@ def gof(  # noqa: PLR0913
     null: Annotated[
         options.Null, typer.Option(help="How toys are made; plug-in rejects too often.")
     ] = options.Null.PREDICTIVE,
-    kernels: Annotated[int, typer.Option(min=2, help="Kernels of the alternative.")] = 100,
-    width: Annotated[
-        list[float] | None,
-        typer.Option(
-            help="Kernel width in normal scores; repeat for several. Default: two "
-            "quantiles of the distances between events.",
-        ),
-    ] = None,
-    scan: Annotated[
-        bool,
-        typer.Option(
-            "--scan",
-            help="Test each width alone and correct for their number; default widths then "
-            "are three quantiles of distances.",
-        ),
-    ] = False,
-    exceedances: Annotated[
-        int | None,
-        typer.Option(min=1, help="Stop as soon as so many toys are as extreme as the data."),
-    ] = None,
+    kernels: options.KernelCount = 100,
+    width: options.KernelWidths = None,
+    scan: options.Scan = False,
+    exceedances: options.Exceedances = None,
     level: Annotated[float, typer.Option(help="Significance level of the verdict.")] = 0.05,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a report.")] = None,
     seed: options.OtherSeed = None,
@@ -203,6 +187,69 @@ def gof(  # noqa: PLR0913
             hypothesis=hypothesis.value,
             null=null.value,
             deviations=command.Deviations(kernels, tuple(width) if width else None, scan),
+            level=level,
+            report=report,
+            seed=seed,
+            executor=options.default_executor(executor),
+            command=_command(),
+            as_json=as_json,
+            dry_run=dry_run,
+        )
+        raise typer.Exit(command.execute(request))
+
+
+@app.command()
+def coverage(  # noqa: PLR0913
+    folder: options.RunFolder,
+    *,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Large sample of a known truth; the fitted mixture itself (closure) by default.",
+        ),
+    ] = None,
+    moment: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:ORDER]", help="Mean of a feature's power; all means if none."),
+    ] = None,
+    quantile: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:P", help="Quantile of a feature.")
+    ] = None,
+    bin_: Annotated[
+        list[str] | None,
+        typer.Option("--bin", metavar="NAME:LOW:HIGH", help="Probability of a range."),
+    ] = None,
+    datasets: Annotated[int, typer.Option(min=2, help="Pseudo-experiments.")] = 300,
+    events: Annotated[
+        int | None, typer.Option(min=1, help="Events in each; as many as the fit had by default.")
+    ] = None,
+    level: Annotated[
+        float, typer.Option(help="Nominal content of the intervals; one sigma by default.")
+    ] = options.ONE_SIGMA,
+    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a report.")] = None,
+    seed: options.OtherSeed = None,
+    executor: options.Executor = "",
+    as_json: options.Json = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Count how often the errors of observables of the mixture in RUN contain the truth.
+
+    The members are given, only the weights are refitted.  The exit code is 0 if
+    the nominal level lies in the exact interval of every rate, 1 if not, 3 if
+    there are too few data sets to tell.
+    """
+    with told(folder):
+        from verisimile.app import coverage_command as command
+
+        request = command.CoverageRequest(
+            folder=folder,
+            truth=truth,
+            moments=tuple(moment or ()),
+            quantiles=tuple(quantile or ()),
+            bins=tuple(bin_ or ()),
+            datasets=datasets,
+            events=events,
             level=level,
             report=report,
             seed=seed,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILE",
+    "ONE_SIGMA",
     "SEED",
     "Batch",
     "Blocks",
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 SEED = 2026
+ONE_SIGMA = 0.6827
 FILE = "Events: .parquet, .root:Tree, .h5:group, .npz, .npy or .csv."
 
 
@@ -100,6 +102,26 @@ Executor = Annotated[
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder made by verisimile fit.")]
 Members = Annotated[int, typer.Option(min=1, help="Members of the ensemble.")]
 Toys = Annotated[int, typer.Option(min=1, help="Pseudo-experiments of the null distribution.")]
+KernelCount = Annotated[int, typer.Option(min=2, help="Kernels of the alternative.")]
+KernelWidths = Annotated[
+    list[float] | None,
+    typer.Option(
+        help="Kernel width in normal scores; repeat for several. Default: two "
+        "quantiles of the distances between events.",
+    ),
+]
+Scan = Annotated[
+    bool,
+    typer.Option(
+        "--scan",
+        help="Test each width alone and correct for their number; default widths then "
+        "are three quantiles of distances.",
+    ),
+]
+Exceedances = Annotated[
+    int | None,
+    typer.Option(min=1, help="Stop as soon as so many toys are as extreme as the data."),
+]
 Features = Annotated[
     str,
     typer.Option(

@@ -10,7 +10,7 @@ from verisimile.core.executor import Loky
 from verisimile.core.run import Run
 from verisimile.report.numbers import count, duration
 
-__all__ = ["Planned", "print_plan", "toy_stage", "training_stage"]
+__all__ = ["Planned", "coverage_stages", "print_plan", "toy_stage", "training_stage"]
 
 # Seconds of one core, measured on the example's flows; good to a factor of three.
 _PER_TRAINING_EVENT = 4e-5  # one event, one epoch
@@ -43,6 +43,25 @@ def toy_stage(run: Run, *, toys: int, events: int, members: int, kernels: int) -
     one = events * (_PER_DRAW + members * _PER_DENSITY + _STEPS * _PER_PRODUCT * parameters**2)
     tasks = -(-toys // _CHUNK)
     return Planned("toys", tasks, len(run.store.addresses("toys")), toys * one)
+
+
+def coverage_stages(run: Run, *, datasets: int, events: int, members: int) -> list[Planned]:
+    """Return the members' expectations, and the refits of a coverage study."""
+    # The pool has about a hundred times the events of a data set.
+    pool = min(max(100 * events, 50_000), 4_000_000)
+    density = _PER_DENSITY * members
+    refit = events * (_PER_DRAW + density + _STEPS * _PER_PRODUCT * members**2)
+    records = [name for name in run.store.addresses("coverage") if "/pool/" not in name]
+    pooled = [name for name in run.store.addresses("coverage") if "/pool/" in name]
+    return [
+        Planned(
+            "members' expectations",
+            -(-pool // max(50_000, pool // 16)),
+            len(pooled),
+            pool * (_PER_DRAW + density),
+        ),
+        Planned("refits", -(-datasets // _CHUNK), len(records), datasets * refit),
+    ]
 
 
 def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
 from verisimile.core.arrays import Array, as_matrix, as_vector, frozen
 from verisimile.core.errors import InputError
@@ -68,6 +68,19 @@ class GaussianTruth:
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return independent draws ``(n, d)``."""
         return np.asarray(rng.normal(self.mu, self.sigma, size=(n, self.n_features)))
+
+    def moment(self, column: int, order: int) -> float:
+        """Return the raw moment of one feature."""
+        # E[x^k] = mu E[x^(k-1)] + (k - 1) sigma^2 E[x^(k-2)]
+        before, value = 0.0, 1.0
+        for k in range(1, order + 1):
+            step = self.mu[column] * value + (k - 1) * self.sigma[column] ** 2 * before
+            before, value = value, step
+        return value
+
+    def marginal_cdf(self, column: int, x: npt.ArrayLike) -> Array:
+        """Return the distribution function of one feature at `x`."""
+        return np.asarray(ndtr((np.asarray(x) - self.mu[column]) / self.sigma[column]))
 
 
 @dataclass(frozen=True, slots=True)

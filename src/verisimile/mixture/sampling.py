@@ -18,7 +18,7 @@ __all__ = ["SampleAudit", "SignedSample", "member_log_densities", "negative_mass
 
 _HEADROOM = 1.05  # proposals beyond the expected need, so that one round mostly suffices
 _MAX_ROUNDS = 200
-_LINE = 8  # columns written together: one cache line of a row
+_BATCH = 8192  # events at a time: a member's temporaries stay in the cache
 
 
 @register("sample-audit", 1)
@@ -68,12 +68,10 @@ class SignedSample:
 def member_log_densities(members: Sequence[DensityEstimator], x: Array) -> Array:
     """Return the log-densities ``(n, M)`` of all members at the same events."""
     out = np.empty((x.shape[0], len(members)))
-    columns = np.empty((_LINE, x.shape[0]))
-    for first in range(0, len(members), _LINE):
-        several = members[first : first + _LINE]
-        for column, member in zip(columns, several, strict=False):
-            column[:] = member.log_prob(x)
-        out[:, first : first + len(several)] = columns[: len(several)].T
+    for start in range(0, x.shape[0], _BATCH):
+        rows = slice(start, start + _BATCH)
+        for i, member in enumerate(members):
+            out[rows, i] = member.log_prob(x[rows])
     return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verisimile.checks.coverage.result import Coverage
 from verisimile.checks.goodness.localise import Hotspots
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.marginals.comparison import MarginalComparison
@@ -123,6 +124,8 @@ class ReportInput:
     ----------
     samples
         Test samples with their results, in reading order.
+    coverage
+        Studies of how often intervals contain the truth.
     training, fit
         The ensemble's members, and the weights of the mixture.
     inputs
@@ -143,6 +146,7 @@ class ReportInput:
     """
 
     samples: tuple[SampleResult, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
     training: tuple[MemberTraining, ...] = ()
     fit: WeightFit | None = None
     inputs: tuple[InputSample, ...] = ()
@@ -187,6 +191,7 @@ def gathered(results: Sequence[object]) -> ReportInput:
         )
     return ReportInput(
         samples=_by_sample(results),
+        coverage=tuple(result for result in results if isinstance(result, Coverage)),
         training=tuple(result for result in results if isinstance(result, MemberTraining)),
         fit=fits[0] if fits else None,
         inputs=tuple(result for result in results if isinstance(result, InputSample)),
@@ -216,6 +221,7 @@ def _by_sample(results: Sequence[object]) -> tuple[SampleResult, ...]:
 _ACCEPTED = (
     Goodness,
     MarginalComparison,
+    Coverage,
     WeightFit,
     SampleResult,
     MemberTraining,

@@ -13,11 +13,11 @@ from verisimile.report import style
 
 __all__ = ["coverage_figure"]
 
-_EDGES = np.linspace(-5.0, 5.0, 41)
+_REACH = 5.0
 _ROW = 0.3
 _BASE = 2.6
-_FEW = 4  # observables whose pulls can be told apart in one panel
-_COLOURS = (style.REFERENCE, style.ALTERNATIVE, style.BAND_1, style.MUTED)
+_FEW = 2  # observables whose histograms can be told apart in one panel
+_COLOURS = (style.REFERENCE, style.ALTERNATIVE)
 
 
 def coverage_figure(result: Coverage) -> Figure:
@@ -62,22 +62,41 @@ def _rates(axes: Axes, result: Coverage) -> None:
 
 
 def _pulls(axes: Axes, result: Coverage) -> None:
-    few = len(result.observables) <= _FEW
-    widths = np.diff(_EDGES)
+    if len(result.observables) <= _FEW:
+        _histograms(axes, result)
+    else:
+        _widths(axes, result)
+    axes.set_xlabel("pull (estimate \N{MINUS SIGN} truth) / error")
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)
+
+
+def _histograms(axes: Axes, result: Coverage) -> None:
+    bins = int(np.clip(2.0 * math.sqrt(result.datasets), 10, 40)) // 2 * 2
+    edges = np.linspace(-_REACH, _REACH, bins + 1)
     for column, item in enumerate(result.observables):
         pulls = result.pulls[:, column]
         # Pulls beyond the axis are put into its last bins, so that none is hidden.
-        kept = np.clip(pulls[np.isfinite(pulls)], _EDGES[0], _EDGES[-1])
+        kept = np.clip(pulls[np.isfinite(pulls)], edges[0], edges[-1])
         if kept.size:
             axes.stairs(
-                np.histogram(kept, _EDGES)[0] / (kept.size * widths),
-                _EDGES,
-                color=_COLOURS[column] if few else style.BAND_1,
-                label=style.readable(item.name) if few else None,
+                np.histogram(kept, edges)[0] / (kept.size * np.diff(edges)),
+                edges,
+                color=_COLOURS[column],
+                label=style.readable(item.name),
             )
-    x = np.linspace(_EDGES[0], _EDGES[-1], 201)
+    x = np.linspace(edges[0], edges[-1], 201)
     normal = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
     axes.plot(x, normal, color=style.DATA, ls="--", label="N(0, 1)")
-    axes.set_xlabel("pull (estimate - truth) / error")
     axes.set_ylabel("data sets per unit")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)
+
+
+def _widths(axes: Axes, result: Coverage) -> None:
+    """Draw mean and width of the pulls in the rows of the rates."""
+    places = np.arange(len(result.observables))
+    mean = np.array([item.pull_mean for item in result.observables])
+    width = np.array([item.pull_width for item in result.observables])
+    axes.axvspan(-1.0, 1.0, color=style.BAND_2, label="N(0, 1): ±1")
+    axes.axvline(0.0, color=style.DATA, ls="--")
+    axes.errorbar(mean, places, xerr=width, fmt="o", color=style.REFERENCE, label="mean ± width")
+    axes.set_yticks(places, [""] * places.size)
+    axes.set_ylim(places.size - 0.5, -0.5)

@@ -10,8 +10,9 @@ from verisimile.core.errors import StoreError
 from verisimile.core.result import from_dict, register, to_dict
 from verisimile.core.run import Run
 from verisimile.report.content import ReportInput
+from verisimile.report.coverage_verdict import CoverageFinding, coverage_findings
 from verisimile.report.environment import Environment, current_environment
-from verisimile.report.verdict import Finding, findings, overall, verdict_line
+from verisimile.report.verdict import Finding, Judged, findings, overall, verdict_line
 
 __all__ = ["Conclusion", "Document", "document", "dumped", "read_report"]
 
@@ -57,23 +58,34 @@ class Document:
         return findings(self.content)
 
     @property
+    def coverage_findings(self) -> tuple[CoverageFinding, ...]:
+        """The conclusions on coverage, with their studies."""
+        return coverage_findings(self.content)
+
+    @property
+    def judged(self) -> tuple[Judged, ...]:
+        """All conclusions."""
+        return (*self.findings, *self.coverage_findings)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader must know: the content's warnings and those of its tests, each once."""
+        """What a reader must know: the content's warnings and its results', each once."""
         tests = [test for sample in self.content.samples for test in sample.goodness]
-        notes = (note for test in tests for note in test.warnings)
+        lists = [*(t.warnings for t in tests), *(c.warnings for c in self.content.coverage)]
+        notes = (note for warnings in lists for note in warnings)
         return tuple(dict.fromkeys((*self.content.warnings, *notes)))
 
 
 def document(run: Run, content: ReportInput) -> Document:
     """Return the report of `content`, judged at its level."""
-    found = findings(content)
+    found: tuple[Judged, ...] = (*findings(content), *coverage_findings(content))
     return Document(
         verdict=overall(found).value,
         line=verdict_line(found),
         conclusions=tuple(
             Conclusion(
                 sample=finding.sample,
-                hypothesis=finding.goodness.hypothesis,
+                hypothesis=finding.hypothesis,
                 verdict=finding.verdict.value,
                 sentence=finding.sentence,
                 decisive=finding.decisive,

@@ -9,9 +9,11 @@ import jinja2
 
 from verisimile.report import illustrations, tables
 from verisimile.report.content import ReportInput, SampleResult
+from verisimile.report.coverage_page import coverage_section
 from verisimile.report.document import Document
 from verisimile.report.hotspot_table import hotspot_table
 from verisimile.report.page import Illustration, Page, Section
+from verisimile.report.summaries import summaries
 
 __all__ = ["page_of", "pictures", "render"]
 
@@ -23,10 +25,14 @@ def page_of(report: Document) -> Page:
         title=content.title,
         verdict=report.verdict,
         line=report.line,
-        summary=tables.summary_table(report.findings, content.level),
+        summaries=summaries(report),
         warnings=report.warnings,
         sections=(
             *(_sample(sample, number) for number, sample in enumerate(content.samples, 1)),
+            *(
+                coverage_section(finding, content.level, number)
+                for number, finding in enumerate(report.coverage_findings, 1)
+            ),
             *_model(content),
             *_origin(report),
         ),

@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from verisimile.report.document import Document
-from verisimile.report.verdict import Finding, Verdict
+from verisimile.report.verdict import Judged, Verdict
 
 __all__ = ["junit"]
 
@@ -21,9 +21,9 @@ def junit(report: Document) -> bytes:
     ``skipped``.
     """
     suite = ElementTree.Element("testsuite", name=_clean(report.content.title))
-    for finding in report.findings:
+    for finding in report.judged:
         suite.append(_case(finding))
-    if not report.findings:
+    if not report.judged:
         case = ElementTree.SubElement(suite, "testcase", classname="report", name="nothing")
         ElementTree.SubElement(case, "error", message="nothing was compared")
     for outcome, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
@@ -36,9 +36,9 @@ def junit(report: Document) -> bytes:
     return text
 
 
-def _case(finding: Finding) -> ElementTree.Element:
+def _case(finding: Judged) -> ElementTree.Element:
     case = ElementTree.Element(
-        "testcase", classname=_clean(finding.sample), name=_clean(finding.goodness.hypothesis)
+        "testcase", classname=_clean(finding.sample), name=_clean(finding.hypothesis)
     )
     outcome = _outcome(finding)
     if outcome:
@@ -46,7 +46,7 @@ def _case(finding: Finding) -> ElementTree.Element:
     return case
 
 
-def _outcome(finding: Finding) -> str:
+def _outcome(finding: Judged) -> str:
     if not finding.decisive:
         return "skipped"
     return {Verdict.PASSED: "", Verdict.FAILED: "failure", Verdict.INCONCLUSIVE: "error"}[

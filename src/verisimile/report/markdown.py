@@ -6,17 +6,16 @@ import re
 from collections.abc import Sequence
 
 from verisimile.report.document import Document
-from verisimile.report.tables import summary_table
+from verisimile.report.summaries import summaries
 
 __all__ = ["markdown"]
 
 
 def markdown(report: Document) -> str:
     """Return title, verdict, summary table and warnings."""
-    table = summary_table(report.findings, report.content.level)
     verdict = report.verdict.capitalize()
     lines = [f"# {_text(report.content.title)}", "", f"**{verdict}.** {_text(report.line)}"]
-    if table.rows:
+    for table in summaries(report):
         rule = "|" + " --- |" * len(table.columns)
         lines += ["", _row(table.columns), rule, *map(_row, table.rows), "", _text(table.caption)]
     if report.warnings:

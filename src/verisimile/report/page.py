@@ -41,7 +41,7 @@ class Table:
 class Illustration:
     """A figure with its words: file name, caption, and the text that stands for it.
 
-    Small ones go three to a row.
+    Small ones go three to a row, broad ones have a row of their own.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Illustration:
     alt: str
     figure: Figure
     small: bool = False
+    broad: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,8 +70,8 @@ class Page:
     ----------
     title, verdict, line
         Heading, overall verdict, and the same in a line.
-    summary
-        The table that comes first.
+    summaries
+        The tables that come first.
     warnings
         What a reader must know.
     sections
@@ -84,7 +85,7 @@ class Page:
     title: str
     verdict: str
     line: str
-    summary: Table
+    summaries: tuple[Table, ...]
     warnings: tuple[str, ...]
     sections: tuple[Section, ...]
     command: str

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from verisimile.report.content import ReportInput
 from verisimile.report.numbers import count, percent
 from verisimile.stats.nulls import matches
 
-__all__ = ["Finding", "Verdict", "findings", "judge", "overall", "verdict_line"]
+__all__ = ["Finding", "Judged", "Verdict", "findings", "judge", "overall", "verdict_line"]
 
 
 class Verdict(StrEnum):
@@ -23,6 +24,28 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
+
+
+class Judged(Protocol):
+    """What every kind of finding has: name, question, verdict in words, whether it counts."""
+
+    @property
+    def sample(self) -> str: ...  # noqa: D102
+
+    @property
+    def hypothesis(self) -> str: ...  # noqa: D102
+
+    @property
+    def verdict(self) -> Verdict: ...  # noqa: D102
+
+    @property
+    def sentence(self) -> str: ...  # noqa: D102
+
+    @property
+    def decisive(self) -> bool: ...  # noqa: D102
+
+    @property
+    def outcome(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +70,22 @@ class Finding:
     sentence: str
     decisive: bool
 
+    @property
+    def hypothesis(self) -> str:
+        """Null hypothesis of the test."""
+        return self.goodness.hypothesis
 
+    @property
+    def outcome(self) -> str:
+        """The verdict in the words of a conclusion."""
+        return _OUTCOMES[self.verdict]
+
+
+_OUTCOMES = {
+    Verdict.PASSED: "compatible",
+    Verdict.FAILED: "not compatible",
+    Verdict.INCONCLUSIVE: "inconclusive",
+}
 _MODELS = {
     "single": "one member alone, taken as exact",
     "ensemble": "the ensemble with frozen weights",
@@ -74,7 +112,7 @@ def findings(content: ReportInput) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def overall(found: Sequence[Finding]) -> Verdict:
+def overall(found: Sequence[Judged]) -> Verdict:
     """Return the verdict of a whole report; nothing compared never passes."""
     verdicts = {finding.verdict for finding in found if finding.decisive}
     if Verdict.FAILED in verdicts:
@@ -104,17 +142,12 @@ def judge(test: Goodness, level: float) -> tuple[Verdict, str]:
     return Verdict.PASSED, ""
 
 
-def verdict_line(found: Sequence[Finding]) -> str:
+def verdict_line(found: Sequence[Judged]) -> str:
     """Return the conclusion of a report in one line."""
     decisive = [finding for finding in found if finding.decisive]
     if not decisive:
         return "Inconclusive: nothing was compared."
-    words = {
-        Verdict.PASSED: "compatible",
-        Verdict.FAILED: "not compatible",
-        Verdict.INCONCLUSIVE: "inconclusive",
-    }
-    return "; ".join(f"{finding.sample}: {words[finding.verdict]}" for finding in decisive)
+    return "; ".join(f"{finding.sample}: {finding.outcome}" for finding in decisive)
 
 
 def _without_failed(test: Goodness) -> float:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from analytic import Blend, log_densities
 from coverage_values import PAPER, spanning_members, spanning_mixture
-from statistical import assert_rate
+from statistical import assert_rate, assert_within
 from verisimile.checks.coverage.conditional import PseudoDraws, coverage
+from verisimile.checks.coverage.members import PooledDraws
 from verisimile.checks.coverage.observables import (
     BinContent,
     DensityAt,
@@ -25,16 +25,18 @@ from verisimile.checks.coverage.observables import (
 from verisimile.checks.coverage.result import Coverage
 from verisimile.checks.coverage.retrained import coverage_retrained
 from verisimile.checks.coverage.summary import Outcomes, summarise
-from verisimile.checks.coverage.truth import KnownTruth
+from verisimile.checks.coverage.truth import KnownTruth, SampledTruth
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.stats.intervals import clopper_pearson, wilson
+from verisimile.mixture.sampling import member_log_densities
+from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson, wilson
 
 EVENTS = 400
 MEANS: dict[str, Observable] = {"first": Moment("x0"), "second": Moment("x1")}
@@ -176,6 +178,49 @@ def test_refits_can_go_without_pseudo_events(mixture: Mixture) -> None:
     assert not np.array_equal(plain.pulls, _study(Run(Seeds(7)), mixture, datasets=2).pulls)
 
 
+def test_a_sampled_truth_is_corrected_for_its_size(mixture: Mixture) -> None:
+    # Half of the sample in every data set: estimates scatter less by the square root of two.
+    truth = SampledTruth(PAPER.sample(2 * EVENTS, np.random.default_rng(9)))
+    found = coverage(Run(Seeds(11)), mixture, truth, observables=MEANS, datasets=200)
+    for item, column in zip(found.observables, truth.x.T, strict=True):
+        assert item.truth == pytest.approx(column.mean())
+        assert item.truth_error == 0.0
+        # The weights see the mixture's few directions of a sample that is not in its span.
+        assert_within(item.pull_width, 1.0, item.pull_width_error)
+        assert item.spread < 1.2 * item.mean_error
+    assert any("share the 800 events" in note for note in found.warnings)
+    with pytest.raises(InputError, match="more than the 900"):
+        truth.sample(900, np.random.default_rng(0))
+
+
+def test_closure_covers_and_has_no_error_from_draws(mixture: Mixture) -> None:
+    few = PooledDraws(most=2000)
+    found = coverage(Run(Seeds(12)), mixture, observables=MEANS, datasets=200, draws=few)
+    for item in found.observables:
+        assert item.sampling_share == 0.0
+        assert item.truth_error == 0.0
+        assert_rate(item.covered, item.trials, ONE_SIGMA)
+    negative = replace(mixture.fit.record, negative_mass=0.1)
+    shifted = Mixture(mixture.members, replace(mixture.fit, record=negative))
+    (note,) = coverage(Run(Seeds(12)), shifted, observables=MEANS, datasets=2).warnings
+    assert "negative mass of 0.1" in note
+
+
+def _two_sets(mixture: Mixture, draws: PooledDraws) -> Coverage:
+    run = Run(Seeds(13))
+    return coverage(run, mixture, KNOWN, observables=MEANS, datasets=2, events=1000, draws=draws)
+
+
+def test_draws_go_on_until_their_share_is_small(mixture: Mixture) -> None:
+    many = _two_sets(mixture, PooledDraws())
+    capped = _two_sets(mixture, PooledDraws(most=10_000))
+    assert all(item.sampling_share < 0.02 for item in many.observables)
+    assert any(item.sampling_share > 0.02 for item in capped.observables)
+    assert any("finite draws" in note for note in capped.warnings)
+    with pytest.raises(InputError, match="share"):
+        PooledDraws(share=0.0)
+
+
 def _broken(seeds: Seeds, events: Events) -> Mixture:
     raise RuntimeError("no disk")
 
@@ -214,8 +259,8 @@ def _two_halves(seeds: Seeds, events: Events) -> Mixture:
     members = []
     for _ in range(2):
         x = events.x[rng.integers(half, size=half)]
-        members.append(Blend(x.mean(axis=0)[None], x.std(axis=0)[None], np.ones(1)))
-    return Mixture(members, fit_weights(log_densities(members, events.x[half:])))
+        members.append(GaussianTruth(tuple(x.mean(axis=0)), tuple(x.std(axis=0))))
+    return Mixture(members, fit_weights(member_log_densities(members, events.x[half:])))
 
 
 def test_retrained_mode_sees_what_two_members_cannot_follow() -> None:

@@ -132,7 +132,7 @@ def test_one_draw_of_the_weights_serves_all_contexts(
 ) -> None:
     context = np.tile([[0.3]], (20_000, 1))
     null = ConditionalNull.of(mixture, context)
-    truth = seeds.numpy().normal(scale=2.0, size=(null.variations.shape[1],))
+    truth = np.asarray(2.0 * seeds.numpy().standard_normal(null.variations.shape[1]))
     drawn = null.sample(truth, 20_000, seeds.numpy())
     grid = np.linspace(-15, 15, 6001)[:, None]
     density = np.exp(conditional_log_densities(mixture.members, grid, np.full(grid.shape, 0.3)))

@@ -98,7 +98,7 @@ def test_the_information_of_a_gaussian_is_its_closed_form() -> None:
     )
     assert tested.fitted is not None
     kernels = tested.fitted.setup.kernels
-    known = information(tested.fitted, 60_000, rng)
+    known = information(tested.fitted, kernels, 60_000, rng)
     square = (kernels.centres**2).sum(axis=1)
     h2 = kernels.widths**2
     expected = np.exp(square / (2.0 - h2)) / (h2 * (2.0 - h2)) - 1.0

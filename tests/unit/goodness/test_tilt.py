@@ -209,9 +209,13 @@ def test_empty_bumps_are_left_out(mixture: Mixture) -> None:
         _setup(mixture, ExponentialTilt(count=10, width=1e-3, reference=1000))
 
 
-def test_automatic_widths_do_not_go_below_their_floor(mixture: Mixture) -> None:
-    automatic = _setup(mixture, ExponentialTilt(count=4, reference=5000))
-    assert automatic.kernels.widths.tolist() == [0.3, 1.0, 0.3, 1.0]
+def test_automatic_widths_follow_the_distances(mixture: Mixture) -> None:
+    widths = _setup(mixture, ExponentialTilt(count=4, reference=5000)).kernels.widths
+    assert widths[:2].tolist() == widths[2:].tolist()
+    # Normal scores of two features: 0.05 % of the distances are below 2 sqrt(0.0005),
+    # and their median is 2 sqrt(log 2), were the features independent.
+    assert widths[0] == 0.3
+    assert widths[1] == pytest.approx(0.7 * 2 * math.sqrt(math.log(2)), rel=0.1)
 
 
 def test_the_reference_grows_with_the_sample_and_tells_setups_apart(mixture: Mixture) -> None:

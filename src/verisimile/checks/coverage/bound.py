@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
+from verisimile.checks.coverage.exact import KnowsMarginals
+from verisimile.checks.coverage.pooled import Calibrated
 from verisimile.checks.coverage.responses import CrossingResponse, LinearResponse, Response
-from verisimile.core.arrays import Array, as_vector, digest
+from verisimile.core.arrays import Array, as_vector, digest, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate
 from verisimile.density.protocol import DensityEstimator, Sampler
@@ -20,9 +23,13 @@ __all__ = ["Bound", "Columns", "Crossing", "Drawn", "Mean", "Pointwise"]
 _SPAN = 0.2  # of the smaller tail: the probability over which a density is differenced
 
 
+def _nothing(model: Sampler) -> float | None:  # noqa: ARG001  (a function without closed form)
+    return None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawn:
-    """A member or the truth, with a large sample of it ``(n, d)``."""
+    """The truth, with a large sample of it ``(n, d)``."""
 
     model: Sampler
     x: Array
@@ -58,42 +65,77 @@ class Bound(Protocol):
         """Content key: two observables with the same key are the same."""
         ...
 
-    def respond(self, member: Drawn) -> tuple[Array, Array]:
-        """Return one member's expectations ``(Q,)`` and their Monte-Carlo variances ``(Q,)``."""
+    def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
+        """Return the response if all members know it in closed form."""
         ...
 
-    def collect(self, means: Array, variances: Array) -> Response:
-        """Return the response of all members from their rows ``(M, Q)``."""
+    def accumulate(self, x: Array, ratios: Array) -> Array:
+        """Return the sums ``(Q, M, M)`` over pooled events ``(n, d)``, ratios ``(n, M)``."""
+        ...
+
+    def collect(self, pool: Calibrated, sums: Array) -> Response:
+        """Return the response of all members from these sums over the whole pool."""
         ...
 
     def true_value(self, truth: Drawn) -> Estimate:
-        """Return the true value, from its large sample or exactly."""
+        """Return the true value, exactly or from its large sample."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mean:
-    """Expectation of a function of events, identified by its values at some of them."""
+    """Expectation of a function of events.
+
+    Attributes
+    ----------
+    function
+        From events ``(n, d)`` to values ``(n,)``.
+    key
+        Content key.
+    shift
+        Subtracted from the values before their products are summed: rounding.
+    closed
+        From a model to its exact expectation, or None.
+    """
 
     function: Callable[[Array], Array]
     key: str
+    shift: float = 0.0
+    closed: Callable[[Sampler], float | None] = _nothing
 
     @classmethod
-    def of(cls, function: Callable[[Array], Array], pilot: Array) -> Mean:
+    def of(
+        cls,
+        function: Callable[[Array], Array],
+        pilot: Array,
+        closed: Callable[[Sampler], float | None] = _nothing,
+    ) -> Mean:
         """Bind a function, with its values on the pilot sample as identity."""
-        return cls(function, digest(_values(function, pilot)))
+        values = _values(function, pilot)
+        return cls(function, digest(values), float(values.mean()), closed)
 
-    def respond(self, member: Drawn) -> tuple[Array, Array]:
-        """Return mean and variance of the mean over the member's draws."""
-        values = _values(self.function, member.x)
-        return np.array([values.mean()]), np.array([values.var(ddof=1) / values.size])
+    def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
+        """Return the linear response of exact expectations."""
+        found = [self.closed(member) for member in members]
+        known = [value for value in found if value is not None]
+        return _certain(np.array(known)) if len(known) == len(found) else None
 
-    def collect(self, means: Array, variances: Array) -> Response:
+    def accumulate(self, x: Array, ratios: Array) -> Array:
+        """Return T(h) and T(h squared), ``(2, M, M)``."""
+        values = _values(self.function, x) - self.shift
+        weighted = ratios * values[:, None]
+        return np.stack([weighted.T @ ratios, weighted.T @ weighted])
+
+    def collect(self, pool: Calibrated, sums: Array) -> Response:
         """Return the linear response."""
-        return LinearResponse(means[:, 0].copy(), variances[:, 0].copy())
+        means = self.shift + pool.expectations(sums[0])
+        return LinearResponse(frozen(means), frozen(pool.covariances(sums[0], sums[1])))
 
     def true_value(self, truth: Drawn) -> Estimate:
-        """Return the mean over the sample of the truth."""
+        """Return the exact expectation, or the mean over the sample of the truth."""
+        exact = self.closed(truth.model)
+        if exact is not None:
+            return Estimate(exact, 0.0)
         mean, variance = _moments(_values(self.function, truth.x))
         return Estimate(mean, math.sqrt(variance))
 
@@ -111,15 +153,29 @@ class Crossing:
         """Content key."""
         return digest(np.array([self.column, self.probability]), self.nodes)
 
-    def respond(self, member: Drawn) -> tuple[Array, Array]:
-        """Return the member's distribution function at the nodes and its variance."""
-        ordered = np.sort(member.x[:, self.column])
-        cdf = np.searchsorted(ordered, self.nodes, side="right") / ordered.size
-        return cdf, cdf * (1.0 - cdf) / ordered.size
+    def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
+        """Return the crossing of exact distribution functions."""
+        known = [member for member in members if isinstance(member, KnowsMarginals)]
+        if len(known) != len(members):
+            return None
+        cdf = np.array([member.marginal_cdf(self.column, self.nodes) for member in known])
+        free = np.zeros((self.nodes.size, len(members), len(members)))
+        return CrossingResponse(self.probability, self.nodes, frozen(cdf), frozen(free))
 
-    def collect(self, means: Array, variances: Array) -> Response:
+    def accumulate(self, x: Array, ratios: Array) -> Array:
+        """Return the sums between neighbouring nodes, ``(G, M, M)``."""
+        place = np.searchsorted(self.nodes, x[:, self.column], side="left")
+        order = np.argsort(place, kind="stable")
+        edges = np.searchsorted(place[order], np.arange(self.nodes.size + 1))
+        parts = [ratios[order[a:b]] for a, b in pairwise(edges)]
+        return np.stack([part.T @ part for part in parts])
+
+    def collect(self, pool: Calibrated, sums: Array) -> Response:
         """Return the crossing of the mixture's distribution function."""
-        return CrossingResponse(self.probability, self.nodes, means, variances)
+        below = np.cumsum(sums, axis=0)  # an indicator is its own square
+        means = pool.expectations(below).T
+        spread = pool.covariances(below, below)
+        return CrossingResponse(self.probability, self.nodes, frozen(means), frozen(spread))
 
     def true_value(self, truth: Drawn) -> Estimate:
         """Return the quantile of the sample of the truth, with its delta-method error."""
@@ -141,13 +197,17 @@ class Pointwise:
         """Content key."""
         return digest(self.point)
 
-    def respond(self, member: Drawn) -> tuple[Array, Array]:
-        """Return the member's density, which has no Monte-Carlo error."""
-        return np.exp(self._log_prob(member.model)), np.zeros(1)
+    def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
+        """Return the linear response of the members' densities."""
+        return _certain(np.exp([self._log_prob(member)[0] for member in members]))
 
-    def collect(self, means: Array, variances: Array) -> Response:
-        """Return the linear response."""
-        return LinearResponse(means[:, 0].copy(), variances[:, 0].copy())
+    def accumulate(self, x: Array, ratios: Array) -> Array:  # noqa: ARG002
+        """Return no sums: densities are exact."""
+        return np.zeros((0, ratios.shape[1], ratios.shape[1]))
+
+    def collect(self, pool: Calibrated, sums: Array) -> Response:  # noqa: ARG002
+        """Refuse: nothing is estimated."""
+        raise TypeError("a density at a point is known exactly")
 
     def true_value(self, truth: Drawn) -> Estimate:
         """Return the density of a truth that knows it."""
@@ -162,6 +222,10 @@ class Pointwise:
                 remedy="Give the true value: KnownTruth(truth, {name: value}).",
             )
         return np.asarray(model.log_prob(self.point))
+
+
+def _certain(means: Array) -> LinearResponse:
+    return LinearResponse(frozen(means), frozen(np.zeros((means.size, means.size))))
 
 
 def _values(function: Callable[[Array], Array], x: Array) -> Array:

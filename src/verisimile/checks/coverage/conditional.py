@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from verisimile.checks.coverage.basis import BasisTerm, Fitted, widened
+from verisimile.checks.coverage.closure import MixtureTruth, closure_notes, closure_values
 from verisimile.checks.coverage.experiments import check_sizes, run_experiments
 from verisimile.checks.coverage.members import (
-    draws_for,
+    PooledDraws,
     member_responses,
     pilot_columns,
     pooled,
@@ -16,7 +18,13 @@ from verisimile.checks.coverage.observables import Observable, bind_all
 from verisimile.checks.coverage.responses import Propagated, Response
 from verisimile.checks.coverage.result import CONDITIONAL, Coverage
 from verisimile.checks.coverage.summary import summarise
-from verisimile.checks.coverage.truth import draw_truth, true_values, truth_key
+from verisimile.checks.coverage.truth import (
+    draw_truth,
+    remaining,
+    true_values,
+    truth_key,
+    truth_notes,
+)
 from verisimile.core.arrays import digest
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, NumericsError
@@ -59,13 +67,15 @@ class PseudoDraws:
 def coverage(  # noqa: PLR0913  (what a study consists of)
     run: Run,
     mixture: Mixture,
-    truth: Sampler,
+    truth: Sampler | None = None,
     *,
     observables: Mapping[str, Observable],
     level: float = ONE_SIGMA,
     datasets: int = 300,
     events: int | None = None,
     pseudo: PseudoDraws | None = None,
+    draws: PooledDraws = PooledDraws(),  # noqa: B008  (a frozen value)
+    basis: BasisTerm | None = None,
 ) -> Coverage:
     r"""Count how often intervals on observables contain the truth, for given members.
 
@@ -73,7 +83,9 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     events of the truth, and the interval is
 
     .. math:: |\hat O - O| \le z_{level}\, \sigma, \quad \hat O = \sum_i w_i O_i, \quad
-              \sigma^2 = O^T C O + \sum_i w_i^2 \mathrm{var}(O_i)
+              \sigma^2 = O^T C O + w^T V w
+
+    with V the Monte-Carlo covariance of the members' expectations.
 
     Parameters
     ----------
@@ -83,8 +95,9 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
         Its members form the basis; its features name the columns.
     truth
         Draws events; with :class:`KnownTruth` also true values.  Others are
-        exact if the truth knows its density (:class:`DensityAt`), and estimated
-        from a million draws otherwise.
+        exact if the truth knows them, and estimated from a million draws
+        otherwise; with :class:`SampledTruth` they are those of its sample.  The
+        mixture itself (closure), if not given.
     observables
         What to look at, by name.
     level
@@ -95,6 +108,11 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
         Events in each; as many as the mixture was fitted to, if not given.
     pseudo
         Pseudo-events of the refits; as in the mixture's own fit, if not given.
+    draws
+        Draws of the members for their expectations, where these are not exact.
+    basis
+        Adds the members' own variance to every error (:class:`LeaveOneOut`);
+        nothing if not given.  With given members it is real in no data set.
 
     Returns
     -------
@@ -115,17 +133,23 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     record = mixture.fit.record
     n = record.n_events if events is None else events
     check_sizes(level=level, datasets=datasets, events=n)
-    _same_features(mixture, truth)
+    source: Sampler = MixtureTruth(mixture) if truth is None else truth
+    _same_features(mixture, source)
     plan = pseudo or PseudoDraws(record.n_pseudo, record.pseudo_strength or 1.0)
-    bound = bind_all(observables, pilot_columns(mixture, run.seeds.at("coverage")))
-    draws = draws_for(n, mixture.weights, least=100_000, most=1_000_000)
+    seeds = run.seeds.at("coverage")
+    bound = bind_all(observables, pilot_columns(mixture, seeds))
+    responses = member_responses(run, mixture, bound, n, draws)
+    if truth is None:
+        # True values come from the same draws: their error is in no difference.
+        responses = tuple(response.certain() for response in responses)
     experiment = _Refit(
-        truth=truth,
+        truth=source,
         members=mixture.members,
-        responses=member_responses(run, mixture, bound, draws),
-        pseudo=_pseudo(mixture, plan, run.seeds.at("coverage", "pseudo")),
+        responses=responses,
+        pseudo=_pseudo(mixture, plan, seeds.at("pseudo")),
         solver=NewtonSolver(),
         events=n,
+        basis=basis,
     )
     outcomes = run_experiments(
         run,
@@ -135,9 +159,17 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
         observables=len(bound),
         chunk=_CHUNK,
     )
-    labelled = dict(zip(observables, bound, strict=True))
-    truths = true_values(truth, labelled, run.seeds.at("coverage", "truth"))
-    return summarise(outcomes, list(observables), truths, mode=CONDITIONAL, level=level, n_events=n)
+    if truth is None:
+        values = closure_values(mixture, responses)
+        notes = closure_notes(mixture, n)
+    else:
+        labelled = dict(zip(observables, bound, strict=True))
+        values = true_values(truth, labelled, seeds.at("truth"))
+        notes = truth_notes(truth, n, datasets)
+    found = summarise(
+        outcomes, list(observables), values, mode=CONDITIONAL, level=level, n_events=n
+    )
+    return replace(found, warnings=(*found.warnings, *notes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,6 +182,7 @@ class _Refit:
     pseudo: Pseudo | None
     solver: NewtonSolver
     events: int
+    basis: BasisTerm | None
 
     def __call__(self, seeds: Seeds) -> list[Propagated]:
         """Draw, fit, and return all observables."""
@@ -158,7 +191,12 @@ class _Refit:
         fit = fit_weights(logf, solver=self.solver, pseudo=self.pseudo)
         if not fit.record.converged:
             raise NumericsError("weight fit", got="no convergence", expected="an optimum")
-        return [response.estimate(fit) for response in self.responses]
+        share = remaining(self.truth, self.events)
+        found = [response.estimate(fit).narrowed(share) for response in self.responses]
+        if self.basis is None:
+            return found
+        fitted = Fitted(fit, logf, self.pseudo)
+        return widened(found, self.responses, fitted, self.basis, seeds.at("basis"))
 
     def identity(self, fingerprint: str) -> dict[str, JSON]:
         """Return all that determines the outcome, apart from the seeds."""
@@ -172,6 +210,7 @@ class _Refit:
             "strength": pseudo.strength if pseudo else 0.0,
             "solver": repr(asdict(self.solver)),
             "events": self.events,
+            "basis": repr(self.basis),
         }
 
 

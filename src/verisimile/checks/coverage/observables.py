@@ -9,8 +9,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from verisimile.checks.coverage.bound import Bound, Columns, Crossing, Mean, Pointwise
+from verisimile.checks.coverage.exact import KnowsMarginals, KnowsMoments
 from verisimile.core.arrays import Array, as_vector, frozen
 from verisimile.core.errors import InputError
+from verisimile.density.protocol import Sampler
 
 __all__ = [
     "BinContent",
@@ -22,7 +24,8 @@ __all__ = [
     "bind_all",
 ]
 
-_NODES = 513
+_NODES = 49
+_NEAR = 0.6  # of the smaller tail, where nodes are close
 
 
 @runtime_checkable
@@ -47,7 +50,8 @@ class Moment:
 
     def bind(self, columns: Columns) -> Bound:
         """Return the mean of powers of the feature."""
-        return Mean.of(_Power(columns.index(self.feature), self.order), columns.pilot)
+        power = _Power(columns.index(self.feature), self.order)
+        return Mean.of(power, columns.pilot, power.closed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class BinContent:
         """Return the mean of the bin's indicator."""
         # The indicator on a finite pilot cannot tell two empty bins apart; its edges do.
         inside = _Inside(columns.index(self.feature), self.low, self.high)
-        return Mean(inside, repr(inside))
+        return Mean(inside, repr(inside), closed=inside.closed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,9 @@ class Quantile:
             )
 
     def bind(self, columns: Columns) -> Bound:
-        """Return the crossing, with nodes at equal probabilities of the pilot sample."""
+        """Return the crossing, with nodes at quantiles of the pilot sample, dense near p."""
         index = columns.index(self.feature)
-        nodes = np.unique(np.quantile(columns.pilot[:, index], np.linspace(0.0, 1.0, _NODES)))
+        nodes = np.unique(np.quantile(columns.pilot[:, index], _grid(self.probability)))
         return Crossing(index, self.probability, frozen(nodes))
 
 
@@ -146,6 +150,11 @@ class _Power:
     def __call__(self, x: Array) -> Array:
         return np.asarray(x[:, self.column] ** self.order)
 
+    def closed(self, model: Sampler) -> float | None:
+        if not isinstance(model, KnowsMoments):
+            return None
+        return float(model.moment(self.column, self.order))
+
 
 @dataclass(frozen=True, slots=True)
 class _Inside:
@@ -156,3 +165,16 @@ class _Inside:
     def __call__(self, x: Array) -> Array:
         values = x[:, self.column]
         return np.asarray(((values >= self.low) & (values < self.high)).astype(np.float64))
+
+    def closed(self, model: Sampler) -> float | None:
+        if not isinstance(model, KnowsMarginals):
+            return None
+        below, above = model.marginal_cdf(self.column, np.array([self.low, self.high]))
+        return float(above - below)
+
+
+def _grid(probability: float) -> Array:
+    """Return probabilities of nodes: even ones, and closer ones around `probability`."""
+    reach = _NEAR * min(probability, 1.0 - probability)
+    near = probability + reach * np.linspace(-1.0, 1.0, _NODES)
+    return np.concatenate([np.linspace(0.0, 1.0, _NODES), near])

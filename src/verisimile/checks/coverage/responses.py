@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +24,15 @@ class Propagated:
     error: float
     sampling: float
 
+    def widened(self, variance: float) -> Propagated:
+        """Return the same with another variance added to the error."""
+        return Propagated(self.value, math.sqrt(self.error**2 + variance), self.sampling)
+
+    def narrowed(self, share: float) -> Propagated:
+        """Return the same with only a share of the statistical variance."""
+        variance = share * (self.error**2 - self.sampling) + self.sampling
+        return Propagated(self.value, math.sqrt(max(variance, 0.0)), self.sampling)
+
 
 class Response(Protocol):
     """An observable as a function of the weights alone."""
@@ -33,27 +42,51 @@ class Response(Protocol):
         """Content key of the members' part."""
         ...
 
+    def value(self, weights: Array) -> float:
+        """Return the value for weights ``(M,)``; NaN where there is none."""
+        ...
+
+    def variation(self, weights: Array, direction: Array) -> float:
+        """Return the derivative of the value along a change of the weights ``(M,)``."""
+        ...
+
     def estimate(self, fit: WeightFit) -> Propagated:
         """Return value and error under fitted weights."""
+        ...
+
+    def certain(self) -> Response:
+        """Return the same without Monte-Carlo error, for comparisons that share it."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearResponse:
-    """Expectations of the members ``(M,)`` and the variances of these expectations ``(M,)``."""
+    """Expectations of the members ``(M,)`` and their Monte-Carlo covariance ``(M, M)``."""
 
     means: Array
-    variances: Array
+    covariance: Array
 
     @property
     def digest(self) -> str:
         """Content key."""
-        return digest(self.means, self.variances)
+        return digest(self.means, self.covariance)
+
+    def value(self, weights: Array) -> float:
+        r"""Return :math:`O = \sum_i w_i O_i`."""
+        return float(weights @ self.means)
+
+    def variation(self, weights: Array, direction: Array) -> float:  # noqa: ARG002
+        """Return the same sum over the change: the response is linear."""
+        return float(direction @ self.means)
 
     def estimate(self, fit: WeightFit) -> Propagated:
-        r"""Return :math:`O = \sum_i w_i O_i`, :math:`\sigma^2 = O^T C O + \sum_i w_i^2 v_i`."""
-        value, variance, sampling = _linear(self.means, self.variances, fit)
-        return Propagated(value, math.sqrt(max(variance, 0.0)), sampling)
+        r"""Return O with :math:`\sigma^2 = O^T C O + w^T V w`."""
+        variance, sampling = _variances(self.means, self.covariance, fit)
+        return Propagated(self.value(fit.weights), math.sqrt(variance), sampling)
+
+    def certain(self) -> LinearResponse:
+        """Return the same without Monte-Carlo error."""
+        return replace(self, covariance=np.zeros_like(self.covariance))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,46 +99,77 @@ class CrossingResponse:
         p in (0, 1).
     nodes
         Increasing values of the feature ``(G,)``.
-    means, variances
-        Members' distribution functions at the nodes ``(M, G)``, and their variances.
+    means, covariances
+        Members' distribution functions at the nodes ``(M, G)``, and their
+        Monte-Carlo covariances ``(G, M, M)``.
     """
 
     probability: float
     nodes: Array
     means: Array
-    variances: Array
+    covariances: Array
 
     @property
     def digest(self) -> str:
         """Content key."""
-        return digest(np.array([self.probability]), self.nodes, self.means, self.variances)
+        return digest(np.array([self.probability]), self.nodes, self.means, self.covariances)
+
+    def value(self, weights: Array) -> float:
+        """Return the quantile; NaN where the distribution function does not reach p."""
+        return float(self._quantiles(weights, np.array([self.probability]))[0])
+
+    def variation(self, weights: Array, direction: Array) -> float:
+        r"""Return :math:`-\,v^T F(q) / f(q)`, the change of the quantile."""
+        value, slope = self._crossing(weights)
+        return -slope * float(direction @ self._at(value))
 
     def estimate(self, fit: WeightFit) -> Propagated:
         r"""Return the quantile with its error by the delta method.
 
         .. math:: \hat F(\hat q) = p, \quad
-                  \sigma_q^2 = \big(F^T C F + \textstyle\sum_i w_i^2 \mathrm{var}(F_i)\big)
-                  / \hat f(\hat q)^2
+                  \sigma_q^2 = \big(F^T C F + w^T V w\big) / \hat f(\hat q)^2
 
-        with :math:`F_i = F_i(\hat q)`, which is linear in the weights, and the density of the
-        marginal from the difference of two quantiles around p.  NaN where the
-        distribution function does not reach p.
+        with :math:`F_i = F_i(\hat q)`, which is linear in the weights, V its
+        Monte-Carlo covariance, and the density of the marginal from the
+        difference of two quantiles around p.
         """
-        # A signed mixture's distribution function may dip; its first crossing counts.
-        cdf = np.maximum.accumulate(fit.weights @ self.means)
-        if not cdf[0] <= self.probability <= cdf[-1]:
+        value, slope = self._crossing(fit.weights)
+        if math.isnan(value):
             return Propagated(math.nan, math.nan, math.nan)
+        variance, sampling = _variances(self._at(value), self._covariance(value), fit)
+        return Propagated(value, slope * math.sqrt(variance), slope**2 * sampling)
+
+    def certain(self) -> CrossingResponse:
+        """Return the same without Monte-Carlo error."""
+        return replace(self, covariances=np.zeros_like(self.covariances))
+
+    def _crossing(self, weights: Array) -> tuple[float, float]:
+        """Return the quantile and the inverse of the marginal density there."""
         half = _SPAN * min(self.probability, 1.0 - self.probability)
         near = self.probability + half * np.array([-1.0, 0.0, 1.0])
-        below, value, above = np.interp(near, cdf, self.nodes)
-        member = np.array([np.interp(value, self.nodes, row) for row in self.means])
-        spread = np.array([np.interp(value, self.nodes, row) for row in self.variances])
-        _, variance, sampling = _linear(member, spread, fit)
-        slope = (above - below) / (2.0 * half)
-        return Propagated(float(value), slope * math.sqrt(max(variance, 0.0)), slope**2 * sampling)
+        below, value, above = self._quantiles(weights, near)
+        return float(value), float(above - below) / (2.0 * half)
+
+    def _at(self, value: float) -> Array:
+        return np.array([np.interp(value, self.nodes, row) for row in self.means])
+
+    def _quantiles(self, weights: Array, probabilities: Array) -> Array:
+        # A signed mixture's distribution function may dip; its first crossing counts.
+        cdf = np.maximum.accumulate(weights @ self.means)
+        if not cdf[0] <= self.probability <= cdf[-1]:
+            return np.full(probabilities.shape, np.nan)
+        return np.interp(probabilities, cdf, self.nodes)
+
+    def _covariance(self, value: float) -> Array:
+        place = np.interp(value, self.nodes, np.arange(self.nodes.size, dtype=np.float64))
+        left = min(int(place), self.nodes.size - 2)
+        share = place - left
+        return np.asarray(
+            (1.0 - share) * self.covariances[left] + share * self.covariances[left + 1]
+        )
 
 
-def _linear(means: Array, variances: Array, fit: WeightFit) -> tuple[float, float, float]:
-    sampling = float((fit.weights**2) @ variances)
-    total = float(means @ fit.covariance @ means) + sampling
-    return float(fit.weights @ means), total, sampling
+def _variances(means: Array, covariance: Array, fit: WeightFit) -> tuple[float, float]:
+    """Return the whole variance and its Monte-Carlo part; rounding may not make them negative."""
+    sampling = max(float(fit.weights @ covariance @ fit.weights), 0.0)
+    return max(float(means @ fit.covariance @ means), 0.0) + sampling, sampling

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verisimile.checks.coverage.basis import restricted
 from verisimile.core.arrays import Array, as_vector, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -102,7 +103,8 @@ def saturation(
     table = np.array([as_vector(v, k, length=members) for k, v in expectations.items()])
     sizes = (members // 4, members // 2, members)
     fits = [
-        fit_weights(matrix[:, :m], weights, solver=solver, pseudo=_first(pseudo, m)) for m in sizes
+        fit_weights(matrix[:, :m], weights, solver=solver, pseudo=restricted(pseudo, range(m)))
+        for m in sizes
     ]
     values = np.array([table[:, :m] @ f.weights for m, f in zip(sizes, fits, strict=True)])
     errors = np.array([_errors(table[:, :m], f) for m, f in zip(sizes, fits, strict=True)])
@@ -114,11 +116,3 @@ def saturation(
 def _errors(table: Array, fit: WeightFit) -> Array:
     variances = np.einsum("oi,ij,oj->o", table, fit.covariance, table)
     return np.asarray(np.sqrt(np.clip(variances, 0.0, None)))
-
-
-def _first(pseudo: Pseudo | None, count: int) -> Pseudo | None:
-    if pseudo is None:
-        return None
-    logz = pseudo.log_densities[:, :count]
-    made = logz.max(axis=1) > -np.inf
-    return Pseudo(logz[made], pseudo.strength) if made.any() else None

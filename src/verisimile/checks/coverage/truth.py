@@ -14,7 +14,15 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.density.protocol import Sampler
 
-__all__ = ["KnownTruth", "draw_truth", "true_values", "truth_key"]
+__all__ = [
+    "KnownTruth",
+    "SampledTruth",
+    "draw_truth",
+    "remaining",
+    "true_values",
+    "truth_key",
+    "truth_notes",
+]
 
 _SAMPLE = 1_000_000
 _PROBES = 64
@@ -45,6 +53,49 @@ class KnownTruth:
         return self.sampler.sample(n, rng)
 
 
+class SampledTruth:
+    r"""A large sample that *is* the truth: N events, drawn without replacement in a data set.
+
+    True values are those of the sample, without error, and a data set of n of
+    its events lies closer to them than fresh events would: variances are
+    :math:`1 - n / N` of those of the law behind the sample, and so are errors
+    taken before they are compared (finite-population correction; in conditional
+    mode only: with retrained members use a sample of a hundred times their events).
+
+    Parameters
+    ----------
+    x
+        Events ``(N, d)``.
+    """
+
+    __slots__ = ("x",)
+
+    def __init__(self, x: Array) -> None:
+        self.x = as_matrix(x, "x")
+
+    @property
+    def n_features(self) -> int:
+        """Number of features d."""
+        return int(self.x.shape[1])
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Return `n` different events ``(n, d)``.
+
+        Raises
+        ------
+        InputError
+            If the sample has no more than `n` events.
+        """
+        if n >= self.x.shape[0]:
+            raise InputError(
+                "truth",
+                got=f"{self.x.shape[0]} events",
+                expected=f"more than the {n} of a data set",
+                remedy="Use smaller data sets or a larger sample, ten times theirs or more.",
+            )
+        return self.x[rng.choice(self.x.shape[0], size=n, replace=False)]
+
+
 def true_values(
     truth: Sampler, observables: Mapping[str, Bound], seeds: Seeds
 ) -> tuple[Estimate, ...]:
@@ -61,12 +112,45 @@ def true_values(
         raise InputError(
             "KnownTruth.values", got=f"values of {unknown}", expected=f"of {list(observables)}"
         )
-    source = truth.sampler if isinstance(truth, KnownTruth) else truth
-    sampled = set(observables) != set(known)
-    drawn = Drawn(source, draw_truth(source, _SAMPLE if sampled else 1, seeds.numpy()))
+    source = _source(truth)
+    if isinstance(source, SampledTruth):
+        # The sample is the whole truth: its values have no error.
+        drawn, error = Drawn(source, source.x), 0.0
+    else:
+        sampled = set(observables) != set(known)
+        x = draw_truth(source, _SAMPLE if sampled else 1, seeds.numpy())
+        drawn, error = Drawn(source, x), 1.0
     return tuple(
-        Estimate(float(known[name]), 0.0) if name in known else item.true_value(drawn)
+        Estimate(float(known[name]), 0.0)
+        if name in known
+        else _scaled(item.true_value(drawn), error)
         for name, item in observables.items()
+    )
+
+
+def _source(truth: Sampler) -> Sampler:
+    return truth.sampler if isinstance(truth, KnownTruth) else truth
+
+
+def _scaled(found: Estimate, error: float) -> Estimate:
+    return Estimate(found.value, error * found.error)
+
+
+def remaining(truth: Sampler, n: int) -> float:
+    """Return the part of the variance that `n` events of the truth have: 1 if it is a law."""
+    source = _source(truth)
+    return 1.0 - n / source.x.shape[0] if isinstance(source, SampledTruth) else 1.0
+
+
+def truth_notes(truth: Sampler, n: int, datasets: int) -> tuple[str, ...]:
+    """Return a warning if the data sets have more events than a sampled truth."""
+    source = _source(truth)
+    if not isinstance(source, SampledTruth) or n * datasets <= source.x.shape[0]:
+        return ()
+    size = source.x.shape[0]
+    return (
+        f"{datasets} data sets of {n} events share the {size} events of the truth's sample: the "
+        "rates are those for this sample as the truth, and another sample would give others.",
     )
 
 
@@ -77,4 +161,7 @@ def draw_truth(truth: Sampler, n: int, rng: np.random.Generator) -> Array:
 
 def truth_key(truth: Sampler) -> str:
     """Return a content key: a truth has no identity of its own, so some of its events stand in."""
+    source = _source(truth)
+    if isinstance(source, SampledTruth):
+        return digest(source.x)
     return digest(draw_truth(truth, _PROBES, np.random.default_rng(0)))

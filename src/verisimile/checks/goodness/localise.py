@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import FittedRatio, Goodness
-from verisimile.checks.goodness.score import Information, information, nearness, tangents
+from verisimile.checks.goodness.score import Information, information, nearness, steady, tangents
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -59,7 +60,8 @@ class Localisation:
     centres
         Centres of the kernels in the features' own units ``(K, d)``.
     widths
-        Their widths in normal scores ``(K,)``.
+        Their widths in normal scores ``(K,)``, narrowed where a kernel reached
+        beyond the model.
     z
         Each kernel's score in standard deviations ``(K,)``: positive where
         there are too many events, about N(0, 1) for a true model.  Local: the
@@ -158,9 +160,10 @@ def localise(run: Run, goodness: Goodness, events: Events, *, draws: int = 20_00
     """
     matched = match_features(events, _fitted(goodness).setup.null.features)
     fitted = _checked(goodness, matched)
-    kernels = fitted.setup.kernels
-    known = information(fitted, draws, run.seeds.at("localise").numpy())
-    found = _Sums.of(fitted, matched.x)
+    rng = run.seeds.at("localise").numpy()
+    kernels = steady(fitted, rng)
+    known = information(fitted, kernels, draws, rng)
+    found = _Sums.of(fitted, kernels, matched.x)
     return Localisation(
         alternative=goodness.leading.alternative,
         hypothesis=goodness.hypothesis,
@@ -185,8 +188,8 @@ class _Sums:
     contributions: Array
 
     @classmethod
-    def of(cls, fitted: FittedRatio, x: Array) -> _Sums:
-        parts = list(_sums(fitted, x))
+    def of(cls, fitted: FittedRatio, kernels: Kernels, x: Array) -> _Sums:
+        parts = list(_sums(fitted, kernels, x))
         return cls(
             np.sum([part.ratios for part in parts], axis=0),
             np.sum([part.slopes for part in parts], axis=0),
@@ -195,15 +198,15 @@ class _Sums:
         )
 
 
-def _sums(fitted: FittedRatio, x: Array) -> Iterator[_Sums]:
+def _sums(fitted: FittedRatio, kernels: Kernels, x: Array) -> Iterator[_Sums]:
     # In blocks: n times K kernel values of a large sample would not fit into memory.
     for start in range(0, x.shape[0], _BLOCK):
         block = x[start : start + _BLOCK]
-        seen = tangents(fitted, block, fitted.setup.null.log_densities(block))
+        seen = tangents(fitted, kernels, block, fitted.setup.null.log_densities(block))
         yield _Sums(
             seen.kernel_ratios().sum(axis=0),
             seen.weights.sum(axis=0),
-            nearness(fitted.setup.kernels, block).sum(axis=0),
+            nearness(kernels, block).sum(axis=0),
             _contributions(fitted, block),
         )
 

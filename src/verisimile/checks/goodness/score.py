@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verisimile.checks.goodness.kernels import Kernels
+from verisimile.checks.goodness.kernels import Kernels, narrowed
 from verisimile.checks.goodness.result import FittedRatio
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.stats.linalg import solve_spd
 
-__all__ = ["Information", "Tangents", "information", "nearness", "tangents"]
+__all__ = ["Information", "Tangents", "information", "nearness", "steady", "tangents"]
 
+_PROBES, _REACH = 10, 100.0  # as GaussianKernels places them
 _STEEP = 200.0  # kernel over null beyond e^200 is as good as infinite, and squares must not be
 
 
@@ -44,7 +45,7 @@ class Tangents:
         return np.asarray(np.exp(np.minimum(self.log_kernels, _STEEP)))
 
 
-def tangents(fitted: FittedRatio, x: Array, logf: Array) -> Tangents:
+def tangents(fitted: FittedRatio, kernels: Kernels, x: Array, logf: Array) -> Tangents:
     """Return the tangents of a fitted null at events ``(n, d)``, of log-densities ``(n, M)``."""
     setup = fitted.setup
     null = setup.null
@@ -57,7 +58,7 @@ def tangents(fitted: FittedRatio, x: Array, logf: Array) -> Tangents:
     return Tangents(
         possible,
         log_null,
-        setup.kernels.log_density(x[possible]) - log_null[:, None],
+        kernels.log_density(x[possible]) - log_null[:, None],
         (density[possible] @ null.variations) / at_null[possible, None],
     )
 
@@ -130,7 +131,9 @@ class Information:
         return np.asarray(n * self.weights + np.eye(self.weights.shape[0]))
 
 
-def information(fitted: FittedRatio, draws: int, rng: np.random.Generator) -> Information:
+def information(
+    fitted: FittedRatio, kernels: Kernels, draws: int, rng: np.random.Generator
+) -> Information:
     r"""Estimate the information of the fitted null from events of the null and of the kernels.
 
     Half of the events come from the mixture at the null's weights,
@@ -145,7 +148,7 @@ def information(fitted: FittedRatio, draws: int, rng: np.random.Generator) -> In
     ----------
     E. Veach, L. Guibas, SIGGRAPH (1995), sec. 3 (the balance heuristic).
     """
-    null, kernels, at = fitted.setup.null, fitted.setup.kernels, fitted.profile.null
+    null, at = fitted.setup.null, fitted.profile.null
     count = kernels.widths.size
     each = max(draws // (2 * count), 1)
     own = null.sample(at, each * count, rng)
@@ -154,7 +157,7 @@ def information(fitted: FittedRatio, draws: int, rng: np.random.Generator) -> In
     held = logf.max(axis=1) > -np.inf
     pool = np.concatenate([own.x, x[held]])
     logs = np.concatenate([own.log_densities, logf[held]])
-    seen = tangents(fitted, pool, logs)
+    seen = tangents(fitted, kernels, pool, logs)
     held[held] = seen.possible[own.x.shape[0] :]
     mass = held.reshape(count, each).mean(axis=1)
     proposed = mixed_log_density(logs[seen.possible], null.weights + null.variations @ at)
@@ -168,6 +171,19 @@ def information(fitted: FittedRatio, draws: int, rng: np.random.Generator) -> In
         mass_error=np.sqrt(mass * (1.0 - mass) / each),
         expected=share @ nearness(kernels, pool[seen.possible]),
     )
+
+
+def steady(fitted: FittedRatio, rng: np.random.Generator) -> Kernels:
+    """Return the alternative's kernels, narrowed where they reach beyond the model.
+
+    There kernel over null is huge at events that never come, and its score
+    neither normal nor of any use.  Kernels that were placed with such a rule stay.
+    """
+    kernels = fitted.setup.kernels
+    count, d = kernels.centres.shape
+    if not kernels.probes.shape[1]:
+        kernels = replace(kernels, probes=rng.standard_normal((count, _PROBES, d)))
+    return narrowed(kernels, fitted.setup.null.log_prob, _REACH)
 
 
 def nearness(kernels: Kernels, x: Array) -> Array:

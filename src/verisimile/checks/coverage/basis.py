@@ -1,0 +1,175 @@
+"""What another draw of the members would have given: the part that no weight covariance has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from verisimile.checks.coverage.responses import Propagated, Response
+from verisimile.core.arrays import Array, IntArray
+from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
+from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.objective import scaled
+
+__all__ = [
+    "BasisTerm",
+    "Fitted",
+    "LeaveOneOut",
+    "MemberBootstrap",
+    "left_out",
+    "restricted",
+    "widened",
+]
+
+_RTOL = 1e-10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A weight fit with what it was made from: log-densities ``(n, M)``, pseudo-events."""
+
+    fit: WeightFit
+    logf: Array
+    pseudo: Pseudo | None = None
+
+
+class BasisTerm(Protocol):
+    """An estimate of the members' part of the variance of observables."""
+
+    def variances(self, responses: Sequence[Response], fitted: Fitted, seeds: Seeds) -> Array:
+        """Return the variance to add to each observable ``(K,)``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOneOut:
+    r"""Each member in turn stands for the truth and is fitted by the others.
+
+    .. math:: v = \frac1M \sum_i \Big(O_i - \sum_{j \ne i} w^{(i)}_j O_j\Big)^2, \quad
+              w^{(i)} = \arg\min_{1^T w = 1} \int
+              \frac{(f_i - \sum_{j \ne i} w_j f_j)^2}{\hat f}
+
+    Members of bootstrap replicas scatter around the ensemble as the ensemble
+    does around the truth: what M - 1 members miss of another member, M members
+    miss of the truth, or a little less.  The term vanishes once the members
+    span their own fluctuations.  What all members have in common, such as the
+    bias of a flow that is too stiff, is not in it.
+    """
+
+    def variances(
+        self,
+        responses: Sequence[Response],
+        fitted: Fitted,
+        seeds: Seeds,  # noqa: ARG002  (nothing is random here)
+    ) -> Array:
+        """Return the mean squared difference between a member and its fit by the others."""
+        directions = left_out(fitted)
+        weights = fitted.fit.weights
+        return np.array(
+            [np.mean([r.variation(weights, v) ** 2 for v in directions]) for r in responses]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MemberBootstrap:
+    r"""Resampling of the members with replacement, with a refit of the weights each time.
+
+    .. math:: v = \mathrm{var}_b \Big[ \sum_{i \in S_b} w^{(b)}_i O_i \Big]
+
+    with :math:`S_b` the members in bootstrap sample b (a repeated member adds
+    nothing) and :math:`w^{(b)}` fitted to the same events as before.  The
+    fluctuation that all members share, because they share their training
+    sample, is not in it: use :class:`LeaveOneOut`, unless to compare.
+
+    Attributes
+    ----------
+    replicas
+        How often.
+    """
+
+    replicas: int = 30
+
+    def __post_init__(self) -> None:
+        if self.replicas < 2:
+            raise InputError("MemberBootstrap.replicas", got=self.replicas, expected="2 or more")
+
+    def variances(self, responses: Sequence[Response], fitted: Fitted, seeds: Seeds) -> Array:
+        """Return the variance over refits.
+
+        Raises
+        ------
+        SupportError, NumericsError
+            If one of the refits has no answer.
+        """
+        members, rng = fitted.logf.shape[1], seeds.numpy()
+        seen: dict[bytes, list[float]] = {}
+        rows = []
+        for _ in range(self.replicas):
+            picked = np.unique(rng.integers(members, size=members))
+            if picked.tobytes() not in seen:
+                weights = _refitted(fitted, picked)
+                seen[picked.tobytes()] = [response.value(weights) for response in responses]
+            rows.append(seen[picked.tobytes()])
+        return np.asarray(np.var(rows, axis=0, ddof=1))
+
+
+def widened(
+    found: Sequence[Propagated],
+    responses: Sequence[Response],
+    fitted: Fitted,
+    term: BasisTerm,
+    seeds: Seeds,
+) -> list[Propagated]:
+    """Return the estimates with the members' variance in their errors.
+
+    Raises
+    ------
+    InputError
+        If there is one member only.
+    """
+    if fitted.logf.shape[1] < 2:
+        raise InputError("basis", got="one member", expected="two or more, for a spread")
+    extra = term.variances(responses, fitted, seeds)
+    return [item.widened(float(more)) for item, more in zip(found, extra, strict=True)]
+
+
+def left_out(fitted: Fitted) -> Array:
+    """Return, for every member, itself minus its fit by the others: rows ``(M, M)``."""
+    density, _ = scaled(fitted.logf)
+    scores = density / (density @ fitted.fit.weights)[:, None]
+    gram = scores.T @ scores / scores.shape[0]
+    members = gram.shape[0]
+    out = np.eye(members)
+    for i in range(members):
+        others = np.delete(np.arange(members), i)
+        out[i, others] = -_projected(gram[np.ix_(others, others)], gram[others, i])
+    return out
+
+
+def restricted(pseudo: Pseudo | None, columns: Sequence[int] | IntArray) -> Pseudo | None:
+    """Return the pseudo-events that some of the kept members can make."""
+    if pseudo is None:
+        return None
+    logz = pseudo.log_densities[:, np.asarray(columns)]
+    made = logz.max(axis=1) > -np.inf
+    return Pseudo(logz[made], pseudo.strength) if made.any() else None
+
+
+def _projected(gram: Array, right: Array) -> Array:
+    """Return the weights with sum one that minimise ``w gram w / 2 - right w``."""
+    inverse = np.linalg.pinv(gram, rcond=_RTOL, hermitian=True)
+    free, ones = inverse @ right, inverse.sum(axis=1)
+    return np.asarray(free + (1.0 - free.sum()) / ones.sum() * ones)
+
+
+def _refitted(fitted: Fitted, picked: IntArray) -> Array:
+    pseudo = restricted(fitted.pseudo, picked)
+    fit = fit_weights(fitted.logf[:, picked], solver=NewtonSolver(), pseudo=pseudo)
+    weights = np.zeros(fitted.logf.shape[1])
+    weights[picked] = fit.weights
+    return weights

@@ -1,0 +1,20 @@
+"""The tables that come first: one for each kind of question that a report answers."""
+
+from __future__ import annotations
+
+from verisimile.report.coverage_page import coverage_summary
+from verisimile.report.document import Document
+from verisimile.report.page import Table
+from verisimile.report.tables import summary_table
+
+__all__ = ["summaries"]
+
+
+def summaries(report: Document) -> tuple[Table, ...]:
+    """Return the summary tables that have rows."""
+    level = report.content.level
+    tables = (
+        summary_table(report.findings, level),
+        coverage_summary(report.coverage_findings, level),
+    )
+    return tuple(table for table in tables if table.rows)
