@@ -19,6 +19,8 @@ from verisimile.checks.goodness.context_result import ContextGoodness
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.in_context import goodness_in_context
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+from verisimile.checks.goodness.setup import Alternative
+from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
@@ -35,6 +37,7 @@ from verisimile.stats.nulls import Empirical
 M = 4
 TRUTH = np.array([0.4, 0.3, 0.2, 0.1])
 KERNELS = GaussianKernels(count=6, width=0.5, reference=200)
+KINDS = ["kernels", "tilt"]
 BINS = ContextBins("c0", (-1.5, -0.5, 0.5, 1.5), alternative=KERNELS)
 
 
@@ -71,13 +74,20 @@ def test_held_out_truth_is_described(mixture: ConditionalMixture) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 2])
-def test_a_deviation_in_one_bin_is_found_there(mixture: ConditionalMixture, place: int) -> None:
+@pytest.mark.parametrize("alternative", [KERNELS, ExponentialTilt(count=6, width=0.5)], ids=KINDS)
+def test_a_deviation_in_one_bin_is_found_there(
+    mixture: ConditionalMixture, alternative: Alternative, place: int
+) -> None:
     x, context = sample(1500, seed=2)
     low, high = BINS.edges[place : place + 2]  # type: ignore[index]
     here = (context[:, 0] >= low) & (context[:, 0] < high)
     x[here] += 0.8
     result = goodness_in_context(
-        Run(Seeds(2)), mixture, conditional_events(x, context), bins=BINS, toys=39
+        Run(Seeds(2)),
+        mixture,
+        conditional_events(x, context),
+        bins=replace(BINS, alternative=alternative),
+        toys=39,
     )
     assert result.p_value.value == pytest.approx(1 / 40)
     assert result.leading == place
