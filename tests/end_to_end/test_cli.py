@@ -222,6 +222,16 @@ def test_widths_can_be_scanned(files: Path, copy: Path, tmp_path: Path) -> None:
     assert "Where the sample deviates most" in page
 
 
+def test_both_forms_of_deviation_can_be_tested_together(files: Path, copy: Path) -> None:
+    outcome = run(
+        *("gof", copy, files / "shifted.parquet", "--toys", 39, "--alternative", "both", *TOYS),
+        "--json",
+    )
+    assert outcome.code == 1, outcome
+    names = [part["alternative"] for part in outcome.json["goodness"][0]["parts"]]
+    assert ["kernels" in names[0], "tilt" in names[1]] == [True, True]
+
+
 def test_toys_end_when_enough_are_extreme(files: Path, copy: Path) -> None:
     arguments = ("gof", copy, files / "test.parquet", "--toys", 500, "--exceedances", 3, *TOYS)
     outcome = run(*arguments, "--json")

@@ -162,7 +162,10 @@ def gof(  # noqa: PLR0913
     null: Annotated[
         options.Null, typer.Option(help="How toys are made; plug-in rejects too often.")
     ] = options.Null.PREDICTIVE,
-    kernels: options.KernelCount = 100,
+    alternative: Annotated[
+        options.Deviation, typer.Option(help="What deviates: see the documentation.")
+    ] = options.Deviation.KERNELS,
+    kernels: options.KernelCount = None,
     width: options.KernelWidths = None,
     scan: options.Scan = False,
     exceedances: options.Exceedances = None,
@@ -186,7 +189,9 @@ def gof(  # noqa: PLR0913
             toys=command.how_many(toys, exceedances),
             hypothesis=hypothesis.value,
             null=null.value,
-            deviations=command.Deviations(kernels, tuple(width) if width else None, scan),
+            deviations=command.Deviations(
+                alternative.value, kernels, tuple(width) if width else None, scan
+            ),
             level=level,
             report=report,
             seed=seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from verisimile.app import stages
 from verisimile.app.clock import Clock
@@ -19,7 +20,9 @@ from verisimile.checks.goodness.calibration import (
     Predictive,
 )
 from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.setup import Alternative
 from verisimile.checks.goodness.stopping import Sequential, most_toys
+from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
@@ -34,6 +37,8 @@ from verisimile.report.document import Document, document
 from verisimile.report.tables import summary_table
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_document
+
+_Form = TypeVar("_Form", GaussianKernels, ExponentialTilt)
 
 __all__ = [
     "EXIT_CODES",
@@ -61,21 +66,31 @@ class Deviations:
 
     Attributes
     ----------
+    form
+        ``kernels``, ``tilt`` or ``both``.
     kernels
-        K.
+        K, None for the default of each form.
     widths
         Kernel widths, None for the default.
     scan
         Whether each width is an alternative of its own.
     """
 
-    kernels: int
+    form: str
+    kernels: int | None
     widths: tuple[float, ...] | None
     scan: bool
 
-    def alternatives(self) -> tuple[GaussianKernels, ...]:
-        """Return one alternative, or one per width."""
-        plain = GaussianKernels(count=self.kernels)
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """Return all alternatives; several are combined by their smallest p-value."""
+        return (
+            *(self._each(GaussianKernels()) if self.form != "tilt" else ()),
+            *(self._each(ExponentialTilt()) if self.form != "kernels" else ()),
+        )
+
+    def _each(self, default: _Form) -> tuple[_Form, ...]:
+        count = default.count if self.kernels is None else self.kernels
+        plain = replace(default, count=count)
         if self.widths is None:
             return plain.scan() if self.scan else (plain,)
         if self.scan:
@@ -166,7 +181,7 @@ def _print_plan(request: GofRequest, run: Run, mixture: Mixture, events: Events)
         toys=most_toys(request.toys),
         events=events.n,
         members=len(mixture.members),
-        kernels=request.deviations.kernels,
+        kernels=request.deviations.kernels or GaussianKernels().count,
     )
     print_plan(run, [planned], as_json=request.as_json)
 

@@ -61,6 +61,14 @@ class Hypothesis(StrEnum):
     UNCERTAIN = "ensemble+uncertainty"
 
 
+class Deviation(StrEnum):
+    """The form of the alternative."""
+
+    KERNELS = "kernels"
+    TILT = "tilt"
+    BOTH = "both"
+
+
 class Null(StrEnum):
     """How toys are made."""
 
@@ -102,7 +110,9 @@ Executor = Annotated[
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder made by verisimile fit.")]
 Members = Annotated[int, typer.Option(min=1, help="Members of the ensemble.")]
 Toys = Annotated[int, typer.Option(min=1, help="Pseudo-experiments of the null distribution.")]
-KernelCount = Annotated[int, typer.Option(min=2, help="Kernels of the alternative.")]
+KernelCount = Annotated[
+    int | None, typer.Option(min=2, help="Kernels of the alternative.", show_default=False)
+]
 KernelWidths = Annotated[
     list[float] | None,
     typer.Option(

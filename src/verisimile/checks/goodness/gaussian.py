@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import linalg
 
-from verisimile.checks.goodness.kernels import Kernels, Quantiles, Widths, narrowed
+from verisimile.checks.goodness.kernels import SCAN, Kernels, Quantiles, Widths, narrowed
 from verisimile.checks.goodness.linear import LinearSetup
 from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.profile import Basis, Rows
@@ -19,8 +19,6 @@ from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.solver import WeightSolver
 
 __all__ = ["GaussianKernels"]
-
-_SCAN = (0.0005, 0.01, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class GaussianKernels:
         More power than one alternative of all widths where a single width
         sees the deviation, at the price of a correction for the others.
         """
-        return tuple(replace(self, width=Quantiles((q,))) for q in quantiles or _SCAN)
+        return tuple(replace(self, width=Quantiles((q,))) for q in quantiles or SCAN)
 
     def prepare(self, run: Run, null: Null, *, events: int) -> LinearSetup:  # noqa: ARG002
         r"""Draw reference events from the model, place the kernels, and fix the basis.

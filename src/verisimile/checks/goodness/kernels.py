@@ -14,11 +14,12 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
 
-__all__ = ["Kernels", "Quantiles", "Widths", "kernel_widths", "narrowed"]
+__all__ = ["SCAN", "Kernels", "Quantiles", "Widths", "kernel_widths", "narrowed"]
 
 # Floors of the widths, through 0.05 at the 0.05 % and 0.2 at the 1 % quantile: in one
 # feature the quantiles alone would leave kernels empty.
 _FLOOR, _FLOOR_QUANTILE, _FLOOR_POWER = 0.05, 0.0005, math.log(4.0) / math.log(20.0)
+SCAN = (0.0005, 0.01, 0.1)  # quantiles of distances whose widths are tested one by one
 _AUTO_EVENTS = 500
 _AUTO_WIDEST = 0.8  # wider than the model's own marginals, a kernel has mass beyond them
 _SCORE_BINS = 32

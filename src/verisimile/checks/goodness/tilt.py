@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from verisimile.checks.goodness.kernels import Kernels, Quantiles, Widths
+from verisimile.checks.goodness.kernels import SCAN, Kernels, Quantiles, Widths
 from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.tilt_features import TiltFeatures
 from verisimile.checks.goodness.tilt_setup import TiltSetup
@@ -107,6 +107,10 @@ class ExponentialTilt:
             widths = self.width if isinstance(self.width, tuple) else (self.width,)
             shown = "width " + ", ".join(f"{w:g}" for w in widths)
         return f"exponential tilt along {self.count} bumps, {shown}"
+
+    def scan(self, *quantiles: float) -> tuple[ExponentialTilt, ...]:
+        """Return one alternative per quantile of distances, to be combined by their smallest p."""
+        return tuple(replace(self, width=Quantiles((q,))) for q in quantiles or SCAN)
 
     def prepare(self, run: Run, null: Null, *, events: int) -> TiltSetup:
         """Draw the reference, place the bumps, and compute what all fits share.
