@@ -28,13 +28,14 @@ class GaussianKernels:
     Attributes
     ----------
     count
-        K, number of kernels.
+        K, number of kernels.  More of them spread the test over more directions
+        and cost power against each: see the power study.
     width
         Standard deviation of the kernels in normal scores: coordinates in which
         each feature of the model is about N(0, 1).  A tuple, or
         :class:`~verisimile.checks.goodness.kernels.Quantiles` of the distances
         between reference events, gives each width an equal share of the
-        kernels.  The default takes 0.05 and 0.2 up to two features, and about
+        kernels.  The default takes 0.3 and 1.15 up to two features, and about
         0.35 and 0.75 for four.  One narrow width is blind in many dimensions,
         one wide width is blind to narrow defects; :meth:`scan` tests them one by one.
     reference
@@ -63,7 +64,7 @@ class GaussianKernels:
     G. Badaracco et al., sec. 2 step 4 (100 kernels of width 0.05).
     """
 
-    count: int = 100
+    count: int = 40
     width: Widths = Quantiles()
     reference: int = 2000
     probes: int = 10
