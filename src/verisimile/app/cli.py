@@ -163,8 +163,9 @@ def gof(  # noqa: PLR0913
         options.Null, typer.Option(help="How toys are made; plug-in rejects too often.")
     ] = options.Null.PREDICTIVE,
     alternative: Annotated[
-        options.Deviation, typer.Option(help="What deviates: see the documentation.")
-    ] = options.Deviation.KERNELS,
+        options.Deviation,
+        typer.Option(help="Form of the alternative; auto: kernels up to two features, else tilt."),
+    ] = options.Deviation.AUTO,
     kernels: options.KernelCount = None,
     width: options.KernelWidths = None,
     scan: options.Scan = False,

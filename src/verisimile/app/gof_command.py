@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from verisimile.app import stages
 from verisimile.app.clock import Clock
@@ -20,6 +19,7 @@ from verisimile.checks.goodness.calibration import (
     Predictive,
 )
 from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.likelihood_ratio import default_alternative
 from verisimile.checks.goodness.setup import Alternative
 from verisimile.checks.goodness.stopping import Sequential, most_toys
 from verisimile.checks.goodness.tilt import ExponentialTilt
@@ -38,7 +38,7 @@ from verisimile.report.tables import summary_table
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_document
 
-_Form = TypeVar("_Form", GaussianKernels, ExponentialTilt)
+_Form = GaussianKernels | ExponentialTilt
 
 __all__ = [
     "EXIT_CODES",
@@ -67,7 +67,7 @@ class Deviations:
     Attributes
     ----------
     form
-        ``kernels``, ``tilt`` or ``both``.
+        ``kernels``, ``tilt``, ``both``, or ``auto`` for what has more power.
     kernels
         K, None for the default of each form.
     widths
@@ -81,12 +81,15 @@ class Deviations:
     widths: tuple[float, ...] | None
     scan: bool
 
-    def alternatives(self) -> tuple[Alternative, ...]:
+    def alternatives(self, features: int) -> tuple[Alternative, ...]:
         """Return all alternatives; several are combined by their smallest p-value."""
-        return (
-            *(self._each(GaussianKernels()) if self.form != "tilt" else ()),
-            *(self._each(ExponentialTilt()) if self.form != "kernels" else ()),
-        )
+        forms: dict[str, tuple[_Form, ...]] = {
+            "kernels": (GaussianKernels(),),
+            "tilt": (ExponentialTilt(),),
+            "both": (GaussianKernels(), ExponentialTilt()),
+            "auto": (default_alternative(features),),
+        }
+        return tuple(each for form in forms[self.form] for each in self._each(form))
 
     def _each(self, default: _Form) -> tuple[_Form, ...]:
         count = default.count if self.kernels is None else self.kernels
@@ -152,7 +155,7 @@ def execute(request: GofRequest) -> ExitCode:
             toys=request.toys,
             hypotheses=(request.hypothesis,),
             null=NULLS[request.null],
-            alternatives=request.deviations.alternatives(),
+            alternatives=request.deviations.alternatives(mixture.n_features),
             marginals=request.report is not None,
         ),
         name=Path(request.sample).name,

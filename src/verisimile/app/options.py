@@ -64,6 +64,7 @@ class Hypothesis(StrEnum):
 class Deviation(StrEnum):
     """The form of the alternative."""
 
+    AUTO = "auto"
     KERNELS = "kernels"
     TILT = "tilt"
     BOTH = "both"

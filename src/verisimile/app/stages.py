@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from verisimile.app.clock import Clock
 from verisimile.checks.goodness.calibration import Calibration, Predictive
-from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
 from verisimile.checks.goodness.localise import Hotspots, localise
 from verisimile.checks.goodness.result import Goodness
@@ -45,7 +44,8 @@ class ProfileSettings:
     null
         Calibration of the toys.
     alternatives
-        What deviations are looked for; several are combined by the smallest p.
+        What deviations are looked for; several are combined by the smallest p,
+        none stands for the default.
     marginals
         Whether each feature's marginal is compared, and the places of deviation named.
     """
@@ -53,7 +53,7 @@ class ProfileSettings:
     toys: int | Sequential = 1000
     hypotheses: tuple[str, ...] = ("ensemble+uncertainty",)
     null: Calibration = Predictive()
-    alternatives: tuple[Alternative, ...] = (GaussianKernels(),)
+    alternatives: tuple[Alternative, ...] = ()
     marginals: bool = True
 
 
@@ -110,7 +110,7 @@ def compare(
             run,
             mixture,
             events,
-            alternative=settings.alternatives,
+            alternative=settings.alternatives or None,
             hypotheses=settings.hypotheses,
             null=settings.null,
             toys=settings.toys,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from verisimile.checks.goodness.calibration import Calibration, Predictive
-from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.setup import Alternative
@@ -32,7 +31,7 @@ class Look:
         As for :func:`~verisimile.checks.goodness.likelihood_ratio.goodness_of_fit`.
     """
 
-    alternative: Alternative | Sequence[Alternative] = GaussianKernels()
+    alternative: Alternative | Sequence[Alternative] | None = None
     hypothesis: str = "ensemble+uncertainty"
     null: Calibration = Predictive()
     toys: int | Sequential = 1000

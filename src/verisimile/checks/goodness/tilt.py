@@ -20,7 +20,7 @@ from verisimile.mixture.newton import NewtonSolver
 __all__ = ["ExponentialTilt"]
 
 _PER_EVENT = 10
-_FEWEST = 10_000
+_FEWEST, _MOST = 10_000, 1_000_000
 _QUANTILES, _OF_QUANTILES = (0.0005, 0.5), np.array([1.0, 0.7])
 _NARROWEST = (0.3, 1.0)
 _AUTO_EVENTS = 500
@@ -49,9 +49,10 @@ class ExponentialTilt:
         bumps see the whole, narrow ones a part; both were the best compromise
         of a power study, and forty had more power than a hundred.
     reference
-        R, events for Z, or None for ten times the test sample and at least
-        10 000.  Its noise adds n/R to t, alike in data and toys.  The features
-        of the reference take 8 R (r + K) bytes.
+        R, events for Z, or None for ten times the test sample, at least 10 000
+        and, unless the sample is larger, at most a million.  Its noise adds n/R
+        to t, alike in data and toys.  The features of the reference take
+        8 R (r + K) bytes.
     ridge
         Quadratic penalty on the whitened coefficients b in both fits.  The
         data's information on them is n, so that one is nothing; but with none at
@@ -119,7 +120,7 @@ class ExponentialTilt:
         a reference event would find itself over-populated there.
         """
         rng = run.seeds.at("reference", "exponential-tilt").numpy()
-        size = self.reference or max(_PER_EVENT * events, _FEWEST)
+        size = self.reference or max(min(_PER_EVENT * events, _MOST), _FEWEST, events)
         drawn = null.sample(np.zeros(null.variations.shape[1]), self.count + size, rng)
         model = Events(drawn.x, features=null.features)
         kernels = Kernels.at(model, self.count, self._widths(model), 0, rng)
