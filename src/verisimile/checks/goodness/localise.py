@@ -10,7 +10,7 @@ import numpy as np
 from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import FittedRatio, Goodness
-from verisimile.checks.goodness.score import Information, information, nearness, steady, tangents
+from verisimile.checks.goodness.score import Information, information, nearness, tangents
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -20,6 +20,7 @@ from verisimile.data.events import Events, match_features
 __all__ = ["Hotspots", "Localisation", "localise"]
 
 _BLOCK = 20_000
+_PER_EVENT, _DRAWS = 10, (20_000, 200_000)
 
 
 @register("hotspots", 1)
@@ -60,8 +61,7 @@ class Localisation:
     centres
         Centres of the kernels in the features' own units ``(K, d)``.
     widths
-        Their widths in normal scores ``(K,)``, narrowed where a kernel reached
-        beyond the model.
+        Their widths in normal scores ``(K,)``.
     z
         Each kernel's score in standard deviations ``(K,)``: positive where
         there are too many events, about N(0, 1) for a true model.  Local: the
@@ -123,19 +123,22 @@ class Localisation:
         return np.asarray(np.argsort(-self.contributions, kind="stable"), dtype=np.int64)
 
 
-def localise(run: Run, goodness: Goodness, events: Events, *, draws: int = 20_000) -> Localisation:
+def localise(
+    run: Run, goodness: Goodness, events: Events, *, draws: int | None = None
+) -> Localisation:
     r"""Say which kernels and which events of a test sample carry its deviation.
 
-    Each kernel is tested alone against the fitted null :math:`p_0`, with the
-    weights profiled under their constraint:
+    With :math:`h_k \le 1` the kernel scaled to one at its centre, the events near it are
+    compared with those that the fitted null :math:`p_0` expects, the weights
+    profiled under their constraint:
 
     .. math:: z_k = \frac{s_k - n I_{k\eta} (n I_{\eta\eta} + 1)^{-1} s_\eta}{\sqrt{V_k}}, \quad
-              s_k = \sum_n \Big(\frac{k_k(x_n)}{p_0(x_n)} - 1\Big), \quad
+              s_k = \sum_n h_k(x_n) - n E_0[h_k], \quad
               V_k = n I_{kk} - n I_{k\eta} (n I_{\eta\eta} + 1)^{-1} n I_{\eta k}
 
-    which is the score test of p = (1 - a) p_0 + a k_k.  With frozen weights
-    :math:`V_k = n I_{kk} + |n I_{k\eta}|^2`.  The information I is that of the
-    null, from fresh draws: the test sample does not enter its own error.
+    which is the score test of :math:`p \propto p_0 e^{b h_k}`.  With frozen weights
+    :math:`V_k = n I_{kk} + |n I_{k\eta}|^2`.  Expectation and covariances I are those of the
+    null, from fresh draws, whose error enters V: the test sample does not enter its own error.
 
     Parameters
     ----------
@@ -147,7 +150,8 @@ def localise(run: Run, goodness: Goodness, events: Events, *, draws: int = 20_00
     events
         Its test sample.
     draws
-        Events for the information; the relative error of z is at most about sqrt(K / draws).
+        Events for the expectations, None for ten times the test sample within
+        20 000 and 200 000.
 
     Raises
     ------
@@ -160,9 +164,9 @@ def localise(run: Run, goodness: Goodness, events: Events, *, draws: int = 20_00
     """
     matched = match_features(events, _fitted(goodness).setup.null.features)
     fitted = _checked(goodness, matched)
-    rng = run.seeds.at("localise").numpy()
-    kernels = steady(fitted, rng)
-    known = information(fitted, kernels, draws, rng)
+    kernels = fitted.setup.kernels
+    size = int(np.clip(_PER_EVENT * matched.n, *_DRAWS)) if draws is None else draws
+    known = information(fitted, kernels, size, run.seeds.at("localise").numpy())
     found = _Sums.of(fitted, kernels, matched.x)
     return Localisation(
         alternative=goodness.leading.alternative,
@@ -174,15 +178,14 @@ def localise(run: Run, goodness: Goodness, events: Events, *, draws: int = 20_00
         observed=frozen(found.near),
         expected=frozen(matched.n * known.expected),
         contributions=frozen(found.contributions),
-        draws=draws,
+        draws=size,
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sums:
-    """Sums of a test sample: kernel over null, slopes of the weights, and nearness."""
+    """Sums of a test sample: slopes of the weights, and nearness; and each event's share."""
 
-    ratios: Array
     slopes: Array
     near: Array
     contributions: Array
@@ -191,7 +194,6 @@ class _Sums:
     def of(cls, fitted: FittedRatio, kernels: Kernels, x: Array) -> _Sums:
         parts = list(_sums(fitted, kernels, x))
         return cls(
-            np.sum([part.ratios for part in parts], axis=0),
             np.sum([part.slopes for part in parts], axis=0),
             np.sum([part.near for part in parts], axis=0),
             np.concatenate([part.contributions for part in parts]),
@@ -202,9 +204,8 @@ def _sums(fitted: FittedRatio, kernels: Kernels, x: Array) -> Iterator[_Sums]:
     # In blocks: n times K kernel values of a large sample would not fit into memory.
     for start in range(0, x.shape[0], _BLOCK):
         block = x[start : start + _BLOCK]
-        seen = tangents(fitted, kernels, block, fitted.setup.null.log_densities(block))
+        seen = tangents(fitted, block, fitted.setup.null.log_densities(block))
         yield _Sums(
-            seen.kernel_ratios().sum(axis=0),
             seen.weights.sum(axis=0),
             nearness(kernels, block).sum(axis=0),
             _contributions(fitted, block),
@@ -219,7 +220,7 @@ def _contributions(fitted: FittedRatio, x: Array) -> Array:
 
 
 def _pulls(fitted: FittedRatio, found: _Sums, known: Information, n: int, hypothesis: str) -> Array:
-    score = found.ratios - n * known.mass
+    score = found.near - n * known.expected
     free = HYPOTHESES[hypothesis].free
     if free:
         score = known.efficient(score, found.slopes - fitted.profile.null, n)

@@ -1,26 +1,25 @@
-"""The score test of each kernel on its own, with the weights profiled."""
+"""The score test of the events near each kernel, with the weights profiled."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.kernels import Kernels, narrowed
+from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.result import FittedRatio
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.stats.linalg import solve_spd
 
-__all__ = ["Information", "Tangents", "information", "nearness", "steady", "tangents"]
+__all__ = ["Information", "Tangents", "information", "nearness", "tangents"]
 
-_PROBES, _REACH = 10, 100.0  # as GaussianKernels places them
 _STEEP = 200.0  # kernel over null beyond e^200 is as good as infinite, and squares must not be
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tangents:
-    r"""How the log-likelihood of events changes along kernels and weights.
+    r"""The fitted null at events, and how it changes with the weights.
 
     Attributes
     ----------
@@ -29,23 +28,16 @@ class Tangents:
         other entries are of these n' events alone.
     log_null
         :math:`\log p_0` ``(n',)``.
-    log_kernels
-        :math:`\log k_k / p_0` ``(n', K)``.
     weights
         :math:`B / p_0`, along the variations of the weights ``(n', r)``.
     """
 
     possible: BoolArray
     log_null: Array
-    log_kernels: Array
     weights: Array
 
-    def kernel_ratios(self) -> Array:
-        """Return :math:`k_k / p_0`, ``(n', K)``."""
-        return np.asarray(np.exp(np.minimum(self.log_kernels, _STEEP)))
 
-
-def tangents(fitted: FittedRatio, kernels: Kernels, x: Array, logf: Array) -> Tangents:
+def tangents(fitted: FittedRatio, x: Array, logf: Array) -> Tangents:
     """Return the tangents of a fitted null at events ``(n, d)``, of log-densities ``(n, M)``."""
     setup = fitted.setup
     null = setup.null
@@ -54,49 +46,45 @@ def tangents(fitted: FittedRatio, kernels: Kernels, x: Array, logf: Array) -> Ta
     density = np.exp(logf - top[:, None])
     at_null = relative * (density @ null.weights)
     possible = at_null > 0.0  # NaN, where the mixture itself is not positive, is not
-    log_null = top[possible] + np.log(at_null[possible])
     return Tangents(
         possible,
-        log_null,
-        kernels.log_density(x[possible]) - log_null[:, None],
+        top[possible] + np.log(at_null[possible]),
         (density[possible] @ null.variations) / at_null[possible, None],
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Information:
-    """Fisher information of one event of the null.
+    """Moments of the null, for one event.
 
     Attributes
     ----------
+    expected, error
+        Mean of each kernel scaled to one at its centre, and the standard error
+        of its estimate, ``(K,)``.
     kernels
-        Variance of k/p0 ``(K,)``.
+        Variance of the scaled kernels ``(K,)``.
     cross
-        Covariance of k/p0 and B/p0 ``(K, r)``.
+        Covariance of scaled kernels and B/p0 ``(K, r)``.
     weights
         Covariance of B/p0 ``(r, r)``.
-    mass, mass_error
-        Mass of each kernel where the null is positive, and the standard error
-        of its estimate, ``(K,)``: 1 and 0 unless a kernel lies over an edge.
-    expected
-        Mean of the kernels, scaled to one at their centres, ``(K,)``.
     """
 
+    expected: Array
+    error: Array
     kernels: Array
     cross: Array
     weights: Array
-    mass: Array
-    mass_error: Array
-    expected: Array
 
     def variance(self, n: int, *, profiled: str) -> Array:
-        r"""Return the variance of the kernels' scores at n events, ``(K,)``.
+        r"""Return the variance of the scores at n events, ``(K,)``.
 
         .. math:: V_k = n I_{kk} - n I_{k\eta} (n I_{\eta\eta} + 1)^{-1} n I_{\eta k}
 
         where the weights are profiled under their constraint, and
         :math:`n I_{kk} + |n I_{k\eta}|^2` where they are frozen while the truth
-        differs from them by a draw of their covariance.
+        differs from them by a draw of their covariance; to both the error of
+        the expectation is added.
 
         Parameters
         ----------
@@ -110,7 +98,7 @@ class Information:
             absorbed = -np.einsum("kr,rk->k", cross, solve_spd(self._curvature(n), cross.T))
         else:
             absorbed = (cross * cross).sum(axis=1)
-        return np.asarray(n * self.kernels + absorbed + (n * self.mass_error) ** 2)
+        return np.asarray(n * self.kernels + absorbed + (n * self.error) ** 2)
 
     def efficient(self, score: Array, slope: Array, n: int) -> Array:
         r"""Return :math:`s_k - n I_{k\eta} (n I_{\eta\eta} + 1)^{-1} s_\eta`, ``(K,)``.
@@ -134,7 +122,7 @@ class Information:
 def information(
     fitted: FittedRatio, kernels: Kernels, draws: int, rng: np.random.Generator
 ) -> Information:
-    r"""Estimate the information of the fitted null from events of the null and of the kernels.
+    r"""Estimate the moments of the fitted null from events of the null and of the kernels.
 
     Half of the events come from the mixture at the null's weights,
     :math:`f_0`, as many from the kernels, each weighted by
@@ -157,33 +145,19 @@ def information(
     held = logf.max(axis=1) > -np.inf
     pool = np.concatenate([own.x, x[held]])
     logs = np.concatenate([own.log_densities, logf[held]])
-    seen = tangents(fitted, kernels, pool, logs)
-    held[held] = seen.possible[own.x.shape[0] :]
-    mass = held.reshape(count, each).mean(axis=1)
+    seen = tangents(fitted, pool, logs)
+    inside = pool[seen.possible]
     proposed = mixed_log_density(logs[seen.possible], null.weights + null.variations @ at)
-    share = _share(seen, proposed)
-    ratios = seen.kernel_ratios()
+    share = _share(seen, proposed, kernels.log_density(inside))
+    near = nearness(kernels, inside)
+    expected = share @ near
     return Information(
-        kernels=share @ (ratios * ratios) - (share @ ratios) ** 2,
-        cross=_covariance(ratios, seen.weights, share),
+        expected=expected,
+        error=np.sqrt((share * share) @ (near - expected) ** 2),
+        kernels=share @ (near * near) - expected**2,
+        cross=_covariance(near, seen.weights, share),
         weights=_covariance(seen.weights, seen.weights, share),
-        mass=mass,
-        mass_error=np.sqrt(mass * (1.0 - mass) / each),
-        expected=share @ nearness(kernels, pool[seen.possible]),
     )
-
-
-def steady(fitted: FittedRatio, rng: np.random.Generator) -> Kernels:
-    """Return the alternative's kernels, narrowed where they reach beyond the model.
-
-    There kernel over null is huge at events that never come, and its score
-    neither normal nor of any use.  Kernels that were placed with such a rule stay.
-    """
-    kernels = fitted.setup.kernels
-    count, d = kernels.centres.shape
-    if not kernels.probes.shape[1]:
-        kernels = replace(kernels, probes=rng.standard_normal((count, _PROBES, d)))
-    return narrowed(kernels, fitted.setup.null.log_prob, _REACH)
 
 
 def nearness(kernels: Kernels, x: Array) -> Array:
@@ -202,11 +176,11 @@ def _kernel_events(kernels: Kernels, each: int, rng: np.random.Generator) -> Arr
     return kernels.transform.inverse((kernels.centres[:, None, :] + steps).reshape(-1, d))
 
 
-def _share(seen: Tangents, proposed: Array) -> Array:
+def _share(seen: Tangents, proposed: Array, log_kernels: Array) -> Array:
     """Return the weights of the events, which sum to one, from the null's own log-density."""
     own = np.exp(proposed - seen.log_null)  # 1, unless the null is no mixture of the members
-    kernels = seen.kernel_ratios().mean(axis=1)
-    weight = 2.0 / (own + kernels)
+    ratios = np.exp(np.minimum(log_kernels - seen.log_null[:, None], _STEEP))
+    weight = 2.0 / (own + ratios.mean(axis=1))
     return np.asarray(weight / weight.sum())
 
 
