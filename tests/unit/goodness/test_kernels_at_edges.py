@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from analytic import Blend
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.linear import LinearSetup
@@ -99,3 +100,23 @@ def test_one_feature_has_kernels_wide_enough_to_hold_events() -> None:
         for events in (right, wrong)
     ]
     assert found[1].p_value.value == 1 / 40 < found[0].p_value.value
+
+
+@pytest.mark.parametrize("features", [1, 2, 4])
+def test_default_kernels_do_not_run_away_in_the_tails(features: int) -> None:
+    # A true model without free weights: t is about chi-square with at most `rank`
+    # degrees of freedom.  The twin has kernels wider than the model itself.
+    model = Blend(np.zeros((1, features)), np.ones((1, features)), np.ones(1))
+    mixture = Mixture([model], single_weight())
+    events = Events(model.sample(3000, np.random.default_rng(53)))
+    default, wide = (
+        goodness_of_fit(
+            Run(Seeds(3)), mixture, events, alternative=kernels, hypothesis="single", toys=19
+        )
+        for kernels in (GaussianKernels(), GaussianKernels(width=(0.3, 1.0)))
+    )
+    rank = default.leading.rank
+    assert default.toys.mean() < rank + 5.0 * math.sqrt(2.0 * rank / 19) + 0.05 * rank
+    if features == 1:
+        rank = wide.leading.rank
+        assert wide.toys.mean() > rank + 5.0 * math.sqrt(2.0 * rank / 19) + 0.05 * rank

@@ -35,7 +35,7 @@ class GaussianKernels:
         each feature of the model is about N(0, 1).  A tuple, or
         :class:`~verisimile.checks.goodness.kernels.Quantiles` of the distances
         between reference events, gives each width an equal share of the
-        kernels.  The default takes 0.3 and 1.15 up to two features, and about
+        kernels.  The default takes 0.3 and 0.75 up to three features, and about
         0.35 and 0.75 for four.  One narrow width is blind in many dimensions,
         one wide width is blind to narrow defects; :meth:`scan` tests them one by one.
     reference

@@ -16,16 +16,15 @@ from verisimile.density.input_map import InputMap
 
 __all__ = ["SCAN", "Kernels", "Quantiles", "Widths", "kernel_widths", "narrowed"]
 
-# Floors of the widths: at the 0.05 % quantile, and at the 1 % quantile up to two and
-# beyond two features, with a power law between.  In few features the quantiles alone
-# leave kernels nearly empty; chosen by power, docs/measured.md.
+# Floors of the widths at two quantiles of distances, with a power law between: in few
+# features the quantiles alone leave kernels nearly empty.  Chosen by power, docs/measured.md.
 _QUANTILES = (0.0005, 0.01)
-_FLOOR = 0.3
-_WIDE_FLOORS = {1: 1.15, 2: 1.15}
-_WIDE_FLOOR = 0.75
+_FLOORS = (0.3, 0.75)
 SCAN = (0.0005, 0.01, 0.1)  # quantiles of distances whose widths are tested one by one
 _AUTO_EVENTS = 500
-_AUTO_WIDEST = 1.2  # wider than the model's own marginals, a kernel has mass beyond them
+# Wider, a kernel has mass where the model has none, and in one feature the fit then runs
+# away in the tails: t of true models reaches several times its degrees of freedom.
+_AUTO_WIDEST = 0.8
 _SCORE_BINS = 32
 _NARROWER = 0.8
 _NARROWINGS = 30
@@ -35,8 +34,8 @@ _NARROWINGS = 30
 class Quantiles:
     """Kernel widths as quantiles of the distances between events of the model.
 
-    At least 0.3 at the 0.05 % quantile, rising to 0.75 at 1 % (1.15 up to two
-    features), which only matters up to three features; at most 1.2.
+    At least 0.3 at the 0.05 % quantile, rising to 0.75 at 1 %, which only matters
+    up to three features; at most 0.8.
     """
 
     of_distances: tuple[float, ...] = _QUANTILES
@@ -157,9 +156,8 @@ def kernel_widths(y: Array, width: Widths) -> tuple[float, ...]:
     if not isinstance(width, Quantiles):
         return width if isinstance(width, tuple) else (width,)
     found = np.quantile(pdist(y[:_AUTO_EVENTS]), width.of_distances)
-    wide = _WIDE_FLOORS.get(y.shape[1], _WIDE_FLOOR)
-    power = math.log(wide / _FLOOR) / math.log(_QUANTILES[1] / _QUANTILES[0])
-    floors = _FLOOR * (np.array(width.of_distances) / _QUANTILES[0]) ** power
+    power = math.log(_FLOORS[1] / _FLOORS[0]) / math.log(_QUANTILES[1] / _QUANTILES[0])
+    floors = _FLOORS[0] * (np.array(width.of_distances) / _QUANTILES[0]) ** power
     return tuple(float(q) for q in np.clip(found, np.minimum(floors, _AUTO_WIDEST), _AUTO_WIDEST))
 
 

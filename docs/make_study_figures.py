@@ -1,0 +1,162 @@
+"""Draw the figures of these pages that come from small studies of known truths (a minute).
+
+.venv/bin/python docs/make_study_figures.py
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import verisimile as vs
+from verisimile.checks.goodness.result import Goodness
+from verisimile.mixture.conditional_sampling import conditional_log_densities
+from verisimile.mixture.fit import single_weight
+from verisimile.report import style
+from verisimile.report.coverage_figure import coverage_figure
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from analytic import Blend, draw, family, log_densities
+from conditional_analytic import conditional_events, conditional_family, draw_at
+from coverage_values import PAPER, spanning_members, spanning_mixture
+
+OUT = Path(__file__).parent / "figures"
+SEEDS = vs.Seeds(2026)
+
+
+def coverage() -> Figure:
+    """Coverage of the first moments of the published Gaussian."""
+    return coverage_figure(
+        vs.coverage(
+            vs.Run(SEEDS),
+            spanning_mixture(spanning_members(12), 4000),
+            vs.KnownTruth(PAPER, {"mean x0": -0.5, "mean x1": 0.6}),
+            observables={"mean x0": vs.Moment("x0"), "mean x1": vs.Moment("x1")},
+            datasets=300,
+        )
+    )
+
+
+def tilt() -> Figure:
+    """Draw what both alternatives make of a tail that lacks 70 % of its events."""
+    rng = SEEDS.at("tail").numpy()
+    normal = Blend(np.zeros((1, 1)), np.ones((1, 1)), np.ones(1))
+    mixture = vs.Mixture([normal], single_weight())
+    x = rng.standard_normal((6000, 1))
+    x = x[(x[:, 0] < 1.8) | (rng.random(len(x)) > 0.7)][:5000]
+    forms = {"kernels": vs.GaussianKernels(count=20), "tilt": vs.ExponentialTilt(count=20)}
+    found = {name: _test(mixture, vs.Events(x), form, "single") for name, form in forms.items()}
+    grid = np.linspace(-3.2, 3.4, 400)[:, None]
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        kept = 1.0 - 0.7 * 0.0359
+        axes.step(grid, np.where(grid < 1.8, 1.0, 0.3) / kept, color=style.DATA, label="truth")
+        for (name, test), colour in zip(
+            found.items(), (style.REFERENCE, style.ALTERNATIVE), strict=True
+        ):
+            label = f"{name}, t = {test.statistic:.0f} (toys {test.toys.mean():.0f})"
+            axes.plot(grid, test.ratio(grid), color=colour, label=label)
+        axes.set(xlabel="x", ylabel="$p_1/p_0$", ylim=(0.0, 1.6))
+        axes.legend(loc="lower left")
+
+    return style.draw(paint, width=5.6, height=3.4)
+
+
+def places() -> Figure:
+    """Scores of eighty kernels, for a model that lacks a bump."""
+    rng = SEEDS.at("bump").numpy()
+    members, truth = family(3), np.array([0.5, 0.3, 0.2])
+    fit = vs.fit_weights(log_densities(members, draw(members, truth, 4000, rng)))
+    bump = rng.normal([1.2, -0.9], 0.2, (120, 2))
+    events = vs.Events(np.concatenate([draw(members, truth, 4000, rng), bump]))
+    form = vs.GaussianKernels(count=80, width=0.4, reference=1000)
+    test = _test(vs.Mixture(members, fit), events, form, "ensemble+uncertainty")
+    found = vs.localise(vs.Run(SEEDS), test, events)
+
+    def paint(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        axes.plot(*events.x.T, ".", color=style.TOYS, markersize=2, zorder=0)
+        shown = axes.scatter(
+            *found.centres.T, c=found.z, s=60, cmap="RdBu_r", vmin=-6, vmax=6, edgecolors="#333333"
+        )
+        axes.plot(1.2, -0.9, "+", color=style.DATA, markersize=14, label="the bump")
+        axes.set(xlabel="x0", ylabel="x1", xlim=(-3.5, 3.5), ylim=(-3.5, 3.5))
+        axes.legend(loc="upper left")
+        figure.colorbar(shown, label="z")
+
+    return style.draw(paint, width=5.6, height=4.4)
+
+
+def conditional() -> Figure:
+    """Fitted densities at three contexts, and the p-values of a deviation in one bin."""
+    rng = SEEDS.at("conditional").numpy()
+    members, truth = conditional_family(3), np.array([0.5, 0.3, 0.2])
+    context = rng.uniform(-1.5, 1.5, (10_000, 1))
+    x = draw_at(members, truth, context, rng)
+    weighting, tested = slice(0, 4000), slice(4000, None)
+    mixture = vs.ConditionalMixture(
+        members,
+        vs.fit_weights(conditional_log_densities(members, x[weighting], context[weighting])),
+    )
+    edges = np.linspace(-1.5, 1.5, 5)
+    moved, c = x[tested].copy(), context[tested]
+    moved[(c[:, 0] > edges[2]) & (c[:, 0] < edges[3])] += 0.25
+    form = vs.GaussianKernels(count=10, reference=1000)
+    bins = vs.ContextBins("c0", tuple(edges), alternative=form, combination=vs.SmallestP())
+    found = vs.goodness_in_context(
+        vs.Run(SEEDS), mixture, conditional_events(moved, c), bins=bins, toys=200
+    )
+
+    def paint(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+        grid = np.linspace(-5, 6, 400)[:, None]
+        for at, colour in ((-1.0, style.REFERENCE), (0.0, style.MUTED), (1.0, style.ALTERNATIVE)):
+            density = np.exp(mixture.log_prob(grid, np.full(grid.shape, at)))
+            left.plot(grid, density, color=colour, label=f"c = {at:g}")
+        left.set(xlabel="x", ylabel=r"$\hat f(x\,|\,c)$")
+        left.legend()
+        middles = np.arange(len(found.parts))
+        right.semilogy(middles, [p.p_value.value for p in found.parts], "o", color=style.DATA)
+        right.axhline(0.05, color=style.MUTED, linestyle="--")
+        labels = [f"{a:.1f} to {b:.1f}" for a, b in zip(found.edges, found.edges[1:], strict=False)]
+        right.set_xticks(middles, labels, fontsize=8)
+        right.set(xlabel="bin of c", ylabel="p of the bin alone", ylim=(0.003, 1.5))
+        right.set_title(f"x shifted in the third bin: p = {found.p_value.value:.3g}", fontsize=9.5)
+
+    return style.draw(paint, width=8.4, height=3.2)
+
+
+def _test(
+    mixture: vs.Mixture,
+    events: vs.Events,
+    form: vs.GaussianKernels | vs.ExponentialTilt,
+    hypothesis: str,
+) -> Goodness:
+    return vs.goodness_of_fit(
+        vs.Run(SEEDS), mixture, events, alternative=form, hypothesis=hypothesis, toys=40
+    )
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "coverage": coverage,
+    "tilt": tilt,
+    "places": places,
+    "conditional": conditional,
+}
+
+
+def main() -> None:
+    """Write every figure."""
+    OUT.mkdir(exist_ok=True)
+    for name, make in FIGURES.items():
+        (OUT / f"{name}.png").write_bytes(style.to_png(make()))
+
+
+if __name__ == "__main__":
+    main()
