@@ -80,6 +80,7 @@ def _experiment(seeds: Seeds, hypothesis: str) -> list[float]:
         toys=TOYS,
     )
     assert (found.statistics >= 0).all()
+    assert not (found.toys < 0).any()  # NaN is counted in the next line
     assert found.n_failed <= 1
     # Each bin's toys in an order of their own: each bin then has its own weights.
     apart = np.column_stack([rng.permutation(column) for column in found.toys.T])
