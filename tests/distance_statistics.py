@@ -99,15 +99,13 @@ def _pool(first: Sample, second: Sample, column: int) -> Array:
 
 
 def _ks(first: Sample, second: Sample, column: int) -> float:
-    return max(abs(_gap(first, second, z, column)) for z in _pool(first, second, column))
+    return max(abs(_gap(first, second, float(z), column)) for z in _pool(first, second, column))
 
 
 def _area(first: Sample, second: Sample, column: int) -> float:
     z = _pool(first, second, column)
-    return sum(
-        abs(_gap(first, second, low, column)) * (high - low)
-        for low, high in zip(z[:-1], z[1:], strict=True)
-    )
+    gaps = [abs(_gap(first, second, low, column)) for low in z]
+    return float(np.dot(gaps[:-1], np.diff(z)))
 
 
 def _cvm(first: Sample, second: Sample, column: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from verisimile.checks.twosample.outcome import tie_threshold
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.pool import pooled
 from verisimile.checks.twosample.result import TwoSample
+from verisimile.checks.twosample.statistic import Labels
+from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -61,6 +64,28 @@ def test_ties_up_to_rounding_count() -> None:
     assert found.p_value.value == 1.0
     lowered = tie_threshold(np.array([1.0]), np.array([[0.0], [2.0]]))
     assert 1.0 - 2e-6 < lowered[0] < 1.0
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """A constant, up to the last bits that sums in another order leave."""
+
+    name: str = "rounding"
+    weights: str = "none"
+
+    def prepare(self, pooled: Array, weights: Array, rng: object) -> Rounding:  # noqa: ARG002
+        return self
+
+    def values(self, labels: Labels) -> Array:
+        return 1e-16 * np.arange(len(labels), 0.0, -1.0)
+
+
+def test_rounding_is_no_evidence() -> None:
+    # The observed value comes first, and is the largest by its last bits.
+    first, second = samples()
+    (found,) = permutation_test(Run(Seeds(1)), first, second, [Rounding()], relabelings=99)
+    assert found.observed > found.null.max()
+    assert found.p_value.value == 1.0
 
 
 @pytest.mark.parametrize("block", [7, 50, 10_000])

@@ -19,6 +19,7 @@ __all__ = ["Values", "judged", "tie_threshold"]
 
 _NULL = "relabelings"
 _TIE = 1e-6  # standard deviations of the null
+_ROUNDING = 1e-12  # of sums of up to 1e9 terms of order one, where the null does not vary
 _TIE_SAMPLE = 50  # the same relabelings, wherever a sequential search ends
 
 
@@ -37,8 +38,9 @@ def judged(
 ) -> TwoSample:
     """Return the result of one statistic.
 
-    Relabelings within a millionth of a null standard deviation of the observed
-    value tie with it, and count: their sums differ by rounding alone.
+    Relabelings within a millionth of a null standard deviation (and 1e-12 of
+    one or of the value) of the observed value tie with it, and count: their sums
+    differ by rounding alone.
     """
     observed, null, p_value, details = (
         _combined(values)
@@ -69,7 +71,7 @@ def tie_threshold(observed: Array, relabeled: Array) -> Array:
     spread = np.where(np.isfinite(few), few, np.nan)
     known = np.isfinite(spread).all(axis=0)
     width = np.where(known, np.std(np.where(known, spread, 0.0), axis=0), 0.0)
-    return np.asarray(observed - _TIE * width)
+    return np.asarray(observed - _TIE * width - _ROUNDING * np.maximum(np.abs(observed), 1.0))
 
 
 def _single(
