@@ -235,3 +235,13 @@ def test_reference_of_mmd_is_itself_unbiased() -> None:
     second = (np.array([[0.0], [2.0]]), np.ones(2))
     k = {d: np.exp(-(d**2) / (2 * BANDWIDTH**2)) for d in (0, 1, 2)}
     assert mmd(first, second) == pytest.approx(k[1] + k[2] - 0.5 * (k[0] + k[2] + k[1] + k[1]))
+
+
+def test_rank_statistics_in_many_blocks(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, w = rng.normal(size=(N, 3)), rng.gamma(2.0, size=N)
+    labels = random_labels(N, FIRST, 11, rng)
+    whole = values(CramerVonMises(), x, w, labels)
+    monkeypatch.setattr("verisimile.checks.twosample.steps._ENTRIES", 3 * N)
+    np.testing.assert_allclose(values(CramerVonMises(), x, w, labels), whole, rtol=1e-12)
