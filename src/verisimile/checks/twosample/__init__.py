@@ -1,0 +1,1 @@
+"""Two-sample tests: one permutation engine and the statistics that it calibrates."""

@@ -1,0 +1,95 @@
+"""What every two-sample statistic of distances, kernels and ranks keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from distance_statistics import ALL, random_labels, values
+from verisimile.checks.twosample.mmd import AggregatedMMD
+from verisimile.checks.twosample.statistic import Statistic
+from verisimile.core.arrays import Array
+
+N, FIRST = 60, 25
+
+pytestmark = pytest.mark.parametrize("statistic", ALL, ids=lambda statistic: statistic.name)
+
+
+def _problem(rng: np.random.Generator) -> tuple[Array, Array]:
+    return rng.normal(size=(N, 3)), rng.gamma(3.0, size=N)
+
+
+def test_one_finite_value_for_each_relabeling(
+    statistic: Statistic, rng: np.random.Generator
+) -> None:
+    found = values(statistic, *_problem(rng), random_labels(N, FIRST, 5, rng))
+    assert found.shape == (5,)
+    assert found.dtype == np.float64
+    assert np.isfinite(found).all()
+
+
+def test_the_order_of_events_does_not_matter(
+    statistic: Statistic, rng: np.random.Generator
+) -> None:
+    x, w = _problem(rng)
+    labels, order = random_labels(N, FIRST, 5, rng), rng.permutation(N)
+    np.testing.assert_allclose(
+        values(statistic, x[order], w[order], labels[:, order]),
+        values(statistic, x, w, labels),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+def test_the_samples_can_be_exchanged(statistic: Statistic, rng: np.random.Generator) -> None:
+    x, w = _problem(rng)
+    labels = random_labels(N, FIRST, 5, rng)
+    np.testing.assert_allclose(
+        values(statistic, x, w, ~labels), values(statistic, x, w, labels), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_the_scale_of_weights_does_not_matter(
+    statistic: Statistic, rng: np.random.Generator
+) -> None:
+    x, w = _problem(rng)
+    labels = random_labels(N, FIRST, 5, rng)
+    np.testing.assert_allclose(
+        values(statistic, x, 1e-6 * w, labels), values(statistic, x, w, labels), rtol=1e-9
+    )
+
+
+def test_a_relabeling_is_valued_without_its_neighbours(
+    statistic: Statistic, rng: np.random.Generator
+) -> None:
+    if isinstance(statistic, AggregatedMMD):
+        pytest.skip("its values are ranks among the rows given; its table is compared elsewhere")
+    x, w = _problem(rng)
+    labels = random_labels(N, FIRST, 5, rng)
+    prepared = statistic.prepare(x, w, np.random.default_rng(1))
+    apart = np.concatenate([prepared.values(labels[r : r + 1]) for r in range(5)])
+    np.testing.assert_allclose(apart, prepared.values(labels), rtol=1e-9, atol=1e-13)
+
+
+def test_true_labels_of_different_samples_stand_out(
+    statistic: Statistic, rng: np.random.Generator
+) -> None:
+    x, w = _problem(rng)
+    x[:FIRST] += 2.0
+    labels = np.vstack([np.arange(N) < FIRST, random_labels(N, FIRST, 50, rng)])
+    found = values(statistic, x, w, labels)
+    assert found[0] > found[1:].max()
+
+
+def test_nothing_given_is_changed(statistic: Statistic, rng: np.random.Generator) -> None:
+    x, w = _problem(rng)
+    labels = random_labels(N, FIRST, 5, rng)
+    for array in (x, w, labels):
+        array.setflags(write=False)
+    first = values(statistic, x, w, labels)
+    np.testing.assert_array_equal(values(statistic, x, w, labels), first)
+
+
+def test_its_repr_is_its_identity(statistic: Statistic) -> None:
+    assert " object at " not in repr(statistic)
+    assert statistic.weights in ("none", "positive", "signed")
