@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from verisimile.checks.twosample.frechet import gaussian_frechet
+from verisimile.checks.twosample.gaussians import gaussian_frechet
 from verisimile.checks.twosample.statistic import Statistic
 from verisimile.core.arrays import Array, BoolArray
 

@@ -17,7 +17,8 @@ from moment_problems import (
 )
 from statistical import assert_rate, assert_within
 from verisimile.checks.twosample.extrapolation import FrechetDistance, frechet_distance
-from verisimile.checks.twosample.frechet import Frechet, gaussian_frechet
+from verisimile.checks.twosample.frechet import Frechet
+from verisimile.checks.twosample.gaussians import gaussian_frechet
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict

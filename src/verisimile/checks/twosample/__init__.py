@@ -1,1 +1,1 @@
-"""Two-sample statistics and the permutations that calibrate them."""
+"""Two-sample tests: one permutation engine and the statistics that it calibrates."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from verisimile.checks.twosample.frechet import distance_of_sums
+from verisimile.checks.twosample.gaussians import distance_of_sums
 from verisimile.checks.twosample.random_blocks import (
     checked_sample,
     jackknife_error,

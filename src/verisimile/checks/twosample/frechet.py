@@ -1,51 +1,21 @@
-"""Fréchet distance between the Gaussians of two samples, of many relabelings at once."""
+"""Fréchet distance between two samples, of many relabelings at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from verisimile.checks.twosample.extrapolation import frechet_distance
+from verisimile.checks.twosample.gaussians import distance_of_sums
 from verisimile.checks.twosample.weighted_moments import MomentSums, pair_chunk, subset_sums
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 
-__all__ = ["Frechet", "distance_of_sums", "gaussian_frechet"]
+__all__ = ["Frechet", "PreparedFrechet"]
 
-
-def gaussian_frechet(mean_1: Array, cov_1: Array, mean_2: Array, cov_2: Array) -> Array:
-    r"""Return squared Fréchet (2-Wasserstein) distances between Gaussians, ``(R,)``.
-
-    .. math:: d^2 = |\mu_1 - \mu_2|^2
-              + \mathrm{tr}\big(S_1 + S_2 - 2 (S_1^{1/2} S_2 S_1^{1/2})^{1/2}\big)
-
-    The trace of the root is the sum of the roots of the eigenvalues of a
-    symmetric matrix: no square root of the non-symmetric :math:`S_1 S_2` is
-    taken, which has spurious imaginary parts where the covariances are singular.
-
-    Parameters
-    ----------
-    mean_1, mean_2
-        ``(R, d)``.
-    cov_1, cov_2
-        Symmetric positive semi-definite, ``(R, d, d)``.
-
-    References
-    ----------
-    D. C. Dowson, B. V. Landau, J. Multivariate Anal. 12 (1982) 450, eq. 16;
-    as FID: M. Heusel et al., arXiv:1706.08500, eq. 6; as FPD: R. Kansal et al.,
-    arXiv:2211.10295.
-    """
-    shift = ((mean_1 - mean_2) ** 2).sum(axis=1)
-    traces = np.trace(cov_1, axis1=1, axis2=2) + np.trace(cov_2, axis1=1, axis2=2)
-    root = _root(cov_1)
-    spectrum = _positive(np.asarray(np.linalg.eigvalsh(root @ cov_2 @ root), dtype=np.float64))
-    return np.asarray(shift + traces - 2.0 * np.sqrt(spectrum).sum(axis=1))
-
-
-def distance_of_sums(first: MomentSums, second: MomentSums) -> Array:
-    """Return the squared distance of each pair of subsets, ``(R,)``."""
-    return gaussian_frechet(first.mean(), first.covariance(), second.mean(), second.covariance())
+_BLOCKS, _FEW_BLOCKS, _MANY_FEATURES = 16, 4, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +30,7 @@ class Frechet:
 
     References
     ----------
-    As :func:`gaussian_frechet`.
+    As :func:`~verisimile.checks.twosample.gaussians.gaussian_frechet`.
 
     Examples
     --------
@@ -81,7 +51,7 @@ class Frechet:
         """A covariance with negative weights need not be one."""
         return "positive"
 
-    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedFrechet:  # noqa: ARG002  (the protocol's)
+    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedFrechet:
         """Return the statistic of a pooled sample ``(N, d)`` with weights ``(N,)``.
 
         Raises
@@ -97,7 +67,7 @@ class Frechet:
                 remedy="Use a statistic that takes signed weights, such as the kernel distance.",
             )
         centre = np.average(pooled, axis=0, weights=weights)
-        return PreparedFrechet(pooled - centre, weights)
+        return PreparedFrechet(pooled - centre, weights, int(rng.integers(2**63)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +76,7 @@ class PreparedFrechet:
 
     centred: Array
     weights: Array
+    seed: int
 
     def values(self, labels: BoolArray) -> Array:
         """Return the squared distance ``(R,)`` of relabelings ``(R, N)``."""
@@ -114,18 +85,25 @@ class PreparedFrechet:
         parts = [labels[start : start + chunk] for start in range(0, labels.shape[0], chunk)]
         return np.concatenate([self._chunk(part, everything) for part in parts])
 
+    def details(self, labels: BoolArray) -> Mapping[str, float]:
+        """Return the value without bias and its error for one labeling ``(1, N)``.
+
+        Nothing if a sample is too small to be divided into blocks.
+        """
+        chosen = labels[0]
+        blocks = _FEW_BLOCKS if self.centred.shape[1] > _MANY_FEATURES else _BLOCKS
+        if min(chosen.sum(), (~chosen).sum()) < 2 * blocks:
+            return {}
+        found = frechet_distance(
+            self.centred[chosen],
+            self.centred[~chosen],
+            np.random.default_rng(self.seed),
+            first_weights=self.weights[chosen],
+            second_weights=self.weights[~chosen],
+            blocks=blocks,
+        ).extrapolated
+        return {"extrapolated": found.value, "extrapolated error": found.error}
+
     def _chunk(self, labels: BoolArray, everything: MomentSums) -> Array:
         first = subset_sums(self.centred, self.weights, labels)
         return distance_of_sums(first, everything.without(first))
-
-
-def _root(cov: Array) -> Array:
-    values, vectors = np.linalg.eigh(cov)
-    scaled = vectors * np.sqrt(_positive(values))[:, None, :]
-    return np.asarray(scaled @ np.swapaxes(vectors, 1, 2))
-
-
-def _positive(values: Array) -> Array:
-    # Rounding alone makes an eigenvalue of eps * largest, whose root is not small.
-    floor = np.finfo(np.float64).eps * values.shape[-1] * values[..., -1:]
-    return np.where(values > floor, values, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate
 
 __all__ = ["KernelDistance", "kernel_distance"]
+
+_BLOCKS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,11 +86,11 @@ class KernelDistance:
         self,
         pooled: Array,
         weights: Array,
-        rng: np.random.Generator,  # noqa: ARG002  (the protocol's)
+        rng: np.random.Generator,
     ) -> PreparedKernelDistance:
         """Return the statistic of a pooled sample ``(N, d)`` with weights ``(N,)``."""
         kernel = PolynomialKernel(pooled.shape[1], _checked_degree(self.degree))
-        return PreparedKernelDistance(pooled, weights, kernel)
+        return PreparedKernelDistance(pooled, weights, kernel, int(rng.integers(2**63)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +100,7 @@ class PreparedKernelDistance:
     pooled: Array
     weights: Array
     kernel: PolynomialKernel
+    seed: int
 
     def values(self, labels: BoolArray) -> Array:
         """Return the squared MMD ``(R,)`` of relabelings ``(R, N)``."""
@@ -105,14 +109,28 @@ class PreparedKernelDistance:
         first, second = self._both(labels, own, total - 2.0 * cross + own)
         return _unbiased(first, second, cross - own)
 
+    def details(self, labels: BoolArray) -> Mapping[str, float]:
+        """Return the error for one labeling ``(1, N)``; nothing if a sample is too small."""
+        chosen = labels[0]
+        if min(chosen.sum(), (~chosen).sum()) < 2 * _BLOCKS:
+            return {}
+        found = kernel_distance(
+            self.pooled[chosen],
+            self.pooled[~chosen],
+            np.random.default_rng(self.seed),
+            first_weights=self.weights[chosen],
+            second_weights=self.weights[~chosen],
+            degree=self.kernel.degree,
+        )
+        return {"error": found.error}
+
     def _explicit(self, labels: BoolArray) -> tuple[Array, Array, float]:
         """Return a'Ka, a'K1 and 1'K1 for weighted labels a, from the monomials' sums."""
-        sums = np.zeros((labels.shape[0] + 1, self.kernel.size))
-        for rows in row_blocks(self.pooled.shape[0], max(sums.shape)):
-            weighted = (self.kernel.monomials(self.pooled[rows]) * self.weights[rows]).T
-            sums[:-1] += labels[:, rows].astype(np.float64) @ weighted
-            sums[-1] += weighted.sum(axis=0)
-        chosen, everything = sums[:-1], sums[-1]
+        chosen = np.zeros((labels.shape[0], self.kernel.size))
+        for rows in row_blocks(self.pooled.shape[0], labels.shape[0]):
+            columns = labels[:, rows].T * self.weights[rows, None]
+            chosen += self.kernel.sums(self.pooled[rows], columns)
+        everything = self.kernel.sums(self.pooled, self.weights[:, None])[0]
         own = np.einsum("rp,rp->r", chosen, chosen)
         return own, chosen @ everything, float(everything @ everything)
 
@@ -149,7 +167,7 @@ def kernel_distance(
     first_weights: npt.ArrayLike | None = None,
     second_weights: npt.ArrayLike | None = None,
     degree: int = 3,
-    blocks: int = 32,
+    blocks: int = _BLOCKS,
 ) -> Estimate:
     r"""Return the kernel distance of two samples and its error.
 
@@ -227,10 +245,12 @@ class _BlockSums:
 
 
 def _explicit_pairs(kernel: PolynomialKernel, pooled: Array, chosen: Array) -> Array:
-    sums = np.zeros((chosen.shape[0], kernel.size))
-    for rows in row_blocks(pooled.shape[0], kernel.size):
-        sums += chosen[:, rows] @ kernel.monomials(pooled[rows]).T
-    return np.asarray(sums @ sums.T)
+    # Block by block: most weights of any block are zero.
+    rows = [np.flatnonzero(block) for block in chosen]
+    sums = [
+        kernel.sums(pooled[i], block[i, None])[0] for i, block in zip(rows, chosen, strict=True)
+    ]
+    return np.asarray(np.array(sums) @ np.array(sums).T)
 
 
 def _gram_pairs(kernel: PolynomialKernel, pooled: Array, chosen: Array) -> Array:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import comb, factorial
 
 import numpy as np
-import numpy.typing as npt
 
 from verisimile.core.arrays import Array
 
 __all__ = ["PolynomialKernel", "row_blocks"]
 
 _ENTRIES = 1 << 22
+_NEAR = 1 << 18  # monomials of a block of events: 2 MiB, near the processor
 
 
 class PolynomialKernel:
@@ -52,11 +53,25 @@ class PolynomialKernel:
 
     def monomials(self, x: Array) -> Array:
         """Return the monomials ``(P, n)`` of events ``(n, d)``."""
+        return self._products(x) * _plan(self.d + 1, self.degree)[1][:, None]
+
+    def sums(self, x: Array, columns: Array) -> Array:
+        r"""Return :math:`\sum_i c_{ir} \varphi(x_i)`, ``(R, P)``, for columns ``(n, R)``."""
+        total = np.zeros((columns.shape[1], self.size))
+        step = max(64, _NEAR // self.size)
+        for start in range(0, x.shape[0], step):
+            rows = slice(start, start + step)
+            total += (self._products(x[rows]) @ columns[rows]).T
+        return total * _plan(self.d + 1, self.degree)[1]
+
+    def _products(self, x: Array) -> Array:
         base = np.vstack([np.ones((1, x.shape[0])), x.T / np.sqrt(self.d)])
-        values, exponents = base, np.eye(self.d + 1, dtype=np.int64)
-        for _ in range(self.degree - 1):
-            values, exponents = _raised(base, values, exponents)
-        return np.asarray(values * np.sqrt(_multinomials(exponents))[:, None])
+        values = base
+        for starts in _plan(self.d + 1, self.degree)[0]:
+            # Variable a times the monomials that contain none before a: each product once.
+            parts = [row * values[start:] for row, start in zip(base, starts, strict=True)]
+            values = np.vstack(parts)
+        return values
 
 
 def row_blocks(n: int, width: int) -> Iterator[slice]:
@@ -65,20 +80,19 @@ def row_blocks(n: int, width: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, n, step))
 
 
-def _raised(
-    base: Array, values: Array, exponents: npt.NDArray[np.int64]
-) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Return the monomials of one degree more, each of them once."""
-    # Variable a times the monomials that contain none before a: sorted again.
-    first = np.argmax(exponents > 0, axis=1)
-    starts = np.searchsorted(first, np.arange(base.shape[0]))
-    unit = np.eye(base.shape[0], dtype=np.int64)
-    return (
-        np.vstack([row * values[start:] for row, start in zip(base, starts, strict=True)]),
-        np.vstack([unit[a] + exponents[start:] for a, start in enumerate(starts)]),
-    )
+@lru_cache(maxsize=16)
+def _plan(variables: int, degree: int) -> tuple[list[list[int]], Array]:
+    """Return, degree by degree, where the monomials without variables before a start.
 
-
-def _multinomials(exponents: npt.NDArray[np.int64]) -> Array:
-    table = np.array([factorial(k) for k in range(int(exponents.sum(axis=1)[0]) + 1)], dtype=float)
-    return np.asarray(table[-1] / table[exponents].prod(axis=1))
+    And the square roots of the multinomial coefficients ``(P,)``.  Kept, and made
+    only where monomials are used: their exponents can be a large table.
+    """
+    unit = np.eye(variables, dtype=np.int64)
+    exponents, plan = unit, []
+    for _ in range(degree - 1):
+        first = np.argmax(exponents > 0, axis=1)
+        starts = np.searchsorted(first, np.arange(variables)).tolist()
+        plan.append(starts)
+        exponents = np.vstack([unit[a] + exponents[start:] for a, start in enumerate(starts)])
+    table = np.array([factorial(k) for k in range(degree + 1)], dtype=np.float64)
+    return plan, np.sqrt(table[-1] / table[exponents].prod(axis=1))
