@@ -1,0 +1,88 @@
+"""Inception score from class probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import rel_entr
+
+from verisimile.core.arrays import Array, as_matrix
+from verisimile.core.errors import InputError
+from verisimile.core.result import Estimate, register
+
+__all__ = ["InceptionScore", "inception_score"]
+
+_TOLERANCE = 1e-4
+
+
+@register("inception-score", 1)
+@dataclass(frozen=True, slots=True)
+class InceptionScore:
+    """Inception score of a sample.
+
+    Attributes
+    ----------
+    score
+        Mean over the splits, and its error.  This is the number that others quote,
+        with `spread`.
+    spread
+        Standard deviation between the splits.
+    whole
+        Of all events at once.  It exceeds `score` if the splits are small: the score
+        of few events is biased.
+    classes, splits
+        Numbers of classes and of splits.
+    """
+
+    score: Estimate
+    spread: float
+    whole: float
+    classes: int
+    splits: int
+
+
+def inception_score(
+    probabilities: npt.ArrayLike, rng: np.random.Generator, *, splits: int = 10
+) -> InceptionScore:
+    r"""Return the Inception score of class probabilities ``(n, K)``.
+
+    .. math:: \mathrm{IS} = \exp\Big(\frac1n \sum_i \sum_c p(c|x_i)
+              \log \frac{p(c|x_i)}{p(c)}\Big), \qquad p(c) = \frac1n \sum_i p(c|x_i)
+
+    between 1 and K.  It never sees the truth: a generator of one perfect event
+    per class gets K.  Events are divided into splits at random, because samples
+    are often ordered by class.
+
+    Raises
+    ------
+    InputError
+        If rows are not probabilities, or there are fewer than two splits or than two
+        events in one.
+
+    References
+    ----------
+    T. Salimans et al., arXiv:1606.03498, sec. 4; S. Barratt, R. Sharma,
+    arXiv:1801.01973, on the bias of splits.
+    """
+    p = as_matrix(probabilities, "probabilities")
+    if (p < 0.0).any() or (np.abs(p.sum(axis=1) - 1.0) > _TOLERANCE).any():
+        raise InputError(
+            "probabilities",
+            got="rows that are negative somewhere or do not sum to one",
+            expected="class probabilities (events, classes)",
+            remedy="Apply the softmax to the classifier's outputs.",
+        )
+    if splits < 2 or p.shape[0] < 2 * splits:
+        raise InputError(
+            "splits", got=f"{splits} of {p.shape[0]} events", expected="at least 2, of two events"
+        )
+    parts = np.array([_score(part) for part in np.array_split(rng.permutation(p), splits)])
+    spread = float(parts.std(ddof=1))
+    score = Estimate(float(parts.mean()), spread / float(np.sqrt(splits)))
+    return InceptionScore(score, spread, _score(p), p.shape[1], splits)
+
+
+def _score(p: Array) -> float:
+    return float(np.exp(rel_entr(p, p.mean(axis=0)).sum(axis=1).mean()))
