@@ -1,0 +1,1 @@
+"""Two samples: one statistic, all relabelings at once."""

@@ -1,0 +1,142 @@
+"""NPLM: what it computes, what it refuses, and that a wrong normalisation is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from verisimile.checks.twosample import nplm
+from verisimile.checks.twosample.nplm import NPLM, PreparedNPLM
+from verisimile.checks.twosample.statistic import Labels
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+
+
+def _labels(n: int, m: int, count: int, rng: np.random.Generator) -> Labels:
+    """Return the true labels, then `count` permutations of them."""
+    first = np.arange(n + m) < n
+    return np.stack([first, *(rng.permutation(first) for _ in range(count))])
+
+
+def _pool(n: int, m: int, shift: float, rng: np.random.Generator) -> Array:
+    return np.vstack([rng.normal(size=(n, 2)), rng.normal(size=(m, 2)) + shift])
+
+
+def _by_hand(x: Array, first: Labels, width: float, penalty: float) -> float:
+    """Return t of unit weights with every event a centre, by a general minimiser."""
+    kernel = np.exp(-0.5 * ((x[:, None] - x[None]) ** 2).sum(axis=2) / width**2)
+    w = (~first).sum() / first.sum()
+
+    def loss(c: Array) -> float:
+        f = kernel @ c
+        fit = np.logaddexp(0, -f)[~first].sum() + w * np.logaddexp(0, f)[first].sum()
+        return float(fit + penalty * len(x) * c @ f)
+
+    c = optimize.minimize(loss, np.zeros(len(x)), method="BFGS", options={"gtol": 1e-7}).x
+    f = kernel @ c
+    return float(-2 * (w * np.expm1(f[first]).sum() - f[~first].sum()))
+
+
+def _case(rng: np.random.Generator) -> tuple[float, float]:
+    x, first = _pool(18, 9, 0.5, rng), np.arange(27) < 18
+    bound = NPLM(centres=27, penalty=0.01).prepare(x, np.ones(27), rng)
+    return float(bound.values(first[None])[0]), _by_hand(x, first, float(bound.widths[0]), 0.01)
+
+
+def test_is_what_its_equations_say(rng: np.random.Generator) -> None:
+    found, expected = _case(rng)
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_reference_that_is_not_scaled_is_noticed(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The defective twin of the test above.
+    def unscaled(labels: Labels, weights: Array) -> tuple[Array, Array]:
+        first = labels.T * weights[:, None]
+        return weights[:, None] - first, first
+
+    monkeypatch.setattr(nplm, "_sides", unscaled)
+    found, expected = _case(rng)
+    assert found != pytest.approx(expected, rel=0.1)
+
+
+def test_width_is_the_quantile_of_distances(rng: np.random.Generator) -> None:
+    x = _pool(60, 60, 0.0, rng)
+    bound = NPLM(quantiles=(0.5, 0.9)).prepare(x, np.ones(120), rng)
+    apart = np.sqrt(((x[:, None] - x[None]) ** 2).sum(axis=2))[np.triu_indices(120, 1)]
+    assert bound.widths == pytest.approx(np.quantile(apart, [0.5, 0.9]))
+
+
+def test_is_not_negative(rng: np.random.Generator) -> None:
+    for n, m in ((60, 60), (150, 50), (50, 150)):
+        x = _pool(n, m, 0.0, rng)
+        bound = NPLM(quantiles=(0.2, 0.9)).prepare(x, np.ones(n + m), rng)
+        assert (bound.columns(_labels(n, m, 100, rng)) >= 0.0).all()
+
+
+def test_blocks_do_not_change_values(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound, labels = _bound(rng), _labels(40, 40, 9, rng)
+    whole = bound.columns(labels)
+    monkeypatch.setattr(nplm, "_BLOCK", 8 * 80 * 3)
+    assert bound.columns(labels) == pytest.approx(whole, rel=1e-6)
+
+
+def _bound(rng: np.random.Generator) -> PreparedNPLM:
+    return NPLM(quantiles=(0.2, 0.5, 0.9)).prepare(_pool(40, 40, 0.0, rng), np.ones(80), rng)
+
+
+def test_scale_of_weights_does_not_matter(rng: np.random.Generator) -> None:
+    x, u, labels = _pool(50, 70, 0.3, rng), rng.gamma(3.0, 1.0, 120), _labels(50, 70, 5, rng)
+    one, two = (NPLM().prepare(x, s * u, np.random.default_rng(1)) for s in (1.0, 1e6))
+    assert one.values(labels) == pytest.approx(two.values(labels), rel=1e-9)
+
+
+def test_several_widths_are_one_statistic(rng: np.random.Generator) -> None:
+    x, labels = _pool(80, 80, 0.8, rng), _labels(80, 80, 99, rng)
+    bound = NPLM(quantiles=(0.1, 0.5, 0.9)).prepare(x, np.ones(160), rng)
+    values = bound.values(labels)
+    assert (values[0] > values[1:]).all()
+    # The same number whatever else is in the call.
+    assert bound.values(labels[:1])[0] == pytest.approx(values[0], rel=1e-6)
+    combined = bound.combined(labels)
+    # Ranks are shared between the widths, so that it need not be the smallest, 0.01.
+    assert combined.p_value.value <= 0.03
+    assert len(combined.columns) == 3
+
+
+def test_far_tails_are_ordered() -> None:
+    x = np.array([10.0, 500.0, 600.0, 5000.0, 50000.0])
+    tail = nplm._log_tail(x, np.full(5, 7.3))
+    assert np.isfinite(tail).all()
+    assert (np.diff(tail) < 0).all()
+    # Where the exact tail is left for the asymptotic one, they agree.
+    assert tail[2] == pytest.approx(-600 + 6.3 * np.log(600) - 6.9, abs=0.3)
+
+
+IMPOSSIBLE: list[tuple[str, Callable[[], NPLM]]] = [
+    ("NPLM.quantiles: got \\(\\)", lambda: NPLM(quantiles=())),
+    ("NPLM.quantiles: got \\(1.2", lambda: NPLM(quantiles=(1.2,))),
+    ("NPLM.centres", lambda: NPLM(centres=0)),
+    ("NPLM.penalty", lambda: NPLM(penalty=0.0)),
+    ("NPLM.pilots", lambda: NPLM(pilots=3)),
+]
+
+
+@pytest.mark.parametrize(("words", "make"), IMPOSSIBLE, ids=[words for words, _ in IMPOSSIBLE])
+def test_refuses_impossible_settings(words: str, make: Callable[[], NPLM]) -> None:
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+def test_refuses_signed_weights_and_equal_events(rng: np.random.Generator) -> None:
+    x = _pool(10, 10, 0.0, rng)
+    with pytest.raises(InputError, match="energy distance"):
+        NPLM().prepare(x, np.where(np.arange(20) == 3, -1.0, 1.0), rng)
+    with pytest.raises(InputError, match="events that differ"):
+        NPLM().prepare(np.ones((20, 2)), np.ones(20), rng)
