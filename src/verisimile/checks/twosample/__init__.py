@@ -1,1 +1,1 @@
-"""Two samples: one statistic, all relabelings at once."""
+"""Two-sample tests: one permutation engine and the statistics that it calibrates."""
