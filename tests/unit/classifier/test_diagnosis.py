@@ -125,6 +125,9 @@ def test_refusals(rng: np.random.Generator) -> None:
     run = Run(Seeds(1))
     with pytest.raises(InputError, match="generated.weights: got 1 weights"):
         diagnose_with_classifier(run, truth, signed)
+    empty = Events(truth.x, np.where(np.arange(100) == 4, 0.0, 1.0), names=NAMES)
+    with pytest.raises(InputError, match="whose weight is zero"):
+        diagnose_with_classifier(run, truth, empty)
     with pytest.raises(InputError, match="40 events or more"):
         diagnose_with_classifier(run, truth, truth.take([1]))
     with pytest.raises(InputError, match="Perceptron without predict_proba"):

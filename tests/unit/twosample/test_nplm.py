@@ -95,6 +95,15 @@ def test_scale_of_weights_does_not_matter(rng: np.random.Generator) -> None:
     assert one.values(labels) == pytest.approx(two.values(labels), rel=1e-9)
 
 
+def test_events_of_weight_zero_are_not_there(rng: np.random.Generator) -> None:
+    x, labels, weights = _pool(50, 70, 0.3, rng), _labels(50, 70, 5, rng), np.ones(120)
+    weights[::3] = 0.0
+    bound = NPLM(centres=20).prepare(x, weights, rng)
+    before = bound.values(labels)
+    labels[:, ::3] = ~labels[:, ::3]
+    assert bound.values(labels) == pytest.approx(before, rel=1e-6)
+
+
 def test_several_widths_are_combined_by_min_p(rng: np.random.Generator) -> None:
     x, labels = _pool(80, 80, 0.8, rng), _labels(80, 80, 99, rng)
     bound = AggregatedNPLM().prepare(x, np.ones(160), rng)

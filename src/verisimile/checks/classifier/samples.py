@@ -89,10 +89,12 @@ def _check(name: str, events: Events) -> None:
         raise InputError(
             name, got=f"{events.n} events", expected=f"{_LEAST} events or more for a classifier"
         )
-    if events.weights is not None and (events.weights <= 0.0).any():
-        raise InputError(
-            f"{name}.weights",
-            got=f"{int((events.weights <= 0.0).sum())} weights that are not positive",
-            expected="positive weights: with negative ones a classifier's loss has no minimum",
-            remedy="Use a statistic that takes signed weights, such as the energy distance.",
-        )
+    if events.weights is None or (events.weights > 0.0).all():
+        return
+    signed = "Use a statistic that takes signed weights, such as the energy distance."
+    raise InputError(
+        f"{name}.weights",
+        got=f"{int((events.weights <= 0.0).sum())} weights that are not positive",
+        expected="positive weights: with negative ones a classifier's loss has no minimum",
+        remedy=signed if events.signed else "Leave out the events whose weight is zero.",
+    )

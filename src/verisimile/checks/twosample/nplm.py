@@ -91,7 +91,7 @@ class NPLM:
         Raises
         ------
         InputError
-            If a weight is not positive.
+            If a weight is negative.
         """
         return _prepared(pooled, weights, rng, (self.quantile,), self)[0]
 
@@ -148,7 +148,7 @@ class AggregatedNPLM:
         Raises
         ------
         InputError
-            If a weight is not positive.
+            If a weight is negative.
         """
         return PreparedNPLMs(_prepared(pooled, weights, rng, self.quantiles, self))
 
@@ -232,11 +232,11 @@ def _prepared(
     quantiles: tuple[float, ...],
     settings: NPLM | AggregatedNPLM,
 ) -> tuple[PreparedNPLM, ...]:
-    if not (weights > 0.0).all():
+    if not (weights >= 0.0).all():
         raise InputError(
             "weights",
-            got=f"{int((weights <= 0.0).sum())} weights that are not positive",
-            expected="positive weights",
+            got=f"{int((weights < 0.0).sum())} negative weights",
+            expected="weights that are not negative",
             remedy="With signed weights, use a statistic such as the energy distance.",
         )
     order = rng.permutation(pooled.shape[0])[: settings.most]
