@@ -1,0 +1,1 @@
+"""Classifier diagnostics: what tells generated events from true ones."""

@@ -1,0 +1,102 @@
+"""Scores of a classifier on events it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from verisimile.checks.classifier.auc import auc
+from verisimile.checks.classifier.learners import Classifier, identity, scores
+from verisimile.checks.classifier.samples import Pool
+from verisimile.core.arrays import Array, BoolArray, IntArray, digest
+from verisimile.core.canonical import JSON
+from verisimile.core.random import Seeds
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Failure, Run, Task
+
+__all__ = ["Scorer"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scorer:
+    """One learner on one pool: cached, seeded, and out of fold."""
+
+    run: Run
+    pool: Pool
+    learner: Classifier
+
+    def cross_fitted(self, folds: int) -> Array:
+        """Return D ``(N,)``, each event's from a classifier that never saw its fold."""
+        part = self.pool.folds(folds, self.run.seeds.at("folds").numpy())
+        tasks = [self._task("fold", k, part != k, np.flatnonzero(part == k)) for k in range(folds)]
+        return _collect(self.run.map(_fit, tasks, label="classifier"), self.pool.truth.size)
+
+    def split(self) -> tuple[Array, IntArray]:
+        """Return D at the test half ``(n,)`` after training on the other, and its rows."""
+        part = self.pool.folds(2, self.run.seeds.at("split").numpy())
+        rows = np.flatnonzero(part == 1)
+        task = self._task("split", 0, part == 0, rows)
+        found = _collect(self.run.map(_fit, [task], label="classifier"), self.pool.truth.size)
+        return found[rows], rows
+
+    def permuted(self, folds: int, permutations: int) -> Array:
+        """Return the cross-fitted AUC of permuted labels ``(B,)``, each refitted from scratch."""
+        tasks = [
+            Task(
+                f"{self._folder()}/refit-{b:05d}",
+                {**self._identity(), "folds": folds},
+                self.run.seeds.at("refit", b),
+                (self.pool, self.learner, folds),
+            )
+            for b in range(permutations)
+        ]
+        found = self.run.map(_refit, tasks, label="classifier refits")
+        return np.array([one.meta["auc"] for one in found if isinstance(one, Record)], np.float64)
+
+    def _task(self, word: str, index: int, train: BoolArray, rows: IntArray) -> Task:
+        pool = self.pool
+        weights = pool.weights[train] if pool.weighted else None
+        return Task(
+            f"{self._folder()}/{word}-{index:04d}",
+            {**self._identity(), "rows": digest(rows)},
+            self.run.seeds.at(word, index),
+            (self.learner, pool.x[train], pool.truth[train], weights, pool.x[rows], rows),
+        )
+
+    def _identity(self) -> dict[str, JSON]:
+        pool = self.pool
+        return {"events": digest(pool.x, pool.truth, pool.weights), **identity(self.learner)}
+
+    def _folder(self) -> str:
+        return f"classifier/{str(self._identity()['events'])[:16]}"
+
+
+def _fit(
+    seeds: Seeds,
+    learner: Classifier,
+    x: Array,
+    truth: BoolArray,
+    weights: Array | None,
+    test: Array,
+    rows: IntArray,
+) -> Payload:
+    found = scores(learner, seeds, x, truth, weights, test)
+    return Payload({"rows": rows, "scores": found})
+
+
+def _refit(seeds: Seeds, pool: Pool, learner: Classifier, folds: int) -> Payload:
+    rng = seeds.at("labels").numpy()
+    # Weights stay with their events; only the names of the samples move.
+    shuffled = replace(pool, truth=rng.permutation(pool.truth))
+    found = Scorer(Run(seeds), shuffled, learner).cross_fitted(folds)
+    return Payload(meta={"auc": auc(found, shuffled.truth, shuffled.weights)})
+
+
+def _collect(records: Sequence[Record | Failure], size: int) -> Array:
+    out = np.full(size, np.nan)
+    for record in records:
+        if isinstance(record, Record):
+            out[record.arrays["rows"]] = record.arrays["scores"]
+    return out

@@ -1,0 +1,144 @@
+"""The whole diagnosis: answers, repetition, refusals, and what a shared half would do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Perceptron
+from sklearn.neighbors import KNeighborsClassifier
+
+from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
+from verisimile.checks.classifier.learners import boosted_trees, perceptron
+from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.core.result import from_dict, to_dict
+from verisimile.core.run import Run
+from verisimile.core.store import MemoryStore
+from verisimile.data.events import Events
+
+NAMES = ("m", "pt")
+SMALL = boosted_trees(iterations=30)
+
+
+def _events(n: int, rng: np.random.Generator, shift: float = 0.0) -> Events:
+    return Events(rng.normal(size=(n, 2)) + [shift, 0.0], names=NAMES)
+
+
+@pytest.fixture(scope="module")
+def shifted() -> ClassifierDiagnosis:
+    rng = np.random.default_rng(7)
+    truth, generated = _events(1500, rng), _events(2000, rng, 0.7)
+    return diagnose_with_classifier(Run(Seeds(1)), truth, generated, learner=SMALL)
+
+
+def test_a_shift_is_found_and_named(shifted: ClassifierDiagnosis) -> None:
+    # The best area is Phi(0.7 / sqrt 2) = 0.690.
+    assert 0.65 < shifted.auc.value < 0.69 + 5 * shifted.auc.error
+    assert shifted.p_value.value == pytest.approx(1 / 1001)
+    assert [tail.ranges[0].feature for tail in shifted.tails] == ["m", "m"]
+    assert shifted.closure[0].after < 0.3 * shifted.closure[0].before
+    assert shifted.warnings == ()
+
+
+def test_weights_are_the_density_ratio(shifted: ClassifierDiagnosis) -> None:
+    # E_g[w] = 1 and E_t[log w] = KL(t, g) = 0.7^2 / 2, whatever the sizes of the samples.
+    assert np.exp(shifted.generated_log_weights).mean() == pytest.approx(1.0, abs=0.1)
+    assert shifted.truth_log_weights.mean() == pytest.approx(0.245, abs=0.08)
+    assert shifted.truth_log_weights.shape == (1500,)
+    assert 0.4 < shifted.effective_fraction < 0.85
+
+
+def test_result_survives_json(shifted: ClassifierDiagnosis) -> None:
+    again = from_dict(to_dict(shifted))
+    assert isinstance(again, ClassifierDiagnosis)
+    assert again.tails == shifted.tails
+    assert again.p_value == shifted.p_value
+    assert repr(again) == repr(shifted)
+
+
+def test_repeats_bit_for_bit_and_from_the_store(rng: np.random.Generator) -> None:
+    truth, generated = _events(200, rng), _events(200, rng)
+    store = MemoryStore()
+    first, cached, fresh = (
+        diagnose_with_classifier(Run(Seeds(3), store=s), truth, generated, learner=SMALL, refits=3)
+        for s in (store, store, None)
+    )
+    assert to_dict(first) == to_dict(cached) == to_dict(fresh)
+    assert len(store.addresses("classifier")) == 1 + 5 + 3
+
+
+def test_refits_give_a_p_value(rng: np.random.Generator) -> None:
+    found = diagnose_with_classifier(
+        Run(Seeds(5)), _events(80, rng), _events(80, rng, 2.0),
+        learner=LogisticRegression(), folds=2, refits=19,
+    )  # fmt: skip
+    assert found.refit is not None
+    assert found.refit.value == pytest.approx(0.05)
+    assert found.refit.null == "permutations with refits"
+
+
+def test_features_are_matched_by_name(rng: np.random.Generator) -> None:
+    truth, generated = _events(300, rng), _events(300, rng)
+    swapped = generated.select(NAMES[::-1])
+    one, two = (
+        diagnose_with_classifier(Run(Seeds(3)), truth, g, learner=SMALL)
+        for g in (generated, swapped)
+    )
+    assert to_dict(one) == to_dict(two)
+
+
+@pytest.mark.parametrize(
+    "learner", [perceptron(hidden=(8,)), LogisticRegression()], ids=["perceptron", "linear"]
+)
+def test_other_learners_with_weights(learner: object, rng: np.random.Generator) -> None:
+    # Weights that turn the shifted sample into the other: nothing is left to find.
+    truth, generated = _events(3000, rng), _events(3000, rng, 0.5)
+    weights = np.exp(-0.5 * generated.column("m") + 0.125)
+    mended = Events(generated.x, weights, names=NAMES)
+    plain, weighted = (
+        diagnose_with_classifier(Run(Seeds(3)), truth, g, learner=learner)
+        for g in (generated, mended)
+    )
+    assert plain.p_value.value < 0.01
+    assert abs(weighted.auc.value - 0.5) < 5 * weighted.auc.error
+    assert plain.auc.value > 0.6
+
+
+def test_certain_scores_are_a_warning(rng: np.random.Generator) -> None:
+    found = diagnose_with_classifier(
+        Run(Seeds(3)), _events(100, rng), _events(100, rng), learner=KNeighborsClassifier(2)
+    )
+    assert "no finite weight" in found.warnings[0]
+    assert np.isfinite(found.closure[0].after)
+
+
+def test_shared_events_are_a_warning(rng: np.random.Generator) -> None:
+    truth = _events(100, rng)
+    found = diagnose_with_classifier(Run(Seeds(3)), truth, truth.take(range(60)), learner=SMALL)
+    assert "60 generated events are copies" in found.warnings[0]
+
+
+def test_refusals(rng: np.random.Generator) -> None:
+    truth = _events(100, rng)
+    signed = Events(truth.x, np.where(np.arange(100) == 4, -1.0, 1.0), names=NAMES)
+    weighted = Events(truth.x, np.full(100, 2.0), names=NAMES)
+    run = Run(Seeds(1))
+    with pytest.raises(InputError, match="generated.weights: got 1 weights"):
+        diagnose_with_classifier(run, truth, signed)
+    empty = Events(truth.x, np.where(np.arange(100) == 4, 0.0, 1.0), names=NAMES)
+    with pytest.raises(InputError, match="whose weight is zero"):
+        diagnose_with_classifier(run, truth, empty)
+    with pytest.raises(InputError, match="40 events or more"):
+        diagnose_with_classifier(run, truth, truth.take([1]))
+    with pytest.raises(InputError, match="Perceptron without predict_proba"):
+        diagnose_with_classifier(run, truth, truth, learner=Perceptron())
+    with pytest.raises(InputError, match="takes no sample_weight"):
+        diagnose_with_classifier(run, truth, weighted, learner=KNeighborsClassifier())
+    with pytest.raises(InputError, match="folds"):
+        diagnose_with_classifier(run, truth, truth, folds=1)
+    with pytest.raises(InputError, match="permutations"):
+        diagnose_with_classifier(run, truth, truth, permutations=0)
+    with pytest.raises(InputError, match="refits"):
+        diagnose_with_classifier(run, truth, truth, refits=-1)
+    with pytest.raises(InputError, match="tail"):
+        diagnose_with_classifier(run, truth, truth, tail=0.7)
