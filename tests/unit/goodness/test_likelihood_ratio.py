@@ -242,7 +242,7 @@ def test_bad_questions_are_refused(mixture: Mixture, events: Events) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"count": 1}, {"width": -1.0}, {"reference": 3}, {"barrier": 0.0}]
+    "settings", [{"count": 1}, {"width": -1.0}, {"width": ()}, {"reference": 3}, {"barrier": 0.0}]
 )
 def test_bad_kernels_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InputError, match="GaussianKernels"):

@@ -132,10 +132,17 @@ def test_profiling_absorbs_what_the_weights_can_do() -> None:
 
 def test_a_result_survives_its_file_and_says_where(mixture: Mixture, members: list[Blend]) -> None:
     events = Events(draw(members, TRUTH, 300, np.random.default_rng(55)))
-    found = localise(Run(Seeds(5)), _tested(mixture, events, "ensemble"), events, draws=500)
+    found = localise(Run(Seeds(5)), _tested(mixture, events, "ensemble"), events, draws=1600)
     again = from_dict(to_dict(found))
     assert repr(again) == repr(found)
     assert "strongest of 80 kernels" in repr(found)
+
+
+def test_too_few_draws_are_refused(mixture: Mixture, members: list[Blend]) -> None:
+    events = Events(draw(members, TRUTH, 500, np.random.default_rng(57)))
+    tested = _tested(mixture, events, "ensemble")
+    with pytest.raises(InputError, match="at least 20 for each of 80 kernels"):
+        localise(Run(Seeds(5)), tested, events, draws=0)
 
 
 def test_other_events_and_loaded_results_are_refused(

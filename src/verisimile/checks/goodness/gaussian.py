@@ -79,6 +79,7 @@ class GaussianKernels:
         good = (
             self.count >= 2
             and self.reference >= self.count
+            and (len(widths) > 0 or isinstance(self.width, Quantiles))
             and all(w > 0 for w in widths)
             and self.probes >= 1
             and self.reach >= 1

@@ -21,6 +21,7 @@ __all__ = ["Hotspots", "Localisation", "localise"]
 
 _BLOCK = 20_000
 _PER_EVENT, _DRAWS = 10, (20_000, 200_000)
+_PER_KERNEL = 20  # with fewer, the error of the expectations is itself unknown
 
 
 @register("hotspots", 1)
@@ -156,7 +157,8 @@ def localise(
     Raises
     ------
     InputError
-        If the test was loaded from disk, was made on other events, or has no kernels.
+        If the test was loaded from disk, was made on other events, or has no
+        kernels, or if there are fewer than 20 draws for each of them.
 
     References
     ----------
@@ -166,6 +168,13 @@ def localise(
     fitted = _checked(goodness, matched)
     kernels = fitted.setup.kernels
     size = int(np.clip(_PER_EVENT * matched.n, *_DRAWS)) if draws is None else draws
+    if size < _PER_KERNEL * kernels.widths.size:
+        raise InputError(
+            "draws",
+            got=size,
+            expected=f"at least {_PER_KERNEL} for each of {kernels.widths.size} kernels",
+            remedy="Leave it out: the default suits the test sample.",
+        )
     known = information(fitted, kernels, size, run.seeds.at("localise").numpy())
     found = _Sums.of(fitted, kernels, matched.x)
     return Localisation(
