@@ -7,12 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
-from verisimile.checks.marginals.binning import bin_edges, is_logarithmic
 from verisimile.checks.marginals.cells import Cells, bin_means, cell_edges
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.core.run import Run
+from verisimile.data.binning import bin_edges, is_logarithmic
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.mixture.model import Mixture

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from verisimile.checks.marginals.binning import bin_edges, is_logarithmic
 from verisimile.core.errors import InputError
+from verisimile.data.binning import bin_edges, is_logarithmic
 from verisimile.data.feature import Feature
 
 
