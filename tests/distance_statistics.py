@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from verisimile.checks.twosample.energy import EnergyDistance
+from verisimile.checks.twosample.interval_scan import IntervalScan
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
 from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein, directions
@@ -40,6 +41,7 @@ ALL: Sequence[Statistic] = (
     MarginalKS("mean"),
     MarginalKS("max"),
     CramerVonMises(),
+    IntervalScan(),
 )
 
 

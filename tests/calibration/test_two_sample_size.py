@@ -17,13 +17,18 @@ from scipy import stats
 
 from distance_statistics import ALL
 from statistical import assert_rate, assert_uniform
-from two_sample_study import p_values
+from two_sample_study import RELABELINGS, p_values
+from verisimile.checks.twosample.interval_scan import IntervalScan, PreparedScan
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
+from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.sliced import MeanOverLines
 from verisimile.checks.twosample.statistic import Prepared, Statistic
 from verisimile.checks.twosample.steps import Lines, ends_of, supremum
+from verisimile.checks.twosample.windows import deviating_windows
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.data.events import Events
 
 Show = Callable[[str], None]
 
@@ -77,8 +82,23 @@ class Peeking:
         return MeanOverLines(Lines(order, ends, weights, supremum))
 
 
-def test_a_preparation_that_sees_the_labels_is_found_out() -> None:
-    p, spread = p_values(Seeds(613), [Peeking(40)], EXPERIMENTS)
+@dataclass(frozen=True)
+class PeekingCells:
+    """A twin with one defect: two cells, cut where the true samples differ most."""
+
+    first: int
+    name: str = "peeking cells"
+    weights: str = "none"
+
+    def prepare(self, pooled: Array, weights: Array, rng: object) -> Prepared:  # noqa: ARG002
+        below = pooled[None, :, 0] <= pooled[:, None, 0]
+        gaps = below[:, : self.first].mean(axis=1) - below[:, self.first :].mean(axis=1)
+        return PreparedScan.of(below[[np.argmax(np.abs(gaps))]].T.astype(float), weights, 256)
+
+
+@pytest.mark.parametrize("twin", [Peeking(40), PeekingCells(40)], ids=lambda twin: twin.name)
+def test_a_preparation_that_sees_the_labels_is_found_out(twin: Statistic) -> None:
+    p, spread = p_values(Seeds(613), [twin], EXPERIMENTS)
     with pytest.raises(AssertionError):
         _judge_size(p[:, 0], spread[:, 0])
 
@@ -93,12 +113,53 @@ def _hotelling_power(n: int, m: int, shift: float) -> float:
 def test_a_shift_is_seen(show: Show) -> None:
     # Both features by 0.5 standard deviations, 40 against 60 events.
     experiments, bound = 300, _hotelling_power(40, 60, 0.5)
-    p, _ = p_values(Seeds(614), ALL, experiments, shift=0.5)
-    for statistic, column in zip(ALL, p.T, strict=True):
+    # A scan pays for the many places where it looks; its power is tested below.
+    broad = [statistic for statistic in ALL if statistic.name != "interval scan"]
+    p, _ = p_values(Seeds(614), broad, experiments, shift=0.5)
+    for statistic, column in zip(broad, p.T, strict=True):
         seen = int((column <= 0.05 + 1e-12).sum())
         show(f"power, shift 0.5: {seen / experiments:.3f} {statistic.name} (Hotelling {bound:.3f})")
         # None gives away more than a third of what the optimal test has.
         assert stats.binom.cdf(seen, experiments, bound * 2 / 3) > ALPHA
+
+
+def _bumps(at: Seeds, n: int, share: float) -> tuple[Events, Events]:
+    """Return two samples, in the second of which a share of events sits in 0.05 of x0."""
+    x = at.numpy().normal(size=(2, n, 2))
+    moved = at.at("moved").numpy().random(n) < share
+    x[1, moved, 0] = at.at("place").numpy().uniform(1.0, 1.05, size=int(moved.sum()))
+    return Events(x[0]), Events(x[1])
+
+
+def _known_window_power(n: int, share: float, windows: int) -> float:
+    """Return the power at 5 % of the bump's own window, corrected for so many windows."""
+    background = float(stats.norm.cdf(1.05) - stats.norm.cdf(1.0))
+    rates = background, background * (1 - share) + share
+    mean = sum(rates) / 2
+    null, true = 2 * mean * (1 - mean) / n, sum(rate * (1 - rate) / n for rate in rates)
+    critical = stats.norm.isf(0.025 / windows) * np.sqrt(null)
+    return float(stats.norm.sf((critical - (rates[1] - rates[0])) / np.sqrt(true)))
+
+
+def test_a_narrow_bump_is_seen(show: Show) -> None:
+    n, share, experiments = 1000, 0.04, 200
+    scan, found, scanned = IntervalScan(), [], 0
+    for experiment in range(experiments):
+        at = Seeds(617).at(experiment)
+        first, second = _bumps(at, n, share)
+        several = [scan, MarginalKS("max")]
+        results = permutation_test(Run(at), first, second, several, relabelings=RELABELINGS)
+        found.append([result.p_value.value <= 0.05 + 1e-12 for result in results])
+        scanned = scanned or deviating_windows(first, second).scanned
+    seen, ks = np.sum(found, axis=0)
+    bound = _known_window_power(n, share, scanned)
+    show(
+        f"power, bump of 4 % in 0.05: {seen / experiments:.3f} interval scan, "
+        f"{ks / experiments:.3f} max ks "
+        f"(its window, Bonferroni for {scanned}: {bound:.3f})"
+    )
+    assert stats.binom.cdf(seen, experiments, bound * 2 / 3) > ALPHA
+    assert seen > ks
 
 
 class Blind:
