@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from verisimile.core.errors import InputError
-from verisimile.data import readers, science, writers
+from verisimile.data import calo, readers, science, writers
 from verisimile.data.coerce import name_list
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -21,6 +21,7 @@ from verisimile.data.table import Request, Source
 __all__ = ["read_events", "write_events"]
 
 _SUFFIXES = (".parquet", ".root", ".h5", ".hdf5", ".npz", ".npy", ".csv")
+_SHOWERS = "calo="
 _WITH_PART = (".root", ".h5", ".hdf5")
 _GRAMMAR = re.compile(rf"(.*?({'|'.join(map(re.escape, _SUFFIXES))}))(?::(.*))?", re.I | re.S)
 
@@ -39,7 +40,8 @@ def read_events(
     uri
         ``z.parquet``, ``z.root:Tree`` (TTree or RNTuple), ``z.h5:group`` (a group of
         flat datasets, a matrix, or a table of named fields), ``z.npz`` (one array per
-        column), ``z.npy`` (a matrix) or ``z.csv`` (with a header).
+        column), ``z.npy`` (a matrix) or ``z.csv`` (with a header).  Calorimeter showers:
+        ``z.hdf5:calo=binning.xml[,particle]``, see `verisimile.data.calo`.
     features
         The columns to read, in this order; by default every flat numeric column
         except the weights, in file order.  They name the columns of a bare matrix,
@@ -83,6 +85,8 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
     place = _parse(path)
     if place.suffix == ".npy":
         raise InputError(str(path), got="npy, which has no column names", expected="npz")
+    if (place.part or "").startswith(_SHOWERS):
+        raise InputError(str(path), got="features of showers", expected="a group to write them to")
     if not place.path.parent.is_dir():
         raise InputError(str(path), got="a folder that does not exist", expected="an existing one")
     columns = writers.columns_of(events)
@@ -138,6 +142,9 @@ def _open(place: _Place, request: Request) -> AbstractContextManager[Source]:
     match place.suffix:
         case ".root":
             return science.open_root(place.path, place.part)
+        case ".h5" | ".hdf5" if place.part is not None and place.part.startswith(_SHOWERS):
+            described = place.part.removeprefix(_SHOWERS)
+            return calo.open_showers(place.path, described, request.labels)
         case ".h5" | ".hdf5":
             return science.open_hdf5(place.path, place.part, request.labels)
         case ".npz":

@@ -1,0 +1,1 @@
+"""Ratings by humans: forced choice, preference, scales, agreement."""

@@ -1,0 +1,161 @@
+"""Two-alternative forced choice: how often a generated item is taken for the real one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.human.clusters import Clusters, rate_of
+from verisimile.checks.human.flips import binomial_p_value, flip_p_value
+from verisimile.checks.human.table import Ratings
+from verisimile.core.arrays import Array, IntArray
+from verisimile.core.errors import InputError
+from verisimile.core.result import register
+from verisimile.stats.intervals import clopper_pearson
+from verisimile.stats.pvalues import PValue
+
+__all__ = ["ForcedChoice", "forced_choice"]
+
+_WORDS = {"generated": 1.0, "real": 0.0}
+_FEW = 10
+
+
+@register("forced-choice", 1)
+@dataclass(frozen=True, slots=True)
+class ForcedChoice:
+    """How often raters took one system's item for the real one; one half is a perfect system.
+
+    Attributes
+    ----------
+    system
+        The generator.
+    rate
+        Share of answers that took the generated item for real.
+    interval
+        On the rate, for answers that share raters and items (Korn and Graubard).
+    p_value
+        Against one half, from exact flips of items: real and generated exchangeable.
+    binomial_interval, binomial_p_value
+        The same for independent answers (Clopper and Pearson; exact binomial): right only
+        if every rater answered once, or if `design_effect` is known to be one.
+    design_effect
+        Estimated variance of the rate over that of independent answers.
+    n_answers, n_raters, n_items
+        Sizes.
+    level
+        Probability content of the intervals.
+    warnings
+        What a reader must know.
+    """
+
+    system: str
+    rate: float
+    interval: tuple[float, float]
+    p_value: PValue
+    binomial_interval: tuple[float, float]
+    binomial_p_value: PValue
+    design_effect: float
+    n_answers: int
+    n_raters: int
+    n_items: int
+    level: float
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return one line: system, rate, interval, p-value."""
+        low, high = self.interval
+        return (
+            f"ForcedChoice({self.system}: {self.rate:.3f} [{low:.3f}, {high:.3f}], "
+            f"p={self.p_value.value:.3g}, {self.n_answers} answers)"
+        )
+
+
+def forced_choice(ratings: Ratings, *, level: float = 0.95) -> tuple[ForcedChoice, ...]:
+    r"""Return for each system the rate at which its items were taken for real.
+
+    Each item is a pair of a real and a generated thing, shown in random order; the answer
+    is what the rater takes for real: ``generated`` or ``real``.
+
+    Parameters
+    ----------
+    ratings
+        Answers of all systems.
+    level
+        Probability content of the intervals.
+
+    Raises
+    ------
+    InputError
+        If an answer is another word, the level is no probability, or one rater gave the
+        only answer on a system.
+
+    Examples
+    --------
+    >>> answers = ("real",) * 14 + ("generated",) * 6
+    >>> names = tuple(f"r{i}" for i in range(20))
+    >>> forced_choice(Ratings(names, names, ("flow",) * 20, answers))
+    (ForcedChoice(flow: 0.300 [0.119, 0.543], p=0.115, 20 answers),)
+    """
+    return tuple(_of_system(name, ratings.of(name), level) for name in ratings.names)
+
+
+def _of_system(system: str, ratings: Ratings, level: float) -> ForcedChoice:
+    values = _values(ratings)
+    clusters = Clusters.of(ratings)
+    rate = rate_of(values, clusters, level=level)
+    taken = int(values.sum())
+    plain = clopper_pearson(taken, ratings.n, level=level)
+    raters, items = clusters.sizes
+    return ForcedChoice(
+        system=system,
+        rate=rate.value,
+        interval=rate.interval,
+        p_value=flip_p_value(_differences(values, clusters.items)),
+        binomial_interval=plain,
+        binomial_p_value=binomial_p_value(taken, ratings.n),
+        design_effect=rate.design_effect,
+        n_answers=ratings.n,
+        n_raters=raters,
+        n_items=items,
+        level=level,
+        warnings=_warnings(rate.interval, plain, ratings.n, clusters),
+    )
+
+
+def _values(ratings: Ratings) -> Array:
+    words = [answer.lower() for answer in ratings.answers]
+    for row, word in enumerate(words):
+        if word not in _WORDS:
+            raise InputError(
+                "answers",
+                got=f"{ratings.answers[row]!r} by {ratings.raters[row]!r}"
+                f" on {ratings.items[row]!r}",
+                expected="what was taken for real: 'generated' or 'real'",
+            )
+    return np.array([_WORDS[word] for word in words])
+
+
+def _differences(values: Array, items: IntArray) -> IntArray:
+    summed = np.bincount(items, weights=2.0 * values - 1.0)
+    return np.rint(summed).astype(np.int64)
+
+
+def _warnings(
+    interval: tuple[float, float], plain: tuple[float, float], n: int, clusters: Clusters
+) -> tuple[str, ...]:
+    raters, items = clusters.sizes
+    found = []
+    if interval[1] - interval[0] > 1.05 * (plain[1] - plain[0]):
+        found.append(
+            f"{n} answers of {raters} raters on {items} items are not independent: the exact"
+            " binomial interval and p-value would be too narrow."
+        )
+    if raters == 1:
+        found.append("One rater: the result says nothing on others.")
+    elif clusters.dof + 1 < _FEW and n > clusters.dof + 1:
+        found.append(
+            f"Only {clusters.dof + 1} clusters ({raters} raters, {items} items): the interval"
+            " may cover less than stated."
+        )
+    return tuple(found)

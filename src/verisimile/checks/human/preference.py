@@ -1,0 +1,224 @@
+"""Side-by-side preference: how often one system is preferred, and strengths of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+from verisimile.checks.human.bradley_terry import (
+    bradley_terry,
+    check_connected,
+    inverse_information,
+)
+from verisimile.checks.human.clusters import Clusters, rate_of
+from verisimile.checks.human.flips import flip_p_value
+from verisimile.checks.human.table import Ratings, coded
+from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
+from verisimile.core.errors import InputError
+from verisimile.core.result import register
+from verisimile.stats.pvalues import PValue
+
+__all__ = ["PairRate", "Preference", "preference"]
+
+_TIE = "tie"
+
+
+@register("pair-rate", 1)
+@dataclass(frozen=True, slots=True)
+class PairRate:
+    """How often one system was preferred to another.
+
+    Attributes
+    ----------
+    first, second
+        The systems.
+    wins, losses, ties
+        Of the first.
+    rate
+        Wins plus half the ties, over all answers.
+    interval
+        On the rate, for answers that share raters and items (Korn and Graubard).
+    p_value
+        Against one half, from exact flips of items.
+    """
+
+    first: str
+    second: str
+    wins: int
+    losses: int
+    ties: int
+    rate: float
+    interval: tuple[float, float]
+    p_value: PValue
+
+
+@register("preference", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Preference:
+    r"""Strengths of systems that were compared two by two.
+
+    Attributes
+    ----------
+    systems
+        Their names, sorted: the order of everything below.
+    strengths
+        Bradley–Terry log-strengths ``(k,)``, which add up to zero.
+    covariance
+        Of the strengths ``(k, k)``, for answers that share raters and items: what
+        :math:`H^{-1} J H^{-1}` gives with clustered J, right also with ties.
+    independent_covariance
+        :math:`H^{-1}`: for independent answers without ties.
+    low, high
+        Intervals on the strengths ``(k,)``, each on its own.
+    pairs
+        Rates of all pairs that met.
+    n_answers, n_raters, n_items
+        Sizes.
+    level
+        Probability content of the intervals.
+    warnings
+        What a reader must know.
+    """
+
+    systems: tuple[str, ...]
+    strengths: Array
+    covariance: Array
+    independent_covariance: Array
+    low: Array
+    high: Array
+    pairs: tuple[PairRate, ...]
+    n_answers: int
+    n_raters: int
+    n_items: int
+    level: float
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return one line: systems and their strengths with errors."""
+        errors = np.sqrt(np.diag(self.covariance))
+        parts = zip(self.systems, self.strengths, errors, strict=True)
+        return f"Preference({', '.join(f'{s}: {x:.3f} ± {e:.2g}' for s, x, e in parts)})"
+
+
+def preference(ratings: Ratings, *, level: float = 0.95) -> Preference:
+    """Return rates of all pairs, and Bradley–Terry strengths of all systems.
+
+    Parameters
+    ----------
+    ratings
+        Answers with two systems each; an answer is the name of the preferred one, or ``tie``.
+        A tie is half a win for both.
+    level
+        Probability content of the intervals.
+
+    Raises
+    ------
+    InputError
+        If an answer is neither, the second system is missing, a pair has answers of one
+        rater on one item only, or the strengths do not exist because one group of systems
+        never beats, or never loses to, the others.
+    """
+    names, first, second = _sides(ratings)
+    scores = _scores(ratings)
+    wins = np.zeros((len(names), len(names)))
+    np.add.at(wins, (first, second), scores)
+    np.add.at(wins, (second, first), 1.0 - scores)
+    check_connected(wins, names)
+    strengths, clusters = bradley_terry(wins), Clusters.of(ratings)
+    bread = inverse_information(wins, strengths)
+    residual = scores - 1.0 / (1.0 + np.exp(strengths[second] - strengths[first]))
+    shares = np.zeros((ratings.n, len(names)))
+    shares[np.arange(ratings.n), first] = residual
+    shares[np.arange(ratings.n), second] = -residual
+    covariance = bread @ clusters.covariance(shares) @ bread
+    half = stats.t.ppf(0.5 * (1.0 + level), clusters.dof) * np.sqrt(np.diag(covariance))
+    raters, items = clusters.sizes
+    return Preference(
+        systems=names,
+        strengths=frozen(strengths),
+        covariance=frozen(covariance),
+        independent_covariance=frozen(bread),
+        low=frozen(strengths - half),
+        high=frozen(strengths + half),
+        pairs=_pairs(ratings, scores, (first, second), level),
+        n_answers=ratings.n,
+        n_raters=raters,
+        n_items=items,
+        level=level,
+        warnings=_warnings(covariance, bread, clusters),
+    )
+
+
+def _sides(ratings: Ratings) -> tuple[tuple[str, ...], IntArray, IntArray]:
+    if ratings.others is None:
+        raise InputError(
+            "ratings",
+            got="one system for each answer",
+            expected="two: the columns first and second",
+        )
+    names, codes = coded((*ratings.systems, *ratings.others))
+    return names, codes[: ratings.n], codes[ratings.n :]
+
+
+def _scores(ratings: Ratings) -> Array:
+    out = []
+    rows = zip(ratings.answers, ratings.systems, ratings.others or (), strict=True)
+    for row, (answer, first, second) in enumerate(rows):
+        worth = {first: 1.0, second: 0.0}
+        # A system may be called "tie"; its name then comes first.
+        value = worth.get(answer, 0.5 if answer.lower() == _TIE else None)
+        if value is None:
+            raise InputError(
+                "answers",
+                got=f"{answer!r} in row {row + 1}",
+                expected=f"{first!r}, {second!r} or {_TIE!r}",
+            )
+        out.append(value)
+    return np.array(out)
+
+
+def _pairs(
+    ratings: Ratings, scores: Array, sides: tuple[IntArray, IntArray], level: float
+) -> tuple[PairRate, ...]:
+    found = []
+    for i, j in combinations(range(len(ratings.names)), 2):
+        here = (sides[0] == i) & (sides[1] == j)
+        turned = (sides[0] == j) & (sides[1] == i)
+        if (here | turned).any():
+            values = np.where(turned, 1.0 - scores, scores)
+            found.append(_pair(ratings, values, here | turned, (i, j), level))
+    return tuple(found)
+
+
+def _pair(
+    ratings: Ratings, values: Array, here: BoolArray, pair: tuple[int, int], level: float
+) -> PairRate:
+    clusters = Clusters.of(ratings.take(here))
+    own = values[here]
+    rate = rate_of(own, clusters, level=level)
+    apart = np.rint(np.bincount(clusters.items, weights=2.0 * own - 1.0)).astype(np.int64)
+    return PairRate(
+        first=ratings.names[pair[0]],
+        second=ratings.names[pair[1]],
+        wins=int((own == 1.0).sum()),
+        losses=int((own == 0.0).sum()),
+        ties=int((own == 0.5).sum()),
+        rate=rate.value,
+        interval=rate.interval,
+        p_value=flip_p_value(apart),
+    )
+
+
+def _warnings(covariance: Array, independent: Array, clusters: Clusters) -> tuple[str, ...]:
+    found = []
+    if (np.diag(covariance) > 1.1 * np.diag(independent)).any():
+        found.append(
+            "Answers of one rater, or on one item, agree more than by chance: errors for"
+            " independent answers would be too small."
+        )
+    if clusters.sizes[0] == 1:
+        found.append("One rater: the result says nothing on others.")
+    return tuple(found)
