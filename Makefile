@@ -62,7 +62,7 @@ $(stamp): pyproject.toml constraints.txt
 	@touch $@
 	@echo "  ready"
 
-# What the benchmarks are compared with: sixty more packages, which nothing else needs.
+# What the benchmarks are compared with: dozens of packages that nothing else needs.
 $(peers): $(stamp)
 	@echo "  the benchmarks' peers ..."
 	@$(pip) install $(pins) --group bench

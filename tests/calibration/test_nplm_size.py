@@ -59,6 +59,12 @@ def _bump(rng: np.random.Generator) -> tuple[Array, Array]:
     return x, np.ones(800)
 
 
+def _shift(rng: np.random.Generator) -> tuple[Array, Array]:
+    x = rng.normal(size=(200, 2))
+    x[100:] += 0.4
+    return x, np.ones(200)
+
+
 def _rejections(
     name: str,
     statistic: NPLM | AggregatedNPLM,
@@ -106,3 +112,14 @@ def test_power_on_a_narrow_bump(show: Show) -> None:
     show(f"nplm power on a 10 % bump: {wide} % wide, {narrow} % narrow, {several} % min-p")
     assert narrow >= 80
     assert several >= 50
+
+
+def test_power_on_a_shift(show: Show) -> None:
+    # Both features by 0.4, 100 against 100 events; Hotelling's test is optimal here.
+    noncentral = 2 * 0.4**2 * 50
+    bound = stats.ncf.sf(stats.f.isf(0.05, 2, 197), 2, 197, noncentral)
+    for statistic in (NPLM(), AggregatedNPLM()):
+        seen = _rejections("shift", statistic, _shift, 100)
+        show(f"nplm power on a shift: {seen} of 100 by {statistic.name} (Hotelling {bound:.2f})")
+        # Neither gives away more than a third of it.
+        assert stats.binom.cdf(seen, 100, bound * 2 / 3) > 0.01

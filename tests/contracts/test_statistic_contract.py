@@ -1,4 +1,4 @@
-"""What every two-sample statistic of distances, kernels and ranks keeps."""
+"""What every two-sample statistic keeps."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ import numpy as np
 import pytest
 
 from distance_statistics import ALL, random_labels, values
+from verisimile.checks.twosample.frechet import Frechet
+from verisimile.checks.twosample.kernel_distance import KernelDistance
 from verisimile.checks.twosample.mmd import AggregatedMMD
+from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
 from verisimile.checks.twosample.statistic import Statistic
 from verisimile.core.arrays import Array
 
 N, FIRST = 60, 25
+# With every event a centre NPLM does not depend on which events its centres are.
+STATISTICS = (*ALL, Frechet(), KernelDistance(), NPLM(centres=N), AggregatedNPLM(centres=N))
+RANKED = (AggregatedMMD, AggregatedNPLM)
+FITTED = (NPLM, AggregatedNPLM)
 
-pytestmark = pytest.mark.parametrize("statistic", ALL, ids=lambda statistic: statistic.name)
+pytestmark = pytest.mark.parametrize("statistic", STATISTICS, ids=lambda statistic: statistic.name)
+
+
+def _rtol(statistic: Statistic) -> float:
+    # A fit ends 1e-11 from its minimum, and t feels the root of it; the others only rounding.
+    return 1e-5 if isinstance(statistic, FITTED) else 1e-9
 
 
 def _problem(rng: np.random.Generator) -> tuple[Array, Array]:
@@ -36,12 +48,14 @@ def test_the_order_of_events_does_not_matter(
     np.testing.assert_allclose(
         values(statistic, x[order], w[order], labels[:, order]),
         values(statistic, x, w, labels),
-        rtol=1e-9,
+        rtol=_rtol(statistic),
         atol=1e-12,
     )
 
 
 def test_the_samples_can_be_exchanged(statistic: Statistic, rng: np.random.Generator) -> None:
+    if isinstance(statistic, FITTED):
+        pytest.skip("a ratio of data to reference: the two play different parts")
     x, w = _problem(rng)
     labels = random_labels(N, FIRST, 5, rng)
     np.testing.assert_allclose(
@@ -62,13 +76,13 @@ def test_the_scale_of_weights_does_not_matter(
 def test_a_relabeling_is_valued_without_its_neighbours(
     statistic: Statistic, rng: np.random.Generator
 ) -> None:
-    if isinstance(statistic, AggregatedMMD):
+    if isinstance(statistic, RANKED):
         pytest.skip("its values are ranks among the rows given; its table is compared elsewhere")
     x, w = _problem(rng)
     labels = random_labels(N, FIRST, 5, rng)
     prepared = statistic.prepare(x, w, np.random.default_rng(1))
     apart = np.concatenate([prepared.values(labels[r : r + 1]) for r in range(5)])
-    np.testing.assert_allclose(apart, prepared.values(labels), rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(apart, prepared.values(labels), rtol=_rtol(statistic), atol=1e-13)
 
 
 def test_true_labels_of_different_samples_stand_out(
