@@ -15,6 +15,7 @@ from verisimile.stats.pvalues import PValue, add_one
 
 __all__ = ["Combined", "fisher", "min_p", "smallest_p"]
 
+_DIGITS = 9  # of standard deviations that tell tied rows apart
 _TIE = 1e-9  # relative; sums of the same logarithms in another order differ by rounding
 
 
@@ -60,6 +61,11 @@ def min_p(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combin
     columns, so that :math:`P(p \le \alpha) \le \alpha` at every B.  The power
     is that of the best column, at the price of what the columns do not share.
 
+    Each column has an extreme row of its own, so that up to J rows share the smallest
+    possible :math:`m_i`.  Such ties are resolved by how far the row lies out in
+    its best column, in standard deviations of the pool: data beyond all toys in one column by far
+    have :math:`p = 1/N`, and not J / N.
+
     Parameters
     ----------
     observed
@@ -81,16 +87,29 @@ def min_p(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combin
     Examples
     --------
     >>> min_p([9.0, 0.0], np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])).p_value.value
-    0.5
+    0.25
     """
     smallest = smallest_p(observed, toys)
     return _combined(observed, toys, smallest <= smallest[0], rule="min-p", null=null)
 
 
 def smallest_p(observed: npt.ArrayLike, toys: Array) -> Array:
-    r"""Return :math:`m_i` of :func:`min_p`, ``(B + 1,)``: first the data's, then the toys'."""
+    r"""Return :math:`m_i` of :func:`min_p`, ``(B + 1,)``: first the data's, then the toys'.
+
+    Tied values are spread over the step below them, :math:`(m_i - 1/N, m_i]`, the
+    furthest out first.
+    """
     ranks = _ranks(observed, toys)
-    return np.asarray(ranks.min(axis=1) / ranks.shape[0])
+    total = ranks.shape[0]
+    smallest = ranks.min(axis=1)
+    out = np.where(ranks == smallest[:, None], _standardised(observed, toys), -np.inf).max(axis=1)
+    resolved = smallest.astype(np.float64)
+    for rank in np.unique(smallest):
+        tied = np.flatnonzero(smallest == rank)
+        # Equally far out is equally extreme: the rank of the first of them.
+        below = np.searchsorted(np.sort(out[tied]), out[tied], side="left")
+        resolved[tied] -= below / (tied.size + 1)
+    return np.asarray(resolved / total)
 
 
 def fisher(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combined:
@@ -132,6 +151,20 @@ def _ranks(observed: npt.ArrayLike, toys: Array) -> npt.NDArray[np.int64]:
     ordered = np.sort(pool, axis=0)
     below = [np.searchsorted(ordered[:, j], pool[:, j], side="left") for j in range(pool.shape[1])]
     return np.asarray(pool.shape[0] - np.stack(below, axis=1), dtype=np.int64)
+
+
+def _standardised(observed: npt.ArrayLike, toys: Array) -> Array:
+    """Return how far each row lies out in each column ``(B + 1, J)``, in its pool's units."""
+    pool = np.vstack([np.asarray(observed, dtype=np.float64), toys])
+    known = np.isfinite(pool)
+    kept = np.where(known, pool, np.nan)
+    out = np.full(pool.shape, np.inf)  # without a finite statistic: as extreme as can be
+    for j in np.flatnonzero(known.any(axis=0)):
+        values = kept[known[:, j], j]
+        spread = values.std()
+        out[known[:, j], j] = (values - values.mean()) / spread if spread > 0.0 else 0.0
+    # Sums in another order differ by rounding, and that must be no evidence.
+    return np.asarray(np.round(out, _DIGITS))
 
 
 def _combined(

@@ -12,7 +12,7 @@ from statistical import assert_rate, assert_uniform
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
-from verisimile.stats.aggregate import Combined, fisher, min_p
+from verisimile.stats.aggregate import Combined, fisher, min_p, smallest_p
 from verisimile.stats.nulls import Empirical
 
 Rule = Callable[..., Combined]
@@ -35,10 +35,23 @@ def test_the_worked_example() -> None:
     small = min_p([9.0, 0.0], toys, null="predictive")
     assert [p.value for p in small.columns] == [1 / 4, 1.0]
     assert small.smallest == 0
-    assert small.p_value.value == 2 / 4  # the last toy has a 1 / 4 as well
+    # The last toy has a 1 / 4 as well, but lies less far out in its column.
+    assert small.p_value.value == 1 / 4
+    assert min_p([3.5, 0.0], toys).p_value.value == 2 / 4
     assert small.p_value.null == "predictive"
     # Products of ranks 4, 12, 6, 2.
     assert fisher([9.0, 0.0], toys).p_value.value == 2 / 4
+
+
+def test_far_out_in_one_of_many_columns_is_far_out(rng: np.random.Generator) -> None:
+    toys = rng.normal(size=(99, 12))
+    observed = np.r_[40.0, np.zeros(11)]
+    assert min_p(observed, toys).p_value.value == 1 / 100
+    resolved = smallest_p(observed, toys)
+    # Twelve rows are the extreme ones of a column: all have 1 / 100, resolved below it.
+    assert (resolved <= 1 / 100).sum() == len({*np.argmax(np.vstack([observed, toys]), axis=0)})
+    assert (resolved > 0.0).all()
+    assert resolved[0] == resolved.min()
 
 
 def test_equal_products_in_another_order_are_ties() -> None:
