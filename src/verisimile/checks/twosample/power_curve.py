@@ -71,7 +71,7 @@ class PowerCurve:
         return Estimate(value, float(np.std(ends, ddof=1)))
 
     def _monotone(self, power: Array) -> Array:
-        return np.maximum(optimize.isotonic_regression(power).x, self.level)
+        return np.asarray(np.maximum(optimize.isotonic_regression(power).x, self.level))
 
     def _cross(self, smoothed: Array, target: float) -> float | None:
         if smoothed[-1] < target:
