@@ -143,11 +143,11 @@ def _known_window_power(n: int, share: float, windows: int) -> float:
 
 def test_a_narrow_bump_is_seen(show: Show) -> None:
     n, share, experiments = 1000, 0.04, 200
-    scan, found, scanned = IntervalScan(), [], 0
+    found, scanned = [], 0
+    several: list[Statistic] = [IntervalScan(), MarginalKS("max")]
     for experiment in range(experiments):
         at = Seeds(617).at(experiment)
         first, second = _bumps(at, n, share)
-        several = [scan, MarginalKS("max")]
         results = permutation_test(Run(at), first, second, several, relabelings=RELABELINGS)
         found.append([result.p_value.value <= 0.05 + 1e-12 for result in results])
         scanned = scanned or deviating_windows(first, second).scanned

@@ -21,7 +21,7 @@ from verisimile.core.store import Payload, Record
 from verisimile.data.events import Events
 from verisimile.stats.nulls import matches
 
-__all__ = ["permutation_test"]
+__all__ = ["Job", "permutation_test", "valued"]
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
 _FIRST_LOOK = 100  # relabelings between looks at whether enough of them are extreme
@@ -101,7 +101,7 @@ def permutation_test(
         judged(
             statistic.name,
             pool,
-            _valued(at, Job(pool, statistic, at.seeds), relabelings, stop_after),
+            valued(at, Job(pool, statistic, at.seeds), relabelings, stop_after),
             relabelings=relabelings,
             stop_after=stop_after,
         )
@@ -140,12 +140,16 @@ class Job:
             self._prepared = self.statistic.prepare(self.pool.x, self.pool.weights, rng)
         return self._prepared
 
+    @property
+    def address(self) -> str:
+        """Where its records are kept."""
+        return f"relabel/{self.pool.key[:16]}/{_slug(self.statistic.name)}"
+
     def task(self, first: int, last: int) -> Task:
         """Return the task that values relabelings from `first` to before `last`."""
         said = repr(self.statistic)
-        key = self.pool.key[:16]
         return Task(
-            address=f"relabel/{key}/{_slug(self.statistic.name)}/{first:06d}-{last:06d}",
+            address=f"{self.address}/{first:06d}-{last:06d}",
             config={"pool": self.pool.key, "statistic": said, "first": first, "last": last},
             seeds=self.seeds,
             args=(self, first, last),
@@ -159,8 +163,11 @@ class _Piece:
     details: Mapping[str, float]
 
 
-def _valued(run: Run, job: Job, relabelings: int, stop_after: int | None) -> Values:
-    """Return the observed values and those of the relabelings, all or until enough are extreme."""
+def valued(run: Run, job: Job, relabelings: int, stop_after: int | None) -> Values:
+    """Return the observed values and those of the relabelings, all or until enough are extreme.
+
+    What `run` keeps is not computed again.
+    """
     head = _pieces(run, [job.task(0, _end(0, relabelings, stop_after))])[0]
     table = head.table
     looking = stop_after is not None and not head.columns

@@ -1,0 +1,214 @@
+"""Tilted relabelings: who is called the second sample depends on the event, by a known effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from scipy import special
+
+from verisimile.checks.twosample.coordinates import NormalScores, Standardised, varying
+from verisimile.checks.twosample.statistic import Labels
+from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.random import Seeds
+
+__all__ = ["Direction", "Local", "Shift", "Tilt", "tilted"]
+
+_SHARE = 0.01
+_CANDIDATES = 8  # intervals drawn where ties make some of them wide
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """What the odds of being in the second sample depend on, and what the effect is measured by.
+
+    Attributes
+    ----------
+    log_odds
+        Log odds of every event per unit of strength ``(N,)``.
+    measure
+        The effect is the second sample's weighted mean of it less the first's ``(N,)``.
+    """
+
+    log_odds: Array
+    measure: Array
+
+
+class Tilt(Protocol):
+    """A family of directions."""
+
+    @property
+    def name(self) -> Literal["shift", "local"]:
+        """Name of the effect."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What the effect is counted in."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Standard deviation of the log odds per unit of strength."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Content key of what directions are made of."""
+        ...
+
+    def direction(self, rng: np.random.Generator) -> Direction:
+        """Return a random direction."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shift:
+    r"""One feature is shifted: odds :math:`e^{\epsilon s z_{ij}}`, feature and sign at random.
+
+    z are normal scores, so that no tail decides.  For a normal feature this is a shift of its
+    mean by :math:`\epsilon` standard deviations.
+
+    Attributes
+    ----------
+    scores
+        Normal scores of the pooled features ``(N, d)``.
+    standardised
+        The features in pooled standard deviations, weighted ones if there are weights ``(N, d)``.
+    """
+
+    scores: Array
+    standardised: Array
+
+    @classmethod
+    def of(cls, x: Array, weights: Array) -> Shift:
+        """Return the shifts of pooled events ``(N, d)``; constant features are left out."""
+        kept = x[:, varying(x)]
+        z = Standardised().of(kept)
+        share = weights / weights.sum()
+        variance = share @ z**2 - (share @ z) ** 2
+        # Signed weights may leave a feature without a positive variance.
+        return cls(
+            frozen(NormalScores().of(kept)),
+            frozen(z / np.sqrt(np.where(variance > 0.0, variance, 1.0))),
+        )
+
+    @property
+    def name(self) -> Literal["shift"]:
+        """Return ``shift``."""
+        return "shift"
+
+    @property
+    def unit(self) -> str:
+        """Return what is counted."""
+        return "difference of means of one feature, in pooled standard deviations"
+
+    @property
+    def scale(self) -> float:
+        """Return one."""
+        return 1.0
+
+    @property
+    def key(self) -> str:
+        """Return the key of scores and features."""
+        return digest(self.scores, self.standardised)
+
+    def direction(self, rng: np.random.Generator) -> Direction:
+        """Return a random feature with a random sign."""
+        feature, sign = rng.integers(self.scores.shape[1]), rng.choice([-1.0, 1.0])
+        return Direction(sign * self.scores[:, feature], sign * self.standardised[:, feature])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Local:
+    r"""An interval of one feature is fuller: odds :math:`e^{\epsilon}` inside, one elsewhere.
+
+    The interval holds 1 % of the pooled events, at a random place of a random feature.
+    Values that tie are all in or all out; of eight places with wide ties the narrowest is used.
+
+    Attributes
+    ----------
+    ordered
+        The features' pooled values in ascending order ``(N, d)``.
+    x
+        Pooled features ``(N, d)``.
+    """
+
+    ordered: Array
+    x: Array
+
+    @classmethod
+    def of(cls, x: Array) -> Local:
+        """Return the intervals of pooled events ``(N, d)``; constant features are left out."""
+        kept = x[:, varying(x)]
+        return cls(frozen(np.sort(kept, axis=0)), frozen(kept))
+
+    @property
+    def name(self) -> Literal["local"]:
+        """Return ``local``."""
+        return "local"
+
+    @property
+    def unit(self) -> str:
+        """Return what is counted."""
+        return "share of the second sample moved into an interval with 1 % of the events"
+
+    @property
+    def scale(self) -> float:
+        """Return the standard deviation of being inside."""
+        return float(np.sqrt(_SHARE * (1.0 - _SHARE)))
+
+    @property
+    def key(self) -> str:
+        """Return the key of the features."""
+        return digest(self.x)
+
+    def direction(self, rng: np.random.Generator) -> Direction:
+        """Return a random interval of a random feature."""
+        inside = self._inside(rng)
+        for _ in range(_CANDIDATES - 1):
+            if inside.mean() <= 2.0 * _SHARE:
+                break
+            inside = min(inside, self._inside(rng), key=np.mean)
+        return Direction(inside, inside)
+
+    def _inside(self, rng: np.random.Generator) -> Array:
+        n, d = self.x.shape
+        count, feature = max(1, round(_SHARE * n)), rng.integers(d)
+        start = rng.integers(n - count + 1)
+        low, high = self.ordered[[start, start + count - 1], feature]
+        return np.asarray((self.x[:, feature] >= low) & (self.x[:, feature] <= high), dtype=float)
+
+
+def tilted(
+    tilt: Tilt, strength: float, weights: Array, size: int, seeds: Seeds
+) -> tuple[Labels, float]:
+    r"""Return a relabeling ``(N,)`` with `size` events in the second sample, and its effect.
+
+    The second sample are the events with the largest :math:`\epsilon u_i + L_i`, with L from
+    the standard logistic distribution: given the threshold c that this sets, event i is in
+    it with probability
+
+    .. math:: \pi_i = 1 / (1 + e^{c - \epsilon u_i}),
+
+    that is with the odds wanted, and sizes are kept exactly.  The effect is
+
+    .. math:: \frac{\sum w \pi m}{\sum w \pi} - \frac{\sum w (1 - \pi) m}{\sum w (1 - \pi)},
+
+    what is achieved on average over labelings; one labeling fluctuates about it.
+    """
+    rng = seeds.numpy()
+    direction = tilt.direction(rng)
+    heights = strength * direction.log_odds + rng.logistic(size=weights.size)
+    last = weights.size - size
+    order = np.argpartition(heights, (last - 1, last))
+    threshold = heights[order[[last - 1, last]]].mean()
+    labels = np.ones(weights.size, dtype=np.bool_)
+    labels[order[last:]] = False
+    probable = weights * special.expit(strength * direction.log_odds - threshold)
+    return labels, _mean(direction.measure, probable) - _mean(direction.measure, weights - probable)
+
+
+def _mean(values: Array, weights: Array) -> float:
+    return float(weights @ values / weights.sum())

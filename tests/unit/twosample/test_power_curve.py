@@ -1,0 +1,63 @@
+"""The effect at which a power is reached, and its error, against a known curve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from statistical import assert_within
+from verisimile.checks.twosample.power_curve import PowerCurve
+from verisimile.core.arrays import Array
+
+EFFECTS = np.array([0.5, 1.0, 1.5, 2.25, 3.4, 5.0, 7.6])
+
+
+def _power(effect: Array) -> Array:
+    return np.asarray(stats.norm.cdf(effect - 1.96) + stats.norm.cdf(-effect - 1.96))
+
+
+def test_crossings_of_many_labelings_are_those_of_the_curve(rng: np.random.Generator) -> None:
+    many = 10**6
+    curve = PowerCurve(EFFECTS, rng.binomial(many, _power(EFFECTS)), many, 0.05)
+    for target, found in zip((0.5, 0.9), curve.crossings((0.5, 0.9), rng), strict=True):
+        assert found is not None
+        wanted = 1.96 + stats.norm.ppf(target)
+        # The other tail bends the quantiles a little.
+        assert found.value == pytest.approx(wanted, rel=0.01)
+        assert found.error < 0.01
+
+
+def test_the_error_is_the_spread(rng: np.random.Generator) -> None:
+    found = [
+        PowerCurve(EFFECTS, rng.binomial(24, _power(EFFECTS)), 24, 0.05).crossings((0.5, 0.9), rng)
+        for _ in range(80)
+    ]
+    for target, some in zip((0.5, 0.9), zip(*found, strict=True), strict=True):
+        values = np.array([item.value for item in some if item])
+        errors = np.array([item.error for item in some if item])
+        assert values.size == 80
+        spread = values.std(ddof=1)
+        # Spread and errors are each known to a tenth; a plug-in error is no better.
+        assert 0.6 < np.sqrt((errors**2).mean()) / spread < 1.6
+        assert_within(values.mean(), 1.96 + stats.norm.ppf(target), spread / np.sqrt(80))
+
+
+def test_what_is_not_reached_is_none(rng: np.random.Generator) -> None:
+    curve = PowerCurve(np.array([1.0, 2.0]), np.array([2, 14]), 20, 0.05)
+    half, ninety = curve.crossings((0.5, 0.9), rng)
+    assert half is not None
+    assert ninety is None
+
+
+def test_what_is_seen_at_once_lies_below_the_first_effect(rng: np.random.Generator) -> None:
+    curve = PowerCurve(np.array([1.0, 2.0]), np.array([24, 24]), 24, 0.05)
+    (found,) = curve.crossings((0.5,), rng)
+    assert found is not None
+    assert 0.0 < found.value < 1.0
+
+
+def test_the_curve_never_falls(rng: np.random.Generator) -> None:
+    curve = PowerCurve(np.arange(1.0, 6.0), np.array([0, 6, 3, 12, 10]), 12, 0.05)
+    assert curve.power.tolist() == [0.0, 0.5, 0.25, 1.0, 10 / 12]
+    np.testing.assert_allclose(curve.smoothed, [0.05, 0.375, 0.375, 11 / 12, 11 / 12])
