@@ -57,11 +57,11 @@ def _shifted(rng: np.random.Generator) -> Pool:
 
 
 def _split(seeds: Seeds, pool: Pool, learner: Classifier = TREES) -> float:
-    found, rows = Scorer(Run(seeds), pool, learner).split()
+    half = Scorer(Run(seeds), pool, learner).split()
     return auc_p_value(
-        found,
-        pool.truth[rows],
-        pool.weights[rows],
+        half.scores,
+        pool.truth[half.rows],
+        pool.weights[half.rows],
         seeds.at("permutations").numpy(),
         permutations=199,
         studentised=pool.weighted,
@@ -71,7 +71,7 @@ def _split(seeds: Seeds, pool: Pool, learner: Classifier = TREES) -> float:
 def _refit(seeds: Seeds, pool: Pool, refits: int = 4) -> float:
     linear: Classifier = LogisticRegression()
     scorer = Scorer(Run(seeds), pool, linear)
-    observed = auc(scorer.cross_fitted(2), pool.truth, pool.weights)
+    observed = auc(scorer.cross_fitted(2).scores, pool.truth, pool.weights)
     return Empirical(scorer.permuted(2, refits), "refits").p_value(observed).value
 
 
@@ -84,7 +84,7 @@ def _linear_split(seeds: Seeds, pool: Pool) -> float:
 
 
 def _trained_on(seeds: Seeds, pool: Pool) -> float:
-    found = scores(TREES, seeds, pool.x, pool.truth, None, pool.x)
+    found, _ = scores(TREES, seeds, pool.x, pool.truth, None, pool.x)
     rng = seeds.at("permutations").numpy()
     p = auc_p_value(found, pool.truth, pool.weights, rng, permutations=199, studentised=False)
     return p.value

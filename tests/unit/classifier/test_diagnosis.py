@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Perceptron
@@ -9,12 +11,14 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
 from verisimile.checks.classifier.learners import boosted_trees, perceptron
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.core.store import MemoryStore
 from verisimile.data.events import Events
+from verisimile.data.example import load_example
 
 NAMES = ("m", "pt")
 SMALL = boosted_trees(iterations=30)
@@ -102,6 +106,62 @@ def test_other_learners_with_weights(learner: object, rng: np.random.Generator) 
     assert plain.p_value.value < 0.01
     assert abs(weighted.auc.value - 0.5) < 5 * weighted.auc.error
     assert plain.auc.value > 0.6
+
+
+def test_a_perceptron_names_what_is_wrong_with_real_events() -> None:
+    # The other tune has a softer pt_ll, and nothing else.
+    example = load_example()
+    truth, tune = example["truth"].take(range(10_000)), example["generator_tune"]
+    found = diagnose_with_classifier(Run(Seeds(3)), truth, tune, learner=perceptron())
+    assert found.p_value.value < 0.01
+    assert [tail.ranges[0].feature for tail in found.tails] == ["pt_ll", "pt_ll"]
+    worst = max(found.closure, key=lambda one: one.before)
+    assert worst.feature == "pt_ll"
+    # By more than a chi-squared of its degrees of freedom fluctuates; about half is mended.
+    assert worst.after < worst.before - 5 * np.sqrt(2 * worst.dof)
+    assert found.warnings == ()
+
+
+def test_a_training_that_did_not_converge_is_a_warning(rng: np.random.Generator) -> None:
+    # Warnings are errors here: scikit-learn's own must not get out.
+    truth, generated, run = _events(200, rng), _events(200, rng), Run(Seeds(3))
+    short, long = (
+        diagnose_with_classifier(run, truth, generated, learner=perceptron(epochs=epochs))
+        for epochs in (2, 200)
+    )
+    assert short.warnings[0].startswith("6 of 6 trainings of the classifier did not converge")
+    assert long.warnings == ()
+
+
+def test_other_warnings_of_a_learner_are_not_swallowed(rng: np.random.Generator) -> None:
+    class Talkative(LogisticRegression):  # type: ignore[misc]  # sklearn has no types
+        def fit(self, x: Array, y: Array, sample_weight: Array | None = None) -> Talkative:
+            warnings.warn("look out", UserWarning, stacklevel=2)
+            super().fit(x, y, sample_weight)
+            return self
+
+    with pytest.warns(UserWarning, match="look out"):
+        diagnose_with_classifier(
+            Run(Seeds(3)), _events(100, rng), _events(100, rng), learner=Talkative()
+        )
+
+
+@pytest.mark.parametrize("learner", [SMALL, perceptron(hidden=(8,))], ids=["trees", "perceptron"])
+@pytest.mark.parametrize("side", ["truth", "generated"])
+def test_weights_on_one_side_mend_a_shift(
+    learner: object, side: str, rng: np.random.Generator
+) -> None:
+    # The weighted sample is shifted, and its weights turn it into the other.
+    plain, shifted = _events(2000, rng), _events(3000, rng, 0.5)
+    mended = Events(shifted.x, np.exp(-0.5 * shifted.column("m") + 0.125), names=NAMES)
+    pair = (mended, plain) if side == "truth" else (plain, mended)
+    found = diagnose_with_classifier(Run(Seeds(3)), *pair, learner=learner)
+    assert found.warnings == ()
+    assert abs(found.auc.value - 0.5) < 5 * found.auc.error
+    assert found.p_value.value > 1e-3
+    assert np.isfinite(found.truth_log_weights).all()
+    assert np.isfinite(found.generated_log_weights).all()
+    assert found.effective_fraction > 0.8
 
 
 def test_certain_scores_are_a_warning(rng: np.random.Generator) -> None:

@@ -16,7 +16,31 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Failure, Run, Task
 
-__all__ = ["Scorer"]
+__all__ = ["Scored", "Scorer"]
+
+_SCHEMA = 2  # of stored fits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Scores of events that their classifiers have not seen.
+
+    Attributes
+    ----------
+    scores
+        D of the events ``(n,)``.
+    rows
+        Which events of the pool ``(n,)``.
+    fits
+        Number of classifiers.
+    unfinished
+        How many of them did not converge.
+    """
+
+    scores: Array
+    rows: IntArray
+    fits: int
+    unfinished: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,19 +51,20 @@ class Scorer:
     pool: Pool
     learner: Classifier
 
-    def cross_fitted(self, folds: int) -> Array:
-        """Return D ``(N,)``, each event's from a classifier that never saw its fold."""
+    def cross_fitted(self, folds: int) -> Scored:
+        """Score all events, each by a classifier that never saw its fold."""
         part = self.pool.folds(folds, self.run.seeds.at("folds").numpy())
         tasks = [self._task("fold", k, part != k, np.flatnonzero(part == k)) for k in range(folds)]
-        return _collect(self.run.map(_fit, tasks, label="classifier"), self.pool.truth.size)
+        return self._scored(tasks)
 
-    def split(self) -> tuple[Array, IntArray]:
-        """Return D at the test half ``(n,)`` after training on the other, and its rows."""
+    def split(self) -> Scored:
+        """Score the test half after training on the other."""
         part = self.pool.folds(2, self.run.seeds.at("split").numpy())
-        rows = np.flatnonzero(part == 1)
-        task = self._task("split", 0, part == 0, rows)
-        found = _collect(self.run.map(_fit, [task], label="classifier"), self.pool.truth.size)
-        return found[rows], rows
+        return self._scored([self._task("split", 0, part == 0, np.flatnonzero(part == 1))])
+
+    def _scored(self, tasks: Sequence[Task]) -> Scored:
+        found = self.run.map(_fit, tasks, label="classifier", schema=_SCHEMA)
+        return _collect(found, self.pool.truth.size)
 
     def permuted(self, folds: int, permutations: int) -> Array:
         """Return the cross-fitted AUC of permuted labels ``(B,)``, each refitted from scratch."""
@@ -82,21 +107,24 @@ def _fit(
     test: Array,
     rows: IntArray,
 ) -> Payload:
-    found = scores(learner, seeds, x, truth, weights, test)
-    return Payload({"rows": rows, "scores": found})
+    found, finished = scores(learner, seeds, x, truth, weights, test)
+    return Payload({"rows": rows, "scores": found}, {"finished": finished})
 
 
 def _refit(seeds: Seeds, pool: Pool, learner: Classifier, folds: int) -> Payload:
     rng = seeds.at("labels").numpy()
     # Weights stay with their events; only the names of the samples move.
     shuffled = replace(pool, truth=rng.permutation(pool.truth))
-    found = Scorer(Run(seeds), shuffled, learner).cross_fitted(folds)
+    found = Scorer(Run(seeds), shuffled, learner).cross_fitted(folds).scores
     return Payload(meta={"auc": auc(found, shuffled.truth, shuffled.weights)})
 
 
-def _collect(records: Sequence[Record | Failure], size: int) -> Array:
-    out = np.full(size, np.nan)
+def _collect(records: Sequence[Record | Failure], size: int) -> Scored:
+    out, seen, unfinished = np.full(size, np.nan), np.zeros(size, dtype=np.bool_), 0
     for record in records:
         if isinstance(record, Record):
             out[record.arrays["rows"]] = record.arrays["scores"]
-    return out
+            seen[record.arrays["rows"]] = True
+            unfinished += not record.meta["finished"]
+    rows = np.flatnonzero(seen)
+    return Scored(out[rows], rows, len(records), unfinished)

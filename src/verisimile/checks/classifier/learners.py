@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+import warnings
 from collections.abc import Mapping
 from typing import Protocol, cast
 
@@ -12,6 +14,7 @@ import numpy.typing as npt
 import sklearn
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,6 +26,8 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
 __all__ = ["Classifier", "boosted_trees", "check_learner", "identity", "perceptron", "scores"]
+
+_FILTERS = threading.Lock()  # of warnings: they are the process's, not the thread's
 
 
 class Classifier(Protocol):
@@ -115,18 +120,26 @@ def scores(
     truth: BoolArray,
     weights: Array | None,
     test: Array,
-) -> Array:
-    """Return D, the probability to be true, at the test events, after fitting a fresh clone."""
+) -> tuple[Array, bool]:
+    """Return D, the probability to be true, at the test events, from a fresh clone.
+
+    And whether its training ended: False if the learner warned that it did not converge.
+    That is a fact for the result, so that the warning itself goes no further.
+    """
     model = clone(learner)
     seed = seeds.integer() % 2**32
     states = {name: seed for name in model.get_params() if name.endswith("random_state")}
     model.set_params(**states)
-    if weights is None:
-        model.fit(x, truth)
-    else:
-        model.fit(x, truth, **{_weight_name(model): weights})
+    sizes = {} if weights is None else {_weight_name(model): weights}
+    with _FILTERS, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(x, truth, **sizes)
+    others = [one for one in caught if not issubclass(one.category, ConvergenceWarning)]
+    for one in others:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     column = int(np.flatnonzero(model.classes_)[0])
-    return np.asarray(model.predict_proba(test), dtype=np.float64)[:, column]
+    found = np.asarray(model.predict_proba(test), dtype=np.float64)[:, column]
+    return found, len(others) == len(caught)
 
 
 def _last(learner: object) -> object:
