@@ -1,0 +1,1 @@
+"""One sample against a density or distribution function that is known."""
