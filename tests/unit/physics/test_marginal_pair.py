@@ -107,7 +107,7 @@ def test_results_survive_the_disk(rng: np.random.Generator, tmp_path: Path) -> N
     assert repr(again) == repr(a)
     assert again.train is not None
     assert np.array_equal(again.reference.sumw2, a.reference.sumw2)
-    assert np.array_equal(again.pulls, a.pulls)
+    assert np.array_equal(again.pulls, a.pulls, equal_nan=True)
 
 
 def test_equal_columns_are_compared_without_a_verdict() -> None:
