@@ -165,13 +165,14 @@ def _values(text: str, tree: ast.expr, events: Events) -> Array:
 def _columns(text: str, tree: ast.expr, events: Events) -> dict[str, Array]:
     # Python's parser normalises identifiers; a micro sign in a column's name is no fault.
     spelled = {unicodedata.normalize("NFKC", name): name for name in events.names}
+    wanted = columns_of(tree)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in columns_of(tree) and node.id not in spelled:
+        if isinstance(node, ast.Name) and node.id in wanted and node.id not in spelled:
             near = suggestion(node.id, events.names)
             raise fault(
                 text, node, f"no column {node.id!r}", f"columns among {listing(events.names)}", near
             )
-    return {name: events.column(spelled[name]) for name in columns_of(tree)}
+    return {name: events.column(spelled[name]) for name in wanted}
 
 
 def _check_finite(text: str, values: Array, count: int) -> None:

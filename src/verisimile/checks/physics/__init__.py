@@ -1,0 +1,1 @@
+"""Marginals, moments, correlations, efficiencies, constraints: truth against generated events."""

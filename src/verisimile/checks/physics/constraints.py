@@ -1,0 +1,176 @@
+"""Laws that every event must obey: how often and by how much they are violated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.physics.samples import matched, shares
+from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.errors import InputError
+from verisimile.core.result import register
+from verisimile.data.events import Events
+from verisimile.data.expressions import Condition, Expression
+from verisimile.stats.intervals import clopper_pearson
+
+__all__ = ["ConstraintComparison", "Vanishes", "Violations", "violations", "violations_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Vanishes:
+    """A constraint: an expression that is zero within a tolerance.
+
+    Parameters
+    ----------
+    expression
+        A number per event.
+    tolerance
+        Largest modulus allowed, in units of the expression.
+
+    Raises
+    ------
+    InputError
+        If the tolerance is negative or not finite.
+    """
+
+    expression: Expression
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.tolerance < math.inf:
+            raise InputError("tolerance", got=self.tolerance, expected="a finite number >= 0")
+
+    @property
+    def text(self) -> str:
+        """How it is written."""
+        return f"abs({self.expression.text}) <= {self.tolerance:g}"
+
+
+@register("constraint-violations", 1)
+@dataclass(frozen=True, slots=True)
+class Violations:
+    """One constraint's violations in one sample.
+
+    Attributes
+    ----------
+    n, violated
+        Numbers of events, and of those that violate it or where it is undefined.
+    undefined
+        Events where it is undefined, such as the root of a negative number.
+    low, high
+        Clopper–Pearson interval, 68.27 %, of the fraction of events.
+    weighted
+        Fraction of the weight; that of the events without weights.
+    median, largest
+        Size of the violations: the modulus of what should vanish, or by how much an
+        inequality fails; NaN without any, and for conditions without a size.
+    """
+
+    n: int
+    violated: int
+    undefined: int
+    low: float
+    high: float
+    weighted: float
+    median: float
+    largest: float
+
+    @property
+    def fraction(self) -> float:
+        """Fraction of the events, weights aside."""
+        return self.violated / self.n
+
+
+@register("constraint-comparison", 1)
+@dataclass(frozen=True, slots=True)
+class ConstraintComparison:
+    """One constraint in the reference and in the generated sample.
+
+    Attributes
+    ----------
+    name, constraint
+        The constraint, and how it is written.
+    reference, generated
+        Violations in either sample.  Those of the reference tell of its precision.
+    """
+
+    name: str
+    constraint: str
+    reference: Violations
+    generated: Violations
+
+    def __repr__(self) -> str:
+        """Return one line: name, fractions, largest size."""
+        return (
+            f"ConstraintComparison({self.name}: violated by {self.reference.fraction:.3g} of the "
+            f"reference, {self.generated.fraction:.3g} of the generated events, "
+            f"at most by {self.generated.largest:.3g})"
+        )
+
+
+def violations(
+    reference: Events, generated: Events, constraints: Mapping[str, Condition | Vanishes]
+) -> tuple[ConstraintComparison, ...]:
+    """Count the events of both samples that violate constraints, and measure by how much.
+
+    Parameters
+    ----------
+    reference, generated
+        Samples with the same columns.
+    constraints
+        Name and condition, or expression that must vanish.
+
+    Raises
+    ------
+    InputError
+        If columns differ or are missing, or a sample cannot be compared.
+    """
+    other = matched(reference, generated)
+    return tuple(
+        ConstraintComparison(
+            name,
+            constraint.text,
+            violations_of(reference, constraint),
+            violations_of(other, constraint),
+        )
+        for name, constraint in constraints.items()
+    )
+
+
+def violations_of(events: Events, constraint: Condition | Vanishes) -> Violations:
+    """Return one constraint's violations in one sample.
+
+    Raises
+    ------
+    InputError
+        If a column is missing.
+    """
+    bad, size = _broken(events, constraint)
+    undefined = np.isnan(size) if isinstance(constraint, Vanishes) else constraint.undefined(events)
+    sizes = size[bad & ~np.isnan(size)]
+    count = int(bad.sum())
+    low, high = clopper_pearson(count, events.n)
+    return Violations(
+        n=events.n,
+        violated=count,
+        undefined=int(undefined.sum()),
+        low=low,
+        high=high,
+        weighted=float(shares(events)[bad].sum()),
+        median=float(np.median(sizes)) if sizes.size else math.nan,
+        largest=float(sizes.max()) if sizes.size else math.nan,
+    )
+
+
+def _broken(events: Events, constraint: Condition | Vanishes) -> tuple[BoolArray, Array]:
+    """Return which events violate a constraint ``(n,)``, and the sizes ``(n,)``, NaN if none."""
+    if isinstance(constraint, Vanishes):
+        size = np.abs(constraint.expression.of(events, finite=False))
+        # Written so that NaN, which compares false to everything, is a violation.
+        return ~(size <= constraint.tolerance), size
+    excess = constraint.excess(events)
+    size = np.full(events.n, math.nan) if excess is None else excess
+    return ~constraint.of(events, defined=False), size

@@ -1,0 +1,269 @@
+r"""Bin contents of weighted events, normalised by the same events, and their chi-squared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from verisimile.checks.physics.samples import pulls
+from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
+from verisimile.core.result import register
+from verisimile.stats.linalg import solve_spd
+
+__all__ = [
+    "LEAST",
+    "Agreement",
+    "Contents",
+    "agreement",
+    "bin_pulls",
+    "cells_of",
+    "pooled",
+    "ratio_of",
+]
+
+LEAST, LEAST_WEIGHTED = 5.0, 10.0
+"""Effective events of either sample that a cell of chi-squared must expect."""
+
+_SMALLEST = float(np.finfo(np.float64).tiny)
+
+
+@register("bin-contents", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """A histogram of weighted events; the first cell is the underflow, the last the overflow.
+
+    Attributes
+    ----------
+    events
+        Number of events per cell ``(G + 2,)``.
+    sumw, sumw2
+        Sums of weights and of their squares per cell ``(G + 2,)``.
+    weighted
+        Whether the events have weights.
+    """
+
+    events: Array
+    sumw: Array
+    sumw2: Array
+    weighted: bool
+
+    @classmethod
+    def of(cls, cells: IntArray, weights: Array | None, count: int) -> Contents:
+        """Return the contents of `count` cells from the cell number of each event ``(n,)``."""
+        events = np.bincount(cells, minlength=count).astype(np.float64)
+        if weights is None:
+            return cls(frozen(events), frozen(events), frozen(events), weighted=False)
+        sumw, sumw2 = (np.bincount(cells, weights**k, minlength=count) for k in (1, 2))
+        return cls(frozen(events), frozen(sumw), frozen(sumw2), weighted=True)
+
+    @property
+    def underflow(self) -> tuple[float, float]:
+        """Sum of weights and its error below the bins."""
+        return float(self.sumw[0]), float(np.sqrt(self.sumw2[0]))
+
+    @property
+    def overflow(self) -> tuple[float, float]:
+        """Sum of weights and its error above the bins."""
+        return float(self.sumw[-1]), float(np.sqrt(self.sumw2[-1]))
+
+    @property
+    def shares(self) -> Array:
+        """Normalised contents ``(G + 2,)``, of sum one."""
+        return np.asarray(self.sumw / self.sumw.sum())
+
+    @property
+    def covariance(self) -> Array:
+        r"""Covariance of `shares` ``(G + 2, G + 2)``.
+
+        .. math:: C_{ab} = \sum_i v_i^2 ([i \in a] - p_a)([i \in b] - p_b)
+
+        Its rows sum to zero: the sum of all cells is one in every sample.
+        """
+        return _covariance(self.shares, self._squares)
+
+    @property
+    def errors(self) -> Array:
+        """Standard deviations of `shares` ``(G + 2,)``."""
+        return np.sqrt(_variance(self.shares, self._squares))
+
+    def density(self, edges: Array) -> tuple[Array, Array]:
+        """Return the normalised density in the inner bins and its errors, both ``(G,)``."""
+        widths = np.diff(edges)
+        return self.shares[1:-1] / widths, self.errors[1:-1] / widths
+
+    def merged(self, groups: IntArray) -> Contents:
+        """Return the contents of groups of cells, by their numbers ``(G + 2,)``."""
+        events, sumw, sumw2 = (
+            np.bincount(groups, values).astype(np.float64)
+            for values in (self.events, self.sumw, self.sumw2)
+        )
+        return Contents(events, sumw, sumw2, self.weighted)
+
+    def squares_for(self, expected: Array) -> Array:
+        r"""Return :math:`\sum_{i \in a} v_i^2` as expected for the shares `expected`.
+
+        The squares per share are the sample's own, averaged over two cells on either
+        side after division by a typical weight g: those of one cell with few events
+        fluctuate together with its content, and chi-squared would be too large too often.
+        """
+        own, share, total = self._squares, self.shares, self._squares.sum()
+        if not self.weighted:
+            return np.asarray(expected * total)
+        scale = self._typical_weight
+        square, content = _around(own / scale), _around(share)
+        plain = _around(own)
+        known = (content > 0.0) & (content**2 >= LEAST_WEIGHTED * plain)
+        ratio = np.divide(scale * square, content, out=np.full(own.size, total), where=known)
+        near = np.maximum(expected, 0.0) * ratio
+        return np.where(known | (self.events == 0), near, own)
+
+    def enough(self, expected: Array) -> BoolArray:
+        """Return where the shares `expected` stand for events enough for a normal law."""
+        least = LEAST_WEIGHTED if self.weighted else LEAST
+        return np.asarray((expected > 0.0) & (expected**2 >= least * self.squares_for(expected)))
+
+    @property
+    def _typical_weight(self) -> Array:
+        """The root mean square weight around each cell, a geometric mean of five cells'."""
+        square = np.divide(
+            self.sumw2, self.events, out=np.ones(self.events.size), where=self.sumw2 > 0.0
+        )
+        number = np.where(self.sumw2 > 0.0, self.events, 0.0)
+        return np.exp(0.5 * _around(number * np.log(square)) / np.maximum(_around(number), 1.0))
+
+    @property
+    def _squares(self) -> Array:
+        return np.asarray(self.sumw2 / self.sumw.sum() ** 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Chi-squared of two histograms' shapes, its law under equality, and their separation."""
+
+    chi2: float
+    dof: int
+    p_value: float
+    separation: float
+    separation_null: float
+
+
+def cells_of(column: Array, edges: Array) -> IntArray:
+    """Return cell numbers ``(n,)``: 0 below, G + 1 above; the last bin holds its upper edge."""
+    cells = np.searchsorted(edges, column, "right")
+    cells[column == edges[-1]] = edges.size - 1
+    return cells
+
+
+def agreement(reference: Contents, generated: Contents) -> Agreement:
+    r"""Return how well the shapes of two histograms agree, all cells included.
+
+    .. math:: \chi^2 = \Delta^T D^{-1} \Delta, \quad \Delta = g - f, \quad D = C_f + C_g
+
+    with both covariances at the pooled shares, and without the last cell, which
+    normalisation gives.  Neighbouring cells are merged until the pooled shares stand for
+    five events of either sample, or ten effective ones if it has weights.  The separation power is
+
+    .. math:: S = \frac12 \sum_b \frac{(g_b - f_b)^2}{g_b + f_b}, \quad
+              \langle S \rangle_0 = \frac12 \sum_b \frac{D_{bb}}{g_b + f_b}
+
+    of the unmerged cells, the latter its mean for equal laws.
+
+    References
+    ----------
+    N. Gagunashvili, Nucl. Instrum. Meth. A 596 (2008) 439, for weighted histograms;
+    separation: A. Hoecker et al., TMVA (physics/0703039), sec. 3.1.
+    """
+    f, g = reference.shares, generated.shares
+    variance = _pooled_variance(reference, generated)
+    usable = (f + g) > 0.0
+    separation = 0.5 * float(((g - f)[usable] ** 2 / (f + g)[usable]).sum())
+    null = 0.5 * float((variance[usable] / (f + g)[usable]).sum())
+    chi2, dof = _chi2(reference, generated)
+    p = max(float(special.chdtrc(dof, chi2)), _SMALLEST) if dof else float("nan")
+    return Agreement(chi2, dof, p, separation, null)
+
+
+def bin_pulls(reference: Contents, generated: Contents) -> Array:
+    """Return difference over error for equal laws ``(G + 2,)``; NaN where both are empty."""
+    error = np.sqrt(_pooled_variance(reference, generated))
+    empty = (reference.events + generated.events) == 0
+    return np.where(empty, np.nan, pulls(generated.shares - reference.shares, error, scale=0.0))
+
+
+def ratio_of(reference: Contents, other: Contents) -> tuple[Array, Array]:
+    r"""Return the ratio of normalised contents and its error in the inner bins, ``(G,)``.
+
+    .. math:: r = g / f, \quad \sigma_r^2 = (\sigma_g^2 + r^2 \sigma_f^2) / f^2
+
+    NaN where the reference is not positive; the error alone is NaN where the other
+    sample has no events, which tells nothing of its variance.
+    """
+    f, g = reference.shares[1:-1], other.shares[1:-1]
+    positive = f > 0.0
+    ratio, error = np.full(f.size, np.nan), np.full(f.size, np.nan)
+    ratio[positive] = g[positive] / f[positive]
+    both = positive & (other.events[1:-1] > 0)
+    spread = np.hypot(other.errors[1:-1], ratio * reference.errors[1:-1])
+    error[both] = spread[both] / f[both]
+    return ratio, error
+
+
+def _chi2(reference: Contents, generated: Contents) -> tuple[float, int]:
+    groups = _groups(reference, generated)
+    first, second = reference.merged(groups), generated.merged(groups)
+    dof = first.sumw.size - 1
+    if dof < 1:
+        return 0.0, 0
+    expected = pooled(first, second)
+    covariance = _covariance(expected, first.squares_for(expected) + second.squares_for(expected))
+    # Units of the expected share keep the matrix well conditioned.
+    scale = 1.0 / np.sqrt(np.diag(covariance))[:-1]
+    apart = scale * (second.shares - first.shares)[:-1]
+    return float(apart @ solve_spd(np.outer(scale, scale) * covariance[:-1, :-1], apart)), dof
+
+
+def _groups(*samples: Contents) -> IntArray:
+    """Return group numbers ``(cells,)`` of neighbours that expect enough events in each."""
+    expected = pooled(*samples)
+    squares = [one.squares_for(expected) for one in samples]
+    leasts = [LEAST_WEIGHTED if one.weighted else LEAST for one in samples]
+    groups, current, start = np.zeros(expected.size, dtype=np.int64), 0, 0
+    for cell in range(expected.size):
+        groups[cell] = current
+        inside = slice(start, cell + 1)
+        content = float(expected[inside].sum())
+        worth = [content**2 >= m * s[inside].sum() for s, m in zip(squares, leasts, strict=True)]
+        if content > 0.0 and all(worth):
+            current, start = current + 1, cell + 1
+    # What is left at the end joins the last full group.
+    return np.minimum(groups, max(current - 1, 0))
+
+
+def pooled(*samples: Contents) -> Array:
+    """Return the shares of all samples together, each by its effective number of events."""
+    sizes = [float(one.sumw.sum() ** 2 / one.sumw2.sum()) for one in samples]
+    parts = [size * one.shares for size, one in zip(sizes, samples, strict=True)]
+    return np.asarray(np.sum(parts, axis=0) / sum(sizes))
+
+
+def _pooled_variance(reference: Contents, generated: Contents) -> Array:
+    expected = pooled(reference, generated)
+    return _variance(expected, reference.squares_for(expected) + generated.squares_for(expected))
+
+
+def _around(values: Array) -> Array:
+    return np.convolve(np.pad(values, 2), np.ones(5), "valid")
+
+
+def _covariance(share: Array, square: Array) -> Array:
+    mixed = np.outer(share, square)
+    both = np.diag(square) - mixed - mixed.T + square.sum() * np.outer(share, share)
+    return np.asarray(both, dtype=np.float64)
+
+
+def _variance(share: Array, square: Array) -> Array:
+    # (1 - 2p) q + p^2 Q as a sum of squares, which rounding leaves positive.
+    rest = square.sum() - square
+    return np.asarray((1.0 - share) ** 2 * square + share**2 * np.maximum(rest, 0.0))

@@ -1,0 +1,154 @@
+"""Correlation matrices of both samples, and the significance of their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.physics.samples import (
+    Spread,
+    matched,
+    place,
+    pulls,
+    shares,
+    spread_of,
+    two_sided,
+)
+from verisimile.core.arrays import Array, frozen
+from verisimile.core.errors import InputError
+from verisimile.core.result import register
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+from verisimile.stats.multiple import holm
+
+__all__ = ["CorrelationComparison", "correlations", "pearson"]
+
+Coefficient = Callable[[Array, Array], tuple[Array, Spread]]
+"""From values ``(n, d)`` and shares ``(n,)`` to a matrix ``(d, d)`` and its spread."""
+
+
+@register("correlation-comparison", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class CorrelationComparison:
+    """Correlation matrices of the reference and of the generated sample.
+
+    Attributes
+    ----------
+    features
+        Specifications of the features.
+    coefficient
+        ``"pearson"`` or ``"spearman"``.
+    reference, generated
+        Correlation matrices ``(d, d)``; NaN where a feature does not vary.
+    error
+        Standard deviation of generated minus reference ``(d, d)``.
+    z
+        Difference over error ``(d, d)``; NaN on the diagonal.
+    adjusted
+        Two-sided p-values, corrected for all pairs by Holm ``(d, d)``; NaN where
+        fewer than five events carry the error.
+    """
+
+    features: tuple[Feature, ...]
+    coefficient: str
+    reference: Array
+    generated: Array
+    error: Array
+    z: Array
+    adjusted: Array
+
+    def __repr__(self) -> str:
+        """Return one line: coefficient, size, the worst pair."""
+        pairs = self.worst(1)
+        name = "no pair"
+        if pairs:
+            j, k = (self.features.index(one) for one in pairs[0])
+            place = f"{pairs[0][0].name} and {pairs[0][1].name}"
+            name = f"{place}: z={self.z[j, k]:+.1f}, adjusted p={self.adjusted[j, k]:.3g}"
+        return f"CorrelationComparison({self.coefficient}, d={len(self.features)}, {name})"
+
+    def worst(self, count: int) -> tuple[tuple[Feature, Feature], ...]:
+        """Return the pairs with the largest pulls, at most `count`, the largest first."""
+        rows, columns = np.triu_indices(len(self.features), 1)
+        size = np.abs(self.z[rows, columns])
+        order = [k for k in np.argsort(-size, kind="stable") if np.isfinite(size[k])][:count]
+        return tuple((self.features[rows[k]], self.features[columns[k]]) for k in order)
+
+
+def correlations(
+    reference: Events, generated: Events, *, coefficient: Coefficient | None = None
+) -> CorrelationComparison:
+    r"""Compare all pairs' correlations, with weights of any sign.
+
+    .. math:: z_{jk} = \frac{r^g_{jk} - r^f_{jk}}{\sqrt{V^g_{jk} + V^f_{jk}}}
+
+    Parameters
+    ----------
+    reference, generated
+        Independent samples; features are matched by name.
+    coefficient
+        :func:`pearson` by default, or :func:`~verisimile.checks.physics.ranks.spearman`.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two features, columns differ, a sample has fewer than
+        two events, or its weights do not sum to a positive number.
+    """
+    other = matched(reference, generated)
+    if reference.d < 2:
+        raise InputError("features", got="one feature", expected="two or more for correlations")
+    measure = coefficient or pearson
+    first, own = measure(reference.x, shares(reference))
+    second, theirs = measure(other.x, shares(other))
+    spread = own.plus(theirs)
+    z = pulls(second - first, spread.error)
+    np.fill_diagonal(z, np.nan)
+    return CorrelationComparison(
+        features=reference.features,
+        coefficient=getattr(measure, "__name__", "correlation"),
+        reference=frozen(first),
+        generated=frozen(second),
+        error=frozen(spread.error),
+        z=frozen(z),
+        adjusted=frozen(_adjusted(spread.reliable(two_sided(z)))),
+    )
+
+
+def pearson(x: Array, v: Array) -> tuple[Array, Spread]:
+    r"""Return Pearson's correlations ``(d, d)`` and their spread.
+
+    .. math:: V_{jk} = \sum_i v_i^2 \psi_i^2, \quad
+              \psi_i = t_{ij} t_{ik} - \tfrac12 r_{jk} (t_{ij}^2 + t_{ik}^2)
+
+    with t the standardised features: no normal law is assumed.  NaN for a feature whose
+    variance is zero, or negative by signed weights.
+
+    Parameters
+    ----------
+    x
+        Values ``(n, d)``.
+    v
+        Shares ``(n,)`` of sum one.
+    """
+    apart = x - x[0]
+    apart -= v @ apart
+    variance = v @ apart**2
+    varies = variance > (1e-12 * np.abs(apart).max(axis=0)) ** 2
+    t = np.ascontiguousarray((apart / np.sqrt(np.where(varies, variance, np.nan))).T)
+    r = (t * v) @ t.T
+    out = Spread(np.full(r.shape, np.nan), np.full(r.shape, np.nan))
+    for j, k in np.ndindex(r.shape):
+        if j <= k:
+            psi = t[j] * t[k] - 0.5 * r[j, k] * (t[j] ** 2 + t[k] ** 2)
+            place(out, j, k, spread_of(v, psi))
+    return r, out
+
+
+def _adjusted(p: Array) -> Array:
+    rows, columns = np.triu_indices(p.shape[0], 1)
+    out = np.full(p.shape, np.nan)
+    out[rows, columns] = out[columns, rows] = holm(p[rows, columns])
+    return out

@@ -1,0 +1,215 @@
+"""Each feature's marginal in both samples: contents, ratio, pulls, distances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.physics.contents import (
+    Contents,
+    agreement,
+    bin_pulls,
+    cells_of,
+    ratio_of,
+)
+from verisimile.checks.physics.samples import matched, shares
+from verisimile.core.arrays import Array, frozen
+from verisimile.core.result import register
+from verisimile.data.binning import bin_edges, is_logarithmic
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+
+__all__ = ["MarginalPair", "Yardstick", "marginal_pair", "wasserstein"]
+
+
+@register("marginal-yardstick", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Yardstick:
+    """What an independent truth sample of the generated sample's size shows.
+
+    Attributes
+    ----------
+    n
+        Training events used.
+    contents
+        Their histogram.
+    ratio, ratio_error
+        Training over reference per bin ``(G,)``.
+    chi2, dof, p_value, separation, distance
+        As in :class:`MarginalPair`.
+    """
+
+    n: int
+    contents: Contents
+    ratio: Array
+    ratio_error: Array
+    chi2: float
+    dof: int
+    p_value: float
+    separation: float
+    distance: float
+
+
+@register("marginal-pair", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class MarginalPair:
+    r"""One feature's marginal in the reference and in the generated sample.
+
+    Attributes
+    ----------
+    feature
+        Specification of the feature.
+    edges
+        Bin edges ``(G + 1,)``.
+    logarithmic
+        Whether the bins are equally wide in the logarithm.
+    reference, generated
+        Contents with their squares, under- and overflow included ``(G + 2,)``.
+    ratio, ratio_error
+        Generated over reference, both normalised, with the errors of both ``(G,)``.
+    pulls
+        Difference of normalised contents over its error for equal laws ``(G,)``.
+    chi2, dof, p_value
+        Of the shapes, with full covariance, cells merged to five effective events.
+    separation, separation_null
+        Separation power in [0, 1] and its mean for equal laws.
+    distance
+        Wasserstein distance W1 in units of the reference's standard deviation, unbinned.
+    train
+        The same for training events, None without them.
+    """
+
+    feature: Feature
+    edges: Array
+    logarithmic: bool
+    reference: Contents
+    generated: Contents
+    ratio: Array
+    ratio_error: Array
+    pulls: Array
+    chi2: float
+    dof: int
+    p_value: float
+    separation: float
+    separation_null: float
+    distance: float
+    train: Yardstick | None
+
+    def __repr__(self) -> str:
+        """Return one line: feature, chi2, p-value, distance."""
+        return (
+            f"MarginalPair({self.feature.name}, {self.pulls.size} bins, "
+            f"chi2/dof={self.chi2:.1f}/{self.dof}, p={self.p_value:.3g}, "
+            f"W1={self.distance:.3g} sd)"
+        )
+
+    @property
+    def worst(self) -> tuple[float, float]:
+        """Edges of the bin with the largest pull, NaN if there is none."""
+        size = np.abs(np.nan_to_num(self.pulls))
+        if not size.any():
+            return float("nan"), float("nan")
+        place = int(np.argmax(size))
+        return float(self.edges[place]), float(self.edges[place + 1])
+
+
+def marginal_pair(
+    reference: Events, generated: Events, *, train: Events | None = None, bins: int = 40
+) -> tuple[MarginalPair, ...]:
+    """Compare every feature's marginal in two samples, with weights of any sign.
+
+    Parameters
+    ----------
+    reference, generated
+        Independent samples; features are matched by name.
+    train
+        Further truth events, of the law of `reference` and independent of it: the
+        yardstick.  As many as the generated sample is worth are used.
+    bins
+        G, at most; the same for all samples.
+
+    Raises
+    ------
+    InputError
+        If columns differ, a sample has fewer than two events, or its weights do not
+        sum to a positive number.
+    """
+    other = matched(reference, generated)
+    third = None if train is None else _as_many(matched(reference, train, "train"), generated)
+    return tuple(_pair(feature, (reference, other, third), bins) for feature in reference.features)
+
+
+def _pair(
+    feature: Feature, samples: tuple[Events, Events, Events | None], bins: int
+) -> MarginalPair:
+    reference, generated, train = samples
+    columns = [one.column(feature.name) for one in (reference, generated)]
+    edges = bin_edges(feature, columns, bins=bins)
+    first, second = (_contents(one, feature, edges) for one in (reference, generated))
+    ratio, error = ratio_of(first, second)
+    found = agreement(first, second)
+    return MarginalPair(
+        feature=feature,
+        edges=edges,
+        logarithmic=feature.kind != "discrete" and is_logarithmic(feature) and edges[0] > 0.0,
+        reference=first,
+        generated=second,
+        ratio=frozen(ratio),
+        ratio_error=frozen(error),
+        pulls=frozen(bin_pulls(first, second)[1:-1]),
+        chi2=found.chi2,
+        dof=found.dof,
+        p_value=found.p_value,
+        separation=found.separation,
+        separation_null=found.separation_null,
+        distance=wasserstein(reference, generated, feature.name),
+        train=None if train is None else _yardstick(feature, edges, first, reference, train),
+    )
+
+
+def _yardstick(
+    feature: Feature, edges: Array, contents: Contents, reference: Events, train: Events
+) -> Yardstick:
+    own = _contents(train, feature, edges)
+    ratio, error = ratio_of(contents, own)
+    found = agreement(contents, own)
+    return Yardstick(
+        n=train.n,
+        contents=own,
+        ratio=frozen(ratio),
+        ratio_error=frozen(error),
+        chi2=found.chi2,
+        dof=found.dof,
+        p_value=found.p_value,
+        separation=found.separation,
+        distance=wasserstein(reference, train, feature.name),
+    )
+
+
+def wasserstein(reference: Events, other: Events, name: str) -> float:
+    r"""Return :math:`W_1 = \int |F - G|\, dx` over the reference's standard deviation.
+
+    NaN where that deviation is zero, or not real for signed weights.
+    """
+    first, second = reference.column(name), other.column(name)
+    own = shares(reference)
+    variance = float(own @ (first - own @ first) ** 2)
+    values = np.concatenate([first, second])
+    order = np.argsort(values, kind="stable")
+    apart = np.cumsum(np.concatenate([own, -shares(other)])[order])
+    area = float(np.abs(apart[:-1]) @ np.diff(values[order]))
+    return area / float(np.sqrt(variance)) if variance > 0.0 else float("nan")
+
+
+def _contents(events: Events, feature: Feature, edges: Array) -> Contents:
+    cells = cells_of(events.column(feature.name), edges)
+    return Contents.of(cells, events.weights, edges.size + 1)
+
+
+def _as_many(train: Events, generated: Events) -> Events:
+    """Return evenly spaced training events, as many as the generated ones are worth."""
+    rows = round(train.n * generated.n_effective / train.n_effective)
+    if rows >= train.n:
+        return train
+    return train.take(np.linspace(0, train.n - 1, max(rows, 2)).astype(np.int64))

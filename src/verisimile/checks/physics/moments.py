@@ -1,0 +1,158 @@
+"""Mean, standard deviation, skewness and kurtosis of both samples, with their errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.physics.samples import Spread, matched, pulls, shares, spread_of, two_sided
+from verisimile.core.arrays import Array, frozen
+from verisimile.core.result import register
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+
+__all__ = ["MOMENTS", "MomentComparison", "moments", "weighted_moments"]
+
+MOMENTS = ("mean", "standard deviation", "skewness", "excess kurtosis")
+
+_ROUNDING = 1e-12
+
+
+@register("moment-comparison", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class MomentComparison:
+    """Four moments of one feature, in the order of `MOMENTS`.
+
+    Attributes
+    ----------
+    feature
+        Specification of the feature.
+    reference, reference_error
+        Values and errors in the reference ``(4,)``; NaN where a moment does not exist.
+    generated, generated_error
+        The same for the generated sample ``(4,)``.
+    difference, error
+        Generated minus reference, and its error ``(4,)``.
+    z
+        Difference over error ``(4,)``.
+    carriers
+        Effective number of events that the error rests on ``(4,)``.
+    p_values
+        Two-sided normal p-values of z ``(4,)``, not corrected for their number; NaN
+        where fewer than five events carry the error.
+    """
+
+    feature: Feature
+    reference: Array
+    reference_error: Array
+    generated: Array
+    generated_error: Array
+    difference: Array
+    error: Array
+    z: Array
+    carriers: Array
+    p_values: Array
+
+    def __repr__(self) -> str:
+        """Return one line: feature and pulls."""
+        each = ", ".join(
+            f"{name.split()[-1]} {z:+.1f}" for name, z in zip(MOMENTS, self.z, strict=True)
+        )
+        return f"MomentComparison({self.feature.name}, z: {each})"
+
+
+def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...]:
+    """Compare four moments of every feature, with weights of any sign.
+
+    Parameters
+    ----------
+    reference, generated
+        Independent samples; features are matched by name.
+
+    Raises
+    ------
+    InputError
+        If columns differ, a sample has fewer than two events, or its weights do not
+        sum to a positive number.
+    """
+    other = matched(reference, generated)
+    both = ((one, shares(one)) for one in (reference, other))
+    (first, v), (second, w) = both
+    return tuple(
+        _comparison(
+            feature,
+            weighted_moments(first.column(feature.name), v),
+            weighted_moments(second.column(feature.name), w),
+        )
+        for feature in reference.features
+    )
+
+
+def weighted_moments(column: Array, v: Array) -> tuple[Array, Spread]:
+    r"""Return the four moments ``(4,)`` and their spread.
+
+    With :math:`t = (x - \mu)/\sigma` and shares :math:`v_i`, the error of each is
+    :math:`\sqrt{\sum_i v_i^2 \psi_i^2}` with the influence functions
+
+    .. math:: \psi_\mu = \sigma t, \quad \psi_\sigma = \sigma (t^2 - 1)/2, \quad
+              \psi_\gamma = t^3 - \gamma - 3t - \tfrac32 \gamma (t^2 - 1), \quad
+              \psi_\kappa = t^4 - k - 4 \gamma t - 2 k (t^2 - 1), \; k = \kappa + 3.
+
+    Moments are those of the sample itself, without n - 1.  NaN beyond the mean if the
+    variance is negative, which signed weights can do, and beyond the deviation if zero.
+
+    Parameters
+    ----------
+    column
+        Values ``(n,)``.
+    v
+        Shares ``(n,)`` of sum one.
+    """
+    start = float(column[0])  # so that equal values have no variance, not even by rounding
+    shifted = column - start
+    mean = float(v @ shifted)
+    apart = shifted - mean
+    variance = float(v @ apart**2)
+    size = float(np.abs(shifted).max())
+    none = np.full_like(apart, np.nan)
+    if abs(variance) <= (_ROUNDING * size) ** 2:
+        return _four(start + mean, 0.0), spread_of(v, np.array([apart, 0.0 * apart, none, none]))
+    if variance < 0.0:
+        return _four(start + mean), spread_of(v, np.array([apart, none, none, none]))
+    sigma = float(np.sqrt(variance))
+    t = apart / sigma
+    skewness, fourth = float(v @ t**3), float(v @ t**4)
+    influence = np.array(
+        [
+            apart,
+            0.5 * sigma * (t**2 - 1.0),
+            t**3 - skewness - 3.0 * t - 1.5 * skewness * (t**2 - 1.0),
+            t**4 - fourth - 4.0 * skewness * t - 2.0 * fourth * (t**2 - 1.0),
+        ]
+    )
+    return _four(start + mean, sigma, skewness, fourth - 3.0), spread_of(v, influence)
+
+
+def _four(*known: float) -> Array:
+    return np.array([*known, *[np.nan] * (4 - len(known))])
+
+
+def _comparison(
+    feature: Feature, first: tuple[Array, Spread], second: tuple[Array, Spread]
+) -> MomentComparison:
+    difference, spread = second[0] - first[0], second[1].plus(first[1])
+    size = np.array([abs(first[0][0]), abs(first[0][0]), 1.0, 1.0])
+    z = pulls(difference, spread.error, scale=size)
+    return MomentComparison(
+        feature=feature,
+        reference=frozen(first[0]),
+        reference_error=frozen(first[1].error),
+        generated=frozen(second[0]),
+        generated_error=frozen(second[1].error),
+        difference=frozen(difference),
+        error=frozen(spread.error),
+        z=frozen(z),
+        carriers=frozen(spread.carriers),
+        p_values=frozen(spread.reliable(two_sided(z))),
+    )

@@ -1,0 +1,187 @@
+"""Efficiencies of selections in both samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from verisimile.checks.physics.samples import matched, pulls, shares, two_sided
+from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.result import Estimate, register
+from verisimile.data.derived import passed
+from verisimile.data.events import Events
+from verisimile.data.expressions import Condition
+from verisimile.data.user_file import ColumnFunction
+from verisimile.stats.intervals import clopper_pearson
+
+__all__ = ["Efficiency", "EfficiencyComparison", "efficiencies"]
+
+_LEAST = 10.0
+_SMALLEST = float(np.finfo(np.float64).tiny)
+
+
+@register("efficiency", 1)
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """The fraction of a sample's weight that a selection keeps.
+
+    Attributes
+    ----------
+    value, low, high
+        Fraction and its 68.27 % interval: Clopper–Pearson without weights, the value
+        and its delta-method error with weights, not cut at 0 or 1.
+    error
+        Standard deviation by the delta method.
+    passed, total
+        Numbers of events.
+    """
+
+    value: float
+    low: float
+    high: float
+    error: float
+    passed: int
+    total: int
+
+    def __repr__(self) -> str:
+        """Return one line: fraction, interval, counts."""
+        return (
+            f"Efficiency({self.value:.4g} [{self.low:.4g}, {self.high:.4g}], "
+            f"{self.passed} of {self.total})"
+        )
+
+
+@register("efficiency-comparison", 1)
+@dataclass(frozen=True, slots=True)
+class EfficiencyComparison:
+    """One selection's efficiency in the reference and in the generated sample.
+
+    Attributes
+    ----------
+    name, condition
+        The selection, and how it is written.
+    reference, generated
+        Efficiencies.
+    difference
+        Generated minus reference.
+    z
+        Difference over its error; NaN if both efficiencies are 0 or both 1.
+    p_value
+        Two-sided; NaN where weighted events are too few for a normal law.
+    method
+        How `p_value` was made.
+    """
+
+    name: str
+    condition: str
+    reference: Efficiency
+    generated: Efficiency
+    difference: Estimate
+    z: float
+    p_value: float
+    method: str
+
+    def __repr__(self) -> str:
+        """Return one line: name, efficiencies, pull, p-value."""
+        return (
+            f"EfficiencyComparison({self.name}: {self.reference.value:.4g} against "
+            f"{self.generated.value:.4g}, z={self.z:+.1f}, p={self.p_value:.3g})"
+        )
+
+
+def efficiencies(
+    reference: Events, generated: Events, selections: Mapping[str, Condition | ColumnFunction]
+) -> tuple[EfficiencyComparison, ...]:
+    r"""Compare the efficiencies of selections.
+
+    Without weights: Fisher's exact test, conditional on how many events of both samples
+    pass; its size is at most the level.  With weights, which may be negative:
+
+    .. math:: \varepsilon = \sum_i v_i b_i, \quad
+              \sigma^2 = \sum_i v_i^2 (b_i - \varepsilon)^2
+
+    and a normal law, if at least ten effective events pass and ten fail in both samples.
+
+    Parameters
+    ----------
+    reference, generated
+        Independent samples.
+    selections
+        Name and condition.
+
+    Raises
+    ------
+    InputError
+        If columns differ or are missing, a condition is undefined for an event, or a
+        sample cannot be compared.
+
+    References
+    ----------
+    R. A. Fisher, J. R. Stat. Soc. 85 (1922) 87.
+    """
+    other = matched(reference, generated)
+    return tuple(
+        _comparison(name, condition, reference, other) for name, condition in selections.items()
+    )
+
+
+def _comparison(
+    name: str, condition: Condition | ColumnFunction, reference: Events, generated: Events
+) -> EfficiencyComparison:
+    kept = [passed(one, condition) for one in (reference, generated)]
+    first, second = (
+        _efficiency(one, b) for one, b in zip((reference, generated), kept, strict=True)
+    )
+    error = math.hypot(first.error, second.error)
+    difference = second.value - first.value
+    z = float(pulls(np.asarray(difference), np.asarray(error)))
+    if reference.weights is None and generated.weights is None:
+        p, method = _fisher(first, second), "Fisher's exact test"
+    elif all(_enough(one, b) for one, b in zip((reference, generated), kept, strict=True)):
+        p, method = float(two_sided(np.asarray(z))), "normal law"
+    else:
+        p, method = math.nan, "normal law, too few events"
+    return EfficiencyComparison(
+        name=name,
+        condition=condition.text if isinstance(condition, Condition) else condition.name,
+        reference=first,
+        generated=second,
+        difference=Estimate(difference, error),
+        z=z,
+        p_value=p,
+        method=method,
+    )
+
+
+def _efficiency(events: Events, kept: BoolArray) -> Efficiency:
+    v = shares(events)
+    number = int(kept.sum())
+    value = number / events.n if events.weights is None else float(v[kept].sum())
+    error = float(np.sqrt((v**2 * (kept - value) ** 2).sum()))
+    low, high = value - error, value + error
+    if events.weights is None:
+        low, high = clopper_pearson(number, events.n)
+    elif number in (0, events.n):
+        # No event on the other side: its weight is unknown, its rate is not.
+        low, high = clopper_pearson(number and math.floor(events.n_effective),
+                                    max(1, math.floor(events.n_effective)))  # fmt: skip
+    return Efficiency(value, low, high, error, number, events.n)
+
+
+def _fisher(first: Efficiency, second: Efficiency) -> float:
+    table = [[one.passed, one.total - one.passed] for one in (first, second)]
+    return max(float(stats.fisher_exact(table).pvalue), _SMALLEST)
+
+
+def _enough(events: Events, kept: BoolArray) -> bool:
+    weights = np.ones(events.n) if events.weights is None else events.weights
+    return min(_effective(weights[kept]), _effective(weights[~kept])) >= _LEAST
+
+
+def _effective(weights: Array) -> float:
+    square = float(weights @ weights)
+    return float(weights.sum()) ** 2 / square if square > 0.0 else 0.0
