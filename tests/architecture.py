@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 __all__ = ["LAYERS", "MAX_LINES", "faults"]
 
 LAYERS = (
-    "core", "stats", "data", "density", "ensemble", "mixture", "checks", "report", "app",
+    "core", "stats", "data", "density", "ensemble", "mixture", "checks", "validation", "report",
+    "app",
 )  # fmt: skip
 MAX_LINES = 300
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError
@@ -43,6 +45,7 @@ __all__ = [
     "Toys",
     "Version",
     "column_list",
+    "command_line",
     "default_executor",
     "support_bounds",
     "trainer",
@@ -190,6 +193,11 @@ def default_executor(text: str) -> str:
 
     cores = loky.cpu_count(only_physical_cores=True)
     return "serial" if cores < 2 else f"loky:{cores}"
+
+
+def command_line() -> str:
+    """Return the shell command that this process runs, for reports."""
+    return shlex.join(["verisimile", *sys.argv[1:]])
 
 
 def column_list(text: str) -> list[str] | None:

@@ -9,14 +9,38 @@ from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.core.executor import Loky
 from verisimile.core.run import Run
 from verisimile.report.numbers import count, duration
+from verisimile.validation.catalogue import CLASSIFIER
+from verisimile.validation.study import Battery
 
-__all__ = ["Planned", "coverage_stages", "print_plan", "toy_stage", "training_stage"]
+__all__ = [
+    "Planned",
+    "battery_stages",
+    "coverage_stages",
+    "print_plan",
+    "toy_stage",
+    "training_stage",
+]
 
 # Seconds of one core, measured on the example's flows; good to a factor of three.
 _PER_TRAINING_EVENT = 4e-5  # one event, one epoch
 _PER_DENSITY = 6e-6  # one event, one member
 _PER_DRAW = 2e-5  # one event
 _PER_PRODUCT = 2e-10  # one event, one entry of the Hessian, one Newton step
+_PER_RELABELING = {  # one pooled event of six features, one relabeling
+    "sliced-wasserstein": 5e-7,
+    "sliced-ks": 2e-6,
+    "mean-ks": 3e-7,
+    "max-ks": 3e-7,
+    "cramer-von-mises": 1e-7,
+    "interval-scan": 1e-7,
+    "frechet": 1e-8,
+    "kernel-distance": 5e-8,
+    "energy": 1e-6,
+    "mmd": 2e-6,
+    "nplm": 3e-6,
+}
+_AT_MOST = {"energy": 10_000, "mmd": 10_000, "nplm": 10_000}  # pooled events that are used
+_PER_TREE_EVENT = 2e-5  # one event of one fit
 _STEPS = 12
 _CHUNK = 10
 
@@ -62,6 +86,22 @@ def coverage_stages(run: Run, *, datasets: int, events: int, members: int) -> li
         ),
         Planned("refits", -(-datasets // _CHUNK), len(records), datasets * refit),
     ]
+
+
+def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
+    """Return the tests of a battery on so many pooled events."""
+    stages = []
+    for name in battery.tests:
+        if name == CLASSIFIER:
+            fits = len(run.store.addresses("classifier"))
+            stages.append(Planned(name, 6, fits, 6 * events * _PER_TREE_EVENT))
+            continue
+        used = min(events, _AT_MOST.get(name, events))
+        seconds = battery.relabelings * used * _PER_RELABELING[name]
+        blocks = -(-battery.relabelings // 500)
+        known = [item for item in run.store.addresses("relabel") if f"/{name}/" in item]
+        stages.append(Planned(name, blocks, len(known), seconds))
+    return stages
 
 
 def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.names import suggestion
 from verisimile.data.table import Request, Source
 
-__all__ = ["read_events", "write_events"]
+__all__ = ["column_names", "read_events", "write_events"]
 
 _SUFFIXES = (".parquet", ".root", ".h5", ".hdf5", ".npz", ".npy", ".csv")
 _SHOWERS = "calo="
@@ -68,6 +68,20 @@ def read_events(
     _check_file(place.path)
     with _told(place), _open(place, request) as source:
         return request.events(source)
+
+
+def column_names(uri: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the names of the columns in a file, in file order; those that are no numbers too.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, unreadable, of unknown format, or a bare matrix.
+    """
+    place = _parse(uri)
+    _check_file(place.path)
+    with _told(place), _open(place, Request()) as source:
+        return tuple(source.columns)
 
 
 def write_events(events: Events, path: str | os.PathLike[str]) -> None:

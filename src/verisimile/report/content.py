@@ -15,10 +15,12 @@ from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.mixture.fit import WeightFit
+from verisimile.validation.result import Validation
 
 __all__ = [
     "InputSample",
     "MemberTraining",
+    "NamedValidation",
     "ReportInput",
     "SampleResult",
     "Stage",
@@ -115,6 +117,15 @@ class SampleResult:
     hotspots: Hotspots | None = None
 
 
+@register("named-validation", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedValidation:
+    """A validation and how the reader knows its generated sample."""
+
+    name: str
+    validation: Validation
+
+
 @register("report-input", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportInput:
@@ -126,6 +137,8 @@ class ReportInput:
         Test samples with their results, in reading order.
     coverage
         Studies of how often intervals contain the truth.
+    validations
+        Comparisons of generated samples with a reference.
     training, fit
         The ensemble's members, and the weights of the mixture.
     inputs
@@ -147,6 +160,7 @@ class ReportInput:
 
     samples: tuple[SampleResult, ...] = ()
     coverage: tuple[Coverage, ...] = ()
+    validations: tuple[NamedValidation, ...] = ()
     training: tuple[MemberTraining, ...] = ()
     fit: WeightFit | None = None
     inputs: tuple[InputSample, ...] = ()
@@ -192,6 +206,7 @@ def gathered(results: Sequence[object]) -> ReportInput:
     return ReportInput(
         samples=_by_sample(results),
         coverage=tuple(result for result in results if isinstance(result, Coverage)),
+        validations=_validations(results),
         training=tuple(result for result in results if isinstance(result, MemberTraining)),
         fit=fits[0] if fits else None,
         inputs=tuple(result for result in results if isinstance(result, InputSample)),
@@ -218,10 +233,20 @@ def _by_sample(results: Sequence[object]) -> tuple[SampleResult, ...]:
     )
 
 
+def _validations(results: Sequence[object]) -> tuple[NamedValidation, ...]:
+    loose = [result for result in results if isinstance(result, Validation)]
+    return (
+        *(result for result in results if isinstance(result, NamedValidation)),
+        *(NamedValidation(f"generated sample {i}", found) for i, found in enumerate(loose, 1)),
+    )
+
+
 _ACCEPTED = (
     Goodness,
     MarginalComparison,
     Coverage,
+    Validation,
+    NamedValidation,
     WeightFit,
     SampleResult,
     MemberTraining,

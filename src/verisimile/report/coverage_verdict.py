@@ -43,6 +43,11 @@ class CoverageFinding:
         return True
 
     @property
+    def headline(self) -> bool:
+        """Every study is in the report's first line."""
+        return True
+
+    @property
     def outcome(self) -> str:
         """The verdict in the words of a conclusion."""
         return _OUTCOMES[self.verdict]

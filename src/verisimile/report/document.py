@@ -12,6 +12,7 @@ from verisimile.core.run import Run
 from verisimile.report.content import ReportInput
 from verisimile.report.coverage_verdict import CoverageFinding, coverage_findings
 from verisimile.report.environment import Environment, current_environment
+from verisimile.report.validation_verdict import ValidationFinding, validation_findings
 from verisimile.report.verdict import Finding, Judged, findings, overall, verdict_line
 
 __all__ = ["Conclusion", "Document", "document", "dumped", "read_report"]
@@ -63,22 +64,31 @@ class Document:
         return coverage_findings(self.content)
 
     @property
+    def validation_findings(self) -> tuple[ValidationFinding, ...]:
+        """The conclusions on generated samples."""
+        return validation_findings(self.content)
+
+    @property
     def judged(self) -> tuple[Judged, ...]:
         """All conclusions."""
-        return (*self.findings, *self.coverage_findings)
+        return _judged(self.content)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know: the content's warnings and its results', each once."""
         tests = [test for sample in self.content.samples for test in sample.goodness]
-        lists = [*(t.warnings for t in tests), *(c.warnings for c in self.content.coverage)]
+        lists = [
+            *(t.warnings for t in tests),
+            *(c.warnings for c in self.content.coverage),
+            *(named.validation.warnings for named in self.content.validations),
+        ]
         notes = (note for warnings in lists for note in warnings)
         return tuple(dict.fromkeys((*self.content.warnings, *notes)))
 
 
 def document(run: Run, content: ReportInput) -> Document:
     """Return the report of `content`, judged at its level."""
-    found: tuple[Judged, ...] = (*findings(content), *coverage_findings(content))
+    found = _judged(content)
     return Document(
         verdict=overall(found).value,
         line=verdict_line(found),
@@ -95,6 +105,10 @@ def document(run: Run, content: ReportInput) -> Document:
         content=content,
         environment=current_environment(run),
     )
+
+
+def _judged(content: ReportInput) -> tuple[Judged, ...]:
+    return (*findings(content), *coverage_findings(content), *validation_findings(content))
 
 
 def dumped(report: Document) -> str:

@@ -14,6 +14,7 @@ from verisimile.report.document import Document
 from verisimile.report.hotspot_table import hotspot_table
 from verisimile.report.page import Illustration, Page, Section
 from verisimile.report.summaries import summaries
+from verisimile.report.validation_page import validation_sections
 
 __all__ = ["page_of", "pictures", "render"]
 
@@ -32,6 +33,11 @@ def page_of(report: Document) -> Page:
             *(
                 coverage_section(finding, content.level, number)
                 for number, finding in enumerate(report.coverage_findings, 1)
+            ),
+            *(
+                section
+                for number, named in enumerate(content.validations, 1)
+                for section in validation_sections(named, content.level, number)
             ),
             *_model(content),
             *_origin(report),

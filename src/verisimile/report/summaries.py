@@ -6,6 +6,7 @@ from verisimile.report.coverage_page import coverage_summary
 from verisimile.report.document import Document
 from verisimile.report.page import Table
 from verisimile.report.tables import summary_table
+from verisimile.report.validation_tables import validation_summary
 
 __all__ = ["summaries"]
 
@@ -16,5 +17,6 @@ def summaries(report: Document) -> tuple[Table, ...]:
     tables = (
         summary_table(report.findings, level),
         coverage_summary(report.coverage_findings, level),
+        *(validation_summary(named, level) for named in report.content.validations),
     )
     return tuple(table for table in tables if table.rows)

@@ -45,6 +45,9 @@ class Judged(Protocol):
     def decisive(self) -> bool: ...  # noqa: D102
 
     @property
+    def headline(self) -> bool: ...  # noqa: D102
+
+    @property
     def outcome(self) -> str: ...  # noqa: D102
 
 
@@ -74,6 +77,11 @@ class Finding:
     def hypothesis(self) -> str:
         """Null hypothesis of the test."""
         return self.goodness.hypothesis
+
+    @property
+    def headline(self) -> bool:
+        """Whether it is in the report's first line."""
+        return self.decisive
 
     @property
     def outcome(self) -> str:
@@ -144,10 +152,10 @@ def judge(test: Goodness, level: float) -> tuple[Verdict, str]:
 
 def verdict_line(found: Sequence[Judged]) -> str:
     """Return the conclusion of a report in one line."""
-    decisive = [finding for finding in found if finding.decisive]
-    if not decisive:
+    shown = [finding for finding in found if finding.headline]
+    if not shown:
         return "Inconclusive: nothing was compared."
-    return "; ".join(f"{finding.sample}: {finding.outcome}" for finding in decisive)
+    return "; ".join(f"{finding.sample}: {finding.outcome}" for finding in shown)
 
 
 def _without_failed(test: Goodness) -> float:

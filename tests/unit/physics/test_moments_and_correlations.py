@@ -51,7 +51,8 @@ def _jackknife(estimate: Callable[[Array, Array], Array], x: Array, u: Array) ->
     for i in range(len(x)):
         keep = np.arange(len(x)) != i
         left_out.append(estimate(x[keep], u[keep] / u[keep].sum()))
-    return np.asarray((np.array(left_out) - np.mean(left_out, axis=0)) ** 2).sum(axis=0)
+    spread = np.array(left_out) - np.mean(left_out, axis=0)
+    return np.asarray((spread**2).sum(axis=0))
 
 
 @pytest.mark.parametrize("kind", KINDS)

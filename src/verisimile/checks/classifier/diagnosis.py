@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -15,6 +15,7 @@ from verisimile.checks.classifier.curves import Calibration, RocCurve, calibrati
 from verisimile.checks.classifier.learners import boosted_trees, check_learner, identity
 from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.checks.classifier.tails import WeightTail, tails_of
+from verisimile.checks.classifier.weight_histogram import WeightHistogram, weight_histogram
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
@@ -56,6 +57,8 @@ class ClassifierDiagnosis:
     truth_log_weights, generated_log_weights
         :math:`\log w(x) = \log \frac{D}{1 - D} + \log \frac{n_g}{n_t}` of either
         sample, in its order: the log of truth over generated density.
+    histogram
+        Both as shares in bins.
     effective_fraction
         :math:`(\sum u w)^2 / \sum (u w)^2` of the generated events over that of their
         own weights: what reweighting would leave of them.
@@ -75,6 +78,7 @@ class ClassifierDiagnosis:
     tails: tuple[WeightTail, ...]
     truth_log_weights: Array
     generated_log_weights: Array
+    histogram: WeightHistogram
     effective_fraction: float
     n_truth: int
     n_generated: int
@@ -89,6 +93,11 @@ class ClassifierDiagnosis:
             f"ClassifierDiagnosis(n={self.n_truth}+{self.n_generated}, "
             f"AUC={self.auc.value:.4f}±{self.auc.error:.2g}, {self.p_value!r})"
         )
+
+    def without_events(self) -> ClassifierDiagnosis:
+        """Return the same without the weights of single events, for reports and records."""
+        none = frozen(np.empty(0))
+        return replace(self, truth_log_weights=none, generated_log_weights=none)
 
 
 def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four sizes with defaults)
@@ -168,6 +177,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
         tails=tails_of(pool, log_weights, fraction=tail),
         truth_log_weights=frozen(log_weights[pool.truth]),
         generated_log_weights=frozen(log_weights[~pool.truth]),
+        histogram=weight_histogram(log_weights, pool.truth, pool.weights),
         effective_fraction=_effective_fraction(pool, log_weights),
         n_truth=pool.n_truth,
         n_generated=pool.n_generated,

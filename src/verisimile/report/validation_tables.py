@@ -1,0 +1,184 @@
+"""Tables of a validation: the summary, the windows, and the numbers with their thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from verisimile.checks.support.study import Support
+from verisimile.checks.twosample.sensitivity import Sensitivity
+from verisimile.checks.twosample.windows import Windows
+from verisimile.report.content import NamedValidation
+from verisimile.report.numbers import (
+    count,
+    fixed,
+    p_interval,
+    p_value,
+    percent,
+    plain_number,
+    value_and_error,
+)
+from verisimile.report.page import Table
+from verisimile.report.validation_verdict import ValidationFinding, judge_validation
+from verisimile.validation.result import BatteryTest, Validation
+
+__all__ = ["battery_table", "metric_table", "support_table", "validation_summary", "window_table"]
+
+_NONE = "–"
+_WINDOWS = 8
+_TOGETHER = "all tests together"
+_SEES = {"shift": 0, "local": 1}
+
+
+def validation_summary(named: NamedValidation, level: float) -> Table:
+    """Return one row for all tests together, then one for each test and each threshold."""
+    found = judge_validation(named.validation, level, name=named.name)
+    effects = _effects(named.validation)
+    tests = {test.name: test for test in named.validation.tests}
+    return Table(
+        caption=f"{named.name}: verdicts at a significance level of {level:g} for all tests "
+        "together. Holm: p corrected for the number of tests. Visible: the smallest shift of one "
+        "feature, and the smallest excess in a narrow interval, that the test would have found "
+        "with 90 % probability at this number of events.",
+        columns=("Test", "Verdict", "p", "Holm", "Visible shift", "Visible excess", "In words"),
+        rows=tuple(_row(finding, named.validation, tests, effects) for finding in found),
+        marks=tuple(_mark(finding) for finding in found),
+        words=frozenset({1, 6}),
+    )
+
+
+def _mark(finding: ValidationFinding) -> str:
+    return finding.verdict.value if finding.decisive else "aside"
+
+
+def _row(
+    finding: ValidationFinding,
+    validation: Validation,
+    tests: Mapping[str, BatteryTest],
+    effects: Mapping[tuple[str, str], Sensitivity],
+) -> tuple[str, ...]:
+    test = tests.get(finding.hypothesis)
+    p = validation.p_value if finding.hypothesis == _TOGETHER else test.p_value if test else None
+    verdict = finding.verdict.value
+    return (
+        finding.hypothesis,
+        verdict if finding.decisive else "not made",
+        _NONE if p is None else p_value(p),
+        plain_number(test.adjusted, digits=3) if test and test.p_value else _NONE,
+        *(_visible(effects.get((finding.hypothesis, kind))) for kind in _SEES),
+        finding.sentence,
+    )
+
+
+def _effects(validation: Validation) -> dict[tuple[str, str], Sensitivity]:
+    """Return sensitivities by the battery's name of the test and by the effect."""
+    names = {t.outcome.statistic: t.name for t in validation.tests if t.outcome is not None}
+    return {
+        (names[each.statistic], each.effect): each
+        for each in validation.sensitivities
+        if each.statistic in names
+    }
+
+
+def _visible(found: Sensitivity | None) -> str:
+    if found is None:
+        return _NONE
+    if found.at_ninety is None:
+        return f"> {_effect(float(found.effects[-1]), found)}" if found.effects.size else _NONE
+    return _effect(found.at_ninety.value, found)
+
+
+def _effect(value: float, found: Sensitivity) -> str:
+    if found.effect == "local":
+        return percent(value)
+    return f"{plain_number(value, digits=2)} σ"
+
+
+def battery_table(validation: Validation) -> Table:
+    """Return what each two-sample test computed."""
+    rows = []
+    for test in validation.tests:
+        if test.outcome is None or test.p_value is None:
+            continue
+        outcome = test.outcome
+        rows.append(
+            (
+                test.name,
+                plain_number(outcome.observed),
+                value_and_error(outcome.null_mean, outcome.null_sd),
+                f"{p_value(test.p_value)} ({p_interval(test.p_value)})",
+                fixed(outcome.z.value),
+                count(test.p_value.n_null),
+                outcome.coordinates,
+            )
+        )
+    return Table(
+        caption="Two-sample tests: the statistic, its mean and standard deviation over "
+        "relabelings (what it is when nothing is wrong), p with the 68 % interval from the finite "
+        "number of relabelings.",
+        columns=("Test", "Value", "Null", "p", "Z", "Relabelings", "Coordinates"),
+        rows=tuple(rows),
+        words=frozenset({6}),
+        folded=True,
+    )
+
+
+def window_table(windows: Windows) -> Table:
+    """Return one row per interval in which the samples differ most."""
+    return Table(
+        caption=f"Where the samples differ most: the strongest of {count(windows.scanned)} "
+        "intervals, of those that overlap only one. p is corrected for all intervals of all "
+        "features.",
+        columns=("Feature", "From", "To", "Generated", "Reference", "Ratio", "z", "p", "Kind"),
+        rows=tuple(
+            (
+                w.feature,
+                plain_number(w.low, digits=4),
+                plain_number(w.high, digits=4),
+                percent(w.second_share.value),
+                percent(w.first_share.value),
+                value_and_error(w.ratio.value, w.ratio.error),
+                fixed(w.z, places=1),
+                _NONE if w.p_value is None else p_value(w.p_value),
+                w.kind,
+            )
+            for w in windows.windows[:_WINDOWS]
+        ),
+        words=frozenset({8}),
+    )
+
+
+def support_table(support: Support) -> Table:
+    """Return precision, recall, density, coverage and F beside their null values."""
+    return Table(
+        caption=f"Support metrics with {support.neighbours} neighbours, on "
+        f"{count(support.n_matched)} unweighted events of either sample, in standardised features. "
+        "Null: what a perfect generator would have.",
+        columns=("Metric", "Generated", "Null", "Difference", "All events"),
+        rows=tuple(
+            (
+                metric.name,
+                value_and_error(metric.value.value, metric.value.error),
+                value_and_error(metric.null.value, metric.null.error),
+                value_and_error(metric.difference.value, metric.difference.error),
+                fixed(metric.full, places=4),
+            )
+            for metric in support.metrics
+        ),
+    )
+
+
+def metric_table(validation: Validation) -> Table:
+    """Return all numbers by the names that thresholds use."""
+    bounds = {bound.name: bound for bound in validation.bounds}
+    rows = []
+    for name, found in validation.metrics.items():
+        bound = bounds.get(name)
+        low = _NONE if bound is None or bound.min is None else plain_number(bound.min)
+        high = _NONE if bound is None or bound.max is None else plain_number(bound.max)
+        rows.append((name, plain_number(found.value), plain_number(found.error), low, high))
+    return Table(
+        caption="All numbers by the names that thresholds in a study file use.",
+        columns=("Name", "Value", "Error", "At least", "At most"),
+        rows=tuple(rows),
+        folded=True,
+    )

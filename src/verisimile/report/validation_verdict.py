@@ -1,0 +1,190 @@
+"""Where a validation becomes passed, failed or inconclusive: level, thresholds, required tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from verisimile.report.content import ReportInput
+from verisimile.report.numbers import plain_number
+from verisimile.report.verdict import Verdict
+from verisimile.validation.result import BatteryTest, Bound, Validation
+
+__all__ = ["ValidationFinding", "judge_validation", "validation_findings"]
+
+_ALL = "all tests together"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationFinding:
+    """The verdict on one test, one threshold, or on all tests together.
+
+    Attributes
+    ----------
+    sample
+        Name of the comparison.
+    hypothesis
+        Test, threshold or ``"all tests together"``.
+    verdict, sentence
+        The conclusion, and one plain sentence.
+    decisive
+        False for tests that could not be made and are not required.
+    headline
+        Whether it is in the report's first line.
+    """
+
+    sample: str
+    hypothesis: str
+    verdict: Verdict
+    sentence: str
+    decisive: bool = True
+    headline: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in the words of a conclusion."""
+        if self.hypothesis != _ALL:
+            return f"{self.hypothesis} {self.verdict.value}"
+        return {
+            Verdict.PASSED: "compatible",
+            Verdict.FAILED: "not compatible",
+            Verdict.INCONCLUSIVE: "inconclusive",
+        }[self.verdict]
+
+
+def validation_findings(content: ReportInput) -> tuple[ValidationFinding, ...]:
+    """Return the findings of all validations, that on all tests first for each."""
+    return tuple(
+        finding
+        for named in content.validations
+        for finding in judge_validation(named.validation, content.level, name=named.name)
+    )
+
+
+def judge_validation(
+    validation: Validation, level: float, *, name: str
+) -> tuple[ValidationFinding, ...]:
+    r"""Return the findings on all tests together, on each test, and on each threshold.
+
+    All tests together fail if the global :math:`p \le` level, a single test if its Holm-adjusted
+    p is.  A test that could not be made is an error if the study requires it.  A threshold fails if
+    the number lies beyond it, and is inconclusive if there is no number.  Nothing compared
+    never passes.
+    """
+    tests = tuple(_test(name, test, validation, level) for test in validation.tests)
+    return (
+        _together(name, validation, tests, level),
+        *tests,
+        *_absent(name, validation),
+        *(_bound(name, bound, validation) for bound in validation.bounds),
+    )
+
+
+def _together(
+    name: str, validation: Validation, tests: tuple[ValidationFinding, ...], level: float
+) -> ValidationFinding:
+    p = validation.p_value
+    if p is None:
+        verdict, sentence = Verdict.INCONCLUSIVE, "Nothing was compared."
+    elif p.value <= level:
+        verdict, sentence = Verdict.FAILED, _failed(tests, validation)
+    elif (smallest := _reachable(validation)) > level:
+        verdict = Verdict.INCONCLUSIVE
+        sentence = (
+            f"Nothing can be said: with so few relabelings no p-value can be below {smallest:.2g}."
+        )
+    else:
+        verdict, sentence = Verdict.PASSED, _passed(validation)
+    return ValidationFinding(name, _ALL, verdict, sentence, headline=True)
+
+
+def _failed(tests: tuple[ValidationFinding, ...], validation: Validation) -> str:
+    significant = [test.hypothesis for test in tests if test.verdict is Verdict.FAILED]
+    which = (
+        f"{', '.join(significant)} {'rejects' if len(significant) == 1 else 'reject'} after "
+        "Holm's correction"
+        if significant
+        else "no single test is significant after Holm's correction, all together are"
+    )
+    where = _where(validation)
+    return f"Not compatible: {which}.{f' {where}' if where else ''}"
+
+
+def _where(validation: Validation) -> str:
+    windows = validation.windows
+    if windows is None or not windows.windows:
+        return ""
+    first = windows.windows[0]
+    low, high = (plain_number(edge, digits=3) for edge in (first.low, first.high))
+    ratio = first.ratio
+    return (
+        f"Largest local deviation: {first.feature} from {low} to {high}, generated over reference "
+        f"{ratio.value:.2f} ± {ratio.error:.2f}."
+    )
+
+
+def _passed(validation: Validation) -> str:
+    made = sum(test.p_value is not None for test in validation.tests)
+    return f"No difference found by {made} {'test' if made == 1 else 'tests'}."
+
+
+def _reachable(validation: Validation) -> float:
+    """Return the smallest global p-value that the numbers of relabelings allow."""
+    made = [test for test in validation.tests if test.p_value is not None]
+    permuted = sum(test.outcome is not None for test in made)
+    smallest = []
+    for test in made:
+        share = permuted if test.outcome is not None else 1
+        n_null = 0 if test.p_value is None else test.p_value.n_null
+        # Closed forms have no relabelings and reach anything.
+        smallest.append(len(made) / share / (n_null + 1) if n_null else 0.0)
+    return min(smallest, default=math.inf)
+
+
+def _test(name: str, test: BatteryTest, validation: Validation, level: float) -> ValidationFinding:
+    if test.p_value is None:
+        needed = test.name in validation.required
+        return ValidationFinding(
+            name, test.name, Verdict.INCONCLUSIVE, f"Not made: {test.reason}", decisive=needed
+        )
+    if test.adjusted <= level:
+        return ValidationFinding(
+            name, test.name, Verdict.FAILED, f"Rejects: it sees {test.sees}.", headline=False
+        )
+    return ValidationFinding(name, test.name, Verdict.PASSED, "No difference found.")
+
+
+def _absent(name: str, validation: Validation) -> Iterator[ValidationFinding]:
+    """Yield an error for every required test that the results do not even mention."""
+    known = {test.name for test in validation.tests}
+    for required in validation.required:
+        if required not in known:
+            yield ValidationFinding(
+                name, required, Verdict.INCONCLUSIVE, "Required, but not among the tests."
+            )
+
+
+def _bound(name: str, bound: Bound, validation: Validation) -> ValidationFinding:
+    label = f"threshold {bound.name}"
+    found = validation.metrics.get(bound.name)
+    if found is None or math.isnan(found.value):
+        known = ", ".join(validation.metrics)
+        reason = f"Nothing is known of {bound.name!r}; there are {known or 'no numbers'}."
+        return ValidationFinding(name, label, Verdict.INCONCLUSIVE, reason, headline=True)
+    low = -math.inf if bound.min is None else bound.min
+    high = math.inf if bound.max is None else bound.max
+    value = plain_number(found.value)
+    if low <= found.value <= high:
+        return ValidationFinding(name, label, Verdict.PASSED, f"{value} is within {_range(bound)}.")
+    return ValidationFinding(
+        name, label, Verdict.FAILED, f"{value} is not within {_range(bound)}.", headline=True
+    )
+
+
+def _range(bound: Bound) -> str:
+    if bound.min is None:
+        return f"at most {plain_number(bound.max or 0.0)}"
+    if bound.max is None:
+        return f"at least {plain_number(bound.min)}"
+    return f"{plain_number(bound.min)} to {plain_number(bound.max)}"

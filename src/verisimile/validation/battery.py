@@ -1,0 +1,152 @@
+"""The tests of a study, each made or refused with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
+from verisimile.checks.twosample.coordinates import Coordinates
+from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.result import TwoSample
+from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
+from verisimile.core.errors import InputError
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.stats.multiple import holm
+from verisimile.stats.pvalues import PValue
+from verisimile.validation.catalogue import CLASSIFIER, Entry, entry
+from verisimile.validation.family import global_p_value
+from verisimile.validation.result import BatteryTest
+from verisimile.validation.study import Battery
+
+__all__ = ["BatteryOutcome", "battery_of"]
+
+_CLASSIFIER_SEES = "any difference that trees can learn"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatteryOutcome:
+    """All tests of a study.
+
+    Attributes
+    ----------
+    tests
+        One entry per test, adjusted for their number.
+    p_value
+        For all of them together.
+    classifier
+        The diagnosis behind the classifier's p-value.
+    """
+
+    tests: tuple[BatteryTest, ...]
+    p_value: PValue | None
+    classifier: ClassifierDiagnosis | None
+
+    @property
+    def permuted(self) -> Mapping[str, TwoSample]:
+        """Two-sample results by the names of their tests."""
+        return {test.name: test.outcome for test in self.tests if test.outcome is not None}
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what the tests warn of, each once."""
+        notes = [note for result in self.permuted.values() for note in result.warnings]
+        if self.classifier is not None:
+            notes += self.classifier.warnings
+        return tuple(dict.fromkeys(notes))
+
+
+def battery_of(
+    run: Run,
+    reference: Events,
+    generated: Events,
+    battery: Battery,
+    *,
+    further: Mapping[str, PValue],
+) -> BatteryOutcome:
+    """Make the tests of a battery; `further` p-values belong to the same family.
+
+    A test that cannot take the samples, because of signed weights or too few events
+    say, is not made and says why; others go on.
+    """
+    names = [name for name in battery.tests if name != CLASSIFIER]
+    tests = [_permuted(run, reference, generated, name, battery.relabelings) for name in names]
+    diagnosis = None
+    if CLASSIFIER in battery.tests:
+        diagnosis, test = _classified(run, reference, generated, battery.relabelings)
+        tests.append(test)
+    tests += [_made(name, "what the study names", p) for name, p in further.items()]
+    outcomes = [test.outcome for test in tests if test.outcome is not None]
+    others = [t.p_value for t in tests if t.outcome is None and t.p_value is not None]
+    return BatteryOutcome(tuple(_adjusted(tests)), global_p_value(outcomes, others), diagnosis)
+
+
+def sensitivities_of(
+    run: Run, reference: Events, generated: Events, tested: BatteryOutcome, *, level: float
+) -> Iterator[Sensitivity]:
+    """Yield the smallest effects that the permutation tests would have seen."""
+    for coordinates, entries in _by_coordinates(tested.permuted):
+        yield from smallest_effects(
+            run,
+            reference,
+            generated,
+            [each.statistic for each in entries.values()],
+            [tested.permuted[name] for name in entries],
+            level=level,
+            coordinates=coordinates,
+        )
+
+
+def _by_coordinates(names: Mapping[str, TwoSample]) -> list[tuple[Coordinates, dict[str, Entry]]]:
+    groups: dict[Coordinates, dict[str, Entry]] = {}
+    for name in names:
+        groups.setdefault(entry(name).coordinates, {})[name] = entry(name)
+    return list(groups.items())
+
+
+def _permuted(
+    run: Run, reference: Events, generated: Events, name: str, relabelings: int
+) -> BatteryTest:
+    this = entry(name)
+    try:
+        (found,) = permutation_test(
+            run,
+            reference,
+            generated,
+            [this.statistic],
+            relabelings=relabelings,
+            coordinates=this.coordinates,
+        )
+    except InputError as error:
+        return _refused(name, this.sees, error)
+    return BatteryTest(name, this.sees, found.p_value, np.nan, found)
+
+
+def _classified(
+    run: Run, reference: Events, generated: Events, permutations: int
+) -> tuple[ClassifierDiagnosis | None, BatteryTest]:
+    try:
+        found = diagnose_with_classifier(run, reference, generated, permutations=permutations)
+    except InputError as error:
+        return None, _refused(CLASSIFIER, _CLASSIFIER_SEES, error)
+    return found, _made(CLASSIFIER, _CLASSIFIER_SEES, found.p_value)
+
+
+def _made(name: str, sees: str, p_value: PValue) -> BatteryTest:
+    return BatteryTest(name, sees, p_value, np.nan, None)
+
+
+def _refused(name: str, sees: str, error: InputError) -> BatteryTest:
+    return BatteryTest(name, sees, None, np.nan, None, str(error))
+
+
+def _adjusted(tests: Sequence[BatteryTest]) -> Iterator[BatteryTest]:
+    adjusted = iter(holm([t.p_value.value for t in tests if t.p_value is not None]))
+    for test in tests:
+        if test.p_value is None:
+            yield test
+        else:
+            value = float(next(adjusted))
+            yield BatteryTest(test.name, test.sees, test.p_value, value, test.outcome)

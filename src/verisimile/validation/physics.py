@@ -1,0 +1,95 @@
+"""The physicist's part of a validation: marginals, moments, correlations, selections."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from verisimile.checks.physics.constraints import ConstraintComparison, violations
+from verisimile.checks.physics.correlations import CorrelationComparison, correlations
+from verisimile.checks.physics.histograms import MarginalPair, marginal_pair
+from verisimile.checks.physics.moments import MomentComparison, moments
+from verisimile.checks.physics.pair_map import PairMap, pair_map
+from verisimile.checks.physics.selections import EfficiencyComparison, efficiencies
+from verisimile.core.result import register
+from verisimile.stats.pvalues import PValue
+from verisimile.validation.columns import conditions
+from verisimile.validation.inputs import Inputs
+from verisimile.validation.study import Study
+
+__all__ = ["Physics", "further_p_values", "physics_of"]
+
+_PLANES = 2
+_SMALLEST = float(np.finfo(np.float64).tiny)  # a closed form may underflow, and p is never zero
+
+
+@register("physics", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Physics:
+    """What a physicist looks at first.
+
+    Attributes
+    ----------
+    marginals
+        One comparison per feature.
+    moments
+        Four moments per feature.
+    correlations
+        All pairs; None for a single feature.
+    planes
+        Maps of the pairs whose correlations differ most.
+    selections
+        Efficiencies in both samples.
+    constraints
+        Violations in both samples.
+    """
+
+    marginals: tuple[MarginalPair, ...]
+    moments: tuple[MomentComparison, ...]
+    correlations: CorrelationComparison | None
+    planes: tuple[PairMap, ...]
+    selections: tuple[EfficiencyComparison, ...]
+    constraints: tuple[ConstraintComparison, ...]
+
+
+def physics_of(inputs: Inputs, study: Study) -> Physics:
+    """Compare what a physicist looks at first; selections and constraints as the study has them.
+
+    Raises
+    ------
+    InputError
+        If a condition cannot be evaluated.
+    """
+    reference, generated = inputs.reference, inputs.generated
+    related = correlations(reference, generated) if reference.d > 1 else None
+    worst = () if related is None else related.worst(_PLANES)
+    ours, theirs = inputs.conditioned
+    return Physics(
+        marginals=marginal_pair(reference, generated, train=inputs.train),
+        moments=moments(reference, generated),
+        correlations=related,
+        planes=tuple(pair_map(reference, generated, (a.name, b.name)) for a, b in worst),
+        selections=efficiencies(ours, theirs, conditions(study.selections)),
+        constraints=violations(ours, theirs, conditions(study.constraints)),
+    )
+
+
+def further_p_values(physics: Physics) -> dict[str, PValue]:
+    """Return the p-values of the study's own selections and constraints, by their names.
+
+    Fisher's exact test of the numbers of violations for constraints, whose weights do not
+    count: a law is violated by events.
+    """
+    found = {f"selection {each.name}": (each.p_value, each.method) for each in physics.selections}
+    for law in physics.constraints:
+        counts = [[s.violated, s.n - s.violated] for s in (law.reference, law.generated)]
+        p = max(float(stats.fisher_exact(counts).pvalue), _SMALLEST)
+        found[f"constraint {law.name}"] = (p, "Fisher's exact test")
+    return {
+        name: PValue(value=p, low=p, high=p, null=method, n_null=0, n_failed=0)
+        for name, (p, method) in found.items()
+        if not math.isnan(p)
+    }

@@ -1,0 +1,113 @@
+"""Everything that a validation has found, without any verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
+from verisimile.checks.support.study import Support
+from verisimile.checks.twosample.result import TwoSample
+from verisimile.checks.twosample.sensitivity import Sensitivity
+from verisimile.checks.twosample.windows import Windows
+from verisimile.core.result import Estimate, register
+from verisimile.stats.pvalues import PValue
+from verisimile.validation.overlaps import Overlap
+from verisimile.validation.physics import Physics
+
+__all__ = ["BatteryTest", "Bound", "Validation"]
+
+
+@register("battery-test", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class BatteryTest:
+    """One test of the battery.
+
+    Attributes
+    ----------
+    name
+        As in the study.
+    sees
+        What it is best at.
+    p_value
+        None if the test was not made.
+    adjusted
+        Holm's p-value, corrected for all tests; NaN if the test was not made.
+    outcome
+        The two-sample result, where it is one.
+    reason
+        Why the test was not made.
+    """
+
+    name: str
+    sees: str
+    p_value: PValue | None
+    adjusted: float
+    outcome: TwoSample | None
+    reason: str = ""
+
+
+@register("bound", 1)
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A threshold of the study: bounds of a named number, either may be None."""
+
+    name: str
+    min: float | None
+    max: float | None
+
+
+@register("validation", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Validation:
+    """What a battery of tests shows between a reference and a generated sample.
+
+    Attributes
+    ----------
+    tests
+        One entry per test asked for, those that could not be made included.
+    p_value
+        One p-value for all tests that were made; None if none was.
+    required
+        Names of tests without which there is no verdict.
+    metrics
+        Named numbers with errors (NaN where there is none), for thresholds.
+    bounds
+        The study's thresholds.
+    sensitivities
+        The smallest effects that tests would have seen.
+    windows
+        Where the samples differ most, feature by feature.
+    classifier, support, physics
+        Results of their parts; None if not made.
+    overlaps
+        Events that samples share.
+    n_reference, n_generated
+        Sizes.
+    warnings
+        What a reader must know.
+    """
+
+    tests: tuple[BatteryTest, ...]
+    p_value: PValue | None
+    required: tuple[str, ...]
+    metrics: Mapping[str, Estimate]
+    bounds: tuple[Bound, ...]
+    sensitivities: tuple[Sensitivity, ...]
+    windows: Windows | None
+    classifier: ClassifierDiagnosis | None
+    support: Support | None
+    physics: Physics | None
+    overlaps: tuple[Overlap, ...]
+    n_reference: int
+    n_generated: int
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return one line: sizes, tests, global p-value."""
+        made = sum(test.p_value is not None for test in self.tests)
+        p = "none" if self.p_value is None else f"{self.p_value.value:.3g}"
+        return (
+            f"Validation({self.n_generated} against {self.n_reference} events, "
+            f"{made} of {len(self.tests)} tests, global p = {p})"
+        )

@@ -1,0 +1,214 @@
+"""One call finds what is wrong with a sample, where, and what could not be looked at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from surrogates import DEFECTS, REGIONS, memoriser, signed, truths
+from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.core.result import from_dict, to_dict
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.report.validation_verdict import judge_validation
+from verisimile.report.verdict import Verdict, overall
+from verisimile.validation.result import Validation
+from verisimile.validation.study import Battery, Samples, Study, Threshold
+from verisimile.validation.validate import validate
+
+N = 10_000
+FAST = ("energy", "max-ks", "interval-scan", "classifier")
+QUICK = Study(battery=Battery(tests=FAST, relabelings=199, sensitivity=False, support=False))
+
+
+def _verdict(found: Validation, level: float = 0.05) -> Verdict:
+    return overall(judge_validation(found, level, name="generated"))
+
+
+def test_independent_truth_passes() -> None:
+    found = validate(Run(Seeds(1)), *truths(N, 2), study=QUICK)
+    assert _verdict(found) is Verdict.PASSED
+    assert [test.name for test in found.tests] == list(FAST)
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("name", sorted(DEFECTS))
+def test_each_defect_is_found_where_it_is(name: str) -> None:
+    ours, theirs = truths(N, 2, seed=2)
+    generated = DEFECTS[name](theirs, np.random.default_rng(3))
+    found = validate(Run(Seeds(1)), ours, generated, study=QUICK)
+    assert _verdict(found) is Verdict.FAILED
+    feature, low, high = REGIONS[name]
+    assert found.windows is not None
+    first = found.windows.windows[0]
+    assert first.feature == feature
+    assert low <= first.low < first.high <= high + 1e-6
+    assert first.p_value is not None
+    assert first.p_value.value <= 0.05
+    together = judge_validation(found, 0.05, name="x")[0]
+    assert feature in together.sentence
+
+
+def test_signed_weights_are_taken_or_refused_with_the_reason() -> None:
+    ours, theirs = truths(N, 2, seed=14)
+    weighted = signed(theirs, np.random.default_rng(5))
+    every = Study(battery=Battery(relabelings=99, sensitivity=False))
+    found = validate(Run(Seeds(1)), ours, weighted, study=every)
+    refused = {test.name: test.reason for test in found.tests if test.p_value is None}
+    assert set(refused) == {"frechet", "nplm", "classifier"}
+    assert all("signed" in reason or "negative" in reason for reason in refused.values())
+    assert _verdict(found) is Verdict.PASSED
+    assert found.support is None
+    assert any("support metrics" in note for note in found.warnings)
+    needed = replace(found, required=("classifier",))
+    assert _verdict(needed) is Verdict.INCONCLUSIVE
+
+
+def test_memorised_events_are_told() -> None:
+    train, ours = truths(N, 2, seed=6)
+    generated = memoriser(train, N, np.random.default_rng(7))
+    found = validate(Run(Seeds(1)), ours, generated, train=train, study=QUICK)
+    (shared,) = found.overlaps
+    assert (shared.first, shared.second, shared.shared) == ("train", "generated", N)
+    assert any("it was trained on" in note for note in found.warnings)
+    assert found.metrics["overlap/train-generated"].value == 1.0
+
+
+def test_leaked_reference_events_are_told() -> None:
+    train, ours, theirs = truths(2000, 3, seed=8)
+    leaked = Events(np.vstack([ours.x, train.x[:500]]), features=ours.features)
+    found = validate(Run(Seeds(1)), leaked, theirs, train=train, study=QUICK)
+    assert any("500 of 2500" in note and "not independent" in note for note in found.warnings)
+
+
+def test_nothing_compared_never_passes() -> None:
+    ours, theirs = truths(1000, 2)
+    weighted = signed(theirs, np.random.default_rng(1))
+    study = Study(battery=Battery(tests=("classifier",), support=False, physics=False))
+    found = validate(Run(Seeds(1)), ours, weighted, study=study)
+    assert found.p_value is None
+    assert _verdict(found) is Verdict.INCONCLUSIVE
+    assert judge_validation(found, 0.05, name="x")[0].sentence == "Nothing was compared."
+
+
+def test_too_few_relabelings_are_inconclusive() -> None:
+    study = Study(battery=Battery(tests=("max-ks",), relabelings=19, sensitivity=False))
+    found = validate(Run(Seeds(1)), *truths(1000, 2), study=study)
+    assert _verdict(found, level=0.05) is Verdict.PASSED
+    assert _verdict(found, level=0.04) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("bound", "verdict"),
+    [
+        (Threshold(max=0.9), Verdict.PASSED),
+        (Threshold(max=0.4), Verdict.FAILED),
+        (Threshold(min=0.9), Verdict.FAILED),
+    ],
+)
+def test_thresholds(bound: Threshold, verdict: Verdict) -> None:
+    study = QUICK.model_copy(update={"thresholds": {"auc": bound}})
+    found = validate(Run(Seeds(1)), *truths(2000, 2), study=study)
+    assert _verdict(found) is verdict
+
+
+def test_a_threshold_on_nothing_is_inconclusive() -> None:
+    study = QUICK.model_copy(update={"thresholds": {"aux": Threshold(max=1.0)}})
+    found = validate(Run(Seeds(1)), *truths(2000, 2), study=study)
+    assert _verdict(found) is Verdict.INCONCLUSIVE
+    assert "auc" in judge_validation(found, 0.05, name="x")[-1].sentence
+
+
+def test_observables_cuts_and_conditions(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("def double_mass(m_ll):\n    return 2 * m_ll\n", encoding="utf-8")
+    ours, theirs = truths(4000, 2)
+    study = Study(
+        samples=Samples(features=("pt_ll",), cut="m_ll > 80"),
+        observables={"log_pt": "log(pt_ll)"},
+        functions=str(own),
+        selections={"peak": "abs(m_ll - 91.2) < 5"},
+        constraints={"range": "m_ll > 85", "doubled": "double_mass > 160"},
+        battery=Battery(tests=("max-ks",), relabelings=99, sensitivity=False),
+    )
+    found = validate(Run(Seeds(1)), ours, theirs, study=study)
+    assert found.physics is not None
+    names = [pair.feature.name for pair in found.physics.marginals]
+    assert names == ["pt_ll", "log_pt", "double_mass"]
+    assert found.n_reference == int((ours.column("m_ll") > 80.0).sum())
+    assert [test.name for test in found.tests] == [
+        "max-ks",
+        "selection peak",
+        "constraint range",
+        "constraint doubled",
+    ]
+    assert found.metrics["violated/doubled"].value == 0.0
+    assert found.metrics["violated/range"].value > 0.0
+    assert any("the cut leaves" in note for note in found.warnings)
+
+
+def test_results_survive_a_round_trip() -> None:
+    found = validate(Run(Seeds(1)), *truths(2000, 2), study=QUICK)
+    text = json.dumps(to_dict(found), allow_nan=False)
+    again = from_dict(json.loads(text))
+    assert isinstance(again, Validation)
+    assert judge_validation(again, 0.05, name="x") == judge_validation(found, 0.05, name="x")
+    # No per-event arrays: a report of a million events must stay small.
+    assert len(text) < 600_000
+
+
+def test_same_numbers_for_any_executor() -> None:
+    ours, theirs = truths(2000, 2)
+    tests = ("energy", "max-ks", "classifier")
+    study = Study(battery=Battery(tests=tests, relabelings=99, support=False))
+    first, second = (
+        validate(Run(Seeds(1), executor=executor), ours, theirs, study=study)
+        for executor in ("serial", "loky:2")
+    )
+    for one, other in zip(first.tests, second.tests, strict=True):
+        assert one.p_value == other.p_value
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda e: e.take([0]), "got 1 event"),
+        (lambda e: Events(e.x * [1000.0, 1, 1, 1], names=e.names), "MeV and GeV"),
+        (lambda e: e.select(e.names[:3]), "cos_theta_cs"),
+    ],
+)
+def test_bad_samples_are_refused(change: object, message: str) -> None:
+    ours, theirs = truths(1000, 2)
+    assert callable(change)
+    with pytest.raises(InputError, match=message):
+        validate(Run(Seeds(1)), ours, change(theirs), study=QUICK)
+
+
+def test_an_empty_cut_is_refused() -> None:
+    study = Study(samples=Samples(cut="m_ll > 500"))
+    with pytest.raises(InputError, match="none of 1000 events"):
+        validate(Run(Seeds(1)), *truths(1000, 2), study=study)
+
+
+def test_an_equal_column_is_left_out_with_a_warning() -> None:
+    ours, theirs = (
+        Events(np.column_stack([e.x, np.ones(e.n)]), names=(*e.names, "flag"))
+        for e in truths(2000, 2)
+    )
+    found = validate(Run(Seeds(1)), ours, theirs, study=QUICK)
+    assert any("'flag' has one value only" in note for note in found.warnings)
+    assert _verdict(found) is Verdict.PASSED
+
+
+def test_exchanged_columns_fail_with_a_warning() -> None:
+    ours, theirs = (e.select(["m_ll", "pt_ll"]) for e in truths(2000, 2))
+    bare = Events(ours.x, names=ours.names)
+    exchanged = Events(theirs.x[:, ::-1], names=ours.names)
+    found = validate(Run(Seeds(1)), bare, exchanged, study=QUICK)
+    assert any("look exchanged" in note for note in found.warnings)
+    assert _verdict(found) is Verdict.FAILED
