@@ -21,11 +21,12 @@ __all__ = ["Scorer"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """One learner on one pool: cached, seeded, and out of fold."""
+    """One learner on one pool: cached, seeded, and out of fold; `folder` is where fits are kept."""
 
     run: Run
     pool: Pool
     learner: Classifier
+    folder: str = "classifier"
 
     def cross_fitted(self, folds: int) -> Array:
         """Return D ``(N,)``, each event's from a classifier that never saw its fold."""
@@ -70,7 +71,7 @@ class Scorer:
         return {"events": digest(pool.x, pool.truth, pool.weights), **identity(self.learner)}
 
     def _folder(self) -> str:
-        return f"classifier/{str(self._identity()['events'])[:16]}"
+        return f"{self.folder}/{str(self._identity()['events'])[:16]}"
 
 
 def _fit(
