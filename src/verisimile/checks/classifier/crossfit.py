@@ -45,11 +45,12 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """One learner on one pool: cached, seeded, and out of fold."""
+    """One learner on one pool: cached, seeded, and out of fold; `folder` is where fits are kept."""
 
     run: Run
     pool: Pool
     learner: Classifier
+    folder: str = "classifier"
 
     def cross_fitted(self, folds: int) -> Scored:
         """Score all events, each by a classifier that never saw its fold."""
@@ -95,7 +96,7 @@ class Scorer:
         return {"events": digest(pool.x, pool.truth, pool.weights), **identity(self.learner)}
 
     def _folder(self) -> str:
-        return f"classifier/{str(self._identity()['events'])[:16]}"
+        return f"{self.folder}/{str(self._identity()['events'])[:16]}"
 
 
 def _fit(
