@@ -23,6 +23,7 @@ from _problem import Timing, best_of
 from scipy.spatial.distance import cdist
 
 from verisimile.checks.twosample.energy import EnergyDistance
+from verisimile.checks.twosample.interval_scan import IntervalScan
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
 from verisimile.checks.twosample.permutation import permutation_test
@@ -42,6 +43,7 @@ OTHERS = (
     MarginalKS("mean"),
     MarginalKS("max"),
     CramerVonMises(),
+    IntervalScan(),
 )
 
 
