@@ -27,6 +27,7 @@ from _peers import HEAD, Spent, hyppo_statistic, hyppo_test, measured, ratio, ve
 from scipy.spatial.distance import cdist
 
 from verisimile.checks.twosample.energy import EnergyDistance
+from verisimile.checks.twosample.interval_scan import IntervalScan
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
 from verisimile.checks.twosample.permutation import permutation_test
@@ -45,6 +46,7 @@ OTHERS = (
     MarginalKS("mean"),
     MarginalKS("max"),
     CramerVonMises(),
+    IntervalScan(),
 )
 
 

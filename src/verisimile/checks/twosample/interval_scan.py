@@ -46,7 +46,7 @@ class IntervalScan:
     References
     ----------
     L. Dümbgen, V. G. Spokoiny, Ann. Stat. 29 (2001) 124 (the scale-dependent term);
-    in this form: C. Rivera, G. Walther, Scand. J. Stat. 40 (2013) 752, eq. 6.
+    on this principle: C. Rivera, G. Walther, Scand. J. Stat. 40 (2013) 752.
     """
 
     cells: int = 256
