@@ -245,3 +245,16 @@ def test_rank_statistics_in_many_blocks(
     whole = values(CramerVonMises(), x, w, labels)
     monkeypatch.setattr("verisimile.checks.twosample.steps._ENTRIES", 3 * N)
     np.testing.assert_allclose(values(CramerVonMises(), x, w, labels), whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["distinct", "tied"])
+def test_rank_statistics_of_one_relabeling_at_a_time(
+    tied: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, w = _events(rng, tied=tied), _weights("signed", rng)
+    labels = random_labels(N, FIRST, 11, rng)
+    several = [REFERENCES[index][0] for index in range(2, len(REFERENCES))]
+    blocks = [values(statistic, x, w, labels) for statistic in several]
+    monkeypatch.setattr("verisimile.checks.twosample.steps._LONG", N)
+    for statistic, wanted in zip(several, blocks, strict=True):
+        np.testing.assert_allclose(values(statistic, x, w, labels), wanted, rtol=1e-12)
