@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import numpy as np
 
@@ -133,15 +134,25 @@ def column_function(function: Callable[..., object], name: str) -> ColumnFunctio
     return ColumnFunction(name, function, tuple(one.name for one in needed))
 
 
+class _Fresh(importlib.machinery.SourceFileLoader):
+    """Reads the source each time: cached bytecode misses an edit within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def _imported(file: Path) -> ModuleType:
     if not file.is_file():
         raise InputError(str(file), got="no such file", expected="a Python file")
-    spec = importlib.util.spec_from_file_location("verisimile_user_file", file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise InputError(str(file), got=f"the suffix {file.suffix!r}", expected="a .py file")
+    loader = _Fresh("verisimile_user_file", str(file))
+    spec = importlib.machinery.ModuleSpec(loader.name, loader, origin=str(file))
+    spec.has_location = True
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except SyntaxError as error:
         raise InputError(
             f"{file}, line {error.lineno}", got=f"{error.msg}", expected="valid Python"

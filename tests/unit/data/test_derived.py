@@ -143,6 +143,14 @@ def test_missing_and_foreign_files_are_told(tmp_path: Path) -> None:
         functions_of(text)
 
 
+def test_an_edited_file_is_read_again_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "edited.py"
+    for factor in (2, 3):
+        path.write_text(f"def f(px):\n    return {factor} * px\n")
+        assert functions_of(path)["f"].of(EVENTS) == pytest.approx(factor * EVENTS.x[:, 0])
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_taken_names_are_refused() -> None:
     with pytest.raises(InputError, match="have already: 'px'"):
         derived(EVENTS, {"px": Expression("py")})

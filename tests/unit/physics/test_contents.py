@@ -64,7 +64,7 @@ def test_covariance_of_weighted_shares_covers(rng: np.random.Generator, kind: st
     middle = slice(7, 15)
     spread = shares.std(axis=0, ddof=1)[middle]
     claim = np.sqrt(np.diag(claimed))[middle]
-    assert_within(spread, claim, 1.5 * claim / np.sqrt(1000))
+    assert_within(spread, claim, claim / np.sqrt(1000))
     # Its rows sum to zero, because the sum of all cells does not fluctuate.
     assert claimed.sum(axis=1) == pytest.approx(0.0, abs=1e-12)
 
@@ -176,7 +176,6 @@ def _ratio_pulls(rng: np.random.Generator, kind: str, *, honest: bool) -> Array:
 @pytest.mark.parametrize("kind", ["none", "gamma", "signed"])
 def test_ratio_errors_cover(rng: np.random.Generator, kind: str) -> None:
     found = _ratio_pulls(rng, kind, honest=True)
-    assert_within(found.mean(), 0.0, 1 / np.sqrt(500), k=6.5)  # a ratio has a bias, below 6 %
     assert_within(found.std(ddof=1), 1.0, 1 / np.sqrt(1000))
 
 
@@ -199,12 +198,8 @@ def test_empty_bins_are_nan_and_negative_ones_honest() -> None:
 
 @pytest.mark.parametrize("kinds", [("none", "none"), ("gamma", "none"), ("signed", "signed")])
 def test_pulls_have_unit_width(rng: np.random.Generator, kinds: tuple[str, str]) -> None:
-    found = np.array(
-        [
-            bin_pulls(*(_contents(rng, 4000 // (k + 1), kind) for k, kind in enumerate(kinds)))[
-                6:16
-            ]
-            for _ in range(300)
-        ]
-    )
-    assert_within(found.std(), 1.0, 1 / np.sqrt(2 * found.size), k=7.0)
+    squares = []
+    for _ in range(400):
+        pair = [_contents(rng, 4000 // (k + 1), kind) for k, kind in enumerate(kinds)]
+        squares.append((bin_pulls(*pair)[6:16] ** 2).mean())
+    assert_within(np.mean(squares), 1.0, np.std(squares, ddof=1) / np.sqrt(400))

@@ -47,34 +47,58 @@ def test_weights_are_repetitions(rng: np.random.Generator) -> None:
 
 
 def _jackknife(estimate: Callable[[Array, Array], Array], x: Array, u: Array) -> Array:
+    """Return the variance from leaving out each event in turn."""
     left_out = []
     for i in range(len(x)):
         keep = np.arange(len(x)) != i
         left_out.append(estimate(x[keep], u[keep] / u[keep].sum()))
-    spread = np.array(left_out) - np.mean(left_out, axis=0)
-    return np.asarray((spread**2).sum(axis=0))
+    apart = np.array(left_out) - np.mean(left_out, axis=0)
+    return np.asarray((apart**2).sum(axis=0))
+
+
+def _infinitesimal(estimate: Callable[[Array, Array], Array], x: Array, u: Array) -> Array:
+    """Return the variance from changing each event's weight by 1e-6 of itself in turn."""
+    change = []
+    for i in range(len(x)):
+        ends = []
+        for step in (1e-6, -1e-6):
+            moved = u.copy()
+            moved[i] *= 1.0 + step
+            ends.append(estimate(x, moved / moved.sum()))
+        change.append((ends[0] - ends[1]) / 2e-6)
+    return np.asarray((np.array(change) ** 2).sum(axis=0))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_moment_errors_are_those_of_the_jackknife(rng: np.random.Generator, kind: str) -> None:
-    events = draw(rng, 2000, kind)
-    u = np.ones(2000) if events.weights is None else events.weights
+def test_moment_errors_are_derivatives(rng: np.random.Generator, kind: str) -> None:
+    events = draw(rng, 300, kind)
+    u = np.ones(300) if events.weights is None else events.weights
     _, spread = weighted_moments(events.x[:, 1], u / u.sum())
-    jackknife = _jackknife(lambda x, v: weighted_moments(x[:, 1], v)[0], events.x, u)
-    assert spread.variance == pytest.approx(jackknife, rel=0.1)
+    numerical = _infinitesimal(lambda x, v: weighted_moments(x[:, 1], v)[0], events.x, u)
+    assert spread.variance == pytest.approx(numerical, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("estimator", COEFFICIENTS)
-def test_correlation_errors_are_those_of_the_jackknife(
+def test_correlation_errors_are_derivatives(
     rng: np.random.Generator, estimator: Estimator, kind: str
 ) -> None:
-    events = draw(rng, 600, kind)
+    events = draw(rng, 300, kind)
     x = np.round(events.x, 1)  # with ties
-    u = np.ones(600) if events.weights is None else events.weights
+    u = np.ones(300) if events.weights is None else events.weights
     _, spread = estimator(x, u / u.sum())
-    jackknife = _jackknife(lambda x, v: estimator(x, v)[0], x, u)
-    assert spread.variance[0, 1] == pytest.approx(jackknife[0, 1], rel=0.1)
+    numerical = _infinitesimal(lambda x, v: estimator(x, v)[0], x, u)
+    assert spread.variance[0, 1] == pytest.approx(numerical[0, 1], rel=1e-5)
+
+
+def test_errors_are_those_of_the_jackknife(rng: np.random.Generator) -> None:
+    # Which differs at the next order in 1/n: 3 % here, for kurtosis more.
+    x = draw(rng, 800).x
+    for estimator in COEFFICIENTS:
+        left_out = _jackknife(lambda x, v, e=estimator: e(x, v)[0], x, np.ones(800))  # type: ignore[misc]
+        assert estimator(x, _equal(800))[1].variance[0, 1] == pytest.approx(
+            left_out[0, 1], rel=0.03
+        )
 
 
 def test_matrices_are_numpys_and_scipys(rng: np.random.Generator) -> None:
@@ -117,11 +141,12 @@ def test_gaussian_error_is_wrong_for_other_laws(rng: np.random.Generator) -> Non
         r, spread = pearson(x, _equal(1000))
         found.append(r[0, 1])
         claimed.append((spread.error[0, 1], (1 - r[0, 1] ** 2) / np.sqrt(1000)))
-    deviation = float(np.std(found, ddof=1))
+    deviation, excess = float(np.std(found, ddof=1)), float(stats.kurtosis(found))
+    precision = 0.5 * deviation * np.sqrt((excess + 2.0) / 500)
     ours, gaussian = np.mean(claimed, axis=0)
-    assert_within(deviation, ours, 1.5 * ours / np.sqrt(1000))
+    assert_within(deviation, ours, precision)
     with pytest.raises(AssertionError, match="sigma"):
-        assert_within(deviation, gaussian, 1.5 * gaussian / np.sqrt(1000))
+        assert_within(deviation, gaussian, precision)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,8 +160,9 @@ def test_size_of_moments(rng: np.random.Generator, kind: str) -> None:
 
 
 def test_errors_on_a_few_events_give_no_p_value(rng: np.random.Generator) -> None:
-    first, second = (Events(np.exp(1.5 * rng.normal(size=(2000, 1)))) for _ in range(2))
-    (one,) = moments(first, second)
+    x = rng.normal(size=(2, 2000, 1))
+    x[:, 0] = 50.0
+    (one,) = moments(Events(x[0]), Events(x[1]))
     assert one.carriers[3] < 5.0
     assert np.isnan(one.p_values[3])
     assert np.isfinite(one.z[3])
@@ -195,13 +221,12 @@ def test_map_shows_where(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_map_of_equal_laws_is_quiet(rng: np.random.Generator, kind: str) -> None:
-    z = [
-        pair_map(draw(rng, 20_000, kind), draw(rng, 10_000, kind), ("a", "b"), bins=8).z
-        for _ in range(30)
-    ]
-    found = np.array(z)[np.isfinite(z)]
-    assert found.size > 0.5 * np.size(z)
-    assert_within(found.std(), 1.0, 1 / np.sqrt(2 * found.size), k=8.0)
+    squares = []
+    for _ in range(40):
+        z = pair_map(draw(rng, 20_000, kind), draw(rng, 10_000, kind), ("a", "b"), bins=8).z
+        assert np.isfinite(z).mean() > 0.5
+        squares.append(np.nanmean(z**2))
+    assert_within(np.mean(squares), 1.0, np.std(squares, ddof=1) / np.sqrt(40))
 
 
 def test_map_of_repeated_values_has_fewer_bins(rng: np.random.Generator) -> None:

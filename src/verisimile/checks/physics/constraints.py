@@ -104,10 +104,11 @@ class ConstraintComparison:
 
     def __repr__(self) -> str:
         """Return one line: name, fractions, largest size."""
+        size = self.generated.largest
+        most = f", at most by {size:.3g}" if not math.isnan(size) else ""
         return (
             f"ConstraintComparison({self.name}: violated by {self.reference.fraction:.3g} of the "
-            f"reference, {self.generated.fraction:.3g} of the generated events, "
-            f"at most by {self.generated.largest:.3g})"
+            f"reference, {self.generated.fraction:.3g} of the generated events{most})"
         )
 
 
@@ -159,7 +160,7 @@ def violations_of(events: Events, constraint: Condition | Vanishes) -> Violation
         undefined=int(undefined.sum()),
         low=low,
         high=high,
-        weighted=float(shares(events)[bad].sum()),
+        weighted=count / events.n if events.weights is None else float(shares(events)[bad].sum()),
         median=float(np.median(sizes)) if sizes.size else math.nan,
         largest=float(sizes.max()) if sizes.size else math.nan,
     )
