@@ -99,6 +99,21 @@ def test_groups_that_never_meet_both_ways_are_refused() -> None:
     assert bradley_terry(chain) == pytest.approx(np.zeros(3))
 
 
+def test_ties_alone_leave_an_error() -> None:
+    found = preference(_answers(0, 0, 12))
+    assert found.covariance.tolist() == found.independent_covariance.tolist()
+    assert found.low[0] < 0.0 < found.high[0]
+
+
+def test_pairs_that_met_once_are_kept() -> None:
+    sides = ("x", "y", "z"), ("y", "z", "x")
+    who = ("a", "b", "c")
+    found = preference(Ratings(who, ("1", "2", "3"), sides[0], ("tie", "y", "tie"), sides[1]))
+    assert [pair.rate for pair in found.pairs] == [0.5, 0.5, 1.0]
+    assert found.pairs[2].interval == pytest.approx((0.025, 1.0))
+    assert found.pairs[0].interval[0] < 0.05
+
+
 def test_other_refusals() -> None:
     with pytest.raises(InputError, match="two: the columns first and second"):
         preference(Ratings(("r",), ("1",), ("a",), ("a",)))

@@ -89,7 +89,7 @@ class Rate:
     interval
         On the rate in the population of raters and items.
     design_effect
-        Variance over that of independent answers; NaN if all answers are equal.
+        Variance over that of independent answers; NaN if it is unknown.
     n_effective
         Independent answers that would have this interval.
     """
@@ -109,7 +109,8 @@ def rate_of(values: Array, clusters: Clusters, *, level: float) -> Rate:
               \Big(\frac{t_{n-1}}{t_{d}}\Big)^2\Big),
 
     V the variance clustered by rater and by item, d its degrees of freedom.  If all
-    answers are equal V is unknown; then :math:`n^*` is the smaller number of clusters.
+    answers are equal, or of one rater on one item, V is unknown; then :math:`n^*` is the
+    smaller number of clusters.
 
     References
     ----------
@@ -118,7 +119,7 @@ def rate_of(values: Array, clusters: Clusters, *, level: float) -> Rate:
     if not 0.0 < level < 1.0:
         raise InputError("level", got=level, expected="a probability content in (0, 1)")
     n, rate = values.size, float(values.mean())
-    if rate in (0.0, 1.0):
+    if rate in (0.0, 1.0) or clusters.dof == 0:
         effective = float(clusters.dof + 1)
         return Rate(rate, _interval(rate, effective, level), float("nan"), effective)
     scores = ((values - rate) / n)[:, None]

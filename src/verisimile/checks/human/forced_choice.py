@@ -87,8 +87,7 @@ def forced_choice(ratings: Ratings, *, level: float = 0.95) -> tuple[ForcedChoic
     Raises
     ------
     InputError
-        If an answer is another word, the level is no probability, or one rater gave the
-        only answer on a system.
+        If an answer is another word, or the level is no probability.
 
     Examples
     --------

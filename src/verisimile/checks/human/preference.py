@@ -117,9 +117,8 @@ def preference(ratings: Ratings, *, level: float = 0.95) -> Preference:
     Raises
     ------
     InputError
-        If an answer is neither, the second system is missing, a pair has answers of one
-        rater on one item only, or the strengths do not exist because one group of systems
-        never beats, or never loses to, the others.
+        If an answer is neither, the second system is missing, or the strengths do not exist
+        because one group of systems never beats, or never loses to, the others.
     """
     names, first, second = _sides(ratings)
     scores = _scores(ratings)
@@ -134,6 +133,8 @@ def preference(ratings: Ratings, *, level: float = 0.95) -> Preference:
     shares[np.arange(ratings.n), first] = residual
     shares[np.arange(ratings.n), second] = -residual
     covariance = bread @ clusters.covariance(shares) @ bread
+    if not residual.any():
+        covariance = bread  # ties alone: their spread says nothing on that of other answers
     half = stats.t.ppf(0.5 * (1.0 + level), clusters.dof) * np.sqrt(np.diag(covariance))
     raters, items = clusters.sizes
     return Preference(
