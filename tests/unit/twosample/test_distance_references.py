@@ -6,6 +6,7 @@ Twins with one defect each must fail the comparison that the statistics pass.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ from verisimile.checks.twosample.energy import EnergyDistance
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.mmd import MMD, AggregatedMMD, median_distance
 from verisimile.checks.twosample.pair_sums import Pairs
-from verisimile.checks.twosample.sliced import MeanOverLines, SlicedWasserstein
+from verisimile.checks.twosample.sliced import MeanOverLines, SlicedKS, SlicedWasserstein
 from verisimile.checks.twosample.statistic import Labels, Statistic
 from verisimile.checks.twosample.steps import Lines, area, supremum
 from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
 
 N, FIRST = 23, 9
 CASES = [pytest.param(*case, id=case[0].name) for case in REFERENCES]
@@ -205,6 +207,30 @@ def test_a_large_pool_is_thinned_without_its_labels(rng: np.random.Generator) ->
     np.testing.assert_allclose(
         prepared.values(labels), values(EnergyDistance(), x[rows], np.ones(30), labels[:, rows])
     )
+
+
+@pytest.mark.parametrize("thin", [SlicedWasserstein(5, most=30), SlicedKS(5, most=30)])
+def test_sliced_statistics_thin_a_large_pool_alike(
+    thin: SlicedWasserstein | SlicedKS, rng: np.random.Generator
+) -> None:
+    x, w, labels = rng.normal(size=(80, 1)), rng.gamma(2.0, size=80), random_labels(80, 40, 3, rng)
+    prepared = thin.prepare(x, w, np.random.default_rng(1))
+    rows = prepared.rows
+    assert not isinstance(rows, slice)
+    assert len(set(rows.tolist())) == 30
+    whole = replace(thin, most=80)
+    np.testing.assert_allclose(
+        prepared.values(labels), values(whole, x[rows], w[rows], labels[:, rows])
+    )
+
+
+@pytest.mark.parametrize(("settings", "words"), [((0, 30), "count"), ((5, 1), "most")])
+def test_impossible_settings_of_sliced_statistics_are_refused(
+    settings: tuple[int, int], words: str
+) -> None:
+    for kind in (SlicedWasserstein, SlicedKS):
+        with pytest.raises(InputError, match=words):
+            kind(*settings)
 
 
 def test_equivalent_events_of_a_known_distance() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from verisimile.checks.twosample.pair_sums import subset
 from verisimile.checks.twosample.statistic import Labels
 from verisimile.checks.twosample.steps import Lines, area, ends_of, supremum
 from verisimile.core.arrays import Array, IntArray
@@ -27,6 +28,9 @@ class SlicedWasserstein:
     ----------
     count
         K; one direction serves for one feature.
+    most
+        Pooled events beyond which a random subset of so many is used, chosen
+        without regard to labels.
 
     References
     ----------
@@ -35,9 +39,10 @@ class SlicedWasserstein:
     """
 
     count: int = 50
+    most: int = 100_000
 
     def __post_init__(self) -> None:
-        _check_count(self.count)
+        _check(self.count, self.most)
 
     @property
     def name(self) -> str:
@@ -51,9 +56,10 @@ class SlicedWasserstein:
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> MeanOverLines:
         """Return the pooled events in order along every direction."""
-        order, ordered = _projected(pooled, self.count, rng)
+        rows = subset(len(pooled), self.most, rng)
+        order, ordered = _projected(pooled[rows], self.count, rng)
         gaps = np.diff(ordered, axis=1, append=ordered[:, -1:])
-        return MeanOverLines(Lines(order, gaps, weights, area))
+        return MeanOverLines(Lines(order, gaps, weights[rows], area), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,9 @@ class SlicedKS:
     ----------
     count
         K; one direction serves for one feature.
+    most
+        Pooled events beyond which a random subset of so many is used, chosen
+        without regard to labels.
 
     References
     ----------
@@ -73,9 +82,10 @@ class SlicedKS:
     """
 
     count: int = 50
+    most: int = 100_000
 
     def __post_init__(self) -> None:
-        _check_count(self.count)
+        _check(self.count, self.most)
 
     @property
     def name(self) -> str:
@@ -89,19 +99,22 @@ class SlicedKS:
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> MeanOverLines:
         """Return the pooled events in order along every direction."""
-        order, ordered = _projected(pooled, self.count, rng)
-        return MeanOverLines(Lines(order, ends_of(ordered).astype(float), weights, supremum))
+        rows = subset(len(pooled), self.most, rng)
+        order, ordered = _projected(pooled[rows], self.count, rng)
+        ends = ends_of(ordered).astype(float)
+        return MeanOverLines(Lines(order, ends, weights[rows], supremum), rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeanOverLines:
-    """The mean over lines of a difference of distribution functions."""
+    """The mean over lines of a difference of distribution functions, of the events in `rows`."""
 
     lines: Lines
+    rows: slice | IntArray = field(default_factory=lambda: slice(None))
 
     def values(self, labels: Labels) -> Array:
         """Return the mean of each relabeling, ``(R,)``."""
-        return np.asarray(self.lines.table(labels).mean(axis=1))
+        return np.asarray(self.lines.table(labels[:, self.rows]).mean(axis=1))
 
 
 def directions(count: int, d: int, rng: np.random.Generator) -> Array:
@@ -118,6 +131,8 @@ def _projected(pooled: Array, count: int, rng: np.random.Generator) -> tuple[Int
     return order, np.take_along_axis(projections, order, axis=1)
 
 
-def _check_count(count: int) -> None:
+def _check(count: int, most: int) -> None:
     if count < 1:
         raise InputError("count", got=count, expected="at least one direction")
+    if most < 2:
+        raise InputError("most", got=most, expected="at least two events")
