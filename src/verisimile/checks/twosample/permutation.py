@@ -168,18 +168,24 @@ def valued(run: Run, job: Job, relabelings: int, stop_after: int | None) -> Valu
 
     What `run` keeps is not computed again.
     """
-    head = _pieces(run, [job.task(0, _end(0, relabelings, stop_after))])[0]
-    table = head.table
-    looking = stop_after is not None and not head.columns
-    while (done := len(table) - 1) < relabelings:
-        if looking and _extreme(table) >= (stop_after or 0):
+    tasks = [
+        job.task(start, _end(start, relabelings, stop_after))
+        for start in range(0, relabelings, _size(stop_after))
+    ]
+    if stop_after is None:
+        return _joined(_pieces(run, tasks))
+    pieces = _pieces(run, tasks[:1])
+    if pieces[0].columns:  # ranked all at once
+        return _joined([*pieces, *_pieces(run, tasks[1:])])
+    for task in tasks[1:]:
+        if _extreme(_joined(pieces)) >= stop_after:
             break
-        tasks = [
-            job.task(start, _end(start, relabelings, stop_after))
-            for start in range(done, relabelings, _size(stop_after))
-        ]
-        wave = tasks[:1] if looking else tasks
-        table = np.concatenate([table, *(piece.table for piece in _pieces(run, wave))])
+        pieces += _pieces(run, [task])
+    return _joined(pieces)
+
+
+def _joined(pieces: Sequence[_Piece]) -> Values:
+    table, head = np.concatenate([piece.table for piece in pieces]), pieces[0]
     return Values(table[0], table[1:], head.columns, head.details)
 
 
@@ -227,8 +233,8 @@ def _names(record: Record, key: str) -> tuple[str, ...]:
     return tuple(str(name) for name in names) if isinstance(names, list | tuple) else ()
 
 
-def _extreme(table: Array) -> int:
-    return int(matches(table[0, 0], table[1:, 0]).sum())
+def _extreme(values: Values) -> int:
+    return int(matches(values.observed[0], values.relabeled[:, 0]).sum())
 
 
 def _size(stop_after: int | None) -> int:

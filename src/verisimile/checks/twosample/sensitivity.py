@@ -16,6 +16,7 @@ from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.statistic import Statistic
 from verisimile.checks.twosample.tilted_values import (
     TiltedValues,
+    keep_tilted_values,
     null_table,
     rejected,
     tilted_values,
@@ -148,17 +149,23 @@ def smallest_effects(
     x = np.concatenate([first.x, match_features(second, first.features).x])
     at = run.at("two-sample")
     tilts: tuple[Tilt, ...] = (Shift.of(x, pool.weights), Local.of(x))
+    jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
+    first_look = [(job, tilt, _strengths(job, tilt)) for job in jobs for tilt in tilts]
+    keep_tilted_values(at, first_look, labelings=_LABELINGS)
     return tuple(
         _measured(at, job, tilt, result, level)
-        for statistic, result in zip(statistics, found, strict=True)
-        for job in [Job(pool, statistic, at.seeds)]
+        for job, result in zip(jobs, found, strict=True)
         for tilt in tilts
     )
 
 
-def _measured(run: Run, job: Job, tilt: Tilt, found: TwoSample, level: float) -> Sensitivity:
+def _strengths(job: Job, tilt: Tilt) -> Array:
     unit = np.sqrt(sum(1.0 / n for n in job.pool.n_effective)) / tilt.scale
-    strengths = np.unique(np.minimum(unit * _STEPS, _MOST))
+    return np.unique(np.minimum(unit * _STEPS, _MOST))
+
+
+def _measured(run: Run, job: Job, tilt: Tilt, found: TwoSample, level: float) -> Sensitivity:
+    strengths = _strengths(job, tilt)
     tilts = tilted_values(run, job, tilt, strengths, labelings=_LABELINGS)
     null = null_table(run, job, found, level, several=tilts.several)
     seen = rejected(tilts, null, level)

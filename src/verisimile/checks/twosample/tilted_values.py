@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,9 @@ from verisimile.core.store import Payload, Record
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
 
-__all__ = ["TiltedValues", "null_table", "rejected", "tilted_values"]
+__all__ = ["TiltedValues", "keep_tilted_values", "null_table", "rejected", "tilted_values"]
 
+_LABEL = "tilted relabelings"
 _FEWEST = 99  # relabelings that make a critical value
 
 
@@ -59,20 +61,7 @@ def tilted_values(
 
     The labelings of a strength are the same for every statistic.
     """
-    config: dict[str, JSON] = {
-        "pool": job.pool.key,
-        "statistic": repr(job.statistic),
-        "tilt": tilt.key,
-        "strengths": strengths.tolist(),
-        "labelings": labelings,
-    }
-    task = Task(
-        address=f"{job.address}/tilt-{tilt.name}/{strengths[0]:.6g}-{strengths.size}x{labelings}",
-        config=config,
-        seeds=job.seeds,
-        args=(job, tilt, strengths, labelings),
-    )
-    (record,) = run.map(_value, [task], label="tilted relabelings")
+    (record,) = run.map(_value, [_task(job, tilt, strengths, labelings)], label=_LABEL)
     if not isinstance(record, Record):
         raise InputError("tilted relabelings", got=f"{record}", expected="a record")
     shape = (strengths.size, labelings)
@@ -80,6 +69,30 @@ def tilted_values(
         np.asarray(record.arrays["values"]).reshape(*shape, -1),
         np.asarray(record.arrays["effects"]).reshape(shape),
         bool(record.meta["several"]),
+    )
+
+
+def keep_tilted_values(
+    run: Run, wanted: Iterable[tuple[Job, Tilt, Array]], *, labelings: int
+) -> None:
+    """Make all that :func:`tilted_values` will be asked for at once, side by side."""
+    tasks = [_task(job, tilt, strengths, labelings) for job, tilt, strengths in wanted]
+    run.map(_value, tasks, label=_LABEL)
+
+
+def _task(job: Job, tilt: Tilt, strengths: Array, labelings: int) -> Task:
+    config: dict[str, JSON] = {
+        "pool": job.pool.key,
+        "statistic": repr(job.statistic),
+        "tilt": tilt.key,
+        "strengths": strengths.tolist(),
+        "labelings": labelings,
+    }
+    return Task(
+        address=f"{job.address}/tilt-{tilt.name}/{strengths[0]:.6g}-{strengths.size}x{labelings}",
+        config=config,
+        seeds=job.seeds,
+        args=(job, tilt, strengths, labelings),
     )
 
 
