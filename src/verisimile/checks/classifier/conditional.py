@@ -11,7 +11,7 @@ from scipy import special
 from verisimile.checks.classifier.auc import RankSums, auc
 from verisimile.checks.classifier.contexts import GroupedPool, grouped, relabeled
 from verisimile.checks.classifier.covariance_test import covariance_p_value
-from verisimile.checks.classifier.crossfit import Scorer
+from verisimile.checks.classifier.crossfit import Scorer, unfinished_note
 from verisimile.checks.classifier.learners import (
     boosted_trees,
     check_learner,
@@ -142,8 +142,9 @@ def diagnose_conditional(
     joint = Scorer(at, pool, classifier, "conditional")
     alone = Scorer(at, pool.context_pool(columns), classifier, "conditional")
     prior = _prior(alone, folds)
-    log_weights = special.logit(joint.cross_fitted(folds)) - special.logit(prior)
-    tested, rows = joint.split()
+    every, half = joint.cross_fitted(folds), joint.split()
+    log_weights = special.logit(every.scores) - special.logit(prior)
+    tested, rows = half.scores, half.rows
     ratio = special.logit(tested) - special.logit(_split_prior(alone, rows.size))
     shared = _shared(pool, rows)
     exact = int(shared.sum()) >= _LEAST
@@ -169,7 +170,7 @@ def diagnose_conditional(
         n_generated=pool.n_generated,
         folds=folds,
         learner=str(identity(classifier)["learner"]),
-        warnings=_warnings(shared, log_weights, exact=exact),
+        warnings=(*unfinished_note(half, every), *_warnings(shared, log_weights, exact=exact)),
     )
 
 
@@ -177,14 +178,14 @@ def _prior(alone: Scorer, folds: int) -> Array:
     """Return the share of true events at each context ``(N,)``: known, or out of fold."""
     share = _known_share(alone)
     if share is None:
-        return alone.cross_fitted(folds)
+        return alone.cross_fitted(folds).scores
     return np.full(alone.pool.truth.size, share)
 
 
 def _split_prior(alone: Scorer, size: int) -> Array:
     """Return the same on the test half, from the training half alone."""
     share = _known_share(alone)
-    return alone.split()[0] if share is None else np.full(size, share)
+    return alone.split().scores if share is None else np.full(size, share)
 
 
 def _known_share(alone: Scorer) -> float | None:

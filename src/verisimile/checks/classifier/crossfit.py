@@ -16,7 +16,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Failure, Run, Task
 
-__all__ = ["Scored", "Scorer"]
+__all__ = ["Scored", "Scorer", "unfinished_note"]
 
 _SCHEMA = 2  # of stored fits
 
@@ -97,6 +97,17 @@ class Scorer:
 
     def _folder(self) -> str:
         return f"{self.folder}/{str(self._identity()['events'])[:16]}"
+
+
+def unfinished_note(*fits: Scored) -> tuple[str, ...]:
+    """Return a warning if a training did not converge."""
+    count, total = sum(one.unfinished for one in fits), sum(one.fits for one in fits)
+    if not count:
+        return ()
+    return (
+        f"{count} of {total} trainings of the classifier did not converge: the p-value is"
+        " valid and its power lower than need be, the weights are worse. Train longer.",
+    )
 
 
 def _fit(

@@ -10,7 +10,7 @@ from scipy import special
 
 from verisimile.checks.classifier.auc import auc, auc_estimate, auc_p_value
 from verisimile.checks.classifier.closure import Closure, closure_of
-from verisimile.checks.classifier.crossfit import Scored, Scorer
+from verisimile.checks.classifier.crossfit import Scorer, unfinished_note
 from verisimile.checks.classifier.curves import Calibration, RocCurve, calibration_of, roc_of
 from verisimile.checks.classifier.learners import boosted_trees, check_learner, identity
 from verisimile.checks.classifier.samples import Pool, pool_of
@@ -184,7 +184,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
         folds=folds,
         learner=str(identity(classifier)["learner"]),
         events_digest=digest(pool.x, pool.truth, pool.weights),
-        warnings=(*_unfinished(half, every), *_warnings(truth, generated, log_weights)),
+        warnings=(*unfinished_note(half, every), *_warnings(truth, generated, log_weights)),
     )
 
 
@@ -199,16 +199,6 @@ def _effective_fraction(pool: Pool, log_weights: Array) -> float:
     before, after = pool.weights[side], pool.weights[side] * np.exp(log_weights[side])
     sizes = [float(u.sum() ** 2 / (u**2).sum()) if u.any() else 0.0 for u in (before, after)]
     return sizes[1] / sizes[0] if sizes[0] > 0.0 else 0.0
-
-
-def _unfinished(*fits: Scored) -> tuple[str, ...]:
-    count, total = sum(one.unfinished for one in fits), sum(one.fits for one in fits)
-    if not count:
-        return ()
-    return (
-        f"{count} of {total} trainings of the classifier did not converge: the p-value is"
-        " valid and its power lower than need be, the weights are worse. Train longer.",
-    )
 
 
 def _warnings(truth: Events, generated: Events, log_weights: Array) -> tuple[str, ...]:
