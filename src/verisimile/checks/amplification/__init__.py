@@ -1,0 +1,1 @@
+"""How many events of the truth a generated sample is worth."""

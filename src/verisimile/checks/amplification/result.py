@@ -1,0 +1,136 @@
+"""The amplification of a generator at one resolution, and over several of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from verisimile.core.errors import InputError
+from verisimile.core.result import Estimate, register
+
+__all__ = ["Amplification", "AmplificationCurve", "Interval"]
+
+
+@register("interval", 1)
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A central confidence interval of content `level`; a limit is infinite or zero on one side."""
+
+    level: float
+    low: float
+    high: float
+
+
+@register("amplification", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Amplification:
+    r"""How many independent true events a generator is worth, by one measure.
+
+    .. math:: G = n_\mathrm{equiv} / n_\mathrm{train}
+
+    The inverse is what is estimated: it is nearly normal, and zero for a perfect generator,
+    whose G has no upper bound.
+
+    Attributes
+    ----------
+    measure
+        ``"quantile"``, ``"averaging"``, ``"energy"`` and so on.
+    resolution
+        Regions :math:`N_Q`; 0 for a measure without regions.
+    inverse_gain
+        Estimate of 1/G with its standard error; may be negative by fluctuation.
+    intervals
+        Confidence intervals on 1/G, cut at zero.
+    n_train, n_generated, n_holdout
+        Sizes; zero for a sample that the measure does not use.
+    details
+        What else the measure says, by name.
+    warnings
+        What a reader must know.
+    """
+
+    measure: str
+    resolution: int
+    inverse_gain: Estimate
+    intervals: tuple[Interval, ...]
+    n_train: int
+    n_generated: int
+    n_holdout: int
+    details: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return one line: measure, resolution, 1/G, and G with its widest interval."""
+        low, high = self.gain_interval(max(each.level for each in self.intervals))
+        return (
+            f"Amplification({self.measure}, {self.resolution} regions: 1/G = "
+            f"{self.inverse_gain.value:.4g} ± {self.inverse_gain.error:.2g}, "
+            f"G between {low:.3g} and {'no bound' if math.isinf(high) else f'{high:.3g}'})"
+        )
+
+    def interval(self, level: float) -> Interval:
+        """Return the interval on 1/G of content `level`.
+
+        Raises
+        ------
+        InputError
+            If there is none of this content.
+        """
+        for each in self.intervals:
+            if math.isclose(each.level, level):
+                return each
+        known = ", ".join(f"{each.level:g}" for each in self.intervals)
+        raise InputError("level", got=level, expected=f"one of {known}")
+
+    def gain_interval(self, level: float) -> tuple[float, float]:
+        """Return the interval on G; the upper end is infinite where 1/G may be zero."""
+        inverse = self.interval(level)
+        return _inverted(inverse.high), _inverted(inverse.low)
+
+    @property
+    def effective_parameters(self) -> Estimate:
+        r"""Fitted degrees of freedom :math:`k_\mathrm{eff} = (N_Q - 1) / G`; NaN without regions.
+
+        Of a smooth generator it hardly depends on the resolution, while G grows with it.
+        """
+        regions = self.resolution - 1 if self.resolution > 1 else math.nan
+        return Estimate(regions * self.inverse_gain.value, regions * self.inverse_gain.error)
+
+
+@register("amplification-curve", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class AmplificationCurve:
+    """One measure at several resolutions.
+
+    Attributes
+    ----------
+    measure
+        Its name.
+    points
+        One per resolution, ascending.
+    warnings
+        What a reader must know.
+    """
+
+    measure: str
+    points: tuple[Amplification, ...]
+    warnings: tuple[str, ...] = ()
+
+    def at(self, resolution: int) -> Amplification:
+        """Return the point of this resolution.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        for point in self.points:
+            if point.resolution == resolution:
+                return point
+        known = ", ".join(str(point.resolution) for point in self.points)
+        raise InputError("resolution", got=resolution, expected=f"one of {known}")
+
+
+def _inverted(value: float) -> float:
+    return math.inf if value <= 0.0 else 1.0 / value
