@@ -50,7 +50,7 @@ def covariance_p_value(
     for fold in range(_FOLDS):
         here, rest = part == fold, part != fold
         at = seeds.at("fold", fold)
-        share = scores(learner, at, context[rest], truth[rest], None, context[here])
+        share, _ = scores(learner, at, context[rest], truth[rest], None, context[here])
         mean = _mean_score(at, context[rest], tested[rest], context[here])
         product[here] = (truth[here] - share) * (tested[here] - mean)
     spread = float(product.std(ddof=1))
