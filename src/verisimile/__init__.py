@@ -19,8 +19,11 @@ from verisimile.core.errors import (
     VerisimileError,
     VerisimileWarning,
 )
+from verisimile.core.public_names import HOME as _HOME
 
 if TYPE_CHECKING:
+    from verisimile.checks.classifier.conditional import diagnose_conditional
+    from verisimile.checks.classifier.diagnosis import diagnose_with_classifier
     from verisimile.checks.coverage.basis import LeaveOneOut, MemberBootstrap
     from verisimile.checks.coverage.conditional import PseudoDraws, coverage
     from verisimile.checks.coverage.members import PooledDraws
@@ -44,10 +47,37 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.refine import Look, refine
     from verisimile.checks.goodness.stopping import Sequential
     from verisimile.checks.goodness.tilt import ExponentialTilt
+    from verisimile.checks.human.agreement import agreement
+    from verisimile.checks.human.forced_choice import forced_choice
+    from verisimile.checks.human.preference import preference
+    from verisimile.checks.human.scale import scale_ratings
+    from verisimile.checks.human.table import read_ratings
+    from verisimile.checks.onesample.known_cdf import one_sample_tests
+    from verisimile.checks.onesample.likelihood import likelihood_test
+    from verisimile.checks.physics.histograms import marginal_pair
+    from verisimile.checks.support.inception import inception_score
+    from verisimile.checks.support.likelihood import likelihood
+    from verisimile.checks.support.study import support_metrics
+    from verisimile.checks.twosample.coordinates import NormalScores, Standardised
+    from verisimile.checks.twosample.energy import EnergyDistance
+    from verisimile.checks.twosample.extrapolation import frechet_distance
+    from verisimile.checks.twosample.frechet import Frechet
+    from verisimile.checks.twosample.interval_scan import IntervalScan
+    from verisimile.checks.twosample.kernel_distance import KernelDistance, kernel_distance
+    from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
+    from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
+    from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
+    from verisimile.checks.twosample.permutation import permutation_test
+    from verisimile.checks.twosample.sensitivity import smallest_effects
+    from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein
+    from verisimile.checks.twosample.windows import deviating_windows
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
     from verisimile.core.run import Run
+    from verisimile.data.calo import read_showers
+    from verisimile.data.derived import derived
     from verisimile.data.events import Events
+    from verisimile.data.expressions import Condition, Expression
     from verisimile.data.files import read_events, write_events
     from verisimile.density.adapters import adapt
     from verisimile.density.check import check_estimator
@@ -66,33 +96,51 @@ if TYPE_CHECKING:
     from verisimile.mixture.torch_device import DeviceNewton
     from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
+    from verisimile.stats.aggregate import min_p
+    from verisimile.stats.multiple import holm
     from verisimile.stats.pvalues import PValue
     from verisimile.stats.tails import fit_tail
+    from verisimile.validation.study import Study
+    from verisimile.validation.study_file import read_study
+    from verisimile.validation.validate import validate
 
 __all__ = [
+    "AggregatedMMD",
+    "AggregatedNPLM",
     "BinContent",
     "BootstrapPlan",
+    "Condition",
     "ConditionalMixture",
     "ContextBins",
+    "CramerVonMises",
     "DensityAt",
     "DeviceNewton",
+    "EnergyDistance",
     "Estimate",
     "Events",
     "Expectation",
     "ExponentialTilt",
+    "Expression",
     "FluctuatedCentre",
+    "Frechet",
     "GaussianKernels",
     "IncompleteError",
     "InputError",
+    "IntervalScan",
+    "KernelDistance",
     "KnownTruth",
-    "Look",
-    "MinosInterval",
     "LeaveOneOut",
+    "Look",
+    "MMD",
+    "MarginalKS",
     "MemberBootstrap",
+    "MinosInterval",
     "MinuitSolver",
     "Mixture",
     "Moment",
+    "NPLM",
     "NewtonSolver",
+    "NormalScores",
     "NumericsError",
     "PValue",
     "PlugIn",
@@ -104,9 +152,13 @@ __all__ = [
     "SampledTruth",
     "Seeds",
     "Sequential",
+    "SlicedKS",
+    "SlicedWasserstein",
     "SmallestP",
     "SplineFlowTrainer",
+    "Standardised",
     "StoreError",
+    "Study",
     "SumOfBins",
     "SupportError",
     "TorchSolver",
@@ -114,23 +166,47 @@ __all__ = [
     "VerisimileWarning",
     "__version__",
     "adapt",
+    "agreement",
     "check_conditional",
     "check_estimator",
     "coverage",
     "coverage_retrained",
+    "derived",
+    "deviating_windows",
+    "diagnose_conditional",
+    "diagnose_with_classifier",
     "fit_conditional_mixture",
     "fit_ensemble",
     "fit_mixture",
     "fit_tail",
     "fit_weights",
+    "forced_choice",
+    "frechet_distance",
     "goodness_in_context",
     "goodness_of_fit",
+    "holm",
+    "inception_score",
+    "kernel_distance",
+    "likelihood",
+    "likelihood_test",
     "localise",
+    "marginal_pair",
+    "min_p",
     "minos_interval",
     "minos_observable",
+    "one_sample_tests",
+    "permutation_test",
+    "preference",
     "read_events",
+    "read_ratings",
+    "read_showers",
+    "read_study",
     "refine",
     "saturation",
+    "scale_ratings",
+    "smallest_effects",
+    "support_metrics",
+    "validate",
     "write_events",
     "write_report",
 ]
@@ -139,64 +215,6 @@ try:
     __version__ = version("verisimile")
 except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
-
-_HOME = {
-    "BinContent": "verisimile.checks.coverage.observables",
-    "BootstrapPlan": "verisimile.ensemble.plan",
-    "ConditionalMixture": "verisimile.mixture.conditional",
-    "ContextBins": "verisimile.checks.goodness.context_bins",
-    "DensityAt": "verisimile.checks.coverage.observables",
-    "DeviceNewton": "verisimile.mixture.torch_device",
-    "Estimate": "verisimile.core.result",
-    "Events": "verisimile.data.events",
-    "Expectation": "verisimile.checks.coverage.observables",
-    "ExponentialTilt": "verisimile.checks.goodness.tilt",
-    "FluctuatedCentre": "verisimile.checks.goodness.calibration",
-    "GaussianKernels": "verisimile.checks.goodness.gaussian",
-    "KnownTruth": "verisimile.checks.coverage.truth",
-    "Look": "verisimile.checks.goodness.refine",
-    "MinosInterval": "verisimile.mixture.minos",
-    "LeaveOneOut": "verisimile.checks.coverage.basis",
-    "MemberBootstrap": "verisimile.checks.coverage.basis",
-    "MinuitSolver": "verisimile.mixture.minuit_solver",
-    "Mixture": "verisimile.mixture.model",
-    "Moment": "verisimile.checks.coverage.observables",
-    "NewtonSolver": "verisimile.mixture.newton",
-    "PValue": "verisimile.stats.pvalues",
-    "PlugIn": "verisimile.checks.goodness.calibration",
-    "PooledDraws": "verisimile.checks.coverage.members",
-    "Predictive": "verisimile.checks.goodness.calibration",
-    "PseudoDraws": "verisimile.checks.coverage.conditional",
-    "Quantile": "verisimile.checks.coverage.observables",
-    "Run": "verisimile.core.run",
-    "SampledTruth": "verisimile.checks.coverage.truth",
-    "Seeds": "verisimile.core.random",
-    "Sequential": "verisimile.checks.goodness.stopping",
-    "SmallestP": "verisimile.checks.goodness.combination",
-    "SplineFlowTrainer": "verisimile.density.spline_flow",
-    "SumOfBins": "verisimile.checks.goodness.combination",
-    "TorchSolver": "verisimile.mixture.torch_solver",
-    "adapt": "verisimile.density.adapters",
-    "check_conditional": "verisimile.density.conditional_check",
-    "check_estimator": "verisimile.density.check",
-    "coverage": "verisimile.checks.coverage.conditional",
-    "coverage_retrained": "verisimile.checks.coverage.retrained",
-    "fit_conditional_mixture": "verisimile.mixture.conditional_bind",
-    "fit_ensemble": "verisimile.ensemble.fit",
-    "fit_mixture": "verisimile.mixture.bind",
-    "fit_tail": "verisimile.stats.tails",
-    "fit_weights": "verisimile.mixture.fit",
-    "goodness_in_context": "verisimile.checks.goodness.in_context",
-    "goodness_of_fit": "verisimile.checks.goodness.likelihood_ratio",
-    "localise": "verisimile.checks.goodness.localise",
-    "minos_interval": "verisimile.mixture.minos",
-    "minos_observable": "verisimile.mixture.minos",
-    "read_events": "verisimile.data.files",
-    "refine": "verisimile.checks.goodness.refine",
-    "saturation": "verisimile.checks.coverage.saturation",
-    "write_events": "verisimile.data.files",
-    "write_report": "verisimile.report.write",
-}
 
 # A type checker knows the names from the imports above; a module-level
 # __getattr__ would make it accept every misspelt one.
