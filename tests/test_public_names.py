@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import verisimile
+from verisimile.core.public_names import HOME
 
 ROOT = Path(__file__).parents[1]
 ERRORS = {
@@ -145,7 +146,7 @@ def test_type_checker_and_runtime_agree() -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert seen == verisimile._HOME
+    assert seen == HOME
     assert set(seen) == NAMES
 
 
