@@ -32,6 +32,13 @@ def validation_sections(named: NamedValidation, level: float, number: int) -> It
         yield from _conditions(named.name, found.physics)
     if found.classifier is not None:
         yield _classifier(named.name, found.classifier, number)
+    if found.likelihood is not None:
+        yield Section(
+            f"{named.name}: likelihood",
+            "The truth's own density is known: generated events can be too likely, when they are "
+            "too narrow, as well as too unlikely.",
+            tables=(validation_tables.likelihood_table(found.likelihood),),
+        )
     if found.support is not None:
         yield Section(
             f"{named.name}: support",

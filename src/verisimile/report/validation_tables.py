@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from verisimile.checks.onesample.likelihood import LikelihoodTest
 from verisimile.checks.support.study import Support
 from verisimile.checks.twosample.sensitivity import Sensitivity
 from verisimile.checks.twosample.windows import Windows
@@ -21,7 +22,14 @@ from verisimile.report.page import Table
 from verisimile.report.validation_verdict import ValidationFinding, judge_validation
 from verisimile.validation.result import BatteryTest, Validation
 
-__all__ = ["battery_table", "metric_table", "support_table", "validation_summary", "window_table"]
+__all__ = [
+    "battery_table",
+    "likelihood_table",
+    "metric_table",
+    "support_table",
+    "validation_summary",
+    "window_table",
+]
 
 _NONE = "–"
 _WINDOWS = 8
@@ -165,6 +173,19 @@ def support_table(support: Support) -> Table:
             for metric in support.metrics
         ),
     )
+
+
+def likelihood_table(found: LikelihoodTest) -> Table:
+    """Return the likelihood of the generated events under the truth's own density."""
+    rows = (
+        ("Mean log-density per event [nats]", plain_number(found.mean_log_prob, digits=6)),
+        ("The same of draws", value_and_error(found.null_mean, found.null_sd)),
+        ("p, two-sided", f"{p_value(found.p_value)} ({p_interval(found.p_value)})"),
+        ("Distance of the ranks from uniform", plain_number(found.rank_distance, digits=3)),
+        ("p of the ranks", f"{p_value(found.rank_p_value)} ({p_interval(found.rank_p_value)})"),
+        ("Events outside the support", f"{count(found.n_outside)} of {count(found.n)}"),
+    )
+    return Table("Likelihood under the known density.", ("Quantity", "Value"), rows)
 
 
 def metric_table(validation: Validation) -> Table:

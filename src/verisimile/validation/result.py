@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
+from verisimile.checks.onesample.likelihood import LikelihoodTest
 from verisimile.checks.support.study import Support
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity
@@ -78,7 +79,7 @@ class Validation:
         The smallest effects that tests would have seen.
     windows
         Where the samples differ most, feature by feature.
-    classifier, support, physics
+    classifier, support, physics, likelihood
         Results of their parts; None if not made.
     overlaps
         Events that samples share.
@@ -98,6 +99,7 @@ class Validation:
     classifier: ClassifierDiagnosis | None
     support: Support | None
     physics: Physics | None
+    likelihood: LikelihoodTest | None
     overlaps: tuple[Overlap, ...]
     n_reference: int
     n_generated: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from verisimile.checks.onesample.likelihood import LikelihoodTest, likelihood_test
 from verisimile.checks.support.study import Support, support_metrics
 from verisimile.checks.twosample.sensitivity import Sensitivity
 from verisimile.checks.twosample.windows import Windows, deviating_windows
@@ -11,6 +12,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.density.protocol import DensityEstimator
 from verisimile.validation.battery import BatteryOutcome, battery_of, sensitivities_of
 from verisimile.validation.inputs import Inputs, gathered_inputs
 from verisimile.validation.metrics import metrics_of
@@ -31,6 +33,7 @@ def validate(
     *,
     train: Events | None = None,
     study: Study | None = None,
+    density: DensityEstimator | None = None,
 ) -> Validation:
     r"""Compare a generated sample with a reference sample in every way that a study asks for.
 
@@ -53,6 +56,9 @@ def validate(
         their yardstick, an independent truth sample of the same size.
     study
         What is asked for; everything by default.
+    density
+        The truth's own density of the compared features, where it is known: the
+        likelihood of the generated events under it is tested as well.
 
     Raises
     ------
@@ -73,13 +79,17 @@ def validate(
     asked = study or Study()
     inputs = gathered_inputs(reference, generated, train, asked)
     at = run.at("validate")
+    known = _likelihood(at, inputs, density, toys=asked.battery.relabelings)
     physics = physics_of(inputs, asked) if _wants_physics(asked) else None
     tested = battery_of(
         at,
         inputs.reference,
         inputs.generated,
         asked.battery,
-        further={} if physics is None else further_p_values(physics),
+        further={
+            **({} if known is None else {"likelihood": known.p_value, "ranks": known.rank_p_value}),
+            **({} if physics is None else further_p_values(physics)),
+        },
     )
     support, refusals = _support(at, inputs, wanted=asked.battery.support)
     return Validation(
@@ -93,11 +103,20 @@ def validate(
         classifier=None if tested.classifier is None else tested.classifier.without_events(),
         support=support,
         physics=physics,
+        likelihood=None if known is None else known.without_events(),
         overlaps=inputs.overlaps,
         n_reference=inputs.reference.n,
         n_generated=inputs.generated.n,
         warnings=tuple(dict.fromkeys((*inputs.warnings, *tested.warnings(), *refusals))),
     )
+
+
+def _likelihood(
+    run: Run, inputs: Inputs, density: DensityEstimator | None, *, toys: int
+) -> LikelihoodTest | None:
+    if density is None:
+        return None
+    return likelihood_test(run, density, inputs.generated, toys=toys)
 
 
 def _wants_physics(study: Study) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from surrogates import DEFECTS, REGIONS, memoriser, signed, truths
 from verisimile.core.errors import InputError
@@ -15,6 +16,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.density.adapters import adapt
 from verisimile.report.validation_verdict import judge_validation
 from verisimile.report.verdict import Verdict, overall
 from verisimile.validation.result import Validation
@@ -150,6 +152,23 @@ def test_observables_cuts_and_conditions(tmp_path: Path) -> None:
     assert found.metrics["violated/doubled"].value == 0.0
     assert found.metrics["violated/range"].value > 0.0
     assert any("the cut leaves" in note for note in found.warnings)
+
+
+@pytest.mark.parametrize(("scale", "verdict"), [(1.0, Verdict.PASSED), (0.9, Verdict.FAILED)])
+def test_a_known_density_is_another_witness(scale: float, verdict: Verdict) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(1500, 2))
+    study = Study(battery=Battery(tests=("energy",), sensitivity=False, support=False))
+    density = adapt(stats.multivariate_normal(np.zeros(2)))
+    found = validate(
+        Run(Seeds(1)), Events(x[:500]), Events(scale * x[500:]), study=study, density=density
+    )
+    assert [test.name for test in found.tests] == ["energy", "likelihood", "ranks"]
+    assert found.likelihood is not None
+    assert _verdict(found) is verdict
+    if verdict is Verdict.FAILED:  # too narrow is too likely
+        assert found.likelihood.mean_log_prob > found.likelihood.null_mean
+        assert found.tests[1].adjusted <= 0.05
 
 
 def test_results_survive_a_round_trip() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -65,6 +65,10 @@ class LikelihoodTest:
             f"{self.null_sd:.2g}, p={self.p_value.value:.3g}, ranks p="
             f"{self.rank_p_value.value:.3g}, n={self.n})"
         )
+
+    def without_events(self) -> LikelihoodTest:
+        """Return the same without the ranks of single events, for reports and records."""
+        return replace(self, ranks=frozen(np.empty(0)))
 
 
 def likelihood_test(
