@@ -150,7 +150,7 @@ def _test(name: str, test: BatteryTest, validation: Validation, level: float) ->
         )
     if test.adjusted <= level:
         return ValidationFinding(
-            name, test.name, Verdict.FAILED, f"Rejects: it sees {test.sees}.", headline=False
+            name, test.name, Verdict.FAILED, f"Rejects; it is best at: {test.sees}.", headline=False
         )
     return ValidationFinding(name, test.name, Verdict.PASSED, "No difference found.")
 
