@@ -90,7 +90,7 @@ def validate(  # noqa: PLR0913  (one parameter per option)
                 observables=tuple(observable or ()),
                 selections=tuple(selection or ()),
                 constraints=tuple(constraint or ()),
-                tests=options.column_list(tests),
+                tests=options.column_list(tests, "--tests"),
                 relabelings=relabelings,
                 level=level,
                 seed=seed,

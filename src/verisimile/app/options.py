@@ -200,8 +200,8 @@ def command_line() -> str:
     return shlex.join(["verisimile", *sys.argv[1:]])
 
 
-def column_list(text: str) -> list[str] | None:
-    """Return the names in ``a,b,c``; None for no text.
+def column_list(text: str, option: str = "--features") -> list[str] | None:
+    """Return the names in ``a,b,c`` of an option; None for no text.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def column_list(text: str) -> list[str] | None:
         return None
     names = [name.strip() for name in text.split(",")]
     if not all(names):
-        raise InputError("--features", got=repr(text), expected="names with commas between them")
+        raise InputError(option, got=repr(text), expected="names with commas between them")
     return names
 
 

@@ -15,6 +15,7 @@ from verisimile.app.validate_study import StudyOptions, study_of
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
+from verisimile.data.files import file_of
 from verisimile.report.content import NamedValidation, ReportInput
 from verisimile.report.document import Document, document
 from verisimile.report.numbers import duration
@@ -69,7 +70,8 @@ def execute(request: ValidateRequest) -> ExitCode:
 
 
 def _name(uri: str | None) -> str:
-    return Path(uri or "generated").name
+    # Without suffix: the same events have the same name in every format.
+    return file_of(uri).stem if uri else "generated"
 
 
 def _print(report: Document, page: Path, *, as_json: bool) -> None:

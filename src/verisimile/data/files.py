@@ -18,7 +18,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.names import suggestion
 from verisimile.data.table import Request, Source
 
-__all__ = ["column_names", "read_events", "write_events"]
+__all__ = ["column_names", "file_of", "read_events", "write_events"]
 
 _SUFFIXES = (".parquet", ".root", ".h5", ".hdf5", ".npz", ".npy", ".csv")
 _SHOWERS = "calo="
@@ -82,6 +82,22 @@ def column_names(uri: str | os.PathLike[str]) -> tuple[str, ...]:
     _check_file(place.path)
     with _told(place), _open(place, Request()) as source:
         return tuple(source.columns)
+
+
+def file_of(uri: str | os.PathLike[str]) -> Path:
+    """Return the file that a ``path.suffix[:tree or group]`` names, whether it exists or not.
+
+    Raises
+    ------
+    InputError
+        If the format is unknown.
+
+    Examples
+    --------
+    >>> file_of("fast.root:Events").name
+    'fast.root'
+    """
+    return _parse(uri).path
 
 
 def write_events(events: Events, path: str | os.PathLike[str]) -> None:

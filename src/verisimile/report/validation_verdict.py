@@ -87,8 +87,15 @@ def _together(
     p = validation.p_value
     if p is None:
         verdict, sentence = Verdict.INCONCLUSIVE, "Nothing was compared."
-    elif p.value <= level:
+    elif p.value <= level and (_rejecting(tests) or not _blank(validation)):
         verdict, sentence = Verdict.FAILED, _failed(tests, validation)
+    elif blank := _blank(validation):
+        # Such a statistic counts as extreme: a failure of numerics must not read as a verdict.
+        verdict = Verdict.INCONCLUSIVE
+        sentence = f"Nothing can be said: no finite statistic of {', '.join(blank)}."
+    elif missing := _missing(validation):
+        verdict = Verdict.INCONCLUSIVE
+        sentence = f"Nothing can be said: required, but not made: {', '.join(missing)}."
     elif (smallest := _reachable(validation)) > level:
         verdict = Verdict.INCONCLUSIVE
         sentence = (
@@ -99,8 +106,30 @@ def _together(
     return ValidationFinding(name, _ALL, verdict, sentence, headline=True)
 
 
+def _blank(validation: Validation) -> list[str]:
+    """Return the names of tests whose statistic or p-value is NaN."""
+    return [test.name for test in validation.tests if _is_blank(test)]
+
+
+def _is_blank(test: BatteryTest) -> bool:
+    if test.p_value is None:
+        return False
+    observed = 0.0 if test.outcome is None else test.outcome.observed
+    return math.isnan(test.p_value.value) or math.isnan(observed)
+
+
+def _rejecting(tests: tuple[ValidationFinding, ...]) -> list[str]:
+    return [test.hypothesis for test in tests if test.verdict is Verdict.FAILED]
+
+
+def _missing(validation: Validation) -> list[str]:
+    """Return the names of required tests without a p-value."""
+    made = {test.name for test in validation.tests if test.p_value is not None}
+    return [name for name in validation.required if name not in made]
+
+
 def _failed(tests: tuple[ValidationFinding, ...], validation: Validation) -> str:
-    significant = [test.hypothesis for test in tests if test.verdict is Verdict.FAILED]
+    significant = _rejecting(tests)
     which = (
         f"{', '.join(significant)} {'rejects' if len(significant) == 1 else 'reject'} after "
         "Holm's correction"
@@ -148,6 +177,9 @@ def _test(name: str, test: BatteryTest, validation: Validation, level: float) ->
         return ValidationFinding(
             name, test.name, Verdict.INCONCLUSIVE, f"Not made: {test.reason}", decisive=needed
         )
+    if _is_blank(test):
+        reason = "Nothing can be said: no finite statistic."
+        return ValidationFinding(name, test.name, Verdict.INCONCLUSIVE, reason)
     if test.adjusted <= level:
         return ValidationFinding(
             name, test.name, Verdict.FAILED, f"Rejects; it is best at: {test.sees}.", headline=False

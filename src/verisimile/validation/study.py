@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from verisimile.core.errors import InputError
 from verisimile.data.expressions import Condition, Expression
@@ -14,8 +14,10 @@ from verisimile.validation.catalogue import DEFAULT, NAMES
 __all__ = ["Battery", "Samples", "Study", "Threshold"]
 
 
-def _parsed(texts: Mapping[str, str], kind: type[Expression] | type[Condition]) -> None:
-    """Raise for all expressions that cannot be parsed, together."""
+def _parsed(
+    texts: Mapping[str, str], kind: type[Expression] | type[Condition]
+) -> Mapping[str, str]:
+    """Return the expressions, or raise for all that cannot be parsed, together."""
     faults = []
     for name, text in texts.items():
         try:
@@ -24,8 +26,11 @@ def _parsed(texts: Mapping[str, str], kind: type[Expression] | type[Condition]) 
             faults.append(f"{name}: {error}")
     if faults:
         raise ValueError("; ".join(faults))
+    return texts
 
 
+# Validators are of single fields where they can be: one of a whole table would be silent
+# until all its fields are right, and all faults are to be told at once.
 class _Part(BaseModel):
     """A table of the study file: unknown keys are faults, values never change."""
 
@@ -75,12 +80,20 @@ class Samples(_Part):
     weights: str | None = None
     cut: str | None = None
 
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        if self.features is not None and not self.features:
-            raise ValueError("features is an empty list: name some, or leave it out for all")
-        _parsed({"cut": self.cut} if self.cut else {}, Condition)
-        return self
+    @field_validator("features")
+    @classmethod
+    def _some(cls, features: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if features is not None and not features:
+            raise ValueError("an empty list: name some, or leave it out for all")
+        return features
+
+    @field_validator("cut")
+    @classmethod
+    def _condition(cls, cut: str | None) -> str | None:
+        try:
+            return cut if cut is None else Condition(cut).text
+        except InputError as error:
+            raise ValueError(f"{error}") from None
 
 
 class Battery(_Part):
@@ -107,19 +120,25 @@ class Battery(_Part):
     physics: bool = True
     support: bool = True
 
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        unknown = sorted({*self.tests, *self.required} - set(NAMES))
+    @field_validator("tests", "required")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(names) - set(NAMES))
         if unknown:
             raise ValueError(
                 f"no test is called {', '.join(unknown)}; there are {', '.join(NAMES)}"
             )
-        if len(set(self.tests)) < len(self.tests):
+        if len(set(names)) < len(names):
             raise ValueError("a test is named twice")
-        absent = sorted(set(self.required) - set(self.tests))
+        return names
+
+    @field_validator("required")
+    @classmethod
+    def _asked_for(cls, required: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        absent = sorted(set(required) - set(info.data.get("tests", required)))
         if absent:
             raise ValueError(f"required, but not among the tests: {', '.join(absent)}")
-        return self
+        return required
 
 
 class Study(_Part):
@@ -158,8 +177,12 @@ class Study(_Part):
     constraints: Mapping[str, str] = {}
     thresholds: Mapping[str, Threshold] = {}
 
-    @model_validator(mode="after")
-    def _parses(self) -> Self:
-        _parsed(self.observables, Expression)
-        _parsed({**self.selections, **self.constraints}, Condition)
-        return self
+    @field_validator("observables")
+    @classmethod
+    def _expressions(cls, texts: Mapping[str, str]) -> Mapping[str, str]:
+        return _parsed(texts, Expression)
+
+    @field_validator("selections", "constraints")
+    @classmethod
+    def _conditions(cls, texts: Mapping[str, str]) -> Mapping[str, str]:
+        return _parsed(texts, Condition)

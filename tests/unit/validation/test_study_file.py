@@ -97,6 +97,10 @@ def test_all_faults_are_told_at_once() -> None:
         "battery.relabelings: Input should be greater than or equal to 19, got 3",
         "thresholds.auc: needs min, max or both",
         "thresholds.fpd: min 2 is above max 1",
+        "samples.cut: ",
+        "battery.tests: no test is called eneergy",
+        "observables: a: ",
+        "; b: ",
     ):
         assert needed in message, needed
 
@@ -110,7 +114,7 @@ def test_all_faults_are_told_at_once() -> None:
             {"battery": {"tests": ["energy"], "required": ["classifier"]}},
             "required, but not among the tests: classifier",
         ),
-        ({"samples": {"features": []}}, "features is an empty list"),
+        ({"samples": {"features": []}}, "features: an empty list"),
         ({"observables": {"a": "1 +", "b": "open(x)"}}, "a: "),
         ({"observables": {"a": "1 +", "b": "open(x)"}}, "b: "),
         ({"constraints": {"c": "m +"}}, "c: "),

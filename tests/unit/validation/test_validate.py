@@ -69,6 +69,9 @@ def test_signed_weights_are_taken_or_refused_with_the_reason() -> None:
     assert any("support metrics" in note for note in found.warnings)
     needed = replace(found, required=("classifier",))
     assert _verdict(needed) is Verdict.INCONCLUSIVE
+    together = judge_validation(needed, 0.05, name="x")[0]
+    assert (together.verdict, together.outcome) == (Verdict.INCONCLUSIVE, "inconclusive")
+    assert "required, but not made: classifier" in together.sentence
 
 
 def test_memorised_events_are_told() -> None:
