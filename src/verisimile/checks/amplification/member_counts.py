@@ -15,7 +15,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.protocol import Sampler
 
-__all__ = ["Draws", "Labelled", "MemberCounts", "count_members", "member_counts"]
+__all__ = ["Draws", "Labelled", "MemberCounts", "count_members", "member_counts", "tally"]
 
 _CHUNK = 1 << 17  # events; fixed, so that the draws do not depend on the memory at hand
 
@@ -134,14 +134,14 @@ def count_members(run: Run, members: Sequence[Member], regions: Labelled) -> Mem
     return member_counts(np.reshape(rows, (len(rows), -1)), totals)
 
 
-def _counted(run: Run, member: Member, regions: Labelled) -> IntArray:
-    found = np.zeros(regions.count + 1, dtype=np.int64)
-    for x in _chunks(run, member):
-        found += _tally(regions.of(x), regions.count, x.shape[0])
-    return found[1:]
+def tally(labels: IntArray, count: int, n: int) -> IntArray:
+    """Return how many labels are -1, 0, ... ``(count + 1,)``.
 
-
-def _tally(labels: IntArray, count: int, n: int) -> IntArray:
+    Raises
+    ------
+    InputError
+        If they are not one for each of `n` events, or out of range.
+    """
     if labels.shape != (n,) or (n and not (labels.min() >= -1 and labels.max() < count)):
         raise InputError(
             "regions.of(x)",
@@ -149,6 +149,13 @@ def _tally(labels: IntArray, count: int, n: int) -> IntArray:
             expected=f"one number for each of {n} events, from -1 to {count - 1}",
         )
     return np.bincount(labels + 1, minlength=count + 1).astype(np.int64)
+
+
+def _counted(run: Run, member: Member, regions: Labelled) -> IntArray:
+    found = np.zeros(regions.count + 1, dtype=np.int64)
+    for x in _chunks(run, member):
+        found += tally(regions.of(x), regions.count, x.shape[0])
+    return found[1:]
 
 
 def _chunks(run: Run, member: Member) -> Iterator[Array]:
