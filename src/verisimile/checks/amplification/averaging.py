@@ -1,0 +1,231 @@
+"""Amplification from the scatter of an ensemble: no truth and no holdout are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.amplification.crossing import Crossing, crossing
+from verisimile.checks.amplification.member_counts import (
+    Labelled,
+    Member,
+    MemberCounts,
+    count_members,
+)
+from verisimile.checks.amplification.result import Amplification, Interval
+from verisimile.checks.amplification.spread import Pooled, Spread, pooled, region_limits, spread
+from verisimile.core.arrays import Array, frozen
+from verisimile.core.errors import InputError
+from verisimile.core.result import Estimate, register
+from verisimile.core.run import Run
+
+__all__ = ["CANNOT_SEE", "Averaging", "RegionMap", "averaging", "averaging_of_counts"]
+
+CANNOT_SEE = (
+    "An ensemble that differs by initialisation only has not seen other training samples: its "
+    "spread is too small and its G too large.  What all members have in common, such as a bias "
+    "of the architecture, is in no spread."
+)
+
+_FEW_MEMBERS = 10
+_NOISY = 0.9
+_SURELY = 0.99
+
+
+@register("region-map", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionMap:
+    r"""What the members know about each region.
+
+    Attributes
+    ----------
+    level
+        Content of the limits.
+    probability
+        Mean over members ``(K,)``.
+    variance
+        Variance between members without the binomial noise, ``(K,)``; negative by fluctuation.
+    low, high
+        Limits on it ``(K,)``; exact for members that scatter normally.
+    gain
+        :math:`G_i`, ``(K,)``.  One over a variance from J members is too large on
+        average, by :math:`(J-1)/(J-3)`, and this factor is divided out; infinite
+        where the variance is not positive, NaN for J = 3 or an empty region.
+    gain_low, gain_high
+        Limits on it ``(K,)``, which need no correction.
+    """
+
+    level: float
+    probability: Array
+    variance: Array
+    low: Array
+    high: Array
+    gain: Array
+    gain_low: Array
+    gain_high: Array
+
+
+@register("averaging", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Averaging:
+    """The averaging measure: pooled, region by region, and against the sample size.
+
+    Attributes
+    ----------
+    amplification
+        Pooled over regions.
+    regions
+        Region by region.
+    crossing
+        Spread against the number of generated events.
+    cannot_see
+        What no ensemble of this kind can tell.
+    """
+
+    amplification: Amplification
+    regions: RegionMap
+    crossing: Crossing
+    cannot_see: str = CANNOT_SEE
+
+    def __repr__(self) -> str:
+        """Return the line of the pooled amplification."""
+        return f"Averaging({self.amplification!r})"
+
+
+def averaging(
+    run: Run,
+    member_samples: Sequence[Member],
+    *,
+    n_train: int,
+    regions: Labelled,
+    levels: Sequence[float] = (0.68, 0.95),
+) -> Averaging:
+    r"""Return how many events the generator is worth by the scatter of its members.
+
+    The variance over members of a region's fraction is that of the training,
+    plus the binomial one of the generated sample, which is subtracted:
+
+    .. math:: \hat a_i = v_i - \frac{\bar p_i (1 - \bar p_i)}{n_\mathrm{gen} - 1}, \qquad
+              \frac1G = n_\mathrm{train}
+              \frac{\sum_i \hat a_i}{\sum_i \bar p_i (1 - \bar p_i)}
+
+    The pooled 1/G is linear in variances, and so has no bias at any number J of
+    members; G, one over it, has.  Parameters few in number move all regions
+    together, so that the regions are no independent witnesses: the error is the
+    jackknife over members, the interval Student's t on the logarithm.
+
+    Parameters
+    ----------
+    run
+        Gives the random streams of `Draws`, and the progress.
+    member_samples
+        One per member, trained on bootstrap replicas or drawn from a posterior:
+        `Events`, or `Draws`, which are made in chunks and not kept.
+    n_train
+        Events that each member was trained on.
+    regions
+        Object with ``count`` and ``of(x)``: the region of each event.
+    levels
+        Contents of the intervals; the map has the first.
+
+    Raises
+    ------
+    InputError
+        For fewer than three members, weighted events, or identical members.
+
+    References
+    ----------
+    H. Bahl et al., arXiv:2509.08048; S. Bieringer et al., arXiv:2408.00838.
+    """
+    counts = count_members(run, member_samples, regions)
+    rng = run.seeds.at("averaging", "crossing").numpy()
+    return averaging_of_counts(counts, rng, n_train=n_train, levels=levels)
+
+
+def averaging_of_counts(
+    counts: MemberCounts,
+    rng: np.random.Generator,
+    *,
+    n_train: int,
+    levels: Sequence[float] = (0.68, 0.95),
+) -> Averaging:
+    """Return the measure of counts that are there already; `rng` thins them for the crossing.
+
+    Raises
+    ------
+    InputError
+        For identical members, or levels outside (0, 1).
+    """
+    if n_train < 1:
+        raise InputError("n_train", got=n_train, expected="the events that a member was trained on")
+    if not levels or not all(0.0 < level < 1.0 for level in levels):
+        raise InputError("levels", got=list(levels), expected="contents in (0, 1)")
+    moments = spread(counts)
+    found = pooled(counts, moments)
+    return Averaging(
+        amplification=_amplification(counts, moments, found, n_train, levels),
+        regions=_map(moments, n_train, levels[0]),
+        crossing=crossing(counts, moments, rng),
+    )
+
+
+def _amplification(
+    counts: MemberCounts, moments: Spread, found: Pooled, n_train: int, levels: Sequence[float]
+) -> Amplification:
+    return Amplification(
+        measure="averaging",
+        resolution=moments.probability.size,
+        inverse_gain=Estimate(n_train * found.inverse_size, n_train * found.error / found.scale),
+        intervals=tuple(_times(found.limits(level), n_train) for level in levels),
+        n_train=n_train,
+        n_generated=int(counts.totals.min()),
+        n_holdout=0,
+        details={
+            "members": float(found.members),
+            "effective_degrees": found.effective_degrees,
+            "noise_share": found.noise / found.total,
+        },
+        warnings=_warnings(moments, found),
+    )
+
+
+def _times(inverse: Interval, n_train: int) -> Interval:
+    return Interval(inverse.level, n_train * inverse.low, n_train * inverse.high)
+
+
+def _map(moments: Spread, n_train: int, level: float) -> RegionMap:
+    low, high = region_limits(moments, level)
+    shrink = (moments.members - 3) / (moments.members - 1)
+    return RegionMap(
+        level=level,
+        probability=frozen(moments.probability),
+        variance=frozen(moments.between),
+        low=frozen(low),
+        high=frozen(high),
+        gain=frozen(_gain(moments, moments.between, n_train) * (shrink or np.nan)),
+        gain_low=frozen(_gain(moments, high, n_train)),
+        gain_high=frozen(_gain(moments, low, n_train)),
+    )
+
+
+def _gain(moments: Spread, variance: Array, n_train: int) -> Array:
+    positive = np.where(variance > 0.0, variance, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(moments.scale / (n_train * positive))
+
+
+def _warnings(moments: Spread, found: Pooled) -> tuple[str, ...]:
+    empty = int((moments.probability == 0.0).sum())
+    said = {
+        f"{found.members} members only: the interval is wide, and wider than it need be.": (
+            found.members < _FEW_MEMBERS
+        ),
+        f"{found.noise / found.total:.0%} of the variance is that of finite samples: "
+        "generate more events per member.": found.noise > _NOISY * found.total,
+        "The members scatter less than independent samples would: do they share random "
+        "numbers?": found.limits(_SURELY).high == 0.0,
+        f"No member has an event in {empty} of the regions.": empty > 0,
+    }
+    return tuple(text for text, holds in said.items() if holds)
