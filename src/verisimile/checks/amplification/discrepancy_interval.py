@@ -1,0 +1,160 @@
+"""Confidence intervals on a squared discrepancy, also where it is hardly different from zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from verisimile.checks.amplification.noise_spectrum import Spectrum
+from verisimile.core.arrays import Array
+
+__all__ = ["Realised", "Repeated"]
+
+_STEPS = 50
+_RANGE = 30.0  # of the logarithm of what is varied
+
+
+class Realised:
+    r"""Intervals on the discrepancy that one given generator has.
+
+    With d and c of the `Spectrum`, a hypothetical discrepancy :math:`D^2` is shared out
+    over directions as d suggests, allowing for the noise of d,
+
+    .. math:: \delta_l^2 = \rho^2 d_l^2 + \rho c_l, \qquad \sum_l \delta_l^2 = D^2
+
+    (the posterior mean of :math:`\delta_l^2` if true differences are spread like the
+    noise), and is in the interval unless
+    :math:`D^2_u = \sum_l (\delta_l + \sqrt{c_l} z_l)^2 - c_l` is less (or more) than the
+    observed one in fewer than :math:`\alpha / 2` of draws of normal z.  Nothing here
+    assumes that D² is far from zero, or near it.  With the plain :math:`\delta \propto d`
+    the many directions that hold only noise would claim the distance for themselves,
+    and intervals be too short.
+
+    Parameters
+    ----------
+    spectrum
+        Differences and their noise.
+    observed
+        The unbiased discrepancy.
+    rng, draws
+        Normal draws; the same ones at every hypothesis.
+    """
+
+    def __init__(
+        self, spectrum: Spectrum, observed: float, rng: np.random.Generator, *, draws: int = 4000
+    ) -> None:
+        roots = np.sqrt(spectrum.variances)
+        noise = rng.normal(size=(draws, roots.size)) * roots
+        rest = np.sqrt(spectrum.rest_variance) * rng.normal(size=draws)
+        self._spectrum, self._observed = spectrum, observed
+        self._noise = noise
+        self._null = (noise**2).sum(axis=1) - spectrum.variances.sum() + rest
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the limits of content `level`, cut at zero."""
+        tail = 0.5 * (1.0 - level)
+        return self._limit(1.0 - tail), self._limit(tail)
+
+    def _limit(self, below: float) -> float:
+        """Return the discrepancy at which the observed one is the quantile `below`."""
+        if np.quantile(self._null, below) >= self._observed:
+            return 0.0
+
+        def short(log_rho: float) -> bool:
+            """Tell whether the hypothesis is small enough to give less than was observed."""
+            differences = self._shared_out(log_rho)
+            values = self._null + 2.0 * self._noise @ differences + differences @ differences
+            return bool(np.quantile(values, below) < self._observed)
+
+        return float((self._shared_out(_bisected(short)) ** 2).sum())
+
+    def _shared_out(self, log_rho: float) -> Array:
+        """Return hypothetical differences; their signs do not matter."""
+        rho, spectrum = np.exp(log_rho), self._spectrum
+        return np.asarray(np.sqrt(rho**2 * spectrum.differences**2 + rho * spectrum.variances))
+
+
+class Repeated:
+    r"""Intervals on 1/n_equiv of a way to train, from the generators of one or more trainings.
+
+    A training is taken to err as a true sample of n_equiv events does, so that
+
+    .. math:: \overline{D^2_u} \sim \frac1J \sum_{j,l} \lambda_l
+        \Big(\sqrt{\tfrac{1}{n_\mathrm{equiv}} + \tfrac{1}{n_\mathrm{gen}}}\, z_{jl}
+        + \tfrac{1}{\sqrt m} z_{0l}\Big)^2 - \lambda_l
+        \Big(\tfrac{1}{n_\mathrm{gen}} + \tfrac1m\Big)
+
+    with the holdout's noise z₀ common to all J.
+
+    Parameters
+    ----------
+    spectrum
+        Of any of the generators against the holdout.
+    sizes
+        Generated events of each and events of the holdout.
+    trainings
+        J.
+    rng, draws
+        Normal draws; the same ones at every hypothesis.
+    """
+
+    def __init__(
+        self,
+        spectrum: Spectrum,
+        sizes: tuple[int, int],
+        trainings: int,
+        rng: np.random.Generator,
+        *,
+        draws: int = 4000,
+    ) -> None:
+        weights = spectrum.single
+        shape = (draws, weights.size)
+        mean = rng.normal(size=shape) / np.sqrt(trainings)
+        square = mean**2
+        if trainings > 1:
+            square += rng.chisquare(trainings - 1, size=shape) / trainings
+        common = rng.normal(size=shape)
+        self._rest = spectrum.single_rest
+        self._own = square @ weights
+        self._mixed = (common * mean) @ weights
+        self._common = (common**2) @ weights
+        self._total = float(weights.sum())
+        self._sizes = sizes
+
+    def interval(self, observed: float, level: float) -> tuple[float, float]:
+        """Return limits on 1/n_equiv given the mean unbiased discrepancy, cut at zero."""
+        tail = 0.5 * (1.0 - level)
+        return self._limit(observed, 1.0 - tail), self._limit(observed, tail)
+
+    def error(self, inverse: float) -> float:
+        """Return the standard deviation of the mean discrepancy at a value of 1/n_equiv."""
+        return float(self._values(inverse).std())
+
+    def _limit(self, observed: float, below: float) -> float:
+        def short(log_inverse: float) -> bool:
+            return bool(np.quantile(self._values(np.exp(log_inverse)), below) < observed)
+
+        if np.quantile(self._values(0.0), below) >= observed:
+            return 0.0
+        return float(np.exp(_bisected(short)))
+
+    def _values(self, inverse: float) -> Array:
+        """Return draws of the mean discrepancy at a value of 1/n_equiv."""
+        generated, holdout = self._sizes
+        own = inverse + 1.0 / generated
+        drawn = own * self._own + 2.0 * np.sqrt(own / holdout) * self._mixed
+        known = (1.0 / generated + 1.0 / holdout) * self._total
+        return np.asarray(drawn + self._common / holdout - known + inverse * self._rest)
+
+
+def _bisected(short: Callable[[float], bool]) -> float:
+    """Return where `short`, true below and false above, changes."""
+    low, high = -_RANGE, _RANGE
+    for _ in range(_STEPS):
+        middle = 0.5 * (low + high)
+        if short(middle):
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)

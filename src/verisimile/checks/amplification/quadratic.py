@@ -1,0 +1,216 @@
+"""Differential amplification by a quadratic distance: energy, MMD or Cramér–von Mises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.amplification.discrepancy_interval import Realised, Repeated
+from verisimile.checks.amplification.distances import Distance, EnergyDistance
+from verisimile.checks.amplification.kolmogorov import check_plan, refuse_weights
+from verisimile.checks.amplification.noise_spectrum import LandmarkFeatures, Spectrum
+from verisimile.checks.amplification.pair_means import PairMeans
+from verisimile.checks.amplification.result import Amplification, Interval
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.core.result import Estimate
+from verisimile.core.run import Run
+from verisimile.data.events import Events, match_features
+from verisimile.stats.intervals import ONE_SIGMA
+
+__all__ = ["quadratic", "quadratic_procedure"]
+
+_LANDMARKS = 100
+_FEWEST = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """One generator against the holdout."""
+
+    means: PairMeans
+    spectrum: Spectrum
+    spread: float
+
+
+def quadratic(
+    run: Run,
+    generated: Events,
+    holdout: Events,
+    n_train: int,
+    *,
+    distance: Distance | None = None,
+    most: int = 20_000,
+    levels: Sequence[float] = (ONE_SIGMA, 0.95),
+) -> Amplification:
+    r"""Return the amplification of one given generator by a quadratic distance.
+
+    A true sample of n events is on average :math:`(E\,k(x,x) - E\,k(x,x')) / n` from
+    the truth, so that
+
+    .. math:: \frac{1}{n_\mathrm{equiv}} = \frac{D^2_u(\text{generated}, \text{holdout})}
+              {E\,k(x, x) - E\,k(x, x')}, \qquad \frac1G = \frac{n_\mathrm{train}}{n_\mathrm{equiv}}
+
+    with the unbiased :math:`D^2_u`, free of the noise of both samples.  The intervals
+    are on the distance of *this* generator, found by inverting a test with the
+    estimated noise spectrum of the kernel (:class:`.Realised`); they hold near zero
+    distance too.  Another training would have another distance: for what a way to train
+    is worth on average see :func:`quadratic_procedure`.
+
+    Parameters
+    ----------
+    run
+        Seeds of the subsets, landmarks and draws.
+    generated
+        Events of the generator.
+    holdout
+        True events that the generator has never seen.
+    n_train
+        Events that it was trained with.
+    distance
+        The distance; by default the energy distance.
+    most
+        Events used of each sample, random ones; time goes with its square.
+    levels
+        Contents of the intervals.
+
+    Raises
+    ------
+    InputError
+        If features differ, a sample has weights or fewer than 20 events, or n_train or
+        a level is impossible.
+
+    References
+    ----------
+    VERaiPHY eqs. 22-25, for a quadratic distance.
+    """
+    check_plan(n_train, levels)
+    used = _used(run, [generated], holdout, most)
+    (found,) = _measured(run, *used, distance or EnergyDistance())
+    inverse = Realised(found.spectrum, found.means.discrepancy, run.at("draws").seeds.numpy())
+    scale = n_train / found.spread
+    return Amplification(
+        measure=(distance or EnergyDistance()).name,
+        resolution=0,
+        inverse_gain=Estimate(scale * found.means.discrepancy, scale * found.spectrum.error),
+        intervals=tuple(_scaled(level, inverse.interval(level), scale) for level in levels),
+        n_train=n_train,
+        n_generated=len(used[0][0]),
+        n_holdout=len(used[1]),
+        details={
+            "discrepancy": found.means.discrepancy,
+            "spread": found.spread,
+            "effective_dimensions": found.spectrum.effective_dimensions,
+        },
+        warnings=_thinned([generated], holdout, most),
+    )
+
+
+def quadratic_procedure(
+    run: Run,
+    generators: Sequence[Events],
+    holdout: Events,
+    n_train: int,
+    *,
+    distance: Distance | None = None,
+    most: int = 20_000,
+    levels: Sequence[float] = (ONE_SIGMA, 0.95),
+) -> Amplification:
+    r"""Return the amplification of a way to train, from events of one or more trainings.
+
+    The mean over trainings of 1/G of :func:`quadratic`, with intervals on its
+    expectation over training samples (:class:`.Repeated`): exact in shape if the errors
+    of a training have the covariance of those of a sample.  A single training varies by
+    :math:`\sqrt{2 / \nu}` of itself with ν effective dimensions, of the kernel or
+    of the generator's parameters if those are fewer.
+
+    Parameters
+    ----------
+    run, holdout, n_train, distance, most, levels
+        As for :func:`quadratic`.
+    generators
+        Generated events of each training, on an independent training sample each.
+
+    Raises
+    ------
+    InputError
+        As :func:`quadratic`, or without generators.
+    """
+    check_plan(n_train, levels)
+    used = _used(run, generators, holdout, most)
+    found = _measured(run, *used, distance or EnergyDistance())
+    values = np.array([each.means.discrepancy for each in found])
+    spread = float(np.mean([each.spread for each in found]))
+    sizes = len(used[0][0]), len(used[1])
+    rng = run.at("draws").seeds.numpy()
+    inverse = Repeated(found[0].spectrum, sizes, len(found), rng)
+    mean, scale = float(values.mean()), n_train / spread
+    return Amplification(
+        measure=f"{(distance or EnergyDistance()).name} of the procedure",
+        resolution=0,
+        inverse_gain=Estimate(scale * mean, scale * inverse.error(max(0.0, mean / spread))),
+        intervals=tuple(
+            _scaled(level, inverse.interval(mean, level), float(n_train)) for level in levels
+        ),
+        n_train=n_train,
+        n_generated=sizes[0],
+        n_holdout=sizes[1],
+        details={
+            "discrepancy": mean,
+            "spread": spread,
+            "effective_dimensions": found[0].spectrum.effective_dimensions,
+            "trainings": float(len(found)),
+        },
+        warnings=_thinned(generators, holdout, most),
+    )
+
+
+def _measured(
+    run: Run, generators: Sequence[Array], holdout: Array, distance: Distance
+) -> list[_Measured]:
+    """Return each generator's mean kernels and noise spectrum."""
+    found = []
+    for x in generators:
+        first, second = distance.coordinates(x, holdout)
+        kernel = distance.kernel(second)
+        means = PairMeans.of(first, second, kernel)
+        pool = np.concatenate([first, second])
+        rows = run.at("landmarks").seeds.numpy().permutation(len(pool))[:_LANDMARKS]
+        spectrum = Spectrum.of(first, second, LandmarkFeatures.of(pool[rows], kernel), means)
+        found.append(_Measured(means, spectrum, kernel.diagonal - means.second))
+    return found
+
+
+def _used(
+    run: Run, generators: Sequence[Events], holdout: Events, most: int
+) -> tuple[list[Array], Array]:
+    """Return random subsets of the same size of each generator, and one of the holdout."""
+    if not generators:
+        raise InputError("generators", got="none", expected="events of at least one training")
+    refuse_weights(holdout=holdout, **{f"generated[{i}]": e for i, e in enumerate(generators)})
+    fewest = min(holdout.n, most, *(each.n for each in generators))
+    if fewest < _FEWEST:
+        raise InputError("events", got=fewest, expected=f"at least {_FEWEST} of each sample")
+    size = min(most, *(each.n for each in generators), most)
+    subsets = [
+        _subset(run.at("generated", index), match_features(each, holdout.features), size)
+        for index, each in enumerate(generators)
+    ]
+    return subsets, _subset(run.at("holdout"), holdout, most)
+
+
+def _subset(run: Run, events: Events, most: int) -> Array:
+    if events.n <= most:
+        return events.x
+    return events.x[run.seeds.numpy().choice(events.n, size=most, replace=False)]
+
+
+def _scaled(level: float, limits: tuple[float, float], scale: float) -> Interval:
+    return Interval(level, scale * limits[0], scale * limits[1])
+
+
+def _thinned(generators: Sequence[Events], holdout: Events, most: int) -> tuple[str, ...]:
+    largest = max(holdout.n, *(each.n for each in generators), 0)
+    return (f"{most} random events of each sample were used",) if largest > most else ()
