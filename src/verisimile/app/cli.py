@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from verisimile.app import cli_mixture, cli_validate, options
+from verisimile.app import cli_amplify, cli_mixture, cli_validate, options
 
 __all__ = ["app", "main"]
 
@@ -42,6 +42,7 @@ def _root(version: options.Version = False) -> None:  # noqa: FBT002
 for _command in (
     cli_mixture.demo,
     cli_validate.validate,
+    cli_amplify.amplify,
     cli_mixture.fit,
     cli_mixture.gof,
     cli_mixture.coverage,

@@ -47,6 +47,7 @@ __all__ = [
     "column_list",
     "command_line",
     "default_executor",
+    "number_list",
     "support_bounds",
     "trainer",
 ]
@@ -214,6 +215,20 @@ def column_list(text: str, option: str = "--features") -> list[str] | None:
     if not all(names):
         raise InputError(option, got=repr(text), expected="names with commas between them")
     return names
+
+
+def number_list(text: str, option: str) -> tuple[int, ...]:
+    """Return the whole numbers in ``10,20,50``.
+
+    Raises
+    ------
+    InputError
+        If one is no whole number.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(option, got=repr(text), expected="whole numbers with commas") from None
 
 
 def support_bounds(texts: list[str]) -> dict[str, tuple[float, float]]:

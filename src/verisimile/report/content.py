@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.checks.coverage.result import Coverage
 from verisimile.checks.goodness.localise import Hotspots
 from verisimile.checks.goodness.result import Goodness
@@ -20,6 +21,7 @@ from verisimile.validation.result import Validation
 __all__ = [
     "InputSample",
     "MemberTraining",
+    "NamedAmplification",
     "NamedValidation",
     "ReportInput",
     "SampleResult",
@@ -126,6 +128,15 @@ class NamedValidation:
     validation: Validation
 
 
+@register("named-amplification", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedAmplification:
+    """A study of amplification and how the reader knows its generator."""
+
+    name: str
+    study: AmplificationStudy
+
+
 @register("report-input", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportInput:
@@ -139,6 +150,8 @@ class ReportInput:
         Studies of how often intervals contain the truth.
     validations
         Comparisons of generated samples with a reference.
+    amplifications
+        How many events generators are worth.
     training, fit
         The ensemble's members, and the weights of the mixture.
     inputs
@@ -161,6 +174,7 @@ class ReportInput:
     samples: tuple[SampleResult, ...] = ()
     coverage: tuple[Coverage, ...] = ()
     validations: tuple[NamedValidation, ...] = ()
+    amplifications: tuple[NamedAmplification, ...] = ()
     training: tuple[MemberTraining, ...] = ()
     fit: WeightFit | None = None
     inputs: tuple[InputSample, ...] = ()
@@ -207,6 +221,7 @@ def gathered(results: Sequence[object]) -> ReportInput:
         samples=_by_sample(results),
         coverage=tuple(result for result in results if isinstance(result, Coverage)),
         validations=_validations(results),
+        amplifications=_amplifications(results),
         training=tuple(result for result in results if isinstance(result, MemberTraining)),
         fit=fits[0] if fits else None,
         inputs=tuple(result for result in results if isinstance(result, InputSample)),
@@ -241,12 +256,22 @@ def _validations(results: Sequence[object]) -> tuple[NamedValidation, ...]:
     )
 
 
+def _amplifications(results: Sequence[object]) -> tuple[NamedAmplification, ...]:
+    loose = [result for result in results if isinstance(result, AmplificationStudy)]
+    return (
+        *(result for result in results if isinstance(result, NamedAmplification)),
+        *(NamedAmplification(f"generator {i}", found) for i, found in enumerate(loose, 1)),
+    )
+
+
 _ACCEPTED = (
     Goodness,
     MarginalComparison,
     Coverage,
     Validation,
     NamedValidation,
+    AmplificationStudy,
+    NamedAmplification,
     WeightFit,
     SampleResult,
     MemberTraining,

@@ -9,6 +9,10 @@ from pathlib import Path
 from verisimile.core.errors import StoreError
 from verisimile.core.result import from_dict, register, to_dict
 from verisimile.core.run import Run
+from verisimile.report.amplification_verdict import (
+    AmplificationFinding,
+    amplification_findings,
+)
 from verisimile.report.content import ReportInput
 from verisimile.report.coverage_verdict import CoverageFinding, coverage_findings
 from verisimile.report.environment import Environment, current_environment
@@ -69,6 +73,11 @@ class Document:
         return validation_findings(self.content)
 
     @property
+    def amplification_findings(self) -> tuple[AmplificationFinding, ...]:
+        """The conclusions on amplification."""
+        return amplification_findings(self.content)
+
+    @property
     def judged(self) -> tuple[Judged, ...]:
         """All conclusions."""
         return _judged(self.content)
@@ -108,7 +117,12 @@ def document(run: Run, content: ReportInput) -> Document:
 
 
 def _judged(content: ReportInput) -> tuple[Judged, ...]:
-    return (*findings(content), *coverage_findings(content), *validation_findings(content))
+    return (
+        *findings(content),
+        *coverage_findings(content),
+        *validation_findings(content),
+        *amplification_findings(content),
+    )
 
 
 def dumped(report: Document) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import jinja2
 
 from verisimile.report import illustrations, tables
+from verisimile.report.amplification_page import amplification_section
 from verisimile.report.content import ReportInput, SampleResult
 from verisimile.report.coverage_page import coverage_section
 from verisimile.report.document import Document
@@ -38,6 +39,10 @@ def page_of(report: Document) -> Page:
                 section
                 for number, named in enumerate(content.validations, 1)
                 for section in validation_sections(named, content.level, number)
+            ),
+            *(
+                amplification_section(named, number)
+                for number, named in enumerate(content.amplifications, 1)
             ),
             *_model(content),
             *_origin(report),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from verisimile.report.amplification_page import amplification_summary
 from verisimile.report.coverage_page import coverage_summary
 from verisimile.report.document import Document
 from verisimile.report.page import Table
@@ -17,6 +18,7 @@ def summaries(report: Document) -> tuple[Table, ...]:
     tables = (
         summary_table(report.findings, level),
         coverage_summary(report.coverage_findings, level),
+        amplification_summary(report.amplification_findings),
         *(validation_summary(named, level) for named in report.content.validations),
     )
     return tuple(table for table in tables if table.rows)

@@ -39,9 +39,9 @@ def checked(
             "holdout",
             got="none",
             expected="true events that the generator has never seen",
-            remedy="Set some aside before training, or let --folds refit the generator on parts "
-            "of the training sample.  Against the training sample itself a generator that "
-            "memorises looks perfect.",
+            remedy="Set some aside before training, or use folds: train it again without a part "
+            "of the training sample, and that part is the holdout.  Against the training sample "
+            "itself a generator that memorises looks perfect.",
         )
     if len(samples) < 2:
         raise InputError("generated", got="no sample", expected="one or more")

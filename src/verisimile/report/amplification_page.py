@@ -1,0 +1,131 @@
+"""Amplification studies on the page: summary, section, figures, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from verisimile.checks.amplification.memorisation import Memorisation
+from verisimile.checks.amplification.result import Amplification
+from verisimile.checks.amplification.study import AmplificationStudy
+from verisimile.report.amplification_figure import amplification_figure, crossing_figure
+from verisimile.report.amplification_verdict import AmplificationFinding, gain_words
+from verisimile.report.content import NamedAmplification
+from verisimile.report.numbers import (
+    count,
+    fixed,
+    p_interval,
+    p_value,
+    percent,
+    plain_number,
+    value_and_error,
+)
+from verisimile.report.page import Illustration, Section, Table
+
+__all__ = ["amplification_section", "amplification_summary", "gain_table"]
+
+
+def amplification_summary(found: Sequence[AmplificationFinding]) -> Table:
+    """Return one row per finding."""
+    return Table(
+        caption="How many events of the truth the generated sample is worth, in units of its "
+        "training sample, with 68 % intervals. The number grows with the resolution for every "
+        "smooth generator.",
+        columns=("Generator", "Question", "Verdict", "In words"),
+        rows=tuple((f.sample, f.hypothesis, f.verdict.value, f.sentence) for f in found),
+        marks=tuple(finding.verdict.value for finding in found),
+        words=frozenset({1, 2, 3}),
+    )
+
+
+def amplification_section(named: NamedAmplification, number: int) -> Section:
+    """Return figures and tables of study `number`."""
+    study = named.study
+    tables = [gain_table(study)]
+    if study.memorisation is not None:
+        tables.append(_memory_table(study.memorisation))
+    return Section(
+        f"{named.name}: amplification",
+        f"{count(study.n_generated)} generated events, {count(study.n_train)} training events, "
+        f"{count(study.n_holdout)} held-out true events. G times the training sample: so many true "
+        f"events would be as near to the truth. {study.entropy.sentence}",
+        tuple(_pictures(study, number)),
+        tuple(tables),
+    )
+
+
+def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
+    said = "; ".join(f"{p.resolution} regions: G {gain_words(p)}" for p in study.quantile.points)
+    yield Illustration(
+        name=f"amplification-{number}",
+        caption="1/G with 68 and 95 % intervals against the number of regions: zero for a perfect "
+        "generator, one for a generator that is worth its training sample.",
+        alt=f"Amplification by the quantile measure. {said}.",
+        figure=amplification_figure(study),
+    )
+    if study.averaging:
+        finest = study.averaging[-1]
+        yield Illustration(
+            name=f"crossing-{number}",
+            caption=f"Scatter of the members over {finest.amplification.resolution} regions "
+            "(root mean square) against the number of generated events; where it leaves the line "
+            f"of true events, more events bring nothing. {finest.cannot_see}",
+            alt=f"Scatter of members against the number of events; pooled gain "
+            f"{gain_words(finest.amplification)}.",
+            figure=crossing_figure(finest),
+        )
+
+
+def gain_table(study: AmplificationStudy) -> Table:
+    """Return one row per measure and resolution."""
+    rows = [_row("quantile", point) for point in study.quantile.points]
+    rows += [_row("averaging", each.amplification) for each in study.averaging]
+    rows += [_row("mixture's own errors", each) for each in study.analytic]
+    rows.append(_row("energy distance", study.quadratic))
+    rows += [_row(f"KS of {name}", each) for name, each in study.kolmogorov.items()]
+    return Table(
+        caption="Amplification by measure. 1/G is what is estimated: it may be negative by "
+        "fluctuation, and G has no upper bound where its interval holds zero. k: effective "
+        "number of fitted parameters, (regions - 1) / G. A KS distance to one holdout gives a "
+        "lower limit and hardly more.",
+        columns=("Measure", "Regions", "1 / G", "68 %", "95 %", "G, 68 %", "k"),
+        rows=tuple(rows),
+        words=frozenset({5}),
+    )
+
+
+def _row(name: str, point: Amplification) -> tuple[str, ...]:
+    k = point.effective_parameters
+    return (
+        name,
+        count(point.resolution) if point.resolution else "–",
+        value_and_error(point.inverse_gain.value, point.inverse_gain.error),
+        _interval(point, 0.68),
+        _interval(point, 0.95),
+        gain_words(point),
+        value_and_error(k.value, k.error) if point.resolution else "–",
+    )
+
+
+def _interval(point: Amplification, level: float) -> str:
+    found = point.interval(level)
+    return f"{plain_number(found.low, digits=2)} to {plain_number(found.high, digits=2)}"
+
+
+def _memory_table(found: Memorisation) -> Table:
+    rows = (
+        ("Alarm", "yes" if found.alarm else "no"),
+        (
+            "Generated events nearer to training than to held-out events (50 % expected)",
+            f"{percent(found.share.value)} ± {percent(found.share.error)}",
+        ),
+        ("p", f"{p_value(found.share_p)} ({p_interval(found.share_p)})"),
+        ("Mean log ratio of the distances (0 expected)", fixed(found.log_ratio, places=3)),
+        ("Copies of training events, of held-out events",
+         f"{count(found.copies)}, {count(found.holdout_copies)}"),
+        (
+            "Events compared: generated, training, held-out",
+            f"{count(found.n_generated)}, {count(found.n_train)}, {count(found.n_holdout)}",
+        ),
+    )  # fmt: skip
+    return Table("Memorisation: is the generator nearer to its training events?",
+                 ("Quantity", "Value"), rows)  # fmt: skip
