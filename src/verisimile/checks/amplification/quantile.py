@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from verisimile.checks.amplification.quantile_inputs import FINEST, checked, counted_events
+from verisimile.checks.amplification.quantile_inputs import FINEST, check_numbers, samples_of
 from verisimile.checks.amplification.quantile_point import Counts, of_generator, of_trainings
 from verisimile.checks.amplification.regions import Regions
-from verisimile.checks.amplification.resolutions import resolutions_of
+from verisimile.checks.amplification.resolutions import Resolutions, resolutions_of
 from verisimile.checks.amplification.result import AmplificationCurve
 from verisimile.checks.amplification.shares import shares_of
 from verisimile.core.run import Run
@@ -71,15 +70,15 @@ def quantile(
     ----------
     A. Butter et al., SciPost Phys. 10 (2021) 139, section 2 (the measure, without noise).
     """
-    reference = checked(generated, holdout, n_train=n_train, train=train, levels=levels)
-    plan = resolutions_of(run.seeds.at("amplification", "quantile"), [generated], regions)
-    events, warnings = counted_events(plan.counted, reference, train)
+    check_numbers(n_train, levels)
+    samples = samples_of([generated], holdout, train)
+    plan = resolutions_of(run.seeds.at("amplification", "quantile"), samples.generated, regions)
     points = []
     for each in plan.regions:
-        counts = _counts(each, events.generated, events.holdout, n_train=n_train, used=plan.used)
-        details = _against_train(each, events.generated[0], events.train, n_train)
+        counts = _counts(each, plan, samples.holdout, n_train)
+        details = _against_train(each, plan, samples.train, n_train)
         points.append(of_generator(counts, levels=levels, details=details))
-    return AmplificationCurve("quantile", tuple(points), (*plan.warnings, *warnings))
+    return AmplificationCurve("quantile", tuple(points), (*plan.warnings, *samples.warnings))
 
 
 def quantile_of_trainings(
@@ -128,43 +127,40 @@ def quantile_of_trainings(
     InputError
         As for :func:`quantile`.
     """
-    samples = list(generated)
-    reference = checked(*samples, holdout, n_train=n_train, train=None, levels=levels)
-    plan = resolutions_of(run.seeds.at("amplification", "trainings"), samples, regions)
-    events, warnings = counted_events(plan.counted, reference, None)
+    check_numbers(n_train, levels)
+    samples = samples_of(generated, holdout)
+    plan = resolutions_of(run.seeds.at("amplification", "trainings"), samples.generated, regions)
     points = [
         of_trainings(
-            _counts(each, events.generated, events.holdout, n_train=n_train, used=plan.used),
+            _counts(each, plan, samples.holdout, n_train),
             levels=levels,
             directions=directions,
         )
         for each in plan.regions
     ]
-    return AmplificationCurve("quantile-of-trainings", tuple(points), (*plan.warnings, *warnings))
+    said = (*plan.warnings, *samples.warnings)
+    return AmplificationCurve("quantile-of-trainings", tuple(points), said)
 
 
-def _counts(
-    regions: Regions, generated: Sequence[Events], holdout: Events, *, n_train: int, used: int
-) -> Counts:
+def _counts(regions: Regions, plan: Resolutions, holdout: Events, n_train: int) -> Counts:
     return Counts(
         generated=tuple(
             shares_of(regions.of(each.x), regions.count, each.weights, "generated")
-            for each in generated
+            for each in plan.counted
         ),
         holdout=shares_of(regions.of(holdout.x), regions.count, holdout.weights, "holdout"),
         n_train=n_train,
-        n_generated=sum(each.n for each in generated),
+        n_generated=plan.used + sum(each.n for each in plan.counted),
         n_holdout=holdout.n,
-        n_edges=used,
+        n_edges=plan.used,
     )
 
 
 def _against_train(
-    regions: Regions, generated: Events, train: Events | None, n_train: int
+    regions: Regions, plan: Resolutions, train: Events | None, n_train: int
 ) -> dict[str, float]:
     """Return 1/G as it would be if the training sample were a holdout; it is none."""
     if train is None:
         return {}
-    counts = _counts(regions, [generated], train, n_train=n_train, used=0)
-    value = counts.inverse(counts.differences[0].distance)
-    return {"1/G against train": value if math.isfinite(value) else math.nan}
+    counts = _counts(regions, plan, train, n_train)
+    return {"1/G against train": counts.inverse(counts.differences[0].distance)}

@@ -9,7 +9,7 @@ import numpy as np
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, NumericsError
 
-__all__ = ["Difference", "Shares", "difference", "shares_of"]
+__all__ = ["Difference", "Shares", "difference", "reject_signed", "shares_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +70,7 @@ def shares_of(labels: IntArray, count: int, weights: Array | None, name: str) ->
         values = np.bincount(labels, minlength=count) / labels.size
         shares = Shares(values, values / labels.size)
     else:
-        _reject_signed(weights, name)
+        reject_signed(weights, name)
         total = weights.sum()
         values = np.bincount(labels, weights, minlength=count) / total
         squares = np.bincount(labels, weights**2, minlength=count) / total**2
@@ -179,8 +179,9 @@ class _Covariance:
         return float(square), float(cube)
 
 
-def _reject_signed(weights: Array, name: str) -> None:
-    if (weights < 0.0).any():
+def reject_signed(weights: Array | None, name: str) -> None:
+    """Raise if there are negative weights."""
+    if weights is not None and (weights < 0.0).any():
         raise InputError(
             f"{name}.weights",
             got=f"{int((weights < 0.0).sum())} negative weights",
