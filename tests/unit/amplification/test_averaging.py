@@ -137,7 +137,7 @@ def test_samplers_and_events_give_the_same_law() -> None:
         assert_within(found.fractions, 0.25, math.sqrt(0.25 * 0.75 / 150_000))
 
 
-def test_the_whole_call_and_its_round_trip(tmp_path: object) -> None:
+def test_the_whole_call_and_its_round_trip() -> None:
     samples = [Events(camel_draws((3000, 1), _rng("whole", i))) for i in range(12)]
     found = averaging(Run(Seeds(4)), samples, n_train=100, regions=camel_edges(20))
     # Members that are fresh truth samples have no spread of their own.
