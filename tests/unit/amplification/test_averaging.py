@@ -161,6 +161,16 @@ def test_members_with_a_common_seed_are_noticed() -> None:
     assert any("share random" in text for text in found.amplification.warnings)
 
 
+def test_one_member_far_from_the_others_is_named(contents: Array) -> None:
+    odd = contents[:30].copy()
+    odd[17] += 6.0 * (odd[17] - contents.mean(axis=0))
+    table = member_counts(_rng("odd").multinomial(100_000, odd))
+    found = averaging_of_counts(table, _rng("odd"), n_train=N_TRAIN).amplification
+    assert any("Member 17 alone" in text for text in found.warnings)
+    assert found.details["farthest_member"] == 17
+    assert _measured(contents[:30], 100_000, _rng("even")).amplification.warnings == ()
+
+
 class _Bad(Edges):
     def of(self, x: Array) -> IntArray:
         return super().of(x) + 1
