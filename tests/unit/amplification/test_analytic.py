@@ -130,5 +130,7 @@ def test_a_wider_covariance_replaces_that_of_the_weights(mixture: Mixture) -> No
 def test_what_cannot_be_is_named(mixture: Mixture) -> None:
     with pytest.raises(InputError, match="20 or more"):
         analytic(Run(Seeds(1)), mixture, EDGES, n_train=10, draws=19)
+    with pytest.raises(InputError, match="n_train"):
+        analytic(Run(Seeds(1)), mixture, EDGES, n_train=0)
     with pytest.raises(InputError, match="at least one"):
         analytic_observables(Run(Seeds(1)), mixture, {})

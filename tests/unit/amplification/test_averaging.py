@@ -137,7 +137,7 @@ def test_samplers_and_events_give_the_same_law() -> None:
         assert_within(found.fractions, 0.25, math.sqrt(0.25 * 0.75 / 150_000))
 
 
-def test_the_whole_call_and_its_round_trip(tmp_path: object) -> None:
+def test_the_whole_call_and_its_round_trip() -> None:
     samples = [Events(camel_draws((3000, 1), _rng("whole", i))) for i in range(12)]
     found = averaging(Run(Seeds(4)), samples, n_train=100, regions=camel_edges(20))
     # Members that are fresh truth samples have no spread of their own.
@@ -159,6 +159,16 @@ def test_members_with_a_common_seed_are_noticed() -> None:
     table = np.full((12, 10), 1000) + np.arange(12)[:, None] % 2 * np.tile([1, -1], 5)
     found = averaging_of_counts(member_counts(table), _rng("less"), n_train=100)
     assert any("share random" in text for text in found.amplification.warnings)
+
+
+def test_one_member_far_from_the_others_is_named(contents: Array) -> None:
+    odd = contents[:30].copy()
+    odd[17] += 6.0 * (odd[17] - contents.mean(axis=0))
+    table = member_counts(_rng("odd").multinomial(100_000, odd))
+    found = averaging_of_counts(table, _rng("odd"), n_train=N_TRAIN).amplification
+    assert any("Member 17 alone" in text for text in found.warnings)
+    assert found.details["farthest_member"] == 17
+    assert _measured(contents[:30], 100_000, _rng("even")).amplification.warnings == ()
 
 
 class _Bad(Edges):

@@ -169,8 +169,10 @@ def analytic(
     Raises
     ------
     InputError
-        For fewer than 20 draws or regions out of range.
+        For fewer than 20 draws, regions out of range, or no training events.
     """
+    if n_train < 1:
+        raise InputError("n_train", got=n_train, expected="at least one event")
 
     def parts(first: Array, second: Array) -> Array:  # noqa: ARG001  (squares of indicators)
         content = mixture.weights @ first

@@ -31,6 +31,7 @@ CANNOT_SEE = (
 
 _FEW_MEMBERS = 10
 _NOISY = 0.9
+_FAR = 0.3
 _SURELY = 0.99
 
 
@@ -186,6 +187,8 @@ def _amplification(
             "members": float(found.members),
             "effective_degrees": found.effective_degrees,
             "noise_share": found.noise / found.total,
+            "farthest_member": float(found.farthest),
+            "farthest_share": found.farthest_share,
         },
         warnings=_warnings(moments, found),
     )
@@ -224,6 +227,10 @@ def _warnings(moments: Spread, found: Pooled) -> tuple[str, ...]:
         ),
         f"{found.noise / found.total:.0%} of the variance is that of finite samples: "
         "generate more events per member.": found.noise > _NOISY * found.total,
+        f"Member {found.farthest} alone makes {found.farthest_share:.0%} of the variance: the "
+        "interval is for members that are alike.": (
+            found.farthest_share > _FAR and found.members >= _FEW_MEMBERS
+        ),
         "The members scatter less than independent samples would: do they share random "
         "numbers?": found.limits(_SURELY).high == 0.0,
         f"No member has an event in {empty} of the regions.": empty > 0,

@@ -60,9 +60,9 @@ class EntropyLabel:
         """Say where the sample stands."""
         where = (
             "fewer events than the training sample"
-            if self.exponent < 2.0
+            if self.n_generated < self.n_train
             else "within the entropy bound"
-            if self.exponent <= 3.0
+            if self.oversampling <= self.largest_gain * (1.0 + 1e-12)
             else f"beyond the entropy bound of {self.n_train * self.largest_gain:.3g} events"
         )
         return (
@@ -82,7 +82,7 @@ def entropy_label(*, n_train: int, n_generated: int) -> EntropyLabel:
 
     Examples
     --------
-    >>> entropy_label(n_train=10_000, n_generated=1_000_000).exponent
+    >>> round(entropy_label(n_train=10_000, n_generated=1_000_000).exponent, 9)
     3.0
     """
     if n_train < 2 or n_generated < 1:
