@@ -90,6 +90,7 @@ class Document:
             *(t.warnings for t in tests),
             *(c.warnings for c in self.content.coverage),
             *(named.validation.warnings for named in self.content.validations),
+            *(named.study.warnings for named in self.content.amplifications),
         ]
         notes = (note for warnings in lists for note in warnings)
         return tuple(dict.fromkeys((*self.content.warnings, *notes)))

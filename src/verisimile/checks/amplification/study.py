@@ -123,27 +123,38 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     known = match_features(_given(holdout), samples[0].features)
     scatter = [match_features(each, samples[0].features) for each in members] or samples
     plan = resolutions_of(at.seeds.at("regions"), scatter, regions)
-    several = len(scatter) >= _FEWEST_MEMBERS
+    several = plan.regions if len(scatter) >= _FEWEST_MEMBERS else ()
+    averaged = tuple(
+        averaging(at.at(each.count), plan.counted, n_train=n_train, regions=each)
+        for each in several
+    )
+    own = tuple(
+        analytic(at.at(each.count), mixture, each, n_train=n_train)
+        for each in plan.regions
+        if mixture is not None
+    )
+    distance = quadratic(at, samples[0], known, n_train, levels=LEVELS)
     return AmplificationStudy(
         n_train=n_train,
         n_generated=samples[0].n,
         n_holdout=known.n,
         quantile=curve,
-        averaging=tuple(
-            averaging(at.at(each.count), plan.counted, n_train=n_train, regions=each)
-            for each in (plan.regions if several else ())
-        ),
-        analytic=tuple(
-            analytic(at.at(each.count), mixture, each, n_train=n_train)
-            for each in (plan.regions if mixture is not None else ())
-            if mixture is not None
-        ),
-        quadratic=quadratic(at, samples[0], known, n_train, levels=LEVELS),
+        averaging=averaged,
+        analytic=own,
+        quadratic=distance,
         kolmogorov=kolmogorov_features(samples[0], known, n_train, levels=LEVELS),
         entropy=entropy_label(n_train=n_train, n_generated=samples[0].n),
         memorisation=_memorisation(at, samples[0], known, train),
-        warnings=curve.warnings,
+        warnings=_notes(curve, [*(each.amplification for each in averaged), *own, distance]),
     )
+
+
+def _notes(curve: AmplificationCurve, points: Sequence[Amplification]) -> tuple[str, ...]:
+    """Return every warning once, each with its measure."""
+    found = [f"{curve.measure} measure: {note}" for note in curve.warnings]
+    for point in (*curve.points, *points):
+        found += [f"{point.measure} measure: {note}" for note in point.warnings]
+    return tuple(dict.fromkeys(found))
 
 
 def _quantile(
