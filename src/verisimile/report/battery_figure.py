@@ -40,7 +40,7 @@ def _paint(figure: Figure, validation: Validation, level: float) -> None:
     smallest = min([level, *(p.value for _, p, _ in rows)])
     axes.set_xlim(0.5 * smallest, 1.15)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(np.arange(len(rows)), [name for name, _, _ in rows])
+    axes.set_yticks(np.arange(len(rows)), [style.short(name) for name, _, _ in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("p-value")
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)

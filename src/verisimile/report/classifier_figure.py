@@ -54,6 +54,7 @@ def _calibration(axes: Axes, found: ClassifierDiagnosis) -> None:
         span = (reach.min() - margin, reach.max() + margin)
         axes.set_xlim(*span)
         axes.set_ylim(*span)
+    axes.locator_params(nbins=6)
     axes.set_xlabel("score: predicted share of true events")
     axes.set_ylabel("observed share")
 

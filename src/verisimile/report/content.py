@@ -30,6 +30,8 @@ __all__ = [
     "gathered",
 ]
 
+_TITLE = "Goodness of fit"
+
 
 @register("input-sample", 1)
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ class ReportInput:
     command: str = ""
     level: float = 0.05
     decisive: str = "ensemble+uncertainty"
-    title: str = "Goodness of fit"
+    title: str = _TITLE
 
     def __post_init__(self) -> None:
         if not 0.0 < self.level < 1.0:
@@ -217,15 +219,17 @@ def gathered(results: Sequence[object]) -> ReportInput:
             got=f"{len(fits)} weight fits and {len(timings)} timings",
             expected="at most one of each",
         )
+    samples, validations = _by_sample(results), _validations(results)
     return ReportInput(
-        samples=_by_sample(results),
+        samples=samples,
         coverage=tuple(result for result in results if isinstance(result, Coverage)),
-        validations=_validations(results),
+        validations=validations,
         amplifications=_amplifications(results),
         training=tuple(result for result in results if isinstance(result, MemberTraining)),
         fit=fits[0] if fits else None,
         inputs=tuple(result for result in results if isinstance(result, InputSample)),
         timings=timings[0] if timings else Timings(),
+        title="Validation" if validations and not samples else _TITLE,
     )
 
 

@@ -59,7 +59,8 @@ def fixed(value: float, *, places: int = 2) -> str:
 def percent(value: float) -> str:
     """Return a fraction in per cent, with one digit below ten."""
     share = 100.0 * value
-    return f"{share:.0f}{_THIN}%" if share >= 10.0 or share == 0.0 else f"{share:.2g}{_THIN}%"
+    digits = f"{share:.0f}" if abs(share) >= 10.0 or share == 0.0 else f"{share:.2g}"
+    return f"{digits}{_THIN}%".replace("-", _MINUS)
 
 
 def duration(seconds: float) -> str:

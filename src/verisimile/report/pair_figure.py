@@ -58,7 +58,7 @@ def _densities(axes: Axes, pair: MarginalPair) -> None:
         axes.stairs(train, pair.edges, baseline=None, color=style.MUTED, lw=1.0, label="training")
     axes.set_ylabel("density")
     positive = reference[reference > 0.0]
-    top = float(np.nanmax(np.concatenate([reference, generated + theirs])))
+    top = _top(reference + error, generated + theirs)
     if positive.size and positive.max() > _STEEP * positive.min():
         axes.set_yscale("log")
         axes.set_ylim(0.4 * positive.min(), 1.8 * top)
@@ -114,6 +114,11 @@ def _off_scale(axes: Axes, pair: MarginalPair, half: float) -> None:
     ):
         x = _centres(pair)[beyond]
         axes.plot(x, np.full(x.size, y), marker, color=style.DATA, ms=4.0, mfc="none")
+
+
+def _top(*reaches: Array) -> float:
+    finite = np.concatenate(reaches)
+    return float(finite[np.isfinite(finite)].max(initial=0.0)) or 1.0
 
 
 def _half_range(pair: MarginalPair, error: Array) -> float:

@@ -186,4 +186,7 @@ def _p(p: float) -> str:
 
 
 def _z(z: float) -> str:
-    return "NaN" if np.isnan(z) else f"{z:+.1f}".replace("-", "\N{MINUS SIGN}")
+    if np.isnan(z):
+        return "NaN"
+    # Adding zero makes a positive one of what rounds to a negative one.
+    return f"{round(z, 1) + 0.0:+.1f}".replace("-", "\N{MINUS SIGN}")

@@ -21,6 +21,7 @@ __all__ = [
     "TOYS",
     "draw",
     "readable",
+    "short",
     "to_pdf",
     "to_png",
 ]
@@ -89,6 +90,20 @@ def to_pdf(figure: Figure) -> bytes:
     with _styled():
         figure.savefig(stream, format="pdf", metadata={"CreationDate": None})
     return stream.getvalue()
+
+
+def short(name: str, most: int = 28) -> str:
+    """Return a name for a row or column of a figure: bare characters, the middle left out if long.
+
+    Examples
+    --------
+    >>> short("selection with a name of many words", 20)
+    'selection …any words'
+    """
+    if len(name) > most:
+        half = (most - 1) // 2
+        name = name[: most - 1 - half] + "\N{HORIZONTAL ELLIPSIS}" + name[-half:]
+    return name.replace("$", r"\$")
 
 
 def readable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -15,7 +16,7 @@ from verisimile.report.content import NamedValidation
 from verisimile.report.numbers import count, p_value, plain_number, value_and_error
 from verisimile.report.page import Illustration, Section, Table
 from verisimile.report.pair_figure import pair_figure
-from verisimile.report.plane_figures import correlation_figure, plane_figure
+from verisimile.report.plane_figures import NUMBERS_UP_TO, correlation_figure, plane_figure
 from verisimile.validation.physics import Physics
 from verisimile.validation.result import Validation
 
@@ -98,7 +99,7 @@ def _pair(pair: MarginalPair, windows: list[Window], number: str) -> Illustratio
     chi2 = f"{plain_number(pair.chi2, digits=3)} / {pair.dof}"
     shaded = "".join(
         f" {w.kind.capitalize()} from {plain_number(w.low, digits=3)} to "
-        f"{plain_number(w.high, digits=3)}: ratio {value_and_error(w.ratio.value, w.ratio.error)}."
+        f"{plain_number(w.high, digits=3)}: {_ratio(w)}."
         for w in windows
     )
     feature = pair.feature.name
@@ -109,6 +110,13 @@ def _pair(pair: MarginalPair, windows: list[Window], number: str) -> Illustratio
         f"sample, with their ratio below; chi-square {chi2}.{shaded}",
         figure=pair_figure(pair, windows),
     )
+
+
+def _ratio(window: Window) -> str:
+    ratio = window.ratio
+    if math.isnan(ratio.value):
+        return "nothing in the reference"
+    return f"ratio {value_and_error(ratio.value, ratio.error)}"
 
 
 def _dependence(name: str, physics: Physics, number: int) -> Section:
@@ -123,6 +131,7 @@ def _dependence(name: str, physics: Physics, number: int) -> Section:
                 caption="Difference of all correlations over its error.",
                 alt=f"Matrix of {len(found.features)} features: {found!r}",
                 figure=correlation_figure(found),
+                broad=len(found.features) > NUMBERS_UP_TO,
             )
         )
     for place, plane in enumerate(physics.planes, 1):
@@ -130,8 +139,8 @@ def _dependence(name: str, physics: Physics, number: int) -> Section:
         pictures.append(
             Illustration(
                 name=f"plane-{number}-{place}",
-                caption=f"{first} and {second}: local difference over its error, in cells of equal "
-                "population.",
+                caption=f"{first} and {second}: local difference over its error, between quantiles "
+                "of both samples; grey: too few events.",
                 alt=f"Map of the plane of {first} and {second}: {plane!r}",
                 figure=plane_figure(plane),
             )

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from verisimile.report.content import ReportInput
-from verisimile.report.numbers import plain_number
+from verisimile.report.numbers import plain_number, value_and_error
 from verisimile.report.verdict import Verdict
 from verisimile.validation.result import BatteryTest, Bound, Validation
 
 __all__ = ["ValidationFinding", "judge_validation", "validation_findings"]
 
 _ALL = "all tests together"
+_FEW = 20  # events, more than enough for a million labelings
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ def _together(
     elif (smallest := _reachable(validation)) > level:
         verdict = Verdict.INCONCLUSIVE
         sentence = (
-            f"Nothing can be said: with so few relabelings no p-value can be below {smallest:.2g}."
+            "Nothing can be said: with so few relabelings or events no p-value can be below "
+            f"{smallest:.2g}."
         )
     else:
         verdict, sentence = Verdict.PASSED, _passed(validation)
@@ -146,11 +148,12 @@ def _where(validation: Validation) -> str:
         return ""
     first = windows.windows[0]
     low, high = (plain_number(edge, digits=3) for edge in (first.low, first.high))
-    ratio = first.ratio
-    return (
-        f"Largest local deviation: {first.feature} from {low} to {high}, generated over reference "
-        f"{ratio.value:.2f} ± {ratio.error:.2f}."
+    ratio = (
+        "where the reference has nothing"
+        if math.isnan(first.ratio.value)
+        else f"generated over reference {value_and_error(first.ratio.value, first.ratio.error)}"
     )
+    return f"Largest local deviation: {first.feature} from {low} to {high}, {ratio}."
 
 
 def _passed(validation: Validation) -> str:
@@ -159,7 +162,8 @@ def _passed(validation: Validation) -> str:
 
 
 def _reachable(validation: Validation) -> float:
-    """Return the smallest global p-value that the numbers of relabelings allow."""
+    """Return the smallest global p-value that the numbers of relabelings and events allow."""
+    labelings = _labelings(validation)
     made = [test for test in validation.tests if test.p_value is not None]
     permuted = sum(test.outcome is not None for test in made)
     smallest = []
@@ -167,8 +171,14 @@ def _reachable(validation: Validation) -> float:
         share = permuted if test.outcome is not None else 1
         n_null = 0 if test.p_value is None else test.p_value.n_null
         # Closed forms have no relabelings and reach anything.
-        smallest.append(len(made) / share / (n_null + 1) if n_null else 0.0)
+        smallest.append(len(made) / share / min(n_null + 1, labelings) if n_null else 0.0)
     return min(smallest, default=math.inf)
+
+
+def _labelings(validation: Validation) -> float:
+    """Return in how many ways the pooled events can be labelled; infinity for very many."""
+    few, more = sorted((validation.n_reference, validation.n_generated))
+    return math.comb(few + more, few) if few < _FEW else math.inf
 
 
 def _test(name: str, test: BatteryTest, validation: Validation, level: float) -> ValidationFinding:

@@ -130,7 +130,8 @@ def _constant(reference: Events, generated: Events) -> list[str]:
         ours, theirs = (np.ptp(events.x[:, j]) > 0.0 for events in (reference, generated))
         if not ours and not theirs:
             same = reference.x[0, j] == generated.x[0, j]
-            found.append(f"feature {name!r} has one value only{'' if same else ' in each sample'}")
+            where = "and is left out" if same else "in each sample"
+            found.append(f"feature {name!r} has one value only {where}")
         elif ours != theirs:
             which = "generated" if ours else "reference"
             found.append(f"feature {name!r} has one value only in the {which} sample")

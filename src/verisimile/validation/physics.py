@@ -23,6 +23,7 @@ from verisimile.validation.study import Study
 __all__ = ["Physics", "further_p_values", "physics_of"]
 
 _PLANES = 2
+_MOST_BINS, _PER_CELL = 15, 25  # along each axis, events of a cell
 _SMALLEST = float(np.finfo(np.float64).tiny)  # a closed form may underflow, and p is never zero
 
 
@@ -67,14 +68,19 @@ def physics_of(inputs: Inputs, study: Study) -> Physics:
     related = correlations(reference, generated) if reference.d > 1 else None
     worst = () if related is None else related.worst(_PLANES)
     ours, theirs = inputs.conditioned
+    bins = _bins(min(reference.n, generated.n))
     return Physics(
         marginals=marginal_pair(reference, generated, train=inputs.train),
         moments=moments(reference, generated),
         correlations=related,
-        planes=tuple(pair_map(reference, generated, (a.name, b.name)) for a, b in worst),
+        planes=tuple(pair_map(reference, generated, (a.name, b.name), bins=bins) for a, b in worst),
         selections=efficiencies(ours, theirs, conditions(study.selections)),
         constraints=violations(ours, theirs, conditions(study.constraints)),
     )
+
+
+def _bins(events: int) -> int:
+    return int(np.clip(math.sqrt(events / _PER_CELL), 2, _MOST_BINS))
 
 
 def further_p_values(physics: Physics) -> dict[str, PValue]:

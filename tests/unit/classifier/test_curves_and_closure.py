@@ -100,6 +100,23 @@ def test_chi2_of_weighted_samples_has_its_mean(rng: np.random.Generator) -> None
     assert_within(found.mean(), 5.0, found.std() / np.sqrt(500) + 0.05)
 
 
+@pytest.mark.parametrize("after", [np.ones(100), np.zeros(100)])
+def test_chi2_of_samples_without_a_common_cell_is_no_number(after: Array) -> None:
+    low, high = np.repeat([0, 1], 50), np.repeat([2, 3], 50)
+    found = shape_chi2((low, np.ones(100)), (high, after), 4)
+    assert found == np.inf if after.any() else np.isnan(found)
+
+
+def test_chi2_needs_no_cell_to_be_filled(rng: np.random.Generator) -> None:
+    first, second = rng.integers(0, 3, 500), rng.integers(0, 3, 500)
+    ones = np.ones(500)
+    expected = shape_chi2((first, ones), (second, ones), 3)
+    # An empty cell between the others has no error, and there is nothing in it.
+    spread = np.array([0, 1, 3])
+    found = shape_chi2((spread[first], ones), (spread[second], ones), 4)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
 def test_closure_mends_what_is_wrong(rng: np.random.Generator) -> None:
     pool, log_weights = _pool(rng, 4000)
     a, b = closure_of(pool, np.exp(log_weights))

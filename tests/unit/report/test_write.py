@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from report_page import Page
 from report_values import FEATURE, make_content, make_fit, make_goodness, make_marginal
 from verisimile.core.errors import InputError, StoreError
 from verisimile.core.random import Seeds
@@ -23,36 +23,6 @@ from verisimile.report.document import read_report
 from verisimile.report.write import write_document, write_report
 
 FILES = {"report.html", "result.json", "junit.xml", "summary.md", "figures"}
-
-
-class Page(HTMLParser):
-    """Collects tags, attributes and text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in {"meta", "link", "img", "br"}:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
-            self.text.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
 
 
 Written = Callable[[ReportInput], Path]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from verisimile.checks.classifier.samples import Pool
 from verisimile.core.arrays import Array, IntArray
+from verisimile.core.errors import NumericsError
 from verisimile.core.result import register
-from verisimile.stats.linalg import solve_spd
+from verisimile.stats.linalg import solve_spd, whitening
 
 __all__ = ["Closure", "closure_of", "shape_chi2"]
 
 _BINS, _PER_BIN = 20, 20
+_NOTHING = 1e-6  # of a difference: rounding
 
 
 @register("classifier-closure", 1)
@@ -63,17 +66,32 @@ def shape_chi2(first: tuple[IntArray, Array], second: tuple[IntArray, Array], bi
               C_{ab} = \sum_i \frac{u_i^2}{U^2} ([i \in a] - p_a)([i \in b] - p_b)
 
     summed over the samples, without the last bin, which the others determine.
-    Each argument is (cell numbers, weights).
+    Each argument is (cell numbers, weights).  Infinite if the shapes differ in a direction
+    without any error, as those of samples without a common cell do; NaN if weights sum to
+    nothing.
     """
     if bins < 2:
         return 0.0
+    if not all(weights.sum() > 0.0 for _, weights in (first, second)):
+        return math.nan
     apart, covariance = np.zeros(bins - 1), np.zeros((bins - 1, bins - 1))
     for sign, (cell, weights) in ((1.0, first), (-1.0, second)):
         share = np.bincount(cell, weights=weights, minlength=bins) / weights.sum()
         square = np.bincount(cell, weights=weights**2, minlength=bins) / weights.sum() ** 2
         apart += sign * share[:-1]
         covariance += _covariance(share, square)[:-1, :-1]
-    return float(apart @ solve_spd(covariance, apart))
+    try:
+        return float(apart @ solve_spd(covariance, apart))
+    except NumericsError:
+        return _singular(covariance, apart)
+
+
+def _singular(covariance: Array, apart: Array) -> float:
+    """Return chi-squared in the directions that have an error, if there is nothing in others."""
+    root = whitening(covariance)
+    scaled = np.linalg.lstsq(root, apart, rcond=None)[0]
+    left = np.linalg.norm(apart - root @ scaled)
+    return math.inf if left > _NOTHING * np.linalg.norm(apart) else float(scaled @ scaled)
 
 
 def _covariance(share: Array, square: Array) -> Array:
