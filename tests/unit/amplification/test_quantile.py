@@ -17,7 +17,7 @@ from camel_generators import (
     kernel_inverse_gain,
     resampled,
 )
-from statistical import assert_within
+from statistical import assert_rate, assert_within
 from verisimile.checks.amplification.quantile import quantile, quantile_of_trainings
 from verisimile.checks.amplification.regions import QuantileRegions, product_regions
 from verisimile.checks.amplification.result import Amplification
@@ -47,9 +47,9 @@ def _memoriser(train: Events) -> Events:
     return train.take(rng.integers(train.n, size=20_000))
 
 
-def test_distance_of_a_generator_is_found_without_bias() -> None:
+def test_distance_of_a_generator_is_found_without_bias_and_covered() -> None:
     rng = SEEDS.at("bias").numpy()
-    pulls = []
+    pulls, held = [], {0.68: 0, 0.95: 0}
     for number in range(100):
         generator = fitted(N_TRAIN, rng)
         found = quantile(
@@ -61,6 +61,10 @@ def test_distance_of_a_generator_is_found_without_bias() -> None:
         ).at(20)
         true = expected_inverse_gain(TRUE.edges, generator, N_TRAIN)
         pulls.append(found.inverse_gain.value - true)
+        for level in held:
+            held[level] += found.interval(level).low <= true <= found.interval(level).high
+    for level, count in held.items():
+        assert_rate(count, 100, level, alpha=1e-4)
     assert_within(np.mean(pulls), 0.0, np.std(pulls, ddof=1) / 10.0)
     # The defective twin keeps the noise of the counts.
     noise = found.details["counting noise"] * N_TRAIN / 0.95

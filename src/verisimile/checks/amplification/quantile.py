@@ -94,13 +94,14 @@ def quantile_of_trainings(
     r"""Return how many true events the *procedure* is worth that trains such generators.
 
     The numerator of :func:`quantile` is replaced by its expectation over training samples.  That
-    is what closed-form results state, and what a published G is meant to be.  One trained generator
-    tells its own distance only; how far trainings scatter about the expectation,
+    is what closed-form results state, and what a published G is meant to be.  How far trainings
+    scatter about the expectation depends on the number K of independent directions that a
+    training sample moves the generator in,
 
     .. math:: \mathrm{var} = \frac{2}{J K} \Big[E \sum_j (\gamma_j - p_j)^2\Big]^2,
 
-    depends on the number K of independent directions that a training sample moves the
-    generator in.
+    and on the error that all trainings have in common, which several generators tell and a
+    single one does not: it is then taken to have none.
 
     Parameters
     ----------
@@ -116,9 +117,9 @@ def quantile_of_trainings(
         As for :func:`quantile`.
     directions
         K.  None takes :math:`(N_Q - 1) \min(1, 1/G)`, the parameters that an efficient fit
-        of this G spends, or all directions for G below one: exact for maximum likelihood
+        of this G spends, or all directions for G below one: right for maximum likelihood
         and for a memoriser, too cautious for a generator that is better than its training
-        sample in all directions alike, or wrong by the same amount in every training.
+        sample in all directions alike.
     levels
         Contents of the intervals.
 

@@ -17,6 +17,7 @@ from verisimile.core.result import Estimate
 __all__ = ["Counts", "of_generator", "of_trainings"]
 
 _FEW = 5.0
+_NEXT_TO_NONE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,13 @@ def of_generator(
 def of_trainings(
     counts: Counts, *, levels: Sequence[float], directions: float | None
 ) -> Amplification:
-    """Return the expectation of 1/G over trainings, of which one or several were made."""
+    r"""Return the expectation of 1/G over trainings, of which J were made.
+
+    With f the share of the distance that all trainings have in common and c what a training
+    sample's own noise adds to it in one direction, trainings scatter by
+
+    .. math:: \mathrm{var} = \frac1J \Big[\frac{2 (1 - f)^2 \theta^2}{K} + 4 f \theta c\Big].
+    """
     if directions is not None and not directions > 0.0:
         raise InputError("directions", got=directions, expected="a positive number")
     found = counts.differences
@@ -80,31 +87,36 @@ def of_trainings(
     # The holdout's noise is common to all generators, the others' averages out.
     common = difference(counts.holdout, counts.holdout).trace2 / 4.0
     counting = 2.0 * (common + float(np.mean([e.trace2 for e in found]) - common) / size)
-    along = float(np.mean([each.along for each in found])) * _common_part(counts, distance)
+    fixed = _fixed_share(counts, distance)
+    crossed = 1.0 if size == 1 else fixed + (1.0 - fixed) / size
+    along = crossed * float(np.mean([each.along for each in found]))
 
     def law(theta: float) -> Moments:
-        free = directions or (counts.count - 1) * min(1.0, max(counts.inverse(theta), 1e-12))
-        scatter = 2.0 * theta**2 / (size * free)
+        free = (1.0 - fixed) * theta
+        spent = _directions(counts, free, directions)
+        one = free / directions if directions else 1.0 / counts.inverse(counts.count - 1.0)
+        scatter = (2.0 * free**2 / spent + 4.0 * fixed * theta * one) / size
         return Moments(noise + theta, counting + 4.0 * along * theta + scatter)
 
-    details = {"generators": float(size), "directions": _directions(counts, distance, directions)}
+    spent = _directions(counts, (1.0 - fixed) * max(distance, 0.0), directions)
+    details = {"generators": float(size), "directions": spent, "common to trainings": fixed}
     return _point("quantile-of-trainings", counts, distance, law, levels, details)
 
 
 def _directions(counts: Counts, distance: float, directions: float | None) -> float:
-    most = float(counts.count - 1)
-    return directions or most * min(1.0, max(counts.inverse(distance), 0.0))
+    """Return those that an efficient fit spends to be as far as this, unless they are given."""
+    most = counts.count - 1.0
+    return directions or most * min(1.0, max(counts.inverse(distance), _NEXT_TO_NONE))
 
 
-def _common_part(counts: Counts, distance: float) -> float:
-    """Return the share of the distance that all generators have in common, at least 1/J."""
+def _fixed_share(counts: Counts, distance: float) -> float:
+    """Return the share of the distance that all trainings have; zero if there is one alone."""
     size = len(counts.generated)
     if size == 1 or distance <= 0.0:
-        return 1.0
+        return 0.0
     d = np.stack([each.values - counts.holdout.values for each in counts.generated])
     crossed = float((d.sum(axis=0) ** 2).sum() - (d**2).sum()) / (size * (size - 1))
-    fixed = min(max((crossed - float(counts.holdout.diagonal.sum())) / distance, 0.0), 1.0)
-    return fixed + (1.0 - fixed) / size
+    return min(max((crossed - float(counts.holdout.diagonal.sum())) / distance, 0.0), 1.0)
 
 
 def _point(
