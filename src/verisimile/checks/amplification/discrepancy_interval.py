@@ -21,10 +21,12 @@ class Realised:
     With d and c of the `Spectrum`, a hypothetical discrepancy :math:`D^2` is shared out
     over directions as d suggests, allowing for the noise of d,
 
-    .. math:: \delta_l^2 = \rho^2 d_l^2 + \rho c_l, \qquad \sum_l \delta_l^2 = D^2
+    .. math:: \delta_l^2 = \rho^2 d_l^2 + \rho c_l \quad (\rho \le 1), \qquad
+              \delta_l^2 = d_l^2 + c_l + (\rho - 1)\, c_l^2 / c_{\max} \quad (\rho > 1),
 
-    (the posterior mean of :math:`\delta_l^2` if true differences are spread like the
-    noise), and is in the interval unless
+    with :math:`\sum_l \delta_l^2 = D^2`.  The first is the posterior mean of
+    :math:`\delta_l^2` if true differences are spread like the noise; distance beyond that goes
+    where noise may have hidden it.  The hypothesis is in the interval unless
     :math:`D^2_u = \sum_l (\delta_l + \sqrt{c_l} z_l)^2 - c_l` is less (or more) than the
     observed one in fewer than :math:`\alpha / 2` of draws of normal z.  Nothing here
     assumes that D² is far from zero, or near it.  With the plain :math:`\delta \propto d`
@@ -71,8 +73,9 @@ class Realised:
 
     def _shared_out(self, log_rho: float) -> Array:
         """Return hypothetical differences; their signs do not matter."""
-        rho, spectrum = np.exp(log_rho), self._spectrum
-        return np.asarray(np.sqrt(rho**2 * spectrum.differences**2 + rho * spectrum.variances))
+        rho, d, c = np.exp(log_rho), self._spectrum.differences, self._spectrum.variances
+        known = min(rho, 1.0)
+        return np.asarray(np.sqrt(known**2 * d**2 + known * c + (rho - known) * c**2 / c[-1]))
 
 
 class Repeated:
