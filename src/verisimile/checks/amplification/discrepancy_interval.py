@@ -11,7 +11,8 @@ from verisimile.core.arrays import Array
 
 __all__ = ["Realised", "Repeated"]
 
-_STEPS = 50
+_STEPS = 45
+_SMALL = 3e-3  # of the largest variance
 _RANGE = 30.0  # of the logarithm of what is varied
 
 
@@ -21,10 +22,12 @@ class Realised:
     With d and c of the `Spectrum`, a hypothetical discrepancy :math:`D^2` is shared out
     over directions as d suggests, allowing for the noise of d,
 
-    .. math:: \delta_l^2 = \rho^2 d_l^2 + \rho c_l, \qquad \sum_l \delta_l^2 = D^2
+    .. math:: \delta_l^2 = \rho^2 d_l^2 + \rho c_l \quad (\rho \le 1), \qquad
+              \delta_l^2 = d_l^2 + c_l + (\rho - 1)\, c_l^2 / c_{\max} \quad (\rho > 1),
 
-    (the posterior mean of :math:`\delta_l^2` if true differences are spread like the
-    noise), and is in the interval unless
+    with :math:`\sum_l \delta_l^2 = D^2`.  The first is the posterior mean of
+    :math:`\delta_l^2` if true differences are spread like the noise; distance beyond that goes
+    where noise may have hidden it.  The hypothesis is in the interval unless
     :math:`D^2_u = \sum_l (\delta_l + \sqrt{c_l} z_l)^2 - c_l` is less (or more) than the
     observed one in fewer than :math:`\alpha / 2` of draws of normal z.  Nothing here
     assumes that D² is far from zero, or near it.  With the plain :math:`\delta \propto d`
@@ -48,7 +51,8 @@ class Realised:
         noise = rng.normal(size=(draws, roots.size)) * roots
         rest = np.sqrt(spectrum.rest_variance) * rng.normal(size=draws)
         self._spectrum, self._observed = spectrum, observed
-        self._noise = noise
+        self._large = spectrum.variances > _SMALL * spectrum.variances[-1]
+        self._noise, self._single = noise[:, self._large], rng.normal(size=draws)
         self._null = (noise**2).sum(axis=1) - spectrum.variances.sum() + rest
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -64,15 +68,23 @@ class Realised:
         def short(log_rho: float) -> bool:
             """Tell whether the hypothesis is small enough to give less than was observed."""
             differences = self._shared_out(log_rho)
-            values = self._null + 2.0 * self._noise @ differences + differences @ differences
-            return bool(np.quantile(values, below) < self._observed)
+            return bool(np.quantile(self._values(differences), below) < self._observed)
 
         return float((self._shared_out(_bisected(short)) ** 2).sum())
 
+    def _values(self, differences: Array) -> Array:
+        """Return draws of the unbiased discrepancy."""
+        small = ~self._large
+        # Products with the many small noises add up to one normal number.
+        rest = np.sqrt(self._spectrum.variances[small] @ differences[small] ** 2)
+        products = self._noise @ differences[self._large] + rest * self._single
+        return np.asarray(self._null + 2.0 * products + differences @ differences)
+
     def _shared_out(self, log_rho: float) -> Array:
         """Return hypothetical differences; their signs do not matter."""
-        rho, spectrum = np.exp(log_rho), self._spectrum
-        return np.asarray(np.sqrt(rho**2 * spectrum.differences**2 + rho * spectrum.variances))
+        rho, d, c = np.exp(log_rho), self._spectrum.differences, self._spectrum.variances
+        known = min(rho, 1.0)
+        return np.asarray(np.sqrt(known**2 * d**2 + known * c + (rho - known) * c**2 / c[-1]))
 
 
 class Repeated:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+from scipy import optimize, special
 
 from verisimile.checks.amplification.result import Amplification, Interval
 from verisimile.core.arrays import Array, as_vector
@@ -43,10 +44,11 @@ def kolmogorov(
     .. math:: \frac{1}{n_\mathrm{equiv}} \in \left[\frac{D_c^2}{\kappa^2_{1-\alpha/2}},
               \frac{D_c^2}{\kappa^2_{\alpha/2}}\right] - \frac1m - \frac{1}{n_\mathrm{gen}},
 
-    cut at zero.  Step functions miss part of the distance, of finite samples most;
-    :math:`D_c = D + 1/(6 \min) + 1/(2 \max)` of the two sizes puts it back.  One
-    number D against one reference resolves almost nothing: of a perfect generator
-    56 % of estimates of 1/G are negative, and so are 50 % at G = 10.
+    cut at zero.  Step functions miss part of the distance, of small samples most;
+    :math:`D_c = D + 1/(6 \min) + 1/(2 \max)` puts it back, of m and the steps of the
+    generator, :math:`1/(1/n_\mathrm{equiv} + 1/n_\mathrm{gen})` of them as in the hypothesis.  One
+    number D against one reference resolves almost nothing: with m = n_train 62 % of
+    estimates of 1/G are negative for a perfect generator, and 20 % at G = 1.
     ``details["gain_above_95"]`` is the one-sided 95 % lower limit on G.
 
     Parameters
@@ -72,9 +74,11 @@ def kolmogorov(
     check_plan(n_train, levels)
     noise = 1.0 / first.size + 1.0 / second.size
     distance = ks_distance(first, second)
-    square = (distance + _missed(first.size, second.size)) ** 2
+    hypothesis = _Hypothesis(distance, first.size, second.size)
+    plain = math.sqrt(_MEAN_SQUARE)
+    square = (distance + hypothesis.missed(hypothesis.inverse(plain))) ** 2
     value = n_train * (square / _MEAN_SQUARE - noise)
-    ceiling = _inverse(square, noise, n_train, 1.0 - _LIMIT)
+    ceiling = n_train * hypothesis.inverse(_quantile(1.0 - _LIMIT))
     return Amplification(
         measure="kolmogorov",
         resolution=0,
@@ -82,8 +86,8 @@ def kolmogorov(
         intervals=tuple(
             Interval(
                 level,
-                _inverse(square, noise, n_train, 0.5 * (1.0 + level)),
-                _inverse(square, noise, n_train, 0.5 * (1.0 - level)),
+                n_train * hypothesis.inverse(_quantile(0.5 * (1.0 + level))),
+                n_train * hypothesis.inverse(_quantile(0.5 * (1.0 - level))),
             )
             for level in levels
         ),
@@ -159,15 +163,33 @@ def _values(sample: npt.ArrayLike, name: str) -> Array:
     return values
 
 
-def _missed(n: int, m: int) -> float:
-    """Return what the distance of two step functions is short of that of Brownian bridges."""
-    return 1.0 / (6.0 * min(n, m)) + 0.5 / max(n, m)
+@dataclass(frozen=True, slots=True)
+class _Hypothesis:
+    """What distance is expected at a value of 1/n_equiv."""
+
+    distance: float
+    n_generated: int
+    n_holdout: int
+
+    def missed(self, inverse: float) -> float:
+        """Return what two step functions are short of Brownian bridges."""
+        steps = inverse + 1.0 / self.n_generated, 1.0 / self.n_holdout
+        return max(steps) / 6.0 + 0.5 * min(steps)
+
+    def inverse(self, quantile: float) -> float:
+        """Return the 1/n_equiv, in [0, 1], whose `quantile` is the distance."""
+
+        def excess(inverse: float) -> float:
+            noise = inverse + 1.0 / self.n_generated + 1.0 / self.n_holdout
+            return quantile * math.sqrt(noise) - self.distance - self.missed(inverse)
+
+        if excess(0.0) >= 0.0 or excess(1.0) <= 0.0:
+            return 0.0 if excess(0.0) >= 0.0 else 1.0
+        return float(optimize.brentq(excess, 0.0, 1.0, xtol=1e-12))
 
 
-def _inverse(square: float, noise: float, n_train: int, below: float) -> float:
-    """Return the 1/G, cut at zero, at which a distance is below the seen one so often."""
-    quantile = float(special.kolmogi(1.0 - below))
-    return max(0.0, n_train * (square / quantile**2 - noise))
+def _quantile(below: float) -> float:
+    return float(special.kolmogi(1.0 - below))
 
 
 def _warnings(second: Array, ceiling: float) -> tuple[str, ...]:
