@@ -22,6 +22,10 @@ from verisimile.core.errors import (
 from verisimile.core.public_names import HOME as _HOME
 
 if TYPE_CHECKING:
+    from verisimile.checks.amplification import amplification
+    from verisimile.checks.amplification.learning_curve import learning_curve
+    from verisimile.checks.amplification.memorisation import memorisation
+    from verisimile.checks.amplification.study import amplify
     from verisimile.checks.classifier.conditional import diagnose_conditional
     from verisimile.checks.classifier.diagnosis import diagnose_with_classifier
     from verisimile.checks.coverage.basis import LeaveOneOut, MemberBootstrap
@@ -167,6 +171,8 @@ __all__ = [
     "__version__",
     "adapt",
     "agreement",
+    "amplification",
+    "amplify",
     "check_conditional",
     "check_estimator",
     "coverage",
@@ -187,10 +193,12 @@ __all__ = [
     "holm",
     "inception_score",
     "kernel_distance",
+    "learning_curve",
     "likelihood",
     "likelihood_test",
     "localise",
     "marginal_pair",
+    "memorisation",
     "min_p",
     "minos_interval",
     "minos_observable",
@@ -223,7 +231,9 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOME[name]), name)
+        home = import_module(_HOME[name])
+        # A public name may be a module, such as ``amplification``, which nobody has imported yet.
+        value = getattr(home, name, None) or import_module(f"{_HOME[name]}.{name}")
         globals()[name] = value
         return value
 

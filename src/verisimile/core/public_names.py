@@ -5,6 +5,10 @@ from __future__ import annotations
 __all__ = ["HOME"]
 
 _NAMES = {
+    "checks.amplification": "amplification",
+    "checks.amplification.learning_curve": "learning_curve",
+    "checks.amplification.memorisation": "memorisation",
+    "checks.amplification.study": "amplify",
     "checks.classifier.conditional": "diagnose_conditional",
     "checks.classifier.diagnosis": "diagnose_with_classifier",
     "checks.coverage.basis": "LeaveOneOut MemberBootstrap",
