@@ -156,9 +156,7 @@ def _warnings(counts: Counts, low: float, high: float) -> tuple[str, ...]:
     found = []
     per_region = counts.holdout.n_effective / counts.count
     if per_region < _FEW:
-        found.append(
-            f"only {per_region:.2g} holdout events per region: take the interval as approximate"
-        )
+        found.append(f"only {per_region:.2g} holdout events per region: intervals are too wide")
     fewest = min(each.n_effective for each in counts.generated)
     if fewest < counts.n_train:
         found.append(
