@@ -1,4 +1,4 @@
-"""Draw the figures of these pages that come from small studies of known truths (a minute).
+"""Draw the figures of these pages that come from small studies of known truths (two minutes).
 
 .venv/bin/python docs/make_study_figures.py
 """
@@ -14,16 +14,22 @@ from matplotlib.figure import Figure
 
 import verisimile as vs
 from verisimile.checks.goodness.result import Goodness
+from verisimile.data.example import load_example
 from verisimile.mixture.conditional_sampling import conditional_log_densities
 from verisimile.mixture.fit import single_weight
 from verisimile.report import style
+from verisimile.report.battery_figure import paint_battery
 from verisimile.report.coverage_figure import coverage_figure
+from verisimile.report.pair_figure import paint_pair
+from verisimile.validation.study import Battery, Study
+from verisimile.validation.validate import validate
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from analytic import Blend, draw, family, log_densities
 from conditional_analytic import conditional_events, conditional_family, draw_at
 from coverage_values import PAPER, spanning_members, spanning_mixture
+from surrogates import bump
 
 OUT = Path(__file__).parent / "figures"
 SEEDS = vs.Seeds(2026)
@@ -132,6 +138,24 @@ def conditional() -> Figure:
     return style.draw(paint, width=8.4, height=3.2)
 
 
+def validation() -> Figure:
+    """Draw the battery's p-values, and the place, of 1.5 % of the events in a bump."""
+    reference, fresh = load_example()["truth"].split([0.2, 0.2], SEEDS)
+    battery = Battery(relabelings=499, sensitivity=False, support=False)
+    found = validate(
+        vs.Run(SEEDS), reference, bump(fresh, SEEDS.numpy()), study=Study(battery=battery)
+    )
+    mass = next(p for p in found.physics.marginals if p.feature.name == "m_ll")
+    windows = [w for w in found.windows.significant(0.05) if w.feature == "m_ll"]
+
+    def paint(figure: Figure) -> None:
+        left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1.0))
+        paint_battery(left, found, 0.05)
+        paint_pair(right, mass, windows)
+
+    return style.draw(paint, width=11.0, height=4.4)
+
+
 def _test(
     mixture: vs.Mixture,
     events: vs.Events,
@@ -148,6 +172,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "tilt": tilt,
     "places": places,
     "conditional": conditional,
+    "validation": validation,
 }
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 from verisimile.report import style
 from verisimile.validation.result import Validation
 
-__all__ = ["battery_figure"]
+__all__ = ["battery_figure", "paint_battery"]
 
 
 def battery_figure(validation: Validation, level: float) -> Figure:
     """Return p-values with their intervals, and Holm's adjusted ones, test by test."""
     made = [test for test in validation.tests if test.p_value is not None]
     height = 1.3 + 0.27 * max(len(made), 1)
-    return style.draw(lambda figure: _paint(figure, validation, level), width=7.0, height=height)
+    return style.draw(
+        lambda figure: paint_battery(figure, validation, level), width=7.0, height=height
+    )
 
 
-def _paint(figure: Figure, validation: Validation, level: float) -> None:
+def paint_battery(figure: FigureBase, validation: Validation, level: float) -> None:
+    """Draw it into a figure or a part of one."""
     axes = figure.subplots()
     rows = [(t.name, t.p_value, t.adjusted) for t in validation.tests if t.p_value is not None]
     for place, (_, p, adjusted) in enumerate(rows):

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+from matplotlib.figure import Figure, FigureBase
 
 from verisimile.checks.physics.contents import Contents
 from verisimile.checks.physics.histograms import MarginalPair
@@ -15,7 +14,7 @@ from verisimile.checks.twosample.windows import Window
 from verisimile.core.arrays import Array
 from verisimile.report import style
 
-__all__ = ["pair_figure"]
+__all__ = ["paint_pair", "pair_figure"]
 
 _STEEP = 100.0
 _SMALLEST_RANGE, _LARGEST_RANGE = 0.06, 1.0
@@ -25,13 +24,12 @@ _SHADE = "#F3DFA2"
 
 def pair_figure(pair: MarginalPair, windows: Sequence[Window] = ()) -> Figure:
     """Return the densities of both samples over the ratio; significant windows are shaded."""
-    return style.draw(lambda figure: _paint(figure, pair, windows), width=5.6, height=4.6)
+    return style.draw(lambda figure: paint_pair(figure, pair, windows), width=5.6, height=4.6)
 
 
-def _paint(figure: Figure, pair: MarginalPair, windows: Sequence[Window]) -> None:
-    grid = GridSpec(2, 1, figure=figure, height_ratios=(2.2, 1.0))
-    upper = figure.add_subplot(grid[0])
-    lower = figure.add_subplot(grid[1], sharex=upper)
+def paint_pair(figure: FigureBase, pair: MarginalPair, windows: Sequence[Window]) -> None:
+    """Draw it into a figure or a part of one."""
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
     for axes in (upper, lower):
         for window in windows:
             axes.axvspan(window.low, window.high, color=_SHADE, lw=0.0, zorder=0)
