@@ -5,8 +5,8 @@
 Flows of nflows, each trained on 2 000 events of its own, or all on bootstrap replicas of one
 sample.  The averaging measure knows the scatter of the trainings, the quantile
 measure of the procedure their distance from the truth.  Without a bias that all trainings share
-the two agree for independent trainings; for bootstrap replicas each member errs twice, by the sample
-and by the replica, and the distance is about twice the scatter.
+the two agree for independent trainings; for bootstrap replicas each member errs twice, by the
+sample and by the replica, and the distance is about twice the scatter.
 """
 
 from __future__ import annotations

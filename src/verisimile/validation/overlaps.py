@@ -12,8 +12,8 @@ __all__ = ["Overlap", "overlaps"]
 
 _PAIRS = (("train", "generated"), ("train", "reference"), ("reference", "generated"))
 _MEANING = {
-    ("train", "generated"): "the generator returns events that it was trained on, and no test "
-    "against the reference sample sees that",
+    ("train", "generated"): "the generator returns events that it was trained on, and its "
+    "sample is worth no more events than those",
     ("train", "reference"): "the reference sample is not independent of the training, and a "
     "generator that memorises looks better on it than it is",
     ("reference", "generated"): "samples that share events look more alike than they are, and no "
