@@ -559,9 +559,13 @@ def test_a_dry_run_plans_and_writes_no_report(
     assert stages == ["energy", "max-ks", "interval-scan"]
     assert not outcome.folder.exists()
     assert "energy" in validate(truth, same, *quick, "--dry-run").out
-    validate(truth, same, *quick)
-    again = validate(truth, same, *quick, "--dry-run", "--json").json
-    assert [stage["records"] for stage in again["stages"]] == [1, 1, 1]
+    study = outcome.folder.with_suffix(".toml")
+    study.write_text("[battery]\nphysics = false\nsupport = false\n", encoding="utf-8")
+    few = ("--study", study, "--tests", "mmd,max-ks,classifier", *SHORT)
+    validate(truth, same, *few)
+    again = validate(truth, same, *few, "--dry-run", "--json").json
+    planned = [(stage["tasks"], stage["records"]) for stage in again["stages"]]
+    assert planned == [(1, 1), (1, 1), (6, 6)]
     refused(validate(truth, "none.csv", *quick, "--dry-run", out="x"), "no such file")
 
 
