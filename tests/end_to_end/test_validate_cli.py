@@ -241,6 +241,12 @@ def test_usage_errors_have_the_same_code(
     assert validate(truth, truth, *option).code == 2
 
 
+def test_a_file_is_no_folder_to_write_to(validate: Validate, truth: Path, tmp_path: Path) -> None:
+    for place in ("file", "file/below"):
+        (tmp_path / "file").touch()
+        refused(validate(truth, truth, *SHORT, out=place), "--out", "which is a file")
+
+
 def test_a_sample_that_is_not_named_is_refused(validate: Validate, truth: Path) -> None:
     refused(validate(truth), "GENERATED", "verisimile validate REFERENCE GENERATED")
     refused(validate(), "REFERENCE")
@@ -391,7 +397,8 @@ def test_a_memoriser_is_warned_about(
     change(train, own, lambda e: e.take(np.arange(N)[::-1]))
     outcome = validate(truth, own, "--train", train, *quick)
     assert outcome.code == 0, outcome
-    for text in (page(outcome), (outcome.folder / "summary.md").read_text(encoding="utf-8")):
+    summary = (outcome.folder / "summary.md").read_text(encoding="utf-8")
+    for text in (outcome.err, page(outcome), summary):
         assert f"{N} of {N} events (100 %)" in text
         assert "it was trained on" in text
     study = tmp_path / "strict.toml"
@@ -559,9 +566,13 @@ def test_a_dry_run_plans_and_writes_no_report(
     assert stages == ["energy", "max-ks", "interval-scan"]
     assert not outcome.folder.exists()
     assert "energy" in validate(truth, same, *quick, "--dry-run").out
-    validate(truth, same, *quick)
-    again = validate(truth, same, *quick, "--dry-run", "--json").json
-    assert [stage["records"] for stage in again["stages"]] == [1, 1, 1]
+    study = outcome.folder.with_suffix(".toml")
+    study.write_text("[battery]\nphysics = false\nsupport = false\n", encoding="utf-8")
+    few = ("--study", study, "--tests", "mmd,max-ks,classifier", *SHORT)
+    validate(truth, same, *few)
+    again = validate(truth, same, *few, "--dry-run", "--json").json
+    planned = [(stage["tasks"], stage["records"]) for stage in again["stages"]]
+    assert planned == [(1, 1), (1, 1), (6, 6)]
     refused(validate(truth, "none.csv", *quick, "--dry-run", out="x"), "no such file")
 
 

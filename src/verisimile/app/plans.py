@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from verisimile.app.output import print_json, print_lines, print_table
+from verisimile.checks.twosample.permutation import record_name
 from verisimile.core.executor import Loky
 from verisimile.core.run import Run
 from verisimile.report.numbers import count, duration
-from verisimile.validation.catalogue import CLASSIFIER
+from verisimile.validation.catalogue import CLASSIFIER, entry
 from verisimile.validation.study import Battery
 
 __all__ = [
@@ -99,9 +100,14 @@ def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
         used = min(events, _AT_MOST.get(name, events))
         seconds = battery.relabelings * used * _PER_RELABELING[name]
         blocks = -(-battery.relabelings // 500)
-        known = [item for item in run.store.addresses("relabel") if f"/{name}/" in item]
-        stages.append(Planned(name, blocks, len(known), seconds))
+        stages.append(Planned(name, blocks, _relabeled(run, name), seconds))
     return stages
+
+
+def _relabeled(run: Run, name: str) -> int:
+    # Records of tilted relabelings lie a level deeper.
+    folder = record_name(entry(name).statistic)
+    return sum(item.split("/")[-2] == folder for item in run.store.addresses("relabel"))
 
 
 def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> None:

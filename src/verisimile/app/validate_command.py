@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import battery_stages, print_plan
 from verisimile.app.validate_samples import read_samples
 from verisimile.app.validate_study import StudyOptions, study_of
+from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
@@ -42,6 +44,7 @@ def execute(request: ValidateRequest) -> ExitCode:
     """Compare the samples, write the report, and return the verdict's code."""
     clock = Clock()
     study = study_of(request.options)
+    _check_folder(request.out)
     run = Run(
         Seeds(study.seed), executor=request.executor, store=request.out / "run", progress=True
     )
@@ -54,6 +57,8 @@ def execute(request: ValidateRequest) -> ExitCode:
         return ExitCode.COMPATIBLE
     with clock.stage("comparison"):
         found = validate(run, reference, generated, train=samples.events.get("train"), study=study)
+    for note in found.warnings:
+        warnings.warn(note, VerisimileWarning, stacklevel=2)
     content = ReportInput(
         validations=(NamedValidation(_name(study.samples.generated), found),),
         inputs=samples.inputs,
@@ -67,6 +72,13 @@ def execute(request: ValidateRequest) -> ExitCode:
     page = write_document(report, request.out)
     _print(report, page, as_json=request.as_json)
     return EXIT_CODES[report.verdict]
+
+
+def _check_folder(out: Path) -> None:
+    # Hours of relabelings must not end in a place where nothing can be written.
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError("--out", got=f"{place}, which is a file", expected="a folder")
 
 
 def _name(uri: str | None) -> str:

@@ -21,7 +21,7 @@ from verisimile.core.store import Payload, Record
 from verisimile.data.events import Events
 from verisimile.stats.nulls import matches
 
-__all__ = ["Job", "permutation_test", "valued"]
+__all__ = ["Job", "permutation_test", "record_name", "valued"]
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
 _FIRST_LOOK = 100  # relabelings between looks at whether enough of them are extreme
@@ -143,7 +143,7 @@ class Job:
     @property
     def address(self) -> str:
         """Where its records are kept."""
-        return f"relabel/{self.pool.key[:16]}/{_slug(self.statistic.name)}"
+        return f"relabel/{self.pool.key[:16]}/{record_name(self.statistic)}"
 
     def task(self, first: int, last: int) -> Task:
         """Return the task that values relabelings from `first` to before `last`."""
@@ -245,8 +245,9 @@ def _end(start: int, relabelings: int, stop_after: int | None) -> int:
     return min(start + _size(stop_after), relabelings)
 
 
-def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+def record_name(statistic: Statistic) -> str:
+    """Return what the folder of a statistic's records is called."""
+    return "".join(letter if letter.isalnum() else "-" for letter in statistic.name.lower())
 
 
 def _check(statistics: Sequence[Statistic], relabelings: int, stop_after: int | None) -> None:
