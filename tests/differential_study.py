@@ -18,7 +18,7 @@ from verisimile.data.events import Events
 __all__ = ["GENERATORS", "LEVELS", "Generator", "camel", "events", "measured", "realised"]
 
 LEVELS = (0.6826894921370859, 0.95)
-GRID = np.linspace(-14.0, 14.0, 5601)
+GRID = np.linspace(-14.0, 14.0, 2801)
 TRUTH = 0.5 * stats.norm.cdf(GRID + 4.0) + 0.5 * stats.norm.cdf(GRID - 4.0)
 SPREAD = 2.0 * float(np.trapezoid(TRUTH * (1.0 - TRUTH), GRID))  # E|x - x'|
 

@@ -93,6 +93,7 @@ def test_a_memoriser_against_its_training_sample_looks_perfect() -> None:
     # Farther below zero than noise: the training sample is the generator's whole support.
     assert wrong.inverse_gain.value < -0.5
     assert wrong.interval(0.95).high == 0.0
+    assert "has seen it" in wrong.warnings[0]
 
 
 def test_several_features_and_a_limit() -> None:

@@ -128,6 +128,8 @@ class Repeated:
             square += rng.chisquare(trainings - 1, size=shape) / trainings
         common = rng.normal(size=shape)
         self._rest = spectrum.single_rest
+        self._rest_square = max(0.0, spectrum.square - float((weights**2).sum()))
+        self._normal, self._trainings = rng.normal(size=draws), trainings
         self._own = square @ weights
         self._mixed = (common * mean) @ weights
         self._common = (common**2) @ weights
@@ -157,7 +159,10 @@ class Repeated:
         own = inverse + 1.0 / generated
         drawn = own * self._own + 2.0 * np.sqrt(own / holdout) * self._mixed
         known = (1.0 / generated + 1.0 / holdout) * self._total
-        return np.asarray(drawn + self._common / holdout - known + inverse * self._rest)
+        # The many small eigenvalues outside the features: a normal number.
+        ours = (own**2 + 2.0 * own / holdout) / self._trainings + 1.0 / holdout**2
+        rest = inverse * self._rest + np.sqrt(2.0 * self._rest_square * ours) * self._normal
+        return np.asarray(drawn + self._common / holdout - known + rest)
 
 
 def _bisected(short: Callable[[float], bool]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from verisimile.checks.amplification.pair_means import Kernel, PairMeans, kernel_matrix
 from verisimile.core.arrays import Array
 
-__all__ = ["LandmarkFeatures", "Spectrum"]
+__all__ = ["LandmarkFeatures", "Spectrum", "mean_square"]
 
 _LEAST = 1e-9  # of the largest eigenvalue
 
@@ -71,23 +71,31 @@ class Spectrum:
         c ``(r,)``, ascending.
     single
         Eigenvalues of the covariance of one true event's features, ``(r,)``.
-    rest
-        Variance outside the features: what the kernel's trace has more than they.
+    rest_variance
+        Variance of the discrepancy outside the features: many directions, none large.
     single_rest
-        The same of one true event.
+        Trace of that covariance outside the features.
+    square
+        Sum of squares of all its eigenvalues.
     """
 
     differences: Array
     variances: Array
     single: Array
-    rest: float
+    rest_variance: float
     single_rest: float
+    square: float
 
     @classmethod
     def of(
-        cls, generated: Array, holdout: Array, features: LandmarkFeatures, means: PairMeans
+        cls,
+        generated: Array,
+        holdout: Array,
+        features: LandmarkFeatures,
+        means: PairMeans,
+        square: float,
     ) -> Spectrum:
-        """Return the spectrum of two samples whose mean kernels are known."""
+        """Return the spectrum of two samples whose `mean_square` and mean kernels are known."""
         n, m, diagonal = len(generated), len(holdout), features.kernel.diagonal
         (first, spread), (second, true_spread) = (
             features.moments(generated),
@@ -96,19 +104,15 @@ class Spectrum:
         variances, axes = np.linalg.eigh(spread / n + true_spread / m)
         variances = np.maximum(variances, _LEAST * variances[-1])
         single = np.maximum(np.linalg.eigvalsh(true_spread), 0.0)
-        total = (diagonal - means.first) / n + (diagonal - means.second) / m
         return cls(
             differences=axes.T @ (first - second),
             variances=variances,
             single=single,
-            rest=max(0.0, total - float(variances.sum())),
+            rest_variance=2.0
+            * max(0.0, square * (1.0 / n + 1.0 / m) ** 2 - float((variances**2).sum())),
+            square=max(square, float((single**2).sum())),
             single_rest=max(0.0, diagonal - means.second - float(single.sum())),
         )
-
-    @property
-    def rest_variance(self) -> float:
-        """Variance of the discrepancy outside the features: many directions, none large."""
-        return 2.0 * self.rest * float(np.median(self.variances))
 
     @property
     def error(self) -> float:
@@ -120,4 +124,12 @@ class Spectrum:
     @property
     def effective_dimensions(self) -> float:
         r""":math:`(\sum \lambda)^2 / \sum \lambda^2`: how many directions share the noise."""
-        return float((self.single.sum() + self.single_rest) ** 2 / (self.single**2).sum())
+        return float((self.single.sum() + self.single_rest) ** 2 / self.square)
+
+
+def mean_square(first: Array, second: Array, kernel: Kernel) -> float:
+    r"""Return :math:`\sum \lambda^2` of the centred kernel, from events of disjoint samples."""
+    matrix = kernel_matrix(first, second, kernel)
+    matrix = matrix - matrix.mean(axis=0)
+    matrix -= matrix.mean(axis=1)[:, None]
+    return float((matrix**2).mean())

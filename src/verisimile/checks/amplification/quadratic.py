@@ -10,8 +10,8 @@ import numpy as np
 from verisimile.checks.amplification.discrepancy_interval import Realised, Repeated
 from verisimile.checks.amplification.distances import Distance, EnergyDistance
 from verisimile.checks.amplification.kolmogorov import check_plan, refuse_weights
-from verisimile.checks.amplification.noise_spectrum import LandmarkFeatures, Spectrum
-from verisimile.checks.amplification.pair_means import PairMeans
+from verisimile.checks.amplification.noise_spectrum import LandmarkFeatures, Spectrum, mean_square
+from verisimile.checks.amplification.pair_means import Kernel, PairMeans
 from verisimile.checks.amplification.result import Amplification, Interval
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
@@ -23,6 +23,7 @@ from verisimile.stats.intervals import ONE_SIGMA
 __all__ = ["quadratic", "quadratic_procedure"]
 
 _LANDMARKS = 100
+_SQUARED = 1000
 _FEWEST = 20
 
 
@@ -104,7 +105,7 @@ def quadratic(
             "spread": found.spread,
             "effective_dimensions": found.spectrum.effective_dimensions,
         },
-        warnings=_thinned([generated], holdout, most),
+        warnings=_thinned([generated], holdout, most) + _too_near(inverse.interval(max(levels))),
     )
 
 
@@ -176,11 +177,20 @@ def _measured(
         first, second = distance.coordinates(x, holdout)
         kernel = distance.kernel(second)
         means = PairMeans.of(first, second, kernel)
-        pool = np.concatenate([first, second])
-        rows = run.at("landmarks").seeds.numpy().permutation(len(pool))[:_LANDMARKS]
-        spectrum = Spectrum.of(first, second, LandmarkFeatures.of(pool[rows], kernel), means)
+        spectrum = _spectrum(run, first, second, kernel, means)
         found.append(_Measured(means, spectrum, kernel.diagonal - means.second))
     return found
+
+
+def _spectrum(run: Run, first: Array, second: Array, kernel: Kernel, means: PairMeans) -> Spectrum:
+    """Return the noise spectrum, from landmarks and other events of the pool."""
+    pool = np.concatenate([first, second])
+    pool = pool[run.at("landmarks").seeds.numpy().permutation(len(pool))]
+    landmarks = min(_LANDMARKS, len(pool) // 3)
+    others = pool[landmarks : landmarks + 2 * _SQUARED]
+    square = mean_square(others[::2], others[1::2], kernel)
+    features = LandmarkFeatures.of(pool[:landmarks], kernel)
+    return Spectrum.of(first, second, features, means, square)
 
 
 def _used(
@@ -214,3 +224,9 @@ def _scaled(level: float, limits: tuple[float, float], scale: float) -> Interval
 def _thinned(generators: Sequence[Events], holdout: Events, most: int) -> tuple[str, ...]:
     largest = max(holdout.n, *(each.n for each in generators), 0)
     return (f"{most} random events of each sample were used",) if largest > most else ()
+
+
+def _too_near(limits: tuple[float, float]) -> tuple[str, ...]:
+    if limits[1] > 0.0:
+        return ()
+    return ("nearer to the holdout than noise allows: chance, or the generator has seen it",)
