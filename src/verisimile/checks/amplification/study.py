@@ -101,12 +101,13 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     n_train
         Training events of each generator.
     train
-        The training events: memorised events are looked for.
+        The training events, of the first generator if there are several: memorised events
+        are looked for.
     members
         Samples of the members of an ensemble, whose scatter is measured if there are three
         or more; by default `generated`.
     mixture
-        A fitted mixture, whose own errors are then compared.
+        A fitted mixture of the same features, whose own errors are then compared.
     regions
         Resolutions.
 
@@ -118,10 +119,12 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     if not generated:
         raise InputError("generated", got="no sample", expected="one or more")
     at = run.at("amplify")
-    samples = [match_features(each, generated[0].features) for each in generated]
+    # Regions are columns of numbers: the mixture's members are asked in the same order.
+    features = generated[0].features if mixture is None else mixture.features
+    samples = [match_features(each, features) for each in generated]
     curve = _quantile(at, samples, holdout, n_train=n_train, train=train, regions=regions)
-    known = match_features(_given(holdout), samples[0].features)
-    scatter = [match_features(each, samples[0].features) for each in members] or samples
+    known = match_features(_given(holdout), features)
+    scatter = [match_features(each, features) for each in members] or samples
     plan = resolutions_of(at.seeds.at("regions"), scatter, regions)
     several = plan.regions if len(scatter) >= _FEWEST_MEMBERS else ()
     averaged = tuple(
