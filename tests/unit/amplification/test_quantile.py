@@ -201,7 +201,7 @@ def _call(**changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"holdout": None}, "--folds refit"),
+        ({"holdout": None}, "use folds"),
         ({"train": _events(9, 500)}, "all in the training sample"),
         ({"n_train": 1}, "n_train"),
         ({"levels": ()}, "levels"),
