@@ -15,7 +15,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-__all__ = ["GENERATORS", "LEVELS", "Generator", "camel", "events", "measured", "realised"]
+__all__ = ["GENERATORS", "LEVELS", "Generator", "camel", "events", "measured", "realised", "smooth"]
 
 LEVELS = (0.6826894921370859, 0.95)
 GRID = np.linspace(-14.0, 14.0, 2801)
@@ -50,11 +50,15 @@ def independent(gain: float) -> Callable[[int, np.random.Generator], Generator]:
     return train
 
 
-def smooth(n: int, rng: np.random.Generator) -> Generator:
-    """Return a kernel density estimate of width 0.5: it cannot become the truth."""
-    known = camel(n, rng)
-    cdf = stats.norm.cdf((GRID[:, None] - known) / 0.5).mean(axis=1)
-    return Generator(lambda size, at: at.choice(known, size) + 0.5 * at.normal(size=size), cdf)
+def smooth(width: float) -> Callable[[int, np.random.Generator], Generator]:
+    """Return the training of a kernel density estimate: it cannot become the truth."""
+
+    def train(n: int, rng: np.random.Generator) -> Generator:
+        known = camel(n, rng)
+        cdf = stats.norm.cdf((GRID[:, None] - known) / width).mean(axis=1)
+        return Generator(lambda m, at: at.choice(known, m) + width * at.normal(size=m), cdf)
+
+    return train
 
 
 def likelihood(n: int, rng: np.random.Generator) -> Generator:
@@ -85,7 +89,7 @@ GENERATORS: dict[str, Callable[[int, np.random.Generator], Generator]] = {
     "memoriser": independent(1.0),
     "three samples": independent(3.0),
     "ten samples": independent(10.0),
-    "kernel density": smooth,
+    "kernel density": smooth(0.5),
     "maximum likelihood": likelihood,
 }
 

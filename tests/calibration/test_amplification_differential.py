@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from differential_study import GENERATORS, LEVELS, camel, events, measured, realised
+from differential_study import GENERATORS, LEVELS, camel, events, measured, realised, smooth
 from memorising import samples
 from statistical import assert_rate, assert_uniform, assert_within
 from verisimile.checks.amplification.distances import Distance, EnergyDistance, GaussianMMD
@@ -192,16 +192,14 @@ def test_a_learning_curve_tells_a_floor_from_none(show: Show) -> None:
     """A kernel density of fixed width has a floor, a maximum-likelihood fit has none."""
     n = np.array([250, 500, 1000, 2000])
     floors = {}
-    for name in ("kernel density", "maximum likelihood"):
+    for name, train in (("wide", smooth(1.5)), ("likelihood", GENERATORS["maximum likelihood"])):
         rng = np.random.default_rng(809)
-        draws = np.array(
-            [[realised(GENERATORS[name](size, rng)) for _ in range(20)] for size in n.tolist()]
-        )
+        draws = np.array([[realised(train(size, rng)) for _ in range(20)] for size in n.tolist()])
         found = learning_curve(n, draws.mean(axis=1), draws.std(axis=1) / np.sqrt(20))
         floors[name] = found
         show(f"{name}: {found!r}, crossing {found.crossing_interval(0.95)}")
-    assert floors["kernel density"].floor_intervals[1].low > 0.0
-    assert floors["maximum likelihood"].floor_intervals[1].low == 0.0
+    assert floors["wide"].floor_intervals[1].low > 0.0
+    assert floors["likelihood"].floor_intervals[1].low == 0.0
 
 
 def _spread(values: Array) -> float:
