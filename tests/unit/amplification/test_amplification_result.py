@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -51,3 +52,9 @@ def test_round_trip() -> None:
     again = from_dict(to_dict(curve))
     assert isinstance(again, AmplificationCurve)
     assert repr(again.points[0]) == repr(curve.points[0])
+
+
+def test_below_zero_altogether_has_no_bound_at_all() -> None:
+    found = replace(_amplification(0.0), intervals=(Interval(0.95, 0.0, 0.0),))
+    assert found.gain_interval(0.95) == (math.inf, math.inf)
+    assert repr(found).endswith("G without bound)")

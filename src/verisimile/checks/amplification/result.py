@@ -63,10 +63,12 @@ class Amplification:
     def __repr__(self) -> str:
         """Return one line: measure, resolution, 1/G, and G with its widest interval."""
         low, high = self.gain_interval(max(each.level for each in self.intervals))
+        upper = "no bound" if math.isinf(high) else f"{high:.3g}"
+        # Both ends are infinite if all of the interval lies below zero.
+        bounds = "without bound" if math.isinf(low) else f"between {low:.3g} and {upper}"
         return (
             f"Amplification({self.measure}, {self.resolution} regions: 1/G = "
-            f"{self.inverse_gain.value:.4g} ± {self.inverse_gain.error:.2g}, "
-            f"G between {low:.3g} and {'no bound' if math.isinf(high) else f'{high:.3g}'})"
+            f"{self.inverse_gain.value:.4g} ± {self.inverse_gain.error:.2g}, G {bounds})"
         )
 
     def interval(self, level: float) -> Interval:
