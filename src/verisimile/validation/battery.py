@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
+from verisimile.checks.classifier.learners import Classifier, boosted_trees, perceptron
 from verisimile.checks.twosample.coordinates import Coordinates
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.result import TwoSample
@@ -24,7 +25,11 @@ from verisimile.validation.study import Battery
 
 __all__ = ["BatteryOutcome", "battery_of"]
 
-_CLASSIFIER_SEES = "any difference that trees can learn"
+_CLASSIFIER_SEES = "any difference that it can learn"
+_LEARNERS: Mapping[str, Callable[[], Classifier]] = {
+    "trees": boosted_trees,
+    "perceptron": perceptron,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +80,7 @@ def battery_of(
     tests = [_permuted(run, reference, generated, name, battery.relabelings) for name in names]
     diagnosis = None
     if CLASSIFIER in battery.tests:
-        diagnosis, test = _classified(run, reference, generated, battery.relabelings)
+        diagnosis, test = _classified(run, reference, generated, battery)
         tests.append(test)
     tests += [_made(name, "what the study names", p) for name, p in further.items()]
     outcomes = [test.outcome for test in tests if test.outcome is not None]
@@ -125,10 +130,16 @@ def _permuted(
 
 
 def _classified(
-    run: Run, reference: Events, generated: Events, permutations: int
+    run: Run, reference: Events, generated: Events, battery: Battery
 ) -> tuple[ClassifierDiagnosis | None, BatteryTest]:
     try:
-        found = diagnose_with_classifier(run, reference, generated, permutations=permutations)
+        found = diagnose_with_classifier(
+            run,
+            reference,
+            generated,
+            learner=_LEARNERS[battery.learner](),
+            permutations=battery.relabelings,
+        )
     except InputError as error:
         return None, _refused(CLASSIFIER, _CLASSIFIER_SEES, error)
     return found, _made(CLASSIFIER, _CLASSIFIER_SEES, found.p_value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -107,6 +107,8 @@ class Battery(_Part):
         Those without which there is no verdict.
     relabelings
         Of each permutation test: p-values are multiples of 1/(relabelings + 1).
+    learner
+        The classifier: gradient-boosted trees, or a multilayer perceptron.
     sensitivity
         Whether the smallest effects that each test would have seen are estimated.
     physics, support
@@ -116,6 +118,7 @@ class Battery(_Part):
     tests: tuple[str, ...] = DEFAULT
     required: tuple[str, ...] = ()
     relabelings: Annotated[int, Field(ge=19, le=1_000_000)] = 999
+    learner: Literal["trees", "perceptron"] = "trees"
     sensitivity: bool = True
     physics: bool = True
     support: bool = True

@@ -56,6 +56,19 @@ def test_each_defect_is_found_where_it_is(name: str) -> None:
     assert feature in together.sentence
 
 
+def test_a_perceptron_may_take_the_place_of_trees() -> None:
+    ours, theirs = truths(1500, 2)
+    battery = Battery(
+        tests=("classifier",), learner="perceptron", relabelings=99, support=False, physics=False
+    )
+    shifted = Events(theirs.x + [3.0, 0.0, 0.0, 0.0], names=theirs.names)
+    bare = Events(ours.x, names=ours.names)
+    found = validate(Run(Seeds(1)), bare, shifted, study=Study(battery=battery))
+    assert found.classifier is not None
+    assert found.classifier.learner.endswith("MLPClassifier")
+    assert _verdict(found) is Verdict.FAILED
+
+
 def test_signed_weights_are_taken_or_refused_with_the_reason() -> None:
     ours, theirs = truths(N, 2, seed=14)
     weighted = signed(theirs, np.random.default_rng(5))

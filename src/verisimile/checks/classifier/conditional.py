@@ -12,11 +12,7 @@ from verisimile.checks.classifier.auc import RankSums, auc
 from verisimile.checks.classifier.contexts import GroupedPool, grouped, relabeled
 from verisimile.checks.classifier.covariance_test import covariance_p_value
 from verisimile.checks.classifier.crossfit import Scorer, unfinished_note
-from verisimile.checks.classifier.learners import (
-    boosted_trees,
-    check_learner,
-    identity,
-)
+from verisimile.checks.classifier.learners import boosted_trees, check_learner, title
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -169,7 +165,7 @@ def diagnose_conditional(
         n_truth=pool.n_truth,
         n_generated=pool.n_generated,
         folds=folds,
-        learner=str(identity(classifier)["learner"]),
+        learner=title(classifier),
         warnings=(*unfinished_note(half, every), *_warnings(shared, log_weights, exact=exact)),
     )
 

@@ -12,7 +12,7 @@ from verisimile.checks.classifier.auc import auc, auc_estimate, auc_p_value
 from verisimile.checks.classifier.closure import Closure, closure_of
 from verisimile.checks.classifier.crossfit import Scorer, unfinished_note
 from verisimile.checks.classifier.curves import Calibration, RocCurve, calibration_of, roc_of
-from verisimile.checks.classifier.learners import boosted_trees, check_learner, identity
+from verisimile.checks.classifier.learners import boosted_trees, check_learner, title
 from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.checks.classifier.tails import WeightTail, tails_of
 from verisimile.checks.classifier.weight_histogram import WeightHistogram, weight_histogram
@@ -182,7 +182,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
         n_truth=pool.n_truth,
         n_generated=pool.n_generated,
         folds=folds,
-        learner=str(identity(classifier)["learner"]),
+        learner=title(classifier),
         events_digest=digest(pool.x, pool.truth, pool.weights),
         warnings=(*unfinished_note(half, every), *_warnings(truth, generated, log_weights)),
     )

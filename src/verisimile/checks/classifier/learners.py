@@ -25,7 +25,15 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["Classifier", "boosted_trees", "check_learner", "identity", "perceptron", "scores"]
+__all__ = [
+    "Classifier",
+    "boosted_trees",
+    "check_learner",
+    "identity",
+    "perceptron",
+    "scores",
+    "title",
+]
 
 _FILTERS = threading.Lock()  # of warnings: they are the process's, not the thread's
 
@@ -140,6 +148,12 @@ def scores(
     column = int(np.flatnonzero(model.classes_)[0])
     found = np.asarray(model.predict_proba(test), dtype=np.float64)[:, column]
     return found, len(others) == len(caught)
+
+
+def title(learner: Classifier) -> str:
+    """Return the class that learns, the last step of a pipeline."""
+    kind = type(_last(learner))
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _last(learner: object) -> object:
