@@ -60,7 +60,8 @@ def test_one_generator_is_measured_against_the_holdout(
     assert [point.resolution for point in found.quantile.points] == list(REGIONS)
     assert [i.level for i in found.quantile.points[0].intervals] == list(LEVELS)
     assert (found.n_train, found.n_generated, found.n_holdout) == (N_TRAIN, N_GENERATED, N_HOLDOUT)
-    assert found.averaging == found.analytic == ()
+    assert found.averaging == ()
+    assert found.analytic == ()
     assert found.memorisation is None
     assert list(found.kolmogorov) == ["x0"]
     assert found.entropy.sentence
