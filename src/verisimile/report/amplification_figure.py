@@ -99,7 +99,8 @@ def _curve(
     x = np.array([point.resolution for point in points]) * shift
     for level, width in zip(_LEVELS, _WIDTHS, strict=True):
         ends = np.array([point.gain_interval(level) for point in points])
-        axes.vlines(x, *np.clip(ends, bottom, top).T, colour, lw=width)
+        lows, highs = np.clip(ends, bottom, top).T
+        axes.vlines(x, lows, highs, colour, lw=width)
         for low, sign in ((False, "^"), (True, "v")):
             beyond = ends[:, 0] < bottom if low else ends[:, 1] > top
             edge = np.full(int(beyond.sum()), bottom if low else top)

@@ -90,7 +90,7 @@ def gain_table(study: AmplificationStudy) -> Table:
         caption="Amplification by measure. 1/G is what is estimated: it may be negative by "
         "fluctuation, and G has no upper bound where its interval holds zero. k: effective "
         "number of fitted parameters, (regions - 1) / G. A KS distance to one holdout gives a "
-        "lower limit and hardly more.",
+        "lower limit and hardly more; no bound: most perfect generators are farther away.",
         columns=("Measure", "Regions", "1 / G", "68 %", "95 %", "G, 68 %", "k"),
         rows=tuple(rows),
         words=frozenset({5}),
