@@ -11,7 +11,7 @@ from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import EXIT_CODES
 from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import Planned, print_plan
-from verisimile.app.run_generator import is_run, run_generator
+from verisimile.app.run_generator import MEMBER_EVENTS, TIMES, fitted_run, is_run, run_generator
 from verisimile.checks.amplification.study import amplify
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -29,6 +29,7 @@ from verisimile.report.write import write_document
 __all__ = ["AmplifyRequest", "execute"]
 
 _PER_EVENT = 2e-5  # seconds of one core, all measures together
+_FEWEST_REGIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,17 @@ class _Samples:
 
 def execute(request: AmplifyRequest) -> ExitCode:
     """Measure the gain, write the report, and return 1 if the generator memorises."""
+    _check(request)
     clock = Clock()
     run = Run(
         Seeds(request.seed), executor=request.executor, store=request.out / "run", progress=True
     )
-    with clock.stage("reading and generating"):
-        samples = _samples(request, run)
     if request.dry_run:
-        total = sum(each.n for each in (*samples.generated, *samples.members, samples.holdout))
-        planned = Planned("amplification", 1, 0, total * _PER_EVENT)
+        planned = Planned("amplification", 1, 0, _planned_events(request, run) * _PER_EVENT)
         print_plan(run, [planned], as_json=request.as_json)
         return ExitCode.COMPATIBLE
+    with clock.stage("reading and generating"):
+        samples = _samples(request, run)
     with clock.stage("amplification"):
         study = amplify(
             run,
@@ -99,7 +100,8 @@ def execute(request: AmplifyRequest) -> ExitCode:
     return EXIT_CODES[report.verdict]
 
 
-def _samples(request: AmplifyRequest, run: Run) -> _Samples:
+def _check(request: AmplifyRequest) -> None:
+    """Raise for what is wrong whatever the files hold."""
     if request.holdout is None:
         raise InputError(
             "--holdout",
@@ -109,12 +111,34 @@ def _samples(request: AmplifyRequest, run: Run) -> _Samples:
             "events and use that part. Against the training sample itself a generator that "
             "memorises looks perfect.",
         )
-    if len(request.generated) == 1 and is_run(request.generated[0]):
+    if min(request.regions) < _FEWEST_REGIONS:
+        raise InputError("--regions", got=min(request.regions), expected="two or more each")
+    runs = [uri for uri in request.generated if is_run(uri)]
+    if runs and len(request.generated) > 1:
+        raise InputError(
+            "GENERATED",
+            got=f"{len(request.generated)} names, {runs[0]} among them, which is a folder",
+            expected="files, or one run",
+            remedy="Draw events of each run by verisimile sample, and give the files.",
+        )
+
+
+def _planned_events(request: AmplifyRequest, run: Run) -> int:
+    """Return the events of all samples, read what is given and draw none."""
+    if not is_run(request.generated[0]):
+        found = _samples(request, run)
+        return sum(each.n for each in (*found.generated, found.holdout))
+    mixture, n_train = fitted_run(request.generated[0])
+    size = request.n_generated or TIMES * n_train
+    holdout, _ = _true(request, [spec.name for spec in mixture.features])
+    return size + len(mixture.members) * min(size, MEMBER_EVENTS) + holdout.n
+
+
+def _samples(request: AmplifyRequest, run: Run) -> _Samples:
+    if is_run(request.generated[0]):
         return _of_run(request, run)
     generated = tuple(read_events(uri, features=request.features) for uri in request.generated)
-    names = list(generated[0].names)
-    holdout = read_events(request.holdout, features=names)
-    train = None if request.train is None else read_events(request.train, features=names)
+    holdout, train = _true(request, generated[0].names)
     read = {f"generated {i}": each for i, each in enumerate(generated, 1)}
     return _Samples(
         generated=generated,
@@ -129,9 +153,7 @@ def _samples(request: AmplifyRequest, run: Run) -> _Samples:
 
 def _of_run(request: AmplifyRequest, run: Run) -> _Samples:
     made = run_generator(request.generated[0], run, request.n_generated)
-    names = [spec.name for spec in made.mixture.features]
-    holdout = read_events(request.holdout or "", features=names)
-    train = None if request.train is None else read_events(request.train, features=names)
+    holdout, train = _true(request, [spec.name for spec in made.mixture.features])
     return _Samples(
         generated=(made.events,),
         members=made.members,
@@ -141,6 +163,13 @@ def _of_run(request: AmplifyRequest, run: Run) -> _Samples:
         n_train=_n_train(request, made.n_train),
         inputs=_inputs(request, {"generated": made.events}, holdout, train),
     )
+
+
+def _true(request: AmplifyRequest, names: Sequence[str]) -> tuple[Events, Events | None]:
+    """Return holdout and training events with the columns of the generator."""
+    holdout = read_events(request.holdout or "", features=names)
+    train = None if request.train is None else read_events(request.train, features=names)
+    return holdout, train
 
 
 def _n_train(request: AmplifyRequest, known: int | None) -> int:

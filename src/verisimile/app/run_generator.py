@@ -13,9 +13,20 @@ from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.io import load_mixture
 from verisimile.mixture.model import Mixture
 
-__all__ = ["RunGenerator", "draw_members", "is_run", "run_generator"]
+__all__ = [
+    "MEMBER_EVENTS",
+    "TIMES",
+    "RunGenerator",
+    "draw_members",
+    "fitted_run",
+    "is_run",
+    "run_generator",
+]
 
-_MEMBER_EVENTS = 50_000
+TIMES = 10
+"""Generated events over those of the training, unless another number is asked for."""
+MEMBER_EVENTS = 50_000
+"""The most to draw of each member."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,19 +64,29 @@ def run_generator(folder: str, run: Run, n: int | None) -> RunGenerator:
     StoreError
         If there is no finished fit.
     """
+    mixture, n_train = fitted_run(folder)
+    size = n or TIMES * n_train
+    return RunGenerator(
+        events=Events(mixture.draw(size, run.at("generated")).x, features=mixture.features),
+        members=draw_members(mixture, run, min(size, MEMBER_EVENTS)),
+        mixture=mixture,
+        n_train=n_train,
+    )
+
+
+def fitted_run(folder: str) -> tuple[Mixture, int]:
+    """Return the mixture in a folder, and its events of training and weight fit together.
+
+    Raises
+    ------
+    StoreError
+        If there is no finished fit.
+    """
     home = Run(Seeds(0), store=folder)
     study = load_study(home.store)
     home = Run(Seeds(study.seed), store=folder)
     load_ensemble(home)
-    mixture = load_mixture(home)
-    n_train = sum(sample.n for sample in study.inputs)
-    size = n or 10 * n_train
-    return RunGenerator(
-        events=Events(mixture.draw(size, run.at("generated")).x, features=mixture.features),
-        members=draw_members(mixture, run, min(size, _MEMBER_EVENTS)),
-        mixture=mixture,
-        n_train=n_train,
-    )
+    return load_mixture(home), sum(sample.n for sample in study.inputs)
 
 
 def draw_members(mixture: Mixture, run: Run, n: int) -> tuple[Events, ...]:

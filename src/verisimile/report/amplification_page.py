@@ -16,7 +16,7 @@ from verisimile.report.numbers import (
     p_interval,
     p_value,
     percent,
-    plain_number,
+    rough,
     value_and_error,
 )
 from verisimile.report.page import Illustration, Section, Table
@@ -24,12 +24,15 @@ from verisimile.report.page import Illustration, Section, Table
 __all__ = ["amplification_section", "amplification_summary", "gain_table"]
 
 
+_QUANTILE = {"quantile": "quantile", "quantile-of-trainings": "quantile, of the trainings"}
+
+
 def amplification_summary(found: Sequence[AmplificationFinding]) -> Table:
     """Return one row per finding."""
     return Table(
         caption="How many events of the truth the generated sample is worth, in units of its "
-        "training sample, with 68 % intervals. The number grows with the resolution for every "
-        "smooth generator.",
+        f"training sample, with {percent(0.68)} intervals. The number grows with the resolution "
+        "for every smooth generator.",
         columns=("Generator", "Question", "Verdict", "In words"),
         rows=tuple((f.sample, f.hypothesis, f.verdict.value, f.sentence) for f in found),
         marks=tuple(finding.verdict.value for finding in found),
@@ -47,7 +50,7 @@ def amplification_section(named: NamedAmplification, number: int) -> Section:
         f"{named.name}: amplification",
         f"{count(study.n_generated)} generated events, {count(study.n_train)} training events, "
         f"{count(study.n_holdout)} held-out true events. G times the training sample: so many true "
-        f"events would be as near to the truth. {study.entropy.sentence}",
+        f"events would be as near to the truth. Entropy label: {study.entropy.standing}",
         tuple(_pictures(study, number)),
         tuple(tables),
     )
@@ -57,8 +60,9 @@ def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
     said = "; ".join(f"{p.resolution} regions: G {gain_words(p)}" for p in study.quantile.points)
     yield Illustration(
         name=f"amplification-{number}",
-        caption="1/G with 68 and 95 % intervals against the number of regions: zero for a perfect "
-        "generator, one for a generator that is worth its training sample.",
+        caption="G with 68 and 95 % intervals against the number of regions. An arrow: the "
+        "interval goes on, without a bound if 1/G may be zero. No dot: the estimate of 1/G is "
+        "negative by fluctuation.",
         alt=f"Amplification by the quantile measure. {said}.",
         figure=amplification_figure(study),
     )
@@ -77,7 +81,7 @@ def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
 
 def gain_table(study: AmplificationStudy) -> Table:
     """Return one row per measure and resolution."""
-    rows = [_row("quantile", point) for point in study.quantile.points]
+    rows = [_row(_QUANTILE[study.quantile.measure], point) for point in study.quantile.points]
     rows += [_row("averaging", each.amplification) for each in study.averaging]
     rows += [_row("mixture's own errors", each) for each in study.analytic]
     rows.append(_row("energy distance", study.quadratic))
@@ -86,7 +90,7 @@ def gain_table(study: AmplificationStudy) -> Table:
         caption="Amplification by measure. 1/G is what is estimated: it may be negative by "
         "fluctuation, and G has no upper bound where its interval holds zero. k: effective "
         "number of fitted parameters, (regions - 1) / G. A KS distance to one holdout gives a "
-        "lower limit and hardly more.",
+        "lower limit and hardly more; no bound: most perfect generators are farther away.",
         columns=("Measure", "Regions", "1 / G", "68 %", "95 %", "G, 68 %", "k"),
         rows=tuple(rows),
         words=frozenset({5}),
@@ -108,7 +112,7 @@ def _row(name: str, point: Amplification) -> tuple[str, ...]:
 
 def _interval(point: Amplification, level: float) -> str:
     found = point.interval(level)
-    return f"{plain_number(found.low, digits=2)} to {plain_number(found.high, digits=2)}"
+    return f"{rough(found.low)} to {rough(found.high)}"
 
 
 def _memory_table(found: Memorisation) -> Table:

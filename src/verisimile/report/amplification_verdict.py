@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from verisimile.checks.amplification.result import Amplification
 from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.report.content import ReportInput
-from verisimile.report.numbers import count, percent, plain_number
+from verisimile.report.numbers import count, percent, rough
 from verisimile.report.verdict import Verdict
 
 __all__ = ["AmplificationFinding", "LEVEL", "amplification_findings", "gain_words"]
@@ -50,7 +50,7 @@ class AmplificationFinding:
     def outcome(self) -> str:
         """The conclusion in a few words."""
         if self.hypothesis == "amplification":
-            return self.sentence.rstrip(".")
+            return f"{self.sentence[0].lower()}{self.sentence[1:]}".rstrip(".")
         return {
             Verdict.PASSED: "no memorised events found",
             Verdict.FAILED: "memorises its training events",
@@ -78,9 +78,10 @@ def _sentence(study: AmplificationStudy) -> str:
     """Say the gain at a medium and at the finest resolution: it grows with it."""
     points = study.quantile.points
     middle, finest = points[len(points) // 2], points[-1]
-    said = [f"worth {gain_words(middle)} times the training sample at {middle.resolution} regions"]
+    regions = f"{count(middle.resolution)} regions"
+    said = [f"worth {gain_words(middle)} times the training sample at {regions}"]
     if finest is not middle:
-        said.append(f"{gain_words(finest)} at {finest.resolution}")
+        said.append(f"{gain_words(finest)} at {count(finest.resolution)}")
     text = "; ".join(said)
     return f"{text[0].upper()}{text[1:]}."
 
@@ -91,11 +92,16 @@ def gain_words(point: Amplification, level: float = LEVEL) -> str:
     The estimate is 1 over that of 1/G, and stands only where it is positive.
     """
     low, high = point.gain_interval(level)
+    if math.isnan(low) or math.isnan(high):
+        return "not known"
+    if math.isinf(low):
+        return "no bound"
     if math.isinf(high):
-        return f"at least {plain_number(low, digits=2)} (no upper bound)"
+        return f"at least {rough(low)} (no upper bound)"
     value = point.inverse_gain.value
-    shown = plain_number(1.0 / value, digits=2) if value > 0.0 else "?"
-    return f"{shown} ({plain_number(low, digits=2)} to {plain_number(high, digits=2)})"
+    if value <= 0.0:
+        return f"{rough(low)} to {rough(high)}"
+    return f"{rough(1.0 / value)} ({rough(low)} to {rough(high)})"
 
 
 def _memory(study: AmplificationStudy) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "p_value",
     "percent",
     "plain_number",
+    "rough",
     "value_and_error",
     "z_interval",
 ]
@@ -36,6 +37,21 @@ def plain_number(value: float, *, digits: int = 4) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else f"{_MINUS}∞"
     return f"{value:.{digits}g}".replace("-", _MINUS)
+
+
+def rough(value: float) -> str:
+    """Return `value` with two significant digits, written out up to a million.
+
+    Examples
+    --------
+    >>> rough(0.0346), rough(2.5e9), rough(float("inf"))
+    ('0.035', '2.5e+09', '∞')
+    >>> rough(34567.0).split()
+    ['35', '000']
+    """
+    if 99.5 <= abs(value) < 1e6:
+        return count(float(f"{value:.2g}"))
+    return plain_number(value, digits=2)
 
 
 def count(value: float) -> str:

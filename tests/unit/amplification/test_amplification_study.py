@@ -116,6 +116,10 @@ def test_a_memoriser_is_told_by_its_training_events(
         assert_within(point.inverse_gain.value, 1.0, error)
         assert point.details["1/G against train"] < -0.5
     assert any("copies of training events" in note for note in found.warnings)
+    # A holdout smaller than the training sample hides copies: measures aside are heard as well.
+    few = holdout.take(np.arange(500))
+    blind = amplify(RUN, [copies], few, train=trains[0], **given)  # type: ignore[arg-type]
+    assert any(n.startswith("memorisation: 500 of 1000 training") for n in blind.warnings)
     honest = amplify(RUN, generated[:1], holdout, train=trains[0], **given)  # type: ignore[arg-type]
     assert honest.memorisation is not None
     assert not honest.memorisation.alarm
@@ -146,9 +150,11 @@ def test_a_mixture_adds_its_own_errors(
     # Three free weights.
     assert 0.0 < own.effective_parameters.value < 4.0
     assert [each.amplification.resolution for each in found.averaging] == [8]
-    named = [note.partition(" measure: ")[0] for note in found.warnings]
+    named = [note.partition(" measure")[0] for note in found.warnings]
     assert own.measure in named
-    assert set(named) <= {"quantile", "averaging", own.measure, found.quadratic.measure}
+    known = {"quantile", "averaging", own.measure, found.quadratic.measure, "kolmogorov"}
+    assert set(named) <= known
+    assert "averaging measure: 4 members only" in " ".join(found.warnings)
     assert len(found.warnings) == len(set(found.warnings))
 
 

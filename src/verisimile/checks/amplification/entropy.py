@@ -56,20 +56,24 @@ class EntropyLabel:
         return float(self.n_generated ** (1.0 / 3.0))
 
     @property
-    def sentence(self) -> str:
-        """Say where the sample stands."""
+    def standing(self) -> str:
+        """Say M, and on which side of the bound it is."""
         where = (
             "fewer events than the training sample"
             if self.n_generated < self.n_train
             else "within the entropy bound"
             if self.oversampling <= self.largest_gain * (1.0 + 1e-12)
-            else f"beyond the entropy bound of {self.n_train * self.largest_gain:.3g} events"
+            else f"beyond the entropy bound of {self.n_train * self.largest_gain:.0f} events"
         )
         return (
-            f"{self.n_generated} generated from {self.n_train} training events: M = "
-            f"{self.exponent:.2f}, {where}. A label of resolution: it knows nothing of the "
+            f"M = {self.exponent:.2f}, {where}. A label of resolution: it knows nothing of the "
             "generator."
         )
+
+    @property
+    def sentence(self) -> str:
+        """Say where the sample stands."""
+        return f"{self.n_generated} generated from {self.n_train} training events: {self.standing}"
 
 
 def entropy_label(*, n_train: int, n_generated: int) -> EntropyLabel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from verisimile.checks.amplification.analytic import analytic
@@ -137,6 +137,9 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         if mixture is not None
     )
     distance = quadratic(at, samples[0], known, n_train, levels=LEVELS)
+    features_alone = kolmogorov_features(samples[0], known, n_train, levels=LEVELS)
+    memory = _memorisation(at, samples[0], known, train)
+    notes = _notes(curve, [*(each.amplification for each in averaged), *own, distance])
     return AmplificationStudy(
         n_train=n_train,
         n_generated=samples[0].n,
@@ -145,10 +148,10 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         averaging=averaged,
         analytic=own,
         quadratic=distance,
-        kolmogorov=kolmogorov_features(samples[0], known, n_train, levels=LEVELS),
+        kolmogorov=features_alone,
         entropy=entropy_label(n_train=n_train, n_generated=samples[0].n),
-        memorisation=_memorisation(at, samples[0], known, train),
-        warnings=_notes(curve, [*(each.amplification for each in averaged), *own, distance]),
+        memorisation=memory,
+        warnings=(*notes, *_notes_aside(features_alone, memory)),
     )
 
 
@@ -158,6 +161,15 @@ def _notes(curve: AmplificationCurve, points: Sequence[Amplification]) -> tuple[
     for point in (*curve.points, *points):
         found += [f"{point.measure} measure: {note}" for note in point.warnings]
     return tuple(dict.fromkeys(found))
+
+
+def _notes_aside(
+    features: Mapping[str, Amplification], memory: Memorisation | None
+) -> Iterator[str]:
+    for name, point in features.items():
+        yield from (f"{point.measure} measure of {name}: {note}" for note in point.warnings)
+    if memory is not None:
+        yield from (f"memorisation: {note}" for note in memory.warnings)
 
 
 def _quantile(
