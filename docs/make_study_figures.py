@@ -14,14 +14,18 @@ from matplotlib.figure import Figure
 
 import verisimile as vs
 from verisimile.checks.goodness.result import Goodness
+from verisimile.core.arrays import Array
+from verisimile.data.truths import Camel
 from verisimile.mixture.conditional_sampling import conditional_log_densities
 from verisimile.mixture.fit import single_weight
 from verisimile.report import style
+from verisimile.report.amplification_figure import gain_axes
 from verisimile.report.coverage_figure import coverage_figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from analytic import Blend, draw, family, log_densities
+from camel_generators import FITTED_GAIN, fitted
 from conditional_analytic import conditional_events, conditional_family, draw_at
 from coverage_values import PAPER, spanning_members, spanning_mixture
 
@@ -132,6 +136,40 @@ def conditional() -> Figure:
     return style.draw(paint, width=8.4, height=3.2)
 
 
+def amplification() -> Figure:
+    """G of the camel's fit, of a memoriser, and of true events drawn again: ten trainings each."""
+    rng = SEEDS.at("amplification").numpy()
+    truth, n_train, regions = Camel(), 1000, (10, 20, 50, 100)
+    holdout = vs.Events(truth.sample(100_000, rng))
+
+    def again(n: int) -> Array:
+        x = truth.sample(n, rng)
+        return np.asarray(x[rng.integers(n, size=50_000)])
+
+    generators = {
+        "fit": (lambda: fitted(n_train, rng).draw(50_000, rng), style.DATA),
+        "memoriser": (lambda: again(n_train), style.ALTERNATIVE),
+        "3000 true events": (lambda: again(3 * n_train), style.REFERENCE),
+    }
+    curves = []
+    for name, (make, colour) in generators.items():
+        found = vs.amplification.quantile_of_trainings(
+            vs.Run(SEEDS),
+            [vs.Events(make()) for _ in range(10)],
+            holdout,
+            n_train=n_train,
+            regions=regions,
+        )
+        curves.append((name, found.points, colour))
+
+    def paint(figure: Figure) -> None:
+        gain_axes(figure, curves)
+        exact = [FITTED_GAIN[count] for count in regions]
+        figure.axes[0].plot(regions, exact, color=style.MUTED, zorder=0)
+
+    return style.draw(paint, width=6.2, height=4.0)
+
+
 def _test(
     mixture: vs.Mixture,
     events: vs.Events,
@@ -148,6 +186,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "tilt": tilt,
     "places": places,
     "conditional": conditional,
+    "amplification": amplification,
 }
 
 
