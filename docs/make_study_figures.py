@@ -14,10 +14,13 @@ from matplotlib.figure import Figure
 
 import verisimile as vs
 from verisimile.checks.goodness.result import Goodness
+from verisimile.core.arrays import Array
 from verisimile.data.example import load_example
+from verisimile.data.truths import Camel
 from verisimile.mixture.conditional_sampling import conditional_log_densities
 from verisimile.mixture.fit import single_weight
 from verisimile.report import style
+from verisimile.report.amplification_figure import gain_axes
 from verisimile.report.battery_figure import paint_battery
 from verisimile.report.coverage_figure import coverage_figure
 from verisimile.report.pair_figure import paint_pair
@@ -27,6 +30,7 @@ from verisimile.validation.validate import validate
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from analytic import Blend, draw, family, log_densities
+from camel_generators import FITTED_GAIN, fitted
 from conditional_analytic import conditional_events, conditional_family, draw_at
 from coverage_values import PAPER, spanning_members, spanning_mixture
 from surrogates import bump
@@ -156,6 +160,40 @@ def validation() -> Figure:
     return style.draw(paint, width=11.0, height=4.4)
 
 
+def amplification() -> Figure:
+    """G of the camel's fit, of a memoriser, and of true events drawn again: ten trainings each."""
+    rng = SEEDS.at("amplification").numpy()
+    truth, n_train, regions = Camel(), 1000, (10, 20, 50, 100)
+    holdout = vs.Events(truth.sample(100_000, rng))
+
+    def again(n: int) -> Array:
+        x = truth.sample(n, rng)
+        return np.asarray(x[rng.integers(n, size=50_000)])
+
+    generators = {
+        "fit": (lambda: fitted(n_train, rng).draw(50_000, rng), style.DATA),
+        "memoriser": (lambda: again(n_train), style.ALTERNATIVE),
+        "3000 true events": (lambda: again(3 * n_train), style.REFERENCE),
+    }
+    curves = []
+    for name, (make, colour) in generators.items():
+        found = vs.amplification.quantile_of_trainings(
+            vs.Run(SEEDS),
+            [vs.Events(make()) for _ in range(10)],
+            holdout,
+            n_train=n_train,
+            regions=regions,
+        )
+        curves.append((name, found.points, colour))
+
+    def paint(figure: Figure) -> None:
+        gain_axes(figure, curves)
+        exact = [FITTED_GAIN[count] for count in regions]
+        figure.axes[0].plot(regions, exact, color=style.MUTED, zorder=0)
+
+    return style.draw(paint, width=6.2, height=4.0)
+
+
 def _test(
     mixture: vs.Mixture,
     events: vs.Events,
@@ -173,6 +211,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "places": places,
     "conditional": conditional,
     "validation": validation,
+    "amplification": amplification,
 }
 
 

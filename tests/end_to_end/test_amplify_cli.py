@@ -196,6 +196,7 @@ def test_several_files_are_several_trainings(amplify: Amplify) -> None:
     assert outcome.study["quantile"]["measure"] == "quantile-of-trainings"
     assert len(outcome.study["averaging"]) == 2
     assert "averaging" in outcome.out
+    assert "independent0.parquet and 2 more" in (outcome.folder / "report.html").read_text()
     report = read_report(outcome.folder / "result.json")
     assert [s.role for s in report.content.inputs] == [
         "generated 1",

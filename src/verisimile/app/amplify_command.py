@@ -86,7 +86,7 @@ def execute(request: AmplifyRequest) -> ExitCode:
             mixture=samples.mixture,
             regions=request.regions,
         )
-    name = Path(request.generated[0]).name
+    name = _name(request.generated)
     content = ReportInput(
         amplifications=(NamedAmplification(name, study),),
         inputs=samples.inputs,
@@ -98,6 +98,11 @@ def execute(request: AmplifyRequest) -> ExitCode:
     page = write_document(report, request.out)
     _print(report, page, as_json=request.as_json)
     return EXIT_CODES[report.verdict]
+
+
+def _name(generated: Sequence[str]) -> str:
+    first, more = Path(generated[0]).name, len(generated) - 1
+    return f"{first} and {more} more" if more else first
 
 
 def _check(request: AmplifyRequest) -> None:

@@ -40,7 +40,12 @@ def amplify(  # noqa: PLR0913  (one parameter per option)
         int | None,
         typer.Option(min=100, help="Events to draw of a run; ten times its training by default."),
     ] = None,
-    features: options.Features = "",
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...", help="Columns; all of the first file by default.", show_default=False
+        ),
+    ] = "",
     regions: Annotated[
         str, typer.Option(metavar="N,N,...", help="Resolutions: numbers of regions.")
     ] = _REGIONS,

@@ -91,9 +91,8 @@ def gain_table(study: AmplificationStudy) -> Table:
         "fluctuation, and G has no upper bound where its interval holds zero. k: effective "
         "number of fitted parameters, (regions - 1) / G. A KS distance to one holdout gives a "
         "lower limit and hardly more; no bound: most perfect generators are farther away.",
-        columns=("Measure", "Regions", "1 / G", "68 %", "95 %", "G, 68 %", "k"),
+        columns=("Measure", "Regions", "G, 68 %", "1 / G", "68 %", "95 %", "k"),
         rows=tuple(rows),
-        words=frozenset({5}),
     )
 
 
@@ -102,10 +101,10 @@ def _row(name: str, point: Amplification) -> tuple[str, ...]:
     return (
         name,
         count(point.resolution) if point.resolution else "–",
+        gain_words(point),
         value_and_error(point.inverse_gain.value, point.inverse_gain.error),
         _interval(point, 0.68),
         _interval(point, 0.95),
-        gain_words(point),
         value_and_error(k.value, k.error) if point.resolution else "–",
     )
 

@@ -14,6 +14,7 @@ from verisimile.checks.amplification.memorisation import memorisation
 from verisimile.checks.amplification.quadratic import quadratic, quadratic_procedure
 from verisimile.checks.amplification.quantile import quantile, quantile_of_trainings
 from verisimile.checks.amplification.regions import UserRegions, product_regions, quantile_regions
+from verisimile.checks.amplification.resolutions import equal_regions
 from verisimile.checks.amplification.study import amplify
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "averaging",
     "calibrate_errors",
     "entropy_label",
+    "equal_regions",
     "kolmogorov",
     "kolmogorov_features",
     "learning_curve",
