@@ -27,6 +27,7 @@ ERRORS = {
 NAMES = {
     "AggregatedMMD",
     "AggregatedNPLM",
+    "Battery",
     "BinContent",
     "BootstrapPlan",
     "Condition",
@@ -76,6 +77,7 @@ NAMES = {
     "Standardised",
     "Study",
     "SumOfBins",
+    "Threshold",
     "TorchSolver",
     "adapt",
     "agreement",

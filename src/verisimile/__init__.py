@@ -104,13 +104,14 @@ if TYPE_CHECKING:
     from verisimile.stats.multiple import holm
     from verisimile.stats.pvalues import PValue
     from verisimile.stats.tails import fit_tail
-    from verisimile.validation.study import Study
+    from verisimile.validation.study import Battery, Study, Threshold
     from verisimile.validation.study_file import read_study
     from verisimile.validation.validate import validate
 
 __all__ = [
     "AggregatedMMD",
     "AggregatedNPLM",
+    "Battery",
     "BinContent",
     "BootstrapPlan",
     "Condition",
@@ -165,6 +166,7 @@ __all__ = [
     "Study",
     "SumOfBins",
     "SupportError",
+    "Threshold",
     "TorchSolver",
     "VerisimileError",
     "VerisimileWarning",

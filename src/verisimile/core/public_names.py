@@ -81,7 +81,7 @@ _NAMES = {
     "stats.multiple": "holm",
     "stats.pvalues": "PValue",
     "stats.tails": "fit_tail",
-    "validation.study": "Study",
+    "validation.study": "Battery Study Threshold",
     "validation.study_file": "read_study",
     "validation.validate": "validate",
 }
