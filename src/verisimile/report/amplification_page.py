@@ -34,10 +34,15 @@ def amplification_summary(found: Sequence[AmplificationFinding]) -> Table:
         f"training sample, with {percent(0.68)} intervals. The number grows with the resolution "
         "for every smooth generator.",
         columns=("Generator", "Question", "Verdict", "In words"),
-        rows=tuple((f.sample, f.hypothesis, f.verdict.value, f.sentence) for f in found),
-        marks=tuple(finding.verdict.value for finding in found),
+        rows=tuple((f.sample, f.hypothesis, _verdict(f), f.sentence) for f in found),
+        marks=tuple(_verdict(finding) for finding in found),
         words=frozenset({1, 2, 3}),
     )
+
+
+def _verdict(finding: AmplificationFinding) -> str:
+    """Return the verdict; a gain is a measurement, which neither passes nor fails."""
+    return "measured" if finding.hypothesis == "amplification" else finding.verdict.value
 
 
 def amplification_section(named: NamedAmplification, number: int) -> Section:
