@@ -1,0 +1,265 @@
+"""Bands of precision–recall curves over an ensemble of generated samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from verisimile.checks.precision_recall.curve import (
+    NullCurves,
+    PrecisionRecall,
+    precision_recall,
+)
+from verisimile.checks.precision_recall.scores import PooledNeighbours, Score
+from verisimile.checks.precision_recall.simultaneous import simultaneous_band
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.core.result import Estimate, register
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+
+__all__ = ["AreaSpread", "Band", "RadialBand", "RecallBand", "precision_recall_band"]
+
+_BAND = (0.1, 0.9)
+_RECALLS = 1000
+_FEWEST = 3
+
+
+@register("precision-recall-recall-band", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class RecallBand:
+    """Precision at fixed recall, as published: curves interpolated, zero beyond their end.
+
+    Attributes
+    ----------
+    recall
+        Grid from 0.001 to 1 ``(G,)``.
+    precision
+        Precision of each member ``(J, G)``.
+    low, mean, high
+        10 % quantile, mean and 90 % quantile over members ``(G,)``.  Where curves fall
+        vertically, near recall one, the width is that of the interpolation.
+    """
+
+    recall: Array
+    precision: Array
+    low: Array
+    mean: Array
+    high: Array
+
+
+@register("precision-recall-radial-band", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class RadialBand:
+    """Distances from the origin at fixed angle, without interpolation, ``(L,)``.
+
+    Attributes
+    ----------
+    low, mean, high
+        10 % quantile, mean and 90 % quantile over members: where members lie.
+    mean_low, mean_high
+        Simultaneous 95 % band of the mean curve: where the family's mean lies, at all angles
+        together.
+    """
+
+    low: Array
+    mean: Array
+    high: Array
+    mean_low: Array
+    mean_high: Array
+
+
+@register("precision-recall-area-spread", 1)
+@dataclass(frozen=True, slots=True)
+class AreaSpread:
+    """Where the spread of the members' areas comes from, as variances.
+
+    Attributes
+    ----------
+    total
+        Variance of the areas over members.
+    evaluation
+        Its part from finite generated samples and from random halves.
+    model
+        The rest: of training.  May be negative by fluctuation.
+    reference
+        Variance from the finite reference, which all members share: no part of `total`.
+    resplit
+        Variance of an area over random halves of the same events, part of `evaluation`; NaN
+        for a single split.
+    """
+
+    total: Estimate
+    evaluation: Estimate
+    model: Estimate
+    reference: float
+    resplit: float
+
+
+@register("precision-recall-band", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """Precision–recall curves of J generated samples of one family.
+
+    Attributes
+    ----------
+    score
+        What ordered the events.
+    theta
+        Angles from the recall axis ``(L,)``.
+    radii
+        Distances from the origin ``(J, L)``.
+    auc
+        Areas ``(J,)``.
+    missed
+        Share of generated events that are not finite ``(J,)``.
+    recall
+        The published band.
+    radial
+        The band without interpolation.
+    spread
+        Training against evaluation.
+    null
+        Curves of a perfect generator; None if not asked for.
+    """
+
+    score: str
+    theta: Array
+    radii: Array
+    auc: Array
+    missed: Array
+    recall: RecallBand
+    radial: RadialBand
+    spread: AreaSpread
+    null: NullCurves | None
+
+    @property
+    def best(self) -> int:
+        """Member of the largest area."""
+        return int(self.auc.argmax())
+
+    @property
+    def worst(self) -> int:
+        """Member of the smallest area."""
+        return int(self.auc.argmin())
+
+    def __repr__(self) -> str:
+        """Return one line: members, areas, and the deviation that is of training."""
+        model = math.sqrt(max(0.0, self.spread.model.value))
+        return (
+            f"Band({len(self.auc)} curves by {self.score}: auc {self.auc.mean():.4f} ± "
+            f"{self.auc.std(ddof=1):.2g}, {model:.2g} of it from training)"
+        )
+
+
+def precision_recall_band(
+    run: Run,
+    reference: Events,
+    generated: Sequence[Events | npt.ArrayLike],
+    *,
+    score: Score = PooledNeighbours(),  # noqa: B008  (frozen)
+    splits: int = 1,
+    null_draws: int = 20,
+    angles: int = 201,
+) -> Band:
+    r"""Return the band of curves of generated samples, one per trained generator.
+
+    The spread of areas is divided: :math:`s^2_\mathrm{model} = s^2 - \overline{v}`, where
+    :math:`\overline v` is the members' mean variance from their own finite sample and random
+    halves.  The members' samples must be independent, and of independently trained generators
+    if `model` is to be of training.
+
+    Parameters
+    ----------
+    run
+        Random streams; member j has its own.
+    reference
+        True events that no generator has seen.
+    generated
+        At least three samples; arrays may hold rows that are not finite.
+    score, splits, null_draws, angles
+        As of :func:`~verisimile.checks.precision_recall.curve.precision_recall`.
+
+    Raises
+    ------
+    InputError
+        For fewer than three samples, or unusable ones.
+    NumericsError
+        If a score is NaN.
+
+    References
+    ----------
+    G. Morales et al., "Towards uncertainty quantification in generative model learning",
+    section 3 (`recall`) and appendix B (`radial`).
+    """
+    if len(generated) < _FEWEST:
+        raise InputError(
+            "generated", got=f"{len(generated)} samples", expected=f"at least {_FEWEST}"
+        )
+    curves = [
+        precision_recall(
+            run.at("member", j),
+            reference,
+            sample,
+            score=score,
+            splits=splits,
+            null_draws=null_draws if j == 0 else 0,
+            angles=angles,
+        )
+        for j, sample in enumerate(generated)
+    ]
+    return _band(run, curves)
+
+
+def _band(run: Run, curves: Sequence[PrecisionRecall]) -> Band:
+    radii = np.array([curve.radii for curve in curves])
+    low, high = np.quantile(radii, _BAND, axis=0)
+    mean_low, mean_high = simultaneous_band(run.seeds.at("simultaneous"), radii)
+    return Band(
+        score=curves[0].score,
+        theta=curves[0].theta,
+        radii=radii,
+        auc=np.array([curve.auc.value for curve in curves]),
+        missed=np.array([curve.n_missed / curve.n_generated for curve in curves]),
+        recall=_recall_band(curves),
+        radial=RadialBand(low, radii.mean(axis=0), high, mean_low, mean_high),
+        spread=_spread(curves),
+        null=curves[0].null,
+    )
+
+
+def _recall_band(curves: Sequence[PrecisionRecall]) -> RecallBand:
+    grid = np.arange(1, _RECALLS + 1) / _RECALLS
+    # Recall falls with the angle; beyond the end of a curve there is no precision.
+    precision = np.array(
+        [np.interp(grid, curve.recall[::-1], curve.precision[::-1], right=0.0) for curve in curves]
+    )
+    low, high = np.quantile(precision, _BAND, axis=0)
+    return RecallBand(grid, precision, low, precision.mean(axis=0), high)
+
+
+def _spread(curves: Sequence[PrecisionRecall]) -> AreaSpread:
+    areas = np.array([curve.auc.value for curve in curves])
+    parts = np.array([curve.auc_errors for curve in curves]) ** 2
+    count = len(curves)
+    total = float(areas.var(ddof=1))
+    total_error = total * math.sqrt(2.0 / (count - 1))
+    evaluation = float(parts[:, 1].mean())
+    evaluation_error = float(parts[:, 1].std(ddof=1)) / math.sqrt(count)
+    return AreaSpread(
+        total=Estimate(total, total_error),
+        evaluation=Estimate(evaluation, evaluation_error),
+        model=Estimate(total - evaluation, math.hypot(total_error, evaluation_error)),
+        reference=float(parts[:, 0].mean()),
+        resplit=float(np.mean([_resplit(curve.fold_auc) for curve in curves])),
+    )
+
+
+def _resplit(areas: Array) -> float:
+    if len(areas) < 2:
+        return math.nan
+    return float(areas.mean(axis=1).var(ddof=1)) / len(areas)
