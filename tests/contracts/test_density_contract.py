@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
+from trained_generators import DENSITIES, trained
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -68,6 +69,10 @@ def exact_flow() -> DensityEstimator:
     return model.reference()
 
 
+def generator(name: str) -> DensityEstimator:
+    return trained(name, 2).model
+
+
 MAKERS: dict[str, Callable[[], object]] = {
     "flow of unbounded features": unbounded_flow,
     "flow of bounded features": bounded_flow,
@@ -81,6 +86,7 @@ MAKERS: dict[str, Callable[[], object]] = {
     "callables": lambda: CallableDensity(1, laplace_log_prob, laplace_sample),
     "Gaussian": GaussianTruth.paper,
     "ring": RingOfEight,
+    **{name: functools.partial(generator, name) for name in DENSITIES},
 }
 
 
@@ -155,7 +161,11 @@ def test_travels_to_a_worker(model: DensityEstimator, rng: np.random.Generator) 
     np.testing.assert_array_equal(again.log_prob(x), model.log_prob(x))
 
 
-@pytest.mark.parametrize("maker", [unbounded_flow, bounded_flow, one_feature_flow, exact_flow])
+@pytest.mark.parametrize(
+    "maker",
+    [unbounded_flow, bounded_flow, one_feature_flow, exact_flow]
+    + [functools.partial(generator, name) for name in DENSITIES],
+)
 def test_stored_families_are_rebuilt_bit_by_bit(
     maker: Callable[[], DensityEstimator], rng: np.random.Generator
 ) -> None:

@@ -13,7 +13,16 @@ from verisimile.core.canonical import JSON
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 
-__all__ = ["Checking", "DensityEstimator", "Fitted", "Rounded", "Sampler", "Trainer"]
+__all__ = [
+    "Checking",
+    "DensityEstimator",
+    "Fitted",
+    "FittedSampler",
+    "Rounded",
+    "Sampler",
+    "SamplerTrainer",
+    "Trainer",
+]
 
 
 @runtime_checkable
@@ -61,7 +70,8 @@ class Fitted:
     model
         The estimator at its best epoch.
     training_curve, validation_curve
-        Mean negative log-density per event in original units, ``(epochs,)``.
+        Mean negative log-density per event in original units, ``(epochs,)``, or
+        what ``meta["loss"]`` names.
     best_epoch
         Index of the smallest validation value.
     meta
@@ -69,6 +79,29 @@ class Fitted:
     """
 
     model: DensityEstimator
+    training_curve: Array
+    validation_curve: Array
+    best_epoch: int
+    meta: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedSampler:
+    """A trained sampler without density, and how its training went.
+
+    Attributes
+    ----------
+    model
+        The sampler at its best epoch.
+    training_curve, validation_curve
+        The loss that ``meta["loss"]`` names, ``(epochs,)``.
+    best_epoch
+        Index of the epoch that was kept.
+    meta
+        Further facts, small and JSON.
+    """
+
+    model: Sampler
     training_curve: Array
     validation_curve: Array
     best_epoch: int
@@ -85,6 +118,19 @@ class Trainer(Protocol):
 
     def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
         """Train on `training`, which may repeat events (bootstrap); stop by `validation`."""
+        ...
+
+
+@runtime_checkable
+class SamplerTrainer(Protocol):
+    """A recipe that turns events into a sampler whose density nobody knows."""
+
+    def config(self) -> dict[str, JSON]:
+        """Return all settings, resolved: what tells two recipes apart."""
+        ...
+
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> FittedSampler:
+        """Train on `training`, which may repeat events (bootstrap)."""
         ...
 
 

@@ -12,7 +12,7 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.store import Payload
 from verisimile.density.conditional import ConditionalDensity
-from verisimile.density.protocol import DensityEstimator
+from verisimile.density.protocol import DensityEstimator, Sampler
 
 __all__ = ["Model", "Pack", "Unpack", "pack", "register_family", "unpack", "unpack_any"]
 
@@ -51,7 +51,7 @@ def register_family(name: str, pack: Pack, unpack: Unpack) -> None:
         raise InputError("register_family", got=f"{name!r} twice", expected="a new name")
 
 
-def pack(model: Model) -> Payload:
+def pack(model: Model | Sampler) -> Payload:
     """Return arrays and description from which `unpack_any` rebuilds `model`.
 
     Raises

@@ -57,7 +57,7 @@ def sklearn_kernels(stranger: object) -> DensityEstimator:
     return Adapted(CallableDensity(int(model.n_features_in_), source.log_prob, source.sample))
 
 
-def sklearn_mixture(stranger: object) -> DensityEstimator:
+def sklearn_mixture(stranger: object) -> GaussianMixtureTruth:
     """Return a fitted mixture as the density of its (mean) parameters.
 
     Raises

@@ -1,0 +1,71 @@
+"""Every family with a density: it integrates to one, describes its draws, and learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from statistical import FIVE_SIGMA
+from trained_generators import DENSITIES, camel_events, plane_events, trained
+from verisimile.core.random import Seeds
+from verisimile.density.protocol import DensityEstimator, Trainer
+
+
+def line(model: DensityEstimator, points: int = 2001) -> tuple[np.ndarray, np.ndarray]:
+    x = np.linspace(-9, 9, points)
+    return x, np.exp(model.log_prob(x[:, None]))
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_normalised_on_the_line(name: str) -> None:
+    x, p = line(trained(name, 1).model)
+    assert np.trapezoid(p, x) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_normalised_on_the_plane(name: str) -> None:
+    a, b = np.linspace(-7, 7, 71), np.linspace(-6, 14, 101)
+    grid = np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2)
+    p = np.exp(trained(name, 2).model.log_prob(grid)).reshape(len(a), len(b))
+    assert np.trapezoid(np.trapezoid(p, b), a) == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_draws_follow_the_density(name: str, rng: np.random.Generator) -> None:
+    model = trained(name, 1).model
+    x, p = line(model)
+    cdf = np.concatenate([[0], np.cumsum(0.5 * (p[1:] + p[:-1]) * np.diff(x))])
+    draws = model.sample(3000, rng)[:, 0]
+    assert stats.kstest(draws, lambda v: np.interp(v, x, cdf)).pvalue > FIVE_SIGMA
+    # The same test rejects a density that is a quarter wider.
+    assert stats.kstest(draws, lambda v: np.interp(v / 1.25, x, cdf)).pvalue < FIVE_SIGMA
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+@pytest.mark.parametrize("d", [1, 2])
+def test_better_than_one_gaussian(name: str, d: int) -> None:
+    events = (camel_events if d == 1 else plane_events)(6000)
+    fresh = events.x[3000:]
+    gauss = stats.multivariate_normal(fresh.mean(axis=0), np.cov(fresh.T))
+    gain = trained(name, d).model.log_prob(fresh) - gauss.logpdf(fresh)
+    error = gain.std() / np.sqrt(len(gain))
+    assert gain.mean() > 5 * error
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_same_seeds_same_model(name: str) -> None:
+    trainer: Trainer = DENSITIES[name]
+    training, validation = camel_events().split((0.7, 0.3), Seeds(1))
+    again = trainer.fit(training, validation, Seeds(2))
+    x = training.x[:50]
+    np.testing.assert_array_equal(again.model.log_prob(x), trained(name, 1).model.log_prob(x))
+    curve = again.validation_curve
+    assert curve[again.best_epoch] == curve.min()
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_settings_are_json_and_name_the_family(name: str) -> None:
+    trainer = DENSITIES[name]
+    assert isinstance(trainer, Trainer)
+    assert trainer.config()["family"] == trained(name, 1).model.family  # type: ignore[attr-defined]
