@@ -1,0 +1,1 @@
+"""Posteriors and other conditional densities against simulations whose truth is known."""
