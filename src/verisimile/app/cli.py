@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from verisimile.app import cli_amplify, cli_mixture, cli_validate, options
+from verisimile.app import cli_amplify, cli_compare, cli_mixture, cli_validate, options
 
 __all__ = ["app", "main"]
 
@@ -43,6 +43,7 @@ for _command in (
     cli_mixture.demo,
     cli_validate.validate,
     cli_amplify.amplify,
+    cli_compare.compare,
     cli_mixture.fit,
     cli_mixture.gof,
     cli_mixture.coverage,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verisimile.checks.amplification.study import AmplificationStudy
@@ -10,6 +9,8 @@ from verisimile.checks.coverage.result import Coverage
 from verisimile.checks.goodness.localise import Hotspots
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.marginals.comparison import MarginalComparison
+from verisimile.checks.precision_recall.band import Band
+from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -19,6 +20,7 @@ from verisimile.mixture.fit import WeightFit
 from verisimile.validation.result import Validation
 
 __all__ = [
+    "FamilyStudy",
     "InputSample",
     "MemberTraining",
     "NamedAmplification",
@@ -27,7 +29,6 @@ __all__ = [
     "SampleResult",
     "Stage",
     "Timings",
-    "gathered",
 ]
 
 _TITLE = "Goodness of fit"
@@ -139,6 +140,16 @@ class NamedAmplification:
     study: AmplificationStudy
 
 
+@register("family-study", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class FamilyStudy:
+    """Precision-recall bands of one family of generators, or of two and their comparison."""
+
+    names: tuple[str, ...]
+    bands: tuple[Band, ...]
+    comparison: BandComparison | None = None
+
+
 @register("report-input", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportInput:
@@ -154,6 +165,8 @@ class ReportInput:
         Comparisons of generated samples with a reference.
     amplifications
         How many events generators are worth.
+    families
+        Bands of families of generators.
     training, fit
         The ensemble's members, and the weights of the mixture.
     inputs
@@ -177,6 +190,7 @@ class ReportInput:
     coverage: tuple[Coverage, ...] = ()
     validations: tuple[NamedValidation, ...] = ()
     amplifications: tuple[NamedAmplification, ...] = ()
+    families: tuple[FamilyStudy, ...] = ()
     training: tuple[MemberTraining, ...] = ()
     fit: WeightFit | None = None
     inputs: tuple[InputSample, ...] = ()
@@ -190,95 +204,3 @@ class ReportInput:
     def __post_init__(self) -> None:
         if not 0.0 < self.level < 1.0:
             raise InputError("level", got=self.level, expected="a number in (0, 1)")
-
-
-def gathered(results: Sequence[object]) -> ReportInput:
-    """Return a report's content from loose results.
-
-    Tests and marginals are put together by their test sample; of weight fits
-    and timings there may be one.
-
-    Raises
-    ------
-    InputError
-        If something among them has no place in a report.
-    """
-    for result in results:
-        if not isinstance(result, _ACCEPTED):
-            raise InputError(
-                "results",
-                got=f"a {type(result).__name__}",
-                expected=f"any of {', '.join(kind.__name__ for kind in _ACCEPTED)}",
-                remedy="Give a ReportInput to arrange a report yourself.",
-            )
-    fits = [result for result in results if isinstance(result, WeightFit)]
-    timings = [result for result in results if isinstance(result, Timings)]
-    if len(fits) > 1 or len(timings) > 1:
-        raise InputError(
-            "results",
-            got=f"{len(fits)} weight fits and {len(timings)} timings",
-            expected="at most one of each",
-        )
-    samples, validations = _by_sample(results), _validations(results)
-    return ReportInput(
-        samples=samples,
-        coverage=tuple(result for result in results if isinstance(result, Coverage)),
-        validations=validations,
-        amplifications=_amplifications(results),
-        training=tuple(result for result in results if isinstance(result, MemberTraining)),
-        fit=fits[0] if fits else None,
-        inputs=tuple(result for result in results if isinstance(result, InputSample)),
-        timings=timings[0] if timings else Timings(),
-        title="Validation" if validations and not samples else _TITLE,
-    )
-
-
-def _by_sample(results: Sequence[object]) -> tuple[SampleResult, ...]:
-    tests = [result for result in results if isinstance(result, Goodness)]
-    marginals = [result for result in results if isinstance(result, MarginalComparison)]
-    digests = dict.fromkeys(
-        [test.events_digest for test in tests] + [item.events_digest for item in marginals]
-    )
-    return (
-        *(result for result in results if isinstance(result, SampleResult)),
-        *(
-            SampleResult(
-                name=f"sample {digest[:8]}",
-                goodness=tuple(test for test in tests if test.events_digest == digest),
-                marginals=tuple(item for item in marginals if item.events_digest == digest),
-            )
-            for digest in digests
-        ),
-    )
-
-
-def _validations(results: Sequence[object]) -> tuple[NamedValidation, ...]:
-    loose = [result for result in results if isinstance(result, Validation)]
-    return (
-        *(result for result in results if isinstance(result, NamedValidation)),
-        *(NamedValidation(f"generated sample {i}", found) for i, found in enumerate(loose, 1)),
-    )
-
-
-def _amplifications(results: Sequence[object]) -> tuple[NamedAmplification, ...]:
-    loose = [result for result in results if isinstance(result, AmplificationStudy)]
-    return (
-        *(result for result in results if isinstance(result, NamedAmplification)),
-        *(NamedAmplification(f"generator {i}", found) for i, found in enumerate(loose, 1)),
-    )
-
-
-_ACCEPTED = (
-    Goodness,
-    MarginalComparison,
-    Coverage,
-    Validation,
-    NamedValidation,
-    AmplificationStudy,
-    NamedAmplification,
-    WeightFit,
-    SampleResult,
-    MemberTraining,
-    InputSample,
-    Timings,
-)

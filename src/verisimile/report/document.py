@@ -16,6 +16,7 @@ from verisimile.report.amplification_verdict import (
 from verisimile.report.content import ReportInput
 from verisimile.report.coverage_verdict import CoverageFinding, coverage_findings
 from verisimile.report.environment import Environment, current_environment
+from verisimile.report.family_verdict import FamilyFinding, family_findings
 from verisimile.report.validation_verdict import ValidationFinding, validation_findings
 from verisimile.report.verdict import Finding, Judged, findings, overall, verdict_line
 
@@ -78,6 +79,11 @@ class Document:
         return amplification_findings(self.content)
 
     @property
+    def family_findings(self) -> tuple[FamilyFinding, ...]:
+        """The conclusions on families of generators."""
+        return family_findings(self.content)
+
+    @property
     def judged(self) -> tuple[Judged, ...]:
         """All conclusions."""
         return _judged(self.content)
@@ -91,6 +97,7 @@ class Document:
             *(c.warnings for c in self.content.coverage),
             *(named.validation.warnings for named in self.content.validations),
             *(named.study.warnings for named in self.content.amplifications),
+            *(s.comparison.warnings for s in self.content.families if s.comparison is not None),
         ]
         notes = (note for warnings in lists for note in warnings)
         return tuple(dict.fromkeys((*self.content.warnings, *notes)))
@@ -123,6 +130,7 @@ def _judged(content: ReportInput) -> tuple[Judged, ...]:
         *coverage_findings(content),
         *validation_findings(content),
         *amplification_findings(content),
+        *family_findings(content),
     )
 
 

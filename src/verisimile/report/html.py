@@ -12,6 +12,7 @@ from verisimile.report.amplification_page import amplification_section
 from verisimile.report.content import ReportInput, SampleResult
 from verisimile.report.coverage_page import coverage_section
 from verisimile.report.document import Document
+from verisimile.report.family_page import family_section
 from verisimile.report.hotspot_table import hotspot_table
 from verisimile.report.page import Illustration, Page, Section
 from verisimile.report.summaries import summaries
@@ -44,6 +45,7 @@ def page_of(report: Document) -> Page:
                 amplification_section(named, number)
                 for number, named in enumerate(content.amplifications, 1)
             ),
+            *(family_section(study, number) for number, study in enumerate(content.families, 1)),
             *_model(content),
             *_origin(report),
         ),

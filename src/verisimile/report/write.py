@@ -7,8 +7,9 @@ from pathlib import Path
 
 from verisimile.core.atomic import write_atomic
 from verisimile.core.run import Run
-from verisimile.report.content import ReportInput, gathered
+from verisimile.report.content import ReportInput
 from verisimile.report.document import Document, document, dumped
+from verisimile.report.gathering import gathered
 from verisimile.report.html import page_of, pictures, render
 from verisimile.report.junit import junit
 from verisimile.report.markdown import markdown

@@ -20,8 +20,9 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.report.battery_figure import battery_figure
-from verisimile.report.content import NamedValidation, ReportInput, gathered
+from verisimile.report.content import NamedValidation, ReportInput
 from verisimile.report.document import Document, document, read_report
+from verisimile.report.gathering import gathered
 from verisimile.report.html import page_of, pictures
 from verisimile.report.numbers import percent
 from verisimile.report.page import Illustration, Table

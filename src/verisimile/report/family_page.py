@@ -1,0 +1,89 @@
+"""Families of generators on the page: precision–recall bands, and their comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from verisimile.checks.precision_recall.band import Band
+from verisimile.report.band_figure import band_figure
+from verisimile.report.content import FamilyStudy
+from verisimile.report.family_verdict import FamilyFinding
+from verisimile.report.numbers import count, fixed, percent, plain_number, value_and_error
+from verisimile.report.page import Illustration, Section, Table
+
+__all__ = ["family_section", "family_summary", "family_table"]
+
+
+def family_summary(found: Sequence[FamilyFinding]) -> Table:
+    """Return one row per finding."""
+    return Table(
+        caption="Precision and recall of families of generators. Differences: whole curves are "
+        "relabeled, and p holds for all angles together.",
+        columns=("Generators", "Question", "In words"),
+        rows=tuple((f.sample, f.hypothesis, f.sentence) for f in found),
+        words=frozenset({1, 2}),
+    )
+
+
+def family_section(study: FamilyStudy, number: int) -> Section:
+    """Return figure and table of study `number`."""
+    areas = "; ".join(
+        f"{name}: {fixed(float(band.auc.mean()), places=4)}"
+        for name, band in zip(study.names, study.bands, strict=True)
+    )
+    picture = Illustration(
+        name=f"bands-{number}",
+        caption="Mean curve and 10–90 % band of the generators of each family, at fixed angle."
+        + ("" if study.comparison is None else " Below: p at each angle, corrected for all."),
+        alt=f"Precision–recall bands; mean areas {areas}.",
+        figure=band_figure(study.names, study.bands, study.comparison),
+    )
+    return Section(
+        f"Families: {', '.join(study.names)}",
+        "Precision: the part of the generated events where true ones are. Recall: the part of the "
+        "true events where generated ones are. Compare with a perfect generator, not with one.",
+        (picture,),
+        (family_table(study),),
+    )
+
+
+def family_table(study: FamilyStudy) -> Table:
+    """Return one row per family: areas and where their spread comes from."""
+    return Table(
+        caption="Areas under the curves. Variance of training: what is left of the variance over "
+        "generators without that of their finite samples and random halves.",
+        columns=(
+            "Family",
+            "Generators",
+            "Mean area",
+            "Spread",
+            "Worst",
+            "Best",
+            "Variance",
+            "of training",
+            "of evaluation",
+            "Events not finite",
+            "Perfect",
+        ),
+        rows=tuple(_row(name, band) for name, band in zip(study.names, study.bands, strict=True)),
+    )
+
+
+def _row(name: str, band: Band) -> tuple[str, ...]:
+    n = len(band.auc)
+    spread = float(band.auc.std(ddof=1))
+    return (
+        name,
+        count(n),
+        value_and_error(float(band.auc.mean()), spread / np.sqrt(n)),
+        plain_number(spread, digits=2),
+        fixed(float(band.auc.min()), places=4),
+        fixed(float(band.auc.max()), places=4),
+        plain_number(band.spread.total.value, digits=2),
+        plain_number(band.spread.model.value, digits=2),
+        plain_number(band.spread.evaluation.value, digits=2),
+        percent(float(band.missed.mean())),
+        "–" if band.null is None else fixed(float(np.mean(band.null.auc)), places=4),
+    )

@@ -1,0 +1,74 @@
+"""What the curves of families of generators say in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from verisimile.checks.precision_recall.comparison import BandComparison
+from verisimile.report.content import FamilyStudy, ReportInput
+from verisimile.report.numbers import fixed, p_value, percent, plain_number
+from verisimile.report.verdict import Verdict
+
+__all__ = ["FamilyFinding", "family_findings"]
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyFinding:
+    """What the curves of one family, or of two, say in a sentence."""
+
+    sample: str
+    hypothesis: str
+    sentence: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """Curves are measured, which passes."""
+        return Verdict.PASSED
+
+    @property
+    def decisive(self) -> bool:
+        """They count: something was compared."""
+        return True
+
+    @property
+    def headline(self) -> bool:
+        """They are in the report's first line."""
+        return True
+
+    @property
+    def outcome(self) -> str:
+        """The sentence as the end of another."""
+        return f"{self.sentence[0].lower()}{self.sentence[1:].rstrip('.')}"
+
+
+def family_findings(content: ReportInput) -> tuple[FamilyFinding, ...]:
+    """Return one finding per family and one per comparison."""
+    return tuple(finding for study in content.families for finding in _found(study))
+
+
+def _found(study: FamilyStudy) -> Iterator[FamilyFinding]:
+    for name, band in zip(study.names, study.bands, strict=True):
+        spread = float(band.auc.std(ddof=1))
+        yield FamilyFinding(
+            name,
+            "precision and recall",
+            f"Area {fixed(float(band.auc.mean()), places=4)}, spread "
+            f"{plain_number(spread, digits=2)} over {len(band.auc)} generators.",
+        )
+    if study.comparison is not None:
+        yield FamilyFinding(" and ".join(study.names), "difference", _difference(study.comparison))
+
+
+def _difference(found: BandComparison) -> str:
+    p = found.p_value
+    area = (
+        f"difference of the areas {found.auc.value:+.4f} ({found.auc.low:+.4f} to "
+        f"{found.auc.high:+.4f}, 95 %)"
+    ).replace("-", "\N{MINUS SIGN}")
+    if found.fraction_familywise > 0.0:
+        return (
+            f"The curves differ, p = {p_value(p)}, at {percent(found.fraction_familywise)} of all "
+            f"angles; {area}."
+        )
+    return f"No difference of the curves found, p = {p_value(p)}; {area}."

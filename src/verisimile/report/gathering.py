@@ -1,0 +1,119 @@
+"""Loose results become the content of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from verisimile.checks.amplification.study import AmplificationStudy
+from verisimile.checks.coverage.result import Coverage
+from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.marginals.comparison import MarginalComparison
+from verisimile.core.errors import InputError
+from verisimile.mixture.fit import WeightFit
+from verisimile.report.content import (
+    FamilyStudy,
+    InputSample,
+    MemberTraining,
+    NamedAmplification,
+    NamedValidation,
+    ReportInput,
+    SampleResult,
+    Timings,
+)
+from verisimile.validation.result import Validation
+
+__all__ = ["gathered"]
+
+
+def gathered(results: Sequence[object]) -> ReportInput:
+    """Return a report's content from loose results.
+
+    Tests and marginals are put together by their test sample; of weight fits
+    and timings there may be one.
+
+    Raises
+    ------
+    InputError
+        If something among them has no place in a report.
+    """
+    for result in results:
+        if not isinstance(result, _ACCEPTED):
+            raise InputError(
+                "results",
+                got=f"a {type(result).__name__}",
+                expected=f"any of {', '.join(kind.__name__ for kind in _ACCEPTED)}",
+                remedy="Give a ReportInput to arrange a report yourself.",
+            )
+    fits = [result for result in results if isinstance(result, WeightFit)]
+    timings = [result for result in results if isinstance(result, Timings)]
+    if len(fits) > 1 or len(timings) > 1:
+        raise InputError(
+            "results",
+            got=f"{len(fits)} weight fits and {len(timings)} timings",
+            expected="at most one of each",
+        )
+    samples, validations = _by_sample(results), _validations(results)
+    return ReportInput(
+        samples=samples,
+        coverage=tuple(result for result in results if isinstance(result, Coverage)),
+        validations=validations,
+        amplifications=_amplifications(results),
+        families=tuple(result for result in results if isinstance(result, FamilyStudy)),
+        training=tuple(result for result in results if isinstance(result, MemberTraining)),
+        fit=fits[0] if fits else None,
+        inputs=tuple(result for result in results if isinstance(result, InputSample)),
+        timings=timings[0] if timings else Timings(),
+        title="Validation" if validations and not samples else ReportInput().title,
+    )
+
+
+def _by_sample(results: Sequence[object]) -> tuple[SampleResult, ...]:
+    tests = [result for result in results if isinstance(result, Goodness)]
+    marginals = [result for result in results if isinstance(result, MarginalComparison)]
+    digests = dict.fromkeys(
+        [test.events_digest for test in tests] + [item.events_digest for item in marginals]
+    )
+    return (
+        *(result for result in results if isinstance(result, SampleResult)),
+        *(
+            SampleResult(
+                name=f"sample {digest[:8]}",
+                goodness=tuple(test for test in tests if test.events_digest == digest),
+                marginals=tuple(item for item in marginals if item.events_digest == digest),
+            )
+            for digest in digests
+        ),
+    )
+
+
+def _validations(results: Sequence[object]) -> tuple[NamedValidation, ...]:
+    loose = [result for result in results if isinstance(result, Validation)]
+    return (
+        *(result for result in results if isinstance(result, NamedValidation)),
+        *(NamedValidation(f"generated sample {i}", found) for i, found in enumerate(loose, 1)),
+    )
+
+
+def _amplifications(results: Sequence[object]) -> tuple[NamedAmplification, ...]:
+    loose = [result for result in results if isinstance(result, AmplificationStudy)]
+    return (
+        *(result for result in results if isinstance(result, NamedAmplification)),
+        *(NamedAmplification(f"generator {i}", found) for i, found in enumerate(loose, 1)),
+    )
+
+
+_ACCEPTED = (
+    Goodness,
+    MarginalComparison,
+    Coverage,
+    Validation,
+    NamedValidation,
+    AmplificationStudy,
+    NamedAmplification,
+    FamilyStudy,
+    WeightFit,
+    SampleResult,
+    MemberTraining,
+    InputSample,
+    Timings,
+)
