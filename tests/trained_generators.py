@@ -14,9 +14,13 @@ from verisimile.data.truths import Camel
 from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
 from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
 from verisimile.density.kernel_density import KernelDensityTrainer
+from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
 from verisimile.density.protocol import Fitted, Trainer
+from verisimile.density.spline_flow import SplineFlowTrainer
 
 __all__ = ["DENSITIES", "banana", "camel_events", "plane_events", "trained"]
+
+_FLOW = SplineFlowTrainer(layers=2, hidden=16, epochs=12, batch=64)
 
 DENSITIES: dict[str, Trainer] = {
     "kernel density": KernelDensityTrainer(),
@@ -24,6 +28,8 @@ DENSITIES: dict[str, Trainer] = {
     "flow matching": FlowMatchingTrainer(
         depth=1, width=24, inner=24, epochs=60, batch=64, steps=8, tolerance=1e-2
     ),
+    "Bayesian flow": BayesianFlowTrainer(_FLOW, draws=4),
+    "dropout flow": DropoutFlowTrainer(_FLOW, probability=0.03, draws=4),
 }
 
 

@@ -150,8 +150,8 @@ class ContinuousFlowCore:
 
         units = torch.eye(z.shape[1], dtype=z.dtype)
         # The velocity is the same for all directions, and computed once.
-        v, changes = torch.func.vmap(push, out_dims=(None, 0))(units)
-        return v, torch.diagonal(changes, dim1=0, dim2=2).sum(dim=1)
+        v, changes = torch.func.vmap(push)(units)
+        return v[0], torch.diagonal(changes, dim1=0, dim2=2).sum(dim=1)
 
     def _backward(self, z: Tensor, steps: int) -> Tensor:
         """Return log-densities ``(n,)`` from as many steps."""
