@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     from verisimile.checks.onesample.known_cdf import one_sample_tests
     from verisimile.checks.onesample.likelihood import likelihood_test
     from verisimile.checks.physics.histograms import marginal_pair
+    from verisimile.checks.posterior.sbc import sbc
+    from verisimile.checks.posterior.tarp import tarp
+    from verisimile.checks.precision_recall.band import precision_recall_band
+    from verisimile.checks.precision_recall.comparison import compare_bands
+    from verisimile.checks.precision_recall.curve import precision_recall
     from verisimile.checks.support.inception import inception_score
     from verisimile.checks.support.likelihood import likelihood
     from verisimile.checks.support.study import support_metrics
@@ -86,6 +91,11 @@ if TYPE_CHECKING:
     from verisimile.density.adapters import adapt
     from verisimile.density.check import check_estimator
     from verisimile.density.conditional_check import check_conditional
+    from verisimile.density.diffusion_trainer import DiffusionTrainer
+    from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
+    from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
+    from verisimile.density.kernel_density import KernelDensityTrainer
+    from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
     from verisimile.density.spline_flow import SplineFlowTrainer
     from verisimile.ensemble.fit import fit_ensemble
     from verisimile.ensemble.plan import BootstrapPlan
@@ -112,6 +122,7 @@ __all__ = [
     "AggregatedMMD",
     "AggregatedNPLM",
     "Battery",
+    "BayesianFlowTrainer",
     "BinContent",
     "BootstrapPlan",
     "Condition",
@@ -120,18 +131,23 @@ __all__ = [
     "CramerVonMises",
     "DensityAt",
     "DeviceNewton",
+    "DiffusionTrainer",
+    "DropoutFlowTrainer",
     "EnergyDistance",
     "Estimate",
     "Events",
     "Expectation",
     "ExponentialTilt",
     "Expression",
+    "FlowMatchingTrainer",
     "FluctuatedCentre",
     "Frechet",
     "GaussianKernels",
+    "GaussianMixtureTrainer",
     "IncompleteError",
     "InputError",
     "IntervalScan",
+    "KernelDensityTrainer",
     "KernelDistance",
     "KnownTruth",
     "LeaveOneOut",
@@ -177,6 +193,7 @@ __all__ = [
     "amplify",
     "check_conditional",
     "check_estimator",
+    "compare_bands",
     "coverage",
     "coverage_retrained",
     "derived",
@@ -206,6 +223,8 @@ __all__ = [
     "minos_observable",
     "one_sample_tests",
     "permutation_test",
+    "precision_recall",
+    "precision_recall_band",
     "preference",
     "read_events",
     "read_ratings",
@@ -213,9 +232,11 @@ __all__ = [
     "read_study",
     "refine",
     "saturation",
+    "sbc",
     "scale_ratings",
     "smallest_effects",
     "support_metrics",
+    "tarp",
     "validate",
     "write_events",
     "write_report",
