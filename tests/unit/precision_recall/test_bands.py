@@ -92,6 +92,13 @@ def test_missed_events_widen_the_band() -> None:
     assert band.worst == 0
 
 
+def test_unknown_evaluation_is_not_taken_for_none() -> None:
+    few = Events(reference().x[:100])
+    band = precision_recall_band(RUN, few, [x[:100] for x in family(3, sd=0.3, seed=1)])
+    assert np.isnan(band.spread.model.value)
+    assert "nan of it from training" in repr(band)
+
+
 def test_result_survives_the_disk(band: Band, tmp_path: Path) -> None:
     again = load(save(band, tmp_path / "band"))
     assert repr(again) == repr(band)

@@ -17,6 +17,7 @@ from verisimile.checks.precision_recall.given_scores import (
     Mapped,
 )
 from verisimile.checks.precision_recall.scores import (
+    NEIGHBOURS,
     BallsOfCentres,
     CoverageScore,
     Parzen,
@@ -91,6 +92,22 @@ def test_error_is_the_spread_over_samples() -> None:
     folds = np.sqrt(np.mean([np.ptp(each.fold_auc) ** 2 / 4 for each in found]))
     with pytest.raises(AssertionError):
         assert_within(folds, spread, spread / np.sqrt(600) + 0.01 * spread)
+
+
+@pytest.mark.parametrize("score", [kind(60) for kind in NEIGHBOURS], ids=lambda s: s.name)
+def test_given_neighbours_shrink_with_the_pieces_of_the_error(score: Score) -> None:
+    # A piece has 40 events: sixty neighbours would not fit.
+    x, y = normals(1.0, 640, 6)
+    mapped = Mapped(score, lambda z: z)
+    assert 0.01 < curve(x, y, mapped).auc.error < 0.1
+
+
+def test_few_events_have_no_error() -> None:
+    assert np.isnan(curve(*normals(1.0, 100, 6)).auc.error)
+    x, y = normals(1.0, 2000, 6)
+    lost = y.x.copy()
+    lost[:1900] = np.nan
+    assert np.isnan(curve(x, lost).auc.error)
 
 
 def test_dropped_half_of_the_truth_is_recall_lost_and_not_precision() -> None:

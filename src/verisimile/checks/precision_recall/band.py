@@ -85,7 +85,8 @@ class AreaSpread:
     evaluation
         Its part from finite generated samples and from random halves.
     model
-        The rest: of training.  May be negative by fluctuation.
+        The rest: of training.  May be negative by fluctuation; NaN, like `evaluation`, below
+        160 events a sample.
     reference
         Variance from the finite reference, which all members share: no part of `total`.
     resplit
@@ -149,7 +150,7 @@ class Band:
 
     def __repr__(self) -> str:
         """Return one line: members, areas, and the deviation that is of training."""
-        model = math.sqrt(max(0.0, self.spread.model.value))
+        model = float(np.sqrt(np.maximum(self.spread.model.value, 0.0)))  # NaN stays NaN
         return (
             f"Band({len(self.auc)} curves by {self.score}: auc {self.auc.mean():.4f} ± "
             f"{self.auc.std(ddof=1):.2g}, {model:.2g} of it from training)"

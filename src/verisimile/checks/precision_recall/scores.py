@@ -12,6 +12,7 @@ from verisimile.checks.precision_recall.distances import counts_within, nearest,
 from verisimile.core.arrays import Array
 
 __all__ = [
+    "NEIGHBOURS",
     "BallsOfCentres",
     "CoverageScore",
     "Parzen",
@@ -186,6 +187,10 @@ class Parzen:
         return _ratio(
             *(counts_within(z, c, r) / len(c) for c, r in zip((x, y), radii, strict=True))
         )
+
+
+NEIGHBOURS = (PooledNeighbours, BallsOfCentres, CoverageScore, Parzen)
+"""The scores that count neighbours."""
 
 
 def _scaled(x: Array, y: Array, z: Array, *, wanted: bool) -> tuple[Array, Array, Array]:

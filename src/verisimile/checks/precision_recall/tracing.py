@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from verisimile.checks.precision_recall.area import area_variances, curve_area
 from verisimile.checks.precision_recall.envelope import envelope
+from verisimile.checks.precision_recall.given_scores import Mapped
 from verisimile.checks.precision_recall.samples import Sample
-from verisimile.checks.precision_recall.scores import Score
+from verisimile.checks.precision_recall.scores import NEIGHBOURS, Score
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -18,6 +19,7 @@ from verisimile.core.random import Seeds
 __all__ = ["Traced", "area_errors", "traced"]
 
 _PIECES, _FEWEST, _PIECE = 16, 4, 40
+_FEW_NEIGHBOURS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,10 +78,11 @@ def area_errors(
     if not score.learns:
         return curve.errors
     held = math.hypot(*curve.errors)
-    count = min(_PIECES, min(truth.n, fake.n) // _PIECE)
+    finite = min(len(truth.x), len(fake.x))
+    count = min(_PIECES, finite // _PIECE)
     if count < _FEWEST:
         return math.nan, math.nan
-    at = seeds.at("pieces")
+    at, score = seeds.at("pieces"), _smaller(score, count, finite // count)
     pairs = zip(
         truth.parts(at.at("reference").numpy(), count),
         fake.parts(at.at("generated").numpy(), count),
@@ -94,6 +97,16 @@ def area_errors(
     error = float(areas.std(ddof=1)) / math.sqrt(count)
     of_true, of_fake = (error / held * each for each in curve.errors) if held else (error, error)
     return of_true, of_fake
+
+
+def _smaller(score: Score, count: int, size: int) -> Score:
+    """Return the score with a given number of neighbours reduced like its default."""
+    if isinstance(score, Mapped):
+        return replace(score, inner=_smaller(score.inner, count, size))
+    if isinstance(score, NEIGHBOURS) and score.k is not None:
+        k = max(min(score.k, _FEW_NEIGHBOURS), round(score.k / math.sqrt(count)))
+        return replace(score, k=min(k, size // 4))
+    return score
 
 
 _Fold = tuple[Array, tuple[float, float]]
