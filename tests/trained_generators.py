@@ -14,6 +14,7 @@ from verisimile.data.truths import Camel
 from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
 from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
 from verisimile.density.kernel_density import KernelDensityTrainer
+from verisimile.density.mixture_network_trainer import MixtureNetworkTrainer
 from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
 from verisimile.density.protocol import Fitted, Trainer
 from verisimile.density.spline_flow import SplineFlowTrainer
@@ -28,6 +29,7 @@ DENSITIES: dict[str, Trainer] = {
     "flow matching": FlowMatchingTrainer(
         depth=1, width=24, inner=24, epochs=60, batch=64, steps=8, tolerance=1e-2
     ),
+    "autoregressive mixture": MixtureNetworkTrainer(components=4, hidden=16, batch=64, epochs=20),
     "Bayesian flow": BayesianFlowTrainer(_FLOW, draws=4),
     "dropout flow": DropoutFlowTrainer(_FLOW, probability=0.03, draws=4),
 }

@@ -14,7 +14,7 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
-from verisimile.density.protocol import DensityEstimator
+from verisimile.density.protocol import DensityEstimator, Sampler
 
 __all__ = [
     "AtContext",
@@ -128,7 +128,7 @@ class ConditionalTrainer(Protocol):
 
 
 def density_arguments(
-    model: DensityEstimator | ConditionalDensity, events: Events
+    model: DensityEstimator | ConditionalDensity | Sampler, events: Events
 ) -> tuple[Array, ...]:
     """Return what ``model.log_prob`` takes at `events`: ``(x,)``, or ``(x, context)`` by name.
 

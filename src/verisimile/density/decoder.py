@@ -13,7 +13,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.store import Payload
 from verisimile.density.mapped import MappedSampler, register_core
 
-__all__ = ["DecoderCore", "layers_of", "perceptron"]
+__all__ = ["DecoderCore", "layers_of", "leaky", "perceptron"]
 
 _LEAK = 0.2
 
@@ -43,12 +43,8 @@ class DecoderCore:
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return draws ``(n, d)``."""
-        h = rng.standard_normal((n, len(self.layers[0][0])))
-        for number, (weight, bias) in enumerate(self.layers):
-            h = h @ weight + bias
-            if number < len(self.layers) - 1:
-                h = np.where(h > 0, h, _LEAK * h)
-        return np.asarray(h + self.noise * rng.standard_normal((n, self.n_features)))
+        z = leaky(self.layers, rng.standard_normal((n, len(self.layers[0][0]))))
+        return np.asarray(z + self.noise * rng.standard_normal(z.shape))
 
     def payload(self) -> Payload:
         """Return what `register_core` stores."""
@@ -73,6 +69,15 @@ def layers_of(net: torch.nn.Sequential) -> tuple[tuple[Array, Array], ...]:
         for part in net
         if isinstance(part, torch.nn.Linear)
     )
+
+
+def leaky(layers: tuple[tuple[Array, Array], ...], h: Array) -> Array:
+    """Return what a perceptron of these linear maps makes of inputs ``(n, in)``."""
+    for number, (weight, bias) in enumerate(layers):
+        h = h @ weight + bias
+        if number < len(layers) - 1:
+            h = np.where(h > 0, h, _LEAK * h)
+    return h
 
 
 def _array(values: torch.Tensor) -> Array:

@@ -6,12 +6,14 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.density.conditional import ConditionalDensity, RoundedConditional
-from verisimile.density.protocol import DensityEstimator, Rounded
+from verisimile.density.protocol import DensityEstimator, Rounded, Sampler
 
 __all__ = ["precision_gap"]
 
 
-def precision_gap(model: DensityEstimator | ConditionalDensity, *arguments: Array) -> float:
+def precision_gap(
+    model: DensityEstimator | ConditionalDensity | Sampler, *arguments: Array
+) -> float:
     """Return ``max |log f − log f₆₄|`` over some events; zero for a model without rounding.
 
     The arguments are those of ``model.log_prob``: x, and a context if the model has one.

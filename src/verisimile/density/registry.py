@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from verisimile.density.protocol import DensityEstimator, Sampler
 
 __all__ = ["Model", "Pack", "Unpack", "pack", "register_family", "unpack", "unpack_any"]
 
-Model = DensityEstimator | ConditionalDensity
+Model = DensityEstimator | ConditionalDensity | Sampler
 """What a trainer may make and a store may keep."""
 
 Pack = Callable[[Any], Payload]
@@ -33,6 +34,20 @@ class _Family:
 
 
 _FAMILIES: dict[str, _Family] = {}
+
+# Shipped families that register themselves when their module is imported: only when
+# one is met in a file, because some of them need scikit-learn.
+_HOMES = {
+    "autoregressive-mixture": "mixture_network",
+    "bayesian-flow": "posterior_flow",
+    "diffusion": "diffusion",
+    "dropout-flow": "posterior_flow",
+    "flow-matching": "flow_matching",
+    "gan": "decoder",
+    "gaussian-mixture": "gaussian_mixture",
+    "kernel-density": "kernel_density",
+    "vae": "decoder",
+}
 
 
 def register_family(name: str, pack: Pack, unpack: Unpack) -> None:
@@ -51,7 +66,7 @@ def register_family(name: str, pack: Pack, unpack: Unpack) -> None:
         raise InputError("register_family", got=f"{name!r} twice", expected="a new name")
 
 
-def pack(model: Model | Sampler) -> Payload:
+def pack(model: Model) -> Payload:
     """Return arrays and description from which `unpack_any` rebuilds `model`.
 
     Raises
@@ -70,13 +85,15 @@ def unpack(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> 
     Raises
     ------
     InputError
-        If the family is not registered, or its members are conditional densities.
+        If the family is not registered, or its members are conditional densities
+        or have no density.
     """
     model = unpack_any(spec, arrays)
-    if isinstance(model, ConditionalDensity):
+    if isinstance(model, ConditionalDensity) or not isinstance(model, DensityEstimator):
+        kind = "conditional density" if isinstance(model, ConditionalDensity) else "sampler"
         raise InputError(
             "estimator family",
-            got=f"the conditional density {spec.get('family')!r}",
+            got=f"the {kind} {spec.get('family')!r}",
             expected="a density without context",
             remedy="Use unpack_any.",
         )
@@ -84,7 +101,7 @@ def unpack(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> 
 
 
 def unpack_any(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
-    """Return the estimator or conditional density that `pack` described.
+    """Return the estimator, conditional density or sampler that `pack` described.
 
     Raises
     ------
@@ -95,6 +112,8 @@ def unpack_any(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]])
 
 
 def _family(name: str) -> _Family:
+    if name in _HOMES:
+        import_module(f"verisimile.density.{_HOMES[name]}")
     if name not in _FAMILIES:
         raise InputError(
             "estimator family",

@@ -11,7 +11,7 @@ from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
 from verisimile.density.conditional import ConditionalDensity, NamedConditional
-from verisimile.density.protocol import DensityEstimator
+from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.density.registry import Model
 from verisimile.ensemble.matrix import log_density_matrix
 from verisimile.ensemble.member import MemberRecord
@@ -27,7 +27,7 @@ class Ensemble:
     ----------
     models
         The estimators, in the plan's order, without those that failed: densities,
-        or conditional densities.
+        conditional densities, or samplers whose density nobody knows.
     features
         Specifications of the features ``(d,)``; those of the context are among them.
     records
@@ -57,17 +57,34 @@ class Ensemble:
         Raises
         ------
         InputError
+            If the members are conditional densities, or samplers without density.
+        """
+        densities = tuple(
+            m
+            for m in self.models
+            if isinstance(m, DensityEstimator) and not isinstance(m, ConditionalDensity)
+        )
+        if len(densities) < len(self.models):
+            raise _no_densities(self.models)
+        return densities
+
+    @property
+    def samplers(self) -> tuple[Sampler, ...]:
+        """The members of an ensemble without context, as far as they draw events.
+
+        Raises
+        ------
+        InputError
             If the members are conditional densities.
         """
-        densities = tuple(m for m in self.models if not isinstance(m, ConditionalDensity))
-        if len(densities) < len(self.models):
-            raise InputError(
-                "ensemble.members",
-                got="conditional densities f(x | c)",
-                expected="densities without context",
-                remedy="Fit their weights with fit_conditional_mixture(run, ensemble, events).",
-            )
-        return densities
+        samplers = tuple(
+            m
+            for m in self.models
+            if isinstance(m, Sampler) and not isinstance(m, ConditionalDensity)
+        )
+        if len(samplers) < len(self.models):
+            raise _no_densities(self.models)
+        return samplers
 
     @property
     def conditionals(self) -> tuple[NamedConditional, ...]:
@@ -102,10 +119,13 @@ class Ensemble:
         Raises
         ------
         InputError
-            If the features differ.
+            If the features differ, or the members are samplers without density.
         """
+        known = [m for m in self.models if isinstance(m, ConditionalDensity | DensityEstimator)]
+        if len(known) < len(self.models):
+            raise _no_densities(self.models)
         matched = match_features(events, self.features)
-        return log_density_matrix(self.run, self.models, self.records, matched)
+        return log_density_matrix(self.run, known, self.records, matched)
 
     def __len__(self) -> int:
         """Return the number of members M."""
@@ -116,3 +136,19 @@ class Ensemble:
         names = ", ".join(feature.name for feature in self.features)
         failed = f", {len(self.failures)} failed" if self.failures else ""
         return f"Ensemble(M={len(self.models)}, features=({names}){failed})"
+
+
+def _no_densities(models: tuple[Model, ...]) -> InputError:
+    if any(isinstance(m, ConditionalDensity) for m in models):
+        return InputError(
+            "ensemble.members",
+            got="conditional densities f(x | c)",
+            expected="densities without context",
+            remedy="Fit their weights with fit_conditional_mixture(run, ensemble, events).",
+        )
+    return InputError(
+        "ensemble.members",
+        got="samplers without density",
+        expected="densities",
+        remedy="Draw from ensemble.samplers, and compare samples with samples.",
+    )

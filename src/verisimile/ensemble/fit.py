@@ -18,7 +18,7 @@ from verisimile.data.provenance import Seen
 from verisimile.density.conditional import ConditionalTrainer
 from verisimile.density.conditional_flow import ConditionalSplineFlow
 from verisimile.density.flow_density import SplineFlow
-from verisimile.density.protocol import Checking, Trainer
+from verisimile.density.protocol import Checking, SamplerTrainer, Trainer
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.manifest import Manifest, check_manifest, read_manifest, write_manifest
 from verisimile.ensemble.member import member_address, model_of, record_of, train_member
@@ -35,7 +35,10 @@ _SHIPPED_FAMILIES = (SplineFlow.family, ConditionalSplineFlow.family)
 
 
 def fit_ensemble(
-    run: Run, events: Events, plan: BootstrapPlan, trainer: Trainer | ConditionalTrainer
+    run: Run,
+    events: Events,
+    plan: BootstrapPlan,
+    trainer: Trainer | ConditionalTrainer | SamplerTrainer,
 ) -> Ensemble:
     """Train the members of an ensemble, each on its own bootstrap replica of `events`.
 
@@ -53,7 +56,8 @@ def fit_ensemble(
     plan
         Replicas and initialisations.
     trainer
-        What turns one replica into one estimator, or one conditional density.
+        What turns one replica into one estimator, one conditional density, or one
+        sampler without density.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def load_ensemble(run: Run) -> Ensemble:
     return _assemble(run, manifest, records, seen)
 
 
-def _check(events: Events, trainer: Trainer | ConditionalTrainer) -> None:
+def _check(events: Events, trainer: Trainer | ConditionalTrainer | SamplerTrainer) -> None:
     if events.n < 2:
         raise InputError("events", got=f"{events.n} event", expected="at least two events")
     if isinstance(trainer, Checking):
@@ -115,7 +119,7 @@ def _task(
     run: Run,
     events: Events,
     plan: BootstrapPlan,
-    trainer: Trainer | ConditionalTrainer,
+    trainer: Trainer | ConditionalTrainer | SamplerTrainer,
     member: int,
 ) -> Task:
     # Without plan.members: member 7 is the same in an ensemble of 8 and of 20.
@@ -139,7 +143,7 @@ def _manifest(
     run: Run,
     events: Events,
     plan: BootstrapPlan,
-    trainer: Trainer | ConditionalTrainer,
+    trainer: Trainer | ConditionalTrainer | SamplerTrainer,
     tasks: Sequence[Task],
 ) -> Manifest:
     settings: dict[str, JSON] = {

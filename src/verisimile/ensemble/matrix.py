@@ -11,9 +11,9 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run, Task
 from verisimile.data.events import Events
-from verisimile.density.conditional import density_arguments
+from verisimile.density.conditional import ConditionalDensity, density_arguments
 from verisimile.density.precision import precision_gap
-from verisimile.density.registry import Model
+from verisimile.density.protocol import DensityEstimator
 from verisimile.ensemble.member import MemberRecord
 
 __all__ = ["log_density_matrix"]
@@ -24,7 +24,7 @@ _NO_SEEDS = Seeds(0)  # nothing random: a record is good for every run
 
 def log_density_matrix(
     run: Run,
-    members: Sequence[Model],
+    members: Sequence[DensityEstimator | ConditionalDensity],
     records: Sequence[MemberRecord],
     events: Events,
 ) -> Array:
@@ -57,7 +57,9 @@ def log_density_matrix(
     return np.ascontiguousarray(np.stack(columns, axis=1))
 
 
-def _evaluate(_: Seeds, member: Model, *arguments: Array) -> Payload:
+def _evaluate(
+    _: Seeds, member: DensityEstimator | ConditionalDensity, *arguments: Array
+) -> Payload:
     return Payload(
         {"log_density": np.asarray(member.log_prob(*arguments), dtype=np.float64)},
         {"precision_gap": precision_gap(member, *(values[:_GAP_EVENTS] for values in arguments))},

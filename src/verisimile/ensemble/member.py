@@ -14,7 +14,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.data.events import Events
 from verisimile.density.conditional import ConditionalTrainer, density_arguments
 from verisimile.density.precision import precision_gap
-from verisimile.density.protocol import Trainer
+from verisimile.density.protocol import SamplerTrainer, Trainer
 from verisimile.density.registry import Model, pack, unpack_any
 from verisimile.ensemble.plan import BootstrapPlan
 
@@ -35,7 +35,8 @@ class MemberRecord:
     member, replica, initialisation
         Its place in the plan.
     training_curve, validation_curve
-        Mean negative log-density per event in original units, ``(epochs,)``.
+        Mean negative log-density per event in original units, ``(epochs,)``, or the
+        loss that the trainer's curves hold.
     best_epoch
         Index of the epoch that was kept.
     n_training, n_validation
@@ -69,7 +70,7 @@ def train_member(
     seeds: Seeds,
     events: Events,
     plan: BootstrapPlan,
-    trainer: Trainer | ConditionalTrainer,
+    trainer: Trainer | ConditionalTrainer | SamplerTrainer,
     member: int,
 ) -> Payload:
     """Train one member on its bootstrap replica; a pure function of its arguments."""
