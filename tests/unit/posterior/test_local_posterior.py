@@ -9,6 +9,7 @@ from sklearn.neural_network import MLPClassifier
 
 from posterior_study import Posterior, conjugate
 from statistical import assert_rate
+from verisimile.checks.posterior.learners import Learner, polynomial
 from verisimile.checks.posterior.local import LocalTest, Points, local_test
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
@@ -24,7 +25,13 @@ def _bias(contexts: Array) -> Array:
 
 
 def _found(
-    seed: int, rng: np.random.Generator, *, n: int, bias: float, permutations: int
+    seed: int,
+    rng: np.random.Generator,
+    *,
+    n: int,
+    bias: float,
+    permutations: int,
+    learner: Learner | None = None,
 ) -> LocalTest:
     draws, truths, contexts = conjugate(n, 1, rng, d=1)
     there = Posterior(d=1).sample(np.repeat(WHERE, 100, axis=0), rng).reshape(3, 100, 1)
@@ -35,6 +42,7 @@ def _found(
         contexts,
         at=Points(WHERE, there + bias * _bias(WHERE)[:, None]),
         permutations=permutations,
+        learner=learner,
     )
 
 
@@ -57,6 +65,18 @@ def test_a_local_bias_is_found_where_it_is(rng: np.random.Generator) -> None:
     assert found.unfinished == 0
     assert to_dict(from_dict(to_dict(found))) == to_dict(found)
     assert "LocalTest(p=" in repr(found)
+
+
+def test_products_of_three_are_more_local_than_of_two(rng: np.random.Generator) -> None:
+    def leak_and_signal(learner: Learner) -> Array:
+        found = [
+            _found(k, rng, n=500, bias=0.4, permutations=1, learner=learner) for k in range(10)
+        ]
+        return np.asarray(np.mean([one.observed[1:] for one in found], axis=0))
+
+    leak = [leak_and_signal(polynomial(degree=degree)) for degree in (2, 3)]
+    assert leak[0][0] > 1.5 * leak[1][0]
+    assert leak[0][1] < leak[1][1]
 
 
 def test_same_for_any_chunking_and_another_learner(rng: np.random.Generator) -> None:
@@ -94,5 +114,7 @@ def test_wrong_arguments(rng: np.random.Generator) -> None:
         local_test(run, draws, truths, contexts, at=at, permutations=0)
     with pytest.raises(InputError, match="at.draws"):
         local_test(run, draws, truths, contexts, at=Points(contexts[:2], draws[:1]))
+    with pytest.raises(InputError, match="polynomial"):
+        polynomial(degree=0)
     with pytest.raises(InputError, match="learner"):
         local_test(run, draws, truths, contexts, at=at, learner=object())  # type: ignore[arg-type]

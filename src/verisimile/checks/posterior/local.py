@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
+from verisimile.checks.posterior.learners import Learner, checked_learner
 from verisimile.checks.posterior.simulations import Simulations, as_draws
 from verisimile.core.arrays import Array, BoolArray, as_matrix, digest
 from verisimile.core.errors import InputError, NumericsError
@@ -26,36 +22,10 @@ from verisimile.core.run import Run, Task
 from verisimile.stats.aggregate import min_p, smallest_p
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Learner", "LocalTest", "Points", "local_test", "quadratic"]
+__all__ = ["LocalTest", "Points", "local_test"]
 
 _CHUNK = 20
 _NULL = "truths and draws swapped within pairs, refitted"
-
-
-class Learner(Protocol):
-    """What is needed of a scikit-learn classifier."""
-
-    def fit(self, x: Array, y: BoolArray) -> object:
-        """Fit to rows ``(m, d + k)`` and labels ``(m,)``."""
-        ...
-
-    def predict_proba(self, x: Array) -> npt.ArrayLike:
-        """Return class probabilities ``(m, 2)``."""
-        ...
-
-    def get_params(self, *, deep: bool = True) -> Mapping[str, object]:
-        """Return all settings."""
-        ...
-
-
-def quadratic(*, penalty: float = 1.0) -> Learner:
-    """Return logistic regression on all products of two of theta and x, with a ridge penalty."""
-    model = make_pipeline(
-        StandardScaler(),
-        PolynomialFeatures(2, include_bias=False),
-        LogisticRegression(C=1.0 / penalty, max_iter=500),
-    )
-    return cast(Learner, model)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +119,7 @@ def local_test(
     at
         Points to examine and draws there.
     learner
-        A scikit-learn classifier; None: `quadratic`.
+        A scikit-learn classifier; None: `learners.polynomial`.
     permutations
         B, refits.
 
@@ -173,7 +143,7 @@ def local_test(
     given = Simulations.checked(draws, truths, contexts)
     if permutations < 1:
         raise InputError("permutations", got=permutations, expected="one or more")
-    fit = _Fits(_pairs(given), *_points(at, given), _checked(learner))
+    fit = _Fits(_pairs(given), *_points(at, given), checked_learner(learner))
     table, unfinished = _all_fits(run.at("local test"), fit, permutations)
     if not np.isfinite(table[0]).all():
         raise NumericsError("local_test", got=f"t = {table[0]}", expected="finite statistics")
@@ -222,19 +192,6 @@ def _points(at: Points, given: Simulations) -> tuple[Array, Array]:
     draws = as_draws(at.draws, "at.draws", rows=len(contexts), columns=given.truths.shape[1])
     rows = np.broadcast_to(contexts[:, None], (*draws.shape[:2], contexts.shape[1]))
     return contexts, np.concatenate([draws, rows], axis=2)
-
-
-def _checked(learner: Learner | None) -> Learner:
-    if learner is None:
-        return quadratic()
-    missing = [w for w in ("fit", "predict_proba", "get_params") if not hasattr(learner, w)]
-    if missing:
-        raise InputError(
-            "learner",
-            got=f"a {type(learner).__name__} without {', '.join(missing)}",
-            expected="a scikit-learn classifier with predict_proba",
-        )
-    return learner
 
 
 def _all_fits(run: Run, fit: _Fits, permutations: int) -> tuple[Array, int]:
