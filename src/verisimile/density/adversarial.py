@@ -33,7 +33,8 @@ class AdversarialTrainer:
 
     It is here because it can fail in a known way: badly tuned (one latent normal,
     large steps) it drops modes, and its curves do not say so.  With the defaults it
-    reached all eight modes of the ring in a single try.  The curves hold :math:`L_D` on training and on validation events.
+    reached all eight modes of the ring in a single try.  The curves hold
+    :math:`L_D` on training and on validation events.
 
     Parameters
     ----------
