@@ -31,8 +31,10 @@ class AdversarialTrainer:
 
     .. math:: L_D = -E \log D(z) - E \log(1 - D(g(u))), \qquad L_G = -E \log D(g(u))
 
-    It is here because it fails in a known way: it drops modes, and its curves do
-    not say so.  The curves hold :math:`L_D` on training and on validation events.
+    It is here because it can fail in a known way: badly tuned (one latent normal,
+    large steps) it drops modes, and its curves do not say so.  With the defaults it
+    reached all eight modes of the ring in a single try.  The curves hold
+    :math:`L_D` on training and on validation events.
 
     Parameters
     ----------

@@ -47,6 +47,7 @@ _HOMES = {
     "gaussian-mixture": "gaussian_mixture",
     "kernel-density": "kernel_density",
     "vae": "decoder",
+    "zuko-spline-flow": "zuko_flow",
 }
 
 

@@ -69,6 +69,26 @@ def test_ring_is_a_truncated_gaussian_of_variance_s() -> None:
     assert ring.log_prob([[0.0, 0.0]])[0] == -np.inf
 
 
+def test_ring_has_eight_centres_at_radius_five_and_the_published_range_of_variances() -> None:
+    ring = RingOfEight()
+    assert ring.centres.shape == (8, 2)
+    np.testing.assert_allclose(np.hypot(*ring.centres.T), 5.0, rtol=1e-12)
+    gaps = np.linalg.norm(ring.centres - np.roll(ring.centres, 1, axis=0), axis=1)
+    np.testing.assert_allclose(gaps, 10 * math.sin(math.pi / 8), rtol=1e-12)
+    for u, s in ((0.0, 0.234375), (0.5, 0.3125), (1.0, 0.390625)):
+        np.testing.assert_allclose(RingOfEight((u,) * 8).variances, s, rtol=1e-12)
+
+
+def test_ring_draws_stay_within_three_s(rng: np.random.Generator) -> None:
+    ring = RingOfEight((0.0,) * 4 + (1.0,) * 4)
+    x = ring.sample(20000, rng)
+    distance = np.linalg.norm(x[:, None] - ring.centres, axis=2)
+    which = distance.argmin(axis=1)
+    for i, s in enumerate(ring.variances):
+        radius = distance[which == i, i]
+        assert 0.97 * 3 * s < radius.max() <= 3 * s
+
+
 def test_published_ring_keeps_the_published_fraction_and_radii() -> None:
     # Reported: 67-78 % of each Gaussian kept; radii of a training set from 4.0284 to 6.0137.
     u = tuple(0.5 + (np.array(PUBLISHED) / 0.3125 - 1) / 0.5)

@@ -8,7 +8,13 @@ from scipy import stats
 
 from statistical import FIVE_SIGMA
 from trained_generators import DENSITIES, camel_events, plane_events, trained
+from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+from verisimile.density.check import check_estimator
+from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
+from verisimile.density.kernel_density import KernelDensityTrainer
 from verisimile.density.protocol import DensityEstimator, Trainer
 
 
@@ -71,3 +77,35 @@ def test_settings_are_json_and_name_the_family(name: str) -> None:
     trainer = DENSITIES[name]
     assert isinstance(trainer, Trainer)
     assert trainer.config()["family"] == trained(name, 1).model.family  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "trainer", [GaussianMixtureTrainer(components=(4,)), KernelDensityTrainer()]
+)
+def test_bounded_features_keep_their_support(trainer: Trainer, rng: np.random.Generator) -> None:
+    x = np.column_stack([rng.beta(2, 3, 600), rng.exponential(size=600)])
+    features = (Feature("a", low=0, high=1), Feature("b", low=0))
+    training, validation = Events(x, features=features).split((0.7, 0.3), Seeds(1))
+    model = trainer.fit(training, validation, Seeds(2)).model
+    assert check_estimator(model).problems == ()
+    draws = model.sample(2000, rng)
+    assert ((draws >= 0) & (draws <= [1.0, np.inf])).all()
+    outside = np.array([[-0.1, 1.0], [1.1, 1.0], [0.5, -0.1]])
+    assert (model.log_prob(outside) == -np.inf).all()
+
+
+def test_weights_move_the_kernels() -> None:
+    x = np.repeat([-2.0, 2.0], 200) + np.random.default_rng(1).normal(size=400)
+    weights = np.repeat([1.0, 3.0], 200)
+    training, validation = Events(x[:, None], weights).split((0.7, 0.3), Seeds(1))
+    trainer = KernelDensityTrainer()
+    draws = trainer.fit(training, validation, Seeds(2)).model.sample(4000, np.random.default_rng(2))
+    assert training.weights is not None
+    share = training.weights[training.x[:, 0] > 0].sum() / training.weights.sum()
+    assert (draws > 0).mean() == pytest.approx(share, abs=0.05)
+
+
+def test_weighted_events_are_refused_where_they_cannot_be_used() -> None:
+    events = Events(np.random.default_rng(1).normal(size=(50, 1)), np.ones(50))
+    with pytest.raises(InputError, match="without weights"):
+        GaussianMixtureTrainer().fit(events, events, Seeds(1))
