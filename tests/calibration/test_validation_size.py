@@ -29,11 +29,15 @@ pytestmark = [pytest.mark.calibration, pytest.mark.timeout(3600)]
 
 SEEDS = Seeds(20261122).at("validation size")
 EXPERIMENTS = 500
+SIGNED = 300
 LEVEL = 0.05
 STUDY = Study(
     battery=Battery(relabelings=99, sensitivity=False, support=False),
     selections={"positive": "x0 > 0"},
     constraints={"bounded": "x1 < 2.5"},
+)
+SIGNED_STUDY = Study(
+    battery=Battery(relabelings=99, sensitivity=False, support=False, physics=False)
 )
 
 
@@ -85,3 +89,17 @@ def test_a_shift_is_found(show: Show) -> None:
     noncentrality = 0.7**2 / (1 - 0.6**2) * 90 * 110 / 200
     bound = stats.ncx2.sf(stats.chi2.isf(LEVEL / 10, 2), 2, noncentrality)
     assert found.mean() > 0.5 * bound
+
+
+def test_signed_weights_of_one_sample_keep_the_level(show: Show) -> None:
+    """15 % of the generated events weigh -1; tests that cannot take that are not made."""
+    failed = 0
+    for experiment in range(SIGNED):
+        seeds = SEEDS.at("signed", experiment)
+        rng = seeds.at("events").numpy()
+        ours, theirs = _samples(rng, 0.0)
+        weights = np.where(rng.random(theirs.n) < 0.15, -1.0, 1.0)
+        found = validate(Run(seeds), ours, Events(theirs.x, weights), study=SIGNED_STUDY)
+        failed += overall(judge_validation(found, LEVEL, name="generated")) is Verdict.FAILED
+    show(f"failed verdicts with signed weights at {LEVEL:g}: {failed / SIGNED:.3f}")
+    assert stats.binom.sf(failed - 1, SIGNED, LEVEL) > 0.01

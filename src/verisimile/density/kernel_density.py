@@ -110,7 +110,7 @@ class KernelDensityTrainer:
 
     References
     ----------
-    Scott, *Multivariate Density Estimation* (1992), eq. 6.44.
+    Scott, *Multivariate Density Estimation* (1992).
     """
 
     bandwidth: Literal["validation", "scott"] | float = "validation"

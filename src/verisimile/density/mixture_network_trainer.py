@@ -48,7 +48,7 @@ class MixtureNetworkTrainer:
     References
     ----------
     Bishop, *Mixture Density Networks* (1994), eq. 22–23.
-    Uria, Murray and Larochelle, *RNADE* (2013), eq. 4.
+    Uria, Murray and Larochelle, *RNADE* (2013).
     """
 
     components: int = 8

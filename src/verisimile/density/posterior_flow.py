@@ -185,7 +185,7 @@ class DropoutFlow(PosteriorFlow):
 
     References
     ----------
-    Gal and Ghahramani, *Dropout as a Bayesian Approximation* (2016), eq. 6.
+    Gal and Ghahramani, *Dropout as a Bayesian Approximation* (2016).
     """
 
     family = "dropout-flow"

@@ -52,7 +52,7 @@ class BayesianFlowTrainer:
 
     References
     ----------
-    Blundell et al., *Weight Uncertainty in Neural Networks* (2015), eq. 2.
+    Blundell et al., *Weight Uncertainty in Neural Networks* (2015).
     Bellagente et al., *Understanding Event-Generation Networks via Uncertainties* (2022).
     """
 
@@ -126,7 +126,7 @@ class DropoutFlowTrainer:
 
     References
     ----------
-    Gal and Ghahramani, *Dropout as a Bayesian Approximation* (2016), eq. 6.
+    Gal and Ghahramani, *Dropout as a Bayesian Approximation* (2016).
     """
 
     flow: SplineFlowTrainer = field(default_factory=SplineFlowTrainer)
