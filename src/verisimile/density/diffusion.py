@@ -76,7 +76,7 @@ class NoisingPath:
     def point(self, z: Tensor, noise: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return noisy event, step (a whole number), and noise."""
         step = (u * self.noise.steps).long().clamp(max=self.noise.steps - 1)
-        signal = torch.from_numpy(self.noise.signal).to(z.dtype)[step][..., None]
+        signal = torch.from_numpy(self.noise.signal).to(z)[step][..., None]
         return signal.sqrt() * z + (1 - signal).sqrt() * noise, step.to(z.dtype), noise
 
 

@@ -17,6 +17,7 @@ from verisimile.density.path_training import PathSchedule, train_paths
 from verisimile.density.protocol import FittedSampler
 from verisimile.density.residual_network import NetworkShape, numbers
 from verisimile.density.students import prepare
+from verisimile.density.torch_scope import CPU, Placement
 from verisimile.density.training import Schedule
 
 __all__ = ["DiffusionTrainer"]
@@ -43,7 +44,9 @@ class DiffusionTrainer:
     steps
         T.
     learning_rate, batch, epochs, clip
-        Adam, with a constant step size.
+        Adam, with a constant step size, as published.
+    decay
+        Let the step size fall along half a cosine: far better draws after a short training.
     keep
         The epoch whose network is kept: ``"last"``, as published, or that with
         the ``"best"`` validation loss, which says little about the draws.
@@ -66,6 +69,7 @@ class DiffusionTrainer:
     batch: int = 500
     epochs: int = 200
     clip: float = 1.0
+    decay: bool = False
     keep: Literal["last", "best"] = "last"
 
     def __post_init__(self) -> None:
@@ -102,8 +106,12 @@ class DiffusionTrainer:
         """
         return self.fit_many([(training, validation, seeds)])[0]
 
-    def fit_many(self, members: Sequence[tuple[Events, Events, Seeds]]) -> list[FittedSampler]:
+    def fit_many(
+        self, members: Sequence[tuple[Events, Events, Seeds]], placement: Placement = CPU
+    ) -> list[FittedSampler]:
         """Train several samplers as one batched job, each as `fit` would up to rounding.
+
+        `placement` says on which device, or with how many threads.
 
         Raises
         ------
@@ -116,8 +124,10 @@ class DiffusionTrainer:
         maps, students = prepare(members, 0)
         shape = self.shape(members[0][0].d)
         steps = Schedule(self.learning_rate, self.batch, self.epochs, self.epochs, self.clip)
-        schedule = PathSchedule(steps, decay=False, keep=self.keep)
-        outcome = train_paths(shape, NoisingPath(CosineNoise(self.steps)), students, schedule)
+        schedule = PathSchedule(steps, decay=self.decay, keep=self.keep)
+        outcome = train_paths(
+            shape, NoisingPath(CosineNoise(self.steps)), students, schedule, placement
+        )
         seconds = (time.perf_counter() - started) / len(members)
         return [
             FittedSampler(

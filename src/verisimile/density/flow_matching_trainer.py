@@ -19,6 +19,7 @@ from verisimile.density.path_training import PathSchedule, train_paths
 from verisimile.density.protocol import Fitted
 from verisimile.density.residual_network import NetworkShape, numbers
 from verisimile.density.students import prepare
+from verisimile.density.torch_scope import CPU, Placement
 from verisimile.density.training import Schedule
 
 __all__ = ["FlowMatchingTrainer"]
@@ -100,8 +101,12 @@ class FlowMatchingTrainer:
         """
         return self.fit_many([(training, validation, seeds)])[0]
 
-    def fit_many(self, members: Sequence[tuple[Events, Events, Seeds]]) -> list[Fitted]:
+    def fit_many(
+        self, members: Sequence[tuple[Events, Events, Seeds]], placement: Placement = CPU
+    ) -> list[Fitted]:
         """Train several flows as one batched job, each as `fit` would up to rounding.
+
+        `placement` says on which device, or with how many threads.
 
         Raises
         ------
@@ -115,7 +120,11 @@ class FlowMatchingTrainer:
         shape = self.shape(members[0][0].d)
         steps = Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
         outcome = train_paths(
-            shape, StraightPath(), students, PathSchedule(steps, decay=True, keep="best")
+            shape,
+            StraightPath(),
+            students,
+            PathSchedule(steps, decay=True, keep="best"),
+            placement,
         )
         seconds = (time.perf_counter() - started) / len(members)
         return [

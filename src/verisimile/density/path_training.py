@@ -26,7 +26,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
 from verisimile.density.residual_network import NetworkShape, Parameters, field, initial, stack
-from verisimile.density.torch_scope import one_thread
+from verisimile.density.torch_scope import Placement, threads
 from verisimile.density.training import Curves, Sample, Schedule
 
 __all__ = ["Outcome", "Path", "PathSchedule", "Student", "train_paths"]
@@ -74,9 +74,16 @@ class Outcome:
 
 
 def train_paths(
-    shape: NetworkShape, path: Path, students: Sequence[Student], schedule: PathSchedule
+    shape: NetworkShape,
+    path: Path,
+    students: Sequence[Student],
+    schedule: PathSchedule,
+    placement: Placement,
 ) -> Outcome:
     """Train one network per student, all of them in one batch.
+
+    Random numbers are drawn on the CPU, so that a member sees the same noise on
+    every device.
 
     Raises
     ------
@@ -90,8 +97,8 @@ def train_paths(
         raise InputError(
             "students", got=f"training samples of {sizes} events", expected="samples of one size"
         )
-    with one_thread():
-        return _Regression(shape, path, students, schedule).run()
+    with threads(placement.threads):
+        return _Regression(shape, path, students, schedule, placement.device).run()
 
 
 class _Regression:
@@ -101,16 +108,20 @@ class _Regression:
         path: Path,
         students: Sequence[Student],
         schedule: PathSchedule,
+        device: str,
     ) -> None:
+        self.device = device
         self.shape = shape
         self.path = path
         self.students = students
         self.schedule = schedule
         self.streams = [student.seeds.at("shuffle").torch() for student in students]
         fresh = [initial(shape, student.seeds.at("initial").torch()) for student in students]
-        self.parameters = {k: v.requires_grad_() for k, v in stack(fresh).items()}
-        self.z = torch.stack([student.training.z for student in students])
-        self.weights = torch.stack([student.training.weights for student in students])
+        self.parameters = {
+            name: values.to(device).requires_grad_() for name, values in stack(fresh).items()
+        }
+        self.z = torch.stack([student.training.z for student in students]).to(device)
+        self.weights = torch.stack([s.training.weights for s in students]).to(device)
         n = self.z.shape[1]
         self.batch = min(schedule.steps.batch, n)
         self.total = schedule.steps.epochs * math.ceil(n / self.batch)
@@ -140,15 +151,16 @@ class _Regression:
                 break
         pairs = [np.array(curve) for curve in curves]
         return Outcome(
-            saved,
+            {name: values.cpu() for name, values in saved.items()},
             tuple(Curves(p[:, 0], p[:, 1], int(b)) for p, b in zip(pairs, best, strict=True)),
         )
 
     def _epoch(self) -> Array:
         members, n = self.z.shape[:2]
         orders = torch.stack([torch.randperm(n, generator=stream) for stream in self.streams])
-        total = torch.zeros(members, dtype=torch.float64)
-        row = torch.arange(members)[:, None]
+        orders = orders.to(self.device)
+        total = torch.zeros(members, dtype=torch.float64, device=self.device)
+        row = torch.arange(members, device=self.device)[:, None]
         for some in torch.split(orders, self.batch, dim=1):
             loss = self._losses(
                 self.parameters, self.z[row, some], self.weights[row, some], self.streams
@@ -158,7 +170,7 @@ class _Regression:
             self._clip()
             self._advance()
             total += loss.detach() * some.shape[1]
-        return np.asarray((total / n).numpy())
+        return np.asarray((total / n).cpu().numpy())
 
     def _validate(self) -> Array:
         # One by one: out-of-bag samples differ in size.
@@ -168,8 +180,8 @@ class _Regression:
             sample = student.validation
             # The same noises in every epoch: epochs are compared with each other.
             stream = student.seeds.at("validation").torch()
-            z = sample.z.repeat(_REPEATS, 1)[None]
-            weights = sample.weights.repeat(_REPEATS)[None]
+            z = sample.z.repeat(_REPEATS, 1)[None].to(self.device)
+            weights = sample.weights.repeat(_REPEATS)[None].to(self.device)
             with torch.no_grad():
                 values.append(float(self._losses(own, z, weights, [stream])))
         return np.array(values)
@@ -184,7 +196,7 @@ class _Regression:
         """Return each member's loss ``(M,)``."""
         noise = torch.stack([torch.randn(z.shape[1:], generator=s) for s in streams])
         u = torch.stack([torch.rand(z.shape[1], generator=s) for s in streams])
-        x, t, target = self.path.point(z, noise, u)
+        x, t, target = self.path.point(z, noise.to(self.device), u.to(self.device))
         residual = field(self.shape, parameters, x, t) - target
         return (weights * residual.square().mean(dim=2)).mean(dim=1)
 

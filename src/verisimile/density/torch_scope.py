@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 import torch
 
+from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["one_thread", "seeded"]
+__all__ = ["CPU", "Placement", "one_thread", "seeded", "threads"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a batched training runs: a torch device, and on a CPU how many threads.
+
+    Raises
+    ------
+    InputError
+        If the device is not there, or there is no thread.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise InputError("Placement.threads", got=self.threads, expected="at least 1")
+        try:
+            torch.empty(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(
+                "Placement.device",
+                got=repr(self.device),
+                expected="a torch device of this machine, such as 'cpu' or 'cuda'",
+            ) from error
+
+
+CPU = Placement()
+"""One thread of the CPU."""
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread inside the block: sums then have one order, whatever the machine."""
+def threads(count: int) -> Iterator[None]:
+    """Run torch on `count` threads inside the block."""
     before = torch.get_num_threads()
-    if before == 1:
+    if before == count:
         yield
         return
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def one_thread() -> AbstractContextManager[None]:
+    """Run torch on one thread inside the block: sums then have one order, whatever the machine."""
+    return threads(1)
 
 
 @contextmanager

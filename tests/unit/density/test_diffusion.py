@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from statistical import FIVE_SIGMA
@@ -18,6 +21,7 @@ from verisimile.density.mapped import MappedSampler
 from verisimile.density.protocol import DensityEstimator, FittedSampler, Sampler, SamplerTrainer
 from verisimile.density.registry import pack, unpack_any
 from verisimile.density.residual_network import NetworkShape, initial, numbers
+from verisimile.density.torch_scope import Placement
 
 SMALL = DiffusionTrainer(depth=1, width=32, inner=32, epochs=100, batch=50, steps=50)
 
@@ -126,6 +130,52 @@ def test_batched_members_equal_single_ones() -> None:
             np.testing.assert_allclose(core_of(fit).parameters[name], values, atol=1e-4)
     curves = [fit.training_curve for fit in together]
     assert abs(curves[0] - curves[1]).max() > 1e-3
+
+
+def small_members() -> tuple[DiffusionTrainer, list[tuple[Events, Events, Seeds]]]:
+    trainer = DiffusionTrainer(depth=2, width=8, inner=16, epochs=3, batch=50, decay=True)
+    training, validation = ring_events(300).split((0.7, 0.3), Seeds(1))
+    return trainer, [(training, validation, Seeds(10 + number)) for number in range(2)]
+
+
+def assert_same_members(first: list[FittedSampler], second: list[FittedSampler]) -> None:
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(one.training_curve, other.training_curve, rtol=1e-4)
+        for name, values in core_of(one).parameters.items():
+            np.testing.assert_allclose(core_of(other).parameters[name], values, atol=1e-4)
+
+
+def test_threads_change_rounding_alone_and_are_put_back() -> None:
+    trainer, members = small_members()
+    before = torch.get_num_threads()
+    both = trainer.fit_many(members, Placement(threads=2))
+    assert torch.get_num_threads() == before
+    assert_same_members(trainer.fit_many(members), both)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_trains_the_same_members() -> None:
+    trainer, members = small_members()
+    assert_same_members(trainer.fit_many(members), trainer.fit_many(members, Placement("cuda")))
+
+
+def test_step_size_falls_along_half_a_cosine() -> None:
+    trainer, members = small_members()
+    falling, constant = (
+        replace(trainer, decay=decay).fit_many(members[:1])[0] for decay in (True, False)
+    )
+    # The first step is the same, later ones are not.
+    assert np.abs(falling.training_curve - constant.training_curve).max() > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "message"),
+    [("cuda:97", 1, "torch device of this machine"), ("cpu", 0, "at least 1")],
+)
+def test_a_placement_that_is_not_there_is_named(device: str, threads: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Placement(device, threads)
 
 
 def test_settings_out_of_range_are_refused() -> None:
