@@ -94,6 +94,17 @@ def test_error_is_the_spread_over_samples() -> None:
         assert_within(folds, spread, spread / np.sqrt(600) + 0.01 * spread)
 
 
+def test_error_of_a_perfect_generator_falls_like_its_spread() -> None:
+    found = [curve(*normals(0.0, 1600, seed)) for seed in range(120)]
+    spread = np.std([each.auc.value for each in found], ddof=1)
+    stated = np.mean([each.auc.error for each in found])
+    assert_within(stated, spread, 0.2 * spread, k=2.0)
+    # The twin scales the spread of pieces by the root of their number; here it falls like 1/n.
+    pieces = [curve(*normals(0.0, 100, seed)).auc.value for seed in range(1000, 1240)]
+    with pytest.raises(AssertionError):
+        assert_within(np.std(pieces, ddof=1) / 4, spread, 0.2 * spread, k=2.0)
+
+
 @pytest.mark.parametrize("score", [kind(60) for kind in NEIGHBOURS], ids=lambda s: s.name)
 def test_given_neighbours_shrink_with_the_pieces_of_the_error(score: Score) -> None:
     # A piece has 40 events: sixty neighbours would not fit.
