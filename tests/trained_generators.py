@@ -27,7 +27,7 @@ DENSITIES: dict[str, Trainer] = {
     "kernel density": KernelDensityTrainer(),
     "Gaussian mixture": GaussianMixtureTrainer(components=(1, 4)),
     "flow matching": FlowMatchingTrainer(
-        depth=1, width=24, inner=24, epochs=60, batch=64, steps=8, tolerance=1e-2
+        depth=1, width=24, inner=24, epochs=60, batch=64, tolerance=1e-4
     ),
     "autoregressive mixture": MixtureNetworkTrainer(components=4, hidden=16, batch=64, epochs=20),
     "Bayesian flow": BayesianFlowTrainer(_FLOW, draws=4),

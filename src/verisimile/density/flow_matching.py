@@ -11,7 +11,7 @@ The trace is exact: d forward-mode derivatives, no random probes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -19,9 +19,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from verisimile.core.arrays import Array
+from verisimile.core.errors import NumericsError
 from verisimile.core.store import Payload
 from verisimile.density.mapped import MappedDensity, register_core
 from verisimile.density.residual_network import NetworkShape, Parameters, field, tensors
@@ -31,7 +33,6 @@ __all__ = ["ContinuousFlowCore", "StraightPath", "squash"]
 
 _FAMILY = "flow-matching"
 _CHUNK = 4096
-_DOUBLINGS = 5
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -56,14 +57,12 @@ class StraightPath:
 
 
 class ContinuousFlowCore:
-    """Density and sampler of a velocity field, solved by the classical Runge–Kutta method.
+    """Density and sampler of a velocity field, solved by SciPy's adaptive Runge–Kutta method.
 
-    The error is controlled event by event: a log-density is computed with
-    `steps` and with twice as many steps, and events where the two differ by
-    more than ``tolerance (1 + |log q|)`` are computed again with twice as many,
-    up to 32 times `steps` (then the last value stands).  A fourth-order result
-    is then off by about a fifteenth of that difference.  Draws use four times
-    `steps`.
+    Events are solved a few thousand at a time, and the root mean square of their local errors
+    is controlled: a log-density depends on its companions, by less than its error.  The largest
+    error of some thousand log-densities was 50 times `tolerance` on trained flows, the mean one
+    far smaller.
 
     Parameters
     ----------
@@ -71,10 +70,12 @@ class ContinuousFlowCore:
         Size of the network.
     parameters
         Of one member.
-    steps
-        First number of steps from time 0 to 1.
     tolerance
-        Of a natural log-density.
+        Relative and absolute tolerance of the solver.
+
+    References
+    ----------
+    Dormand and Prince, J. Comput. Appl. Math. 6 (1980) 19 (the method, order 5).
     """
 
     family = _FAMILY
@@ -83,16 +84,14 @@ class ContinuousFlowCore:
         self,
         shape: NetworkShape,
         parameters: Mapping[str, npt.NDArray[np.float32]],
-        steps: int,
         tolerance: float,
     ) -> None:
         self.shape = shape
         self.parameters = dict(parameters)
-        self.steps = steps
         self.tolerance = tolerance
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.shape, self.parameters, self.steps, self.tolerance))
+        return (type(self), (self.shape, self.parameters, self.tolerance))
 
     @property
     def n_features(self) -> int:
@@ -100,42 +99,78 @@ class ContinuousFlowCore:
         return self.shape.features
 
     def log_prob(self, z: Array) -> Array:
-        """Return log-densities ``(n,)`` in float64."""
+        """Return log-densities ``(n,)`` in float64.
+
+        Raises
+        ------
+        NumericsError
+            If the solver cannot reach the tolerance.
+        """
         with one_thread(), torch.no_grad():
-            return np.concatenate([self._controlled(torch.from_numpy(c)) for c in _chunks(z)])
+            return np.concatenate([self._log_prob(chunk) for chunk in _chunks(z)])
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Return draws ``(n, d)``."""
+        """Return draws ``(n, d)``.
+
+        Raises
+        ------
+        NumericsError
+            If the solver cannot reach the tolerance.
+        """
         noise = rng.standard_normal((n, self.n_features))
         with one_thread(), torch.no_grad():
-            parts = [self._forward(torch.from_numpy(c)) for c in _chunks(noise)]
-        return torch.cat(parts).numpy()
+            parts = [
+                self._solved(lambda y, t: self._velocity(y, t).numpy(), chunk, (0.0, 1.0))
+                for chunk in _chunks(noise)
+            ]
+        return np.concatenate(parts)
 
     def payload(self) -> Payload:
         """Return what `register_core` stores."""
         return Payload(
             dict(self.parameters),
-            {"shape": asdict(self.shape), "steps": self.steps, "tolerance": self.tolerance},
+            {"shape": asdict(self.shape), "tolerance": self.tolerance},
         )
 
     @cached_property
     def _weights(self) -> Parameters:
         return tensors(self.parameters, torch.float64)
 
-    def _controlled(self, z: Tensor) -> npt.NDArray[np.float64]:
-        steps = self.steps
-        values = self._backward(z, steps)
-        pending = torch.arange(len(z))
-        for _ in range(_DOUBLINGS):
-            steps *= 2
-            finer = self._backward(z[pending], steps)
-            change = (finer - values[pending]).abs()
-            values[pending] = finer
-            # Two minus infinities differ by NaN: nothing to improve there.
-            pending = pending[change > self.tolerance * (1 + finer.abs())]
-            if not len(pending):
-                break
-        return np.asarray(values.numpy())
+    def _log_prob(self, z: Array) -> Array:
+        d = self.n_features
+
+        def rate(state: Tensor, t: float) -> Array:
+            v, divergence = self._rate(state[:, :d].contiguous(), t)
+            return torch.column_stack([v, divergence]).numpy()
+
+        start = np.column_stack([z, np.zeros(len(z))])
+        end = self._solved(rate, start, (1.0, 0.0))
+        with np.errstate(over="ignore"):  # far events underflow to a density of zero
+            base = -0.5 * np.square(end[:, :d]).sum(axis=1) - d * _HALF_LOG_2PI
+        return np.asarray(base + end[:, d])
+
+    def _solved(
+        self, rate: Callable[[Tensor, float], Array], start: Array, times: tuple[float, float]
+    ) -> Array:
+        """Return the state ``(n, k)`` at the second of two times."""
+        if not start.size:
+            return start
+        path = solve_ivp(
+            lambda t, y: rate(torch.from_numpy(y.reshape(start.shape)), t).ravel(),
+            times,
+            start.ravel(),
+            t_eval=times[1:],
+            rtol=self.tolerance,
+            atol=self.tolerance,
+        )
+        if not path.success:
+            raise NumericsError(
+                "continuous flow",
+                got=path.message,
+                expected=f"a solution to a tolerance of {self.tolerance:g}",
+                remedy="Ask for a larger tolerance, or train a smaller or shorter flow.",
+            )
+        return np.asarray(path.y[:, -1].reshape(start.shape))
 
     def _velocity(self, z: Tensor, t: float) -> Tensor:
         times = torch.full((1, len(z)), t, dtype=z.dtype)
@@ -153,31 +188,6 @@ class ContinuousFlowCore:
         v, changes = torch.func.vmap(push)(units)
         return v[0], torch.diagonal(changes, dim1=0, dim2=2).sum(dim=1)
 
-    def _backward(self, z: Tensor, steps: int) -> Tensor:
-        """Return log-densities ``(n,)`` from as many steps."""
-        h, total = 1.0 / steps, torch.zeros(len(z), dtype=z.dtype)
-        for number in range(steps, 0, -1):
-            t = number * h
-            v1, d1 = self._rate(z, t)
-            v2, d2 = self._rate(z - 0.5 * h * v1, t - 0.5 * h)
-            v3, d3 = self._rate(z - 0.5 * h * v2, t - 0.5 * h)
-            v4, d4 = self._rate(z - h * v3, t - h)
-            z = z - (h / 6) * (v1 + 2 * v2 + 2 * v3 + v4)
-            total = total + (h / 6) * (d1 + 2 * d2 + 2 * d3 + d4)
-        return -0.5 * z.square().sum(dim=1) - self.n_features * _HALF_LOG_2PI - total
-
-    def _forward(self, z: Tensor) -> Tensor:
-        steps = 4 * self.steps
-        h = 1.0 / steps
-        for number in range(steps):
-            t = number * h
-            v1 = self._velocity(z, t)
-            v2 = self._velocity(z + 0.5 * h * v1, t + 0.5 * h)
-            v3 = self._velocity(z + 0.5 * h * v2, t + 0.5 * h)
-            v4 = self._velocity(z + h * v3, t + h)
-            z = z + (h / 6) * (v1 + 2 * v2 + 2 * v3 + v4)
-        return z
-
 
 def _chunks(rows: Array) -> list[Array]:
     # At least one, so that no rows give an empty answer.
@@ -186,7 +196,7 @@ def _chunks(rows: Array) -> list[Array]:
 
 def _rebuild(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> ContinuousFlowCore:
     shape = NetworkShape(**meta["shape"])
-    return ContinuousFlowCore(shape, arrays, int(meta["steps"]), float(meta["tolerance"]))
+    return ContinuousFlowCore(shape, arrays, float(meta["tolerance"]))
 
 
 register_core(_FAMILY, MappedDensity, _rebuild)

@@ -42,7 +42,7 @@ class FlowMatchingTrainer:
         Quantile bins of the features' Gaussianisation; 0 leaves standardisation alone.
     learning_rate, batch, epochs, patience, clip
         Adam on half a cosine, with early stopping on the validation loss.
-    steps, tolerance
+    tolerance
         Of the Runge–Kutta method: see `flow_matching.ContinuousFlowCore`.
 
     Raises
@@ -65,12 +65,11 @@ class FlowMatchingTrainer:
     epochs: int = 100
     patience: int = 30
     clip: float = 5.0
-    steps: int = 10
-    tolerance: float = 1e-3
+    tolerance: float = 1e-5
 
     def __post_init__(self) -> None:
         self.shape(1)
-        positive = ("learning_rate", "batch", "epochs", "patience", "clip", "steps", "tolerance")
+        positive = ("learning_rate", "batch", "epochs", "patience", "clip", "tolerance")
         wrong = {name: getattr(self, name) for name in positive if not getattr(self, name) > 0}
         if self.marginal_bins < 0 or self.marginal_bins == 1:
             wrong["marginal_bins"] = self.marginal_bins
@@ -83,7 +82,7 @@ class FlowMatchingTrainer:
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
-        return {"family": ContinuousFlowCore.family, "version": 1, **asdict(self)}
+        return {"family": ContinuousFlowCore.family, "version": 2, **asdict(self)}
 
     def shape(self, d: int) -> NetworkShape:
         """Return the size of the velocity field for `d` features."""
@@ -141,4 +140,4 @@ class FlowMatchingTrainer:
     def _core(
         self, shape: NetworkShape, parameters: Mapping[str, npt.NDArray[np.float32]]
     ) -> ContinuousFlowCore:
-        return ContinuousFlowCore(shape, parameters, self.steps, self.tolerance)
+        return ContinuousFlowCore(shape, parameters, self.tolerance)

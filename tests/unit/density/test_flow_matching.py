@@ -11,7 +11,7 @@ from scipy import integrate, stats
 
 from trained_generators import plane_events, trained
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
 from verisimile.density.flow_matching import ContinuousFlowCore, StraightPath, squash
 from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
@@ -28,11 +28,11 @@ class Stretch(ContinuousFlowCore):
         return self.rate * z  # at any time
 
 
-def random_core(steps: int, tolerance: float) -> ContinuousFlowCore:
+def random_core(tolerance: float) -> ContinuousFlowCore:
     shape = NetworkShape(2, 2, 16, 16, 4, 4.0)
     parameters = numbers(initial(shape, Seeds(1).torch()), 0)
     parameters["last.weight"] *= 5  # fresh networks are too tame to need many steps
-    return ContinuousFlowCore(shape, parameters, steps, tolerance)
+    return ContinuousFlowCore(shape, parameters, tolerance)
 
 
 def core_of(model: object) -> ContinuousFlowCore:
@@ -42,7 +42,7 @@ def core_of(model: object) -> ContinuousFlowCore:
 
 
 def test_linear_field_gives_the_gaussian(rng: np.random.Generator) -> None:
-    core = Stretch(NetworkShape(3, 1, 1, 1, 1, 1.0), {}, 8, 1e-8)
+    core = Stretch(NetworkShape(3, 1, 1, 1, 1, 1.0), {}, 1e-10)
     z = rng.normal(size=(50, 3))
     exact = stats.norm(scale=math.exp(0.7)).logpdf(z).sum(axis=1)
     np.testing.assert_allclose(core.log_prob(z), exact, atol=1e-8)
@@ -51,7 +51,7 @@ def test_linear_field_gives_the_gaussian(rng: np.random.Generator) -> None:
 
 
 def test_density_agrees_with_a_library_solver(rng: np.random.Generator) -> None:
-    core = random_core(4, 1e-7)
+    core = random_core(1e-8)
     start = rng.normal(size=2)
 
     def rate(t: float, state: Array) -> Array:
@@ -65,19 +65,31 @@ def test_density_agrees_with_a_library_solver(rng: np.random.Generator) -> None:
 
 
 def test_divergence_is_the_trace_of_the_jacobian(rng: np.random.Generator) -> None:
-    core = random_core(4, 1e-3)
+    core = random_core(1e-3)
     z = torch.from_numpy(rng.normal(size=(1, 2)))
     _, trace = core._rate(z, 0.3)
     jacobian = torch.func.jacrev(lambda y: core._velocity(y[None], 0.3)[0])(z[0])
     assert float(trace) == pytest.approx(float(torch.trace(jacobian)), rel=1e-12)
 
 
-def test_error_control_refines_what_needs_it(rng: np.random.Generator) -> None:
+def test_tolerance_controls_the_error_whatever_the_companions(rng: np.random.Generator) -> None:
     z = rng.normal(size=(100, 2))
-    exact = random_core(64, 1e9).log_prob(z)
-    rough = np.abs(random_core(1, 1e9).log_prob(z) - exact).max()
-    fine = np.abs(random_core(1, 1e-5).log_prob(z) - exact).max()
-    assert fine < 1e-4 < rough
+    exact = random_core(1e-10).log_prob(z)
+    for tolerance in (1e-2, 1e-4, 1e-6):
+        assert np.abs(random_core(tolerance).log_prob(z) - exact).max() < 100 * tolerance
+    alone = np.concatenate([random_core(1e-6).log_prob(row[None]) for row in z[:10]])
+    np.testing.assert_allclose(alone, exact[:10], atol=1e-4)
+
+
+def test_a_tolerance_out_of_reach_is_an_error(rng: np.random.Generator) -> None:
+    class Wall(ContinuousFlowCore):
+        """A velocity that is not a number in half of the way."""
+
+        def _velocity(self, z: torch.Tensor, t: float) -> torch.Tensor:
+            return z * (math.nan if t < 0.5 else 1.0)
+
+    with pytest.raises(NumericsError, match="larger tolerance"):
+        Wall(NetworkShape(1, 1, 1, 1, 1, 1.0), {}, 1e-8).log_prob(rng.normal(size=(3, 1)))
 
 
 def test_path_goes_from_noise_to_events() -> None:

@@ -29,7 +29,7 @@ DIFFUSION = DiffusionTrainer(depth=1, width=8, inner=8, epochs=2, steps=10)
 def test_members_of_every_density_feed_the_weight_fit(name: str, tmp_path: Path) -> None:
     trainer: Trainer = DENSITIES[name]
     if isinstance(trainer, FlowMatchingTrainer):
-        trainer = replace(trainer, epochs=3, steps=4, tolerance=0.1)
+        trainer = replace(trainer, epochs=3, tolerance=1e-3)
     events, other = plane_events(600).split((0.5, 0.5), Seeds(1))
     made = fit_ensemble(Run(Seeds(1), store=tmp_path), events, PLAN, trainer)
     read = load_ensemble(Run(Seeds(1), store=tmp_path))
