@@ -26,6 +26,7 @@ from verisimile.report.content import FamilyStudy, InputSample, ReportInput
 from verisimile.report.document import Document, document
 from verisimile.report.family_page import family_table
 from verisimile.report.numbers import duration
+from verisimile.report.sample_panels import sample_panels
 from verisimile.report.write import write_document
 
 __all__ = ["CompareRequest", "execute"]
@@ -78,7 +79,12 @@ def execute(request: CompareRequest) -> ExitCode:
             if len(bands) > 1
             else None
         )
-    study = FamilyStudy(tuple(families), tuple(_slim(band) for band in bands), compared)
+    study = FamilyStudy(
+        names=tuple(families),
+        bands=tuple(_slim(band) for band in bands),
+        comparison=compared,
+        panels=sample_panels(truth, groups, bands, _file_names(families)),
+    )
     content = ReportInput(
         families=(study,),
         inputs=_inputs(families, groups, request.truth, truth),
@@ -140,6 +146,10 @@ def _named(groups: list[list[str]]) -> dict[str, list[str]]:
     if len(set(folders)) < len(folders):
         folders = [f"family {i}" for i in range(1, len(groups) + 1)]
     return dict(zip(folders, groups, strict=True))
+
+
+def _file_names(families: dict[str, list[str]]) -> list[list[str]]:
+    return [[Path(uri).name for uri in uris] for uris in families.values()]
 
 
 def _slim(band: Band) -> Band:
