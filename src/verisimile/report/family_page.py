@@ -12,6 +12,7 @@ from verisimile.report.family_pictures import family_pictures
 from verisimile.report.family_verdict import FamilyFinding
 from verisimile.report.numbers import count, fixed, percent, plain_number, value_and_error
 from verisimile.report.page import Section, Table
+from verisimile.report.variance_table import variance_table
 
 __all__ = ["family_section", "family_summary", "family_table"]
 
@@ -34,7 +35,7 @@ def family_section(study: FamilyStudy, number: int) -> Section:
         "Precision: the part of the generated events where true ones are. Recall: the part of the "
         "true events where generated ones are. Compare with a perfect generator, not with one.",
         tuple(family_pictures(study, number)),
-        (family_table(study),),
+        (family_table(study), *([variance_table(study)] if study.variances else [])),
     )
 
 

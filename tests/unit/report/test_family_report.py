@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from matplotlib.collections import FillBetweenPolyCollection
 from report_page import Page
 from verisimile.checks.precision_recall.band import Band, precision_recall_band
 from verisimile.checks.precision_recall.comparison import compare_curves
+from verisimile.checks.precision_recall.variance import VarianceParts
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.result import to_dict
+from verisimile.core.result import Estimate, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.report.band_figure import band_figure, recall_figure
@@ -29,6 +31,7 @@ from verisimile.report.radial_figure import radial_figure
 from verisimile.report.sample_figure import sample_figure
 from verisimile.report.sample_panels import sample_panels
 from verisimile.report.style import to_png
+from verisimile.report.variance_table import variance_sentence, variance_table
 from verisimile.report.write import write_report
 
 N, MISSED = 300, 7
@@ -162,6 +165,42 @@ def test_the_table_has_the_areas(study: FamilyStudy) -> None:
     assert row[4:6] == tuple(
         fixed(float(x), places=4) for x in np.sort(study.bands[0].auc)[[0, -1]]
     )
+
+
+def parts(**variances: tuple[float, float]) -> VarianceParts:
+    found = {name: Estimate(*pair) for name, pair in variances.items()}
+    total = sum(part.value for part in found.values())
+    levels = {name: 3 for name in found if name != "rest"}
+    return VarianceParts(0.9, found, levels, 12, Estimate(total, 0.1))
+
+
+def test_negative_parts_are_shown_as_they_are(study: FamilyStudy) -> None:
+    found = parts(network=(0.04, 0.01), data=(-0.01, 0.02), rest=(0.01, 0.02))
+    table = variance_table(replace(study, variances=(found, found)))
+    assert table.rows[:4] == (
+        ("a", "network", "3", "0.04 ± 0.01", "0.2", "80\N{NARROW NO-BREAK SPACE}%"),
+        ("a", "data", "3", "\N{MINUS SIGN}0.01 ± 0.02", "–", "0\N{NARROW NO-BREAK SPACE}%"),
+        ("a", "rest", "–", "0.01 ± 0.02", "0.1", "20\N{NARROW NO-BREAK SPACE}%"),
+        ("a", "total", "–", "0.04 ± 0.1", "0.2", "–"),
+    )
+    assert len(table.rows) == 8
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert variance_sentence(found) == (
+        "Uncertainty of one area 0.2; network 80\N{NARROW NO-BREAK SPACE}% of its variance; "
+        "within its error of zero: data, rest."
+    )
+    assert "not resolved by 12 generators" in variance_sentence(parts(rest=(-0.01, 0.02)))
+
+
+def test_the_variance_is_on_the_page_if_it_was_divided(study: FamilyStudy, tmp_path: Path) -> None:
+    found = parts(network=(0.04, 0.01), rest=(0.01, 0.02))
+    divided = FamilyStudy(study.names[:1], study.bands[:1], variances=(found,))
+    bare, full = family_section(replace(divided, variances=()), 1), family_section(divided, 1)
+    assert len(full.tables) == len(bare.tables) + 1
+    page = Page(write_report(RUN, [divided], tmp_path).read_text(encoding="utf-8")).words
+    assert " ".join(variance_sentence(found).split()) in page
+    (read,) = read_report(tmp_path / "result.json").content.families
+    assert read.variances == (found,)
 
 
 def test_a_band_alone_is_a_section(study: FamilyStudy) -> None:
