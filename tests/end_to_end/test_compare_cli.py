@@ -89,6 +89,8 @@ def test_the_variance_is_divided_by_the_labels(folder: Path) -> None:
     labels = {"initialisation": list("00112"), "training data": list("01010")}
     assert to_dict(found) == to_dict(variance_parts(study.bands[0].auc, labels))
     page = Page((folder / "out" / "report.html").read_text(encoding="utf-8")).words
+    assert "warning: samples share levels of initialisation, training data" in done.stderr
+    assert "samples share levels" in page
     for text in (done.output, page):
         assert "training data" in text
         assert plain_number(found.parts["rest"].value, digits=2) in text

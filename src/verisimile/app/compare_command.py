@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from verisimile.app.plans import Planned, print_plan
 from verisimile.checks.precision_recall.band import Band, precision_recall_band
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import frozen
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
@@ -95,6 +96,7 @@ def execute(request: CompareRequest) -> ExitCode:
         families=(study,),
         inputs=_inputs(families, groups, request.truth, truth),
         timings=clock.timings,
+        warnings=() if factors is None else _told(factors.warning),
         command=request.command,
         title=f"Precision and recall: {', '.join(families)}",
     )
@@ -112,6 +114,11 @@ def _factors(request: CompareRequest, families: dict[str, list[str]]) -> Factors
             "--nested", got=", ".join(request.nested), expected="a table of labels, --factors FILE"
         )
     return None
+
+
+def _told(note: str) -> tuple[str]:
+    warnings.warn(note, VerisimileWarning, stacklevel=2)
+    return (note,)
 
 
 def _file_names(families: dict[str, list[str]]) -> list[list[str]]:

@@ -35,6 +35,15 @@ class Factors:
     labels: Mapping[str, Mapping[str, Sequence[str]]]
     nested: Mapping[str, Sequence[str]]
 
+    @property
+    def warning(self) -> str:
+        """What the decomposition needs and everything else suffers from."""
+        names = ", ".join(next(iter(self.labels.values())))
+        return (
+            f"samples share levels of {names}: the simultaneous band, the variance of training and "
+            "the comparison take them for independent trainings, and are too narrow or too sure"
+        )
+
     def parts(self, areas: Sequence[Array]) -> tuple[VarianceParts, ...]:
         """Return the components of the variance of each family's areas."""
         return tuple(

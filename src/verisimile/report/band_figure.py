@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 from verisimile.checks.precision_recall.band import Band
 from verisimile.core.arrays import Array
 from verisimile.report import style
 
-__all__ = ["band_figure", "recall_figure"]
+__all__ = ["band_figure", "paint_bands", "recall_figure"]
 
 
 def band_figure(names: tuple[str, ...], bands: tuple[Band, ...]) -> Figure:
     """Return mean curves and bands of one or two families, taken along rays from the origin."""
-    return style.draw(lambda figure: _radial(figure, names, bands), width=5.4, height=4.6)
+    return style.draw(lambda figure: paint_bands(figure, names, bands), width=5.4, height=4.6)
 
 
 def recall_figure(names: tuple[str, ...], bands: tuple[Band, ...]) -> Figure:
@@ -23,7 +23,8 @@ def recall_figure(names: tuple[str, ...], bands: tuple[Band, ...]) -> Figure:
     return style.draw(lambda figure: _at_recall(figure, names, bands), width=5.4, height=4.6)
 
 
-def _radial(figure: Figure, names: tuple[str, ...], bands: tuple[Band, ...]) -> None:
+def paint_bands(figure: FigureBase, names: tuple[str, ...], bands: tuple[Band, ...]) -> None:
+    """Draw the bands along rays into a figure or a part of one."""
     axes = figure.subplots()
     for name, band, colour in zip(names, bands, style.FAMILIES, strict=False):
         inner, outer = (_plane(band.theta, r) for r in (band.radial.low, band.radial.high))

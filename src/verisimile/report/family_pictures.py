@@ -76,8 +76,8 @@ def _samples(panels: SamplePanels, family: int, name: str, number: str) -> Itera
 
 
 def _sample(panels: SamplePanels, shown: SamplePanel, title: str, name: str) -> Illustration:
-    area = "" if shown.auc is None else f" ({shown.source}): {fixed(shown.auc, places=4)}"
-    said = f"{title}{area}. {_counted(shown)}"
+    area = "" if shown.auc is None else f" ({shown.source}), {fixed(shown.auc, places=4)}"
+    said = f"{title}{area}: {_counted(shown)}"
     return Illustration(
         name=f"sample-{name}",
         caption=f"{said} {_shown(panels)}" if shown.auc is None else said,

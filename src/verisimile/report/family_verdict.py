@@ -13,6 +13,8 @@ from verisimile.report.verdict import Verdict
 
 __all__ = ["FamilyFinding", "family_findings"]
 
+_VARIANCE = "variance of the area"
+
 
 @dataclass(frozen=True, slots=True)
 class FamilyFinding:
@@ -34,8 +36,8 @@ class FamilyFinding:
 
     @property
     def headline(self) -> bool:
-        """They are in the report's first line."""
-        return True
+        """They are in the report's first line, without what the areas' variance is made of."""
+        return self.hypothesis != _VARIANCE
 
     @property
     def outcome(self) -> str:
@@ -58,7 +60,7 @@ def _found(study: FamilyStudy) -> Iterator[FamilyFinding]:
             f"{plain_number(spread, digits=2)} over {len(band.auc)} generators.",
         )
     for name, found in zip(study.names, study.variances, strict=False):
-        yield FamilyFinding(name, "variance of the area", variance_sentence(found))
+        yield FamilyFinding(name, _VARIANCE, variance_sentence(found))
     if study.comparison is not None:
         yield FamilyFinding(" and ".join(study.names), "difference", _difference(study.comparison))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.core.arrays import Array
 from verisimile.report import style
 
-__all__ = ["radial_figure"]
+__all__ = ["paint_radial", "radial_figure"]
 
 _LEVEL = 0.05
 _ROOM = 0.3  # of the range, for what is wider than the members' band
@@ -23,16 +23,17 @@ def radial_figure(
     """Return distances from the origin over those of the unit square, above the significance."""
     height = 3.6 if comparison is None else 5.2
     return style.draw(
-        lambda figure: _paint(figure, names, bands, comparison), width=7.0, height=height
+        lambda figure: paint_radial(figure, names, bands, comparison), width=7.0, height=height
     )
 
 
-def _paint(
-    figure: Figure,
+def paint_radial(
+    figure: FigureBase,
     names: tuple[str, ...],
     bands: tuple[Band, ...],
     comparison: BandComparison | None,
 ) -> None:
+    """Draw it into a figure or a part of one."""
     if comparison is None:
         upper = lowest = figure.subplots()
     else:

@@ -41,7 +41,7 @@ def variance_sentence(found: VarianceParts) -> str:
     small = [name for name in found.parts if name not in large]
     said = [f"{name} {percent(found.share(name))} of its variance" for name in large]
     if small:
-        said.append(f"within its error of zero: {', '.join(small)}")
+        said.append(f"within errors of zero: {', '.join(small)}")
     return f"Uncertainty of one area {_deviation(found.total.value)}; {'; '.join(said)}."
 
 
