@@ -61,8 +61,8 @@ def _radial(study: FamilyStudy, number: int) -> Illustration:
         name=f"radial-{number}",
         caption="Distance of the curves from the origin over that of the unit square: precision "
         "above 45 degrees, recall below. Shaded: 10–90 % of the generators; dotted: 95 % band of "
-        "the mean curve at all angles together, which is wide or beyond the frame for fewer than "
-        f"ten generators.{below}",
+        "the mean curve at all angles together, wide or beyond the frame for few "
+        f"generators.{below}",
         alt=f"Radial bands of {' and '.join(study.names)} against the angle.{found}",
         figure=radial_figure(study.names, study.bands, study.comparison),
         broad=True,

@@ -215,6 +215,7 @@ def test_the_page_is_small_and_complete(study: FamilyStudy, tmp_path: Path) -> N
     assert len(text) < 1_000_000
     assert "<i>" not in text
     assert not re.search(r"https?://|url\(|@import|<script", text)
+    assert "<h1>Precision and recall</h1>" in text
     images = Page(text).all("img")
     assert len(images) == len(list((tmp_path / "figures").iterdir())) == 9
     assert all(image["alt"] for image in images)
