@@ -14,16 +14,19 @@ from matplotlib.figure import Figure
 
 import verisimile as vs
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import Array
 from verisimile.data.example import load_example
-from verisimile.data.truths import Camel
+from verisimile.data.truths import Camel, RingOfEight
 from verisimile.mixture.conditional_sampling import conditional_log_densities
 from verisimile.mixture.fit import single_weight
 from verisimile.report import style
 from verisimile.report.amplification_figure import gain_axes
+from verisimile.report.band_figure import paint_bands
 from verisimile.report.battery_figure import paint_battery
 from verisimile.report.coverage_figure import coverage_figure
 from verisimile.report.pair_figure import paint_pair
+from verisimile.report.radial_figure import paint_radial
 from verisimile.validation.study import Battery, Study
 from verisimile.validation.validate import validate
 
@@ -194,6 +197,41 @@ def amplification() -> Figure:
     return style.draw(paint, width=6.2, height=4.0)
 
 
+def families() -> Figure:
+    """Bands of eight trainings each of two families on the ring, and where they differ."""
+    ring = RingOfEight()
+
+    def true(n: int, *words: str | int) -> vs.Events:
+        return vs.Events(ring.sample(n, SEEDS.at("ring", *words).numpy()))
+
+    reference = true(5000, "reference")
+    trainers: dict[str, vs.GaussianMixtureTrainer | vs.SplineFlowTrainer] = {
+        "mixture of eight Gaussians": vs.GaussianMixtureTrainer(components=(8,), starts=1),
+        "small spline flow": vs.SplineFlowTrainer(hidden=32, epochs=8, marginal_bins=0),
+    }
+    groups = []
+    for name, trainer in trainers.items():
+        at = SEEDS.at("ring", name)
+        models = [
+            trainer.fit(true(1500, "train", i), true(500, "validation", i), at.at(i)).model
+            for i in range(8)
+        ]
+        groups.append([m.sample(5000, at.at("draw", i).numpy()) for i, m in enumerate(models)])
+    names = tuple(trainers)
+    bands = tuple(
+        vs.precision_recall_band(vs.Run(SEEDS.at(name)), reference, group)
+        for name, group in zip(names, groups, strict=True)
+    )
+    found = compare_curves(vs.Run(SEEDS), *bands)
+
+    def paint(figure: Figure) -> None:
+        left, right = figure.subfigures(1, 2, width_ratios=(1.0, 1.25))
+        paint_bands(left, names, bands)
+        paint_radial(right, names, bands, found)
+
+    return style.draw(paint, width=11.0, height=4.4)
+
+
 def _test(
     mixture: vs.Mixture,
     events: vs.Events,
@@ -212,6 +250,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "conditional": conditional,
     "validation": validation,
     "amplification": amplification,
+    "families": families,
 }
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from report_page import Page
 from verisimile.app.cli import app
 from verisimile.app.exits import ExitCode
+from verisimile.checks.precision_recall.variance import variance_parts
+from verisimile.core.result import to_dict
 from verisimile.data.events import Events
 from verisimile.data.files import write_events
+from verisimile.report.document import read_report
+from verisimile.report.numbers import plain_number
 
 FAMILIES = {"good": (1.0, 0.02), "alike": (1.0, 0.02), "wide": (1.5, 0.05)}
 
@@ -29,6 +35,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_events(Events(x, names=("x", "y")), home / name / f"{member}.parquet")
     write_events(Events(rng.normal(size=(600, 2)), names=("x", "y")), home / "truth.parquet")
     return home
+
+
+@pytest.fixture(scope="module")
+def labels(folder: Path) -> Path:
+    """Three initialisations and two training samples, the same in every family."""
+    rows = ["file,initialisation,training data"]
+    rows += [f"{name}/{j}.parquet,{j // 2},{j % 2}" for name in FAMILIES for j in range(5)]
+    for name, kept in {"labels": rows, "good": rows[:6]}.items():
+        (folder / f"{name}.csv").write_text("\n".join(kept), encoding="utf-8")
+    return folder / "labels.csv"
 
 
 def _compare(folder: Path, *arguments: str) -> Result:
@@ -54,7 +70,7 @@ def test_equal_families_do_not(folder: Path) -> None:
     pattern = str(folder / "alike" / "*.parquet")
     done = _compare(folder, str(folder / "good"), "--against", pattern)
     assert done.exit_code == ExitCode.COMPATIBLE, done.output
-    assert "No difference of the curves found" in done.output
+    assert "good and alike: no difference of the curves found" in done.output
 
 
 def test_one_family_has_a_band_alone(folder: Path) -> None:
@@ -62,6 +78,34 @@ def test_one_family_has_a_band_alone(folder: Path) -> None:
     done = _compare(folder, *files)
     assert done.exit_code == ExitCode.COMPATIBLE, done.output
     assert "over 5 generators" in done.output
+
+
+@pytest.mark.usefixtures("labels")
+def test_the_variance_is_divided_by_the_labels(folder: Path) -> None:
+    done = _compare(folder, str(folder / "good"), "--factors", str(folder / "good.csv"))
+    assert done.exit_code == ExitCode.COMPATIBLE, done.output
+    (study,) = read_report(folder / "out" / "result.json").content.families
+    (found,) = study.variances
+    labels = {"initialisation": list("00112"), "training data": list("01010")}
+    assert to_dict(found) == to_dict(variance_parts(study.bands[0].auc, labels))
+    page = Page((folder / "out" / "report.html").read_text(encoding="utf-8")).words
+    assert "warning: samples share levels of initialisation, training data" in done.stderr
+    assert "samples share levels" in page
+    for text in (done.output, page):
+        assert "training data" in text
+        assert plain_number(found.parts["rest"].value, digits=2) in text
+    assert study.panels is not None
+    assert study.panels.best[0].source in page
+
+
+def test_a_table_in_the_folder_is_no_sample(folder: Path, tmp_path: Path) -> None:
+    home = shutil.copytree(folder / "good", tmp_path / "good")
+    rows = ["file,network", *(f"{j}.parquet,{j // 2}" for j in range(5))]
+    (home / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    table = str(home / "labels.csv")
+    done = _compare(folder, str(home), "--factors", table, "--dry-run")
+    assert done.exit_code == ExitCode.COMPATIBLE, done.output
+    assert "5" in done.output
 
 
 def test_a_dry_run_writes_no_report(folder: Path, tmp_path: Path) -> None:
@@ -78,8 +122,14 @@ def test_a_dry_run_writes_no_report(folder: Path, tmp_path: Path) -> None:
         # What a shell makes of an unquoted pattern.
         (["good", "wide/1.parquet", "--against", "wide/0.parquet"], "in quotes"),
         (["good", "--features", "z"], "no column 'z'"),
+        (["good", "--factors", "labels.csv"], "files that are not compared: alike/0.parquet"),
+        (["good", "--against", "wide", "--factors", "good.csv"], "no row for wide/0.parquet"),
+        (["good", "--factors", "good.csv", "--nested", "initialisation"], "--nested: got"),
+        (["good", "--nested", "a=b"], "--factors FILE"),
+        (["good", "--factors", "truth.parquet"], "a CSV file"),
     ],
 )
+@pytest.mark.usefixtures("labels")
 def test_bad_input_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:

@@ -31,6 +31,21 @@ def compare(  # noqa: PLR0913  (one parameter per option)
     features: Annotated[
         str, typer.Option(metavar="A,B,...", help="Columns to compare; all by default.")
     ] = "",
+    factors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Labels of the samples, a column 'file' and one per factor: divides the variance "
+            "of the areas.",
+        ),
+    ] = None,
+    nested: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=OUTER,...",
+            help="A factor whose labels begin anew within others; repeat.",
+        ),
+    ] = None,
     relabelings: Annotated[int, typer.Option(min=19, help="Of whole curves.")] = 999,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for report and run.")] = Path(
         "comparison"
@@ -49,6 +64,8 @@ def compare(  # noqa: PLR0913  (one parameter per option)
             against=against,
             truth=truth,
             features=options.column_list(features),
+            factors=factors,
+            nested=tuple(nested or ()),
             relabelings=relabelings,
             out=out,
             seed=seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from verisimile.app.clock import Clock
+from verisimile.app.compare_factors import Factors, read_factors
+from verisimile.app.compare_families import family_files
 from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import EXIT_CODES
 from verisimile.app.output import print_json, print_lines, print_table
@@ -16,7 +19,7 @@ from verisimile.app.plans import Planned, print_plan
 from verisimile.checks.precision_recall.band import Band, precision_recall_band
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import frozen
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
@@ -26,11 +29,12 @@ from verisimile.report.content import FamilyStudy, InputSample, ReportInput
 from verisimile.report.document import Document, document
 from verisimile.report.family_page import family_table
 from verisimile.report.numbers import duration
+from verisimile.report.sample_panels import sample_panels
+from verisimile.report.variance_table import variance_table
 from verisimile.report.write import write_document
 
 __all__ = ["CompareRequest", "execute"]
 
-_FEWEST = 3
 _PER_EVENT = 3e-5  # seconds of one core, one curve
 
 
@@ -42,6 +46,8 @@ class CompareRequest:
     against: str | None
     truth: str
     features: Sequence[str] | None
+    factors: Path | None
+    nested: tuple[str, ...]
     relabelings: int
     out: Path
     seed: int
@@ -57,7 +63,8 @@ def execute(request: CompareRequest) -> ExitCode:
     run = Run(
         Seeds(request.seed), executor=request.executor, store=request.out / "run", progress=True
     )
-    families = _families(request)
+    families = family_files(request.generated, request.against, apart=request.factors)
+    factors = _factors(request, families)
     with clock.stage("reading"):
         truth = read_events(request.truth, features=request.features)
         names = list(truth.names)
@@ -78,11 +85,18 @@ def execute(request: CompareRequest) -> ExitCode:
             if len(bands) > 1
             else None
         )
-    study = FamilyStudy(tuple(families), tuple(_slim(band) for band in bands), compared)
+    study = FamilyStudy(
+        names=tuple(families),
+        bands=tuple(_slim(band) for band in bands),
+        comparison=compared,
+        panels=sample_panels(truth, groups, bands, _file_names(families)),
+        variances=() if factors is None else factors.parts([band.auc for band in bands]),
+    )
     content = ReportInput(
         families=(study,),
         inputs=_inputs(families, groups, request.truth, truth),
         timings=clock.timings,
+        warnings=() if factors is None else _told(factors.warning),
         command=request.command,
         title=f"Precision and recall: {', '.join(families)}",
     )
@@ -92,54 +106,23 @@ def execute(request: CompareRequest) -> ExitCode:
     return EXIT_CODES[report.verdict]
 
 
-def _families(request: CompareRequest) -> dict[str, list[str]]:
-    """Return the files of each family by its name, the folder they lie in.
-
-    An unquoted pattern after ``--against`` is expanded by the shell, and all but its first file
-    would be taken for the other family.
-    """
-    first = [uri for text in request.generated for uri in _expanded(text)]
-    if request.against is None:
-        return _named([first])
-    second = _expanded(request.against)
-    shared = {Path(uri).parent for uri in first} & {Path(uri).parent for uri in second}
-    if len(second) == 1 and shared:
+def _factors(request: CompareRequest, families: dict[str, list[str]]) -> Factors | None:
+    if request.factors is not None:
+        return read_factors(request.factors, families, request.nested)
+    if request.nested:
         raise InputError(
-            "--against",
-            got=f"one file, {second[0]!r}, and others of its folder as the first family",
-            expected="a folder, or a pattern in quotes",
-            remedy="For instance --against 'b/*.parquet'.",
+            "--nested", got=", ".join(request.nested), expected="a table of labels, --factors FILE"
         )
-    return _named([first, second])
+    return None
 
 
-def _expanded(text: str) -> list[str]:
-    path = Path(text)
-    if path.is_dir():
-        return sorted(str(file) for file in path.iterdir() if file.is_file())
-    if any(mark in text for mark in "*?["):
-        anchor = path.anchor or "."
-        pattern = str(path.relative_to(anchor)) if path.anchor else text
-        found = sorted(str(file) for file in Path(anchor).glob(pattern))
-        if not found:
-            raise InputError(text, got="no file of this pattern", expected="samples of generators")
-        return found
-    return [text]
+def _told(note: str) -> tuple[str]:
+    warnings.warn(note, VerisimileWarning, stacklevel=2)
+    return (note,)
 
 
-def _named(groups: list[list[str]]) -> dict[str, list[str]]:
-    for uris in groups:
-        if len(uris) < _FEWEST:
-            raise InputError(
-                "generators",
-                got=f"{len(uris)} of a family: {', '.join(uris)}",
-                expected=f"samples of at least {_FEWEST} generators",
-                remedy="A band needs several trainings; one sample is for `verisimile validate`.",
-            )
-    folders = [Path(uris[0]).parent.name or f"family {i}" for i, uris in enumerate(groups, 1)]
-    if len(set(folders)) < len(folders):
-        folders = [f"family {i}" for i in range(1, len(groups) + 1)]
-    return dict(zip(folders, groups, strict=True))
+def _file_names(families: dict[str, list[str]]) -> list[list[str]]:
+    return [[Path(uri).name for uri in uris] for uris in families.values()]
 
 
 def _slim(band: Band) -> Band:
@@ -169,10 +152,12 @@ def _print(report: Document, page: Path, *, as_json: bool) -> None:
             },
         )
         return
-    table = family_table(report.content.families[0])
-    print_table(table.columns, table.rows)
+    (study,) = report.content.families
+    tables = [family_table(study), *([variance_table(study)] if study.variances else [])]
+    for table in tables:
+        print_table(table.columns, table.rows)
     print_lines(
         "",
-        *(conclusion.sentence for conclusion in report.conclusions),
+        *(f"{finding.sample}: {finding.outcome}." for finding in report.family_findings),
         f"Report: {page}  ({duration(report.content.timings.total)})",
     )

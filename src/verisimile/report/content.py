@@ -11,12 +11,14 @@ from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.marginals.comparison import MarginalComparison
 from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
+from verisimile.checks.precision_recall.variance import VarianceParts
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.mixture.fit import WeightFit
+from verisimile.report.sample_panels import SamplePanels
 from verisimile.validation.result import Validation
 
 __all__ = [
@@ -143,11 +145,25 @@ class NamedAmplification:
 @register("family-study", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class FamilyStudy:
-    """Precision-recall bands of one family of generators, or of two and their comparison."""
+    """Precision-recall bands of one family of generators, or of two and their comparison.
+
+    Attributes
+    ----------
+    names, bands
+        Of each family.
+    comparison
+        Of the first with the second.
+    panels
+        Truth, best and worst samples to look at.
+    variances
+        Components of the variance of each family's areas.
+    """
 
     names: tuple[str, ...]
     bands: tuple[Band, ...]
     comparison: BandComparison | None = None
+    panels: SamplePanels | None = None
+    variances: tuple[VarianceParts, ...] = ()
 
 
 @register("report-input", 1)

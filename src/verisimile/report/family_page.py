@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from verisimile.checks.precision_recall.band import Band
-from verisimile.report.band_figure import band_figure
 from verisimile.report.content import FamilyStudy
+from verisimile.report.family_pictures import family_pictures
 from verisimile.report.family_verdict import FamilyFinding
 from verisimile.report.numbers import count, fixed, percent, plain_number, value_and_error
-from verisimile.report.page import Illustration, Section, Table
+from verisimile.report.page import Section, Table
+from verisimile.report.variance_table import variance_table
 
 __all__ = ["family_section", "family_summary", "family_table"]
 
@@ -28,24 +29,13 @@ def family_summary(found: Sequence[FamilyFinding]) -> Table:
 
 
 def family_section(study: FamilyStudy, number: int) -> Section:
-    """Return figure and table of study `number`."""
-    areas = "; ".join(
-        f"{name}: {fixed(float(band.auc.mean()), places=4)}"
-        for name, band in zip(study.names, study.bands, strict=True)
-    )
-    picture = Illustration(
-        name=f"bands-{number}",
-        caption="Mean curve and 10–90 % band of the generators of each family, at fixed angle."
-        + ("" if study.comparison is None else " Below: p at each angle, corrected for all."),
-        alt=f"Precision–recall bands; mean areas {areas}.",
-        figure=band_figure(study.names, study.bands, study.comparison),
-    )
+    """Return figures and tables of study `number`."""
     return Section(
         f"Families: {', '.join(study.names)}",
         "Precision: the part of the generated events where true ones are. Recall: the part of the "
         "true events where generated ones are. Compare with a perfect generator, not with one.",
-        (picture,),
-        (family_table(study),),
+        tuple(family_pictures(study, number)),
+        (family_table(study), *([variance_table(study)] if study.variances else [])),
     )
 
 

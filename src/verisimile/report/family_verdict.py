@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.report.content import FamilyStudy, ReportInput
 from verisimile.report.numbers import fixed, p_value, percent, plain_number
+from verisimile.report.variance_table import variance_sentence
 from verisimile.report.verdict import Verdict
 
 __all__ = ["FamilyFinding", "family_findings"]
+
+_VARIANCE = "variance of the area"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class FamilyFinding:
 
     @property
     def headline(self) -> bool:
-        """They are in the report's first line."""
-        return True
+        """They are in the report's first line, without what the areas' variance is made of."""
+        return self.hypothesis != _VARIANCE
 
     @property
     def outcome(self) -> str:
@@ -56,6 +59,8 @@ def _found(study: FamilyStudy) -> Iterator[FamilyFinding]:
             f"Area {fixed(float(band.auc.mean()), places=4)}, spread "
             f"{plain_number(spread, digits=2)} over {len(band.auc)} generators.",
         )
+    for name, found in zip(study.names, study.variances, strict=False):
+        yield FamilyFinding(name, _VARIANCE, variance_sentence(found))
     if study.comparison is not None:
         yield FamilyFinding(" and ".join(study.names), "difference", _difference(study.comparison))
 

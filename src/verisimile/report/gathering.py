@@ -63,8 +63,21 @@ def gathered(results: Sequence[object]) -> ReportInput:
         fit=fits[0] if fits else None,
         inputs=tuple(result for result in results if isinstance(result, InputSample)),
         timings=timings[0] if timings else Timings(),
-        title="Validation" if validations and not samples else ReportInput().title,
+        title=_title(results, samples, validations),
     )
+
+
+def _title(
+    results: Sequence[object],
+    samples: tuple[SampleResult, ...],
+    validations: tuple[NamedValidation, ...],
+) -> str:
+    if samples:
+        return ReportInput().title
+    if validations:
+        return "Validation"
+    families = any(isinstance(result, FamilyStudy) for result in results)
+    return "Precision and recall" if families else ReportInput().title
 
 
 def _by_sample(results: Sequence[object]) -> tuple[SampleResult, ...]:

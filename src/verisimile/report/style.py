@@ -16,6 +16,7 @@ __all__ = [
     "BAND_1",
     "BAND_2",
     "DATA",
+    "FAMILIES",
     "MUTED",
     "REFERENCE",
     "TOYS",
@@ -33,6 +34,7 @@ BAND_1 = "#6FAFD6"
 BAND_2 = "#C9E1F0"
 TOYS = "#A8C6DA"
 MUTED = "#6B7280"
+FAMILIES = (REFERENCE, ALTERNATIVE)
 
 _DPI = 110
 
