@@ -1,0 +1,144 @@
+"""`gather_ensemble`: densities that are there already, as the members of an ensemble."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from verisimile.core.arrays import digest, frozen
+from verisimile.core.canonical import canonical
+from verisimile.core.errors import InputError
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.data.feature import Feature
+from verisimile.data.provenance import Seen
+from verisimile.density.adapters import adapt
+from verisimile.density.precision import precision_gap
+from verisimile.density.protocol import DensityEstimator
+from verisimile.density.registry import pack
+from verisimile.ensemble.ensemble import Ensemble
+from verisimile.ensemble.member import MemberRecord
+
+__all__ = ["gather_ensemble"]
+
+_ROLE = "training"
+_PROBES = 256
+_NO_CURVE = frozen([])
+
+
+def gather_ensemble(
+    run: Run,
+    models: Sequence[object],
+    *,
+    features: Sequence[Feature] | None = None,
+    training: Events | None = None,
+) -> Ensemble:
+    """Return an ensemble whose members are given, of one family or of several.
+
+    Draws of a posterior, dropout masks, flows next to kernels, scipy
+    distributions: whatever `adapt` takes can feed the weight fit.
+
+    Parameters
+    ----------
+    run
+        Where the members' densities are computed and kept.
+    models
+        M densities of the same features, in the same order of columns.
+    features
+        Names, units and supports ``(d,)``; those of `training`, or ``x0, x1, ...``, if
+        not given.
+    training
+        Events that the members were trained on, to notice when a later sample
+        shares some.  Without them nothing can be noticed.
+
+    Returns
+    -------
+    Ensemble
+        Its records say nothing of a training: no curves, a best epoch of -1,
+        NaN seconds.
+
+    Raises
+    ------
+    InputError
+        If there is no model, one has no density, or the numbers of features differ.
+
+    Notes
+    -----
+    A model of a registered family is identified by its content, any other one
+    by 256 of its own draws and the densities there: kept densities of a model
+    are used again for one that agrees in that.
+
+    Examples
+    --------
+    >>> from scipy import stats
+    >>> from verisimile.core.random import Seeds
+    >>> gather_ensemble(Run(Seeds(1)), [stats.norm(0, 1), stats.laplace(0, 1)])
+    Ensemble(M=2, features=(x0))
+    """
+    if not len(models):
+        raise InputError("models", got="none", expected="at least one density")
+    members = tuple(adapt(model) for model in models)
+    specs = _features(members, features, training)
+    seen = () if training is None else (Seen.of(_ROLE, training),)
+    return Ensemble(
+        models=members,
+        features=specs,
+        records=tuple(_record(i, member, training) for i, member in enumerate(members)),
+        failures=(),
+        training_digest="" if training is None else training.digest,
+        provenance=seen,
+        run=run,
+    )
+
+
+def _features(
+    members: Sequence[DensityEstimator],
+    features: Sequence[Feature] | None,
+    training: Events | None,
+) -> tuple[Feature, ...]:
+    widths = {int(member.n_features) for member in members}
+    if len(widths) != 1:
+        raise InputError(
+            "models", got=f"densities of {sorted(widths)} features", expected="one number"
+        )
+    d = widths.pop()
+    if features is None:
+        features = training.features if training is not None else None
+    specs = tuple(features) if features else tuple(Feature(f"x{i}") for i in range(d))
+    if len(specs) != d:
+        raise InputError(
+            "features", got=f"{len(specs)} for densities of {d}", expected="one per column"
+        )
+    return specs
+
+
+def _record(member: int, model: DensityEstimator, training: Events | None) -> MemberRecord:
+    return MemberRecord(
+        address="",
+        sha256=_identity(model),
+        member=member,
+        replica=member,
+        initialisation=0,
+        training_curve=_NO_CURVE,
+        validation_curve=_NO_CURVE,
+        best_epoch=-1,
+        n_training=0 if training is None else training.n,
+        n_validation=0,
+        precision_gap=precision_gap(model, model.sample(_PROBES, np.random.default_rng(0))),
+        seconds=math.nan,
+    )
+
+
+def _identity(model: DensityEstimator) -> str:
+    """Return a hash of the model's content, or of how it answers."""
+    try:
+        payload = pack(model)
+    except InputError:  # a stranger's model, which nobody can write to a file
+        x = model.sample(_PROBES, np.random.default_rng(0))
+        return digest(x, np.asarray(model.log_prob(x)))
+    names = sorted(payload.arrays)
+    content = digest(*(np.asarray(payload.arrays[name]) for name in names))
+    return hashlib.sha256(canonical([names, content, payload.meta]).encode()).hexdigest()
