@@ -111,7 +111,8 @@ def test_shapes_and_dtypes(model: DensityEstimator, n: int, rng: np.random.Gener
 
 
 def test_keeps_every_promise_that_can_be_checked(model: DensityEstimator, seeds: Seeds) -> None:
-    assert check_estimator(model, seeds=seeds).problems == ()
+    # The law itself is tested more sharply by quadrature and importance sampling.
+    assert check_estimator(model, seeds=seeds, draws=1500).problems == ()
 
 
 def test_finite_or_minus_infinity_far_outside(model: DensityEstimator) -> None:
