@@ -52,7 +52,7 @@ class AdversarialTrainer:
 
     References
     ----------
-    Goodfellow et al., *Generative Adversarial Nets* (2014), eq. 1 and section 3.
+    Goodfellow et al., *Generative Adversarial Nets* (2014).
     """
 
     latent: int = 4

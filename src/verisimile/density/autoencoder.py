@@ -51,7 +51,7 @@ class AutoencoderTrainer:
 
     References
     ----------
-    Kingma and Welling, *Auto-Encoding Variational Bayes* (2014), eq. 10.
+    Kingma and Welling, *Auto-Encoding Variational Bayes* (2014).
     """
 
     latent: int = 2

@@ -52,7 +52,7 @@ class FlowMatchingTrainer:
     References
     ----------
     Lipman et al., *Flow Matching for Generative Modeling* (2023), eq. 20–23.
-    Chen et al., *Neural Ordinary Differential Equations* (2018), eq. 8.
+    Chen et al., *Neural Ordinary Differential Equations* (2018).
     """
 
     depth: int = 2

@@ -47,7 +47,7 @@ class MixtureNetworkTrainer:
 
     References
     ----------
-    Bishop, *Mixture Density Networks* (1994), eq. 22–23.
+    Bishop, *Mixture Density Networks* (1994).
     Uria, Murray and Larochelle, *RNADE* (2013).
     """
 
