@@ -101,7 +101,8 @@ class ZukoSplineTrainer:
     .. math:: \log p(x) = \log N(f(z(x)); 0, 1) + \log |\det f'| + \log |\det z'|
 
     A second implementation of the default recipe's family, to see what depends
-    on the implementation.  Needs ``pip install "verisimile[zuko]"``.
+    on the implementation.  Needs ``pip install "verisimile[zuko]"``.  With a single
+    feature the default schedule is too short: let it train 60 epochs at 1e-2.
 
     Parameters
     ----------
