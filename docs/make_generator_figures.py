@@ -9,21 +9,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import verisimile as vs
 from verisimile.checks.posterior.tarp import Tarp
-from verisimile.core.arrays import Array
 from verisimile.data.truths import RingOfEight
-from verisimile.density.adversarial import AdversarialTrainer
-from verisimile.density.autoencoder import AutoencoderTrainer
-from verisimile.density.mixture_network_trainer import MixtureNetworkTrainer
 from verisimile.density.protocol import SamplerTrainer, Trainer
 from verisimile.report import style
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from posterior_study import conjugate
 
@@ -33,13 +28,13 @@ TRAINERS: dict[str, Trainer | SamplerTrainer] = {
     "spline flow": vs.SplineFlowTrainer(),
     "kernel density": vs.KernelDensityTrainer(),
     "Gaussian mixture": vs.GaussianMixtureTrainer(),
-    "mixture network": MixtureNetworkTrainer(),
+    "mixture network": vs.MixtureNetworkTrainer(),
     "flow matching": vs.FlowMatchingTrainer(),
     "Bayesian flow": vs.BayesianFlowTrainer(),
     "dropout flow": vs.DropoutFlowTrainer(),
     "diffusion": vs.DiffusionTrainer(depth=2, batch=125, epochs=150, decay=True),
-    "GAN": AdversarialTrainer(),
-    "VAE": AutoencoderTrainer(),
+    "GAN": vs.AdversarialTrainer(),
+    "VAE": vs.AutoencoderTrainer(),
 }
 
 
@@ -56,7 +51,6 @@ def generators() -> Figure:
         x = model.sample(4000, SEEDS.at(name, "draws").numpy())
         run = vs.Run(SEEDS.at(name, "area"))
         shown[name] = (x, vs.precision_recall(run, truth, x, null_draws=0).auc.value)
-        print(name, shown[name][1], flush=True)
 
     def paint(figure: Figure) -> None:
         flat = figure.subplots(3, 4, sharex=True, sharey=True).ravel()
@@ -71,7 +65,7 @@ def generators() -> Figure:
 
 
 def posterior() -> Figure:
-    """Expected coverage of an exact posterior, of one too narrow, and of the prior."""
+    """Draw the expected coverage of an exact posterior, of one too narrow, and of the prior."""
     cases = {"exact": {}, "20 % too narrow": {"width": 0.8}, "the prior": {"prior": True}}
 
     def paint(figure: Figure) -> None:

@@ -59,11 +59,21 @@ if TYPE_CHECKING:
     from verisimile.checks.onesample.known_cdf import one_sample_tests
     from verisimile.checks.onesample.likelihood import likelihood_test
     from verisimile.checks.physics.histograms import marginal_pair
+    from verisimile.checks.posterior.local import PosteriorPoints, local_posterior_test
     from verisimile.checks.posterior.sbc import sbc
+    from verisimile.checks.posterior.simulations import posterior_draws
     from verisimile.checks.posterior.tarp import tarp
     from verisimile.checks.precision_recall.band import precision_recall_band
-    from verisimile.checks.precision_recall.comparison import compare_bands
+    from verisimile.checks.precision_recall.comparison import compare_bands, compare_curves
     from verisimile.checks.precision_recall.curve import precision_recall
+    from verisimile.checks.precision_recall.given_scores import ClassifierScore, LogDensities
+    from verisimile.checks.precision_recall.scores import (
+        BallsOfCentres,
+        CoverageScore,
+        Parzen,
+        PooledNeighbours,
+    )
+    from verisimile.checks.precision_recall.variance import variance_parts
     from verisimile.checks.support.inception import inception_score
     from verisimile.checks.support.likelihood import likelihood
     from verisimile.checks.support.study import support_metrics
@@ -89,14 +99,18 @@ if TYPE_CHECKING:
     from verisimile.data.expressions import Condition, Expression
     from verisimile.data.files import read_events, write_events
     from verisimile.density.adapters import adapt
+    from verisimile.density.adversarial import AdversarialTrainer
+    from verisimile.density.autoencoder import AutoencoderTrainer
     from verisimile.density.check import check_estimator
     from verisimile.density.conditional_check import check_conditional
     from verisimile.density.diffusion_trainer import DiffusionTrainer
     from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
     from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
     from verisimile.density.kernel_density import KernelDensityTrainer
+    from verisimile.density.mixture_network_trainer import MixtureNetworkTrainer
     from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
     from verisimile.density.spline_flow import SplineFlowTrainer
+    from verisimile.density.zuko_flow import ZukoSplineTrainer
     from verisimile.ensemble.fit import fit_ensemble
     from verisimile.ensemble.plan import BootstrapPlan
     from verisimile.mixture.bind import fit_mixture
@@ -119,15 +133,20 @@ if TYPE_CHECKING:
     from verisimile.validation.validate import validate
 
 __all__ = [
+    "AdversarialTrainer",
     "AggregatedMMD",
     "AggregatedNPLM",
+    "AutoencoderTrainer",
+    "BallsOfCentres",
     "Battery",
     "BayesianFlowTrainer",
     "BinContent",
     "BootstrapPlan",
+    "ClassifierScore",
     "Condition",
     "ConditionalMixture",
     "ContextBins",
+    "CoverageScore",
     "CramerVonMises",
     "DensityAt",
     "DeviceNewton",
@@ -151,6 +170,7 @@ __all__ = [
     "KernelDistance",
     "KnownTruth",
     "LeaveOneOut",
+    "LogDensities",
     "Look",
     "MMD",
     "MarginalKS",
@@ -158,14 +178,18 @@ __all__ = [
     "MinosInterval",
     "MinuitSolver",
     "Mixture",
+    "MixtureNetworkTrainer",
     "Moment",
     "NPLM",
     "NewtonSolver",
     "NormalScores",
     "NumericsError",
     "PValue",
+    "Parzen",
     "PlugIn",
     "PooledDraws",
+    "PooledNeighbours",
+    "PosteriorPoints",
     "Predictive",
     "PseudoDraws",
     "Quantile",
@@ -186,6 +210,7 @@ __all__ = [
     "TorchSolver",
     "VerisimileError",
     "VerisimileWarning",
+    "ZukoSplineTrainer",
     "__version__",
     "adapt",
     "agreement",
@@ -194,6 +219,7 @@ __all__ = [
     "check_conditional",
     "check_estimator",
     "compare_bands",
+    "compare_curves",
     "coverage",
     "coverage_retrained",
     "derived",
@@ -215,6 +241,7 @@ __all__ = [
     "learning_curve",
     "likelihood",
     "likelihood_test",
+    "local_posterior_test",
     "localise",
     "marginal_pair",
     "memorisation",
@@ -223,6 +250,7 @@ __all__ = [
     "minos_observable",
     "one_sample_tests",
     "permutation_test",
+    "posterior_draws",
     "precision_recall",
     "precision_recall_band",
     "preference",
@@ -238,6 +266,7 @@ __all__ = [
     "support_metrics",
     "tarp",
     "validate",
+    "variance_parts",
     "write_events",
     "write_report",
 ]

@@ -13,7 +13,7 @@ import pytest
 
 from posterior_study import Posterior, conjugate
 from statistical import assert_rate, assert_uniform
-from verisimile.checks.posterior.local import Points, local_test
+from verisimile.checks.posterior.local import PosteriorPoints, local_posterior_test
 from verisimile.checks.posterior.references import (
     Neighbours,
     References,
@@ -141,12 +141,12 @@ def test_the_local_test_has_its_size(show: Show) -> None:
         draws, truths, contexts = conjugate(40, 1, rng, d=1)
         there = Posterior(d=1).sample(np.repeat(where, 50, axis=0), rng).reshape(3, 50, 1)
         found.append(
-            local_test(
+            local_posterior_test(
                 Run(Seeds(k)),
                 draws,
                 truths,
                 contexts,
-                at=Points(where, there),
+                at=PosteriorPoints(where, there),
                 permutations=19,
             )
         )

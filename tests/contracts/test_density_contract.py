@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from trained_generators import DENSITIES, trained
+from trained_generators import MODELS, model_of, named
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -22,7 +22,6 @@ from verisimile.data.truths import Camel, GaussianTruth, RingOfEight
 from verisimile.density.adapters import CallableDensity, adapt
 from verisimile.density.check import check_estimator
 from verisimile.density.protocol import DensityEstimator, Rounded
-from verisimile.density.registry import pack, unpack
 from verisimile.density.spline_flow import SplineFlowTrainer
 
 
@@ -69,10 +68,6 @@ def exact_flow() -> DensityEstimator:
     return model.reference()
 
 
-def generator(name: str) -> DensityEstimator:
-    return trained(name, 2).model
-
-
 MAKERS: dict[str, Callable[[], object]] = {
     "flow of unbounded features": unbounded_flow,
     "flow of bounded features": bounded_flow,
@@ -86,11 +81,11 @@ MAKERS: dict[str, Callable[[], object]] = {
     "callables": lambda: CallableDensity(1, laplace_log_prob, laplace_sample),
     "Gaussian": GaussianTruth.paper,
     "ring": RingOfEight,
-    **{name: functools.partial(generator, name) for name in DENSITIES},
+    **{name: functools.partial(model_of, name, 2) for name in MODELS},
 }
 
 
-@pytest.fixture(scope="module", params=list(MAKERS))
+@pytest.fixture(scope="module", params=named(*MAKERS))
 def model(request: pytest.FixtureRequest) -> DensityEstimator:
     return adapt(MAKERS[request.param]())
 
@@ -111,7 +106,8 @@ def test_shapes_and_dtypes(model: DensityEstimator, n: int, rng: np.random.Gener
 
 
 def test_keeps_every_promise_that_can_be_checked(model: DensityEstimator, seeds: Seeds) -> None:
-    assert check_estimator(model, seeds=seeds).problems == ()
+    # The law itself is tested more sharply by quadrature and importance sampling.
+    assert check_estimator(model, seeds=seeds, draws=1500).problems == ()
 
 
 def test_finite_or_minus_infinity_far_outside(model: DensityEstimator) -> None:
@@ -158,19 +154,4 @@ def test_wrong_widths_are_refused(model: DensityEstimator) -> None:
 def test_travels_to_a_worker(model: DensityEstimator, rng: np.random.Generator) -> None:
     x = model.sample(20, rng)
     again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.log_prob(x), model.log_prob(x))
-
-
-@pytest.mark.parametrize(
-    "maker",
-    [unbounded_flow, bounded_flow, one_feature_flow, exact_flow]
-    + [functools.partial(generator, name) for name in DENSITIES],
-)
-def test_stored_families_are_rebuilt_bit_by_bit(
-    maker: Callable[[], DensityEstimator], rng: np.random.Generator
-) -> None:
-    model = maker()
-    payload = pack(model)
-    x = model.sample(200, rng)
-    again = unpack(payload.meta, payload.arrays)
     np.testing.assert_array_equal(again.log_prob(x), model.log_prob(x))

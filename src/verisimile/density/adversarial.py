@@ -12,14 +12,15 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.density.decoder import DecoderCore, layers_of, perceptron
 from verisimile.density.mapped import MappedSampler
 from verisimile.density.path_training import Student
 from verisimile.density.protocol import FittedSampler
-from verisimile.density.students import prepare
+from verisimile.density.settings import require_positive
+from verisimile.density.students import prepare_one
 from verisimile.density.torch_scope import one_thread, seeded
 
 __all__ = ["AdversarialTrainer"]
@@ -52,7 +53,7 @@ class AdversarialTrainer:
 
     References
     ----------
-    Goodfellow et al., *Generative Adversarial Nets* (2014), eq. 1 and section 3.
+    Goodfellow et al., *Generative Adversarial Nets* (2014).
     """
 
     latent: int = 4
@@ -62,8 +63,7 @@ class AdversarialTrainer:
     epochs: int = 100
 
     def __post_init__(self) -> None:
-        if not min(self.latent, self.hidden, self.learning_rate, self.batch, self.epochs) > 0:
-            raise InputError("AdversarialTrainer", got=repr(self), expected="positive settings")
+        require_positive(self)
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
@@ -80,7 +80,7 @@ class AdversarialTrainer:
             If the loss is no longer finite.
         """
         started = time.perf_counter()
-        (input_map,), (student,) = prepare([(training, validation, seeds)], 0)
+        input_map, student = prepare_one(training, validation, seeds, 0)
         with one_thread():
             game = _Game(self, student)
             curves = np.array([game.epoch() for _ in range(self.epochs)])

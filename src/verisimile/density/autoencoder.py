@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.density.decoder import DecoderCore, layers_of, perceptron
 from verisimile.density.mapped import MappedSampler
 from verisimile.density.protocol import FittedSampler
-from verisimile.density.students import prepare
+from verisimile.density.settings import require_positive
+from verisimile.density.students import prepare_one
 from verisimile.density.torch_scope import seeded
 from verisimile.density.training import Schedule, train
 
@@ -51,7 +51,7 @@ class AutoencoderTrainer:
 
     References
     ----------
-    Kingma and Welling, *Auto-Encoding Variational Bayes* (2014), eq. 10.
+    Kingma and Welling, *Auto-Encoding Variational Bayes* (2014).
     """
 
     latent: int = 2
@@ -63,8 +63,7 @@ class AutoencoderTrainer:
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        if not min(asdict(self).values()) > 0:
-            raise InputError("AutoencoderTrainer", got=repr(self), expected="positive settings")
+        require_positive(self)
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
@@ -81,7 +80,7 @@ class AutoencoderTrainer:
             If the loss is no longer finite.
         """
         started = time.perf_counter()
-        (input_map,), (student,) = prepare([(training, validation, seeds)], 0)
+        input_map, student = prepare_one(training, validation, seeds, 0)
         with seeded(seeds.at("initial")):
             net = _Autoencoder(training.d, self, seeds.at("latent").torch())
         schedule = Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)

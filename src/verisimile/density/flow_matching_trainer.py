@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.density.flow_matching import ContinuousFlowCore, StraightPath
@@ -18,6 +17,7 @@ from verisimile.density.mapped import MappedDensity
 from verisimile.density.path_training import PathSchedule, train_paths
 from verisimile.density.protocol import Fitted
 from verisimile.density.residual_network import NetworkShape, numbers
+from verisimile.density.settings import require_positive
 from verisimile.density.students import prepare
 from verisimile.density.torch_scope import CPU, Placement
 from verisimile.density.training import Schedule
@@ -53,7 +53,7 @@ class FlowMatchingTrainer:
     References
     ----------
     Lipman et al., *Flow Matching for Generative Modeling* (2023), eq. 20–23.
-    Chen et al., *Neural Ordinary Differential Equations* (2018), eq. 8.
+    Chen et al., *Neural Ordinary Differential Equations* (2018).
     """
 
     depth: int = 2
@@ -69,16 +69,7 @@ class FlowMatchingTrainer:
 
     def __post_init__(self) -> None:
         self.shape(1)
-        positive = ("learning_rate", "batch", "epochs", "patience", "clip", "tolerance")
-        wrong = {name: getattr(self, name) for name in positive if not getattr(self, name) > 0}
-        if self.marginal_bins < 0 or self.marginal_bins == 1:
-            wrong["marginal_bins"] = self.marginal_bins
-        if wrong:
-            raise InputError(
-                "FlowMatchingTrainer",
-                got=repr(wrong),
-                expected="positive settings, marginal_bins 0 or at least 2",
-            )
+        require_positive(self)
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""

@@ -6,13 +6,13 @@ import time
 from dataclasses import asdict, dataclass
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.density.mapped import MappedDensity
 from verisimile.density.mixture_network import MixtureNetwork, MixtureNetworkCore
 from verisimile.density.protocol import Fitted
-from verisimile.density.students import prepare
+from verisimile.density.settings import require_positive
+from verisimile.density.students import prepare_one
 from verisimile.density.torch_scope import seeded
 from verisimile.density.training import Schedule, train
 
@@ -47,7 +47,7 @@ class MixtureNetworkTrainer:
 
     References
     ----------
-    Bishop, *Mixture Density Networks* (1994), eq. 22–23.
+    Bishop, *Mixture Density Networks* (1994).
     Uria, Murray and Larochelle, *RNADE* (2013).
     """
 
@@ -61,13 +61,7 @@ class MixtureNetworkTrainer:
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        positive = {k: v for k, v in asdict(self).items() if k != "marginal_bins"}
-        if not min(positive.values()) > 0 or self.marginal_bins < 0 or self.marginal_bins == 1:
-            raise InputError(
-                "MixtureNetworkTrainer",
-                got=repr(self),
-                expected="positive settings, marginal_bins 0 or at least 2",
-            )
+        require_positive(self)
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
@@ -84,11 +78,10 @@ class MixtureNetworkTrainer:
             If the loss is no longer finite.
         """
         started = time.perf_counter()
-        (input_map,), (student,) = prepare([(training, validation, seeds)], self.marginal_bins)
+        input_map, student = prepare_one(training, validation, seeds, self.marginal_bins)
         with seeded(seeds.at("initial")):
             net = MixtureNetwork(training.d, self.components, self.hidden)
         schedule = Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
         curves = train(net, student.training, student.validation, schedule, seeds)
         model = MappedDensity(MixtureNetworkCore(net.layers()), input_map)
-        meta: dict[str, JSON] = {"seconds": time.perf_counter() - started}
-        return Fitted(model, curves.training, curves.validation, curves.best, meta)
+        return curves.fitted(model, started)

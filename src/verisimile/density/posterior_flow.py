@@ -131,7 +131,7 @@ class BayesianFlow(PosteriorFlow):
 
     References
     ----------
-    Blundell et al., *Weight Uncertainty in Neural Networks* (2015), section 3.2.
+    Blundell et al., *Weight Uncertainty in Neural Networks* (2015).
     """
 
     family = "bayesian-flow"

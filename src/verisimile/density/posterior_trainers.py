@@ -12,12 +12,13 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.density.nflows_backend import build, export
-from verisimile.density.posterior_flow import BayesianFlow, DropoutFlow, PosteriorFlow
+from verisimile.density.posterior_flow import BayesianFlow, DropoutFlow
 from verisimile.density.protocol import Fitted
+from verisimile.density.settings import require_positive
 from verisimile.density.spline_flow import SplineFlowTrainer
-from verisimile.density.students import prepare
+from verisimile.density.students import prepare_one
 from verisimile.density.torch_scope import seeded
-from verisimile.density.training import Curves, train
+from verisimile.density.training import train
 from verisimile.density.variational import Variational
 
 __all__ = ["BayesianFlowTrainer", "DropoutFlowTrainer"]
@@ -62,12 +63,7 @@ class BayesianFlowTrainer:
     draws: int = 16
 
     def __post_init__(self) -> None:
-        _require(
-            "BayesianFlowTrainer",
-            fine=min(self.prior, self.initial) > 0 and self.draws >= 1,
-            got=f"prior={self.prior}, initial={self.initial}, draws={self.draws}",
-            expected="positive widths, at least one draw",
-        )
+        require_positive(self)
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
@@ -84,7 +80,7 @@ class BayesianFlowTrainer:
             If the loss is no longer finite.
         """
         started = time.perf_counter()
-        (input_map,), (student,) = prepare([(training, validation, seeds)], self.flow.marginal_bins)
+        input_map, student = prepare_one(training, validation, seeds, self.flow.marginal_bins)
         shape = self.flow.architecture(training.d)
         with seeded(seeds.at("initial")):
             net = Variational(
@@ -99,7 +95,7 @@ class BayesianFlowTrainer:
         model = BayesianFlow(
             shape, input_map, mean=mean, spread=spread, draws=self.draws, entropy=_entropy(seeds)
         )
-        return _fitted(model, curves, started)
+        return curves.fitted(model, started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +130,13 @@ class DropoutFlowTrainer:
     draws: int = 16
 
     def __post_init__(self) -> None:
-        _require(
-            "DropoutFlowTrainer",
-            fine=0 < self.probability < 1 and self.draws >= 1 and not self.flow.residual,
-            got=f"probability={self.probability}, draws={self.draws}, {self.flow}",
-            expected="a probability between 0 and 1, at least one draw, residual=False",
-        )
+        require_positive(self)
+        if self.probability >= 1 or self.flow.residual:
+            raise InputError(
+                "DropoutFlowTrainer",
+                got=f"probability={self.probability}, residual={self.flow.residual}",
+                expected="a probability below 1, residual=False",
+            )
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
@@ -156,7 +153,7 @@ class DropoutFlowTrainer:
             If the loss is no longer finite.
         """
         started = time.perf_counter()
-        (input_map,), (student,) = prepare([(training, validation, seeds)], self.flow.marginal_bins)
+        input_map, student = prepare_one(training, validation, seeds, self.flow.marginal_bins)
         shape = self.flow.architecture(training.d)
         with seeded(seeds.at("initial")):
             stack = build(shape)
@@ -174,18 +171,8 @@ class DropoutFlowTrainer:
             draws=self.draws,
             entropy=_entropy(seeds),
         )
-        return _fitted(model, curves, started)
+        return curves.fitted(model, started)
 
 
 def _entropy(seeds: Seeds) -> int:
     return seeds.at("draws").integer()
-
-
-def _fitted(model: PosteriorFlow, curves: Curves, started: float) -> Fitted:
-    seconds = time.perf_counter() - started
-    return Fitted(model, curves.training, curves.validation, curves.best, {"seconds": seconds})
-
-
-def _require(name: str, *, fine: bool, got: str, expected: str) -> None:
-    if not fine:
-        raise InputError(name, got=got, expected=expected)

@@ -8,15 +8,16 @@ from dataclasses import asdict, dataclass
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.data.events import Events, match_features
+from verisimile.data.events import Events
 from verisimile.data.transforms import feature_transform
 from verisimile.density.conditional_trainer import ConditionalSplineFlowTrainer
 from verisimile.density.flow_density import Precision, SplineFlow
-from verisimile.density.input_map import InputMap
 from verisimile.density.nflows_backend import Architecture, build, export
 from verisimile.density.protocol import Fitted
+from verisimile.density.settings import require_positive
+from verisimile.density.students import prepare_one
 from verisimile.density.torch_scope import seeded
-from verisimile.density.training import Sample, Schedule, refuse_signed, train
+from verisimile.density.training import Schedule, refuse_signed, train
 
 __all__ = ["SplineFlow", "SplineFlowTrainer"]
 
@@ -82,18 +83,12 @@ class SplineFlowTrainer:
 
     def __post_init__(self) -> None:
         self.architecture(1)
-        positive = {name: getattr(self, name) for name in _POSITIVE}
-        wrong = {name: value for name, value in positive.items() if not value > 0}
-        if self.marginal_bins < 0 or self.marginal_bins == 1:
-            wrong["marginal_bins"] = self.marginal_bins
+        require_positive(self)
         if self.precision not in ("float32", "float64"):
-            wrong["precision"] = self.precision
-        if wrong:
             raise InputError(
                 "SplineFlowTrainer",
-                got=", ".join(f"{name}={value!r}" for name, value in wrong.items()),
-                expected="positive settings, marginal_bins 0 or at least 2,"
-                " precision 'float32' or 'float64'",
+                got=f"precision={self.precision!r}",
+                expected="precision 'float32' or 'float64'",
             )
 
     def config(self) -> dict[str, JSON]:
@@ -132,28 +127,13 @@ class SplineFlowTrainer:
             If the loss is no longer finite.
         """
         started = time.perf_counter()
-        validation = match_features(validation, training.features)
-        refuse_signed(validation, "validation")
-        self.check(training)
-        input_map = InputMap.fit(training, self.marginal_bins)
+        input_map, student = prepare_one(training, validation, seeds, self.marginal_bins)
         shape = self.architecture(training.d)
         with seeded(seeds.at("initial")):
             stack = build(shape)
-        curves = train(
-            stack,
-            _sample(training, input_map),
-            _sample(validation, input_map),
-            self.schedule(),
-            seeds,
-        )
+        curves = train(stack, student.training, student.validation, self.schedule(), seeds)
         model = SplineFlow(shape, export(stack), input_map, precision=self.precision)
-        return Fitted(
-            model,
-            curves.training,
-            curves.validation,
-            curves.best,
-            {"seconds": time.perf_counter() - started},
-        )
+        return curves.fitted(model, started)
 
     def given(self, *context: str) -> ConditionalSplineFlowTrainer:
         """Return the recipe for f(x | c): these columns are conditions, all others features.
@@ -186,11 +166,3 @@ class SplineFlowTrainer:
     def schedule(self) -> Schedule:
         """Return how long and how fast to train."""
         return Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
-
-
-_POSITIVE = ("learning_rate", "batch", "epochs", "patience", "clip")
-
-
-def _sample(events: Events, input_map: InputMap) -> Sample:
-    z, log_jacobian = input_map.forward(events.x)
-    return Sample.of(z, log_jacobian, events.weights)

@@ -1,4 +1,4 @@
-"""From training and validation events to what a batched training takes."""
+"""From training and validation events to what a training takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from verisimile.density.input_map import InputMap
 from verisimile.density.path_training import Student
 from verisimile.density.training import Sample, refuse_signed
 
-__all__ = ["prepare", "sample_of"]
+__all__ = ["prepare", "prepare_one"]
 
 
 def prepare(
@@ -23,19 +23,28 @@ def prepare(
     InputError
         For negative weights, a constant feature, or different features.
     """
-    maps, students = [], []
-    for training, validation, seeds in members:
-        matched = match_features(validation, training.features)
-        refuse_signed(training, "training")
-        refuse_signed(matched, "validation")
-        input_map = InputMap.fit(training, marginal_bins)
-        maps.append(input_map)
-        samples = [sample_of(events, input_map) for events in (training, matched)]
-        students.append(Student(samples[0], samples[1], seeds))
-    return maps, students
+    pairs = [prepare_one(*member, marginal_bins) for member in members]
+    return [input_map for input_map, _ in pairs], [student for _, student in pairs]
 
 
-def sample_of(events: Events, input_map: InputMap) -> Sample:
-    """Return events in the coordinates of the map."""
+def prepare_one(
+    training: Events, validation: Events, seeds: Seeds, marginal_bins: int
+) -> tuple[InputMap, Student]:
+    """Return the input map of the training events, and all events in its coordinates.
+
+    Raises
+    ------
+    InputError
+        For negative weights, a constant feature, or different features.
+    """
+    validation = match_features(validation, training.features)
+    refuse_signed(training, "training")
+    refuse_signed(validation, "validation")
+    input_map = InputMap.fit(training, marginal_bins)
+    student = Student(_sample(training, input_map), _sample(validation, input_map), seeds)
+    return input_map, student
+
+
+def _sample(events: Events, input_map: InputMap) -> Sample:
     z, log_jacobian = input_map.forward(events.x)
     return Sample.of(z, log_jacobian, events.weights)

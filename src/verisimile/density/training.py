@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
+from verisimile.density.protocol import DensityEstimator, Fitted
 from verisimile.density.torch_scope import one_thread
 
 __all__ = ["Curves", "Sample", "Schedule", "refuse_signed", "train"]
@@ -61,6 +63,11 @@ class Curves(NamedTuple):
     training: Array
     validation: Array
     best: int
+
+    def fitted(self, model: DensityEstimator, started: float) -> Fitted:
+        """Return the trained model; `started` is the reading of the clock before training."""
+        seconds = time.perf_counter() - started
+        return Fitted(model, self.training, self.validation, self.best, {"seconds": seconds})
 
 
 def train(

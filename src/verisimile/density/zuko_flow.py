@@ -20,11 +20,13 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.store import Payload
 from verisimile.data.events import Events
+from verisimile.data.transforms import feature_transform
 from verisimile.density.mapped import MappedDensity, register_core
 from verisimile.density.protocol import Fitted
-from verisimile.density.students import prepare
+from verisimile.density.settings import require_positive
+from verisimile.density.students import prepare_one
 from verisimile.density.torch_scope import one_thread, seeded
-from verisimile.density.training import Schedule, train
+from verisimile.density.training import Schedule, refuse_signed, train
 
 __all__ = ["ZukoCore", "ZukoSplineTrainer"]
 
@@ -99,7 +101,8 @@ class ZukoSplineTrainer:
     .. math:: \log p(x) = \log N(f(z(x)); 0, 1) + \log |\det f'| + \log |\det z'|
 
     A second implementation of the default recipe's family, to see what depends
-    on the implementation.  Needs ``pip install "verisimile[zuko]"``.
+    on the implementation.  Needs ``pip install "verisimile[zuko]"``.  With a single
+    feature the default schedule is too short: let it train 60 epochs at 1e-2.
 
     Parameters
     ----------
@@ -131,17 +134,23 @@ class ZukoSplineTrainer:
     clip: float = 5.0
 
     def __post_init__(self) -> None:
-        positive = {k: v for k, v in asdict(self).items() if k != "marginal_bins"}
-        if not min(positive.values()) > 0 or self.marginal_bins < 0 or self.marginal_bins == 1:
-            raise InputError(
-                "ZukoSplineTrainer",
-                got=repr(self),
-                expected="positive settings, marginal_bins 0 or at least 2",
-            )
+        require_positive(self)
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
         return {"family": _FAMILY, "version": 1, **asdict(self)}
+
+    def check(self, events: Events) -> None:
+        """Raise what `fit` would say about package and sample, before any work is done.
+
+        Raises
+        ------
+        InputError
+            Without zuko; for negative weights or a constant feature.
+        """
+        _zuko()
+        refuse_signed(events, "training")
+        feature_transform(events)
 
     def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
         """Train a flow; the same arguments give the same bits.
@@ -154,7 +163,8 @@ class ZukoSplineTrainer:
             If the loss is no longer finite.
         """
         started = time.perf_counter()
-        (input_map,), (student,) = prepare([(training, validation, seeds)], self.marginal_bins)
+        _zuko()
+        input_map, student = prepare_one(training, validation, seeds, self.marginal_bins)
         size = _Size(training.d, self.layers, self.hidden, self.bins)
         with seeded(seeds.at("initial")):
             net = _Net(size)
@@ -164,8 +174,7 @@ class ZukoSplineTrainer:
             name: values.detach().numpy().copy() for name, values in net.flow.named_parameters()
         }
         model = MappedDensity(ZukoCore(size, parameters), input_map)
-        meta: dict[str, JSON] = {"seconds": time.perf_counter() - started}
-        return Fitted(model, curves.training, curves.validation, curves.best, meta)
+        return curves.fitted(model, started)
 
 
 class _Net(torch.nn.Module):

@@ -136,7 +136,7 @@ def test_more_absences_more_spread() -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    with pytest.raises(InputError, match="positive widths"):
+    with pytest.raises(InputError, match="prior=0.0"):
         BayesianFlowTrainer(prior=0.0)
     with pytest.raises(InputError, match="residual=False"):
         DropoutFlowTrainer(SplineFlowTrainer(residual=True))

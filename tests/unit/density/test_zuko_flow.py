@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -11,10 +12,13 @@ import pytest
 from trained_generators import camel_events, plane_events
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.run import Run
 from verisimile.density.check import check_estimator
 from verisimile.density.protocol import Fitted
 from verisimile.density.registry import pack, unpack
 from verisimile.density.zuko_flow import ZukoSplineTrainer
+from verisimile.ensemble.fit import fit_ensemble
+from verisimile.ensemble.plan import BootstrapPlan
 
 INSTALLED = importlib.util.find_spec("zuko") is not None
 TRAINER = ZukoSplineTrainer(layers=2, hidden=16, epochs=10, batch=64)
@@ -63,11 +67,13 @@ def test_density_far_away_is_zero(fitted: Fitted) -> None:
     assert (fitted.model.log_prob(far) == -np.inf).all()
 
 
-@pytest.mark.skipif(INSTALLED, reason="zuko is installed")
-def test_its_absence_is_said() -> None:
+def test_its_absence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zuko.flows", None)  # as if it were not installed
     training, validation = plane_events(200).split((0.7, 0.3), Seeds(1))
     with pytest.raises(InputError, match=r"verisimile\[zuko\]"):
         TRAINER.fit(training, validation, Seeds(2))
+    with pytest.raises(InputError, match=r"verisimile\[zuko\]"):  # once, and by no member
+        fit_ensemble(Run(Seeds(1)), training, BootstrapPlan(members=2), TRAINER)
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPClassifier
 from posterior_study import Posterior, conjugate
 from statistical import assert_rate
 from verisimile.checks.posterior.learners import Learner, polynomial
-from verisimile.checks.posterior.local import LocalTest, Points, local_test
+from verisimile.checks.posterior.local import LocalTest, PosteriorPoints, local_posterior_test
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -35,12 +35,12 @@ def _found(
 ) -> LocalTest:
     draws, truths, contexts = conjugate(n, 1, rng, d=1)
     there = Posterior(d=1).sample(np.repeat(WHERE, 100, axis=0), rng).reshape(3, 100, 1)
-    return local_test(
+    return local_posterior_test(
         Run(Seeds(seed)),
         draws + bias * _bias(contexts)[:, None],
         truths,
         contexts,
-        at=Points(WHERE, there + bias * _bias(WHERE)[:, None]),
+        at=PosteriorPoints(WHERE, there + bias * _bias(WHERE)[:, None]),
         permutations=permutations,
         learner=learner,
     )
@@ -81,9 +81,9 @@ def test_products_of_three_are_more_local_than_of_two(rng: np.random.Generator) 
 
 def test_same_for_any_chunking_and_another_learner(rng: np.random.Generator) -> None:
     draws, truths, contexts = conjugate(60, 1, rng)
-    at = Points(contexts[:2], np.repeat(draws[:2], 5, axis=1))
+    at = PosteriorPoints(contexts[:2], np.repeat(draws[:2], 5, axis=1))
     few, many = (
-        local_test(
+        local_posterior_test(
             Run(Seeds(2)),
             draws,
             truths,
@@ -100,8 +100,8 @@ def test_same_for_any_chunking_and_another_learner(rng: np.random.Generator) -> 
 def test_fits_that_do_not_converge_are_counted(rng: np.random.Generator) -> None:
     draws, truths, contexts = conjugate(40, 1, rng)
     learner = MLPClassifier(hidden_layer_sizes=(2,), max_iter=1)
-    at = Points(contexts[:1], draws[:1])
-    found = local_test(
+    at = PosteriorPoints(contexts[:1], draws[:1])
+    found = local_posterior_test(
         Run(Seeds(1)), draws, truths, contexts, at=at, learner=learner, permutations=4
     )
     assert found.unfinished == 5
@@ -109,12 +109,14 @@ def test_fits_that_do_not_converge_are_counted(rng: np.random.Generator) -> None
 
 def test_wrong_arguments(rng: np.random.Generator) -> None:
     draws, truths, contexts = conjugate(20, 2, rng)
-    at, run = Points(contexts[:1], draws[:1]), Run(Seeds(1))
+    at, run = PosteriorPoints(contexts[:1], draws[:1]), Run(Seeds(1))
     with pytest.raises(InputError, match="permutations"):
-        local_test(run, draws, truths, contexts, at=at, permutations=0)
+        local_posterior_test(run, draws, truths, contexts, at=at, permutations=0)
     with pytest.raises(InputError, match="at.draws"):
-        local_test(run, draws, truths, contexts, at=Points(contexts[:2], draws[:1]))
+        local_posterior_test(
+            run, draws, truths, contexts, at=PosteriorPoints(contexts[:2], draws[:1])
+        )
     with pytest.raises(InputError, match="polynomial"):
         polynomial(degree=0)
     with pytest.raises(InputError, match="learner"):
-        local_test(run, draws, truths, contexts, at=at, learner=object())  # type: ignore[arg-type]
+        local_posterior_test(run, draws, truths, contexts, at=at, learner=object())  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""`local_test`: whether a classifier tells truths from draws at given contexts."""
+"""`local_posterior_test`: whether a classifier tells truths from draws at given contexts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from verisimile.core.run import Run, Task
 from verisimile.stats.aggregate import min_p, smallest_p
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["LocalTest", "Points", "local_test"]
+__all__ = ["LocalTest", "PosteriorPoints", "local_posterior_test"]
 
 _CHUNK = 20
 _NULL = "truths and draws swapped within pairs, refitted"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Points:
+class PosteriorPoints:
     """Where the posterior is examined.
 
     Parameters
@@ -87,13 +87,13 @@ class LocalTest:
         )
 
 
-def local_test(
+def local_posterior_test(
     run: Run,
     draws: npt.ArrayLike,
     truths: npt.ArrayLike,
     contexts: npt.ArrayLike,
     *,
-    at: Points,
+    at: PosteriorPoints,
     learner: Learner | None = None,
     permutations: int = 199,
 ) -> LocalTest:
@@ -146,7 +146,9 @@ def local_test(
     fit = _Fits(_pairs(given), *_points(at, given), checked_learner(learner))
     table, unfinished = _all_fits(run.at("local test"), fit, permutations)
     if not np.isfinite(table[0]).all():
-        raise NumericsError("local_test", got=f"t = {table[0]}", expected="finite statistics")
+        raise NumericsError(
+            "local_posterior_test", got=f"t = {table[0]}", expected="finite statistics"
+        )
     return _result(given, fit, table, unfinished)
 
 
@@ -187,7 +189,7 @@ def _pairs(given: Simulations) -> Array:
     return np.vstack([true, np.hstack([given.draws[:, 0], given.contexts])])
 
 
-def _points(at: Points, given: Simulations) -> tuple[Array, Array]:
+def _points(at: PosteriorPoints, given: Simulations) -> tuple[Array, Array]:
     contexts = as_matrix(at.contexts, "at.contexts", columns=given.contexts.shape[1])
     draws = as_draws(at.draws, "at.draws", rows=len(contexts), columns=given.truths.shape[1])
     rows = np.broadcast_to(contexts[:, None], (*draws.shape[:2], contexts.shape[1]))
