@@ -9,15 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.checks.precision_recall.curve import (
-    NullCurves,
-    PrecisionRecall,
-    precision_recall,
-)
+from verisimile.checks.precision_recall.area import curve_area
+from verisimile.checks.precision_recall.curve import NullCurves, null_curves
+from verisimile.checks.precision_recall.envelope import angles as grid
+from verisimile.checks.precision_recall.envelope import points_at
+from verisimile.checks.precision_recall.evaluation import Evaluation, evaluation_variances
+from verisimile.checks.precision_recall.samples import Sample, generated_sample, true_sample
 from verisimile.checks.precision_recall.scores import PooledNeighbours, Score
 from verisimile.checks.precision_recall.simultaneous import simultaneous_band
+from verisimile.checks.precision_recall.tracing import Traced, traced
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -201,62 +204,66 @@ def precision_recall_band(
         raise InputError(
             "generated", got=f"{len(generated)} samples", expected=f"at least {_FEWEST}"
         )
-    curves = [
-        precision_recall(
-            run.at("member", j),
-            reference,
-            sample,
-            score=score,
-            splits=splits,
-            null_draws=null_draws if j == 0 else 0,
-            angles=angles,
-        )
-        for j, sample in enumerate(generated)
+    truth, theta = true_sample(reference), grid(angles)
+    fakes = [generated_sample(sample, reference) for sample in generated]
+    streams = [run.seeds.at("member", j, "precision-recall") for j in range(len(fakes))]
+    null = null_curves(streams[0].at("null"), truth, score, theta, null_draws)
+    members = [
+        _member(at, truth, fake, score=score, splits=splits, theta=theta)
+        for at, fake in zip(streams, fakes, strict=True)
     ]
-    return _band(run, curves)
-
-
-def _band(run: Run, curves: Sequence[PrecisionRecall]) -> Band:
-    radii = np.array([curve.radii for curve in curves])
+    radii = np.array([curve.radii for curve, _ in members])
     low, high = np.quantile(radii, _BAND, axis=0)
     mean_low, mean_high = simultaneous_band(run.seeds.at("simultaneous"), radii)
     return Band(
-        score=curves[0].score,
-        theta=curves[0].theta,
+        score=score.name,
+        theta=theta,
         radii=radii,
-        auc=np.array([curve.auc.value for curve in curves]),
-        missed=np.array([curve.n_missed / curve.n_generated for curve in curves]),
-        recall=_recall_band(curves),
+        auc=curve_area(radii, theta),
+        missed=np.array([fake.missed / fake.n for fake in fakes]),
+        recall=_recall_band(radii, theta),
         radial=RadialBand(low, radii.mean(axis=0), high, mean_low, mean_high),
-        spread=_spread(curves),
-        null=curves[0].null,
+        spread=_spread(curve_area(radii, theta), members),
+        null=null,
     )
 
 
-def _recall_band(curves: Sequence[PrecisionRecall]) -> RecallBand:
-    grid = np.arange(1, _RECALLS + 1) / _RECALLS
+_Member = tuple[Traced, Evaluation]
+
+
+def _member(
+    seeds: Seeds, truth: Sample, fake: Sample, *, score: Score, splits: int, theta: Array
+) -> _Member:
+    curve = traced(seeds, truth, fake, score=score, splits=splits, theta=theta)
+    return curve, evaluation_variances(
+        seeds, truth, fake, curve, score=score, splits=splits, theta=theta
+    )
+
+
+def _recall_band(radii: Array, theta: Array) -> RecallBand:
+    grid_of_recalls = np.arange(1, _RECALLS + 1) / _RECALLS
+    points = [points_at(each, theta) for each in radii]
     # Recall falls with the angle; beyond the end of a curve there is no precision.
     precision = np.array(
-        [np.interp(grid, curve.recall[::-1], curve.precision[::-1], right=0.0) for curve in curves]
+        [np.interp(grid_of_recalls, recall[::-1], high[::-1], right=0.0) for high, recall in points]
     )
     low, high = np.quantile(precision, _BAND, axis=0)
-    return RecallBand(grid, precision, low, precision.mean(axis=0), high)
+    return RecallBand(grid_of_recalls, precision, low, precision.mean(axis=0), high)
 
 
-def _spread(curves: Sequence[PrecisionRecall]) -> AreaSpread:
-    areas = np.array([curve.auc.value for curve in curves])
-    parts = np.array([curve.auc_errors for curve in curves]) ** 2
-    count = len(curves)
+def _spread(areas: Array, members: Sequence[_Member]) -> AreaSpread:
+    count = len(members)
+    parts = np.array([each.generated for _, each in members])
     total = float(areas.var(ddof=1))
     total_error = total * math.sqrt(2.0 / (count - 1))
-    evaluation = float(parts[:, 1].mean())
-    evaluation_error = float(parts[:, 1].std(ddof=1)) / math.sqrt(count)
+    evaluation_error = float(parts.std(ddof=1)) / math.sqrt(count)
+    evaluation = float(parts.mean())
     return AreaSpread(
         total=Estimate(total, total_error),
         evaluation=Estimate(evaluation, evaluation_error),
         model=Estimate(total - evaluation, math.hypot(total_error, evaluation_error)),
-        reference=float(parts[:, 0].mean()),
-        resplit=float(np.mean([_resplit(curve.fold_auc) for curve in curves])),
+        reference=float(np.mean([each.reference for _, each in members])),
+        resplit=float(np.mean([_resplit(curve.areas) for curve, _ in members])),
     )
 
 

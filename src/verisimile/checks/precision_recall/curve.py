@@ -21,7 +21,7 @@ from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-__all__ = ["NullCurves", "PrecisionRecall", "precision_recall"]
+__all__ = ["NullCurves", "PrecisionRecall", "null_curves", "precision_recall"]
 
 _BAND = (0.1, 0.9)
 
@@ -189,14 +189,23 @@ def precision_recall(
         auc_errors=errors,
         f_beta=f_beta_pair(precision, recall),
         fold_auc=found.areas,
-        null=_null(at.at("null"), truth, score, theta, null_draws),
+        null=null_curves(at.at("null"), truth, score, theta, null_draws),
         n_reference=truth.n,
         n_generated=fake.n,
         n_missed=fake.missed,
     )
 
 
-def _null(seeds: Seeds, truth: Sample, score: Score, theta: Array, draws: int) -> NullCurves | None:
+def null_curves(
+    seeds: Seeds, truth: Sample, score: Score, theta: Array, draws: int
+) -> NullCurves | None:
+    """Return curves of halves of the reference, None for no draws.
+
+    Raises
+    ------
+    InputError
+        For a negative number of draws.
+    """
     if draws < 0:
         raise InputError("null_draws", got=draws, expected="an integer >= 0")
     if draws == 0:
