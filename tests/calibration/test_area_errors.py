@@ -60,7 +60,7 @@ def _deviations(truth: Draw, made: Draw) -> tuple[float, float, float]:
             precision_recall(run.at(j), reference, x, null_draws=0).auc_errors[1] ** 2
             for j, x in enumerate(samples)
         ]
-        found.append((spread.total.value, spread.evaluation.value, np.mean(pieces)))
+        found.append((spread.total.value, spread.evaluation.value, float(np.mean(pieces))))
     total, stated, pieces_stated = np.sqrt(np.mean(found, axis=0))
     return total, stated, pieces_stated
 

@@ -108,6 +108,23 @@ def test_a_table_in_the_folder_is_no_sample(folder: Path, tmp_path: Path) -> Non
     assert "5" in done.output
 
 
+def test_events_that_are_not_finite_are_misses(folder: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    for member in range(3):
+        x = rng.normal(size=(600, 2))
+        x[: 150 * member, 1] = np.nan
+        np.savez(tmp_path / f"{member}.npz", x=x[:, 0], y=x[:, 1])
+    done = _compare(folder, str(tmp_path))
+    assert done.exit_code == ExitCode.COMPATIBLE, done.output
+    assert "2.npz: 300 of 600 generated events are not finite" in done.stderr
+    report = read_report(folder / "out" / "result.json")
+    (band,) = report.content.families[0].bands
+    np.testing.assert_array_equal(band.missed, [0.0, 0.25, 0.5])
+    # A perfect generator that loses a share f has the area 1 - f.
+    np.testing.assert_allclose(band.auc, [1.0, 0.75, 0.5], atol=0.05)
+    assert sum("not finite" in note for note in report.warnings) == 2
+
+
 def test_a_dry_run_writes_no_report(folder: Path, tmp_path: Path) -> None:
     done = _compare(folder, str(folder / "good"), "--dry-run", "--out", str(tmp_path / "none"))
     assert done.exit_code == ExitCode.COMPATIBLE, done.output

@@ -24,7 +24,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.data.files import read_events
+from verisimile.data.files import Drawn, read_drawn, read_events
 from verisimile.report.content import FamilyStudy, InputSample, ReportInput
 from verisimile.report.document import Document, document
 from verisimile.report.family_page import family_table
@@ -68,16 +68,18 @@ def execute(request: CompareRequest) -> ExitCode:
     with clock.stage("reading"):
         truth = read_events(request.truth, features=request.features)
         names = list(truth.names)
-        groups = [[read_events(uri, features=names) for uri in uris] for uris in families.values()]
+        groups = [[read_drawn(uri, features=names) for uri in uris] for uris in families.values()]
+        lost = _told(_lost_notes(families, groups))
     if request.dry_run:
         curves = sum(len(group) for group in groups)
-        seconds = curves * (truth.n + groups[0][0].n) * _PER_EVENT
+        seconds = curves * (truth.n + groups[0][0].events.n) * _PER_EVENT
         print_plan(run, [Planned("curves", curves, 0, seconds)], as_json=request.as_json)
         return ExitCode.COMPATIBLE
+    samples = [[one.rows if one.missed else one.events for one in group] for group in groups]
     with clock.stage("precision and recall"):
         bands = [
             precision_recall_band(run.at("family", index), truth, group)
-            for index, group in enumerate(groups)
+            for index, group in enumerate(samples)
         ]
     with clock.stage("comparison"):
         compared = (
@@ -89,14 +91,14 @@ def execute(request: CompareRequest) -> ExitCode:
         names=tuple(families),
         bands=tuple(_slim(band) for band in bands),
         comparison=compared,
-        panels=sample_panels(truth, groups, bands, _file_names(families)),
+        panels=sample_panels(truth, samples, bands, _file_names(families)),
         variances=() if factors is None else factors.parts([band.auc for band in bands]),
     )
     content = ReportInput(
         families=(study,),
         inputs=_inputs(families, groups, request.truth, truth),
         timings=clock.timings,
-        warnings=() if factors is None else _told(factors.warning),
+        warnings=(*lost, *(() if factors is None else _told([factors.warning]))),
         command=request.command,
         title=f"Precision and recall: {', '.join(families)}",
     )
@@ -116,9 +118,20 @@ def _factors(request: CompareRequest, families: dict[str, list[str]]) -> Factors
     return None
 
 
-def _told(note: str) -> tuple[str]:
-    warnings.warn(note, VerisimileWarning, stacklevel=2)
-    return (note,)
+def _told(notes: Sequence[str]) -> tuple[str, ...]:
+    for note in notes:
+        warnings.warn(note, VerisimileWarning, stacklevel=2)
+    return tuple(notes)
+
+
+def _lost_notes(families: dict[str, list[str]], groups: Sequence[Sequence[Drawn]]) -> list[str]:
+    return [
+        f"{uri}: {one.missed} of {one.events.n + one.missed} generated events are not finite and"
+        " count as misses, where no true event is."
+        for uris, group in zip(families.values(), groups, strict=True)
+        for uri, one in zip(uris, group, strict=True)
+        if one.missed
+    ]
 
 
 def _file_names(families: dict[str, list[str]]) -> list[list[str]]:
@@ -132,11 +145,11 @@ def _slim(band: Band) -> Band:
 
 
 def _inputs(
-    families: dict[str, list[str]], groups: list[list[Events]], uri: str, truth: Events
+    families: dict[str, list[str]], groups: Sequence[Sequence[Drawn]], uri: str, truth: Events
 ) -> tuple[InputSample, ...]:
     found = [InputSample.of("truth", uri, truth)]
     for (name, uris), group in zip(families.items(), groups, strict=True):
-        found += [InputSample.of(name, one, e) for one, e in zip(uris, group, strict=True)]
+        found += [InputSample.of(name, one, e.events) for one, e in zip(uris, group, strict=True)]
     return tuple(found)
 
 

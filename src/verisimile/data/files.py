@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
+
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data import calo, readers, science, writers
 from verisimile.data.coerce import name_list
@@ -18,7 +21,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.names import suggestion
 from verisimile.data.table import Request, Source
 
-__all__ = ["column_names", "file_of", "read_events", "write_events"]
+__all__ = ["Drawn", "column_names", "file_of", "read_drawn", "read_events", "write_events"]
 
 _SUFFIXES = (".parquet", ".root", ".h5", ".hdf5", ".npz", ".npy", ".csv")
 _SHOWERS = "calo="
@@ -68,6 +71,44 @@ def read_events(
     _check_file(place.path)
     with _told(place), _open(place, request) as source:
         return request.events(source)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a generator wrote: its finite events, and how many rows were not finite."""
+
+    events: Events
+    missed: int
+
+    @property
+    def rows(self) -> Array:
+        """All rows ``(n, d)``, those that were not finite as NaN at the end."""
+        lost = np.full((self.missed, self.events.d), np.nan)
+        return np.concatenate([self.events.x, lost])
+
+
+def read_drawn(uri: str | os.PathLike[str], *, features: Sequence[str]) -> Drawn:
+    """Read what a generator wrote, without weights; rows that are not finite are counted.
+
+    To leave them out in silence would flatter a generator that diverges.
+
+    Parameters
+    ----------
+    uri, features
+        As of :func:`read_events`.
+
+    Raises
+    ------
+    InputError
+        As of :func:`read_events`, except that only a file without any finite row is refused.
+    SupportError
+        If values lie outside the support of their feature.
+    """
+    request = Request(name_list(features, "features"), None, {})
+    place = _parse(uri)
+    _check_file(place.path)
+    with _told(place), _open(place, request) as source:
+        return Drawn(*request.finite_events(source))
 
 
 def column_names(uri: str | os.PathLike[str]) -> tuple[str, ...]:

@@ -69,17 +69,39 @@ class Request:
         InputError
             If a column is missing, not numeric, or has an unequal length.
         """
+        loaded, specs = self._columns(source)
+        return Events(
+            np.column_stack([loaded[spec.name] for spec in specs]),
+            None if self.weights is None else loaded[self.weights],
+            features=specs,
+        )
+
+    def finite_events(self, source: Source) -> tuple[Events, int]:
+        """Return the rows that are finite in all features, and the number of the others.
+
+        Raises
+        ------
+        InputError
+            As `events`, or if no row is finite.
+        """
+        loaded, specs = self._columns(source)
+        x = np.column_stack([loaded[spec.name] for spec in specs])
+        finite = np.isfinite(x).all(axis=1)
+        if not finite.any():
+            raise InputError(
+                "events", got=f"no finite row among {len(x)}", expected="at least one finite event"
+            )
+        return Events(x[finite], features=specs), int((~finite).sum())
+
+    def _columns(self, source: Source) -> tuple[dict[str, Array], list[Feature]]:
+        """Return features and weights by name, and the features' specifications."""
         features = self._features(source)
         wanted = features if self.weights is None else (*features, self.weights)
         require(wanted, source.columns, "columns")
         require(list(self.specs), source.columns, "specs")
         loaded = {name: _loaded(name, source.columns[name]) for name in wanted}
         _check_lengths(loaded)
-        return Events(
-            np.column_stack([loaded[name] for name in features]),
-            None if self.weights is None else loaded[self.weights],
-            features=[self._spec(name, source) for name in features],
-        )
+        return loaded, [self._spec(name, source) for name in features]
 
     def _features(self, source: Source) -> tuple[str, ...]:
         names = self.features
