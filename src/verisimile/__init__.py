@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from verisimile.checks.coverage.retrained import coverage_retrained
     from verisimile.checks.coverage.saturation import saturation
+    from verisimile.checks.coverage.spread import spread_intervals, summarise_bins
     from verisimile.checks.coverage.truth import KnownTruth, SampledTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.combination import SmallestP, SumOfBins
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from verisimile.density.spline_flow import SplineFlowTrainer
     from verisimile.density.zuko_flow import ZukoSplineTrainer
     from verisimile.ensemble.fit import fit_ensemble
+    from verisimile.ensemble.gather import gather_ensemble
     from verisimile.ensemble.plan import BootstrapPlan
     from verisimile.mixture.bind import fit_mixture
     from verisimile.mixture.conditional import ConditionalMixture
@@ -233,6 +235,7 @@ __all__ = [
     "fit_weights",
     "forced_choice",
     "frechet_distance",
+    "gather_ensemble",
     "goodness_in_context",
     "goodness_of_fit",
     "holm",
@@ -263,6 +266,8 @@ __all__ = [
     "sbc",
     "scale_ratings",
     "smallest_effects",
+    "spread_intervals",
+    "summarise_bins",
     "support_metrics",
     "tarp",
     "validate",
