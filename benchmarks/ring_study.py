@@ -29,6 +29,7 @@ from verisimile.checks.precision_recall.band import Band, precision_recall_band
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.checks.precision_recall.variance import VarianceParts, variance_parts
 from verisimile.core.arrays import Array
+from verisimile.core.canonical import JSON
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.density.torch_scope import Placement
@@ -49,6 +50,7 @@ def main() -> None:
         plans = [Plan(arm, depth, asked.members, asked.epochs) for depth in asked.depths]
         print(f"\n## {arm}: {asked.members} members, {plans[0].trainer()}\n")
         bands = {plan.depth: _depth(run, plan, placement) for plan in plans}
+        _keep(run, arm, bands)
         _compare(run, arm, bands)
 
 
@@ -116,6 +118,15 @@ def _parts(areas: Array) -> VarianceParts:
 def _root(variance: float) -> str:
     """Return a standard deviation, of a negative estimate with its sign."""
     return f"{np.sign(variance) * np.sqrt(abs(variance)):.4f}"
+
+
+def _keep(run: Run, arm: str, bands: dict[int, Band]) -> None:
+    """Write what the figure of the study shows."""
+    found: dict[str, JSON] = {
+        str(depth): {"areas": band.auc.tolist(), "missed": band.missed.tolist()}
+        for depth, band in bands.items()
+    }
+    run.store.write_json(f"areas-{arm}", found)
 
 
 def _compare(run: Run, arm: str, bands: dict[int, Band]) -> None:

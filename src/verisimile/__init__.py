@@ -1,8 +1,4 @@
-"""verisimile: statistical validation of learned densities.
-
-The public names are loaded when first used, so that ``import verisimile``
-costs neither torch nor time.
-"""
+"""Statistical validation of learned densities; public names are loaded when first used."""
 
 from __future__ import annotations
 
@@ -40,7 +36,6 @@ if TYPE_CHECKING:
     )
     from verisimile.checks.coverage.retrained import coverage_retrained
     from verisimile.checks.coverage.saturation import saturation
-    from verisimile.checks.coverage.spread import spread_intervals, summarise_bins
     from verisimile.checks.coverage.truth import KnownTruth, SampledTruth
     from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.combination import SmallestP, SumOfBins
@@ -67,7 +62,11 @@ if TYPE_CHECKING:
     from verisimile.checks.precision_recall.band import precision_recall_band
     from verisimile.checks.precision_recall.comparison import compare_bands, compare_curves
     from verisimile.checks.precision_recall.curve import precision_recall
-    from verisimile.checks.precision_recall.given_scores import ClassifierScore, LogDensities
+    from verisimile.checks.precision_recall.given_scores import (
+        ClassifierScore,
+        LogDensities,
+        MappedScore,
+    )
     from verisimile.checks.precision_recall.scores import (
         BallsOfCentres,
         CoverageScore,
@@ -111,6 +110,7 @@ if TYPE_CHECKING:
     from verisimile.density.mixture_network_trainer import MixtureNetworkTrainer
     from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
     from verisimile.density.spline_flow import SplineFlowTrainer
+    from verisimile.density.torch_scope import Placement
     from verisimile.density.zuko_flow import ZukoSplineTrainer
     from verisimile.ensemble.fit import fit_ensemble
     from verisimile.ensemble.gather import gather_ensemble
@@ -175,6 +175,7 @@ __all__ = [
     "LogDensities",
     "Look",
     "MMD",
+    "MappedScore",
     "MarginalKS",
     "MemberBootstrap",
     "MinosInterval",
@@ -188,6 +189,7 @@ __all__ = [
     "NumericsError",
     "PValue",
     "Parzen",
+    "Placement",
     "PlugIn",
     "PooledDraws",
     "PooledNeighbours",
@@ -266,8 +268,6 @@ __all__ = [
     "sbc",
     "scale_ratings",
     "smallest_effects",
-    "spread_intervals",
-    "summarise_bins",
     "support_metrics",
     "tarp",
     "validate",

@@ -14,7 +14,7 @@ from verisimile.checks.precision_recall.distances import counts_within, nearest,
 from verisimile.checks.precision_recall.given_scores import (
     ClassifierScore,
     LogDensities,
-    Mapped,
+    MappedScore,
 )
 from verisimile.checks.precision_recall.scores import (
     NEIGHBOURS,
@@ -109,7 +109,7 @@ def test_error_of_a_perfect_generator_falls_like_its_spread() -> None:
 def test_given_neighbours_shrink_with_the_pieces_of_the_error(score: Score) -> None:
     # A piece has 40 events: sixty neighbours would not fit.
     x, y = normals(1.0, 640, 6)
-    mapped = Mapped(score, lambda z: z)
+    mapped = MappedScore(score, lambda z: z)
     assert 0.01 < curve(x, y, mapped).auc.error < 0.1
 
 
@@ -176,7 +176,7 @@ def test_classifier_sees_only_the_other_half() -> None:
 
 def test_features_are_mapped_for_learning_and_scoring() -> None:
     x, y = normals(1.0, 1000, 6, 2)
-    first = Mapped(PooledNeighbours(), lambda z: z[:, :1])
+    first = MappedScore(PooledNeighbours(), lambda z: z[:, :1])
     assert curve(x, y, first).auc == curve(x.select(["x0"]), y.select(["x0"])).auc
     assert first.name == "pooled neighbours of features"
 

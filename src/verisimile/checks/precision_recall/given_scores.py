@@ -11,7 +11,7 @@ from verisimile.checks.precision_recall.scores import Score
 from verisimile.core.arrays import Array, BoolArray, as_matrix
 from verisimile.core.errors import InputError, NumericsError
 
-__all__ = ["ClassifierScore", "FitPredict", "LogDensities", "Mapped"]
+__all__ = ["ClassifierScore", "FitPredict", "LogDensities", "MappedScore"]
 
 FitPredict = Callable[[Array, BoolArray, Array, np.random.Generator], Array]
 
@@ -72,7 +72,7 @@ class LogDensities:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class MappedScore:
     """Another score in features of your own: a network's last layer, shower shapes.
 
     Parameters
@@ -101,7 +101,7 @@ class Mapped:
     ) -> Array:
         """Return the scores of the features ``(n,)``."""
         x, y, z = (
-            as_matrix(self.features(sample), "Mapped.features")
+            as_matrix(self.features(sample), "MappedScore.features")
             for sample in (reference, generated, points)
         )
         return self.inner.score(x, y, z, rng)

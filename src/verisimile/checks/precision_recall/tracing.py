@@ -9,7 +9,7 @@ import numpy as np
 
 from verisimile.checks.precision_recall.area import area_variances, curve_area
 from verisimile.checks.precision_recall.envelope import envelope
-from verisimile.checks.precision_recall.given_scores import Mapped
+from verisimile.checks.precision_recall.given_scores import MappedScore
 from verisimile.checks.precision_recall.samples import Sample
 from verisimile.checks.precision_recall.scores import NEIGHBOURS, Score
 from verisimile.core.arrays import Array
@@ -107,7 +107,7 @@ def area_errors(
 
 def _smaller(score: Score, count: int, size: int) -> Score:
     """Return the score with a given number of neighbours reduced like its default."""
-    if isinstance(score, Mapped):
+    if isinstance(score, MappedScore):
         return replace(score, inner=_smaller(score.inner, count, size))
     if isinstance(score, NEIGHBOURS) and score.k is not None:
         k = max(min(score.k, _FEW_NEIGHBOURS), round(score.k / math.sqrt(count)))
