@@ -1,7 +1,8 @@
 """The ring study: spread of trainings of diffusion networks of depth 1, 2, 4 and 8.
 
-    python benchmarks/ring_study.py [--arms decay constant] [--depths 1 2 4 8] [--members 30]
-        [--epochs 60] [--threads 2] [--device cpu] [--out .ring]
+    python benchmarks/ring_study.py [--members 30] [--epochs 60] [--threads 2] [--out .ring]
+    python benchmarks/ring_study.py --arms decay constant --depths 1 2 4 8    # the whole study
+    python benchmarks/ring_study.py --arms full --depths 4 --device cuda
 
 Thirty networks of each depth are trained as one batched job on the same 10 000 events of the ring
 of eight, differing in initial weights and in the order of events and noises.  Each
@@ -56,8 +57,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--arms", nargs="+", default=["decay", "constant"])
-    parser.add_argument("--depths", nargs="+", type=int, default=[1, 2, 4, 8])
+    parser.add_argument("--arms", nargs="+", default=["decay"])
+    parser.add_argument("--depths", nargs="+", type=int, default=[4])
     parser.add_argument("--members", type=int, default=30)
     parser.add_argument("--epochs", type=int, default=60, help="of the reduced schedules")
     parser.add_argument("--threads", type=int, default=2)
