@@ -32,8 +32,8 @@ class BayesianFlowTrainer:
                   + \tfrac{1}{n}\,\mathrm{KL}\left(q \,\|\, N(0, s^2)\right)
 
     The validation loss, which decides when to stop, is that of the mean weights.
-    The validity of the spread is a hope, not a theorem: mean-field posteriors
-    are known to be too narrow.  Compare with an ensemble.
+    The validity of the spread is a hope, not a theorem: it follows the length of
+    the schedule.  Compare with an ensemble.
 
     Parameters
     ----------
