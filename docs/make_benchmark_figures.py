@@ -1,11 +1,14 @@
-"""Draw the figure of the ring study from the folder of `benchmarks/ring_study.py`.
+"""Draw the figures of long benchmarks from the folders that these have written.
 
-.venv/bin/python docs/make_ring_figure.py [.ring]
+.venv/bin/python docs/make_benchmark_figures.py ring .ring
+.venv/bin/python docs/make_benchmark_figures.py uncertainty FOLDER
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +20,50 @@ from safetensors.numpy import load_file
 from verisimile.core.directory_store import DirectoryStore
 from verisimile.report import style
 
-OUT = Path(__file__).parent / "figures" / "ring.png"
+OUT = Path(__file__).parent / "figures"
 ARMS = {
     "decay": ("falling step size", style.REFERENCE),
     "constant": ("constant", style.ALTERNATIVE),
 }
 PERFECT = 0.9989
 SHOWN = 3000
+LEVELS = {68: style.REFERENCE, 95: style.ALTERNATIVE}
 
 
-def main(folder: Path) -> None:
-    """Write the figure."""
+def main(name: str, folder: Path) -> None:
+    """Write one figure."""
+    (OUT / f"{name}.png").write_bytes(style.to_png(FIGURES[name](folder)))
+
+
+def ring(folder: Path) -> Figure:
+    """Return areas of all trainings, and the best and worst sample of each depth."""
     store = DirectoryStore(folder)
     areas: dict[str, Any] = {arm: store.read_json(f"areas-{arm}") for arm in ARMS}
-    figure = style.draw(lambda f: _paint(f, folder, areas), width=8.4, height=7.2)
-    OUT.write_bytes(style.to_png(figure))
+    return style.draw(lambda figure: _paint(figure, folder, areas), width=8.4, height=7.2)
+
+
+def uncertainty(folder: Path) -> Figure:
+    """Return rates of intervals that hold the truth, in small boxes."""
+    found = json.loads((folder / "uncertainty.json").read_text(encoding="utf-8"))["boxes"]["36"]
+    names = [name for name in found if not name.endswith("plain sd")][::-1]
+
+    def paint(figure: Figure) -> None:
+        rates, sizes = figure.subplots(1, 2, sharey=True, width_ratios=(1.4, 1.0))
+        for level, (nominal, colour) in enumerate(LEVELS.items()):
+            held = [found[name]["rates"][level] for name in names]
+            values, errors = ([100 * one[key] for one in held] for key in ("value", "error"))
+            rates.errorbar(values, range(len(names)), xerr=errors, fmt="o", ms=4, color=colour)
+            rates.axvline(nominal, color=colour, lw=1.0, ls=(0, (4, 2)))
+        rates.set_yticks(range(len(names)), names)
+        rates.set_xlabel("intervals that hold the true content [%]")
+        for key, colour in {"claimed": style.REFERENCE, "actual": style.DATA}.items():
+            values = [found[name][key]["value"] for name in names]
+            sizes.plot(values, range(len(names)), "o", ms=4, color=colour, label=key)
+        sizes.set_xlabel("error / that of counts")
+        sizes.set_xlim(left=0.0)
+        sizes.legend(loc="upper right", fontsize=8)
+
+    return style.draw(paint, width=8.4, height=4.2)
 
 
 def _paint(figure: Figure, folder: Path, areas: dict[str, Any]) -> None:
@@ -73,5 +105,8 @@ def _areas(axes: Axes, areas: dict[str, Any]) -> None:
     axes.legend(loc="lower right", fontsize=8)
 
 
+FIGURES: dict[str, Callable[[Path], Figure]] = {"ring": ring, "uncertainty": uncertainty}
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else ".ring"))
+    main(sys.argv[1], Path(sys.argv[2]))
