@@ -58,9 +58,7 @@ _FLOW = SplineFlowTrainer(layers=2, hidden=16, epochs=12, batch=64)
 DENSITIES: dict[str, Trainer] = {
     "kernel density": KernelDensityTrainer(),
     "Gaussian mixture": GaussianMixtureTrainer(components=(1, 4)),
-    "flow matching": FlowMatchingTrainer(
-        depth=1, width=24, inner=24, epochs=60, batch=64, tolerance=1e-4
-    ),
+    "flow matching": FlowMatchingTrainer(depth=1, width=24, inner=24, epochs=60, batch=64),
     "autoregressive mixture": MixtureNetworkTrainer(components=4, hidden=16, batch=64, epochs=20),
     "Bayesian flow": BayesianFlowTrainer(_FLOW, draws=4),
     "dropout flow": DropoutFlowTrainer(_FLOW, probability=0.03, draws=4),

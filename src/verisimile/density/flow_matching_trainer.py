@@ -65,7 +65,7 @@ class FlowMatchingTrainer:
     epochs: int = 100
     patience: int = 30
     clip: float = 5.0
-    tolerance: float = 1e-5
+    tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
         self.shape(1)
