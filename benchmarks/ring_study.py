@@ -136,7 +136,7 @@ def _compare(run: Run, arm: str, bands: dict[int, Band]) -> None:
         found = compare_curves(run.at(arm, first, second), bands[first], bands[second])
         ratio, p = _spreads(run.seeds.at(arm, first, second), bands[first].auc, bands[second].auc)
         print(f"  {first} against {second}: {found!r}")
-        print(f"      sd ratio {ratio:.2f}, p of equal spread {p:.3f}")
+        print(f"      sd ratio {ratio:.2f}, p of equal spread {p:.2g}")
 
 
 def _spreads(

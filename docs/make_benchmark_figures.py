@@ -39,7 +39,7 @@ def ring(folder: Path) -> Figure:
     """Return areas of all trainings, and the best and worst sample of each depth."""
     store = DirectoryStore(folder)
     areas: dict[str, Any] = {arm: store.read_json(f"areas-{arm}") for arm in ARMS}
-    return style.draw(lambda figure: _paint(figure, folder, areas), width=8.4, height=7.2)
+    return style.draw(lambda figure: _paint(figure, folder, areas), width=8.4, height=6.6)
 
 
 def uncertainty(folder: Path) -> Figure:
@@ -67,9 +67,7 @@ def uncertainty(folder: Path) -> Figure:
 
 
 def _paint(figure: Figure, folder: Path, areas: dict[str, Any]) -> None:
-    upper, *lower = figure.subplots(
-        3, 4, height_ratios=(1.3, 1.0, 1.0), gridspec_kw={"hspace": 0.32, "wspace": 0.05}
-    )
+    upper, *lower = figure.subplots(3, 4, height_ratios=(1.2, 1.0, 1.0))
     spec = upper[0].get_gridspec()
     for axes in upper:
         axes.remove()
@@ -102,7 +100,7 @@ def _areas(axes: Axes, areas: dict[str, Any]) -> None:
     axes.axhline(PERFECT, color=style.MUTED, lw=1.0, ls=(0, (4, 2)), label="perfect generator")
     axes.set_xticks(range(len(depths)), [f"depth {depth}" for depth in depths])
     axes.set_ylabel("area")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="lower center", fontsize=8)
 
 
 FIGURES: dict[str, Callable[[Path], Figure]] = {"ring": ring, "uncertainty": uncertainty}
