@@ -30,6 +30,7 @@ __all__ = ["AreaSpread", "Band", "RadialBand", "RecallBand", "precision_recall_b
 _BAND = (0.1, 0.9)
 _RECALLS = 1000
 _FEWEST = 3
+_WHOLE = 8  # members that tell the variance of the reference, which is one for all
 
 
 @register("precision-recall-recall-band", 1)
@@ -209,8 +210,8 @@ def precision_recall_band(
     streams = [run.seeds.at("member", j, "precision-recall") for j in range(len(fakes))]
     null = null_curves(streams[0].at("null"), truth, score, theta, null_draws)
     members = [
-        _member(at, truth, fake, score=score, splits=splits, theta=theta)
-        for at, fake in zip(streams, fakes, strict=True)
+        _member(at, truth, fake, score=score, splits=splits, theta=theta, whole=j < _WHOLE)
+        for j, (at, fake) in enumerate(zip(streams, fakes, strict=True))
     ]
     radii = np.array([curve.radii for curve, _ in members])
     low, high = np.quantile(radii, _BAND, axis=0)
@@ -232,11 +233,18 @@ _Member = tuple[Traced, Evaluation]
 
 
 def _member(
-    seeds: Seeds, truth: Sample, fake: Sample, *, score: Score, splits: int, theta: Array
+    seeds: Seeds,
+    truth: Sample,
+    fake: Sample,
+    *,
+    score: Score,
+    splits: int,
+    theta: Array,
+    whole: bool,
 ) -> _Member:
     curve = traced(seeds, truth, fake, score=score, splits=splits, theta=theta)
     return curve, evaluation_variances(
-        seeds, truth, fake, curve, score=score, splits=splits, theta=theta
+        seeds, truth, fake, curve, score=score, splits=splits, theta=theta, with_reference=whole
     )
 
 
@@ -262,7 +270,7 @@ def _spread(areas: Array, members: Sequence[_Member]) -> AreaSpread:
         total=Estimate(total, total_error),
         evaluation=Estimate(evaluation, evaluation_error),
         model=Estimate(total - evaluation, math.hypot(total_error, evaluation_error)),
-        reference=float(np.mean([each.reference for _, each in members])),
+        reference=float(np.mean([each.reference for _, each in members[:_WHOLE]])),
         resplit=float(np.mean([_resplit(curve.areas) for curve, _ in members])),
     )
 
