@@ -36,7 +36,8 @@ class Placement:
             raise InputError(
                 "Placement.device",
                 got=repr(self.device),
-                expected="a torch device of this machine, such as 'cpu' or 'cuda'",
+                expected="a torch device of this machine",
+                remedy="Without a GPU: Placement(threads=2).",
             ) from error
 
 
