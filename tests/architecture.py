@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 __all__ = ["LAYERS", "MAX_LINES", "faults"]
 
 LAYERS = (
-    "core", "stats", "data", "density", "ensemble", "mixture", "checks", "validation", "report",
-    "app",
+    "core", "stats", "data", "samples", "density", "ensemble", "mixture", "checks", "validation",
+    "report", "app",
 )  # fmt: skip
-MAX_LINES = 300
+MAX_LINES = 500
 
 _PACKAGE = "verisimile"
 _TORCH_FAMILY = {"torch", "nflows", "torchmin"}
