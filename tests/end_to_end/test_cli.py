@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from stopping import stop_before
 from verisimile.app.cli import app
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -476,29 +474,16 @@ def test_stopped_work_is_resumed(
     folder = tmp_path / "run"
     command = ["fit", str(files / "train.parquet"), "--out", str(folder), *TINY]
     command += ["--members", str(MEMBERS)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, *command], stderr=subprocess.PIPE, text=True
-    )
-    wait_for(folder / "members" / "0000.json", process)
-    process.send_signal(blow)
-    _, err = process.communicate(timeout=60)
+    code, _, err = stop_before("members/0002", command, blow, tmp_path / "sign")
     kept = {path: path.stat().st_mtime_ns for path in (folder / "members").glob("*.json")}
-    assert 1 <= len(kept) < MEMBERS
+    assert sorted(path.name for path in kept) == ["0000.json", "0001.json"]
     if blow is signal.SIGINT:
-        assert process.returncode == 4
+        assert code == 4
         assert err.startswith("stopped: finished so far")
         assert err.count("\n") == 1
     else:
-        assert process.returncode == -signal.SIGKILL
+        assert code == -signal.SIGKILL
     refused(run("gof", folder, files / "test.parquet"), "it continues where it stopped")
     assert run(*command).code == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert hashes(folder) == hashes(fitted)
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120.0
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

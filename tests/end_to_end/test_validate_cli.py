@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from stopping import stop_before
 from surrogates import DEFECTS, signed, truths
 from verisimile.app.cli import app
 from verisimile.data.events import Events
@@ -332,17 +330,9 @@ def test_stopped_work_is_continued(
 ) -> None:
     options = (*quick, "--tests", "max-ks,energy,classifier", "--relabelings", 999)
     folder = tmp_path / "out"
-    command = [str(word) for word in ("validate", truth, same, *options, "--out", folder)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_for(folder / "run", "max-ks/*.json", process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (4, ""), err
+    command = ("validate", truth, same, *options, "--out", folder)
+    code, out, err = stop_before("/energy/", command, signal.SIGINT, tmp_path / "sign")
+    assert (code, out) == (4, ""), err
     assert err.startswith("stopped: finished so far")
     assert err.count("\n") == 1
     assert not (folder / "report.html").exists()
@@ -353,14 +343,6 @@ def test_stopped_work_is_continued(
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert len(list((folder / "run").rglob("*.json"))) > len(kept)
     assert numbers(resumed) == numbers(validate(truth, same, *options, out="other"))
-
-
-def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120.0
-    while not any(folder.rglob(pattern)):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 FORMATS = ("parquet", "root:events", "h5:events", "npz", "csv")

@@ -62,10 +62,9 @@ def test_loky_keeps_its_pool_until_it_is_broken_or_aborted() -> None:
     pool = spec.start()
     assert spec.start() is pool
     assert spec.start(broken=pool) is not pool
-    started = time.monotonic()
-    spec.start().submit(time.sleep, 60)
+    # An abort that waited for its tasks would meet the time limit of this test.
+    spec.start().submit(time.sleep, 3600)
     spec.abort()
-    assert time.monotonic() - started < 10
     spec.abort()
 
 

@@ -18,6 +18,7 @@ from verisimile.core.run import Failure, Run
 from verisimile.core.store import DirectoryStore, MemoryStore, Store
 
 SEEDS = Seeds(7)
+PATIENCE = 240.0  # seconds: far beyond any machine's need, far below a task's hour
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 
 log, store, executor = sys.argv[1:]
-items = map_tasks.tasks([(log, index, 0.0 if index < 4 else 60.0) for index in range(12)])
+items = map_tasks.tasks([(log, index, 0.0 if index < 4 else 3600.0) for index in range(12)])
 print("begin", flush=True)
 Run(Seeds(7), executor=executor, store=store).map(map_tasks.nap, items, label="nap")
 """
@@ -82,10 +83,8 @@ def _drive(log: Path, store: DirectoryStore, executor: str) -> subprocess.Popen[
 
 
 def _assert_interrupted(driver: subprocess.Popen[bytes]) -> None:
-    """The driver ends soon, with one traceback and nobody left behind."""
-    started = time.monotonic()
-    _, stderr = driver.communicate(timeout=20)
-    assert time.monotonic() - started < 10
+    """The driver ends without its tasks, with one traceback and nobody left behind."""
+    _, stderr = driver.communicate(timeout=PATIENCE)
     assert driver.returncode in (-signal.SIGINT, 130)
     assert stderr.decode().count("Traceback") == 1
     assert stderr.decode().strip().endswith("KeyboardInterrupt")
@@ -119,7 +118,7 @@ def test_an_interrupted_driver_is_resumed(
     if number == signal.SIGINT:
         _assert_interrupted(driver)
     else:
-        driver.communicate(timeout=20)
+        driver.communicate(timeout=PATIENCE)
     assert store.addresses() == [f"members/{index:04d}" for index in range(4)]
 
     items = map_tasks.tasks([(str(log), index, 0.0) for index in range(12)])
@@ -131,10 +130,10 @@ def test_an_interrupted_driver_is_resumed(
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail("waited in vain for 20 s")
+            pytest.fail(f"waited in vain for {PATIENCE:g} s")
         time.sleep(0.02)
 
 
