@@ -75,7 +75,7 @@ def test_repeated_members_need_no_term() -> None:
     doubled = Fitted(fit_weights(twice), twice)
     means = np.concatenate([response.means, response.means])
     found = LeaveOneOut().variances([LinearResponse(means, np.zeros((6, 6)))], doubled, SEEDS)
-    np.testing.assert_allclose(found, 0.0, atol=1e-16)
+    np.testing.assert_allclose(found, 0.0, atol=1e-12)
 
 
 def test_bootstrap_of_two_members_has_three_outcomes() -> None:

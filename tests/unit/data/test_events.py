@@ -246,4 +246,4 @@ def test_effective_number_of_events(
 ) -> None:
     events = Events(np.arange(4.0)[:, None], weights)
     assert events.signed is signed
-    assert events.n_effective == pytest.approx(effective, rel=1e-14)
+    assert events.n_effective == pytest.approx(effective, rel=1e-12)

@@ -41,7 +41,7 @@ A, B, PHI = EVENTS.x.T
     ],
 )  # fmt: skip
 def test_expression_is_numpys(text: str, expected: object) -> None:
-    assert Expression(text).of(EVENTS) == pytest.approx(np.asarray(expected), rel=1e-14)
+    assert Expression(text).of(EVENTS) == pytest.approx(np.asarray(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize(

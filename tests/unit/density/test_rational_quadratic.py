@@ -62,8 +62,8 @@ def test_log_slope_is_the_derivative() -> None:
 def test_tails_are_the_identity() -> None:
     x = torch.tensor([-1e300, -1e9, -7.5, 5.5, 1e18], dtype=torch.float64)
     raw = random_raw(4, 5, 3.0, torch.float64)
-    torch.testing.assert_close(forward(x, raw)[0], x, rtol=1e-14, atol=0)
-    torch.testing.assert_close(inverse(x, raw), x, rtol=1e-14, atol=0)
+    torch.testing.assert_close(forward(x, raw)[0], x, rtol=1e-12, atol=0)
+    torch.testing.assert_close(inverse(x, raw), x, rtol=1e-12, atol=0)
 
 
 def test_inverse_survives_where_nflows_asserts() -> None:

@@ -85,7 +85,7 @@ def test_coverage_and_density_have_exact_null_means_in_any_dimension(n: int, m: 
 
 def test_expected_coverage_of_one_neighbour_is_a_ratio() -> None:
     # Covered if the nearest of n + m - 1 others is one of the m generated ones.
-    assert expected_coverage(10, 30, 1) == pytest.approx(30 / 39, rel=1e-15)
+    assert expected_coverage(10, 30, 1) == pytest.approx(30 / 39, rel=1e-12)
     assert expected_coverage(10**7, 10**7, 5) == pytest.approx(1 - 2**-5, abs=1e-6)
 
 
