@@ -28,8 +28,9 @@ help:
 demo: $(stamp)
 	@$(bin)/verisimile demo --out demo-report
 
+# A worker per core; each with one thread of its own, so that they do not crowd each other out.
 test: $(stamp)
-	@$(bin)/python -m pytest -m "not calibration"
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -m "not calibration" -n auto
 
 calibration: $(stamp)
 	@$(bin)/python -m pytest -m calibration
