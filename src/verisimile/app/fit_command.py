@@ -92,7 +92,7 @@ def _samples(run: Run, request: FitRequest) -> tuple[Events, Events]:
         return training, weighting
     names = list(events.names)
     more = read_events(request.fit_events, features=names, weights=request.weights)
-    return events, Events(more.x, more.weights, features=events.features)
+    return events, Events(more.x, more.weights, features=events.features, group=more.group)
 
 
 def _study(request: FitRequest, training: Events, weighting: Events) -> FitStudy:
