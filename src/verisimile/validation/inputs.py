@@ -11,6 +11,7 @@ from verisimile.core.errors import InputError
 from verisimile.data.derived import derived
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Condition
+from verisimile.data.periods import periods, with_periods
 from verisimile.validation.columns import compared, computed_columns, needed_columns
 from verisimile.validation.mix_ups import check_units, swapped_columns
 from verisimile.validation.overlaps import Overlap, overlaps
@@ -63,7 +64,10 @@ def gathered_inputs(
     extended = {role: _extended(events, role, study) for role, events in named.items()}
     for role, events in extended.items():
         _check_size(events, role)
-    shown = {role: compared(events, study) for role, events in extended.items()}
+    turning = periods(study.samples.periodic)
+    shown = {
+        role: with_periods(compared(events, study), turning) for role, events in extended.items()
+    }
     ours, theirs = shown["reference"], shown["generated"]
     check_units(ours, theirs)
     found = overlaps(shown)
