@@ -15,6 +15,7 @@ from verisimile.checks.physics.moments import MomentComparison, moments
 from verisimile.checks.physics.pair_map import PairMap, pair_map
 from verisimile.checks.physics.selections import EfficiencyComparison, efficiencies
 from verisimile.core.result import register
+from verisimile.data.feature import Feature
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.columns import conditions
 from verisimile.validation.inputs import Inputs
@@ -66,7 +67,7 @@ def physics_of(inputs: Inputs, study: Study) -> Physics:
     """
     reference, generated = inputs.reference, inputs.generated
     related = correlations(reference, generated) if reference.d > 1 else None
-    worst = () if related is None else related.worst(_PLANES)
+    worst = () if related is None else _planes(related, reference.names)
     ours, theirs = inputs.conditioned
     bins = _bins(min(reference.n, generated.n))
     return Physics(
@@ -77,6 +78,14 @@ def physics_of(inputs: Inputs, study: Study) -> Physics:
         selections=efficiencies(ours, theirs, conditions(study.selections)),
         constraints=violations(ours, theirs, conditions(study.constraints)),
     )
+
+
+def _planes(
+    related: CorrelationComparison, names: tuple[str, ...]
+) -> tuple[tuple[Feature, Feature], ...]:
+    """Return the pairs of columns that differ most; an angle's cosine is no column."""
+    pairs = related.worst(len(related.features) ** 2)
+    return tuple(pair for pair in pairs if all(one.name in names for one in pair))[:_PLANES]
 
 
 def _bins(events: int) -> int:
