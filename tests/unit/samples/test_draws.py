@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from statistical import assert_within
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
@@ -16,7 +16,7 @@ from verisimile.samples.pool import Pool, pooled
 DRAWS = 4000
 
 
-def _weighted(rng: np.random.Generator, n: int, group: Array | None = None) -> Events:
+def _weighted(rng: np.random.Generator, n: int, group: IntArray | None = None) -> Events:
     return Events(rng.normal(size=(n, 2)), np.exp(0.5 * rng.normal(size=n)), group=group)
 
 
@@ -71,8 +71,8 @@ def test_a_group_has_one_multiplier(rng: np.random.Generator) -> None:
 def test_whole_groups_change_sides(rng: np.random.Generator) -> None:
     sizes = np.array([1, 2, 3, 4, 5])
     group = np.repeat(np.arange(5), sizes)
-    pair = (Events(rng.normal(size=(15, 1)), group=group) for _ in range(2))
-    pool = pooled(*pair, Standardised())
+    first, second = (Events(rng.normal(size=(15, 1)), group=group) for _ in range(2))
+    pool = pooled(first, second, Standardised())
     assert pool.null == "relabelings"
     labels = pool.relabeled(Seeds(1), 0, 200)
     units = [labels[:, pool.units == unit] for unit in range(10)]
@@ -105,7 +105,8 @@ def test_equal_weights_are_none_and_others_are_multiplied(rng: np.random.Generat
 def test_only_the_larger_sample_is_thinned(
     sizes: tuple[int, int], most: int, wanted: tuple[int, int], rng: np.random.Generator
 ) -> None:
-    pool = pooled(*(Events(rng.normal(size=(n, 1))) for n in sizes), Standardised())
+    first, second = (Events(rng.normal(size=(n, 1))) for n in sizes)
+    pool = pooled(first, second, Standardised())
     thin = pool.thinned(most, rng)
     assert thin.sizes == wanted
     assert (thin is pool) == (sizes == wanted)
