@@ -9,13 +9,13 @@ import numpy as np
 
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
 from verisimile.checks.classifier.learners import Classifier, boosted_trees, perceptron
-from verisimile.checks.twosample.coordinates import Coordinates
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.coordinates import Coordinates
 from verisimile.stats.multiple import holm
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.catalogue import CLASSIFIER, Entry, entry

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import sparse
 
 from verisimile.checks.twosample.scan_cells import FeatureWindows, cells_of, windows_of
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
+from verisimile.samples.draws import Labels, MassRows
 
 __all__ = ["IntervalScan", "PreparedScan"]
 
@@ -112,6 +112,32 @@ class PreparedScan:
     def scores(self, labels: Labels) -> tuple[Array, ...]:
         """Return z of every window of each feature, ``(W, R)``; positive: more in the first."""
         return tuple(self._scores(self._indicator(), labels))
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the largest deviation, less its allowance, of each pair of mass rows ``(R,)``."""
+        each = [
+            (np.abs(z) - windows.allowance[:, None]).max(axis=0)
+            for z, windows in zip(self.mass_scores(rows), self.windows, strict=True)
+        ]
+        return np.asarray(np.max(each, axis=0))
+
+    def mass_scores(self, rows: MassRows) -> tuple[Array, ...]:
+        r"""Return z of every window of each feature, ``(W, R)``; positive: more in the first.
+
+        The difference of the shares over the root of
+        :math:`\sum_i v_i^2 (1[i \in W] - p)^2`, each sample's own variance.
+        """
+        squares = rows.base**2
+        signed = rows.signed.T
+        found = []
+        for cell in self.cells:
+            windows = windows_of(cell, self.weights, squares)
+            sums = np.zeros((int(cell.max()) + 1, signed.shape[1]))
+            order = np.argsort(cell, kind="stable")
+            starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
+            np.add.reduceat(signed[order], starts, axis=0, out=sums)
+            found.append(windows.deviations(sums, np.zeros(signed.shape[1])))
+        return tuple(found)
 
     def details(self, labels: Labels) -> Mapping[str, float]:
         """Return |z| and the pooled share of the window that decides."""

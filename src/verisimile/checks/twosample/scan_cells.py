@@ -60,8 +60,12 @@ def cells_of(values: Array, cells: int) -> IntArray:
     return np.asarray(np.unique(raw, return_inverse=True)[1], dtype=np.int64)
 
 
-def windows_of(cell: IntArray, weights: Array) -> FeatureWindows:
-    """Return the windows of a feature whose events lie in these cells ``(N,)``."""
+def windows_of(cell: IntArray, weights: Array, squares: Array | None = None) -> FeatureWindows:
+    r"""Return the windows of a feature whose events lie in these cells ``(N,)``.
+
+    Deviations are in units of the root of :math:`\sum_i s_i (1[i \in W] - p)^2`, with the
+    squared weights for s if no `squares` ``(N,)`` are given.
+    """
     count = int(cell.max()) + 1
     low, high = _edges(count)
 
@@ -69,7 +73,8 @@ def windows_of(cell: IntArray, weights: Array) -> FeatureWindows:
         running = np.concatenate([[0.0], np.cumsum(np.bincount(cell, terms, minlength=count))])
         return np.asarray(running[high] - running[low])
 
-    squares = weights**2
+    if squares is None:
+        squares = weights**2
     share = within(weights) / weights.sum()
     variance = within(squares) * (1.0 - 2.0 * share) + share**2 * squares.sum()
     varies = variance > _FLAT * squares.sum()

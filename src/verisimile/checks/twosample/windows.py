@@ -7,15 +7,15 @@ from typing import Literal
 
 import numpy as np
 
-from verisimile.checks.twosample.coordinates import Standardised, varying
 from verisimile.checks.twosample.interval_scan import IntervalScan, PreparedScan
 from verisimile.checks.twosample.outcome import tie_threshold
-from verisimile.checks.twosample.pool import Pool, pooled
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.data.events import Events, match_features
+from verisimile.samples.coordinates import Standardised, varying
+from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
@@ -143,7 +143,8 @@ def deviating_windows(
     """
     if count < 1:
         raise InputError("count", got=count, expected="at least one window of a feature")
-    pool = pooled(first, second, Standardised())
+    relabeled = scan is not None and scan.p_value.null == "relabelings"
+    pool = pooled(first, second, Standardised(), exchangeable_weights=relabeled)
     x = np.concatenate([first.x, match_features(second, first.features).x])
     kept = np.flatnonzero(varying(x))
     names = tuple(first.names[j] for j in kept)
@@ -182,7 +183,12 @@ class _Place:
 def _places(prepared: PreparedScan, pool: Pool) -> list[_Place]:
     """Return all windows, the most deviating first; in the order of features if equal."""
     found = []
-    for feature, table in enumerate(prepared.scores(pool.observed())):
+    scores = (
+        prepared.scores(pool.observed())
+        if pool.null == "relabelings"
+        else prepared.mass_scores(pool.observed_masses())
+    )
+    for feature, table in enumerate(scores):
         windows, z = prepared.windows[feature], -table[:, 0]
         for low, high, value, allowance in zip(
             windows.low.tolist(), windows.high.tolist(), z, windows.allowance, strict=True
@@ -244,7 +250,7 @@ def _ratio(first: Estimate, second: Estimate) -> Estimate:
 
 def _p_value(deviation: float, scan: TwoSample) -> PValue:
     threshold = tie_threshold(np.array([deviation]), scan.null[:, None])
-    return Empirical(scan.null, "relabelings").p_value(float(threshold[0]))
+    return Empirical(scan.null, scan.p_value.null).p_value(float(threshold[0]))
 
 
 def _check(scan: TwoSample, pool: Pool, deviation: float) -> None:
