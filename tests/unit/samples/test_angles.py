@@ -30,7 +30,7 @@ def turned_by(values: Floats, angle: float) -> Array:
     return np.asarray((values + angle + math.pi) % (2.0 * math.pi) - math.pi)
 
 
-LAWS: dict[str, Callable[[np.random.Generator], Array]] = {
+LAWS: dict[str, Callable[[np.random.Generator], Floats]] = {
     "bump": lambda rng: turned_by(rng.normal(2.9, 0.4, 500), 0.0),
     "uniform": lambda rng: rng.uniform(-math.pi, math.pi, 500),
     "lattice": lambda rng: rng.integers(0, 12, 500) * (2.0 * math.pi / 12.0) - math.pi,
@@ -41,7 +41,7 @@ LAWS: dict[str, Callable[[np.random.Generator], Array]] = {
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("angle", ANGLES)
 def test_turning_all_events_moves_nothing(law: str, angle: float, rng: np.random.Generator) -> None:
-    phi = LAWS[law](rng)
+    phi = np.asarray(LAWS[law](rng), dtype=np.float64)
     before = turned(phi[:, None], [PHI])
     after = turned(turned_by(phi, angle)[:, None], [PHI])
     np.testing.assert_allclose(after, before, rtol=0.0, atol=5e-12)
