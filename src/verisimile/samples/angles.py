@@ -17,7 +17,7 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 
-__all__ = ["Angle", "Circles", "circles", "circular_events", "metric_columns", "periodic", "turned"]
+__all__ = ["Angle", "Circles", "circles", "circular_events", "periodic", "turned"]
 
 _HARMONICS = 8
 _NOTHING = 1e-8  # a mean resultant that is rounding: the pooled events have this symmetry
@@ -116,31 +116,12 @@ def circles(unrolled: Array, around: BoolArray) -> Circles:
     return Circles(np.column_stack(columns), np.array(source, dtype=np.int64), tuple(angles))
 
 
-def metric_columns(samples: Sequence[Events]) -> list[Array]:
-    """Return each sample's columns ``(n, d')`` for distances: as they are, angles on circles.
-
-    The frame of an angle is that of all the samples together; features are matched by name
-    to the first sample's.  A full turn is as long as the feature's period, as the angle's
-    neighbours are then.
-    """
-    features = samples[0].features
-    matched = [match_features(one, features).x for one in samples]
-    around = periodic(features)
-    if not around.any():
-        return matched
-    found = circles(turned(np.concatenate(matched), features), around)
-    x = found.x.copy()
-    for angle, j in zip(found.angles, np.flatnonzero(around), strict=True):
-        x[:, list(angle.columns)] *= features[j].period / (2.0 * np.pi)
-    return np.split(x, np.cumsum([len(part) for part in matched])[:-1])
-
-
 def circular_events(samples: Sequence[Events]) -> tuple[Events, ...]:
     """Return samples whose periodic features are two, ``phi (cos)`` and ``phi (sin)``.
 
     Both are taken about the mean direction of all samples together, features matched by
-    name to the first sample's.  Their moments and correlations do not depend on where the
-    angle is cut.
+    name to the first sample's.  Their moments, correlations and distances do not depend on
+    where the angle is cut.
     """
     features = samples[0].features
     around = periodic(features)

@@ -142,6 +142,8 @@ def _classified(
         )
     except InputError as error:
         return None, _refused(CLASSIFIER, _CLASSIFIER_SEES, error)
+    if found.refusal:
+        return found, BatteryTest(CLASSIFIER, _CLASSIFIER_SEES, None, np.nan, None, found.refusal)
     return found, _made(CLASSIFIER, _CLASSIFIER_SEES, found.p_value)
 
 

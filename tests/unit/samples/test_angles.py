@@ -10,14 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from verisimile.checks.amplification.memorisation import memorisation
+from verisimile.checks.amplification.quadratic import quadratic
 from verisimile.checks.physics.correlations import correlations
 from verisimile.checks.physics.histograms import marginal_pair, wasserstein
 from verisimile.checks.physics.moments import moments
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.samples.angles import circles, circular_events, metric_columns, turned
+from verisimile.samples.angles import circles, circular_events, turned
+from verisimile.validation.study import Battery, Study
+from verisimile.validation.validate import validate
 
 Floats = npt.NDArray[np.floating[Any]]
 PHI = Feature("phi", kind="periodic")
@@ -87,18 +93,6 @@ def test_an_angle_in_degrees_without_its_period_is_told() -> None:
     turned(np.linspace(-2.0 * math.pi, 2.0 * math.pi, 50)[:, None], [PHI])
 
 
-def test_distances_are_arcs_in_the_features_own_units() -> None:
-    first, second = (
-        Events([[359.0], [180.0]], features=[DEGREES]),
-        Events([[1.0]], features=[DEGREES]),
-    )
-    x, y = metric_columns([first, second])
-    assert np.linalg.norm(x[0] - y[0]) == pytest.approx(2.0, rel=1e-3)
-    assert np.linalg.norm(x[1] - y[0]) == pytest.approx(360.0 / math.pi, rel=1e-3)
-    plain = Events([[359.0]], names=("angle",))
-    assert metric_columns([plain, second])[1].tolist() == [[1.0]]
-
-
 def test_features_become_cosine_and_sine_about_the_mean(rng: np.random.Generator) -> None:
     phi = rng.normal(3.0, 0.1, 4000)
     first = Events(
@@ -154,3 +148,30 @@ def test_wasserstein_distance_of_shifted_angles_is_the_shift() -> None:
     second = Events(turned_by(phi, 0.5)[:, None], features=[PHI])
     spread = math.sqrt(1.0 - abs(np.exp(1j * phi).mean()) ** 2)
     assert wasserstein(first, second, "phi") == pytest.approx(0.5 / spread, rel=1e-9)
+
+
+def test_neighbours_and_support_do_not_notice_the_cut(rng: np.random.Generator) -> None:
+    phi = [rng.normal(3.0, 0.8, n) for n in (300, 200, 200)]
+    m = [rng.normal(size=one.size) for one in phi]
+
+    def samples(angle: float, feature: Feature) -> list[Events]:
+        return [
+            Events(np.column_stack([turned_by(p, angle), q]), features=[feature, Feature("m")])
+            for p, q in zip(phi, m, strict=True)
+        ]
+
+    def numbers(angle: float, feature: Feature) -> Array:
+        generated, train, holdout = samples(angle, feature)
+        run = Run(Seeds(2))
+        memory = memorisation(run, generated, holdout, train, relabelings=99)
+        gain = quadratic(run, generated, holdout, 200)
+        quick = Study(battery=Battery(tests=("energy",), sensitivity=False, physics=False))
+        support = validate(run, train, generated, study=quick).support
+        assert support is not None
+        metrics = [metric.value.value for metric in support.metrics]
+        return np.array([memory.share.value, memory.log_ratio, gain.inverse_gain.value, *metrics])
+
+    before, after = numbers(0.0, PHI), numbers(1.0, PHI)
+    np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-9)
+    plain = Feature("phi")
+    assert (np.abs(numbers(1.0, plain) - numbers(0.0, plain)) > 1e-3).sum() >= 4
