@@ -85,7 +85,7 @@ if TYPE_CHECKING:
     from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
     from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
     from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
-    from verisimile.checks.twosample.permutation import permutation_test
+    from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
     from verisimile.checks.twosample.sensitivity import smallest_effects
     from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein
     from verisimile.checks.twosample.windows import deviating_windows
@@ -159,6 +159,7 @@ __all__ = [
     "Events",
     "Expectation",
     "ExponentialTilt",
+    "Exchangeable",
     "Expression",
     "FlowMatchingTrainer",
     "FluctuatedCentre",

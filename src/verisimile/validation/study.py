@@ -125,6 +125,9 @@ class Battery(_Part):
         Those without which there is no verdict.
     relabelings
         Of each permutation test: p-values are multiples of 1/(relabelings + 1).
+    exchangeable_weights
+        Whether one law made the weights of both samples: events are then relabeled with
+        their weights.  Otherwise the null of weighted samples is a multiplier bootstrap.
     learner
         The classifier: gradient-boosted trees, or a multilayer perceptron.
     sensitivity
@@ -136,6 +139,7 @@ class Battery(_Part):
     tests: tuple[str, ...] = DEFAULT
     required: tuple[str, ...] = ()
     relabelings: Annotated[int, Field(ge=19, le=1_000_000)] = 999
+    exchangeable_weights: bool = False
     learner: Literal["trees", "perceptron"] = "trees"
     sensitivity: bool = True
     physics: bool = True
