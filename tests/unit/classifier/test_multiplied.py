@@ -36,9 +36,9 @@ def test_is_the_area_of_the_weights(rng: np.random.Generator) -> None:
 
 
 def heavy(rng: np.random.Generator) -> Pool:
-    """Return 400 plain events, and 100 of the same law with weights of their own."""
-    weights = rng.gamma(0.5, 1.0, 100) + 1e-6
-    return pool_of(Events(rng.normal(size=(400, 1))), Events(rng.normal(size=(100, 1)), weights))
+    """Return 1 000 plain events, and 100 of the same law that are worth some 23."""
+    weights = rng.gamma(0.3, 1.0, 100) + 1e-6
+    return pool_of(Events(rng.normal(size=(1000, 1))), Events(rng.normal(size=(100, 1)), weights))
 
 
 def tripled(rng: np.random.Generator) -> Pool:
@@ -57,11 +57,11 @@ def rejections(make: object, kind: str) -> int:
         pool: Pool = make(seeds.at("events").numpy())  # type: ignore[operator]
         scores, rows, at = pool.x[:, 0], np.arange(pool.truth.size), seeds.at("draws")
         if kind == "multipliers":
-            p = multiplier_p_value(scores, pool, rows, at, draws=99)
+            p = multiplier_p_value(scores, pool, rows, at, draws=39)
         elif kind == "groups":
-            p = group_p_value(scores, pool, rows, at, draws=99)
+            p = group_p_value(scores, pool, rows, at, draws=39)
         else:
-            p = auc_p_value(scores, pool.truth, pool.masses, at.numpy(), permutations=99)
+            p = auc_p_value(scores, pool.truth, pool.masses, at.numpy(), permutations=39)
         count += p.value <= 0.05
     return count
 
@@ -82,7 +82,7 @@ def test_permuted_rows_lose_their_size(make: object) -> None:
 
 
 def test_multipliers_have_the_area_own_variance(rng: np.random.Generator) -> None:
-    pool, n = heavy(rng), 4000
+    pool, n = heavy(rng), 2000
     scores, rows = pool.x[:, 0], np.arange(pool.truth.size)
     p = multiplier_p_value(scores, pool, rows, Seeds(3), draws=n)
     sides = [np.where(side, pool.masses, 0.0) for side in (pool.truth, ~pool.truth)]
