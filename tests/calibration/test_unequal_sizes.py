@@ -19,8 +19,8 @@ from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
 from verisimile.checks.twosample.nplm import NPLM
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.sliced import SlicedWasserstein
-from verisimile.checks.twosample.statistic import Statistic
-from verisimile.core.arrays import Array
+from verisimile.checks.twosample.statistic import Prepared, Statistic
+from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -86,11 +86,11 @@ class PooledThinning:
 
 @dataclass(frozen=True)
 class _Part:
-    rows: Array
-    energy: object
+    rows: IntArray
+    energy: Prepared
 
     def values(self, labels: Labels) -> Array:
-        return np.asarray(self.energy.values(labels[:, self.rows]))  # type: ignore[attr-defined]
+        return self.energy.values(labels[:, self.rows])
 
 
 def test_the_twin_that_thins_the_pool_sees_little(show: Show) -> None:
