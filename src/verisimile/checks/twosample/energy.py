@@ -15,7 +15,7 @@ from verisimile.samples.draws import Labels, MassRows
 
 __all__ = ["EnergyDistance"]
 
-_WAVES = 256
+_WAVES = 128
 
 
 @dataclass(frozen=True, slots=True)
