@@ -102,7 +102,7 @@ def sensitivities_of(
     the same effect later steps are wider, and more is seen.  Tests of so few draws that no p
     can be so small see nothing, and have none.
     """
-    corrected = level / sum(test.p_value is not None for test in tested.tests)
+    corrected = level / max(1, sum(test.p_value is not None for test in tested.tests))
     able = {
         name: result
         for name, result in tested.permuted.items()

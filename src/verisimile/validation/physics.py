@@ -96,11 +96,12 @@ def further_p_values(physics: Physics) -> dict[str, PValue]:
     """Return the p-values of the study's own selections and constraints, by their names.
 
     Fisher's exact test of the numbers of violations for constraints, whose weights do not
-    count: a law is violated by events.
+    count: a law is violated by events, or by groups of them.
     """
     found = {f"selection {each.name}": (each.p_value, each.method) for each in physics.selections}
     for law in physics.constraints:
-        counts = [[s.violated, s.n - s.violated] for s in (law.reference, law.generated)]
+        sides = (law.reference, law.generated)
+        counts = [[s.violated_groups, s.n_groups - s.violated_groups] for s in sides]
         p = max(float(stats.fisher_exact(counts).pvalue), _SMALLEST)
         found[f"constraint {law.name}"] = (p, "Fisher's exact test")
     return {
