@@ -11,8 +11,9 @@ from verisimile.checks.twosample.interval_scan import IntervalScan
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
 from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein, directions
-from verisimile.checks.twosample.statistic import Labels, Statistic
+from verisimile.checks.twosample.statistic import Statistic
 from verisimile.core.arrays import Array
+from verisimile.samples.draws import Labels
 
 __all__ = [
     "ALL",

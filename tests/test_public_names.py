@@ -49,6 +49,7 @@ NAMES = {
     "Events",
     "Expectation",
     "ExponentialTilt",
+    "Exchangeable",
     "Expression",
     "FlowMatchingTrainer",
     "FluctuatedCentre",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.statistic import Statistic
 from verisimile.core.arrays import Array
@@ -33,14 +33,16 @@ def p_values(
 
     `shift` moves both features of the second sample.  Features are a normal one
     and one rounded to tenths.  `kind` is ``none``, ``both`` or ``one``: which
-    samples are weighted; a weighted sample is drawn wider and reweighted.
+    samples are weighted; a weighted sample is drawn wider and reweighted.  Weights of both
+    are of one law, and declared to be.
     """
     found = []
     for experiment in range(experiments):
         at = seeds.at(experiment)
         first, second = _pair(at.numpy(), sizes, shift, kind)
+        draws = Exchangeable(RELABELINGS) if kind == "both" else RELABELINGS
         results = permutation_test(
-            Run(at), first, second, statistics, relabelings=RELABELINGS, stop_after=stop_after
+            Run(at), first, second, statistics, relabelings=draws, stop_after=stop_after
         )
         spread = at.at("spread").numpy()
         found.append([(result.p_value.value, spread_p(result, spread)) for result in results])

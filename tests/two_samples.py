@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.core.arrays import Array
 from verisimile.data.events import Events
+from verisimile.samples.draws import Labels
 
 __all__ = ["SumOfFirst", "samples"]
 

@@ -77,7 +77,6 @@ if TYPE_CHECKING:
     from verisimile.checks.support.inception import inception_score
     from verisimile.checks.support.likelihood import likelihood
     from verisimile.checks.support.study import support_metrics
-    from verisimile.checks.twosample.coordinates import NormalScores, Standardised
     from verisimile.checks.twosample.energy import EnergyDistance
     from verisimile.checks.twosample.extrapolation import frechet_distance
     from verisimile.checks.twosample.frechet import Frechet
@@ -86,7 +85,7 @@ if TYPE_CHECKING:
     from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
     from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
     from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
-    from verisimile.checks.twosample.permutation import permutation_test
+    from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
     from verisimile.checks.twosample.sensitivity import smallest_effects
     from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein
     from verisimile.checks.twosample.windows import deviating_windows
@@ -126,6 +125,7 @@ if TYPE_CHECKING:
     from verisimile.mixture.torch_device import DeviceNewton
     from verisimile.mixture.torch_solver import TorchSolver
     from verisimile.report.write import write_report
+    from verisimile.samples.coordinates import NormalScores, Standardised
     from verisimile.stats.aggregate import min_p
     from verisimile.stats.multiple import holm
     from verisimile.stats.pvalues import PValue
@@ -159,6 +159,7 @@ __all__ = [
     "Events",
     "Expectation",
     "ExponentialTilt",
+    "Exchangeable",
     "Expression",
     "FlowMatchingTrainer",
     "FluctuatedCentre",

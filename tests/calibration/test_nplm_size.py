@@ -16,9 +16,9 @@ from scipy import stats
 
 from statistical import assert_rate
 from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM, PreparedNPLM, PreparedNPLMs
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
+from verisimile.samples.draws import Labels
 from verisimile.stats.nulls import Empirical
 
 Show = Callable[[str], None]

@@ -36,11 +36,11 @@ _PER_RELABELING = {  # one pooled event of six features, one relabeling
     "interval-scan": 1e-7,
     "frechet": 1e-8,
     "kernel-distance": 5e-8,
-    "energy": 1e-6,
-    "mmd": 2e-6,
+    "energy": 1e-7,
+    "mmd": 3e-7,
     "nplm": 3e-6,
 }
-_AT_MOST = {"energy": 10_000, "mmd": 10_000, "nplm": 10_000}  # pooled events that are used
+_AT_MOST = {"nplm": 10_000}  # pooled events that are used
 _PER_TREE_EVENT = 2e-5  # one event of one fit
 _STEPS = 12
 _CHUNK = 10
@@ -107,7 +107,8 @@ def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
 def _relabeled(run: Run, name: str) -> int:
     # Records of tilted relabelings lie a level deeper.
     folder = record_name(entry(name).statistic)
-    return sum(item.split("/")[-2] == folder for item in run.store.addresses("relabel"))
+    items = [*run.store.addresses("relabel"), *run.store.addresses("multiply")]
+    return sum(item.split("/")[-2] == folder for item in items)
 
 
 def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> None:

@@ -74,7 +74,9 @@ def bounded(events: Events, support: Mapping[str, tuple[float, float]]) -> Event
         else spec
         for spec in events.features
     ]
-    return Events(events.x, events.weights, features=features) if support else events
+    if not support:
+        return events
+    return Events(events.x, events.weights, features=features, group=events.group)
 
 
 def fit(

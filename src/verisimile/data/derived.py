@@ -18,7 +18,7 @@ __all__ = ["derived", "passed"]
 
 
 def derived(events: Events, columns: Mapping[str, Quantity | Callable[..., object]]) -> Events:
-    """Return the events with further columns, in the order given; weights stay.
+    """Return the events with further columns, in the order given; weights and groups stay.
 
     Every column is computed from those of `events`, not from one another.
 
@@ -55,6 +55,7 @@ def derived(events: Events, columns: Mapping[str, Quantity | Callable[..., objec
         np.column_stack([events.x, *values]),
         events.weights,
         features=(*events.features, *(Feature(name) for name in columns)),
+        group=events.group,
     )
 
 

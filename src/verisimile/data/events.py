@@ -1,4 +1,4 @@
-"""Events: a matrix of named features with optional weights, immutable."""
+"""Events: a matrix of named features with optional weights and groups, immutable."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.coerce import check_support, matrix_of, name_list, specs_of, weights_of
 from verisimile.data.feature import Feature
+from verisimile.data.groups import compact, group_codes, parts_of_groups
 from verisimile.data.names import listing, require, suggestion
 from verisimile.data.rows import row_hashes, shared_rows
 
@@ -33,12 +34,18 @@ class Events:
         Feature names; by default ``x0, x1, …``.
     features
         Full specifications instead of bare names.
+    group
+        Which rows belong together, such as the number of the physics event that several
+        rows come from: integers or strings ``(n,)``.  Rows of one group may depend on each
+        other, groups do not; `split`, cross-fitting and the nulls of tests keep them whole.
+        None if all rows are independent.  Kept as codes ``0 … G−1``.
 
     Raises
     ------
     InputError
         For no events, non-numeric or non-finite values (naming the column),
-        repeated names, or lengths that do not agree.
+        repeated names, lengths that do not agree, or labels of groups that are missing
+        or not whole.
     SupportError
         For values outside the stated support of their feature.
 
@@ -46,11 +53,14 @@ class Events:
     --------
     >>> Events([[91.2, 12.0], [90.8, 3.5]], names=("m", "pt"))
     Events(n=2, d=2, names=('m', 'pt'), unweighted)
+    >>> Events([[1.0], [2.0], [5.0]], names=("pt",), group=[7, 7, 9]).n_groups
+    2
     """
 
     x: Array
     weights: Array | None
     features: tuple[Feature, ...]
+    group: IntArray | None
     _digest: str
 
     def __init__(
@@ -60,17 +70,24 @@ class Events:
         *,
         names: Sequence[str] | None = None,
         features: Sequence[Feature] | None = None,
+        group: npt.ArrayLike | None = None,
     ) -> None:
         specs = specs_of(names, features)
         matrix = matrix_of(x, None if specs is None else [spec.name for spec in specs])
         specs = specs or tuple(Feature(f"x{j}") for j in range(matrix.shape[1]))
         check_support(matrix, specs)
-        self._set(matrix, None if weights is None else weights_of(weights, len(matrix)), specs)
+        masses = None if weights is None else weights_of(weights, len(matrix))
+        self._set(matrix, masses, specs, None if group is None else group_codes(group, len(matrix)))
 
     @property
     def n(self) -> int:
         """Return the number of events."""
         return int(self.x.shape[0])
+
+    @property
+    def n_groups(self) -> int:
+        """Return the number of groups, that of events if every row stands alone."""
+        return self.n if self.group is None else int(self.group.max()) + 1
 
     @property
     def d(self) -> int:
@@ -97,10 +114,11 @@ class Events:
 
     @property
     def digest(self) -> str:
-        """Return the sha256 of values, weights and names: the key of cached results."""
+        """Return the sha256 of values, weights, names and groups: the key of cached results."""
         if not self._digest:
             names = np.frombuffer("\x1f".join(self.names).encode(), np.uint8)
-            object.__setattr__(self, "_digest", digest(names, self.x, self.weights))
+            groups = () if self.group is None else (self.group,)
+            object.__setattr__(self, "_digest", digest(names, self.x, self.weights, *groups))
         return self._digest
 
     def column(self, name: str) -> Array:
@@ -111,6 +129,8 @@ class Events:
     def take(self, index: npt.ArrayLike) -> Events:
         """Return the events at the given rows: integers (repeats allowed) or a mask.
 
+        A repeated row stays in its group.
+
         Raises
         ------
         InputError
@@ -118,7 +138,8 @@ class Events:
         """
         rows = _rows(index, self.n)
         weights = None if self.weights is None else self.weights[rows]
-        return _trusted(self.x[rows], weights, self.features)
+        group = None if self.group is None else compact(self.group[rows])
+        return _trusted(self.x[rows], weights, self.features, group)
 
     def select(self, names: Sequence[str]) -> Events:
         """Return the same events with the named features only, in the given order.
@@ -132,12 +153,14 @@ class Events:
         require(wanted, self.names, "events")
         columns = [self.names.index(name) for name in wanted]
         features = tuple(self.features[j] for j in columns)
-        return _trusted(np.ascontiguousarray(self.x[:, columns]), self.weights, features)
+        x = np.ascontiguousarray(self.x[:, columns])
+        return _trusted(x, self.weights, features, self.group)
 
     def split(self, fractions: Sequence[float], seeds: Seeds) -> tuple[Events, ...]:
         """Return disjoint random parts with the given fractions of the events.
 
-        Fractions that add up to less than one leave the rest unused.
+        Fractions that add up to less than one leave the rest unused.  All rows of a group
+        go into the same part, whose size is then only about its fraction.
 
         Raises
         ------
@@ -145,7 +168,11 @@ class Events:
             If the fractions are not positive, exceed one, or leave a part empty.
         """
         edges = _split_edges(fractions, self.n)
-        order = seeds.at("split").numpy().permutation(self.n)
+        rng = seeds.at("split").numpy()
+        if self.group is not None:
+            shares = np.asarray(fractions, dtype=np.float64)
+            return tuple(self.take(rows) for rows in parts_of_groups(self.group, shares, rng))
+        order = rng.permutation(self.n)
         return tuple(self.take(order[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True))
 
     def overlap(self, other: Events) -> int:
@@ -170,19 +197,27 @@ class Events:
     def __repr__(self) -> str:
         """Return size, names and kind of weights on one line."""
         kind = "unweighted" if self.weights is None else "weighted"
-        return f"Events(n={self.n}, d={self.d}, names={self.names}, {kind})"
+        groups = "" if self.group is None else f", {self.n_groups} groups"
+        return f"Events(n={self.n}, d={self.d}, names={self.names}, {kind}{groups})"
 
     def __reduce__(self) -> tuple[object, ...]:
         # Default unpickling would leave the arrays writeable in a worker.
-        return (_trusted, (self.x, self.weights, self.features))
+        return (_trusted, (self.x, self.weights, self.features, self.group))
 
-    def _set(self, x: Array, weights: Array | None, features: tuple[Feature, ...]) -> None:
-        for array in (x, weights):
+    def _set(
+        self,
+        x: Array,
+        weights: Array | None,
+        features: tuple[Feature, ...],
+        group: IntArray | None,
+    ) -> None:
+        for array in (x, weights, group):
             if array is not None:
                 array.setflags(write=False)
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "features", features)
+        object.__setattr__(self, "group", group)
         object.__setattr__(self, "_digest", "")
 
 
@@ -229,10 +264,12 @@ def _same_unit(got: Feature, expected: Feature) -> None:
         )
 
 
-def _trusted(x: Array, weights: Array | None, features: tuple[Feature, ...]) -> Events:
+def _trusted(
+    x: Array, weights: Array | None, features: tuple[Feature, ...], group: IntArray | None = None
+) -> Events:
     """Build events from parts of checked ones, without checking again."""
     events = object.__new__(Events)
-    events._set(x, weights, features)
+    events._set(x, weights, features, group)
     return events
 
 

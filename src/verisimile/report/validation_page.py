@@ -60,9 +60,24 @@ def _tests(named: NamedValidation, level: float, number: int) -> Section:
     return Section(
         f"{named.name}: tests",
         f"{count(found.n_generated)} generated against {count(found.n_reference)} reference "
-        "events. Permutation tests relabel the pooled events; all see the same relabelings.",
+        f"events. {_nulls(found)}",
         pictures,
         tuple(table for table in tables if table.rows),
+    )
+
+
+def _nulls(found: Validation) -> str:
+    """Return how draws of the null were made."""
+    outcomes = [test.outcome for test in found.tests if test.outcome is not None]
+    if any(outcome.p_value.null == "multipliers" for outcome in outcomes):
+        return (
+            "The samples have weights, which relabelings would exchange as if one law had made "
+            "them: draws of the null multiply the fluctuations of each sample's masses with random "
+            "signs, the same for all tests."
+        )
+    return (
+        "Permutation tests relabel the pooled events, with the same relabelings for all that "
+        "use as many events."
     )
 
 
@@ -71,7 +86,7 @@ def _battery(named: NamedValidation, level: float, number: int) -> Illustration:
     said = ", ".join(f"{t.name} {p_value(t.p_value)}" for t in made if t.p_value is not None)
     return Illustration(
         name=f"battery-{number}",
-        caption="p-value of each test with its 68 % interval from the number of relabelings, and "
+        caption="p-value of each test with its 68 % interval from the number of draws, and "
         "the same corrected for the number of tests.",
         alt=f"P-values of {len(made)} tests: {said}.",
         figure=battery_figure(named.validation, level),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from verisimile.checks.onesample.likelihood import LikelihoodTest
 from verisimile.checks.support.study import Support
+from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity
 from verisimile.checks.twosample.windows import Windows
 from verisimile.report.content import NamedValidation
@@ -45,8 +46,9 @@ def validation_summary(named: NamedValidation, level: float) -> Table:
     return Table(
         caption=f"{named.name}: verdicts at a significance level of {level:g} for all tests "
         "together. Holm: p corrected for the number of tests. Visible: the smallest shift of one "
-        "feature, and the smallest excess in a narrow interval, that the test would have found "
-        "with 90 % probability at this number of events.",
+        "feature, and the smallest excess in a narrow interval, for which the test's verdict "
+        "would have been failed with a probability of 90 % or more at this number of events and "
+        "after this correction; none where so few draws of the null cannot give such a verdict.",
         columns=("Test", "Verdict", "p", "Holm", "Visible shift", "Visible excess", "In words"),
         rows=tuple(_row(finding, named.validation, tests, effects) for finding in found),
         marks=tuple(_mark(finding) for finding in found),
@@ -110,24 +112,36 @@ def battery_table(validation: Validation) -> Table:
         outcome = test.outcome
         rows.append(
             (
-                test.name,
+                f"{test.name} ({outcome.form})" if outcome.form else test.name,
                 plain_number(outcome.observed),
                 value_and_error(outcome.null_mean, outcome.null_sd),
                 f"{p_value(test.p_value)} ({p_interval(test.p_value)})",
                 fixed(outcome.z.value),
-                count(test.p_value.n_null),
+                f"{count(test.p_value.n_null)} {test.p_value.null}",
+                _events(outcome),
                 outcome.coordinates,
             )
         )
     return Table(
         caption="Two-sample tests: the statistic, its mean and standard deviation over "
-        "relabelings (what it is when nothing is wrong), p with the 68 % interval from the finite "
-        "number of relabelings.",
-        columns=("Test", "Value", "Null", "p", "Z", "Relabelings", "Coordinates"),
+        "draws of the null (what it is when nothing is wrong), p with the 68 % interval from the "
+        "finite number of draws. Draws are exact relabelings, or with weights multipliers of each "
+        "sample's masses. Events: those of the reference and of the generated sample that were "
+        "used; in brackets what the samples are worth with their weights and groups.",
+        columns=("Test", "Value", "Null", "p", "Z", "Draws", "Events", "Coordinates"),
         rows=tuple(rows),
-        words=frozenset({6}),
+        words=frozenset({5, 6, 7}),
         folded=True,
     )
+
+
+def _events(outcome: TwoSample) -> str:
+    used = outcome.n_used if sum(outcome.n_used) else (outcome.n_first, outcome.n_second)
+    said = f"{count(used[0])} + {count(used[1])}"
+    if outcome.n_effective == (outcome.n_first, outcome.n_second):
+        return said
+    worth = " + ".join(plain_number(n, digits=3) for n in outcome.n_effective)
+    return f"{said} ({worth})"
 
 
 def window_table(windows: Windows) -> Table:

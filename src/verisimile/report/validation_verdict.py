@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from verisimile.report.content import ReportInput
 from verisimile.report.numbers import plain_number, value_and_error
 from verisimile.report.verdict import Verdict
+from verisimile.validation.family import draw_groups
 from verisimile.validation.result import BatteryTest, Bound, Validation
 
 __all__ = ["ValidationFinding", "judge_validation", "validation_findings"]
@@ -87,13 +88,18 @@ def _together(
 ) -> ValidationFinding:
     p = validation.p_value
     if p is None:
-        verdict, sentence = Verdict.INCONCLUSIVE, "Nothing was compared."
+        reason = _refused(validation)
+        verdict = Verdict.INCONCLUSIVE
+        sentence = f"Nothing can be said: {reason}." if reason else "Nothing was compared."
     elif p.value <= level and (_rejecting(tests) or not _blank(validation)):
         verdict, sentence = Verdict.FAILED, _failed(tests, validation)
     elif blank := _blank(validation):
         # Such a statistic counts as extreme: a failure of numerics must not read as a verdict.
         verdict = Verdict.INCONCLUSIVE
         sentence = f"Nothing can be said: no finite statistic of {', '.join(blank)}."
+    elif reason := _refused(validation):
+        verdict = Verdict.INCONCLUSIVE
+        sentence = f"Nothing can be said: {reason}."
     elif missing := _missing(validation):
         verdict = Verdict.INCONCLUSIVE
         sentence = f"Nothing can be said: required, but not made: {', '.join(missing)}."
@@ -106,6 +112,16 @@ def _together(
     else:
         verdict, sentence = Verdict.PASSED, _passed(validation)
     return ValidationFinding(name, _ALL, verdict, sentence, headline=True)
+
+
+def _refused(validation: Validation) -> str:
+    """Return why a test that was made gives no verdict; empty if all do."""
+    reasons = [
+        test.outcome.refusal
+        for test in validation.tests
+        if test.outcome is not None and test.p_value is None
+    ]
+    return next(filter(None, reasons), "")
 
 
 def _blank(validation: Validation) -> list[str]:
@@ -163,21 +179,25 @@ def _passed(validation: Validation) -> str:
 
 def _reachable(validation: Validation) -> float:
     """Return the smallest global p-value that the numbers of relabelings and events allow."""
-    labelings = _labelings(validation)
     made = [test for test in validation.tests if test.p_value is not None]
-    permuted = sum(test.outcome is not None for test in made)
-    smallest = []
+    outcomes = [test.outcome for test in made if test.outcome is not None]
+    smallest = [
+        len(made) / len(group) / min(result.p_value.n_null + 1, _labelings(result.n_effective))
+        for group in draw_groups(outcomes)
+        for result in group
+    ]
+    labelings = _labelings((validation.n_reference, validation.n_generated))
     for test in made:
-        share = permuted if test.outcome is not None else 1
-        n_null = 0 if test.p_value is None else test.p_value.n_null
-        # Closed forms have no relabelings and reach anything.
-        smallest.append(len(made) / share / min(n_null + 1, labelings) if n_null else 0.0)
+        if test.outcome is None and test.p_value is not None:
+            n_null = test.p_value.n_null
+            # Closed forms have no relabelings and reach anything.
+            smallest.append(len(made) / min(n_null + 1, labelings) if n_null else 0.0)
     return min(smallest, default=math.inf)
 
 
-def _labelings(validation: Validation) -> float:
+def _labelings(sizes: tuple[float, float]) -> float:
     """Return in how many ways the pooled events can be labelled; infinity for very many."""
-    few, more = sorted((validation.n_reference, validation.n_generated))
+    few, more = sorted(round(size) for size in sizes)
     return math.comb(few + more, few) if few < _FEW else math.inf
 
 
@@ -185,7 +205,11 @@ def _test(name: str, test: BatteryTest, validation: Validation, level: float) ->
     if test.p_value is None:
         needed = test.name in validation.required
         return ValidationFinding(
-            name, test.name, Verdict.INCONCLUSIVE, f"Not made: {test.reason}", decisive=needed
+            name,
+            test.name,
+            Verdict.INCONCLUSIVE,
+            f"{'No verdict' if test.outcome else 'Not made'}: {test.reason}",
+            decisive=needed,
         )
     if _is_blank(test):
         reason = "Nothing can be said: no finite statistic."

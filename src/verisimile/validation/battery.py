@@ -9,13 +9,13 @@ import numpy as np
 
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
 from verisimile.checks.classifier.learners import Classifier, boosted_trees, perceptron
-from verisimile.checks.twosample.coordinates import Coordinates
-from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.coordinates import Coordinates
 from verisimile.stats.multiple import holm
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.catalogue import CLASSIFIER, Entry, entry
@@ -52,8 +52,12 @@ class BatteryOutcome:
 
     @property
     def permuted(self) -> Mapping[str, TwoSample]:
-        """Two-sample results by the names of their tests."""
-        return {test.name: test.outcome for test in self.tests if test.outcome is not None}
+        """Two-sample results that are verdicts, by the names of their tests."""
+        return {
+            test.name: test.outcome
+            for test in self.tests
+            if test.outcome is not None and test.p_value is not None
+        }
 
     def warnings(self) -> tuple[str, ...]:
         """Return what the tests warn of, each once."""
@@ -73,17 +77,17 @@ def battery_of(
 ) -> BatteryOutcome:
     """Make the tests of a battery; `further` p-values belong to the same family.
 
-    A test that cannot take the samples, because of signed weights or too few events
-    say, is not made and says why; others go on.
+    A test that cannot take the samples, or whose null has too few effective events for a
+    verdict, has no p-value and says why; others go on.
     """
     names = [name for name in battery.tests if name != CLASSIFIER]
-    tests = [_permuted(run, reference, generated, name, battery.relabelings) for name in names]
+    tests = [_permuted(run, reference, generated, name, battery) for name in names]
     diagnosis = None
     if CLASSIFIER in battery.tests:
         diagnosis, test = _classified(run, reference, generated, battery)
         tests.append(test)
     tests += [_made(name, "what the study names", p) for name, p in further.items()]
-    outcomes = [test.outcome for test in tests if test.outcome is not None]
+    outcomes = [t.outcome for t in tests if t.outcome is not None and t.p_value is not None]
     others = [t.p_value for t in tests if t.outcome is None and t.p_value is not None]
     return BatteryOutcome(tuple(_adjusted(tests)), global_p_value(outcomes, others), diagnosis)
 
@@ -91,15 +95,27 @@ def battery_of(
 def sensitivities_of(
     run: Run, reference: Events, generated: Events, tested: BatteryOutcome, *, level: float
 ) -> Iterator[Sensitivity]:
-    """Yield the smallest effects that the permutation tests would have seen."""
-    for coordinates, entries in _by_coordinates(tested.permuted):
+    """Yield the smallest effects that the permutation tests would have seen.
+
+    Seen means that the verdict on the test, which is corrected for the number K of tests, is
+    failed: p is at most level / K, the first step of Holm's correction.  Where other tests see
+    the same effect later steps are wider, and more is seen.  Tests of so few draws that no p
+    can be so small see nothing, and have none.
+    """
+    corrected = level / max(1, sum(test.p_value is not None for test in tested.tests))
+    able = {
+        name: result
+        for name, result in tested.permuted.items()
+        if corrected * (1.0 + 1e-12) * (result.p_value.n_null + 1) >= 1.0
+    }
+    for coordinates, entries in _by_coordinates(able):
         yield from smallest_effects(
             run,
             reference,
             generated,
             [each.statistic for each in entries.values()],
             [tested.permuted[name] for name in entries],
-            level=level,
+            level=corrected,
             coordinates=coordinates,
         )
 
@@ -112,21 +128,22 @@ def _by_coordinates(names: Mapping[str, TwoSample]) -> list[tuple[Coordinates, d
 
 
 def _permuted(
-    run: Run, reference: Events, generated: Events, name: str, relabelings: int
+    run: Run, reference: Events, generated: Events, name: str, battery: Battery
 ) -> BatteryTest:
-    this = entry(name)
+    this, count = entry(name), battery.relabelings
     try:
         (found,) = permutation_test(
             run,
             reference,
             generated,
             [this.statistic],
-            relabelings=relabelings,
+            relabelings=Exchangeable(count) if battery.exchangeable_weights else count,
             coordinates=this.coordinates,
         )
     except InputError as error:
         return _refused(name, this.sees, error)
-    return BatteryTest(name, this.sees, found.p_value, np.nan, found)
+    p_value = None if found.refusal else found.p_value
+    return BatteryTest(name, this.sees, p_value, np.nan, found, found.refusal)
 
 
 def _classified(
@@ -142,6 +159,8 @@ def _classified(
         )
     except InputError as error:
         return None, _refused(CLASSIFIER, _CLASSIFIER_SEES, error)
+    if found.refusal:
+        return found, BatteryTest(CLASSIFIER, _CLASSIFIER_SEES, None, np.nan, None, found.refusal)
     return found, _made(CLASSIFIER, _CLASSIFIER_SEES, found.p_value)
 
 

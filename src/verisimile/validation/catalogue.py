@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from verisimile.checks.twosample.coordinates import Coordinates, NormalScores, Standardised
 from verisimile.checks.twosample.energy import EnergyDistance
 from verisimile.checks.twosample.frechet import Frechet
 from verisimile.checks.twosample.interval_scan import IntervalScan
@@ -15,6 +14,7 @@ from verisimile.checks.twosample.mmd import AggregatedMMD
 from verisimile.checks.twosample.nplm import AggregatedNPLM
 from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein
 from verisimile.checks.twosample.statistic import Statistic
+from verisimile.samples.coordinates import Coordinates, NormalScores, Standardised
 
 __all__ = ["CLASSIFIER", "DEFAULT", "NAMES", "Entry", "entry"]
 

@@ -31,13 +31,13 @@ class BatteryTest:
     sees
         What it is best at.
     p_value
-        None if the test was not made.
+        None if the test was not made, or makes no verdict.
     adjusted
-        Holm's p-value, corrected for all tests; NaN if the test was not made.
+        Holm's p-value, corrected for all tests; NaN without a p-value.
     outcome
         The two-sample result, where it is one.
     reason
-        Why the test was not made.
+        Why the test was not made, or makes no verdict.
     """
 
     name: str

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from verisimile.checks.twosample.coordinates import Standardised
 from verisimile.checks.twosample.mmd import AggregatedMMD
 from verisimile.checks.twosample.nplm import AggregatedNPLM
 from verisimile.checks.twosample.permutation import Job, permutation_test
-from verisimile.checks.twosample.pool import pooled
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.statistic import Statistic, Tabulated
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.coordinates import Standardised
+from verisimile.samples.pool import pooled
 
 STATISTICS = pytest.mark.parametrize(
     "statistic",

@@ -17,11 +17,18 @@ from verisimile.checks.twosample.energy import EnergyDistance
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.mmd import MMD, AggregatedMMD, median_distance
 from verisimile.checks.twosample.pair_sums import Pairs
+from verisimile.checks.twosample.permutation import Job, permutation_test
 from verisimile.checks.twosample.sliced import MeanOverLines, SlicedKS, SlicedWasserstein
-from verisimile.checks.twosample.statistic import Labels, Statistic
+from verisimile.checks.twosample.statistic import Statistic
 from verisimile.checks.twosample.steps import Lines, area, supremum
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.samples.coordinates import Standardised
+from verisimile.samples.draws import Labels
+from verisimile.samples.pool import pooled
 
 N, FIRST = 23, 9
 CASES = [pytest.param(*case, id=case[0].name) for case in REFERENCES]
@@ -198,29 +205,16 @@ def test_pair_sums_in_many_strips(
                 np.testing.assert_allclose(got, [u @ kernel @ u, u @ kernel @ v, v @ kernel @ v])
 
 
-def test_a_large_pool_is_thinned_without_its_labels(rng: np.random.Generator) -> None:
-    x, labels = rng.normal(size=(80, 2)), random_labels(80, 40, 3, rng)
-    prepared = EnergyDistance(most=30).prepare(x, np.ones(80), np.random.default_rng(1))
-    rows = prepared.rows
-    assert not isinstance(rows, slice)
-    assert len(set(rows.tolist())) == 30
-    np.testing.assert_allclose(
-        prepared.values(labels), values(EnergyDistance(), x[rows], np.ones(30), labels[:, rows])
-    )
-
-
 @pytest.mark.parametrize("thin", [SlicedWasserstein(5, most=30), SlicedKS(5, most=30)])
-def test_sliced_statistics_thin_a_large_pool_alike(
+def test_sliced_statistics_are_thinned_by_the_engine(
     thin: SlicedWasserstein | SlicedKS, rng: np.random.Generator
 ) -> None:
-    x, w, labels = rng.normal(size=(80, 1)), rng.gamma(2.0, size=80), random_labels(80, 40, 3, rng)
-    prepared = thin.prepare(x, w, np.random.default_rng(1))
-    rows = prepared.rows
-    assert not isinstance(rows, slice)
-    assert len(set(rows.tolist())) == 30
-    whole = replace(thin, most=80)
+    first, second = Events(rng.normal(size=(70, 1))), Events(rng.normal(size=(10, 1)))
+    (found,) = permutation_test(Run(Seeds(1)), first, second, [thin], relabelings=9)
+    assert found.n_used == (20, 10)
+    pool = Job(pooled(first, second, Standardised()), thin, Seeds(1).at("two-sample")).events
     np.testing.assert_allclose(
-        prepared.values(labels), values(whole, x[rows], w[rows], labels[:, rows])
+        found.observed, values(replace(thin, most=80), pool.x, pool.weights, pool.observed())[0]
     )
 
 

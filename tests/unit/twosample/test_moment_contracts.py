@@ -11,8 +11,9 @@ from moment_problems import relabelings
 from verisimile.checks.twosample.extrapolation import frechet_distance
 from verisimile.checks.twosample.frechet import Frechet
 from verisimile.checks.twosample.kernel_distance import KernelDistance, kernel_distance
-from verisimile.checks.twosample.statistic import Detailed, Labels, Statistic
+from verisimile.checks.twosample.statistic import Detailed, Statistic
 from verisimile.core.arrays import Array
+from verisimile.samples.draws import Labels
 
 STATISTICS: list[Statistic] = [Frechet(), KernelDistance(), KernelDistance(degree=4)]
 BOTH = pytest.mark.parametrize("statistic", STATISTICS, ids=repr)

@@ -9,10 +9,15 @@ import pytest
 from scipy import optimize
 
 from verisimile.checks.twosample import nplm
-from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM, PreparedNPLM
-from verisimile.checks.twosample.statistic import Labels, Tabulated
+from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
+from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.statistic import Tabulated
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.samples.draws import Labels
 from verisimile.stats.aggregate import min_p, smallest_p
 
 
@@ -116,16 +121,13 @@ def test_several_widths_are_combined_by_min_p(rng: np.random.Generator) -> None:
     assert bound.columns[2] == f"width {bound.parts[2].width:.3g}"
 
 
-def test_most_uses_a_subset(rng: np.random.Generator) -> None:
-    x, labels = _pool(80, 80, 0.8, rng), _labels(80, 80, 5, rng)
-    bound = NPLM(most=60).prepare(x, np.ones(160), rng)
-    assert bound.functions.shape[0] == 60
-    x[np.setdiff1d(np.arange(160), bound.rows)] = 100.0
-    again = PreparedNPLM(bound.rows, bound.width, bound.functions, bound.ridge, bound.weights)
-    assert again.values(labels) == pytest.approx(bound.values(labels))
-    other = labels.copy()
-    other[:, np.setdiff1d(np.arange(160), bound.rows)] = True
-    assert bound.values(other) == pytest.approx(bound.values(labels), rel=1e-9)
+def test_most_is_what_the_engine_thins_to(rng: np.random.Generator) -> None:
+    x = _pool(80, 80, 0.8, rng)
+    first, second = Events(x[:100]), Events(x[100:])
+    statistics: list[NPLM | AggregatedNPLM] = [NPLM(most=90), AggregatedNPLM(most=100)]
+    for statistic, used in zip(statistics, [(45, 45), (50, 50)], strict=True):
+        (found,) = permutation_test(Run(Seeds(1)), first, second, [statistic], relabelings=9)
+        assert found.n_used == used
 
 
 def test_where_events_coincide(rng: np.random.Generator) -> None:
@@ -153,4 +155,6 @@ def test_refuses_impossible_settings(words: str, make: Callable[[], object]) -> 
 def test_refuses_signed_weights(rng: np.random.Generator) -> None:
     x = _pool(10, 10, 0.0, rng)
     with pytest.raises(InputError, match="energy distance"):
-        NPLM().prepare(x, np.where(np.arange(20) == 3, -1.0, 1.0), rng)
+        NPLM().prepare(x, np.where(np.arange(20) == 3, -1.0, 1.0), rng).values(
+            np.arange(20)[None] < 10
+        )

@@ -13,18 +13,18 @@ import pytest
 from distance_statistics import ALL
 from two_samples import SumOfFirst, samples
 from verisimile.checks.twosample import permutation
-from verisimile.checks.twosample.coordinates import NormalScores, Standardised
 from verisimile.checks.twosample.energy import EnergyDistance
 from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
 from verisimile.checks.twosample.outcome import tie_threshold
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.pool import pooled
 from verisimile.checks.twosample.result import TwoSample
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.coordinates import NormalScores, Standardised
+from verisimile.samples.draws import Labels
+from verisimile.samples.pool import pooled
 from verisimile.stats.aggregate import min_p
 
 

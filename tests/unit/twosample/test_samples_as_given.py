@@ -9,11 +9,9 @@ import pytest
 
 from distance_statistics import ALL
 from two_samples import SumOfFirst, samples
-from verisimile.checks.twosample.coordinates import NormalScores, Standardised
 from verisimile.checks.twosample.energy import EnergyDistance
 from verisimile.checks.twosample.marginal import MarginalKS
-from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.pool import pooled
+from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -21,6 +19,8 @@ from verisimile.core.result import load, save
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.samples.coordinates import NormalScores, Standardised
+from verisimile.samples.pool import pooled
 from verisimile.stats.pvalues import PValue
 
 
@@ -45,7 +45,11 @@ def test_weights_travel_with_their_events() -> None:
     rng = np.random.default_rng(2)
     x, w = rng.normal(size=(40, 1)), rng.gamma(2.0, size=40)
     (found,) = permutation_test(
-        Run(Seeds(1)), Events(x[:20], w[:20]), Events(x[20:], w[20:]), [SumOfFirst()], relabelings=9
+        Run(Seeds(1)),
+        Events(x[:20], w[:20]),
+        Events(x[20:], w[20:]),
+        [SumOfFirst()],
+        relabelings=Exchangeable(9),
     )
     unit = np.concatenate([w[:20] / w[:20].mean(), w[20:] / w[20:].mean()])
     terms = (x[:, 0] - x.mean()) / x.std() * unit
@@ -71,7 +75,20 @@ def test_weights_that_a_statistic_cannot_take_are_refused(
     first, second = samples()
     weighted = Events(first.x, np.where(np.arange(first.n) < 5, weights, 1.0))
     with pytest.raises(InputError, match=reason):
-        permutation_test(Run(Seeds(1)), weighted, second, [SumOfFirst(weights=accepted)])
+        permutation_test(
+            Run(Seeds(1)),
+            weighted,
+            second,
+            [SumOfFirst(weights=accepted)],
+            relabelings=Exchangeable(),
+        )
+
+
+def test_a_statistic_of_labels_alone_is_no_statistic_of_weights() -> None:
+    first, second = samples()
+    weighted = Events(first.x, np.where(np.arange(first.n) < 5, 2.0, 1.0))
+    with pytest.raises(InputError, match="no function of masses.*Exchangeable"):
+        permutation_test(Run(Seeds(1)), weighted, second, [SumOfFirst()])
 
 
 def test_signed_weights_are_taken_by_distances() -> None:
@@ -79,14 +96,19 @@ def test_signed_weights_are_taken_by_distances() -> None:
     weights = np.where(np.arange(110) % 5 == 0, -0.5, 1.0)
     found = permutation_test(Run(Seeds(1)), first, Events(second.x, weights), ALL, relabelings=99)
     assert all(np.isfinite(result.null).all() for result in found)
-    assert all("only one sample is weighted" in result.warnings[-1] for result in found)
+    assert all(result.p_value.null == "multipliers" for result in found)
+    assert not any(result.warnings or result.refusal for result in found)
 
 
 def test_a_relabeling_without_a_positive_sum_counts_as_extreme() -> None:
     first, second = samples(n=30)
     weights = np.where(np.arange(30) < 14, -1.0, 1.0)
     (found,) = permutation_test(
-        Run(Seeds(1)), Events(first.x, weights), second.take(np.arange(30)), [EnergyDistance()]
+        Run(Seeds(1)),
+        Events(first.x, weights),
+        second.take(np.arange(30)),
+        [EnergyDistance()],
+        relabelings=Exchangeable(),
     )
     assert found.p_value.n_failed > 0
     assert found.p_value.value > found.p_value.n_failed / 1000
@@ -104,6 +126,7 @@ def test_few_effective_events_are_a_warning() -> None:
     heavy = Events(second.x, np.where(np.arange(second.n) < 1, 1000.0, 1.0))
     (found,) = permutation_test(Run(Seeds(1)), first, heavy, [EnergyDistance()], relabelings=9)
     assert any("worth 1.1 unweighted events" in text for text in found.warnings)
+    assert "second sample leave 1.14 effective events, and the null needs 30" in found.refusal
 
 
 def test_a_constant_feature_is_left_out_and_named() -> None:

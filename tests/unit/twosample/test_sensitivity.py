@@ -19,7 +19,7 @@ from verisimile.checks.twosample.marginal import MarginalKS
 from verisimile.checks.twosample.mmd import AggregatedMMD
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
-from verisimile.checks.twosample.statistic import Labels, Statistic
+from verisimile.checks.twosample.statistic import Statistic
 from verisimile.checks.twosample.tilted_values import TiltedValues, rejected
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
@@ -27,6 +27,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import load, save
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.draws import Labels, MassRows
 from verisimile.stats.aggregate import min_p
 
 
@@ -52,6 +53,9 @@ class _Means:
         second = (~labels @ (self.w * self.x)) / (~labels @ self.w)
         gap = np.abs(second - (labels @ (self.w * self.x)) / (labels @ self.w))
         return np.where(self.x[labels.argmax(axis=1)] > 0.0, np.nan, gap) if self.fails else gap
+
+    def of_masses(self, rows: MassRows) -> Array:
+        return np.abs(rows.signed @ self.x)
 
 
 def _found(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 from scipy import special
 
 from statistical import assert_within
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.checks.twosample.tilts import Direction, Local, Shift, Tilt, tilted
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
+from verisimile.data.events import Events
+from verisimile.samples.coordinates import Standardised
+from verisimile.samples.draws import Labels
+from verisimile.samples.pool import Pool, pooled
 
 N, SECOND, DRAWS = 900, 300, 400
 
@@ -30,8 +34,15 @@ class _Fixed:
         return self.fixed
 
 
+def _pool(weights: Array, second: int = SECOND) -> Pool:
+    x = np.arange(float(weights.size))[:, None]
+    plain = pooled(Events(x[:-second]), Events(x[-second:]), Standardised())
+    return replace(plain, weights=weights)
+
+
 def _drawn(tilt: Tilt, strength: float, weights: Array) -> tuple[Labels, Array]:
-    rows = [tilted(tilt, strength, weights, SECOND, Seeds(5).at(k)) for k in range(DRAWS)]
+    pool = _pool(weights)
+    rows = [tilted(tilt, strength, pool, Seeds(5).at(k)) for k in range(DRAWS)]
     return np.stack([row for row, _ in rows]), np.array([effect for _, effect in rows])
 
 
@@ -114,7 +125,8 @@ def test_a_shift_is_in_weighted_standard_deviations(rng: np.random.Generator) ->
 
 def test_a_normal_feature_shifts_by_its_strength() -> None:
     z = special.ndtri((np.arange(20_000) + 0.5) / 20_000)[:, None]
-    _, effect = tilted(Shift.of(z, np.ones(20_000)), 0.1, np.ones(20_000), 10_000, Seeds(1))
+    ones = np.ones(20_000)
+    _, effect = tilted(Shift.of(z, ones), 0.1, _pool(ones, 10_000), Seeds(1))
     # E tanh-like saturation: of relative order eps^2.
     assert effect == pytest.approx(0.1, rel=0.02)
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.twosample.masses import Masses
-from verisimile.checks.twosample.pair_sums import Pairs, subset
-from verisimile.checks.twosample.statistic import Labels
-from verisimile.core.arrays import Array, IntArray
+from verisimile.checks.twosample.pair_sums import Pairs
+from verisimile.checks.twosample.random_features import Features, distance_features
+from verisimile.core.arrays import Array
+from verisimile.samples.draws import Labels, MassRows
 
 __all__ = ["EnergyDistance"]
+
+_WAVES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,8 @@ class EnergyDistance:
     Attributes
     ----------
     most
-        Pooled events beyond which a random subset of so many is used, chosen
-        without regard to labels.  Time goes with its square.
+        Events of both samples up to which all pairs are computed, in a time that goes with
+        their square.  Beyond, the kernel is a mean of random waves, and all events count.
 
     References
     ----------
@@ -59,31 +62,33 @@ class EnergyDistance:
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedEnergy:
         """Return the distances of the pooled events, to be computed when first used."""
-        rows = subset(len(pooled), self.most, rng)
-        return PreparedEnergy(Pairs(pooled[rows], weights[rows], _distance), rows)
+        if len(pooled) > self.most:
+            return PreparedEnergy(distance_features(pooled, weights, _WAVES, rng))
+        return PreparedEnergy(Pairs(pooled, weights, _distance))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedEnergy:
     """Distances of the pooled events."""
 
-    pairs: Pairs
-    rows: slice | IntArray
+    pairs: Pairs | Features
 
     def values(self, labels: Labels) -> Array:
         """Return the squared energy distance of each relabeling, ``(R,)``."""
-        used = labels[:, self.rows]
-        sums, mass = self.pairs.sums(used), Masses.of(used, self.pairs.weights)
+        sums, mass = self.pairs.sums(labels), Masses.of(labels, self.pairs.weights)
         return np.asarray(
             2.0 * mass.mean_across(sums.across[0])
             - sums.first[0] / mass.first**2
             - sums.second[0] / mass.second**2
         )
 
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the squared energy distance of each pair of mass rows, ``(R,)``."""
+        return np.asarray(-self.pairs.quadratic(rows.signed)[0])
+
     def details(self, labels: Labels) -> Mapping[str, float]:
         """Return the mean distance, the unbiased distance and the equivalent events."""
-        used = labels[:, self.rows]
-        sums, mass = self.pairs.sums(used), Masses.of(used, self.pairs.weights)
+        sums, mass = self.pairs.sums(labels), Masses.of(labels, self.pairs.weights)
         within = mass.mean_within(sums.first[0], sums.second[0])
         unbiased = float((2.0 * mass.mean_across(sums.across[0]) - sum(within))[0])
         spread = float(within[0][0])
@@ -91,7 +96,6 @@ class PreparedEnergy:
             "mean distance": spread,
             "unbiased": unbiased,
             "n_equiv": spread / unbiased if unbiased > 0.0 else np.inf,
-            "events used": float(used.shape[1]),
         }
 
 

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.twosample.extrapolation import frechet_distance
-from verisimile.checks.twosample.gaussians import distance_of_sums
-from verisimile.checks.twosample.weighted_moments import MomentSums, pair_chunk, subset_sums
+from verisimile.checks.twosample.gaussians import distance_of_sums, gaussian_frechet
+from verisimile.checks.twosample.weighted_moments import (
+    MomentSums,
+    mass_moments,
+    pair_chunk,
+    subset_sums,
+)
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
+from verisimile.samples.draws import MassRows
 
 __all__ = ["Frechet", "PreparedFrechet"]
 
@@ -48,24 +54,11 @@ class Frechet:
 
     @property
     def weights(self) -> str:
-        """A covariance with negative weights need not be one."""
+        """Relabelings exchange covariances, and with negative weights they need not be such."""
         return "positive"
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedFrechet:
-        """Return the statistic of a pooled sample ``(N, d)`` with weights ``(N,)``.
-
-        Raises
-        ------
-        InputError
-            For negative weights.
-        """
-        if (weights < 0.0).any():
-            raise InputError(
-                "weights",
-                got=f"{int((weights < 0.0).sum())} negative weights",
-                expected="weights >= 0: the covariance of a signed sample need not be one",
-                remedy="Use a statistic that takes signed weights, such as the kernel distance.",
-            )
+        """Return the statistic of a pooled sample ``(N, d)`` with weights ``(N,)``."""
         centre = np.average(pooled, axis=0, weights=weights)
         return PreparedFrechet(pooled - centre, weights, int(rng.integers(2**63)))
 
@@ -80,19 +73,38 @@ class PreparedFrechet:
 
     def values(self, labels: BoolArray) -> Array:
         """Return the squared distance ``(R,)`` of relabelings ``(R, N)``."""
+        self._check_signs()
         everything = subset_sums(self.centred, self.weights, np.ones_like(labels[:1]))
         chunk = pair_chunk(self.centred.shape[1])
         parts = [labels[start : start + chunk] for start in range(0, labels.shape[0], chunk)]
         return np.concatenate([self._chunk(part, everything) for part in parts])
 
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the squared distance of each pair of mass rows, ``(R,)``.
+
+        Covariances are weighted by masses, without a factor for the number of events; where
+        negative masses leave a direction without a positive variance, its root is zero.
+        """
+        chunk = pair_chunk(self.centred.shape[1])
+        return np.concatenate(
+            [
+                gaussian_frechet(
+                    *mass_moments(self.centred, rows.first[start : start + chunk]),
+                    *mass_moments(self.centred, rows.second[start : start + chunk]),
+                )
+                for start in range(0, len(rows.first), chunk)
+            ]
+        )
+
     def details(self, labels: BoolArray) -> Mapping[str, float]:
         """Return the value without bias and its error for one labeling ``(1, N)``.
 
-        Nothing if a sample is too small to be divided into blocks.
+        Nothing with negative weights, or if a sample is too small to be divided into blocks.
         """
         chosen = labels[0]
         blocks = _FEW_BLOCKS if self.centred.shape[1] > _MANY_FEATURES else _BLOCKS
-        if min(chosen.sum(), (~chosen).sum()) < 2 * blocks:
+        signed = bool((self.weights < 0.0).any())
+        if signed or min(chosen.sum(), (~chosen).sum()) < 2 * blocks:
             return {}
         found = frechet_distance(
             self.centred[chosen],
@@ -103,6 +115,15 @@ class PreparedFrechet:
             blocks=blocks,
         ).extrapolated
         return {"extrapolated": found.value, "extrapolated error": found.error}
+
+    def _check_signs(self) -> None:
+        if (self.weights < 0.0).any():
+            raise InputError(
+                "weights",
+                got=f"{int((self.weights < 0.0).sum())} negative weights",
+                expected="weights >= 0: the covariance of a signed sample need not be one",
+                remedy="Use a statistic that takes signed weights, such as the kernel distance.",
+            )
 
     def _chunk(self, labels: BoolArray, everything: MomentSums) -> Array:
         first = subset_sums(self.centred, self.weights, labels)

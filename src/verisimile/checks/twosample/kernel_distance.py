@@ -18,6 +18,7 @@ from verisimile.checks.twosample.random_blocks import (
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate
+from verisimile.samples.draws import MassRows
 
 __all__ = ["KernelDistance", "kernel_distance"]
 
@@ -108,6 +109,20 @@ class PreparedKernelDistance:
         own, cross, total = (self._explicit if self.kernel.size < n else self._gram)(labels)
         first, second = self._both(labels, own, total - 2.0 * cross + own)
         return _unbiased(first, second, cross - own)
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return v'Kv of each row v of signed masses ``(R,)``, pairs of an event with itself in."""
+        signed = rows.signed
+        if self.kernel.size < self.pooled.shape[0]:
+            sums = np.zeros((len(signed), self.kernel.size))
+            for part in row_blocks(self.pooled.shape[0], len(signed)):
+                sums += self.kernel.sums(self.pooled[part], signed[:, part].T)
+            return np.asarray((sums**2).sum(axis=1))
+        total = np.zeros(len(signed))
+        for part in row_blocks(self.pooled.shape[0], self.pooled.shape[0]):
+            block = self.kernel.gram(self.pooled[part], self.pooled)
+            total += np.einsum("rb,rb->r", signed[:, part], signed @ block.T)
+        return total
 
     def details(self, labels: BoolArray) -> Mapping[str, float]:
         """Return the error for one labeling ``(1, N)``; nothing if a sample is too small."""

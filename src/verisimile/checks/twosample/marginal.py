@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from verisimile.checks.twosample.sliced import MeanOverLines
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.checks.twosample.steps import Lines, ends_of, sum_of_squares, supremum
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
+from verisimile.samples.draws import Labels, MassRows
 
 __all__ = ["CramerVonMises", "MarginalKS"]
 
@@ -112,6 +112,10 @@ class LargestOverLines:
         """Return the largest of each relabeling, ``(R,)``."""
         return np.asarray(self.lines.table(labels).max(axis=1))
 
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the largest of each pair of mass rows, ``(R,)``."""
+        return np.asarray(self.lines.table_of(rows.signed).max(axis=1))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedSquares:
@@ -124,6 +128,13 @@ class PreparedSquares:
         first = labels.sum(axis=1)
         second = labels.shape[1] - first
         return np.asarray(self.mean.values(labels) * (first * second / labels.shape[1]))
+
+    def of_masses(self, rows: MassRows) -> Array:
+        r"""Return the mean statistic of each pair of mass rows, ``(R,)``.
+
+        The reduced number of events is :math:`1 / \sum v^2`, equal to nm/(n + m) without weights.
+        """
+        return np.asarray(self.mean.of_masses(rows) / (rows.base**2).sum())
 
 
 def _ordered(pooled: Array) -> tuple[IntArray, BoolArray]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.core.arrays import Array
+from verisimile.samples.draws import Labels
 
 __all__ = ["Masses"]
 

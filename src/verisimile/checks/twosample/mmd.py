@@ -9,14 +9,16 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from verisimile.checks.twosample.masses import Masses
-from verisimile.checks.twosample.pair_sums import Pairs, subset
-from verisimile.checks.twosample.statistic import Labels
-from verisimile.core.arrays import Array, IntArray
+from verisimile.checks.twosample.pair_sums import Pairs
+from verisimile.checks.twosample.random_features import Features, gaussian_features
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.samples.draws import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
 __all__ = ["MMD", "AggregatedMMD", "median_distance"]
 
+_WAVES = 128  # of each width
 _PROBES = 2000  # events whose distances give the median, 2 million pairs
 
 
@@ -35,8 +37,8 @@ class MMD:
     bandwidth
         h, in common coordinates; None for the median of pooled distances.
     most
-        Pooled events beyond which a random subset of so many is used, chosen
-        without regard to labels.  Time goes with its square.
+        Events of both samples up to which all pairs are computed, in a time that goes with
+        their square.  Beyond, the kernel is a mean of random waves, and all events count.
 
     References
     ----------
@@ -62,10 +64,10 @@ class MMD:
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedMMD:
         """Return the kernel of the pooled events, to be computed when first used."""
-        rows = subset(len(pooled), self.most, rng)
-        x = pooled[rows]
-        width = median_distance(x, rng) if self.bandwidth is None else self.bandwidth
-        return PreparedMMD(Pairs(x, weights[rows], partial(_gaussians, widths=(width,))), rows)
+        width = median_distance(pooled, rng) if self.bandwidth is None else self.bandwidth
+        if len(pooled) > self.most:
+            return PreparedMMD(gaussian_features(pooled, weights, (width,), _WAVES, rng))
+        return PreparedMMD(Pairs(pooled, weights, partial(_gaussians, widths=(width,))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +111,36 @@ class AggregatedMMD:
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedWidths:
         """Return the kernels of the pooled events, to be computed when used."""
-        rows = subset(len(pooled), self.most, rng)
-        x = pooled[rows]
-        scale = median_distance(x, rng)
+        scale = median_distance(pooled, rng)
         widths = tuple(factor * scale for factor in self.factors)
+        names = tuple(f"width {width:.3g}" for width in widths)
+        if len(pooled) > self.most:
+            waves = gaussian_features(pooled, weights, widths, _WAVES, rng)
+            return PreparedWidths(waves, names)
         kernels = partial(_gaussians, widths=widths)
-        pairs = Pairs(x, weights[rows], kernels, kept=0)
-        return PreparedWidths(pairs, rows, tuple(f"width {width:.3g}" for width in widths))
+        return PreparedWidths(Pairs(pooled, weights, kernels, kept=0), names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedMMD:
     """A kernel of the pooled events."""
 
-    pairs: Pairs
-    rows: slice | IntArray
+    pairs: Pairs | Features
 
     def values(self, labels: Labels) -> Array:
         """Return the unbiased squared discrepancy of each relabeling, ``(R,)``."""
-        return _discrepancies(self.pairs, labels[:, self.rows])[:, 0]
+        return _discrepancies(self.pairs, labels)[:, 0]
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the squared discrepancy of each pair of mass rows ``(R,)``, own pairs in."""
+        return np.asarray(self.pairs.quadratic(rows.signed)[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedWidths:
     """Kernels of several widths of the pooled events."""
 
-    pairs: Pairs
-    rows: slice | IntArray
+    pairs: Pairs | Features
     columns: tuple[str, ...]
 
     def values(self, labels: Labels) -> Array:
@@ -145,7 +150,11 @@ class PreparedWidths:
 
     def table(self, labels: Labels) -> Array:
         """Return the unbiased squared discrepancies ``(R, J)``."""
-        return _discrepancies(self.pairs, labels[:, self.rows])
+        return _discrepancies(self.pairs, labels)
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the squared discrepancies of each pair of mass rows ``(R, J)``."""
+        return np.asarray(self.pairs.quadratic(rows.signed).T)
 
 
 def median_distance(x: Array, rng: np.random.Generator) -> float:
@@ -153,7 +162,8 @@ def median_distance(x: Array, rng: np.random.Generator) -> float:
 
     Where most events coincide it is the median of the distances that are not zero.
     """
-    distances = pdist(x[subset(len(x), _PROBES, rng)])
+    some = x if len(x) <= _PROBES else x[np.sort(rng.choice(len(x), _PROBES, replace=False))]
+    distances = pdist(some)
     median = float(np.median(distances))
     if median > 0.0:
         return median
@@ -161,7 +171,7 @@ def median_distance(x: Array, rng: np.random.Generator) -> float:
     return float(np.median(apart)) if apart.size else 1.0
 
 
-def _discrepancies(pairs: Pairs, labels: Labels) -> Array:
+def _discrepancies(pairs: Pairs | Features, labels: Labels) -> Array:
     sums, mass = pairs.sums(labels), Masses.of(labels, pairs.weights)
     first, second = mass.mean_within(
         sums.first - mass.first_squares, sums.second - mass.second_squares

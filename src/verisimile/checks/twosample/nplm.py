@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
 from scipy.spatial import distance
 
 from verisimile.checks.twosample.logistic import Logistic
-from verisimile.checks.twosample.statistic import Labels
-from verisimile.core.arrays import Array, IntArray
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.samples.draws import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
 __all__ = ["NPLM", "AggregatedNPLM", "PreparedNPLM", "PreparedNPLMs", "extended_ratio"]
@@ -19,6 +20,7 @@ _PROBES = 1000  # events whose distances give the widths
 _BLOCK = 32_000_000  # bytes of one (N, R) array
 _FEWEST = 20
 _RANK = 1e-10
+_SCORE = "score form of the likelihood ratio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ class NPLM:
         :math:`N = 5 \cdot 10^5`, is s = 1.  The same :math:`\lambda` at small N lets
         single outlying events run away, and loses power.
     most
-        Pooled events beyond which a random subset of so many is used, chosen
-        without regard to labels.
+        Events of both samples beyond which a random subset of so many is used, of the
+        smaller sample as many as half of them if it has them.
 
     Raises
     ------
@@ -76,23 +78,25 @@ class NPLM:
         _check((self.quantile,), self.centres, self.spread, self.most)
 
     @property
+    def thinned_to(self) -> int:
+        """Return `most`."""
+        return self.most
+
+    @property
     def name(self) -> str:
         """Return ``nplm``."""
         return "nplm"
 
     @property
     def weights(self) -> str:
-        """Return ``positive``: a logistic loss with negative weights has no minimum."""
+        """Return ``positive``: a logistic loss of relabelings with negative weights has no minimum.
+
+        The score of samples with weights, which is what a multiplier bootstrap needs, has signs.
+        """
         return "positive"
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedNPLM:
-        """Return whitened kernel functions of the pooled events.
-
-        Raises
-        ------
-        InputError
-            If a weight is negative.
-        """
+        """Return whitened kernel functions of the pooled events."""
         return _prepared(pooled, weights, rng, (self.quantile,), self)[0]
 
 
@@ -133,6 +137,11 @@ class AggregatedNPLM:
         _check(self.quantiles, self.centres, self.spread, self.most)
 
     @property
+    def thinned_to(self) -> int:
+        """Return `most`."""
+        return self.most
+
+    @property
     def name(self) -> str:
         """Return ``aggregated nplm``."""
         return "aggregated nplm"
@@ -143,13 +152,7 @@ class AggregatedNPLM:
         return "positive"
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedNPLMs:
-        """Return whitened kernel functions of the pooled events for each width.
-
-        Raises
-        ------
-        InputError
-            If a weight is negative.
-        """
+        """Return whitened kernel functions of the pooled events for each width."""
         return PreparedNPLMs(_prepared(pooled, weights, rng, self.quantiles, self))
 
 
@@ -159,8 +162,6 @@ class PreparedNPLM:
 
     Attributes
     ----------
-    rows
-        Events that are used ``(n,)``.
     width
         Kernel width, in common coordinates.
     functions
@@ -171,7 +172,6 @@ class PreparedNPLM:
         Event weights ``(n,)`` of mean one.
     """
 
-    rows: IntArray
     width: float
     functions: Array
     ridge: Array
@@ -179,11 +179,38 @@ class PreparedNPLM:
 
     def values(self, labels: Labels) -> Array:
         """Return t of each relabeling ``(R,)``; NaN where a fit did not converge."""
-        used = labels[:, self.rows]
-        step = max(1, _BLOCK // (8 * used.shape[1]))
+        if (self.weights < 0.0).any():
+            raise InputError(
+                "weights",
+                got=f"{int((self.weights < 0.0).sum())} negative weights",
+                expected="weights that are not negative",
+                remedy="With signed weights, use a statistic such as the energy distance.",
+            )
+        step = max(1, _BLOCK // (8 * labels.shape[1]))
         return np.concatenate(
-            [self._ratios(used[i : i + step]) for i in range(0, used.shape[0], step)]
+            [self._ratios(labels[i : i + step]) for i in range(0, labels.shape[0], step)]
         )
+
+    @property
+    def form(self) -> str:
+        """What is computed of weighted samples."""
+        return _SCORE
+
+    def of_masses(self, rows: MassRows) -> Array:
+        r"""Return the score statistic of each pair of mass rows, ``(R,)``.
+
+        .. math:: t = g^T H^{-1} g, \qquad g = \frac{\Psi^T (b - a)}{\sum v^2}, \qquad
+                  H = \frac{\Psi^T \mathrm{diag}(v^2) \Psi}{(\sum v^2)^2} + \Pi
+
+        the likelihood ratio to second order at f = 0, with the functions :math:`\Psi`, their
+        penalties :math:`\Pi` and the signed masses v of the samples.
+        """
+        squares = rows.base**2
+        total = squares.sum()
+        bend = self.functions.T @ ((squares / total**2)[:, None] * self.functions)
+        root = np.linalg.cholesky(bend + np.diag(self.ridge))
+        score = self.functions.T @ (-rows.signed.T / total)
+        return np.asarray((linalg.solve_triangular(root, score, lower=True) ** 2).sum(axis=0))
 
     def _ratios(self, labels: Labels) -> Array:
         data, reference = _sides(labels, self.weights)
@@ -206,6 +233,15 @@ class PreparedNPLMs:
         """Return -log of the smallest p-value of each row among the rows given, ``(R,)``."""
         table = self.table(labels)
         return np.asarray(-np.log(smallest_p(table[0], table[1:])))
+
+    @property
+    def form(self) -> str:
+        """What is computed of weighted samples."""
+        return _SCORE
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the score statistic of each pair of mass rows and width ``(R, J)``."""
+        return np.column_stack([part.of_masses(rows) for part in self.parts])
 
     def table(self, labels: Labels) -> Array:
         """Return t of each relabeling and width ``(R, J)``."""
@@ -232,19 +268,12 @@ def _prepared(
     quantiles: tuple[float, ...],
     settings: NPLM | AggregatedNPLM,
 ) -> tuple[PreparedNPLM, ...]:
-    if not (weights >= 0.0).all():
-        raise InputError(
-            "weights",
-            got=f"{int((weights < 0.0).sum())} negative weights",
-            expected="weights that are not negative",
-            remedy="With signed weights, use a statistic such as the energy distance.",
-        )
-    order = rng.permutation(pooled.shape[0])[: settings.most]
+    order = rng.permutation(pooled.shape[0])
     count = settings.centres or max(_FEWEST, int(np.ceil(np.sqrt(order.size))))
-    centres, rows = pooled[order[:count]], np.sort(order)
-    x, unit = pooled[rows], weights[rows] / weights[rows].mean()
+    centres = pooled[order[:count]]
+    unit, size = weights / weights.mean(), np.abs(weights) / np.abs(weights).mean()
     return tuple(
-        PreparedNPLM(rows, width, *_whitened(x, centres, unit, width, settings.spread), unit)
+        PreparedNPLM(width, *_whitened(pooled, centres, size, width, settings.spread), unit)
         for width in _widths(pooled[order[-_PROBES:]], quantiles)
     )
 

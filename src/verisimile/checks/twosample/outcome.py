@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.twosample.pool import Pool
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.core.arrays import Array, frozen
+from verisimile.samples.pool import Pool
 from verisimile.stats.aggregate import min_p, smallest_p
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
@@ -17,7 +17,6 @@ from verisimile.stats.sequential import besag_clifford
 
 __all__ = ["Values", "judged", "tie_threshold"]
 
-_NULL = "relabelings"
 _TIE = 1e-6  # standard deviations of the null
 _ROUNDING = 1e-12  # of sums of up to 1e9 terms of order one, where the null does not vary
 _TIE_SAMPLE = 50  # the same relabelings, wherever a sequential search ends
@@ -25,27 +24,37 @@ _TIE_SAMPLE = 50  # the same relabelings, wherever a sequential search ends
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Values:
-    """What was computed: the observed row ``(J,)``, the relabeled ``(B, J)``, their names."""
+    """What was computed: the observed row ``(J,)``, that of the draws ``(B, J)``, their names.
+
+    `form` says what is computed instead of the statistic of unweighted events, if anything.
+    """
 
     observed: Array
     relabeled: Array
     columns: tuple[str, ...]
     details: Mapping[str, float]
+    form: str = ""
 
 
 def judged(
-    name: str, pool: Pool, values: Values, *, relabelings: int, stop_after: int | None
+    name: str,
+    pool: Pool,
+    values: Values,
+    *,
+    relabelings: int,
+    stop_after: int | None,
+    whole: Pool,
 ) -> TwoSample:
-    """Return the result of one statistic.
+    """Return the result of one statistic on a pool that may have been thinned from the whole.
 
-    Relabelings within a millionth of a null standard deviation (and 1e-12 of
+    Draws within a millionth of a null standard deviation (and 1e-12 of
     one or of the value) of the observed value tie with it, and count: their sums
     differ by rounding alone.
     """
     observed, null, p_value, details = (
-        _combined(values)
+        _combined(values, pool.null)
         if values.columns
-        else _single(values, relabelings=relabelings, stop_after=stop_after)
+        else _single(values, pool.null, relabelings=relabelings, stop_after=stop_after)
     )
     used = null[: p_value.n_null]
     finite = used[np.isfinite(used)]
@@ -56,12 +65,16 @@ def judged(
         null_mean=float(finite.mean()) if finite.size else np.nan,
         null_sd=float(finite.std(ddof=1)) if finite.size > 1 else np.nan,
         null=frozen(used),
-        n_first=pool.sizes[0],
-        n_second=pool.sizes[1],
-        n_effective=pool.n_effective,
+        n_first=whole.sizes[0],
+        n_second=whole.sizes[1],
+        n_effective=whole.n_effective,
         coordinates=pool.coordinates,
         details=details,
         warnings=pool.warnings,
+        n_used=pool.sizes,
+        largest_share=whole.largest_share,
+        form=values.form,
+        refusal=pool.refusal,
     )
 
 
@@ -75,21 +88,21 @@ def tie_threshold(observed: Array, relabeled: Array) -> Array:
 
 
 def _single(
-    values: Values, *, relabelings: int, stop_after: int | None
+    values: Values, name: str, *, relabelings: int, stop_after: int | None
 ) -> tuple[float, Array, PValue, dict[str, float]]:
     null = values.relabeled[:, 0]
     threshold = float(tie_threshold(values.observed, values.relabeled)[0])
     p_value = (
-        Empirical(null, _NULL).p_value(threshold)
+        Empirical(null, name).p_value(threshold)
         if stop_after is None
-        else besag_clifford(threshold, null, stop_after=stop_after, maximum=relabelings, null=_NULL)
+        else besag_clifford(threshold, null, stop_after=stop_after, maximum=relabelings, null=name)
     )
     return float(values.observed[0]), null, p_value, dict(values.details)
 
 
-def _combined(values: Values) -> tuple[float, Array, PValue, dict[str, float]]:
+def _combined(values: Values, name: str) -> tuple[float, Array, PValue, dict[str, float]]:
     threshold = tie_threshold(values.observed, values.relabeled)
-    found = min_p(threshold, values.relabeled, null=_NULL)
+    found = min_p(threshold, values.relabeled, null=name)
     statistic = -np.log(smallest_p(threshold, values.relabeled))
     each = {
         f"p, {column}": p_value.value

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from verisimile.checks.twosample.statistic import Labels
-from verisimile.core.arrays import Array, IntArray
+from verisimile.core.arrays import Array
+from verisimile.samples.draws import Labels
 
-__all__ = ["KEPT_EVENTS", "Kernels", "Pairs", "Sums", "subset"]
+__all__ = ["KEPT_EVENTS", "Kernels", "Pairs", "Sums"]
 
 Kernels = Callable[[Array], list[Array]]
 """Squared distances ``(a, b)`` to J kernel matrices of the same shape."""
@@ -83,6 +83,18 @@ class Pairs:
                 _add(within[j], cross[j], mine, strip, start)
         return _resolved(np.array(within), np.array(cross))
 
+    def quadratic(self, signed: Array) -> Array:
+        """Return v'Kv of each kernel and row of signed masses v ``(R, N)``, ``(J, R)``."""
+        total: list[Array] = []
+        for start, strips in self._walk():
+            for j, strip in enumerate(strips):
+                if len(total) <= j:
+                    total.append(np.zeros(len(signed)))
+                product = signed[:, start:] @ strip.T
+                here = signed[:, start : start + len(strip)]
+                total[j] += 2.0 * np.einsum("rb,rb->r", here, product)
+        return np.array(total)
+
     def _walk(self) -> Iterator[tuple[int, list[Array]]]:
         rows = max(_FEWEST_ROWS, _STRIP_ENTRIES // len(self.x))
         starts = range(0, len(self.x), rows)
@@ -118,10 +130,3 @@ def _add(within: Array, cross: Array, mine: Array, strip: Array, start: int) -> 
 def _resolved(within: Array, cross: Array) -> Sums:
     first, total, mixed = within[:, :-1], within[:, -1:], cross[:, :-1]
     return Sums(first=first, second=total - 2.0 * mixed + first, across=mixed - first)
-
-
-def subset(n: int, most: int, rng: np.random.Generator) -> slice | IntArray:
-    """Return all of n rows, or at most `most` random ones of the pool, whatever their label."""
-    if n <= most:
-        return slice(None)
-    return np.asarray(np.sort(rng.choice(n, size=most, replace=False)), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The permutation test: relabel the pooled events, keep what no relabeling changes."""
+"""Two-sample tests: draw the null of the pooled events, keep what no draw changes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.twosample.coordinates import Coordinates, Standardised
 from verisimile.checks.twosample.outcome import Values, judged
-from verisimile.checks.twosample.pool import Pool, accepts, pooled
 from verisimile.checks.twosample.result import TwoSample
-from verisimile.checks.twosample.statistic import Detailed, Prepared, Statistic, Tabulated
+from verisimile.checks.twosample.statistic import (
+    AroundCircles,
+    Detailed,
+    Formed,
+    OfMasses,
+    Prepared,
+    Statistic,
+    Tabulated,
+    Thinned,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
@@ -19,12 +26,34 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run, Task
 from verisimile.core.store import Payload, Record
 from verisimile.data.events import Events
+from verisimile.samples.coordinates import Coordinates, Standardised
+from verisimile.samples.draws import MassRows
+from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.nulls import matches
 
-__all__ = ["Job", "permutation_test", "record_name", "valued"]
+__all__ = ["Exchangeable", "Job", "accepts", "permutation_test", "record_name", "valued"]
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
 _FIRST_LOOK = 100  # relabelings between looks at whether enough of them are extreme
+_ENTRIES = 8_000_000  # 64 MiB for each of a few arrays of masses at a time
+_SCHEMA = 2  # of stored values
+_KINDS = ("none", "positive", "signed")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchangeable:
+    """The declaration that one law made the weights of both samples.
+
+    Events are then relabeled with their weights, which is exact.  Weights of different
+    laws, such as those of one sample only, make a true null be rejected far too often.
+
+    Attributes
+    ----------
+    relabelings
+        B.
+    """
+
+    relabelings: int = 999
 
 
 def permutation_test(
@@ -33,22 +62,35 @@ def permutation_test(
     second: Events,
     statistics: Sequence[Statistic],
     *,
-    relabelings: int = 999,
+    relabelings: int | Exchangeable = 999,
     stop_after: int | None = None,
     coordinates: Coordinates = Standardised(),  # noqa: B008  (frozen)
 ) -> tuple[TwoSample, ...]:
     r"""Test whether two samples are of one distribution, with every statistic given.
 
-    Both samples are pooled, and B relabelings draw which events are called the
-    first sample.  If events (with their weights) are exchangeable, the observed
+    Both samples are pooled, and B relabelings draw which events (or whole groups) are
+    called the first sample.  Without weights these are exchangeable, the observed
     value is one more draw from the relabelings', and
 
     .. math:: p = \frac{1 + \#\{b : t_b \ge t\}}{B + 1}
 
-    has :math:`P(p \le \alpha) \le \alpha` at every size of the samples.  All
-    statistics see the same relabelings.  Relabeling b has a random stream of its
+    has :math:`P(p \le \alpha) \le \alpha` at every size of the samples.
+
+    Weights of different laws are not exchangeable.  With weights, statistics are functions
+    of the samples' masses :math:`a_i = u_i / \sum u`, :math:`b_j = w_j / \sum w`, and the
+    null draws multiply their fluctuations with random signs, one for each event or group:
+
+    .. math:: a^* = p + \delta^*_1, \quad b^* = p + \delta^*_2, \qquad
+              \delta^*_i = a_i \Big(\xi_i c_i - \sum_j \xi_j c_j a_j\Big)
+
+    about the pooled masses p (:func:`~verisimile.samples.draws.multiplied`), so that each
+    side keeps its own variance.  That p-value is right for many effective events, not
+    exact; where one side has too few, `refusal` of the result says so.
+
+    All statistics see the same draws.  Draw b has a random stream of its
     own, so that no number depends on how they are split into blocks, and more of
-    them extend what is there.
+    them extend what is there.  A statistic that takes a limited number of events gets
+    random ones of each sample, mostly of the larger, and relabelings of these alone.
 
     Parameters
     ----------
@@ -60,7 +102,8 @@ def permutation_test(
     statistics
         What to compare; names must differ.
     relabelings
-        B, or the most of them with `stop_after`.
+        B, or the most of them with `stop_after`; or :class:`Exchangeable`, the declaration
+        that events may be relabeled with their weights.
     stop_after
         End after so many extreme relabelings, with the p-value of
         :func:`~verisimile.stats.sequential.besag_clifford`; None for all B.
@@ -81,7 +124,9 @@ def permutation_test(
 
     References
     ----------
-    B. Phipson, G. K. Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39.
+    B. Phipson, G. K. Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39 (relabelings);
+    A. W. van der Vaart, J. A. Wellner, Weak Convergence and Empirical Processes (1996),
+    ch. 2.9 and 3.6 (multipliers).
 
     Examples
     --------
@@ -92,21 +137,49 @@ def permutation_test(
     >>> found.p_value.value
     0.001
     """
-    _check(statistics, relabelings, stop_after)
-    pool = pooled(first, second, coordinates)
+    exchangeable = isinstance(relabelings, Exchangeable)
+    count = relabelings.relabelings if isinstance(relabelings, Exchangeable) else relabelings
+    _check(statistics, count, stop_after)
+    pool = pooled(first, second, coordinates, exchangeable_weights=exchangeable)
     for statistic in statistics:
-        accepts(statistic, pool.kind)
+        accepts(statistic, pool)
     at = run.at("two-sample")
+    jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
+    for job in jobs:
+        if pool.null == "multipliers":
+            job.of_masses()
     return tuple(
         judged(
-            statistic.name,
-            pool,
-            valued(at, Job(pool, statistic, at.seeds), relabelings, stop_after),
-            relabelings=relabelings,
+            job.statistic.name,
+            job.events,
+            valued(at, job, count, stop_after),
+            relabelings=count,
             stop_after=stop_after,
+            whole=pool,
         )
-        for statistic in statistics
+        for job in jobs
     )
+
+
+def accepts(statistic: Statistic, pool: Pool) -> None:
+    """Raise unless the statistic can take the weights of this pool.
+
+    Raises
+    ------
+    InputError
+        With the reason.
+    """
+    relabels = pool.null == "relabelings"
+    if relabels and _KINDS.index(pool.kind) > _KINDS.index(statistic.weights):
+        raise InputError(
+            f"statistic {statistic.name!r}",
+            got=f"events with {pool.kind} weights",
+            expected={"none": "unweighted events", "positive": "weights that are not negative"}[
+                statistic.weights
+            ],
+            remedy="Use a statistic for such weights (energy, MMD, or those of distribution"
+            " functions), or events unweighted by accept and reject.",
+        )
 
 
 class Job:
@@ -122,35 +195,86 @@ class Job:
         Root of the random streams.
     """
 
-    __slots__ = ("_prepared", "pool", "seeds", "statistic")
+    __slots__ = ("_events", "_prepared", "pool", "seeds", "statistic")
 
     def __init__(self, pool: Pool, statistic: Statistic, seeds: Seeds) -> None:
         self.pool, self.statistic, self.seeds = pool, statistic, seeds
         self._prepared: Prepared | None = None
+        self._events: Pool | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         # A kernel of 400 MB is made again sooner than sent.
         return (Job, (self.pool, self.statistic, self.seeds))
 
     @property
+    def events(self) -> Pool:
+        """The events that the statistic takes: of the pool, thinned if it must be."""
+        if self._events is None:
+            self._events = self.pool
+            if isinstance(self.statistic, Thinned):
+                most = self.statistic.thinned_to
+                rng = self.seeds.at("thin", most).numpy()
+                self._events = self.pool.thinned(most, rng)
+        return self._events
+
+    @property
     def prepared(self) -> Prepared:
         """The prepared statistic."""
         if self._prepared is None:
             rng = self.seeds.at("prepare", self.statistic.name).numpy()
-            self._prepared = self.statistic.prepare(self.pool.x, self.pool.weights, rng)
+            x, weights, angles = self.events.x, self.events.weights, self.events.angles
+            self._prepared = (
+                self.statistic.prepare_around(x, weights, angles)
+                if angles and isinstance(self.statistic, AroundCircles)
+                else self.statistic.prepare(x, weights, rng)
+            )
         return self._prepared
+
+    def of_masses(self) -> OfMasses:
+        """Return the prepared statistic as a function of masses.
+
+        Raises
+        ------
+        InputError
+            If it is none.
+        """
+        prepared = self.prepared
+        if isinstance(prepared, OfMasses):
+            return prepared
+        raise InputError(
+            f"statistic {self.statistic.name!r}",
+            got="events with weights",
+            expected="unweighted events: it is no function of masses (`of_masses`)",
+            remedy="If one law made the weights of both samples, declare it: Exchangeable().",
+        )
+
+    def massed(self, rows: MassRows) -> Array:
+        """Return the statistic of pairs of mass rows ``(R, J)``."""
+        return self.of_masses().of_masses(rows).reshape(len(rows.first), -1)
+
+    @property
+    def draws(self) -> Seeds:
+        """Root of the streams of null draws, the same for all statistics of these events."""
+        if self.pool.null == "multipliers":
+            return self.seeds.at("multiply")
+        at = self.seeds.at("relabel")
+        return at if self.events is self.pool else at.at("thinned", *self.events.sizes)
 
     @property
     def address(self) -> str:
         """Where its records are kept."""
-        return f"relabel/{self.pool.key[:16]}/{record_name(self.statistic)}"
+        kind = "relabel" if self.pool.null == "relabelings" else "multiply"
+        return f"{kind}/{self.pool.key[:16]}/{record_name(self.statistic)}"
 
     def task(self, first: int, last: int) -> Task:
-        """Return the task that values relabelings from `first` to before `last`."""
+        """Return the task that values draws from `first` to before `last`."""
         said = repr(self.statistic)
+        config: dict[str, JSON] = {"pool": self.pool.key, "statistic": said}
+        if self.pool.null == "multipliers":
+            config["null"] = self.pool.null
         return Task(
             address=f"{self.address}/{first:06d}-{last:06d}",
-            config={"pool": self.pool.key, "statistic": said, "first": first, "last": last},
+            config={**config, "first": first, "last": last},
             seeds=self.seeds,
             args=(self, first, last),
         )
@@ -161,6 +285,7 @@ class _Piece:
     table: Array
     columns: tuple[str, ...]
     details: Mapping[str, float]
+    form: str
 
 
 def valued(run: Run, job: Job, relabelings: int, stop_after: int | None) -> Values:
@@ -186,11 +311,11 @@ def valued(run: Run, job: Job, relabelings: int, stop_after: int | None) -> Valu
 
 def _joined(pieces: Sequence[_Piece]) -> Values:
     table, head = np.concatenate([piece.table for piece in pieces]), pieces[0]
-    return Values(table[0], table[1:], head.columns, head.details)
+    return Values(table[0], table[1:], head.columns, head.details, head.form)
 
 
 def _pieces(run: Run, tasks: Sequence[Task]) -> list[_Piece]:
-    records = run.map(_relabel, tasks, label="relabelings")
+    records = run.map(_draw, tasks, label="relabelings", schema=_SCHEMA)
     return [
         _Piece(
             np.asarray(record.arrays["values"]),
@@ -202,30 +327,50 @@ def _pieces(run: Run, tasks: Sequence[Task]) -> list[_Piece]:
                     strict=True,
                 )
             ),
+            str(record.meta.get("form", "")),
         )
         for record in records
         if isinstance(record, Record)
     ]
 
 
-def _relabel(seeds: Seeds, job: Job, first: int, last: int) -> Payload:
-    # The first block also holds the observed labels, as its first row.
-    labels = job.pool.relabeled(seeds.at("relabel"), first, last - first)
-    observed = job.pool.observed()
-    if first == 0:
-        labels = np.concatenate([observed, labels])
+def _draw(seeds: Seeds, job: Job, first: int, last: int) -> Payload:  # noqa: ARG001  (task)
     prepared = job.prepared
-    columns: list[JSON] = []
-    if isinstance(prepared, Tabulated):
-        columns += prepared.columns
-        values = prepared.table(labels)
-    else:
-        values = prepared.values(labels)[:, None]
-    details = prepared.details(observed) if first == 0 and isinstance(prepared, Detailed) else {}
+    columns: list[JSON] = [*prepared.columns] if isinstance(prepared, Tabulated) else []
+    values = (_relabel if job.pool.null == "relabelings" else _multiply)(job, first, last)
+    multiplies = job.pool.null == "multipliers"
+    form = prepared.form if multiplies and isinstance(prepared, Formed) else ""
+    details: Mapping[str, float] = {}
+    if first == 0 and isinstance(prepared, Detailed):
+        details = prepared.details(job.events.observed())
     return Payload(
         {"values": values, "details": np.array(list(details.values()), dtype=np.float64)},
-        {"columns": columns, "details": list(details)},
+        {"columns": columns, "details": list(details), "form": form},
     )
+
+
+def _relabel(job: Job, first: int, last: int) -> Array:
+    """Return the values of relabelings ``(R, J)``, the first block's after the observed."""
+    labels = job.events.relabeled(job.draws, first, last - first)
+    if first == 0:
+        labels = np.concatenate([job.events.observed(), labels])
+    prepared = job.prepared
+    if isinstance(prepared, Tabulated):
+        return prepared.table(labels)
+    return prepared.values(labels)[:, None]
+
+
+def _multiply(job: Job, first: int, last: int) -> Array:
+    """Return the values of multiplied masses ``(R, J)``, the first block's after the observed."""
+    events = job.events
+    step = max(1, _ENTRIES // len(events.x))
+    blocks = [
+        job.massed(events.multiplied(job.draws, start, min(step, last - start)))
+        for start in range(first, last, step)
+    ]
+    if first == 0:
+        blocks.insert(0, job.massed(events.observed_masses()))
+    return np.concatenate(blocks)
 
 
 def _names(record: Record, key: str) -> tuple[str, ...]:

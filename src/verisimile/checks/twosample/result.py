@@ -15,7 +15,7 @@ __all__ = ["TwoSample"]
 @register("two-sample", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoSample:
-    """One statistic of two samples, calibrated by relabeling their events.
+    """One statistic of two samples, calibrated by draws of their null.
 
     Attributes
     ----------
@@ -24,22 +24,31 @@ class TwoSample:
     observed
         Its value; large means different.
     p_value
-        Share of relabelings at least as extreme, add-one, with its interval.
+        Share of draws at least as extreme, add-one, with its interval; its `null` says whether
+        these are ``"relabelings"`` or ``"multipliers"``.
     null_mean, null_sd
-        Mean and standard deviation of the relabelings' values.
+        Mean and standard deviation of the draws' values.
     null
-        Values of the relabelings ``(B,)``, in the same order for every statistic
-        of one call: several of them may be combined on it.
+        Values of the draws ``(B,)``, in the same order for every statistic
+        of one call on the same events: several of them may be combined on it.
     n_first, n_second
         Events of each sample.
     n_effective
-        Their effective numbers, equal to those without weights.
+        Their effective numbers, equal to those without weights and groups.
     coordinates
         Coordinates in which distances were taken.
     details
         What else the statistic says, by name.
     warnings
         What a reader must know.
+    n_used
+        Events of each sample that the statistic took.
+    largest_share
+        Largest share of one event, or group, in each sample.
+    form
+        What was computed instead of the statistic of unweighted events; empty if nothing.
+    refusal
+        Why the p-value makes no verdict; empty if it does.
     """
 
     statistic: str
@@ -54,6 +63,10 @@ class TwoSample:
     coordinates: str
     details: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+    n_used: tuple[int, int] = (0, 0)
+    largest_share: tuple[float, float] = (0.0, 0.0)
+    form: str = ""
+    refusal: str = ""
 
     def __repr__(self) -> str:
         """Return one line: statistic, value beside its null, p-value."""

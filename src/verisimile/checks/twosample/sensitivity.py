@@ -8,9 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from verisimile.checks.twosample.coordinates import Coordinates, Standardised
-from verisimile.checks.twosample.permutation import Job
-from verisimile.checks.twosample.pool import Pool, accepts, pooled
+from verisimile.checks.twosample.permutation import Job, accepts
 from verisimile.checks.twosample.power_curve import PowerCurve
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.statistic import Statistic
@@ -27,6 +25,9 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.samples.angles import circles, periodic, turned
+from verisimile.samples.coordinates import Coordinates, Standardised
+from verisimile.samples.pool import Pool, pooled
 
 __all__ = ["Sensitivity", "smallest_effects"]
 
@@ -144,11 +145,14 @@ def smallest_effects(
     """
     if not 0.0 < level < _HALF:
         raise InputError("level", got=level, expected="a number between 0 and 0.5")
-    pool = pooled(first, second, coordinates)
+    relabeled = all(result.p_value.null == "relabelings" for result in found)
+    pool = pooled(first, second, coordinates, exchangeable_weights=relabeled)
     _check(statistics, found, pool)
-    x = np.concatenate([first.x, match_features(second, first.features).x])
+    x = turned(np.concatenate([first.x, match_features(second, first.features).x]), first.features)
     at = run.at("two-sample")
-    tilts: tuple[Tilt, ...] = (Shift.of(x, pool.weights), Local.of(x))
+    # Along an angle its cosine and sine are shifted; an interval is one of the circle.
+    spread = circles(x, periodic(first.features)).x
+    tilts: tuple[Tilt, ...] = (Shift.of(spread, pool.weights), Local.of(x))
     jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
     first_look = [(job, tilt, _strengths(job, tilt)) for job in jobs for tilt in tilts]
     keep_tilted_values(at, first_look, labelings=_LABELINGS)
@@ -160,7 +164,7 @@ def smallest_effects(
 
 
 def _strengths(job: Job, tilt: Tilt) -> Array:
-    unit = np.sqrt(sum(1.0 / n for n in job.pool.n_effective)) / tilt.scale
+    unit = np.sqrt(sum(1.0 / n for n in job.events.n_effective)) / tilt.scale
     return np.unique(np.minimum(unit * _STEPS, _MOST))
 
 
@@ -206,7 +210,7 @@ def _result(
 def _check(statistics: Sequence[Statistic], found: Sequence[TwoSample], pool: Pool) -> None:
     """Raise unless the results can be those of the statistics on this pool."""
     for statistic in statistics:
-        accepts(statistic, pool.kind)
+        accepts(statistic, pool)
     names = [statistic.name for statistic in statistics]
     same = all(
         (result.n_first, result.n_second) == pool.sizes and result.coordinates == pool.coordinates

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.twosample.pair_sums import subset
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.checks.twosample.steps import Lines, area, ends_of, supremum
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
+from verisimile.samples.draws import Labels, MassRows
 
 __all__ = ["MeanOverLines", "SlicedKS", "SlicedWasserstein", "directions"]
 
@@ -29,8 +28,8 @@ class SlicedWasserstein:
     count
         K; one direction serves for one feature.
     most
-        Pooled events beyond which a random subset of so many is used, chosen
-        without regard to labels.
+        Events of both samples beyond which a random subset of so many is used, of the
+        smaller sample as many as half of them if it has them.
 
     References
     ----------
@@ -54,12 +53,16 @@ class SlicedWasserstein:
         """Return ``signed``."""
         return "signed"
 
+    @property
+    def thinned_to(self) -> int:
+        """Return `most`."""
+        return self.most
+
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> MeanOverLines:
         """Return the pooled events in order along every direction."""
-        rows = subset(len(pooled), self.most, rng)
-        order, ordered = _projected(pooled[rows], self.count, rng)
+        order, ordered = _projected(pooled, self.count, rng)
         gaps = np.diff(ordered, axis=1, append=ordered[:, -1:])
-        return MeanOverLines(Lines(order, gaps, weights[rows], area), rows)
+        return MeanOverLines(Lines(order, gaps, weights, area))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ class SlicedKS:
     count
         K; one direction serves for one feature.
     most
-        Pooled events beyond which a random subset of so many is used, chosen
-        without regard to labels.
+        Events of both samples beyond which a random subset of so many is used, of the
+        smaller sample as many as half of them if it has them.
 
     References
     ----------
@@ -97,24 +100,31 @@ class SlicedKS:
         """Return ``signed``."""
         return "signed"
 
+    @property
+    def thinned_to(self) -> int:
+        """Return `most`."""
+        return self.most
+
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> MeanOverLines:
         """Return the pooled events in order along every direction."""
-        rows = subset(len(pooled), self.most, rng)
-        order, ordered = _projected(pooled[rows], self.count, rng)
+        order, ordered = _projected(pooled, self.count, rng)
         ends = ends_of(ordered).astype(float)
-        return MeanOverLines(Lines(order, ends, weights[rows], supremum), rows)
+        return MeanOverLines(Lines(order, ends, weights, supremum))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeanOverLines:
-    """The mean over lines of a difference of distribution functions, of the events in `rows`."""
+    """The mean over lines of a difference of distribution functions."""
 
     lines: Lines
-    rows: slice | IntArray = field(default_factory=lambda: slice(None))
 
     def values(self, labels: Labels) -> Array:
         """Return the mean of each relabeling, ``(R,)``."""
-        return np.asarray(self.lines.table(labels[:, self.rows]).mean(axis=1))
+        return np.asarray(self.lines.table(labels).mean(axis=1))
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the mean of each pair of mass rows, ``(R,)``."""
+        return np.asarray(self.lines.table_of(rows.signed).mean(axis=1))
 
 
 def directions(count: int, d: int, rng: np.random.Generator) -> Array:

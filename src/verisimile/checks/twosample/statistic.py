@@ -1,18 +1,26 @@
-"""What a two-sample statistic is: prepared once on the pooled events, valued on relabelings."""
+"""What a two-sample statistic is: prepared once on the pooled events, valued on draws."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.arrays import Array
+from verisimile.samples.angles import Angle
+from verisimile.samples.draws import Labels, MassRows
 
-__all__ = ["Detailed", "Labels", "Prepared", "Statistic", "Tabulated"]
-
-Labels = BoolArray
-"""Relabelings ``(R, N)`` of the pooled events: true for the first sample."""
+__all__ = [
+    "AroundCircles",
+    "Detailed",
+    "Formed",
+    "OfMasses",
+    "Prepared",
+    "Statistic",
+    "Tabulated",
+    "Thinned",
+]
 
 
 class Prepared(Protocol):
@@ -38,6 +46,19 @@ class Tabulated(Protocol):
 
     def table(self, labels: Labels) -> Array:
         """Return every column of each relabeling, ``(R, J)``."""
+        ...
+
+
+@runtime_checkable
+class OfMasses(Protocol):
+    """A prepared statistic that is a function of two distributions on the pooled events.
+
+    Where weights of the samples follow different laws, relabelings are no null; a
+    multiplier bootstrap is, for such a statistic.
+    """
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the statistic of each pair of mass rows, ``(R,)``, or its columns ``(R, J)``."""
         ...
 
 
@@ -83,4 +104,33 @@ class Statistic(Protocol):
         rng
             For choices that do not look at labels, such as directions.
         """
+        ...
+
+
+@runtime_checkable
+class AroundCircles(Protocol):
+    """A statistic that takes a periodic feature along its circle, not as cosine and sine."""
+
+    def prepare_around(self, pooled: Array, weights: Array, angles: Sequence[Angle]) -> Prepared:
+        """Do once what no relabeling changes, for events some of whose columns are on circles."""
+        ...
+
+
+@runtime_checkable
+class Thinned(Protocol):
+    """A statistic that takes so many events at most, which the engine sees to."""
+
+    @property
+    def thinned_to(self) -> int:
+        """The most pooled events that it is prepared on."""
+        ...
+
+
+@runtime_checkable
+class Formed(Protocol):
+    """A prepared statistic that takes another form where samples have weights."""
+
+    @property
+    def form(self) -> str:
+        """What is computed then."""
         ...

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from verisimile.checks.twosample.masses import Masses
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.core.arrays import Array, BoolArray, IntArray
+from verisimile.samples.draws import Labels
 
 __all__ = ["Lines", "area", "ends_of", "supremum", "sum_of_squares"]
 
 Reduction = Callable[[Array, Array], Array]
 """Differences ``(N, R)`` or ``(N,)`` and a measure ``(N,)`` to one number per relabeling."""
+
+_Draws = TypeVar("_Draws", Labels, Array)
 
 _ENTRIES = 250_000  # 2 MiB of differences at a time: they stay in the cache
 _LONG = 8_000  # events from which on one relabeling at a time is faster than a block of few columns
@@ -50,16 +53,22 @@ class Lines:
 
     def table(self, labels: Labels) -> Array:
         """Return the reduced difference of each relabeling along each line, ``(R, K)``."""
-        if labels.shape[1] >= _LONG:
-            return np.stack([self._single(row) for row in labels])
-        rows = max(1, _ENTRIES // labels.shape[1])
+        return self._walk(labels, self._steps)
+
+    def table_of(self, signed: Array) -> Array:
+        """Return the same for rows of signed masses ``(R, N)``."""
+        return self._walk(signed, _columns)
+
+    def _walk(self, draws: _Draws, steps: Callable[[_Draws], Array]) -> Array:
+        if draws.shape[1] >= _LONG:
+            return np.stack([self._single(steps(row[None])[:, 0]) for row in draws])
+        rows = max(1, _ENTRIES // draws.shape[1])
         blocks = [
-            self._block(labels[first : first + rows]) for first in range(0, len(labels), rows)
+            self._block(steps(draws[first : first + rows])) for first in range(0, len(draws), rows)
         ]
         return np.concatenate(blocks)
 
-    def _single(self, labels: BoolArray) -> Array:
-        steps = self._steps(labels[None])[:, 0]
+    def _single(self, steps: Array) -> Array:
         return np.array(
             [
                 self.reduction(np.cumsum(steps.take(order)), measure)
@@ -67,9 +76,8 @@ class Lines:
             ]
         )
 
-    def _block(self, labels: Labels) -> Array:
+    def _block(self, steps: Array) -> Array:
         # Events run down the columns: one gather then moves whole rows.
-        steps = self._steps(labels)
         return np.stack(
             [
                 self.reduction(np.cumsum(steps[order], axis=0), measure)
@@ -83,6 +91,10 @@ class Lines:
         mass = Masses.of(labels, self.weights)
         signs = np.where(labels.T, 1.0 / mass.first, -1.0 / mass.second)
         return np.asarray(self.weights[:, None] * signs)
+
+
+def _columns(signed: Array) -> Array:
+    return np.ascontiguousarray(signed.T)
 
 
 def ends_of(ordered: Array) -> BoolArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +11,21 @@ from verisimile.checks.twosample.outcome import tie_threshold
 from verisimile.checks.twosample.permutation import Job, valued
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.statistic import Tabulated
-from verisimile.checks.twosample.tilts import Tilt, tilted
+from verisimile.checks.twosample.tilts import Tilt, tilted, tilted_masses
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run, Task
 from verisimile.core.store import Payload, Record
+from verisimile.samples.draws import MassRows
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
 
 __all__ = ["TiltedValues", "keep_tilted_values", "null_table", "rejected", "tilted_values"]
 
 _LABEL = "tilted relabelings"
+_ENTRIES = 4_000_000  # 32 MiB for each of a few arrays of masses at a time
 _FEWEST = 99  # relabelings that make a critical value
 
 
@@ -131,15 +133,39 @@ def _p_value(row: Array, null: Array, *, several: bool) -> float:
 
 
 def _value(seeds: Seeds, job: Job, tilt: Tilt, strengths: Array, labelings: int) -> Payload:
-    pool = job.pool
-    drawn = [
-        tilted(tilt, strength, pool.weights, pool.sizes[1], streams.at(labeling))
+    streams = [
+        (strength, seeds.at("tilt", tilt.name, f"{strength:.12g}").at(labeling))
         for strength in strengths.tolist()
-        for streams in [seeds.at("tilt", tilt.name, f"{strength:.12g}")]
         for labeling in range(labelings)
     ]
+    made = _labeled if job.pool.null == "relabelings" else _massed
+    values, effects = made(job, tilt, streams)
+    several = isinstance(job.prepared, Tabulated)
+    return Payload({"values": values, "effects": effects}, {"several": several})
+
+
+def _labeled(job: Job, tilt: Tilt, streams: Sequence[tuple[float, Seeds]]) -> tuple[Array, Array]:
+    drawn = [tilted(tilt, strength, job.events, at) for strength, at in streams]
     labels, effects = np.stack([row for row, _ in drawn]), np.array([effect for _, effect in drawn])
     prepared = job.prepared
-    several = isinstance(prepared, Tabulated)
     values = prepared.table(labels) if isinstance(prepared, Tabulated) else prepared.values(labels)
-    return Payload({"values": values, "effects": effects}, {"several": several})
+    return values, effects
+
+
+def _massed(job: Job, tilt: Tilt, streams: Sequence[tuple[float, Seeds]]) -> tuple[Array, Array]:
+    values, effects = [], []
+    step = max(1, _ENTRIES // len(job.events.x))
+    for start in range(0, len(streams), step):
+        drawn = [tilted_masses(tilt, e, job.events, at) for e, at in streams[start : start + step]]
+        rows = [row for row, _ in drawn]
+        values.append(
+            job.massed(
+                MassRows(
+                    np.concatenate([row.first for row in rows]),
+                    np.concatenate([row.second for row in rows]),
+                    rows[0].base,
+                )
+            )
+        )
+        effects += [effect for _, effect in drawn]
+    return np.concatenate(values), np.array(effects)

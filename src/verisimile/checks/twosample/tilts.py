@@ -8,12 +8,15 @@ from typing import Literal, Protocol
 import numpy as np
 from scipy import special
 
-from verisimile.checks.twosample.coordinates import NormalScores, Standardised, varying
-from verisimile.checks.twosample.statistic import Labels
 from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.data.groups import compact
+from verisimile.samples.coordinates import NormalScores, Standardised, varying
+from verisimile.samples.draws import Labels, MassRows
+from verisimile.samples.pool import Pool
 
-__all__ = ["Direction", "Local", "Shift", "Tilt", "tilted"]
+__all__ = ["Direction", "Local", "Shift", "Tilt", "tilted", "tilted_masses"]
 
 _SHARE = 0.01
 _CANDIDATES = 8  # intervals drawn where ties make some of them wide
@@ -181,10 +184,8 @@ class Local:
         return np.asarray((self.x[:, feature] >= low) & (self.x[:, feature] <= high), dtype=float)
 
 
-def tilted(
-    tilt: Tilt, strength: float, weights: Array, size: int, seeds: Seeds
-) -> tuple[Labels, float]:
-    r"""Return a relabeling ``(N,)`` with `size` events in the second sample, and its effect.
+def tilted(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[Labels, float]:
+    r"""Return a relabeling ``(N,)`` that keeps the sizes of the samples, and its effect.
 
     The second sample are the events with the largest :math:`\epsilon u_i + L_i`, with L from
     the standard logistic distribution: given the threshold c that this sets, event i is in
@@ -196,18 +197,70 @@ def tilted(
 
     .. math:: \frac{\sum w \pi m}{\sum w \pi} - \frac{\sum w (1 - \pi) m}{\sum w (1 - \pi)},
 
-    what is achieved on average over labelings; one labeling fluctuates about it.
+    what is achieved on average over labelings; one labeling fluctuates about it.  Groups
+    change sides as a whole, with the product of their events' odds.
+
+    Parameters
+    ----------
+    tilt
+        Of the whole pool.
+    strength
+        :math:`\epsilon`.
+    pool
+        The events that are relabeled, of the whole pool or some of it.
+    seeds
+        The stream.
     """
     rng = seeds.numpy()
     direction = tilt.direction(rng)
-    heights = strength * direction.log_odds + rng.logistic(size=weights.size)
-    last = weights.size - size
+    units, weights = compact(pool.units), pool.weights
+    size = np.unique(units[pool.sizes[0] :]).size
+    log_odds = strength * np.bincount(units, weights=direction.log_odds[pool.rows])
+    heights = log_odds + rng.logistic(size=log_odds.size)
+    last = heights.size - size
     order = np.argpartition(heights, (last - 1, last))
     threshold = heights[order[[last - 1, last]]].mean()
-    labels = np.ones(weights.size, dtype=np.bool_)
-    labels[order[last:]] = False
-    probable = weights * special.expit(strength * direction.log_odds - threshold)
-    return labels, _mean(direction.measure, probable) - _mean(direction.measure, weights - probable)
+    first = np.ones(heights.size, dtype=np.bool_)
+    first[order[last:]] = False
+    probable = weights * special.expit(log_odds - threshold)[units]
+    measure = direction.measure[pool.rows]
+    return first[units], _mean(measure, probable) - _mean(measure, weights - probable)
+
+
+def tilted_masses(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[MassRows, float]:
+    r"""Return a pair of mass rows of which the second is tilted, and the effect.
+
+    .. math:: a = p + \delta^*_1, \qquad b = p^\epsilon + \delta^*_2, \qquad
+              p^\epsilon_i = \frac{p_i e^{\epsilon u_i}}{\sum_j p_j e^{\epsilon u_j}}
+
+    with the fluctuations of a null draw.  The effect is
+    :math:`\sum_i (p^\epsilon_i - p_i) m_i`.
+
+    Parameters
+    ----------
+    tilt, strength, pool, seeds
+        As for :func:`tilted`.
+
+    Raises
+    ------
+    InputError
+        If negative weights leave the tilted masses no positive sum.
+    """
+    direction = tilt.direction(seeds.numpy())
+    centre = pool.centre
+    log_odds = strength * direction.log_odds[pool.rows]
+    shifted = centre * np.exp(log_odds - log_odds.max())
+    if not shifted.sum() > 0.0:
+        raise InputError(
+            "tilted masses",
+            got=f"the sum {shifted.sum():.3g} at the strength {strength:.3g}",
+            expected="a positive sum",
+            remedy="Too few effective events: take more of them.",
+        )
+    shifted /= shifted.sum()
+    drawn = pool.multiplied(seeds.at("multiply"), 0, 1)
+    rows = MassRows(drawn.first, drawn.second + (shifted - centre), drawn.base)
+    return rows, float((shifted - centre) @ direction.measure[pool.rows])
 
 
 def _mean(values: Array, weights: Array) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray
 
-__all__ = ["MomentSums", "pair_chunk", "subset_sums"]
+__all__ = ["MomentSums", "mass_moments", "pair_chunk", "subset_sums"]
 
 _WIDE = 64
 _ENTRIES = 1 << 21
@@ -86,6 +86,23 @@ def subset_sums(x: Array, weights: Array, labels: BoolArray) -> MomentSums:
     per subset.  Weights are not negative.
     """
     return _wide(x, weights, labels) if x.shape[1] > _WIDE else _narrow(x, weights, labels)
+
+
+def mass_moments(x: Array, masses: Array) -> tuple[Array, Array]:
+    r"""Return means ``(R, d)`` and covariances ``(R, d, d)`` of rows of masses ``(R, n)``.
+
+    .. math:: \mu = \sum_i a_i x_i, \qquad S = \sum_i a_i x_i x_i^T - \mu \mu^T
+
+    for rows of sum one and either sign: S need not be positive.
+    """
+    count, d = masses.shape[0], x.shape[1]
+    mean, second = np.zeros((count, d)), np.zeros((count, d, d))
+    for part in _slices(x.shape[0], max(d * d, count)):
+        values = x[part]
+        mean += masses[:, part] @ values
+        products = (values[:, :, None] * values[:, None, :]).reshape(-1, d * d)
+        second += (masses[:, part] @ products).reshape(count, d, d)
+    return mean, np.asarray(second - mean[:, :, None] * mean[:, None, :])
 
 
 def _narrow(x: Array, weights: Array, labels: BoolArray) -> MomentSums:

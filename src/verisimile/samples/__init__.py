@@ -1,0 +1,1 @@
+"""What the checks of two samples share: pools, coordinates, and draws of their null."""

@@ -1,0 +1,101 @@
+"""Draws of the null of two samples: relabelings of events, and multiplied masses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.core.arrays import Array, BoolArray, IntArray
+from verisimile.core.random import Seeds
+
+__all__ = ["Labels", "MassRows", "leverages", "multiplied", "relabeled", "unit_masses"]
+
+_LEAST = 0.01  # of a variance that one unit may leave: where it is all, nothing is left
+
+Labels = BoolArray
+"""Relabelings ``(R, N)`` of the pooled events: true for the first sample."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MassRows:
+    r"""Pairs of distributions on the pooled events, each a row that sums to one.
+
+    Attributes
+    ----------
+    first, second
+        Masses a and b of every event ``(R, N)``, of either sign.
+    base
+        Signed masses of the samples as they are ``(N,)``: of the first sample, less
+        those of the second.
+    """
+
+    first: Array
+    second: Array
+    base: Array
+
+    @property
+    def signed(self) -> Array:
+        """Differences a - b ``(R, N)``, rows that sum to zero."""
+        return np.asarray(self.first - self.second)
+
+
+def relabeled(units: IntArray, first_units: int, seeds: Seeds, start: int, count: int) -> Labels:
+    """Return relabelings number `start` and following ``(count, N)``, one stream each.
+
+    Whole units change sides, `first_units` of them on the first at any time.
+
+    Parameters
+    ----------
+    units
+        Unit of each event ``(N,)``, without gaps: of a sample's groups, or the event itself.
+    first_units
+        Units of the first sample.
+    seeds, start, count
+        Root of the streams, and which.
+    """
+    sides = np.zeros((count, int(units.max()) + 1), dtype=np.bool_)
+    for row in range(count):
+        order = seeds.at(start + row).numpy().permutation(sides.shape[1])
+        sides[row, order[:first_units]] = True
+    # Where every event stands alone its unit is its place.
+    return sides if sides.shape[1] == units.size else sides[:, units]
+
+
+def multiplied(masses: Array, units: IntArray, multipliers: Array) -> Array:
+    r"""Return the fluctuations of one sample's masses ``(R, n)``, rows that sum to zero.
+
+    .. math:: \delta^*_i = a_i \Big(\xi_{g(i)} c_{g(i)} - \sum_j \xi_{g(j)} c_{g(j)} a_j\Big)
+
+    with one multiplier of mean zero and variance one for each unit, so that
+    :math:`\sum_i \delta^*_i h_i` has the variance of the weighted mean
+    :math:`\sum_i a_i h_i` for every h; c makes good that residuals of heavy events are
+    smaller than deviations, see :func:`leverages`.
+
+    Parameters
+    ----------
+    masses
+        a ``(n,)``, with the sum one.
+    units
+        Unit of each event ``(n,)``.
+    multipliers
+        :math:`\xi`, ``(R, G)``.
+    """
+    scaled = (multipliers * leverages(masses, units, multipliers.shape[1]))[:, units]
+    return np.asarray((scaled - (scaled @ masses)[:, None]) * masses)
+
+
+def unit_masses(masses: Array, units: IntArray, count: int) -> Array:
+    """Return the sum of the masses of each unit ``(G,)``."""
+    return np.asarray(np.bincount(units, weights=masses, minlength=count), dtype=np.float64)
+
+
+def leverages(masses: Array, units: IntArray, count: int) -> Array:
+    r"""Return :math:`c_g = (1 - 2 A_g + \sum_h A_h^2)^{-1/2}` of each unit ``(G,)``.
+
+    The residual of a unit with the mass A about the weighted mean of equally
+    distributed units has :math:`1 - 2 A + \sum A^2` of their variance.
+    """
+    share = unit_masses(masses, units, count)
+    kept = 1.0 - 2.0 * share + (share**2).sum()
+    return np.asarray(1.0 / np.sqrt(np.maximum(kept, _LEAST)))

@@ -1,0 +1,141 @@
+"""Draws of the null: what they keep, what they vary by, groups, thinning, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from statistical import assert_within
+from verisimile.core.arrays import IntArray
+from verisimile.core.random import Seeds
+from verisimile.data.events import Events
+from verisimile.samples.coordinates import Standardised
+from verisimile.samples.draws import multiplied
+from verisimile.samples.pool import Pool, pooled
+
+DRAWS = 4000
+
+
+def _weighted(rng: np.random.Generator, n: int, group: IntArray | None = None) -> Events:
+    return Events(rng.normal(size=(n, 2)), np.exp(0.5 * rng.normal(size=n)), group=group)
+
+
+def _pool(rng: np.random.Generator, n: int = 60, m: int = 40) -> Pool:
+    return pooled(_weighted(rng, n), _weighted(rng, m), Standardised())
+
+
+def test_masses_sum_to_one_and_each_side_fluctuates_by_itself(rng: np.random.Generator) -> None:
+    pool = _pool(rng)
+    rows = pool.multiplied(Seeds(1), 0, 50)
+    np.testing.assert_allclose(rows.first.sum(axis=1), 1.0)
+    np.testing.assert_allclose(rows.second.sum(axis=1), 1.0)
+    np.testing.assert_allclose(rows.first[:, 60:], np.tile(pool.centre[60:], (50, 1)))
+    np.testing.assert_allclose(rows.second[:, :60], np.tile(pool.centre[:60], (50, 1)))
+    observed = pool.observed_masses()
+    np.testing.assert_allclose(observed.signed[0], observed.base)
+    np.testing.assert_allclose(rows.base, observed.base)
+
+
+def test_the_variance_is_that_of_a_weighted_mean(rng: np.random.Generator) -> None:
+    pool = _pool(rng)
+    h = pool.x[:, 0]
+    means = pool.multiplied(Seeds(2), 0, DRAWS).first @ h
+    masses, values = pool.masses[0], h[:60]
+    # Each residual about the mean, made good for what its own event takes from it.
+    kept = 1.0 - 2.0 * masses + (masses**2).sum()
+    wanted = float((masses**2 * (values - masses @ values) ** 2 / kept).sum())
+    found = float(means.var(ddof=1))
+    # The mean of multiplied masses is not quite centred: that is of second order.
+    assert_within(found, wanted, wanted * np.sqrt(2.0 / DRAWS) + 0.03 * wanted)
+
+
+def test_unweighted_leverages_give_the_unbiased_variance() -> None:
+    values = np.random.default_rng(3).normal(size=12)
+    masses, units = np.full(12, 1.0 / 12), np.arange(12)
+    signs = np.array([[1.0 if b & (1 << k) else -1.0 for k in range(12)] for b in range(2**12)])
+    means = multiplied(masses, units, signs) @ values
+    # Over all signs, so that nothing is random: the variance of a mean of twelve.
+    assert (means**2).mean() == pytest.approx(values.var(ddof=1) / 12)
+
+
+def test_a_group_has_one_multiplier(rng: np.random.Generator) -> None:
+    group = np.repeat(np.arange(20), 3)
+    pool = pooled(_weighted(rng, 60, group), _weighted(rng, 60, group), Standardised())
+    assert pool.n_units == 40  # equal codes of the two samples are different groups
+    delta = pool.multiplied(Seeds(1), 0, 9).first[:, :60] - pool.centre[:60]
+    ratio = (delta / pool.masses[0]).reshape(9, 20, 3)
+    np.testing.assert_allclose(ratio, ratio[:, :, :1] * np.ones(3))
+    assert pool.n_effective[0] < 20.0
+
+
+def test_whole_groups_change_sides(rng: np.random.Generator) -> None:
+    sizes = np.array([1, 2, 3, 4, 5])
+    group = np.repeat(np.arange(5), sizes)
+    first, second = (Events(rng.normal(size=(15, 1)), group=group) for _ in range(2))
+    pool = pooled(first, second, Standardised())
+    assert pool.null == "relabelings"
+    labels = pool.relabeled(Seeds(1), 0, 200)
+    units = [labels[:, pool.units == unit] for unit in range(10)]
+    assert all((part == part[:, :1]).all() for part in units)
+    assert (np.sum([part[:, 0] for part in units], axis=0) == 5).all()
+    assert len(set(labels.sum(axis=1).tolist())) > 3
+
+
+def test_equal_weights_are_none_and_others_are_multiplied(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(40, 2)), rng.normal(size=(50, 2))
+    plain = pooled(Events(x), Events(y), Standardised())
+    same = pooled(Events(x, np.full(40, 0.1)), Events(y), Standardised())
+    assert (plain.null, same.null) == ("relabelings", "relabelings")
+    np.testing.assert_array_equal(plain.weights, same.weights)
+    weighted = Events(x, rng.uniform(0.9, 1.1, size=40))
+    assert pooled(weighted, Events(y), Standardised()).null == "multipliers"
+    declared = pooled(weighted, Events(y), Standardised(), exchangeable_weights=True)
+    assert declared.null == "relabelings"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "wanted"),
+    [
+        ((700, 100), 300, (200, 100)),
+        ((100, 700), 300, (100, 200)),
+        ((700, 600), 301, (151, 150)),
+        ((700, 100), 800, (700, 100)),
+    ],
+)
+def test_only_the_larger_sample_is_thinned(
+    sizes: tuple[int, int], most: int, wanted: tuple[int, int], rng: np.random.Generator
+) -> None:
+    first, second = (Events(rng.normal(size=(n, 1))) for n in sizes)
+    pool = pooled(first, second, Standardised())
+    thin = pool.thinned(most, rng)
+    assert thin.sizes == wanted
+    assert (thin is pool) == (sizes == wanted)
+    np.testing.assert_array_equal(thin.x, pool.x[thin.rows])
+    assert ((thin.rows < sizes[0]).sum(), thin.rows.size) == (wanted[0], sum(wanted))
+    assert np.unique(thin.rows).size == sum(wanted)
+
+
+def test_a_thinned_pool_has_the_multipliers_of_the_whole(rng: np.random.Generator) -> None:
+    pool = _pool(rng, 600, 400)
+    thin = pool.thinned(300, rng)
+    whole, part = (one.multiplied(Seeds(4), 0, 3) for one in (pool, thin))
+    signs = [
+        np.sign((rows.first - rows.second)[:, places])
+        for rows, places in ((whole, thin.rows), (part, slice(None)))
+    ]
+    # But for the centring, which is small, their signs are those of the multipliers.
+    assert (signs[0] == signs[1]).mean() > 0.98
+
+
+def test_too_few_effective_events_are_refused(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(200, 1))
+    heavy = np.where(np.arange(200) < 30, 1.0, 1e-3)
+    fine = pooled(Events(x), Events(x + 0.1, rng.uniform(0.1, 2.0, size=200)), Standardised())
+    assert fine.refusal == ""
+    few = pooled(
+        Events(x), Events(x + 0.1, np.where(np.arange(200) < 9, heavy, 1e-4)), Standardised()
+    )
+    assert "second sample leave 9" in few.refusal
+    assert pooled(Events(x[:20]), Events(x[:30] + 0.1), Standardised()).refusal == ""
+    grouped = Events(x + 0.1, rng.uniform(0.9, 1.1, size=200), group=np.arange(200) // 10)
+    assert "effective groups" in pooled(Events(x), grouped, Standardised()).refusal
