@@ -12,6 +12,7 @@ from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events, match_features
+from verisimile.samples.copies import exact_copies
 
 __all__ = ["Pool", "accepts", "pooled"]
 
@@ -166,11 +167,11 @@ def _kind(events: Events) -> str:
 
 
 def _sharing(first: Events, second: Events) -> list[str]:
-    shared = first.overlap(second)
-    if not shared:
+    shared = exact_copies(first, second)
+    if shared is None:
         return []
     return [
-        f"{shared} of {second.n} events of the second sample occur in the first: "
+        f"{shared.count} of {second.n} events of the second sample occur in the first: "
         "samples that share events look more alike than they are"
     ]
 

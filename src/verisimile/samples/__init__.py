@@ -1,0 +1,1 @@
+"""What checks of two samples share: rows, pools, coordinates, neighbours."""
