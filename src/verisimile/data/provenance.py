@@ -5,9 +5,12 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
+
 from verisimile.core.errors import VerisimileWarning
 from verisimile.data.events import Events
 from verisimile.data.rows import RowHashes, row_hashes, shared_rows
+from verisimile.stats.coincidences import chance_of, value_pairs
 
 __all__ = ["Provenance", "Seen", "warn_overlap"]
 
@@ -26,6 +29,8 @@ class Seen:
         return cls(role, events.digest, row_hashes(events.x))
 
 
+_LEVEL = 1e-3
+
 Provenance = tuple[Seen, ...]
 
 
@@ -39,7 +44,7 @@ def warn_overlap(provenance: Provenance, events: Events, role: str) -> tuple[str
     messages = []
     for seen in provenance:
         shared = shared_rows(hashes, seen.rows)
-        if shared:
+        if shared and _beyond_chance(hashes, seen.rows):
             messages.append(
                 f"{shared} of {events.n} {role} events are also in the {seen.role} sample "
                 f"({seen.digest[:12]}): the result looks better than it is. "
@@ -48,3 +53,10 @@ def warn_overlap(provenance: Provenance, events: Events, role: str) -> tuple[str
     for message in messages:
         warnings.warn(message, VerisimileWarning, stacklevel=3)
     return tuple(messages)
+
+
+def _beyond_chance(rows: RowHashes, others: RowHashes) -> bool:
+    """Return whether shared rows are more than a lattice of values explains."""
+    if all(np.unique(each).size == each.size for each in (rows, others)):
+        return True
+    return chance_of(*value_pairs(others, rows)) <= _LEVEL

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from verisimile.report.content import ReportInput
-from verisimile.report.numbers import plain_number, value_and_error
+from verisimile.report.numbers import plain_number, small_p, value_and_error
 from verisimile.report.verdict import Verdict
 from verisimile.validation.result import BatteryTest, Bound, Validation
 
@@ -159,7 +159,7 @@ def _dependent(validation: Validation) -> str:
     if alike is not None and alike.p <= _ALIKE:
         return (
             "the samples are more alike than independent samples are "
-            f"(p = {plain_number(alike.p, digits=2)})"
+            f"(p {'' if alike.p < 1e-12 else '= '}{small_p(alike.p)})"
         )
     return ""
 

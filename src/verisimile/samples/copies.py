@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
-from verisimile.core.arrays import Array, BoolArray, IntArray
+from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.result import register
 from verisimile.data.events import Events, match_features
 from verisimile.data.rows import RowHashes, row_hashes
-from verisimile.samples.near import SMALLEST, near_copies
+from verisimile.samples.near import near_copies
+from verisimile.stats.coincidences import SMALLEST, chance_of, value_pairs
 
-__all__ = ["KINDS", "LEVEL", "Copies", "copies_of", "exact_copies", "tallied"]
+__all__ = ["KINDS", "LEVEL", "Copies", "copies_of", "exact_copies"]
 
 LEVEL = 1e-3  # of calling coincidences copies
 # Neighbours on a lattice are not quite independent of each other, and copies are far beyond.
@@ -128,54 +129,12 @@ def _coinciding(
     count = int(among.sum())
     if not count:
         return None, among
-    p = min(_tail(*tallied(one, other)), _independent_columns(x, y, count))
+    p = min(chance_of(*value_pairs(one, other)), _independent_columns(x, y, count))
     if p > (_STRICT if kind == "columns" else LEVEL):
         return None, among
     _, counts = np.unique(one, return_counts=True)
     repeating = float(counts[counts > 1].sum()) / one.size
     return Copies(kind, count, repeating * y.shape[0], size or y.shape[0], p), among
-
-
-def tallied(
-    one: RowHashes, other: RowHashes, *, kept: tuple[int, int] | None = None
-) -> tuple[float, float, float]:
-    r"""Return the numbers of values with one event in each sample, two in the first, in the other.
-
-    They are expectations over samples thinned to `kept` events: each event is kept with
-    probability :math:`\pi`, and j of c events remain with the binomial probability.
-    By default a sample is thinned to as many events as it has values, and the second to no
-    more than the first has: a second sample that returns each event of the first 25 times has no
-    pair otherwise.
-    """
-    values, place = np.unique(np.concatenate([one, other]), return_inverse=True)
-    counts = [
-        np.bincount(part, minlength=values.size) for part in (place[: one.size], place[one.size :])
-    ]
-    distinct = [int((each > 0).sum()) for each in counts]
-    sizes = kept or (distinct[0], min(distinct[1], one.size))
-    first, second = (
-        _thinned(each, size / max(int(each.sum()), 1))
-        for each, size in zip(counts, sizes, strict=True)
-    )
-    return (
-        float(first[1] @ second[1]),
-        float(first[2] @ second[0]),
-        float(first[0] @ second[2]),
-    )
-
-
-def _thinned(counts: IntArray, share: float) -> Array:
-    """Return the probabilities of 0, 1 and 2 events left of each value, ``(3, V)``."""
-    if share >= 1.0:
-        return np.array([counts == j for j in range(3)], dtype=np.float64)
-    return np.array([stats.binom.pmf(j, counts, share) for j in range(3)])
-
-
-def _tail(across: float, *within: float) -> float:
-    """Return P(Bin(D, 1/2) >= C), continued to numbers that are not whole."""
-    if across <= 0.0:
-        return 1.0
-    return max(SMALLEST, float(special.betainc(across, sum(within) + 1.0, 0.5)))
 
 
 def _independent_columns(x: Array, y: Array, count: int) -> float:

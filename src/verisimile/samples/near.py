@@ -10,11 +10,11 @@ from scipy.spatial import cKDTree
 from scipy.special import gammaln
 
 from verisimile.core.arrays import Array, IntArray
+from verisimile.stats.coincidences import SMALLEST
 
-__all__ = ["CHANCE", "SMALLEST", "Near", "Twins", "near_copies", "near_ratio", "scales", "twins"]
+__all__ = ["CHANCE", "Near", "Twins", "near_copies", "near_ratio", "scales", "twins"]
 
 CHANCE = 1e-3  # of an independent event to look like a near copy
-SMALLEST = float(np.finfo(np.float64).tiny)  # a p-value is never zero
 _QUERIES = 10_000
 _PAIRED = 20_000
 _SUMMED = 1_500  # pairs for which the law is summed
@@ -195,11 +195,11 @@ def _across(tree: cKDTree, queries: Array, ratio: float) -> int:
 
 def _within(tree: cKDTree, looked: int, ratio: float) -> int:
     rows = np.linspace(0, tree.n - 1, looked).astype(np.int64)
-    distances, nearest = (found[:, 0] for found in _others(tree, rows, 1))
-    far, who = _others(tree, nearest, 2)
+    distances, nearest = _others(tree, rows, 1)
+    far, who = _others(tree, nearest[:, 0], 2)
     # The event that asks is no neighbour of its neighbour: it stands for one of another sample.
     beyond = np.where(who[:, 0] == rows, far[:, 1], far[:, 0])
-    return _count(distances, beyond, ratio)
+    return _count(distances[:, 0], beyond, ratio)
 
 
 def _count(distances: Array, beyond: Array, ratio: float) -> int:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from verisimile.core.arrays import Array
 from verisimile.core.result import register
 from verisimile.data.events import Events, match_features
 from verisimile.data.rows import row_hashes
-from verisimile.samples.copies import LEVEL, tallied
+from verisimile.samples.copies import LEVEL
+from verisimile.stats.coincidences import chance_of, value_pairs
 
 __all__ = ["SampleRows", "rows_of"]
 
@@ -89,10 +89,8 @@ def _excess(x: Array, other: Array) -> float:
     """Return the probability that so many of the values with two events have both in x."""
     keys, others = row_hashes(x), row_hashes(other)
     kept = min(np.unique(keys).size, np.unique(others).size)
-    across, own, theirs = tallied(keys, others, kept=(kept, kept))
-    if own <= 0.0:
-        return 1.0
-    return float(special.betainc(own, across + theirs + 1.0, 0.25))
+    across, own, theirs = value_pairs(keys, others, kept=(kept, kept))
+    return chance_of(own, across, theirs, share=0.25)
 
 
 def _on_a_lattice(rows: Array) -> bool:
