@@ -14,7 +14,7 @@ from verisimile.data.rows import row_hashes
 from verisimile.samples.copies import LEVEL
 from verisimile.stats.coincidences import chance_of, value_pairs
 
-__all__ = ["SampleRows", "rows_of"]
+__all__ = ["SampleRows", "rows_of", "values_repeat"]
 
 _CONTINUOUS = 0.05  # of different rows that share a value of the column
 _WHOLE = 1e-6
@@ -74,6 +74,16 @@ def rows_of(samples: Mapping[str, Events]) -> tuple[SampleRows, ...]:
     return tuple(
         _rows(role, matched[role], matched[next(r for r in roles if r != role)]) for role in roles
     )
+
+
+def values_repeat(events: Events) -> bool:
+    """Return whether values explain repeated rows: a lattice in all features, or no feature varies.
+
+    A feature is on a lattice if different rows share its values, or if it is the only one
+    and its values are multiples of a step.
+    """
+    _, first = np.unique(row_hashes(events.x), return_index=True)
+    return _on_a_lattice(events.x[first])
 
 
 def _rows(role: str, x: Array, other: Array) -> SampleRows:

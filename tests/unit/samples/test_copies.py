@@ -22,7 +22,7 @@ Law = Callable[[np.random.Generator, int], Array]
 LATTICES: dict[str, Law] = {
     "narrow": lambda rng, n: rng.normal(size=(n, 2)).round(),
     "wide": lambda rng, n: (30.0 * rng.normal(size=(n, 2))).round(),
-    "scaled": lambda rng, n: (rng.poisson(3000.0, size=(n, 1)) - 3.3) / 7.1,
+    "scaled": lambda rng, n: np.asarray((rng.poisson(3000.0, size=(n, 1)) - 3.3) / 7.1),
     "spiked": lambda rng, n: np.where(rng.random((n, 3)) < 0.4, 0.0, rng.normal(size=(n, 3))),
     "one decimal": lambda rng, n: rng.normal(size=(n, 2)).round(1),
 }

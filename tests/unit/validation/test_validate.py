@@ -167,7 +167,8 @@ def test_lattices_are_not_accused(rng: np.random.Generator) -> None:
         update={"battery": BARE.battery.model_copy(update={"tests": ("max-ks", "classifier")})}
     )
     found = validate(Run(Seeds(1)), Events(x), Events(y), study=study)
-    assert found.overlaps == found.warnings == ()
+    assert found.overlaps == ()
+    assert found.warnings == ()
     assert Events(x).overlap(Events(y)) > 1450
     assert _verdict(found) is Verdict.PASSED
     assert [each.distinct < 200 and not each.repeated for each in found.rows] == [True, True]

@@ -15,7 +15,7 @@ from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.model import Mixture
-from verisimile.samples.copies import exact_copies
+from verisimile.samples.repeats import values_repeat
 from verisimile.stats.looks import corrected
 from verisimile.stats.pvalues import PValue
 
@@ -151,8 +151,8 @@ def _parts(run: Run, events: Events, looks: int, level: float) -> tuple[Events, 
             expected="at least one look, as many events, and a level in (0, 1)",
         )
     parts = events.split([1.0 / looks] * looks, run.seeds.at("looks"))
-    found = [exact_copies(part, other) for i, part in enumerate(parts) for other in parts[:i]]
-    if shared := sum(each.count for each in found if each is not None):
+    shared = sum(part.overlap(other) for i, part in enumerate(parts) for other in parts[:i])
+    if shared and not values_repeat(events):
         raise InputError(
             "events",
             got=f"{shared} events that occur in several looks",
