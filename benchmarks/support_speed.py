@@ -71,7 +71,7 @@ def _study(x: Array, y: Array) -> None:
 
 
 def _ours(x: Array, y: Array) -> Array:
-    return evaluate(Balls.of(x, K), Balls.of(y, K), k=K, beta=1.0)
+    return evaluate(Balls.of(x, K), Balls.of(y, K), beta=1.0)
 
 
 def _dense(x: Array, y: Array) -> list[float]:

@@ -50,9 +50,18 @@ def make_point(
 def make_memorisation(share: float, *, copies: int = 0) -> Memorisation:
     """Return what is found for a share of generated events that are nearer to training."""
     toys = np.linspace(0.48, 0.52, 999)
-    found = Empirical(toys, "relabeled pairs").p_value(share)
-    alarm = found.value <= 0.01 and share > 0.55
+    found = Empirical(toys, "relabeled true events").p_value(share)
+    beyond = Empirical(np.where(toys > 0.55, toys, 0.0), "relabeled true events")
+    together = beyond.p_value(share if share > 0.55 else 0.0)
     return Memorisation(
+        p_value=together,
+        alarm=together.value <= 0.01,
+        level=0.01,
+        tolerance=0.1,
+        expected_share=0.5,
+        excess=2.0 * share - 1.0,
+        near_copies=0.0,
+        kinds=(),
         share=Estimate(share, 0.005),
         share_p=found,
         log_ratio=math.log(0.5 / share),
@@ -60,7 +69,6 @@ def make_memorisation(share: float, *, copies: int = 0) -> Memorisation:
         copies=copies,
         holdout_copies=0,
         copies_p=found,
-        alarm=alarm,
         n_generated=20_000,
         n_train=N_TRAIN,
         n_holdout=N_TRAIN,

@@ -6,9 +6,12 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from verisimile.core.errors import VerisimileWarning
 from verisimile.data.events import Events
 from verisimile.data.rows import RowHashes, row_hashes, shared_rows
+from verisimile.stats.coincidences import chance_of, value_pairs
 
 __all__ = ["Provenance", "Seen", "group_notes", "warn_overlap"]
 
@@ -27,6 +30,8 @@ class Seen:
         return cls(role, events.digest, row_hashes(events.x))
 
 
+_LEVEL = 1e-3
+
 Provenance = tuple[Seen, ...]
 
 
@@ -41,7 +46,7 @@ def warn_overlap(provenance: Provenance, events: Events, role: str) -> tuple[str
     messages = []
     for seen in provenance:
         shared = shared_rows(hashes, seen.rows)
-        if shared:
+        if shared and _beyond_chance(hashes, seen.rows):
             messages.append(
                 f"{shared} of {events.n} {role} events are also in the {seen.role} sample "
                 f"({seen.digest[:12]}): the result looks better than it is. "
@@ -62,3 +67,10 @@ def group_notes(samples: Mapping[str, Events]) -> list[str]:
         for role, events in samples.items()
         if events.n_groups < events.n
     ]
+
+
+def _beyond_chance(rows: RowHashes, others: RowHashes) -> bool:
+    """Return whether shared rows are more than a lattice of values explains."""
+    if all(np.unique(each).size == each.size for each in (rows, others)):
+        return True
+    return chance_of(*value_pairs(others, rows)) <= _LEVEL

@@ -121,14 +121,22 @@ def _interval(point: Amplification, level: float) -> str:
 
 def _memory_table(found: Memorisation) -> Table:
     rows = (
-        ("Alarm", "yes" if found.alarm else "no"),
+        (f"Alarm (p at most {found.level:g})", "yes" if found.alarm else "no"),
         (
-            "Generated events nearer to training than to held-out events (50 % expected)",
+            f"p of the alarm, with a tolerance of {percent(found.tolerance)}",
+            f"{p_value(found.p_value)} ({p_interval(found.p_value)})",
+        ),
+        (
+            "Generated events nearer to training than to held-out events "
+            f"({percent(found.expected_share)} expected)",
             f"{percent(found.share.value)} ± {percent(found.share.error)}",
         ),
-        ("p", f"{p_value(found.share_p)} ({p_interval(found.share_p)})"),
+        ("p of this share alone", p_value(found.share_p)),
         ("Mean log ratio of the distances (0 expected)", fixed(found.log_ratio, places=3)),
-        ("Copies of training events, of held-out events",
+        ("p of it alone", p_value(found.log_ratio_p)),
+        ("Copies of training events, exact or nearly", percent(found.near_copies)),
+        ("p of them alone", p_value(found.copies_p)),
+        ("Exact copies of training events, of held-out events",
          f"{count(found.copies)}, {count(found.holdout_copies)}"),
         (
             "Events compared: generated, training, held-out",

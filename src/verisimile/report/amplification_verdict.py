@@ -109,7 +109,8 @@ def _memory(study: AmplificationStudy) -> str:
     if found is None:
         return ""
     share = f"{percent(found.share.value)} of generated events are nearer to training than to "
-    said = f"{share}held-out events (50 % expected)"
+    said = f"{share}held-out events ({percent(found.expected_share)} expected)"
     if found.copies:
         said += f", and {count(found.copies)} are copies of training events"
+    said += f"; p = {rough(found.p_value.value)}"
     return f"{'Memorises' if found.alarm else 'No alarm'}: {said}."

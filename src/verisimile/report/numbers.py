@@ -16,6 +16,7 @@ __all__ = [
     "percent",
     "plain_number",
     "rough",
+    "small_p",
     "value_and_error",
     "z_interval",
 ]
@@ -111,6 +112,17 @@ def p_value(p: PValue) -> str:
     return (
         f"< {plain_number(p.high, digits=2)}" if p.value <= 0.0 else plain_number(p.value, digits=3)
     )
+
+
+def small_p(value: float) -> str:
+    """Return a p-value of a closed form; digits of what is out of reach mean nothing.
+
+    Examples
+    --------
+    >>> small_p(0.0123), small_p(1e-300)
+    ('0.0123', '< 1e-12')
+    """
+    return "< 1e-12" if value < 1e-12 else plain_number(value, digits=3)
 
 
 def p_interval(p: PValue) -> str:

@@ -27,6 +27,11 @@ def validation_sections(named: NamedValidation, level: float, number: int) -> It
     """Yield the sections of validation `number`."""
     found = named.validation
     yield _tests(named, level, number)
+    yield Section(
+        f"{named.name}: independence",
+        "Tests suppose independent events in samples that do not know each other.",
+        tables=(validation_tables.independence_table(found),),
+    )
     if found.physics is not None:
         yield _marginals(named.name, found, found.physics, level, number)
         yield _dependence(named.name, found.physics, number)

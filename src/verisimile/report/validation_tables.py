@@ -17,14 +17,18 @@ from verisimile.report.numbers import (
     p_value,
     percent,
     plain_number,
+    small_p,
     value_and_error,
 )
 from verisimile.report.page import Table
 from verisimile.report.validation_verdict import ValidationFinding, judge_validation
+from verisimile.samples.copies import KINDS
+from verisimile.validation.alike import Alike
 from verisimile.validation.result import BatteryTest, Validation
 
 __all__ = [
     "battery_table",
+    "independence_table",
     "likelihood_table",
     "metric_table",
     "support_table",
@@ -36,6 +40,50 @@ _NONE = "–"
 _WINDOWS = 8
 _TOGETHER = "all tests together"
 _SEES = {"shift": 0, "local": 1}
+
+
+def independence_table(found: Validation) -> Table:
+    """Return what the samples share, how alike they are, and how many different rows they have."""
+    rows = [
+        (
+            f"Different rows of the {each.role} sample",
+            f"{count(each.distinct)} of {count(each.n)}"
+            f"{', repeated beyond its values' if each.repeated else ''}",
+        )
+        for each in found.rows
+    ]
+    rows += [
+        (
+            f"Events of the {each.second} sample that are copies of {each.first} events, "
+            f"{KINDS[each.kind]}",
+            f"{count(each.shared)} ({percent(each.fraction)}; "
+            f"{plain_number(each.expected, digits=3)} by chance)",
+        )
+        for each in found.overlaps
+    ]
+    if found.alike is not None:
+        rows += _alike_rows(found.alike)
+    return Table(
+        caption="Are the samples independent? Copies are counted where they are more than values "
+        "coincide by chance. A small p of the last row: the samples are more alike than "
+        "independent samples are.",
+        columns=("Question", "Answer"),
+        rows=tuple(rows),
+        words=frozenset({0}),
+    )
+
+
+def _alike_rows(alike: Alike) -> list[tuple[str, str]]:
+    tail = _NONE if alike.tail_p is None else p_value(alike.tail_p)
+    return [
+        (
+            "Pairs of nearest neighbours with one event of each sample",
+            f"{count(alike.across)} of {count(alike.pairs)}, expected "
+            f"{plain_number(alike.expected, digits=4)} (p = {small_p(alike.pair_p)})",
+        ),
+        ("p of distances so small, on the same relabelings", tail),
+        ("p of both: more alike than independent samples", small_p(alike.p)),
+    ]
 
 
 def validation_summary(named: NamedValidation, level: float) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from verisimile.report.content import ReportInput
-from verisimile.report.numbers import plain_number, value_and_error
+from verisimile.report.numbers import plain_number, small_p, value_and_error
 from verisimile.report.verdict import Verdict
 from verisimile.validation.family import draw_groups
 from verisimile.validation.result import BatteryTest, Bound, Validation
@@ -15,6 +15,14 @@ from verisimile.validation.result import BatteryTest, Bound, Validation
 __all__ = ["ValidationFinding", "judge_validation", "validation_findings"]
 
 _ALL = "all tests together"
+_SHARED = 0.01  # of the smaller sample: fewer copies change no p-value that matters
+_ALIKE = 0.01  # level of the lower tail
+_COPIES = {
+    "exact": "exact",
+    "float32": "in single precision",
+    "columns": "with columns in another order",
+    "near": "moved by little",
+}
 _FEW = 20  # events, more than enough for a million labelings
 
 
@@ -72,7 +80,8 @@ def judge_validation(
     All tests together fail if the global :math:`p \le` level, a single test if its Holm-adjusted
     p is.  A test that could not be made is an error if the study requires it.  A threshold fails if
     the number lies beyond it, and is inconclusive if there is no number.  Nothing compared
-    never passes.
+    never passes, and neither do samples that share events (more than 1 %) or are more alike than
+    independent samples are (at 1 %).
     """
     tests = tuple(_test(name, test, validation, level) for test in validation.tests)
     return (
@@ -103,6 +112,8 @@ def _together(
     elif missing := _missing(validation):
         verdict = Verdict.INCONCLUSIVE
         sentence = f"Nothing can be said: required, but not made: {', '.join(missing)}."
+    elif reason := _dependent(validation):
+        verdict, sentence = Verdict.INCONCLUSIVE, f"Nothing can be said: {reason}."
     elif (smallest := _reachable(validation)) > level:
         verdict = Verdict.INCONCLUSIVE
         sentence = (
@@ -144,6 +155,29 @@ def _missing(validation: Validation) -> list[str]:
     """Return the names of required tests without a p-value."""
     made = {test.name for test in validation.tests if test.p_value is not None}
     return [name for name in validation.required if name not in made]
+
+
+def _dependent(validation: Validation) -> str:
+    """Return why the samples are not independent, so that alike is no news; empty if they are."""
+    copies = [
+        each
+        for each in validation.overlaps
+        if (each.first, each.second) == ("reference", "generated")
+    ]
+    shared = sum(each.shared for each in copies)
+    if shared > _SHARED * min(validation.n_reference, validation.n_generated):
+        kinds = ", ".join(_COPIES[each.kind] for each in copies)
+        return (
+            f"{shared} of {validation.n_generated} generated events are copies of reference "
+            f"events ({kinds}), and relabelings suppose independent samples"
+        )
+    alike = validation.alike
+    if alike is not None and alike.p <= _ALIKE:
+        return (
+            "the samples are more alike than independent samples are "
+            f"(p {'' if alike.p < 1e-12 else '= '}{small_p(alike.p)})"
+        )
+    return ""
 
 
 def _failed(tests: tuple[ValidationFinding, ...], validation: Validation) -> str:

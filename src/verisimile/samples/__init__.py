@@ -1,1 +1,1 @@
-"""What the checks of two samples share: pools, coordinates, and draws of their null."""
+"""What the checks of two samples share: pools, coordinates, draws of their null, copied rows."""

@@ -14,6 +14,7 @@ from verisimile.data.events import Events, match_features
 from verisimile.data.groups import compact, stacked_groups
 from verisimile.samples.angles import Angle, circles, periodic, turned
 from verisimile.samples.coordinates import Coordinates, varying
+from verisimile.samples.copies import exact_copies
 from verisimile.samples.draws import Labels, MassRows, multiplied, relabeled, unit_masses
 
 __all__ = ["FEWEST_EFFECTIVE", "LARGEST_SHARE", "Null", "Pool", "pooled"]
@@ -343,11 +344,11 @@ def _kind(events: Events) -> str:
 
 
 def _sharing(first: Events, second: Events) -> list[str]:
-    shared = first.overlap(second)
-    if not shared:
+    shared = exact_copies(first, second)
+    if shared is None:
         return []
     return [
-        f"{shared} of {second.n} events of the second sample occur in the first: "
+        f"{shared.count} of {second.n} events of the second sample occur in the first: "
         "samples that share events look more alike than they are"
     ]
 

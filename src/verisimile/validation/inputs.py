@@ -12,8 +12,9 @@ from verisimile.data.derived import derived
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Condition
 from verisimile.data.periods import periods, with_periods
+from verisimile.samples.repeats import SampleRows, rows_of
 from verisimile.validation.columns import compared, computed_columns, needed_columns
-from verisimile.validation.mix_ups import check_units, swapped_columns
+from verisimile.validation.mix_ups import check_units, rounding_mismatches, swapped_columns
 from verisimile.validation.overlaps import Overlap, overlaps
 from verisimile.validation.study import Study
 
@@ -33,7 +34,9 @@ class Inputs:
     conditioned
         Reference and generated events with all their columns, for conditions.
     overlaps
-        Rows that two of the samples share.
+        Copies that two of the samples share.
+    rows
+        Different rows of each sample.
     warnings
         What a reader must know.
     """
@@ -43,6 +46,7 @@ class Inputs:
     train: Events | None
     conditioned: tuple[Events, Events]
     overlaps: tuple[Overlap, ...]
+    rows: tuple[SampleRows, ...]
     warnings: tuple[str, ...]
 
 
@@ -70,16 +74,19 @@ def gathered_inputs(
     }
     ours, theirs = shown["reference"], shown["generated"]
     check_units(ours, theirs)
-    found = overlaps(shown)
+    found, rows = overlaps(shown), rows_of(shown)
     return Inputs(
         ours,
         theirs,
         shown.get("train"),
         (extended["reference"], extended["generated"]),
         found,
+        rows,
         (
             *(overlap.warning for overlap in found),
+            *(each.warning for each in rows if each.repeated),
             *swapped_columns(ours, theirs),
+            *rounding_mismatches(ours, theirs),
             *_constant(ours, theirs),
             *_grouped(ours, theirs, wanted=study.battery.physics),
             *_shrunk(named, extended),

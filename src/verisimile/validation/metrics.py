@@ -33,9 +33,10 @@ def metrics_of(
         found |= {metric.name: metric.value for metric in support.metrics}
     if physics is not None:
         found |= dict(_physics(physics))
-    found |= {
-        f"overlap/{each.first}-{each.second}": Estimate(each.fraction, 0.0) for each in overlaps
-    }
+    for each in overlaps:
+        name = f"overlap/{each.first}-{each.second}"
+        before = found[name].value if name in found else 0.0
+        found[name] = Estimate(before + each.fraction, 0.0)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Mistakes of the input that would otherwise read as a bad generator: units, swapped columns."""
+"""Mistakes of the input that would otherwise read as a bad generator: units, columns, rounding."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 
-__all__ = ["check_units", "swapped_columns"]
+__all__ = ["check_units", "rounding_mismatches", "swapped_columns"]
 
 _STEP = 1000.0  # MeV and GeV, mm and m
 _TOLERANCE = 1.3
 _PROBE = 5000  # events that are looked at
 _APART, _ALIKE = 0.15, 0.05  # Kolmogorov distances
 _FEWEST = 100
+_DECIMALS = 4  # digits after the point that are looked for
+_SINGLE, _DOUBLE = "single precision", "double precision"
 
 
 def check_units(reference: Events, generated: Events) -> None:
@@ -60,6 +62,50 @@ def swapped_columns(reference: Events, generated: Events) -> list[str]:
         for j in apart[place + 1 :]
         if max(_distance(ours[:, i], theirs[:, j]), _distance(ours[:, j], theirs[:, i])) < _ALIKE
     ]
+
+
+def rounding_mismatches(reference: Events, generated: Events) -> list[str]:
+    """Return warnings of features that are rounded in one sample and otherwise in the other.
+
+    Looked for are whole numbers, one to four decimals, and single precision.  Tests see such a
+    difference as well as they see one of physics.
+    """
+    if min(reference.n, generated.n) < _FEWEST:
+        return []
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, ours, theirs in zip(reference.names, reference.x.T, generated.x.T, strict=True):
+        grains = _grain(ours), _grain(theirs)
+        if grains[0] != grains[1] and np.ptp(ours) > 0.0 and np.ptp(theirs) > 0.0:
+            found.setdefault(grains, []).append(repr(name))
+    return [
+        f"{'features' if len(names) > 1 else 'feature'} {', '.join(names)}: {ours} in the "
+        f"reference sample, {theirs} in the generated one; {_advice(ours, theirs)}"
+        for (ours, theirs), names in found.items()
+    ]
+
+
+def _advice(ours: str, theirs: str) -> str:
+    if {ours, theirs} == {_SINGLE, _DOUBLE}:
+        return "no test of distributions sees this difference, but copies are found after rounding"
+    return "round both alike, or tests see the rounding"
+
+
+def _grain(column: Array) -> str:
+    """Return what values of a column are rounded to."""
+    with np.errstate(over="ignore"):
+        single = bool((column == column.astype(np.float32)).all())
+    epsilon = float(np.finfo(np.float32 if single else np.float64).eps)
+    slack = 2.0 * epsilon * np.abs(column)
+    for digits in range(_DECIMALS + 1):
+        # A step near the resolution of the numbers says nothing.
+        fine = slack.max() < 1e-2 * 10.0**-digits or digits == 0
+        if fine and bool((np.abs(column - np.round(column, digits)) <= _room(slack, digits)).all()):
+            return "whole numbers" if digits == 0 else f"{digits} decimals"
+    return _SINGLE if single else _DOUBLE
+
+
+def _room(slack: Array, digits: int) -> Array:
+    return slack if digits else np.zeros_like(slack)
 
 
 def _factor(ours: Array, theirs: Array) -> float | None:

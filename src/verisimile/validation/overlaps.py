@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from verisimile.core.result import register
 from verisimile.data.events import Events
+from verisimile.samples.copies import copies_of
 
 __all__ = ["Overlap", "overlaps"]
 
@@ -21,10 +22,18 @@ _MEANING = {
 }
 
 
+_HOW = {
+    "exact": "occur in",
+    "float32": "are single-precision copies of events of",
+    "columns": "are copies, with columns in another order, of events of",
+    "near": "are nearly copies of events of",
+}
+
+
 @register("overlap", 1)
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Events of one sample that occur in another, bit for bit.
+    """Events of one sample that are copies of another's, more than coincide by chance.
 
     Attributes
     ----------
@@ -34,12 +43,19 @@ class Overlap:
         Events of the second that occur in the first.
     size
         Events of the second.
+    kind
+        ``"exact"``, ``"float32"`` (rounded), ``"columns"`` (in another order) or ``"near"``
+        (moved by little).
+    expected
+        How many would occur by chance.
     """
 
     first: str
     second: str
     shared: int
     size: int
+    kind: str = "exact"
+    expected: float = 0.0
 
     @property
     def fraction(self) -> float:
@@ -50,24 +66,24 @@ class Overlap:
     def warning(self) -> str:
         """What it means, in a sentence."""
         meaning = _MEANING[(self.first, self.second)]
+        chance = f" ({self.expected:.3g} by chance)" if self.expected >= 1.0 else ""
         return (
             f"{self.shared} of {self.size} events ({100.0 * self.fraction:.3g} %) of the "
-            f"{self.second} sample occur in the {self.first} sample: {meaning}"
+            f"{self.second} sample {_HOW[self.kind]} the {self.first} sample{chance}: {meaning}"
         )
 
 
 def overlaps(samples: Mapping[str, Events]) -> tuple[Overlap, ...]:
-    """Return what each pair of samples shares, where it shares anything.
+    """Return what each pair of samples shares beyond chance, one entry per kind of copy.
 
     Raises
     ------
     InputError
         If their columns differ.
     """
-    found = []
-    for first, second in _PAIRS:
-        if first in samples and second in samples:
-            shared = samples[first].overlap(samples[second])
-            if shared:
-                found.append(Overlap(first, second, shared, samples[second].n))
-    return tuple(found)
+    return tuple(
+        Overlap(first, second, found.count, found.size, found.kind, found.expected)
+        for first, second in _PAIRS
+        if first in samples and second in samples
+        for found in copies_of(samples[first], samples[second])
+    )

@@ -12,7 +12,9 @@ from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity
 from verisimile.checks.twosample.windows import Windows
 from verisimile.core.result import Estimate, register
+from verisimile.samples.repeats import SampleRows
 from verisimile.stats.pvalues import PValue
+from verisimile.validation.alike import Alike
 from verisimile.validation.overlaps import Overlap
 from verisimile.validation.physics import Physics
 
@@ -82,7 +84,11 @@ class Validation:
     classifier, support, physics, likelihood
         Results of their parts; None if not made.
     overlaps
-        Events that samples share.
+        Events that samples share beyond chance.
+    alike
+        Whether reference and generated sample are more alike than independent samples are.
+    rows
+        Events and different rows of each sample.
     n_reference, n_generated
         Sizes.
     warnings
@@ -103,6 +109,8 @@ class Validation:
     overlaps: tuple[Overlap, ...]
     n_reference: int
     n_generated: int
+    alike: Alike | None = None
+    rows: tuple[SampleRows, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.protocol import DensityEstimator
 from verisimile.samples.angles import circular_events
+from verisimile.validation.alike import alike_of
 from verisimile.validation.battery import BatteryOutcome, battery_of, sensitivities_of
 from verisimile.validation.inputs import Inputs, gathered_inputs
 from verisimile.validation.metrics import metrics_of
@@ -106,6 +107,8 @@ def validate(
         physics=physics,
         likelihood=None if known is None else known.without_events(),
         overlaps=inputs.overlaps,
+        alike=alike_of(at, inputs.reference, inputs.generated, tested.permuted),
+        rows=inputs.rows,
         n_reference=inputs.reference.n,
         n_generated=inputs.generated.n,
         warnings=tuple(dict.fromkeys((*inputs.warnings, *tested.warnings(), *refusals))),

@@ -85,3 +85,10 @@ def test_an_event_in_two_looks_is_refused(members: list[Blend], events: Events) 
     twice = Events(np.concatenate([events.x, events.x]))
     with pytest.raises(InputError, match="several looks"):
         refine(Run(Seeds(1)), lambda _: _grow(members, 1), twice, looks=3, look=LOOK)
+
+
+def test_coincidences_of_a_lattice_are_not_refused(members: list[Blend], events: Events) -> None:
+    rounded = Events(events.x.round(1))
+    assert len(np.unique(rounded.x, axis=0)) < rounded.n
+    found = refine(Run(Seeds(1)), lambda _: _grow(members, 1), rounded, looks=2, look=LOOK)
+    assert found.looks

@@ -52,7 +52,9 @@ def test_contents_are_sums_over_events(rng: np.random.Generator) -> None:
 def test_covariance_is_multinomial_without_weights(rng: np.random.Generator) -> None:
     found = _contents(rng, 800)
     p = found.shares
-    assert found.covariance == pytest.approx((np.diag(p) - np.outer(p, p)) / 800, rel=1e-9, abs=1e-12)
+    assert found.covariance == pytest.approx(
+        (np.diag(p) - np.outer(p, p)) / 800, rel=1e-9, abs=1e-12
+    )
     assert found.errors == pytest.approx(np.sqrt(p * (1 - p) / 800))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from statistical import assert_within
 from support_reference import dense_metrics
-from verisimile.checks.support.balls import squared_radii
+from verisimile.checks.support.balls import neighbour_balls
 from verisimile.checks.support.metrics import NAMES, Balls, evaluate, expected_coverage
 from verisimile.checks.support.study import Support, support_metrics
 from verisimile.core.arrays import Array
@@ -18,7 +19,7 @@ from verisimile.core.result import from_dict, to_dict
 
 
 def _ours(real: Array, fake: Array, k: int, beta: float = 1.0) -> Array:
-    return evaluate(Balls.of(real, k), Balls.of(fake, k), k=k, beta=beta)
+    return evaluate(Balls.of(real, k), Balls.of(fake, k), beta=beta)
 
 
 def _normals(seed: int, n: int, m: int, d: int) -> tuple[Array, Array]:
@@ -39,7 +40,7 @@ def test_equals_the_dense_definition(n: int, m: int, d: int, k: int) -> None:
 
 
 @pytest.mark.parametrize("offset", [0.0, 2.0**20], ids=["centred", "far"])
-def test_ties_lie_outside_of_open_balls(offset: float) -> None:
+def test_ties_lie_in_closed_balls(offset: float) -> None:
     # Integer coordinates: many distances equal the radius exactly, and many radii are zero.
     rng = np.random.default_rng(2)
     real, fake = rng.integers(0, 6, size=(2, 400, 2)).astype(float) + offset
@@ -56,8 +57,10 @@ def test_events_far_from_the_origin_keep_their_distances() -> None:
 
 def test_a_copy_is_a_neighbour_and_oneself_is_not() -> None:
     x = np.array([[0.0], [0.0], [3.0], [7.0]])
-    assert squared_radii(x, 1).tolist() == [0.0, 0.0, 9.0, 16.0]
-    assert squared_radii(x, 2).tolist() == [9.0, 9.0, 9.0, 49.0]
+    radii, within = neighbour_balls(x, 1)
+    assert radii.tolist() == [0.0, 0.0, 9.0, 16.0]
+    assert within.tolist() == [1, 1, 2, 1]
+    assert neighbour_balls(x, 2)[0].tolist() == [9.0, 9.0, 9.0, 49.0]
 
 
 def test_memory_is_a_small_part_of_the_dense_matrices() -> None:
@@ -87,6 +90,34 @@ def test_expected_coverage_of_one_neighbour_is_a_ratio() -> None:
     # Covered if the nearest of n + m - 1 others is one of the m generated ones.
     assert expected_coverage(10, 30, 1) == pytest.approx(30 / 39, rel=1e-12)
     assert expected_coverage(10**7, 10**7, 5) == pytest.approx(1 - 2**-5, abs=1e-6)
+
+
+def _lattice(rng: np.random.Generator) -> Array:
+    return rng.integers(3, size=(400, 2)).astype(float)
+
+
+def _spiked(rng: np.random.Generator) -> Array:
+    return np.where(rng.random((600, 1)) < 0.7, 0.0, rng.normal(size=(600, 1)))
+
+
+@pytest.mark.parametrize("law", [_lattice, _spiked], ids=["3 x 3 lattice", "70 % zeros"])
+@pytest.mark.parametrize("scale", [1.0, 0.3717], ids=["as they are", "scaled"])
+def test_a_perfect_generator_of_tied_events_is_near_one(
+    law: Callable[[np.random.Generator], Array], scale: float, rng: np.random.Generator
+) -> None:
+    real, fake = scale * law(rng) - 0.1, scale * law(rng) - 0.1
+    found = dict(zip(NAMES, _ours(real, fake, 5), strict=True))
+    # Of continuous laws: 0.97.  Events in the spike are all in each other's balls.
+    assert min(found["precision"], found["recall"], found["coverage"]) > 0.97
+    assert 0.8 < found["density"] < 1.25
+    study = support_metrics(real, fake, rng)
+    assert np.isnan(study.named("coverage").exact)
+    for metric in study.metrics:
+        assert abs(metric.difference.value) < 5 * metric.difference.error + 0.02
+    # The twin with open balls has next to nothing in them.
+    radii = neighbour_balls(real, 5)[0]
+    inside = ((real[:, None] - fake[None]) ** 2).sum(axis=2) < radii[:, None] * (1 - 1e-9)
+    assert inside.any(axis=1).mean() < 0.5
 
 
 # Beside the null value -------------------------------------------------------------------
@@ -166,4 +197,4 @@ def test_unusable_arguments_are_refused(n: int, options: dict[str, float], match
 
 def test_too_few_events_for_the_neighbours_are_refused() -> None:
     with pytest.raises(InputError, match="3 of 3 events"):
-        squared_radii(np.zeros((3, 1)), 3)
+        neighbour_balls(np.zeros((3, 1)), 3)

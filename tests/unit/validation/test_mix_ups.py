@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.validation.mix_ups import check_units, swapped_columns
+from verisimile.validation.mix_ups import check_units, rounding_mismatches, swapped_columns
 
 NAMES = ("m", "pt")
 
@@ -48,3 +50,35 @@ def test_a_bad_generator_has_not_exchanged_columns() -> None:
     # Two features of one law: nothing to see, and nothing wrong.
     same = np.random.default_rng(3).normal(size=(2, 500, 2))
     assert swapped_columns(Events(same[0]), Events(same[1])) == []
+
+
+@pytest.mark.parametrize(
+    ("rounded", "name"),
+    [
+        (lambda x: x.round(), "whole numbers"),
+        (lambda x: x.round(2), "2 decimals"),
+        (lambda x: x.astype(np.float32), "single precision"),
+        (lambda x: x.round(2).astype(np.float32), "2 decimals"),
+    ],
+    ids=["whole", "two", "single", "two in single"],
+)
+def test_rounding_of_one_sample_is_named(
+    rounded: Callable[[np.ndarray], np.ndarray], name: str
+) -> None:
+    ours, theirs = _events(1), _events(2)
+    changed = Events(rounded(theirs.x), names=NAMES)
+    (found,) = rounding_mismatches(ours, changed)
+    assert found.startswith("features 'm', 'pt': double precision in the reference sample")
+    assert f"{name} in the generated one" in found
+    (other_way,) = rounding_mismatches(changed, ours)
+    assert f"{name} in the reference sample" in other_way
+    assert rounding_mismatches(changed, Events(rounded(ours.x), names=NAMES)) == []
+    assert rounding_mismatches(ours, theirs) == []
+
+
+def test_one_rounded_feature_is_named_alone() -> None:
+    ours, theirs = _events(1), _events(2)
+    x = theirs.x * 1.0
+    x[:, 1] = x[:, 1].round()
+    (found,) = rounding_mismatches(ours, Events(x, names=NAMES))
+    assert found.startswith("feature 'pt': double")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from scipy import stats
 
 from surrogates import DEFECTS, REGIONS, memoriser, signed, truths
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
@@ -134,6 +137,83 @@ def test_leaked_reference_events_are_told() -> None:
     leaked = Events(np.vstack([ours.x, train.x[:500]]), features=ours.features)
     found = validate(Run(Seeds(1)), leaked, theirs, train=train, study=QUICK)
     assert any("500 of 2500" in note and "not independent" in note for note in found.warnings)
+
+
+BARE = Study(
+    battery=Battery(
+        tests=("energy", "max-ks"), relabelings=199, sensitivity=False, support=False, physics=False
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "copy"),
+    [
+        ("exact", lambda x, rng: x[rng.permutation(len(x))]),
+        ("float32", lambda x, rng: x.astype(np.float32)),  # noqa: ARG005
+        ("near", lambda x, rng: x + 1e-4 * rng.normal(size=x.shape)),
+        ("columns", lambda x, rng: x[:, [1, 2, 0]]),  # noqa: ARG005
+        ("columns", lambda x, rng: x[:, [1, 2, 0]] + 1e-4 * rng.normal(size=x.shape)),
+    ],
+    ids=["exact", "float32", "near", "columns", "near columns"],
+)
+def test_copies_of_the_reference_are_named_and_never_pass(
+    kind: str, copy: Callable[[Array, np.random.Generator], Array], rng: np.random.Generator
+) -> None:
+    x = rng.normal(size=(600, 3))
+    found = validate(Run(Seeds(1)), Events(x), Events(copy(x, rng)), study=BARE)
+    assert [each.kind for each in found.overlaps] == [kind]
+    (shared,) = found.overlaps
+    assert (shared.first, shared.second) == ("reference", "generated")
+    assert shared.shared > 590
+    assert found.warnings[0] == shared.warning
+    assert found.metrics["overlap/reference-generated"].value > 0.98
+    assert _verdict(found) is Verdict.INCONCLUSIVE
+    assert "are copies of reference events" in judge_validation(found, 0.05, name="x")[0].sentence
+    # What the bit-by-bit comparison sees, and what the tests say: nothing.
+    assert (Events(x).overlap(Events(copy(x, rng))) > 0) == (kind == "exact")
+    assert found.p_value is not None
+    assert found.p_value.value > 0.05
+
+
+def test_samples_that_are_too_alike_never_pass(rng: np.random.Generator) -> None:
+    # In one dimension copies that were moved by more than the distance of neighbours are no near
+    # copies, but all distances between the samples are small.
+    x = rng.normal(size=(2000, 1))
+    moved = Events(x + 0.005 * rng.normal(size=x.shape))
+    found = validate(Run(Seeds(1)), Events(x), moved, study=BARE)
+    assert found.overlaps == ()
+    assert found.alike is not None
+    assert found.alike.tail_p is not None
+    assert found.alike.tail_p.value == 1 / 200
+    assert _verdict(found) is Verdict.INCONCLUSIVE
+    assert "more alike" in judge_validation(found, 0.05, name="x")[0].sentence
+    # Without the lower tail the verdict would be that nothing was found.
+    assert _verdict(replace(found, alike=None)) is Verdict.PASSED
+
+
+def test_lattices_are_not_accused(rng: np.random.Generator) -> None:
+    x, y = (2.0 * rng.normal(size=(2, 1500, 2))).round()
+    study = BARE.model_copy(
+        update={"battery": BARE.battery.model_copy(update={"tests": ("max-ks", "classifier")})}
+    )
+    found = validate(Run(Seeds(1)), Events(x), Events(y), study=study)
+    assert found.overlaps == ()
+    assert found.warnings == ()
+    assert Events(x).overlap(Events(y)) > 1450
+    assert _verdict(found) is Verdict.PASSED
+    assert [each.distinct < 200 and not each.repeated for each in found.rows] == [True, True]
+
+
+def test_repeated_rows_are_counted_and_warned_of(rng: np.random.Generator) -> None:
+    ours = Events(rng.normal(size=(2000, 2)))
+    again = Events(rng.normal(size=(100, 2))[rng.integers(100, size=2000)])
+    found = validate(Run(Seeds(1)), ours, again, study=BARE)
+    assert [(each.role, each.n, each.distinct, each.repeated) for each in found.rows] == [
+        ("reference", 2000, 2000, False),
+        ("generated", 2000, 100, True),
+    ]
+    assert any("have 100 different rows" in note and "group=" in note for note in found.warnings)
 
 
 def test_nothing_compared_never_passes() -> None:

@@ -8,54 +8,71 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.amplification.kolmogorov import ks_distance, refuse_weights
-from verisimile.checks.amplification.neighbours import Neighbours, Statistics
+from verisimile.checks.amplification.neighbours import Attraction
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.data.rows import row_hashes
 from verisimile.samples.angles import circular_events
+from verisimile.samples.copies import KINDS, Copies, copies_of
+from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Memorisation", "memorisation"]
+__all__ = ["LEVEL", "Memorisation", "memorisation"]
 
-_POOLED = 200_000
-_SHARE = 0.55
-_LEVEL = 0.01
+LEVEL = 0.01
+_TOLERANCE = 0.1
 _FEWEST = 20
-_RATIOS = 5_000
 _SHARED = 0.01
+_NULL = "relabeled true events"
 
 
-@register("memorisation", 1)
+@register("memorisation", 2)
 @dataclass(frozen=True, slots=True, eq=False)
 class Memorisation:
-    """Whether generated events repeat events of the training sample.
+    r"""Whether generated events repeat events of the training sample.
 
     Attributes
     ----------
+    p_value
+        Of the alarm: of share, log ratio and near copies together, what the tolerance
+        allows left out.
+    alarm
+        Whether it is at most `level`: a generator that does not depend on which true
+        events it was trained with raises one with this probability or less.
+    level, tolerance
+        Of the alarm.
     share
-        Share of generated events whose nearest true event is one of training; 1/2 is
-        expected of a generator that knows the law and not the sample.  The error is the
+        Share of generated events whose nearest true event is one of training.  The error is the
         standard deviation of relabelings.
+    expected_share
+        The share of training events among the true ones, which is what a generator has
+        that knows the law and not the sample.
+    excess
+        :math:`(s - \pi) / (1 - \pi)` of the share s and the expected :math:`\pi`: if so many
+        generated events were tied to a training event and the others independent, the share would
+        be what it is.
     share_p
-        One-sided p-value of the share.
+        One-sided p-value of the share alone.
     log_ratio
-        Mean logarithm of the distance to the nearest training event over that to the
-        nearest held-out one; 0 is expected.
+        Mean logarithm of the distance to the nearest true event over that to the second
+        nearest if the former is of training, and of its inverse, weighted by
+        :math:`\pi / (1 - \pi)`, if it is held out; 0 is expected.
     log_ratio_p
         One-sided p-value of it being so low.
     copies, holdout_copies
         Generated events that equal a training event, and a held-out one.
+    near_copies
+        Share of generated events that are copies of a training event or far nearer to one than
+        true events are to each other.
     copies_p
-        One-sided p-value of the excess of the former.
-    alarm
-        Whether the share is above the alarm's threshold or copies are in excess, with
-        p at most 0.01.
+        One-sided p-value of it.
+    kinds
+        What kinds of copies of training events there are.
     n_generated, n_train, n_holdout
-        Events used; training and holdout are used in equal number.
+        Events used.
     details
         ``ks_train`` and ``ks_holdout``: the mean KS distance of the features over what
         two true samples of these sizes would have.
@@ -63,14 +80,21 @@ class Memorisation:
         What a reader must know.
     """
 
+    p_value: PValue
+    alarm: bool
+    level: float
+    tolerance: float
     share: Estimate
+    expected_share: float
+    excess: float
     share_p: PValue
     log_ratio: float
     log_ratio_p: PValue
     copies: int
     holdout_copies: int
+    near_copies: float
     copies_p: PValue
-    alarm: bool
+    kinds: tuple[Copies, ...]
     n_generated: int
     n_train: int
     n_holdout: int
@@ -78,11 +102,11 @@ class Memorisation:
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return one line: verdict, share, p-value, copies."""
+        """Return one line: verdict, p-value, share, copies."""
         return (
-            f"Memorisation({'ALARM' if self.alarm else 'no alarm'}: {self.share.value:.1%} of "
-            f"{self.n_generated} generated events nearer to train, p={self.share_p.value:.2g}, "
-            f"{self.copies} exact copies)"
+            f"Memorisation({'ALARM' if self.alarm else 'no alarm'}: p={self.p_value.value:.2g}, "
+            f"{self.share.value:.1%} of {self.n_generated} generated events nearer to train "
+            f"({self.expected_share:.1%} expected), {self.copies} exact copies)"
         )
 
 
@@ -94,21 +118,27 @@ def memorisation(
     *,
     relabelings: int = 999,
     most: int = 20_000,
-    threshold: float = _SHARE,
+    tolerance: float = _TOLERANCE,
 ) -> Memorisation:
     r"""Return whether a generator repeats its training events.
 
     Training and held-out events are draws of one law.  Given a generator that does not
-    depend on which of them are which, all ways to label their union are equally likely,
-    and so the p-values
+    depend on which of them are which, however far it is from the truth, all choices of which
+    :math:`n_h` of their union are called held out are equally likely, and so the p-values
 
     .. math:: p = \frac{1 + \#\{t_b \ge t\}}{1 + B}
 
-    over random labels, exchanged within random pairs of a training and a held-out
-    event, are exact.  Every generator that was fitted depends on its
-    training sample a little; the alarm therefore asks for a *share* of generated events
-    nearer to train above the threshold (or for exact copies in excess) as well as for a
-    small p.
+    over random choices are exact, at any two sizes: all training events are used.
+    Three statistics see a memoriser: the share of generated events nearest to training, the log
+    ratio of their nearest to their second nearest distance, and the number of near
+    copies.
+
+    Every generator that was fitted depends on its training sample a little, and with enough
+    events a small p is certain.  For the alarm the first two are therefore zero up to a
+    tolerance, in data and relabelings alike: an excess of the share, and a log ratio in units of
+    its mean over all generated events, of 0.1 count as nothing.  Its p-value is the smallest
+    of the three, recalibrated on the same relabelings (:func:`~verisimile.stats.aggregate.min_p`):
+    the probability of an alarm without memory is at most its level of 0.01.
 
     Parameters
     ----------
@@ -119,84 +149,87 @@ def memorisation(
     relabelings
         B.
     most
-        Generated events used, random ones.  Training and held-out events are all
-        used, in equal number, up to 200 000 together: leaving out training events
-        would hide their copies.
-    threshold
-        Share above which there is an alarm.
+        Generated events used, random ones.  All training and held-out events are: leaving out
+        training events would hide their copies.
+    tolerance
+        What counts as nothing, in [0, 1); 0 asks whether the generator depends on its
+        training sample at all.
 
     Raises
     ------
     InputError
         If features differ, a sample has weights or fewer than 20 events, training and
-        holdout share more events than coincide, or B is below 99.
+        holdout share more events than coincide, B is below 99, or no feature varies.
     """
     refuse_weights(generated=generated, holdout=holdout, train=train)
-    _check(generated, holdout, train, relabelings)
+    _check(generated, holdout, train, relabelings, tolerance)
     generated, train = (match_features(each, holdout.features) for each in (generated, train))
     # Neighbours of an angle lie on its circle.
-    holdout, generated, train = circular_events((holdout, generated, train))
-    pair = min(holdout.n, train.n, _POOLED // 2)
-    used = _Used(
-        _subset(run.at("generated"), generated, most),
-        _subset(run.at("holdout"), holdout, pair),
-        _subset(run.at("train"), train, pair),
-    )
-    seen, toys = _statistics(run, used, relabelings)
+    plane = [circular.x for circular in circular_events((generated, train, holdout))]
+    used = run.at("generated").seeds.numpy().permutation(generated.n)[:most]
+    found = _attraction(run, plane[0][used], plane[1], plane[2])
+    # Sums of the same shares in another order may differ by rounding.
+    seen = np.round(found.observed(), 12)
+    toys = np.round(found.relabeled(run.at("labels").seeds.numpy(), relabelings), 12)
+    seen[1], toys[:, 1] = -seen[1], -toys[:, 1]
     share_p, ratio_p, copies_p = (
-        Empirical(column, "relabeled pairs").p_value(value)
-        for value, column in zip(seen, toys.T, strict=True)
+        Empirical(column, _NULL).p_value(value) for value, column in zip(seen, toys.T, strict=True)
     )
+    together = min_p(
+        _beyond(seen, found, tolerance), _beyond(toys, found, tolerance), null=_NULL
+    ).p_value
+    kinds = copies_of(train, generated)
     return Memorisation(
+        p_value=together,
+        alarm=together.value <= LEVEL,
+        level=LEVEL,
+        tolerance=tolerance,
         share=Estimate(float(seen[0]), float(toys[:, 0].std())),
+        expected_share=found.expected,
+        excess=float((seen[0] - found.expected) / (1.0 - found.expected)),
         share_p=share_p,
         log_ratio=-float(seen[1]),
         log_ratio_p=ratio_p,
         copies=train.overlap(generated),
         holdout_copies=holdout.overlap(generated),
+        near_copies=float(seen[2]),
         copies_p=copies_p,
-        alarm=bool(share_p.value <= _LEVEL and seen[0] > threshold) or copies_p.value <= _LEVEL,
-        n_generated=len(used.generated),
-        n_train=pair,
-        n_holdout=pair,
+        kinds=kinds,
+        n_generated=len(used),
+        n_train=train.n,
+        n_holdout=holdout.n,
         details={
-            "ks_train": _over_floor(used.generated, used.train),
-            "ks_holdout": _over_floor(used.generated, used.holdout),
+            "ks_train": _over_floor(generated.x[used], train.x),
+            "ks_holdout": _over_floor(generated.x[used], holdout.x),
         },
-        warnings=_warnings(generated, train, used),
+        warnings=_warnings(generated, len(used), kinds, relabelings),
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Used:
-    """The events that are looked at; training and holdout in pairs, row by row."""
+def _attraction(run: Run, generated: Array, train: Array, holdout: Array) -> Attraction:
+    union = np.concatenate([train, holdout])
+    varying = np.ptp(union, axis=0) > 0.0
+    if not varying.any():
+        raise InputError(
+            "features",
+            got="one and the same value in every true event",
+            expected="a feature that varies",
+        )
+    scale = union[:, varying].std(axis=0)
+    ours, known, unseen = (part[:, varying] / scale for part in (generated, train, holdout))
+    return Attraction.of(ours, known, unseen, run.at("order"))
 
-    generated: Array
-    holdout: Array
-    train: Array
 
-
-def _statistics(run: Run, used: _Used, relabelings: int) -> tuple[Array, Array]:
-    """Return share, -log ratio and copies ``(3,)``, and those of relabelings ``(B, 3)``."""
-    pairs = len(used.train)
-    scale = np.concatenate([used.train, used.holdout]).std(axis=0)
-    scale = np.where(scale > 0.0, scale, 1.0)
-    near = Neighbours.of(
-        used.generated / scale, used.train / scale, used.holdout / scale, run.at("order")
+def _beyond(values: Array, found: Attraction, tolerance: float) -> Array:
+    """Return share, -log ratio and copies with what the tolerance allows set to zero."""
+    allowed = (
+        found.expected + tolerance * (1.0 - found.expected),
+        tolerance * float(found.pulls[1].sum()),
     )
-    statistics = Statistics.of(near, _RATIOS)
-    rng = run.at("labels").seeds.numpy()
-    toys = [
-        statistics.values(rng.integers(2, size=pairs, dtype=np.uint8).astype(bool))
-        for _ in range(relabelings)
-    ]
-    # Sums of the same shares in another order may differ by rounding.
-    seen = np.round(statistics.values(np.zeros(pairs, dtype=bool)), 12)
-    return seen, np.round(np.array(toys), 12)
-
-
-def _subset(run: Run, events: Events, most: int) -> Array:
-    return events.x[run.seeds.numpy().permutation(events.n)[:most]]
+    out = np.array(values)
+    for place, limit in enumerate(allowed):
+        out[..., place] = np.where(out[..., place] > limit, out[..., place], 0.0)
+    return out
 
 
 def _over_floor(generated: Array, true: Array) -> float:
@@ -206,16 +239,18 @@ def _over_floor(generated: Array, true: Array) -> float:
     return float(np.mean(distances) / floor)
 
 
-def _check(generated: Events, holdout: Events, train: Events, relabelings: int) -> None:
+def _check(
+    generated: Events, holdout: Events, train: Events, relabelings: int, tolerance: float
+) -> None:
     fewest = min(generated.n, holdout.n, train.n)
     if fewest < _FEWEST:
         raise InputError("events", got=fewest, expected=f"at least {_FEWEST} of each sample")
     if relabelings < 99:
         raise InputError("relabelings", got=relabelings, expected="99 or more")
-    shared = train.overlap(match_features(holdout, train.features))
-    # Values on a lattice coincide within a sample as well.
-    repeated = 1.0 - np.unique(row_hashes(train.x)).size / train.n
-    if shared > (_SHARED + 2.0 * repeated) * holdout.n:
+    if not 0.0 <= tolerance < 1.0:
+        raise InputError("tolerance", got=tolerance, expected="a number in [0, 1)")
+    shared = sum(each.count for each in copies_of(train, holdout))
+    if shared > _SHARED * holdout.n:
         raise InputError(
             "holdout",
             got=f"{shared} of {holdout.n} events that are training events",
@@ -224,13 +259,16 @@ def _check(generated: Events, holdout: Events, train: Events, relabelings: int) 
         )
 
 
-def _warnings(generated: Events, train: Events, used: _Used) -> tuple[str, ...]:
-    found = []
-    if len(used.generated) < generated.n:
-        found.append(f"{len(used.generated)} of {generated.n} generated events were used")
-    if len(used.train) < train.n:
-        found.append(
-            f"{len(used.train)} of {train.n} training events were used: "
-            "copies of the others are not seen by the share"
-        )
+def _warnings(
+    generated: Events, used: int, kinds: tuple[Copies, ...], relabelings: int
+) -> tuple[str, ...]:
+    found = [
+        f"{each.count} of {each.size} generated events are copies of training events, "
+        f"{KINDS[each.kind]}"
+        for each in kinds
+    ]
+    if used < generated.n:
+        found.append(f"{used} of {generated.n} generated events were used")
+    if relabelings + 1 < 1.0 / LEVEL:
+        found.append(f"{relabelings} relabelings cannot raise the alarm at {LEVEL:g}")
     return tuple(found)

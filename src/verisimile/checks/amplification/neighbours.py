@@ -1,4 +1,4 @@
-"""Nearest events in the union of two paired samples, and what exchanging pairs makes of them."""
+"""Nearest true events of generated ones, and what random labels of the true events make of them."""
 
 from __future__ import annotations
 
@@ -9,108 +9,109 @@ from scipy.spatial import cKDTree
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.run import Run
+from verisimile.samples.near import near_ratio
 
-__all__ = ["Neighbours", "Statistics"]
+__all__ = ["NAMES", "Attraction"]
+
+NAMES = ("share", "log ratio", "copies")
+_NEIGHBOURS = 8
+_MOST = float(np.log(1000.0))  # a copy counts as a thousand times nearer, not infinitely
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Neighbours:
-    """The nearest events of a union to each query, the nearest first.
+class Attraction:
+    """What true events draw of the generated ones, linear in who is labelled held out.
 
     Attributes
     ----------
-    rows
-        Rows of the union ``(n, k)``; row i of the first sample is i, and row i of
-        the second is i + pairs.
-    distances
-        ``(n, k)``.
-    pairs
-        Events of each of the two samples.
+    pulls
+        For each true event that is nearest to any generated one, and summed over the latter: how
+        many, their log ratios of second to first distance, how many are near copies; over
+        the number of generated events, ``(3, K)``.
+    held
+        Which of those true events are held out ``(K,)``.
+    sizes
+        Training and held-out events, nearest to any or not.
     """
 
-    rows: IntArray
-    distances: Array
-    pairs: int
+    pulls: Array
+    held: BoolArray
+    sizes: tuple[int, int]
 
     @classmethod
-    def of(cls, queries: Array, first: Array, second: Array, run: Run, *, k: int = 8) -> Neighbours:
-        """Return the k nearest of two samples ``(N, d)`` each to the queries ``(n, d)``."""
+    def of(cls, generated: Array, train: Array, holdout: Array, run: Run) -> Attraction:
+        """Return it for events ``(n, d)`` in coordinates where distances mean something."""
+        total = len(train) + len(holdout)
         # In random order: the search may return equally near events by their row.
-        order = run.seeds.numpy().permutation(2 * len(first))
-        union = np.concatenate([first, second])[order]
-        distances, rows = cKDTree(union).query(queries, k=min(k, len(union)))
-        return cls(order[rows], distances, len(first))
-
-    def head(self, most: int) -> Neighbours:
-        """Return those of the first queries."""
-        return Neighbours(self.rows[:most], self.distances[:most], self.pairs)
-
-    def counts(self, *, copies: bool = False) -> Array:
-        """Return of how many queries each event is the nearest: ``(2, pairs)``.
-
-        Events at the same distance share a query.  With `copies`, of how many queries
-        it is an exact copy.
-        """
-        tied = self.distances == self.distances[:, :1]
-        if copies:
-            tied &= self.distances[:, :1] == 0.0
-        weights = tied / np.maximum(tied.sum(axis=1, keepdims=True), 1)
-        found = np.bincount(self.rows.ravel(), weights.ravel(), minlength=2 * self.pairs)
-        return found.reshape(2, self.pairs).astype(np.float64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Statistics:
-    """What is computed of the neighbours with some pairs exchanged.
-
-    Attributes
-    ----------
-    nearest, copies
-        Sums with no pair exchanged, and what exchanging each adds ``(pairs,)``.
-    first, pair
-        Whether a neighbour is of the first sample, and its pair, ``(n, k)``.
-    logs
-        Logarithm of distance plus a floor ``(n, k)``: a thousandth of the median
-        distance to the nearest, so that copies stay finite.
-    """
-
-    nearest: tuple[float, Array]
-    copies: tuple[float, Array]
-    first: BoolArray
-    pair: IntArray
-    logs: Array
-
-    @classmethod
-    def of(cls, near: Neighbours, ratios: int) -> Statistics:
-        """Return them, with distance ratios of the first queries only."""
-        few = near.head(ratios)
-        floor = 1e-3 * float(np.median(few.distances)) + float(np.finfo(float).tiny)
+        order = run.seeds.numpy().permutation(total)
+        tree = cKDTree(np.concatenate([train, holdout])[order])
+        distances, found = tree.query(generated, k=min(_NEIGHBOURS, total))
+        nearest, second = distances[:, :1], distances[:, 1]
+        # Events at the same distance share a query.
+        shares = (distances == nearest) / (distances == nearest).sum(axis=1, keepdims=True)
+        scores = (
+            np.ones(len(generated)),
+            _log_ratio(nearest[:, 0], second),
+            _near(tree, found[:, 0], nearest[:, 0]),
+        )
+        pulls = np.array([
+            np.bincount(found.ravel(), (shares * score[:, None]).ravel(), minlength=total)
+            for score in scores
+        ])  # fmt: skip
+        active = pulls[0] > 0.0
         return cls(
-            nearest=_sums(near.counts() / len(near.rows)),
-            copies=_sums(near.counts(copies=True) / len(near.rows)),
-            first=few.rows < near.pairs,
-            pair=few.rows % near.pairs,
-            logs=np.log(few.distances + floor),
+            pulls[:, active] / len(generated),
+            (order >= len(train))[active],
+            (len(train), len(holdout)),
         )
 
-    def values(self, exchanged: BoolArray) -> tuple[float, float, float]:
-        """Return share nearest to the first sample, -mean log of the ratio, share of copies."""
-        moved = exchanged.astype(np.float64)
-        return (
-            self.nearest[0] + float(self.nearest[1] @ moved),
-            -self._log_ratio(self.first ^ exchanged[self.pair]),
-            self.copies[0] + float(self.copies[1] @ moved),
-        )
+    @property
+    def expected(self) -> float:
+        """Share of the true events that are of training."""
+        return self.sizes[0] / sum(self.sizes)
 
-    def _log_ratio(self, first: BoolArray) -> float:
-        # A label missing among the neighbours is taken to be as far as the last of them.
-        return float((self._nearest(first) - self._nearest(~first)).mean())
+    def observed(self) -> Array:
+        """Return share, log ratio and copies for the true labels ``(3,)``."""
+        return self._values(self.pulls[:, self.held].sum(axis=1))
 
-    def _nearest(self, labels: BoolArray) -> Array:
-        place = labels.argmax(axis=1)
-        place[~labels[np.arange(len(labels)), place]] = labels.shape[1] - 1
-        return np.asarray(self.logs[np.arange(len(labels)), place])
+    def relabeled(self, rng: np.random.Generator, count: int) -> Array:
+        """Return them for random labels, as many held out as there are ``(count, 3)``."""
+        active = self.held.size
+        train, held = self.sizes
+        # Of the true events that are nearest to none it only matters how many are held out.
+        drawn = rng.hypergeometric(active, train + held - active, held, size=count)
+        sums = [
+            self.pulls[:, rng.permutation(active)[: int(number)]].sum(axis=1) for number in drawn
+        ]
+        return np.array([self._values(each) for each in sums])
+
+    def _values(self, held: Array) -> Array:
+        r"""Return the statistics, given the sums over held-out events.
+
+        The log ratio is the mean of :math:`-s` for events nearest to training and of
+        :math:`s \pi / (1 - \pi)` for the others, s of second to first distance, which is zero
+        in expectation for any share :math:`\pi` of training events.
+        """
+        total = self.pulls.sum(axis=1)
+        return np.array([
+            total[0] - held[0],
+            held[1] / (1.0 - self.expected) - total[1],
+            total[2] - held[2],
+        ])  # fmt: skip
 
 
-def _sums(counts: Array) -> tuple[float, Array]:
-    return float(counts[0].sum()), counts[1] - counts[0]
+def _log_ratio(nearest: Array, second: Array) -> Array:
+    ratio = np.full(nearest.shape, np.exp(_MOST))
+    np.divide(second, nearest, out=ratio, where=nearest > 0.0)
+    return np.where(second > 0.0, np.log(np.minimum(ratio, np.exp(_MOST))), 0.0)
+
+
+def _near(tree: cKDTree, rows: IntArray, distances: Array) -> Array:
+    """Return which queries are copies, or far nearer than true events are to each other."""
+    # Copies of the nearest event are no neighbours of it: the first one apart is.
+    around = tree.query(tree.data[rows], k=min(_NEIGHBOURS, tree.n))[0]
+    apart = np.where(around > 0.0, around, np.inf).min(axis=1)
+    ratio = near_ratio(tree.m)
+    return np.asarray(
+        (distances == 0.0) | (np.isfinite(apart) & (distances <= ratio * apart)), dtype=np.float64
+    )

@@ -9,6 +9,7 @@ from verisimile.checks.amplification.shares import reject_signed
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
 from verisimile.data.provenance import group_notes
+from verisimile.samples.copies import exact_copies
 
 __all__ = ["FINEST", "Samples", "check_numbers", "samples_of"]
 
@@ -68,7 +69,8 @@ def _shared(generated: Events, holdout: Events, train: Events | None) -> list[st
     if train is None:
         return []
     found = []
-    shared = train.overlap(holdout)
+    held, copied = exact_copies(train, holdout), exact_copies(train, generated)
+    shared = 0 if held is None else held.count
     if shared == holdout.n:
         raise InputError(
             "holdout",
@@ -81,10 +83,9 @@ def _shared(generated: Events, holdout: Events, train: Events | None) -> list[st
             f"{shared} of {holdout.n} holdout events are training events: G is too large "
             "if the generator remembers them"
         )
-    copied = train.overlap(generated)
-    if copied:
+    if copied is not None:
         found.append(
-            f"{copied} of {generated.n} generated events are copies of training events; "
+            f"{copied.count} of {generated.n} generated events are copies of training events; "
             "1/G holds only if each is an independent draw, not if the sample lists every "
             "copy once"
         )

@@ -23,6 +23,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.copies import exact_copies
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
@@ -242,10 +243,10 @@ def _warnings(truth: Events, generated: Events, log_weights: Array) -> tuple[str
             " ones with infinite weight are left out of the closure. Use a learner whose"
             " probabilities are smoothed, such as the boosted trees."
         )
-    shared = truth.overlap(generated)
-    if shared:
+    shared = exact_copies(truth, generated)
+    if shared is not None:
         found.append(
-            f"{shared} generated events are copies of true ones: the samples are not"
+            f"{shared.count} generated events are copies of true ones: the samples are not"
             " independent, and no p-value here is valid."
         )
     return tuple(found)

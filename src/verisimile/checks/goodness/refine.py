@@ -15,6 +15,7 @@ from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.model import Mixture
+from verisimile.samples.repeats import values_repeat
 from verisimile.stats.looks import corrected
 from verisimile.stats.pvalues import PValue
 
@@ -151,7 +152,7 @@ def _parts(run: Run, events: Events, looks: int, level: float) -> tuple[Events, 
         )
     parts = events.split([1.0 / looks] * looks, run.seeds.at("looks"))
     shared = sum(part.overlap(other) for i, part in enumerate(parts) for other in parts[:i])
-    if shared:
+    if shared and not values_repeat(events):
         raise InputError(
             "events",
             got=f"{shared} events that occur in several looks",

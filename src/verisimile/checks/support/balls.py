@@ -11,11 +11,13 @@ import numpy as np
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
 
-__all__ = ["Membership", "membership", "squared_radii"]
+__all__ = ["Membership", "membership", "neighbour_balls"]
 
 _ENTRIES = 1 << 19  # of a block of squared distances: 4 MiB, near the processor
 _FAR = 1e300
 _ROUNDING = 16 * float(np.finfo(np.float64).eps)
+# Values of a lattice that were shifted and scaled tie no longer bit by bit.
+_CLOSED = 1.0 + 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,21 +32,21 @@ class Membership:
         True events inside at least one generated event's ball ``(n,)``.
     covered
         True events with a generated event in their own ball ``(n,)``.
-    pairs
-        Number of (true ball, generated event inside) pairs.
+    counts
+        Generated events in the ball of each true event ``(n,)``.
     """
 
     fake_in_real: BoolArray
     real_in_fake: BoolArray
     covered: BoolArray
-    pairs: int
+    counts: IntArray
 
 
-def squared_radii(x: Array, k: int) -> Array:
-    """Return the squared distance of each event to its k-th nearest neighbour, ``(n,)``.
+def neighbour_balls(x: Array, k: int) -> tuple[Array, IntArray]:
+    """Return squared distances to the k-th nearest neighbours, and how many are so near, ``(n,)``.
 
-    The event itself is not its neighbour; another one with the same values is.
-    Memory is linear in n.
+    The event itself is not its neighbour; another one with the same values is.  Where
+    events tie, more than k are as near as the k-th.  Memory is linear in n.
 
     Parameters
     ----------
@@ -68,21 +70,24 @@ def squared_radii(x: Array, k: int) -> Array:
     groups = max(1, isqrt(n // k))
     width = -(-n // groups)
     left, right = _factors(x - x.mean(axis=0))
+    norms = left[:, -2]
     beyond = np.zeros((groups * width - n, right.shape[1]))
     beyond[:, -1] = _FAR
     right = np.vstack([right, beyond])
-    radii = np.empty(n)
+    radii, within = np.empty(n), np.empty(n, dtype=np.int64)
     for rows in _row_blocks(n, groups * width):
         squares = left[rows] @ right.T
         size = squares.shape[0]
         squares[np.arange(size), rows.start + np.arange(size)] = _FAR
         nearest = _nearest(squares.reshape(size, groups, width), k)
         radii[rows] = ((x[nearest] - x[rows, None]) ** 2).sum(axis=2).max(axis=1)
-    return radii
+        around = radii[rows, None], _slack(norms[rows], radii[rows])[:, None]
+        within[rows] = np.count_nonzero(_inside(squares, around, x[rows], x), axis=1)
+    return radii, within
 
 
 def membership(real: Array, fake: Array, real_radii: Array, fake_radii: Array) -> Membership:
-    """Return which events lie strictly inside the other sample's balls.
+    """Return which events lie in the other sample's closed balls.
 
     Distances come from a matrix product; those that rounding could put on
     either side of a ball's surface are computed again from differences.
@@ -91,28 +96,27 @@ def membership(real: Array, fake: Array, real_radii: Array, fake_radii: Array) -
     left, right = _factors(real - centre)[0], _factors(fake - centre)[1]
     slack = [_slack(left[:, -2], real_radii), _slack(right[:, -1], fake_radii)]
     fake_in_real = np.zeros(fake.shape[0], dtype=bool)
-    real_in_fake, covered = np.zeros((2, real.shape[0]), dtype=bool)
-    pairs = 0
+    real_in_fake = np.zeros(real.shape[0], dtype=bool)
+    counts = np.zeros(real.shape[0], dtype=np.int64)
     for rows in _row_blocks(real.shape[0], fake.shape[0]):
         squares = left[rows] @ right.T
         around = real_radii[rows, None], slack[0][rows, None]
         inside = _inside(squares, around, real[rows], fake)
         fake_in_real |= inside.any(axis=0)
-        covered[rows] = inside.any(axis=1)
-        pairs += int(np.count_nonzero(inside))
+        counts[rows] = np.count_nonzero(inside, axis=1)
         around = fake_radii[None], slack[1][None]
         real_in_fake[rows] = _inside(squares, around, real[rows], fake).any(axis=1)
-    return Membership(fake_in_real, real_in_fake, covered, pairs)
+    return Membership(fake_in_real, real_in_fake, counts > 0, counts)
 
 
 def _inside(squares: Array, around: tuple[Array, Array], x: Array, y: Array) -> BoolArray:
     radii, slack = around
-    inside = squares < radii + slack
+    inside = squares <= radii * _CLOSED + slack
     surely = squares < radii - slack
     if np.count_nonzero(inside) != np.count_nonzero(surely):
         i, j = np.nonzero(inside & ~surely)
         exact = ((x[i] - y[j]) ** 2).sum(axis=1)
-        inside[i, j] = exact < np.broadcast_to(radii, squares.shape)[i, j]
+        inside[i, j] = exact <= _CLOSED * np.broadcast_to(radii, squares.shape)[i, j]
     return inside
 
 

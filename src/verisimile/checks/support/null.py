@@ -51,5 +51,5 @@ def matched(quarters: Quarters, *, k: int, beta: float) -> Array:
     first, second = (Balls.of(x, k) for x in quarters.truths)
     one, other = (Balls.of(y, k) for y in quarters.generated)
     pairs = [(first, one), (second, other), (first, second), (second, first)]
-    found = np.array([evaluate(real, fake, k=k, beta=beta) for real, fake in pairs])
+    found = np.array([evaluate(real, fake, beta=beta) for real, fake in pairs])
     return np.asarray(found.reshape(2, 2, -1).mean(axis=1))

@@ -37,7 +37,8 @@ class SupportMetric:
     difference
         `value` - `null`, with the error of the difference: both share true events.
     exact
-        Expectation of `null` for any continuous law; NaN where it depends on the law.
+        Expectation of `null` for any continuous law; NaN where it depends on the law, as
+        all of them do if true events tie.
     """
 
     name: str
@@ -142,13 +143,14 @@ def support_metrics(
     y = as_matrix(generated, "generated", columns=x.shape[1])
     quarters = Quarters.of(x, y, rng)
     pieces = _checked(quarters.size, neighbours, beta)
-    full = evaluate(Balls.of(x, neighbours), Balls.of(y, neighbours), k=neighbours, beta=beta)
+    balls = Balls.of(x, neighbours)
+    full = evaluate(balls, Balls.of(y, neighbours), beta=beta)
     values = _rows(matched(quarters, k=neighbours, beta=beta))
     parts = np.array(
         [_rows(matched(quarters.piece(i, pieces), k=neighbours, beta=beta)) for i in range(pieces)]
     )
     errors = parts.std(axis=0, ddof=1) / np.sqrt(pieces)
-    exact = _expectations(quarters.size, neighbours)
+    exact = {} if balls.tied else _expectations(quarters.size, neighbours)
     metrics = tuple(
         SupportMetric(
             name,

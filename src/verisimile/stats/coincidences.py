@@ -1,0 +1,61 @@
+"""Values that two samples share, counted so that chance can be told from copies."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special, stats
+
+from verisimile.core.arrays import Array, IntArray
+
+__all__ = ["SMALLEST", "Keys", "chance_of", "value_pairs"]
+
+Keys = npt.NDArray[np.uint64]
+
+SMALLEST = float(np.finfo(np.float64).tiny)  # a p-value is never zero
+
+
+def value_pairs(
+    one: Keys, other: Keys, *, kept: tuple[int, int] | None = None
+) -> tuple[float, float, float]:
+    r"""Return the numbers of values with one event in each sample, two in the first, in the other.
+
+    They are expectations over samples thinned to `kept` events: each event is kept with
+    probability :math:`\pi`, and j of c events remain with the binomial probability.
+    By default a sample is thinned to as many events as it has values, and the second to no
+    more than the first has: a second sample that returns each event of the first 25 times has no
+    pair otherwise.
+    """
+    values, place = np.unique(np.concatenate([one, other]), return_inverse=True)
+    counts = [
+        np.bincount(part, minlength=values.size) for part in (place[: one.size], place[one.size :])
+    ]
+    distinct = [int((each > 0).sum()) for each in counts]
+    sizes = kept or (distinct[0], min(distinct[1], one.size))
+    first, second = (
+        _thinned(each, size / max(int(each.sum()), 1))
+        for each, size in zip(counts, sizes, strict=True)
+    )
+    return (
+        float(first[1] @ second[1]),
+        float(first[2] @ second[0]),
+        float(first[0] @ second[2]),
+    )
+
+
+def _thinned(counts: IntArray, share: float) -> Array:
+    """Return the probabilities of 0, 1 and 2 events left of each value, ``(3, V)``."""
+    if share >= 1.0:
+        return np.array([counts == j for j in range(3)], dtype=np.float64)
+    return np.array([stats.binom.pmf(j, counts, share) for j in range(3)])
+
+
+def chance_of(across: float, *within: float, share: float = 0.5) -> float:
+    r"""Return :math:`P(\mathrm{Bin}(D, q) \ge C)` of C of D in all; fractions are allowed.
+
+    With q = 1/2 it bounds the probability of so many values with one event in each of two
+    independent samples, whatever their laws.
+    """
+    if across <= 0.0:
+        return 1.0
+    return max(SMALLEST, float(special.betainc(across, sum(within) + 1.0, share)))
