@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verisimile.checks.goodness.steady import solved
 from verisimile.checks.goodness.tilt_problem import Tilt, TiltPoint
 from verisimile.core.arrays import Array
 from verisimile.mixture.newton import NewtonSolver
-from verisimile.stats.linalg import solve_spd
 
 __all__ = ["Curvature", "TiltOptimum", "minimise_tilt"]
 
@@ -48,7 +48,7 @@ class Curvature:
         """Return the curvature of a Hessian, which whitened bumps keep well conditioned."""
         if not hessian.size:
             return cls(hessian, logits)
-        return cls(solve_spd(hessian, np.eye(hessian.shape[0])), logits)
+        return cls(solved(hessian, np.eye(hessian.shape[0])), logits)
 
     def reach(self, rows: Array) -> float:
         r"""Return :math:`\rho = 2 \max_r |F_r|_{H^{-1}}` over rows ``(R, P)``, zero for P = 0."""
