@@ -1,4 +1,4 @@
-"""Fits that end where the Hessian is singular in float64: the same optimum, by other algebra.
+"""Fits that end where a Hessian is singular in float64: the same optimum, by other algebra.
 
 An event whose density is a tiny difference of members, or to which a kernel gives
 e^20 times the model's density, puts a square of 1e17 into the Hessian; what the other
@@ -27,6 +27,8 @@ _ARMIJO = 0.1
 _SHORTEST = 1e-14
 _MOST = 400  # a step at most doubles the density of a lone event: e^20 takes thirty
 _RANK = 1e-13  # of the longest column: curvature below its square is rounding, not data
+_LOST = 1e-8  # nats
+_UNSEEN = 1e-12  # a column this short: no row says anything about that parameter
 _TOLERANCE = NewtonSolver().tolerance
 
 
@@ -54,13 +56,9 @@ def minimised(problem: LogLinear, start: Array, solver: WeightSolver) -> Optimum
     squares problems (1998): rows sorted by size, columns pivoted.
     """
     try:
-        found = solver.minimise(problem, start)
+        return solver.minimise(problem, start)
     except NumericsError:
         return _by_rows(problem, start)
-    if found.converged:
-        return found
-    again = _by_rows(problem, start)
-    return again if again.converged else found
 
 
 def solved(matrix: Array, right: Array) -> Array:
@@ -95,15 +93,23 @@ def _by_rows(problem: LogLinear, start: Array) -> Optimum:
         theta = theta + length * step
         density = problem.density(theta)
         value = problem.value(density, theta)
+    lost = _rounding(problem, theta, density)
     return Optimum(
         theta=theta,
         density=density,
         value=value,
         decrement=math.sqrt(square),
-        gap=certified_gap(problem, math.sqrt(square)),
+        gap=certified_gap(problem, math.sqrt(square)) + lost,
         iterations=iteration,
-        converged=square <= _TOLERANCE,
+        # Parameters so large that they cancel in the density certify nothing.
+        converged=square <= _TOLERANCE and lost <= _LOST,
     )
+
+
+def _rounding(problem: LogLinear, theta: Array, density: Array) -> float:
+    """Return how far rounding in the density may have moved the objective."""
+    terms = np.abs(problem.design) @ np.abs(theta) + np.abs(problem.base)
+    return float(np.finfo(np.float64).eps) * float(problem.weights @ (terms / density))
 
 
 def _step(problem: LogLinear, theta: Array, density: Array) -> tuple[Array, float]:
@@ -115,12 +121,14 @@ def _step(problem: LogLinear, theta: Array, density: Array) -> tuple[Array, floa
     )
     residual = np.concatenate([root, -pulls * (theta - problem.centre)[held]])
     columns = np.sqrt((rows * rows).sum(axis=0))
-    columns[columns == 0.0] = 1.0
+    unseen = columns < _UNSEEN
+    columns[unseen] = 1.0
+    rows[:, unseen] = 0.0
     rows /= columns
     order = np.argsort(-np.abs(rows).max(axis=1), kind="stable")
     q, r, pivots = linalg.qr(rows[order], mode="economic", pivoting=True, check_finite=False)
     diagonal = np.abs(np.diag(r))
-    rank = int((diagonal > _RANK * diagonal[0]).sum())
+    rank = int((diagonal > _RANK).sum())  # columns have length one or zero
     along = q[:, :rank].T @ residual[order]
     step = np.zeros(theta.size)
     step[pivots[:rank]] = linalg.solve_triangular(r[:rank, :rank], along, check_finite=False)
