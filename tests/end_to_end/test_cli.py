@@ -423,9 +423,15 @@ def test_a_test_sample_with_other_columns_is_refused(fitted: Path, tmp_path: Pat
     refused(run("gof", fitted, path, *TOYS), "'pt'", "'eta'")
 
 
-def test_a_test_sample_outside_the_support_is_refused(fitted: Path, tmp_path: Path) -> None:
+def test_an_event_outside_the_support_is_what_the_model_calls_impossible(
+    copy: Path, tmp_path: Path
+) -> None:
     path = write_csv(tmp_path / "x.csv", {"m": [91.0, 400.0], "pt": [0.1, 0.2]})
-    refused(run("gof", fitted, path, *TOYS), "400")
+    outcome = run("gof", copy, path, "--toys", 19, *TOYS, "--json")
+    assert outcome.code == 1, outcome
+    found = outcome.json["goodness"][0]
+    assert found["p_value"]["value"] == 1 / 20
+    assert found["surprise"]["impossible"] == 1
 
 
 @pytest.mark.parametrize("level", ["0", "1", "-1"])

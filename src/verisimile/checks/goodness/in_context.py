@@ -13,7 +13,7 @@ from verisimile.checks.goodness.conditional_null import AveragedNull, Conditiona
 from verisimile.checks.goodness.context_bins import ContextBins, PlacedBins
 from verisimile.checks.goodness.context_result import ContextGoodness
 from verisimile.checks.goodness.joined import Columns, failure_notes, surprise_fit
-from verisimile.checks.goodness.observed import profiled
+from verisimile.checks.goodness.observed import data_log_densities, profiled
 from verisimile.checks.goodness.parts import check_sample, null_notes, resolved
 from verisimile.checks.goodness.profile import Hypothesis
 from verisimile.checks.goodness.result import AlternativeFit, SurpriseFit
@@ -138,7 +138,7 @@ class _Trial:
         """Return the test of each bin, and the surprise of all events."""
         x, context = self.mixture.divide(used)
         whole = ConditionalNull.of(self.mixture, context)
-        logf = whole.log_densities(x)
+        logf = data_log_densities(whole, x)
         centre = np.zeros(whole.variations.shape[1])
         search = self.bins.search
         surprise = (

@@ -12,7 +12,7 @@ from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.joined import PILOT, Columns, Scale, surprise_fit
 from verisimile.checks.goodness.null_model import NullModel
-from verisimile.checks.goodness.observed import observed, profiled
+from verisimile.checks.goodness.observed import data_log_densities, observed, profiled
 from verisimile.checks.goodness.parts import check_sample, resolved
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis
 from verisimile.checks.goodness.result import Goodness, SurpriseFit
@@ -177,7 +177,7 @@ def _tested(
     run: Run, mixture: Mixture, events: Events, hypotheses: list[Hypothesis], plan: _Plan
 ) -> list[Goodness]:
     null = NullModel.of(mixture)
-    logf = null.log_densities(events.x)
+    logf = data_log_densities(null, events.x)
     centre = np.zeros(null.variations.shape[1])
     search = plan.search
     placed = search.place(run, null, events=events.n)

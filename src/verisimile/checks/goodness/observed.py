@@ -7,12 +7,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.checks.goodness.setup import Fits, Setup
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError
 
-__all__ = ["observed", "profiled"]
+__all__ = ["data_log_densities", "observed", "profiled"]
+
+
+def data_log_densities(null: Null, x: Array) -> Array:
+    """Return the members' log-densities ``(n, M)`` at data, none outside the features' bounds."""
+    logf = null.log_densities(x)
+    outside = np.zeros(len(x), dtype=bool)
+    for column, feature in zip(x.T, null.features, strict=True):
+        outside |= (column < feature.low) | (column > feature.high)
+    if outside.any():
+        logf = logf.copy()
+        logf[outside] = -np.inf
+    return logf
 
 
 def observed(setup: Setup, x: Array, logf: Array) -> Fits:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from verisimile.checks.goodness.observed import observed
+from verisimile.checks.goodness.observed import data_log_densities, observed
 from verisimile.checks.goodness.profile import Profile
 from verisimile.checks.goodness.setup import Setup
 from verisimile.core.arrays import Array, as_matrix, frozen
@@ -39,7 +39,8 @@ class FittedRatio:
         r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f` at events ``(n, d)``."""
         null = self.setup.null
         events = as_matrix(x, "x", columns=len(null.features))
-        return observed(self.setup, events, null.log_densities(events)).relative(self.profile)
+        logf = data_log_densities(null, events)
+        return observed(self.setup, events, logf).relative(self.profile)
 
 
 @register("alternative-fit", 2)
