@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
     from verisimile.checks.goodness.localise import localise
     from verisimile.checks.goodness.refine import Look, refine
+    from verisimile.checks.goodness.search import Search
     from verisimile.checks.goodness.stopping import Sequential
+    from verisimile.checks.goodness.surprise import Surprise
     from verisimile.checks.goodness.tilt import ExponentialTilt
     from verisimile.checks.human.agreement import agreement
     from verisimile.checks.human.forced_choice import forced_choice
@@ -200,6 +202,7 @@ __all__ = [
     "Quantile",
     "Run",
     "SampledTruth",
+    "Search",
     "Seeds",
     "Sequential",
     "SlicedKS",
@@ -210,6 +213,7 @@ __all__ = [
     "StoreError",
     "Study",
     "SumOfBins",
+    "Surprise",
     "SupportError",
     "Threshold",
     "TorchSolver",

@@ -83,7 +83,7 @@ def _study(seeds: Seeds, experiments: int, of_data: OfData) -> Study:
         null = _null(members, rng)
         setup = TILT.prepare(Run(at), null, events=N_TEST)
         contest = Contest(null, (setup,), NULL, hypotheses, N_TEST)
-        toys = throw_toys(Run(at), contest, TOYS)[:, 0]
+        toys = throw_toys(Run(at), contest, TOYS).statistic[:, 0]
         assert (toys >= 0).all()  # neither negative nor NaN
         x = draw(members, TRUTH, N_TEST, rng)
         fits = of_data(at, null, setup).observe(x, log_densities(members, x))

@@ -148,6 +148,8 @@ def gof(  # noqa: PLR0913
     kernels: options.KernelCount = None,
     width: options.KernelWidths = None,
     scan: options.Scan = False,
+    placements: options.Placements = 4,
+    no_surprise: options.NoSurprise = False,
     exceedances: options.Exceedances = None,
     level: Annotated[float, typer.Option(help="Significance level of the verdict.")] = 0.05,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a report.")] = None,
@@ -158,7 +160,8 @@ def gof(  # noqa: PLR0913
 ) -> None:
     """Test whether the mixture in RUN describes the events of TEST, which it has not seen.
 
-    The exit code is 0 if it does at the stated level, 1 if not, 3 if nothing can be said.
+    The exit code is 0 if it does at the stated level, 1 if not, 3 if nothing can be said:
+    so, before any work, if the toys are too few for the level.
     """
     with told(folder):
         from verisimile.app import gof_command as command
@@ -170,7 +173,12 @@ def gof(  # noqa: PLR0913
             hypothesis=hypothesis.value,
             null=null.value,
             deviations=command.Deviations(
-                alternative.value, kernels, tuple(width) if width else None, scan
+                alternative.value,
+                kernels,
+                tuple(width) if width else None,
+                scan,
+                placements,
+                surprise=not no_surprise,
             ),
             level=level,
             report=report,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,14 +21,16 @@ from verisimile.checks.goodness.calibration import (
 )
 from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import default_alternative
+from verisimile.checks.goodness.search import PLACEMENTS, Search
 from verisimile.checks.goodness.setup import Alternative
 from verisimile.checks.goodness.stopping import Sequential, most_toys
+from verisimile.checks.goodness.surprise import Surprise
 from verisimile.checks.goodness.tilt import ExponentialTilt
-from verisimile.core.errors import InputError, VerisimileWarning
+from verisimile.core.errors import InputError, NumericsError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
-from verisimile.data.events import Events
+from verisimile.data.events import Events, match_features
 from verisimile.data.files import read_events
 from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.io import load_mixture
@@ -45,6 +48,7 @@ __all__ = [
     "NULLS",
     "Deviations",
     "GofRequest",
+    "check_toys",
     "execute",
     "how_many",
     "print_verdicts",
@@ -74,15 +78,25 @@ class Deviations:
         Kernel widths, None for the default.
     scan
         Whether each width is an alternative of its own.
+    placements
+        How often the kernels are placed.
+    surprise
+        Whether events are noticed that the model calls impossible.
     """
 
     form: str
     kernels: int | None
     widths: tuple[float, ...] | None
     scan: bool
+    placements: int = PLACEMENTS
+    surprise: bool = True
 
-    def alternatives(self, features: int) -> tuple[Alternative, ...]:
-        """Return all alternatives; several are combined by their smallest p-value."""
+    def search(self, features: int) -> Search:
+        """Return what is looked for; several alternatives join by their smallest p-value."""
+        surprise = Surprise() if self.surprise else None
+        return Search(self._alternatives(features), self.placements, surprise)
+
+    def _alternatives(self, features: int) -> tuple[Alternative, ...]:
         forms: dict[str, tuple[_Form, ...]] = {
             "kernels": (GaussianKernels(),),
             "tilt": (ExponentialTilt(),),
@@ -123,6 +137,25 @@ class GofRequest:
         # Noticed before hours of toys, not after.
         if not 0.0 < self.level < 1.0:
             raise InputError("--level", got=self.level, expected="a number between 0 and 1")
+        check_toys(most_toys(self.toys), self.level)
+
+
+def check_toys(toys: int, level: float) -> None:
+    """Raise unless so many toys can reach the level.
+
+    Raises
+    ------
+    NumericsError
+        If they cannot: whatever the sample, the test would be inconclusive.
+    """
+    needed = math.ceil(1.0 / level - 1e-9) - 1
+    if toys < needed:
+        raise NumericsError(
+            "--toys",
+            got=f"{toys}, whose smallest p-value is {1.0 / (toys + 1):.3g}",
+            expected=f"at least {needed} to reach the level {level:g}",
+            remedy=f"Use --toys {max(needed, 1000)}: {needed} can only just tell.",
+        )
 
 
 def how_many(toys: int, exceedances: int | None) -> int | Sequential:
@@ -144,6 +177,7 @@ def execute(request: GofRequest) -> ExitCode:
         ensemble, mixture = load_ensemble(run), load_mixture(run)
         names = [spec.name for spec in mixture.features]
         events = read_events(request.sample, features=names)
+    match_features(events, mixture.features)  # as the test does: units stated as others end here
     if request.dry_run:
         _print_plan(request, run, mixture, events)
         return ExitCode.COMPATIBLE
@@ -155,7 +189,7 @@ def execute(request: GofRequest) -> ExitCode:
             toys=request.toys,
             hypotheses=(request.hypothesis,),
             null=NULLS[request.null],
-            alternatives=request.deviations.alternatives(mixture.n_features),
+            search=request.deviations.search(mixture.n_features),
             marginals=request.report is not None,
         ),
         name=Path(request.sample).name,
@@ -185,6 +219,7 @@ def _print_plan(request: GofRequest, run: Run, mixture: Mixture, events: Events)
         events=events.n,
         members=len(mixture.members),
         kernels=request.deviations.kernels or GaussianKernels().count,
+        placements=request.deviations.placements,
     )
     print_plan(run, [planned], as_json=request.as_json)
 

@@ -133,6 +133,17 @@ Scan = Annotated[
         "are three quantiles of distances.",
     ),
 ]
+Placements = Annotated[
+    int,
+    typer.Option(min=1, help="Times that the kernels are placed; t is the mean over them."),
+]
+NoSurprise = Annotated[
+    bool,
+    typer.Option(
+        "--no-surprise",
+        help="Leave it to the alternative to notice events that the model calls impossible.",
+    ),
+]
 Exceedances = Annotated[
     int | None,
     typer.Option(min=1, help="Stop as soon as so many toys are as extreme as the data."),

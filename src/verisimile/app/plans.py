@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from verisimile.app.output import print_json, print_lines, print_table
+from verisimile.checks.goodness.search import PLACEMENTS
 from verisimile.checks.twosample.permutation import record_name
 from verisimile.core.executor import Loky
 from verisimile.core.run import Run
@@ -62,10 +63,12 @@ def training_stage(run: Run, *, members: int, events: int, epochs: int) -> Plann
     return Planned("ensemble training", members, len(run.store.addresses("members")), seconds)
 
 
-def toy_stage(run: Run, *, toys: int, events: int, members: int, kernels: int) -> Planned:
-    """Return the toys of one test."""
-    parameters = members + kernels
-    one = events * (_PER_DRAW + members * _PER_DENSITY + _STEPS * _PER_PRODUCT * parameters**2)
+def toy_stage(
+    run: Run, *, toys: int, events: int, members: int, kernels: int, placements: int = PLACEMENTS
+) -> Planned:
+    """Return the toys of one test, which are drawn once and fitted at every placement."""
+    fits = placements * _STEPS * _PER_PRODUCT * (members + kernels) ** 2
+    one = events * (_PER_DRAW + members * _PER_DENSITY + fits)
     tasks = -(-toys // _CHUNK)
     return Planned("toys", tasks, len(run.store.addresses("toys")), toys * one)
 

@@ -11,7 +11,7 @@ from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
 from verisimile.checks.goodness.localise import Hotspots, localise
 from verisimile.checks.goodness.result import Goodness
-from verisimile.checks.goodness.setup import Alternative
+from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.stopping import Sequential
 from verisimile.checks.marginals.comparison import MarginalComparison, marginal_comparisons
 from verisimile.core.run import Run
@@ -43,9 +43,8 @@ class ProfileSettings:
         Null hypotheses, in reporting order.
     null
         Calibration of the toys.
-    alternatives
-        What deviations are looked for; several are combined by the smallest p,
-        none stands for the default.
+    search
+        What deviations are looked for.
     marginals
         Whether each feature's marginal is compared, and the places of deviation named.
     """
@@ -53,7 +52,7 @@ class ProfileSettings:
     toys: int | Sequential = 1000
     hypotheses: tuple[str, ...] = ("ensemble+uncertainty",)
     null: Calibration = Predictive()
-    alternatives: tuple[Alternative, ...] = ()
+    search: Search = Search()
     marginals: bool = True
 
 
@@ -112,7 +111,7 @@ def compare(
             run,
             mixture,
             events,
-            alternative=settings.alternatives or None,
+            alternative=settings.search,
             hypotheses=settings.hypotheses,
             null=settings.null,
             toys=settings.toys,

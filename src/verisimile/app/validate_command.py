@@ -23,6 +23,7 @@ from verisimile.report.document import Document, document
 from verisimile.report.numbers import duration
 from verisimile.report.validation_tables import validation_summary
 from verisimile.report.write import write_document
+from verisimile.validation.inputs import gathered_inputs
 from verisimile.validation.validate import validate
 
 __all__ = ["ValidateRequest", "execute"]
@@ -52,6 +53,8 @@ def execute(request: ValidateRequest) -> ExitCode:
         samples = read_samples(study)
     reference, generated = samples.events["reference"], samples.events["generated"]
     if request.dry_run:
+        # What the real run refuses, units mixed up above all, is refused here too.
+        gathered_inputs(reference, generated, samples.events.get("train"), study)
         planned = battery_stages(run, study.battery, events=reference.n + generated.n)
         print_plan(run, planned, as_json=request.as_json)
         return ExitCode.COMPATIBLE

@@ -11,7 +11,7 @@ from concurrent.futures import (
     Future,
     wait,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from verisimile.core.errors import InputError
 from verisimile.core.executor import ExecutorSpec, quiet_pool
@@ -156,11 +156,12 @@ class _Flight:
 
 
 def _failed(item: _Item, error: BaseException) -> Failure:
-    return failure(item.call, error, item.deaths + 1)
+    # What a task raises comes back as a reply: this is the executor's own error.
+    return replace(failure(item.call, error, item.deaths + 1), outside=True)
 
 
 def _worker_died(item: _Item, reason: str) -> Failure:
-    return Failure(item.call.task.address, "WorkerDied", reason, item.deaths)
+    return Failure(item.call.task.address, "WorkerDied", reason, item.deaths, outside=True)
 
 
 def _reason(flying: Iterable[Future[Reply]]) -> str:

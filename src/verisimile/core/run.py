@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from verisimile.core.dispatch import dispatch
-from verisimile.core.errors import InputError, NumericsError, VerisimileError
+from verisimile.core.errors import IncompleteError, InputError, NumericsError, VerisimileError
 from verisimile.core.executor import ExecutorSpec, resolve_executor
 from verisimile.core.progress import Progress, resolve_progress
 from verisimile.core.random import Seeds
@@ -102,7 +102,8 @@ class Run:
 
         agrees.  Each task runs on one inner thread, so the arrays are the same
         bit for bit with every executor.  A task that raises does not stop the
-        others.  Finished records are kept whatever happens, and the same call
+        others; one that ends in an error of the machine (disk, memory) is done once
+        more.  Finished records are kept whatever happens, and the same call
         again does the rest.
 
         Parameters
@@ -124,14 +125,22 @@ class Run:
             If an address is unsafe or used twice, or a configuration is not JSON.
         NumericsError
             If more than `max_failed` of the tasks failed; names the first failures.
+        IncompleteError
+            If they did, and a machine failed for some of them: see :class:`Failure`.
         """
         _check(tasks, max_failed)
         calls = [
             Call(index, task, fingerprint(label, task, schema)) for index, task in enumerate(tasks)
         ]
         outcomes, missing = select(self.store, calls)
+        work = Work(fn, label, self._workers_store())
         if missing:
-            self._do(Work(fn, label, self._workers_store()), missing, outcomes, total=len(calls))
+            self._do(work, missing, outcomes, total=len(calls))
+        again = [call for call in missing if _passing(outcomes[call.index])]
+        if again:
+            for call in again:
+                del outcomes[call.index]
+            self._do(work, again, outcomes, total=len(calls))
         ordered = [outcomes[call.index] for call in calls]
         _judge(ordered, label, max_failed)
         return ordered
@@ -176,12 +185,16 @@ def _settle(store: Store, label: str, call: Call, reply: Reply) -> Outcome:
     if not isinstance(reply, Receipt):
         try:
             store.save(address, call.fingerprint, label, reply, seeds=str(call.task.seeds))
-        except VerisimileError as error:
+        except (VerisimileError, OSError) as error:
             return failure(call, error, 1)
     record = store.load(address, call.fingerprint)
-    return record or Failure(
-        address, "StoreError", f"the record was written, but {store!r} does not give it back", 1
-    )
+    message = f"the record was written, but {store!r} does not give it back"
+    return record or Failure(address, "StoreError", message, 1, outside=True)
+
+
+def _passing(outcome: Outcome) -> bool:
+    """Return whether it may be otherwise the next time; a worker that died had three tries."""
+    return isinstance(outcome, Failure) and outcome.outside and outcome.kind != "WorkerDied"
 
 
 def _check(tasks: Sequence[Task], max_failed: float) -> None:
@@ -207,7 +220,8 @@ def _judge(outcomes: Sequence[Outcome], label: str, max_failed: float) -> None:
         f"{item.address}: {item.kind}: {item.message}" for item in failures[:_NAMED_FAILURES]
     )
     more = len(failures) - _NAMED_FAILURES
-    raise NumericsError(
+    error = IncompleteError if any(item.outside for item in failures) else NumericsError
+    raise error(
         label,
         got=f"{len(failures)} of {len(outcomes)} tasks failed"
         f" ({named}{f'; and {more} more' if more > 0 else ''})",

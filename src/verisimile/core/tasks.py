@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from verisimile.core.canonical import JSON, canonical
-from verisimile.core.errors import InputError, VerisimileError
+from verisimile.core.errors import IncompleteError, InputError, StoreError, VerisimileError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt
 from verisimile.core.store import Store
@@ -52,12 +52,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A task without a record: what happened, and in how many attempts."""
+    """A task without a record: what happened, and in how many attempts.
+
+    `outside` says that the machine failed and not the task: a full disk, no memory, a
+    worker that died.  Such a failure says nothing about what was to be computed.
+    """
 
     address: str
     kind: str
     message: str
     attempts: int
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class Call:
     task: Task
     fingerprint: str
 
+
+_OUTSIDE = (OSError, MemoryError, EOFError, StoreError, IncompleteError)
 
 Reply: TypeAlias = Receipt | Payload | Failure
 
@@ -115,7 +122,13 @@ def perform(work: Work, call: Call, attempt: int) -> Reply:
 
 def failure(call: Call, error: BaseException, attempts: int) -> Failure:
     """Return the failure that `error` means for `call`."""
-    return Failure(call.task.address, type(error).__name__, _message(error), attempts)
+    return Failure(
+        address=call.task.address,
+        kind=type(error).__name__,
+        message=_message(error),
+        attempts=attempts,
+        outside=isinstance(error, _OUTSIDE),
+    )
 
 
 def cause_of(error: BaseException) -> list[str]:

@@ -45,8 +45,10 @@ def weights_figure(fit: WeightFit) -> Figure:
 
 
 def _null(axes: Axes, test: Goodness) -> None:
-    toys = test.toys[np.isfinite(test.toys)]
-    observed = test.statistic
+    # The likelihood ratio and not what joins it with others: that is a rank among the toys.
+    part = test.leading
+    toys = part.toys[np.isfinite(part.toys)]
+    observed = part.statistic
     if toys.size:
         edges = _null_edges(toys, observed)
         heights, _ = np.histogram(toys, edges)
@@ -55,14 +57,12 @@ def _null(axes: Axes, test: Goodness) -> None:
         if edges[0] > 0.0 and observed > _FAR * toys.max():
             axes.set_xscale("log")
     if math.isfinite(observed):
-        axes.axvline(
-            observed, color=style.ALTERNATIVE, label=f"observed, {test.symbol} = {observed:.1f}"
-        )
+        axes.axvline(observed, color=style.ALTERNATIVE, label=f"observed, t = {observed:.1f}")
     else:
         axes.plot(
             [], [], color=style.ALTERNATIVE, label=f"observed: {numbers.plain_number(observed)}"
         )
-    axes.set_xlabel(f"statistic {test.symbol}")
+    axes.set_xlabel("statistic t")
     axes.set_ylabel("toys per bin")
     axes.set_ylim(0.0, 1.12 * max(axes.get_ylim()[1], 1.0))
     _legend_above(axes)

@@ -75,14 +75,21 @@ def _null(sample: str, test: Goodness, number: str) -> Illustration:
     p = test.p_value
     return Illustration(
         name=f"null-{number}-{_slug(test.hypothesis)}",
-        caption=f"{test.hypothesis}: statistic of {count(p.n_null)} {test.null} toys, and of the "
-        f"sample. p = {p_value(p)} ({p_interval(p)}), Z = {fixed(test.z.value)} "
-        f"({z_interval(test.z)}).",
+        caption=f"{test.hypothesis}: likelihood ratio t of {count(p.n_null)} {test.null} toys, and "
+        f"of the sample. {_whole(test)}p = {p_value(p)} ({p_interval(p)}), "
+        f"Z = {fixed(test.z.value)} ({z_interval(test.z)}).",
         alt=f"Null distribution of the test statistic for {sample}, hypothesis {test.hypothesis}; "
-        f"observed {test.symbol} = {plain_number(test.statistic)}, p-value {p_value(p)}.",
+        f"observed t = {plain_number(test.leading.statistic)}, p-value {p_value(p)}.",
         figure=null_figure(test),
         small=True,
     )
+
+
+def _whole(test: Goodness) -> str:
+    if len(test.parts) == 1 and test.surprise is None:
+        return ""
+    joined = "several alternatives" if test.surprise is None else "t and surprise"
+    return f"Of {joined} together: "
 
 
 def _slug(text: str) -> str:

@@ -63,7 +63,7 @@ def _summary_row(finding: Finding) -> tuple[str, ...]:
         verdict if finding.decisive else f"({verdict})",
         f"{p_value(test.p_value)} {_bracketed(p_interval(test.p_value))}",
         f"{fixed(test.z.value)} {_bracketed(z_interval(test.z))}",
-        plain_number(test.statistic),
+        plain_number(test.leading.statistic),
         f"{count(test.p_value.n_null)} {_bracketed(f'{count(failed)} failed')}",
         test.null,
         finding.sentence,
@@ -73,10 +73,12 @@ def _summary_row(finding: Finding) -> tuple[str, ...]:
 def goodness_table(tests: Sequence[Goodness]) -> Table:
     """Return what the tests looked with, one column per test and alternative."""
     seen = [(test, part) for test in tests for part in test.parts]
-    several = any(len(test.parts) > 1 for test in tests)
+    several = any(len(test.parts) > 1 or test.surprise is not None for test in tests)
     rows: tuple[tuple[str, ...], ...] = (
         ("Alternative", *(part.alternative for _, part in seen)),
         *((_alone([part for _, part in seen]),) if several else ()),
+        *_placements([part for _, part in seen]),
+        *_surprise([test for test, _ in seen]),
         ("Test events", *(count(t.n_events) for t, _ in seen)),
         ("Members", *(count(t.n_members) for t, _ in seen)),
         ("Free variations of the weights", *(count(t.variations) for t, _ in seen)),
@@ -98,6 +100,50 @@ def _alone(parts: Sequence[AlternativeFit]) -> tuple[str, ...]:
         "p alone, not corrected for the others (t)",
         *(f"{p_value(part.p_value)} ({plain_number(part.statistic)})" for part in parts),
     )
+
+
+def _placements(parts: Sequence[AlternativeFit]) -> tuple[tuple[str, ...], ...]:
+    """Return how much hangs on where the kernels fall, if they were placed several times."""
+    if not any(part.placement_statistics.size > 1 for part in parts):
+        return ()
+    return (
+        ("Placements of the kernels", *(count(p.placement_statistics.size) for p in parts)),
+        (
+            "t of single placements, smallest to largest",
+            *(_range(p.placement_statistics) for p in parts),
+        ),
+        (
+            "p of single placements, smallest to largest",
+            *(_range(p.placement_p_values) for p in parts),
+        ),
+    )
+
+
+def _surprise(tests: Sequence[Goodness]) -> tuple[tuple[str, ...], ...]:
+    """Return how surprising the events are to the model, if that was tested."""
+    if not any(test.surprise is not None for test in tests):
+        return ()
+    found = [test.surprise for test in tests]
+    return (
+        (
+            "Mean surprise, p alone",
+            *("–" if s is None else p_value(s.p_values[0]) for s in found),
+        ),
+        (
+            "Surprise beyond the model's 1/n tail, p alone (events there; one is expected)",
+            *("–" if s is None else f"{p_value(s.p_values[1])} ({count(s.beyond)})" for s in found),
+        ),
+        (
+            "Events outside the model's support",
+            *("–" if s is None else count(s.impossible) for s in found),
+        ),
+    )
+
+
+def _range(values: Array) -> str:
+    if not values.size:
+        return "–"
+    return f"{plain_number(float(values.min()))} to {plain_number(float(values.max()))}"
 
 
 def marginal_table(marginals: Sequence[MarginalComparison]) -> Table:

@@ -132,8 +132,9 @@ def judge(test: Goodness, level: float) -> tuple[Verdict, str]:
     r"""Return the verdict of one test, and the reason if there is none.
 
     Failed: :math:`p \le` level.  Inconclusive: no statistic, too few toys to
-    reach the level, or a conclusion that hangs on toys that failed or on events
-    for which the statistic is only a lower bound.
+    reach the level, or a conclusion that hangs on toys that failed, on a fit to the sample
+    that failed, or on events for which the statistic is only a lower bound and whose
+    surprise was not tested.
     """
     p = test.p_value
     if math.isnan(test.statistic) or math.isnan(p.value):
@@ -144,7 +145,9 @@ def judge(test: Goodness, level: float) -> tuple[Verdict, str]:
         return Verdict.FAILED, ""
     if _without_failed(test) <= level:
         return Verdict.INCONCLUSIVE, f"it hangs on the {p.n_failed} toys that failed"
-    if test.capped:
+    if any(math.isnan(part.statistic) for part in test.parts):
+        return Verdict.INCONCLUSIVE, "a fit to the sample gave no statistic"
+    if test.capped and test.surprise is None:
         reason = f"{test.capped} events far outside the model make the statistic a lower bound"
         return Verdict.INCONCLUSIVE, reason
     return Verdict.PASSED, ""
@@ -174,7 +177,15 @@ def _sentence(test: Goodness, verdict: Verdict, reason: str) -> str:
     model = _MODELS.get(test.hypothesis, test.hypothesis)
     if verdict is Verdict.PASSED:
         return f"Compatible with {model}: {_share(test)} deviate at least as much."
-    return f"Not compatible with {model}: {_share(test)} deviate as much."
+    return f"Not compatible with {model}: {_share(test)} deviate as much.{_beyond(test)}"
+
+
+def _beyond(test: Goodness) -> str:
+    """Say so where the events that the model calls impossible are what it fails by."""
+    found = test.surprise
+    if found is None or found.p_values[1].value > test.leading.p_value.value or found.beyond < 2:
+        return ""
+    return f" {count(found.beyond)} events lie in a tail where it expects one."
 
 
 def _share(test: Goodness) -> str:

@@ -14,6 +14,7 @@ from verisimile.checks.goodness.gaussian import GaussianKernels
 from verisimile.checks.goodness.kernels import Kernels, Quantiles, kernel_widths, narrowed
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.stopping import Sequential
 from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.errors import InputError, VerisimileWarning
@@ -29,6 +30,7 @@ from verisimile.mixture.model import Mixture
 M = 3
 TRUTH = np.array([0.5, 0.3, 0.2])
 KERNELS = GaussianKernels(count=8, width=0.7, reference=200)
+BARE = Search((KERNELS,), placements=1, surprise=None)  # t of one placement, and nothing else
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,10 @@ def test_toys_are_reused_and_extended(mixture: Mixture, events: Events, tmp_path
     first = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=20)
     records = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.safetensors")}
     more = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=40)
-    assert more.toys[:20].tolist() == first.toys.tolist()
+    assert more.parts[0].toys[:20].tolist() == first.parts[0].toys.tolist()
+    assert more.surprise is not None
+    assert first.surprise is not None
+    assert more.surprise.toys[:20].tolist() == first.surprise.toys.tolist()
     assert all(p.stat().st_mtime_ns == stamp for p, stamp in records.items())
 
 
@@ -110,7 +115,7 @@ def test_fluctuated_toys_are_wider_than_plug_in_toys(mixture: Mixture, events: E
             Run(Seeds(6)),
             mixture,
             Events(np.tile(events.x, (8, 1)) + 1e-9 * np.arange(8 * events.n)[:, None]),
-            alternative=KERNELS,
+            alternative=BARE,
             hypothesis="ensemble",
             null=null,
             toys=30,
@@ -149,8 +154,12 @@ def test_several_alternatives_share_their_toys_and_are_corrected_for(
 ) -> None:
     run = Run(Seeds(11))
     several = tuple(GaussianKernels(count=8, width=w, reference=200) for w in (0.2, 0.5, 1.0))
-    found = goodness_of_fit(run, mixture, events, alternative=several, toys=59)
-    alone = [goodness_of_fit(run, mixture, events, alternative=a, toys=59) for a in several]
+    bare = Search(several, surprise=None)
+    found = goodness_of_fit(run, mixture, events, alternative=bare, toys=59)
+    alone = [
+        goodness_of_fit(run, mixture, events, alternative=Search((a,), surprise=None), toys=59)
+        for a in several
+    ]
     assert [part.statistic for part in found.parts] == [g.statistic for g in alone]
     assert [part.p_value for part in found.parts] == [g.p_value for g in alone]
     smallest = min(part.p_value.value for part in found.parts)
@@ -158,9 +167,32 @@ def test_several_alternatives_share_their_toys_and_are_corrected_for(
     assert smallest <= found.p_value.value <= 3 * smallest + 1 / 60
     assert found.statistic == pytest.approx(-math.log(smallest))
     shifted = Events(draw(members, TRUTH, 500, np.random.default_rng(43)) + [0.4, 0.0])
-    wrong = goodness_of_fit(run, mixture, shifted, alternative=several, toys=59)
+    wrong = goodness_of_fit(run, mixture, shifted, alternative=bare, toys=59)
     assert wrong.p_value.value < found.p_value.value
     assert "-log min p" in repr(wrong)
+
+
+def test_t_is_the_mean_over_placements_and_one_placement_is_the_first(
+    mixture: Mixture, events: Events
+) -> None:
+    run = Run(Seeds(17))
+    for alternative in (KERNELS, ExponentialTilt(count=8, width=0.7, reference=1000)):
+        one, three = (
+            goodness_of_fit(
+                run,
+                mixture,
+                events,
+                alternative=Search((alternative,), placements=p, surprise=None),
+                toys=9,
+            )
+            for p in (1, 3)
+        )
+        (part,) = three.parts
+        assert part.placement_statistics.size == part.placement_p_values.size == 3
+        assert part.placement_statistics[0] == one.statistic
+        assert len(set(part.placement_statistics)) == 3
+        assert three.statistic == pytest.approx(part.placement_statistics.mean())
+        assert three.symbol == one.symbol == "t"
 
 
 def test_a_sequential_search_ends_early_and_agrees_with_its_toys(
@@ -168,17 +200,31 @@ def test_a_sequential_search_ends_early_and_agrees_with_its_toys(
 ) -> None:
     run = Run(Seeds(12))
     toys = Sequential(exceedances=5, most=120)
-    early = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=toys)
-    fixed = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=120)
+    early = goodness_of_fit(run, mixture, events, alternative=BARE, toys=toys)
+    fixed = goodness_of_fit(run, mixture, events, alternative=BARE, toys=120)
     assert early.toys.size == early.p_value.n_null < early.most_toys == 120
     assert early.toys.tolist() == fixed.toys[: early.toys.size].tolist()
     assert early.toys[-1] >= early.statistic
     assert (early.toys >= early.statistic).sum() == 5
     assert early.p_value.value == 5 / early.toys.size
     shifted = Events(draw(members, TRUTH, 500, np.random.default_rng(43)) + [0.4, 0.0])
-    late = goodness_of_fit(run, mixture, shifted, alternative=KERNELS, toys=toys)
+    late = goodness_of_fit(run, mixture, shifted, alternative=BARE, toys=toys)
     assert late.toys.size == 120
     assert late.p_value.value == 1 / 121
+
+
+def test_a_sequential_search_with_surprise_scales_by_toys_apart(
+    mixture: Mixture, members: list[Blend], events: Events
+) -> None:
+    run = Run(Seeds(12))
+    toys = Sequential(exceedances=5, most=60)
+    early = goodness_of_fit(run, mixture, events, alternative=KERNELS, toys=toys)
+    assert early.symbol == "largest z"
+    assert (early.toys >= early.statistic).sum() == 5
+    assert early.p_value.value == 5 / early.toys.size
+    far = np.concatenate([events.x[1:], [[30.0, 0.0]]])
+    late = goodness_of_fit(run, mixture, Events(far), alternative=KERNELS, toys=toys)
+    assert late.p_value.value == 1 / 61
 
 
 def test_a_sequential_search_and_several_alternatives_exclude_each_other(
@@ -208,7 +254,8 @@ def test_a_scan_has_one_width_per_alternative() -> None:
 
 def test_an_alternative_without_bumps_is_the_null(mixture: Mixture, events: Events) -> None:
     nothing = ExponentialTilt(count=0, reference=1000)
-    found = goodness_of_fit(Run(Seeds(1)), mixture, events, alternative=nothing, toys=9)
+    bare = Search((nothing,), surprise=None)
+    found = goodness_of_fit(Run(Seeds(1)), mixture, events, alternative=bare, toys=9)
     assert found.statistic == 0.0
     assert found.toys.tolist() == [0.0] * 9
     assert found.p_value.value == 1.0

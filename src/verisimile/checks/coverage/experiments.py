@@ -11,14 +11,14 @@ from verisimile.checks.coverage.responses import Propagated
 from verisimile.checks.coverage.summary import Outcomes
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON, canonical
-from verisimile.core.errors import InputError, NumericsError, SupportError
+from verisimile.core.errors import IncompleteError, InputError, NumericsError, SupportError
 from verisimile.core.random import Seeds
-from verisimile.core.run import Run, Task
+from verisimile.core.run import Failure, Run, Task
 from verisimile.core.store import Payload, Record
 
 __all__ = ["Experiment", "check_sizes", "run_experiments"]
 
-_MAX_FAILED = 0.1
+_NAMED = 3
 
 Experiment = Callable[[Seeds], Sequence[Propagated]]
 """One pseudo-experiment: its random streams to one estimate per observable."""
@@ -35,13 +35,13 @@ def run_experiments(
 ) -> Outcomes:
     """Return the estimates of `datasets` pseudo-experiments, each with its own random stream.
 
-    Chunks are kept by the run.  A data set whose fit fails, and every data set
-    of a chunk that ends in another error, leaves NaN.
+    Chunks are kept by the run.  A data set whose fit fails leaves NaN; anything else that
+    fails says nothing about coverage, and ends the call.
 
     Raises
     ------
-    NumericsError
-        If more than a tenth of the chunks end in another error than a failed fit.
+    IncompleteError
+        If data sets end in another error than a failed fit.
     """
     mode = str(identity["mode"])
     seeds = run.seeds.at("coverage", mode)
@@ -55,12 +55,18 @@ def run_experiments(
         )
         for first in range(0, datasets, chunk)
     ]
-    found = run.map(_chunk, tasks, label="coverage", max_failed=_MAX_FAILED)
+    found = run.map(_chunk, tasks, label="coverage", max_failed=1.0)
+    failures = [outcome for outcome in found if isinstance(outcome, Failure)]
+    if failures:
+        named = "; ".join(f"{f.address}: {f.kind}: {f.message}" for f in failures[:_NAMED])
+        raise IncompleteError(
+            "coverage",
+            got=f"{len(failures)} of {len(found)} chunks of data sets that ended early ({named})",
+            expected="data sets that end with estimates or with a failed fit",
+            remedy="Finished data sets are kept. Mend the cause and run the same call again.",
+        )
     blocks = [
-        np.asarray(outcome.arrays["estimates"])
-        if isinstance(outcome, Record)
-        else np.full((task.args[-1], observables, 3), np.nan)
-        for task, outcome in zip(tasks, found, strict=True)
+        np.asarray(outcome.arrays["estimates"]) for outcome in found if isinstance(outcome, Record)
     ]
     table = np.concatenate(blocks)
     return Outcomes(frozen(table[..., 0]), frozen(table[..., 1]), frozen(table[..., 2]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from verisimile.checks.goodness.calibration import Calibration
+from verisimile.checks.goodness.joined import Columns, failure_notes
 from verisimile.checks.goodness.parts import alternative_fit, null_notes
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.checks.goodness.result import AlternativeFit, Goodness
@@ -16,30 +16,65 @@ from verisimile.checks.goodness.setup import Fits, Setup
 from verisimile.checks.goodness.stopping import Sequential, most_toys
 from verisimile.core.arrays import Array, frozen
 from verisimile.data.events import Events
-from verisimile.stats.aggregate import smallest_p
 from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
-from verisimile.stats.sequential import besag_clifford
 
-__all__ = ["Judge", "Trial"]
+__all__ = ["Judge", "Trial", "averaged"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """One alternative fitted to the data under one hypothesis.
+    """One alternative fitted to the data under one hypothesis, at each of its placements.
 
     Attributes
     ----------
     name
         Name of the alternative.
-    setup, fits, profile
-        The placed alternative, the data as it sees them, and both fits.
+    setups, fits, profiles
+        The placed alternative, the data as it sees them, and both fits, P of each.
     """
 
     name: str
-    setup: Setup
-    fits: Fits
-    profile: Profile
+    setups: tuple[Setup, ...]
+    fits: tuple[Fits, ...]
+    profiles: tuple[Profile, ...]
+
+    @property
+    def statistic(self) -> float:
+        """The mean likelihood ratio."""
+        return float(np.mean([profile.statistic for profile in self.profiles]))
+
+    def part(self, toys: Array, null: str) -> AlternativeFit:
+        """Return the outcome from toys ``(B, P)``; its fitted densities are the first placement's.
+
+        The p-value is that of the mean over the placements.
+        """
+        column = toys.mean(axis=1)
+        p_value = Empirical(column, null).p_value(self.statistic)
+        first = alternative_fit(
+            self.name, self.setups[0], self.fits[0], self.profiles[0], column, p_value
+        )
+        own = np.array([profile.statistic for profile in self.profiles])
+        return replace(
+            first,
+            statistic=self.statistic,
+            gap=float(np.mean([profile.gap for profile in self.profiles])),
+            capped=max(fits.capped for fits in self.fits),
+            placement_statistics=frozen(own),
+            placement_p_values=frozen(
+                np.array(
+                    [
+                        Empirical(each, null).p_value(float(t)).value
+                        for t, each in zip(own, toys.T, strict=True)
+                    ]
+                )
+            ),
+        )
+
+
+def averaged(toys: Array, trials: Sequence[Trial]) -> list[Array]:
+    """Return the toys ``(B, P)`` of each alternative from those of all placements ``(B, A)``."""
+    ends = np.cumsum([len(trial.profiles) for trial in trials])
+    return np.split(toys, ends[:-1], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,23 +99,48 @@ class Judge:
         self,
         trials: Sequence[Trial],
         hypothesis: Hypothesis,
+        columns: Columns,
         toys: Array,
         events: Events,
         *,
         members: int,
     ) -> Goodness:
-        """Return the result of one hypothesis from its toys ``(B, A)``."""
+        """Return the result of one hypothesis.
+
+        Parameters
+        ----------
+        trials
+            Its alternatives.
+        hypothesis
+            What was left free.
+        columns
+            Data and toys of every statistic, and what joins them.
+        toys
+            Likelihood ratios of all placements ``(B, A)``.
+        events
+            The test sample.
+        members
+            M.
+        """
         parts = tuple(
-            self._part(trial, frozen(column)) for trial, column in zip(trials, toys.T, strict=True)
+            trial.part(each, self.null.name)
+            for trial, each in zip(trials, averaged(toys, trials), strict=True)
         )
-        statistic, combined = _combined(parts)
-        p_value = self._p_value(statistic, combined)
+        joined = columns.joined(self.toys, self.null.name)
+        if columns.alone:  # one statistic: its p-value is the test's, also of sequential toys
+            used = frozen(joined.toys[: joined.p_value.n_null])
+            parts = (replace(parts[0], p_value=joined.p_value, toys=used),)
         variations = parts[0].null_pulls.size
+        notes = (
+            *self.notes,
+            *null_notes(self.null, variations, parts),
+            *failure_notes(columns.toys[: joined.p_value.n_null]),
+        )
         return Goodness(
-            statistic=statistic,
-            p_value=p_value,
-            z=p_value.significance,
-            toys=frozen(combined[: p_value.n_null]),
+            statistic=joined.statistic,
+            p_value=joined.p_value,
+            z=joined.p_value.significance,
+            toys=frozen(joined.toys[: joined.p_value.n_null]),
             most_toys=most_toys(self.toys),
             hypothesis=hypothesis.name,
             null=self.null.name,
@@ -89,34 +149,7 @@ class Judge:
             variations=variations,
             parts=parts,
             events_digest=events.digest,
-            warnings=(*self.notes, *null_notes(self.null, variations, parts)),
+            warnings=notes,
+            surprise=columns.surprise,
+            rule=joined.rule,
         )
-
-    def _part(self, trial: Trial, toys: Array) -> AlternativeFit:
-        p_value = self._p_value(trial.profile.statistic, toys)
-        return alternative_fit(trial.name, trial.setup, trial.fits, trial.profile, toys, p_value)
-
-    def _p_value(self, statistic: float, toys: Array) -> PValue:
-        if isinstance(self.toys, Sequential):
-            return besag_clifford(
-                statistic,
-                toys,
-                stop_after=self.toys.exceedances,
-                maximum=self.toys.most,
-                null=self.null.name,
-            )
-        return Empirical(toys, self.null.name).p_value(statistic)
-
-
-def _combined(parts: tuple[AlternativeFit, ...]) -> tuple[float, Array]:
-    """Return the statistic of all alternatives together, and that of the toys.
-
-    A row with a failed fit is NaN: extreme, and counted.
-    """
-    if len(parts) == 1:  # also of sequential toys, which end where those of the part do
-        return parts[0].statistic, parts[0].toys
-    observed = np.array([part.statistic for part in parts])
-    toys = np.column_stack([part.toys for part in parts])
-    smallest = -np.log(smallest_p(observed, toys))
-    smallest[1:][~np.isfinite(toys).all(axis=1)] = np.nan
-    return math.nan if np.isnan(observed).any() else float(smallest[0]), smallest[1:]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.null_model import Null
+from verisimile.checks.goodness.observed import observed
 from verisimile.checks.goodness.profile import Profile
 from verisimile.checks.goodness.setup import Fits, Setup
 from verisimile.core.arrays import Array, IntArray, digest
@@ -50,7 +51,7 @@ class BinSetup:
 
     def observe(self, x: Array, logf: Array) -> Fits:
         """Return the fits to the bin's events, given those of the whole sample."""
-        return self.local.observe(x[self.rows], logf[self.rows])
+        return observed(self.local, x[self.rows], logf[self.rows])
 
     def coefficients(self, profile: Profile) -> Array:
         """Return how much of each kernel the alternative took, ``(K,)``."""

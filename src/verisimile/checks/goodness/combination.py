@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from verisimile.core.arrays import Array
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
@@ -24,6 +26,9 @@ class Combination(Protocol):
     def name(self) -> str:
         """Name that is recorded with the p-value."""
 
+    def columns(self, table: Array) -> Array:
+        """Return, from the bins' statistics ``(..., G)``, those whose smallest p is the test."""
+
     def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
         """Return the p-value of statistics ``(G,)`` among those of toys ``(B, G)``."""
 
@@ -36,6 +41,10 @@ class SumOfBins:
     def name(self) -> str:
         """Name that is recorded with the p-value."""
         return "sum"
+
+    def columns(self, table: Array) -> Array:
+        """Return the sum, ``(..., 1)``."""
+        return np.asarray(table.sum(axis=-1, keepdims=True))
 
     def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
         """Return the p-value of the sum."""
@@ -54,6 +63,10 @@ class SmallestP:
     def name(self) -> str:
         """Name that is recorded with the p-value."""
         return "min-p"
+
+    def columns(self, table: Array) -> Array:
+        """Return the bins as they are, ``(..., G)``."""
+        return table
 
     def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
         """Return the p-value of the smallest p-value."""

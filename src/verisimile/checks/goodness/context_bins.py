@@ -9,6 +9,7 @@ import numpy as np
 
 from verisimile.checks.goodness.combination import Combination, SumOfBins
 from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.search import Search, search_of
 from verisimile.checks.goodness.setup import Alternative
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.errors import InputError
@@ -28,7 +29,8 @@ class ContextBins:
         Increasing bin edges ``(G + 1,)``, or a number of bins with about equal
         numbers of events.  The last bin contains its upper edge.
     alternative
-        What is looked for in each bin: kernels in x.
+        What is looked for in each bin: kernels in x, or a :class:`Search` with one
+        alternative, its number of placements, and the surprise of the whole sample.
     combination
         How the bins become one p-value: :class:`SumOfBins` or :class:`SmallestP`.
     fewest
@@ -37,7 +39,7 @@ class ContextBins:
 
     feature: str
     edges: int | Sequence[float] = 5
-    alternative: Alternative = GaussianKernels(count=40)
+    alternative: Alternative | Search = GaussianKernels(count=40)
     combination: Combination = SumOfBins()
     fewest: int = 100
 
@@ -54,6 +56,17 @@ class ContextBins:
                 got=f"edges={self.edges!r}, fewest={self.fewest}",
                 expected="a positive number of bins or finite rising edges; fewest >= 1",
             )
+        if len(self.search.alternatives) > 1:
+            raise InputError(
+                "ContextBins.alternative",
+                got=f"{len(self.search.alternatives)} alternatives",
+                expected="one for each bin",
+            )
+
+    @property
+    def search(self) -> Search:
+        """What is looked for in each bin, with its placements and surprise."""
+        return search_of(self.alternative, GaussianKernels())
 
     def place(self, values: Array) -> PlacedBins:
         """Return the bins of given contexts ``(n,)``.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.result import AlternativeFit
+from verisimile.checks.goodness.result import AlternativeFit, SurpriseFit
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.result import register
 from verisimile.stats.pvalues import PValue, Significance
@@ -14,7 +14,7 @@ from verisimile.stats.pvalues import PValue, Significance
 __all__ = ["ContextGoodness"]
 
 
-@register("goodness-in-context", 1)
+@register("goodness-in-context", 2)
 @dataclass(frozen=True, slots=True, eq=False)
 class ContextGoodness:
     """Result of the profile test of a conditional mixture in bins of its context.
@@ -44,6 +44,8 @@ class ContextGoodness:
         Content key of the test sample.
     warnings
         What a reader must know.
+    surprise
+        How surprising the sample is to the model, at its contexts; None if not tested.
     """
 
     p_value: PValue
@@ -62,6 +64,7 @@ class ContextGoodness:
     variations: int
     events_digest: str
     warnings: tuple[str, ...] = ()
+    surprise: SurpriseFit | None = None
 
     def __repr__(self) -> str:
         """Return one line: bins, statistic, p-value."""

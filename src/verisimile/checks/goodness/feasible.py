@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from verisimile.checks.goodness.steady import solved
 from verisimile.core.arrays import Array
 from verisimile.mixture.objective import LogLinear
-from verisimile.stats.linalg import solve_spd
 
 __all__ = ["feasible_start"]
 
@@ -48,7 +48,7 @@ def _relaxed_minimum(problem: LogLinear, theta: Array, depth: float) -> Array:
         u = problem.weights
         gradient = problem.design.T @ (u * slope) + problem.precision * (theta - problem.centre)
         hessian = (problem.design * (u * curve)[:, None]).T @ problem.design
-        step = -solve_spd(hessian + np.diag(problem.precision), gradient)
+        step = -solved(hessian + np.diag(problem.precision), gradient)
         decrement = -float(gradient @ step)
         if decrement < _TOLERANCE:
             break

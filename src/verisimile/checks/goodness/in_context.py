@@ -6,15 +6,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from verisimile.checks.goodness.assemble import Trial, averaged
 from verisimile.checks.goodness.bin_setup import BinSetup
 from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.conditional_null import AveragedNull, ConditionalNull
 from verisimile.checks.goodness.context_bins import ContextBins, PlacedBins
 from verisimile.checks.goodness.context_result import ContextGoodness
-from verisimile.checks.goodness.parts import alternative_fit, check_sample, null_notes, resolved
+from verisimile.checks.goodness.joined import Columns, failure_notes, surprise_fit
+from verisimile.checks.goodness.observed import data_log_densities, profiled
+from verisimile.checks.goodness.parts import check_sample, null_notes, resolved
 from verisimile.checks.goodness.profile import Hypothesis
-from verisimile.checks.goodness.result import AlternativeFit
+from verisimile.checks.goodness.result import AlternativeFit, SurpriseFit
 from verisimile.checks.goodness.toys import Contest, throw_toys
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -22,7 +26,6 @@ from verisimile.data.names import require
 from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
-from verisimile.stats.nulls import Empirical
 
 __all__ = ["goodness_in_context"]
 
@@ -44,7 +47,9 @@ def goodness_in_context(
     .. math:: p_b(x \mid c) = \hat f(x \mid c) + (B\eta)(x \mid c) + \sum_k a_k k_{bk}(x),
               \qquad T = \sum_b t_b,
 
-    with :math:`t_b` the profile likelihood ratio of :func:`goodness_of_fit` in bin b.
+    with :math:`t_b` the profile likelihood ratio of :func:`goodness_of_fit` in bin b, averaged
+    over placements of its kernels.  The combination of the bins is joined, by the smallest
+    p-value on the same toys, with the :class:`Surprise` of all events at their contexts.
 
     In each bin of one context column kernels in x are placed by the model alone,
     averaged over the bin.  Toys keep the test sample's own contexts, row by row, and
@@ -70,14 +75,14 @@ def goodness_in_context(
     InputError
         For a mixture without context, weighted events, an unknown context
         column, or bins with too few events.
-    SupportError
-        If an event has zero density under every member.
+    NumericsError, IncompleteError
+        As for :func:`goodness_of_fit`.
 
     Warns
     -----
     VerisimileWarning
-        If events are shared with an earlier sample, or contexts lie outside of
-        the trained range.
+        If events are shared with an earlier sample, contexts lie outside of
+        the trained range, or toys failed.
     """
     matched, chosen = _checked(mixture, events, toys), resolved(hypothesis)
     model = _single(mixture) if chosen.name == "single" else mixture
@@ -87,12 +92,9 @@ def goodness_in_context(
     used = matched.take(placed.inside)
     notes += model.context.warn_outside(model.contexts(used), "test")
     trial = _Trial(model, bins, placed.kept(), chosen, null)
-    parts = trial.parts(run, used, toys)
-    p_value = bins.combination.p_value(
-        np.array([part.statistic for part in parts]),
-        np.stack([part.toys for part in parts], axis=1),
-        null.name,
-    )
+    parts, surprise = trial.outcome(run, used, toys)
+    joined = _columns(bins, parts, surprise).joined(toys, null.name)
+    p_value = joined.p_value
     variations = parts[0].null_pulls.size
     return ContextGoodness(
         p_value=p_value,
@@ -110,7 +112,13 @@ def goodness_in_context(
         n_outside=int(model.context.outside(model.contexts(used)).sum()),
         variations=variations,
         events_digest=matched.digest,
-        warnings=(*notes, *_unused(placed), *null_notes(null, variations, parts)),
+        warnings=(
+            *notes,
+            *_unused(placed),
+            *null_notes(null, variations, parts),
+            *failure_notes(np.stack([part.toys for part in parts], axis=1)),
+        ),
+        surprise=surprise,
     )
 
 
@@ -124,30 +132,47 @@ class _Trial:
     hypothesis: Hypothesis
     null: Calibration
 
-    def parts(self, run: Run, used: Events, toys: int) -> tuple[AlternativeFit, ...]:
-        """Return the test of each bin."""
+    def outcome(
+        self, run: Run, used: Events, toys: int
+    ) -> tuple[tuple[AlternativeFit, ...], SurpriseFit | None]:
+        """Return the test of each bin, and the surprise of all events."""
         x, context = self.mixture.divide(used)
         whole = ConditionalNull.of(self.mixture, context)
-        logf = whole.log_densities(x)
-        setups = tuple(self._setup(run, whole, number) for number in range(self.placed.count))
-        seen = [setup.observe(x, logf) for setup in setups]
+        logf = data_log_densities(whole, x)
         centre = np.zeros(whole.variations.shape[1])
-        profiles = [fits.profile(self.hypothesis, centre) for fits in seen]
-        contest = Contest(whole, setups, self.null, (self.hypothesis,), used.n)
+        search = self.bins.search
+        surprise = (
+            None if search.surprise is None else search.surprise.place(run, whole, events=used.n)
+        )
+        setups = [self._setups(run, whole, number) for number in range(self.placed.count)]
+        trials = [self._trial(b, each, x, logf, centre) for b, each in enumerate(setups)]
+        flat = tuple(setup for each in setups for setup in each)
+        contest = Contest(whole, flat, self.null, (self.hypothesis,), used.n, surprise)
         thrown = throw_toys(run, contest, toys)
-        return tuple(
-            alternative_fit(
-                f"{self.bins.alternative.name}, {self.placed.interval(b)}",
-                setups[b].local,
-                seen[b],
-                profiles[b],
-                thrown[:, b, 0],
-                Empirical(thrown[:, b, 0], self.null.name).p_value(profiles[b].statistic),
-            )
-            for b in range(self.placed.count)
+        name = self.null.name
+        parts = tuple(
+            trial.part(each, name)
+            for trial, each in zip(trials, averaged(thrown.statistic[:, :, 0], trials), strict=True)
+        )
+        if surprise is None:
+            return parts, None
+        return parts, surprise_fit(surprise, logf, thrown.surprise, name, centre=centre)
+
+    def _trial(
+        self, number: int, setups: tuple[BinSetup, ...], x: Array, logf: Array, centre: Array
+    ) -> Trial:
+        seen = tuple(setup.observe(x, logf) for setup in setups)
+        return Trial(
+            f"{self.bins.search.alternatives[0].name}, {self.placed.interval(number)}",
+            tuple(setup.local for setup in setups),
+            seen,
+            tuple(
+                profiled(fits, self.hypothesis, centre, setup.rank)
+                for fits, setup in zip(seen, setups, strict=True)
+            ),
         )
 
-    def _setup(self, run: Run, whole: ConditionalNull, number: int) -> BinSetup:
+    def _setups(self, run: Run, whole: ConditionalNull, number: int) -> tuple[BinSetup, ...]:
         """Place the alternative on the model in one bin."""
         rows = self.placed.rows(number)
         context = whole.context[rows]
@@ -156,8 +181,19 @@ class _Trial:
         # The middles of equal shares of the bin's contexts stand for all of them.
         nodes = order[((np.arange(_NODES) + 0.5) * len(rows) / _NODES).astype(np.int64)]
         local = AveragedNull(replace(whole, context=context), context[nodes])
-        placed = self.bins.alternative.prepare(run.at("bin", number), local, events=len(rows))
-        return BinSetup(placed, rows)
+        (placed,) = self.bins.search.place(run.at("bin", number), local, events=len(rows))
+        return tuple(BinSetup(setup, rows) for setup in placed)
+
+
+def _columns(
+    bins: ContextBins, parts: tuple[AlternativeFit, ...], surprise: SurpriseFit | None
+) -> Columns:
+    observed = bins.combination.columns(np.array([part.statistic for part in parts]))
+    toys = bins.combination.columns(np.stack([part.toys for part in parts], axis=1))
+    if surprise is not None:
+        observed = np.concatenate([observed, surprise.statistics])
+        toys = np.column_stack([toys, surprise.toys])
+    return Columns(observed, toys, surprise, None)
 
 
 def _checked(mixture: ConditionalMixture, events: Events, toys: int) -> Events:

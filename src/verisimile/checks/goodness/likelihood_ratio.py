@@ -7,17 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.assemble import Judge, Trial
+from verisimile.checks.goodness.assemble import Judge, Trial, averaged
 from verisimile.checks.goodness.calibration import Calibration, Predictive
 from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.joined import PILOT, Columns, Scale, surprise_fit
 from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.observed import data_log_densities, observed, profiled
 from verisimile.checks.goodness.parts import check_sample, resolved
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis
-from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.result import Goodness, SurpriseFit
+from verisimile.checks.goodness.search import Search, search_of
 from verisimile.checks.goodness.setup import Alternative
 from verisimile.checks.goodness.stopping import Sequential
+from verisimile.checks.goodness.surprise import PlacedSurprise
 from verisimile.checks.goodness.tilt import ExponentialTilt
-from verisimile.checks.goodness.toys import Contest, throw_toys
+from verisimile.checks.goodness.toys import Contest, Thrown, throw_toys
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
@@ -38,7 +42,7 @@ def goodness_of_fit(
     mixture: Mixture,
     events: Events,
     *,
-    alternative: Alternative | Sequence[Alternative] | None = None,
+    alternative: Alternative | Sequence[Alternative] | Search | None = None,
     hypothesis: str = "ensemble+uncertainty",
     null: Calibration = Predictive(),  # noqa: B008
     toys: int | Sequential = 1000,
@@ -48,8 +52,10 @@ def goodness_of_fit(
     .. math:: t = 2 \log \frac{\max_{\eta, a} L(D \mid \hat f + B\eta + \sum_k a_k k_k)}
                               {\max_{\eta} L(D \mid \hat f + B\eta)}
 
-    with :math:`\eta` constrained to N(0, 1) and :math:`\sum_k a_k = 0`; the
-    p-value is that of t among toys made by `null`.
+    with :math:`\eta` constrained to N(0, 1) and :math:`\sum_k a_k = 0`.  t is averaged over
+    several placements of the kernels and joined, by the smallest p-value recalibrated on
+    the same toys, with the sample's :class:`Surprise`: an event that the model calls
+    impossible ends in the smallest p-value whatever the alternative.
 
     Parameters
     ----------
@@ -64,7 +70,8 @@ def goodness_of_fit(
         :class:`GaussianKernels`, :class:`ExponentialTilt`, or several of them:
         the smallest of their p-values is then the statistic, compared with the
         smallest p-values of the same toys.  None takes what has more power:
-        kernels up to two features, the tilt beyond.
+        kernels up to two features, the tilt beyond.  A :class:`Search` holds them
+        together with the number of placements and the surprise, to change or leave these out.
     hypothesis
         ``"single"`` (first member alone), ``"ensemble"`` (weights frozen) or
         ``"ensemble+uncertainty"`` (weights profiled).
@@ -79,8 +86,15 @@ def goodness_of_fit(
     ------
     InputError
         For weighted events, unknown hypotheses, other features, or no toys.
-    SupportError
-        If an event has zero density under every member.
+    NumericsError
+        If a log-density is NaN or plus infinity, or more than a tenth of the toys fail.
+    IncompleteError
+        If toys could not be thrown for another reason; the same call continues.
+
+    Warns
+    -----
+    VerisimileWarning
+        If events are shared with an earlier sample, or toys failed.
 
     References
     ----------
@@ -103,7 +117,7 @@ def compare_hypotheses(
     mixture: Mixture,
     events: Events,
     *,
-    alternative: Alternative | Sequence[Alternative] | None = None,
+    alternative: Alternative | Sequence[Alternative] | Search | None = None,
     hypotheses: Sequence[str] = tuple(HYPOTHESES),
     null: Calibration = Predictive(),  # noqa: B008
     toys: int | Sequential = 1000,
@@ -118,8 +132,8 @@ def compare_hypotheses(
     chosen = [resolved(name) for name in hypotheses]
     check_sample(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
-    forms = default_alternative(mixture.n_features) if alternative is None else alternative
-    plan = _Plan(_several(forms, toys), null, toys, notes)
+    search = search_of(alternative, default_alternative(mixture.n_features))
+    plan = _Plan(_checked(search, toys), null, toys, notes)
     found: dict[str, Goodness] = {}
     alone = [h for h in chosen if h.name == "single"]
     joint = [h for h in chosen if h.name != "single"]
@@ -153,7 +167,7 @@ def single(mixture: Mixture, index: int = 0) -> Mixture:
 class _Plan:
     """The settings that all hypotheses share."""
 
-    alternatives: tuple[Alternative, ...]
+    search: Search
     null: Calibration
     toys: int | Sequential
     notes: tuple[str, ...]
@@ -163,50 +177,118 @@ def _tested(
     run: Run, mixture: Mixture, events: Events, hypotheses: list[Hypothesis], plan: _Plan
 ) -> list[Goodness]:
     null = NullModel.of(mixture)
-    logf = null.log_densities(events.x)
+    logf = data_log_densities(null, events.x)
     centre = np.zeros(null.variations.shape[1])
-    seen = []
-    for alternative in plan.alternatives:
-        setup = alternative.prepare(run, null, events=events.n)
-        seen.append((alternative.name, setup, setup.observe(events.x, logf)))
-    trials = [[Trial(*each, each[2].profile(h, centre)) for each in seen] for h in hypotheses]
-    contest = Contest(
-        null, tuple(setup for _, setup, _ in seen), plan.null, tuple(hypotheses), events.n
+    search = plan.search
+    placed = search.place(run, null, events=events.n)
+    surprise = (
+        None if search.surprise is None else search.surprise.place(run, null, events=events.n)
     )
-    toys = _thrown(run, contest, trials, plan.toys)
+    contest = Contest(
+        null,
+        tuple(s for each in placed for s in each),
+        plan.null,
+        tuple(hypotheses),
+        events.n,
+        surprise,
+    )
+    fits = [tuple(observed(setup, events.x, logf) for setup in each) for each in placed]
+    trials = [
+        [
+            Trial(
+                alternative.name,
+                setups,
+                seen,
+                tuple(
+                    profiled(one, h, centre, s.rank) for one, s in zip(seen, setups, strict=True)
+                ),
+            )
+            for alternative, setups, seen in zip(search.alternatives, placed, fits, strict=True)
+        ]
+        for h in hypotheses
+    ]
+    tables = _Tables(trials, surprise, logf, centre, plan)
+    thrown = tables.thrown(run, contest)
     judge = Judge(plan.null, plan.toys, plan.notes)
     return [
-        judge.result(trials[h], hypothesis, toys[:, :, h], events, members=len(mixture.members))
+        judge.result(
+            trials[h],
+            hypothesis,
+            tables.columns(thrown, h),
+            thrown.statistic[:, :, h],
+            events,
+            members=len(mixture.members),
+        )
         for h, hypothesis in enumerate(hypotheses)
     ]
 
 
-def _thrown(run: Run, contest: Contest, trials: list[list[Trial]], toys: int | Sequential) -> Array:
-    if not isinstance(toys, Sequential):
-        return throw_toys(run, contest, toys)
-    observed = np.array([[trial.profile.statistic for trial in row] for row in trials]).T
+class _Tables:
+    """The statistics of data and toys under every hypothesis, and how many toys are enough."""
 
-    def settled(found: Array) -> bool:
-        table = found.reshape(found.shape[0], -1)
-        return enough(observed.ravel(), table, stop_after=toys.exceedances)
+    def __init__(
+        self,
+        trials: list[list[Trial]],
+        surprise: PlacedSurprise | None,
+        logf: Array,
+        centre: Array,
+        plan: _Plan,
+    ) -> None:
+        self.trials, self.surprise, self.plan = trials, surprise, plan
+        self.logf, self.centre = logf, centre
+        own = np.empty(0) if surprise is None else surprise.statistics(logf, centre)
+        self.observed = [
+            np.concatenate([[trial.statistic for trial in row], own]) for row in trials
+        ]
+        self.scales: list[Scale | None] = [None] * len(trials)
 
-    return throw_toys(run, contest, toys.most, enough=settled)
+    def thrown(self, run: Run, contest: Contest) -> Thrown:
+        """Throw the toys; those of a sequential search of several statistics after a pilot."""
+        toys = self.plan.toys
+        if not isinstance(toys, Sequential):
+            return throw_toys(run, contest, toys)
+        if self.observed[0].size > 1:
+            pilot = throw_toys(run, contest, PILOT, pilot=True)
+            self.scales = [Scale.of(self.table(pilot, h)) for h in range(len(self.trials))]
+        stop_after = toys.exceedances
+
+        def settled(found: Thrown) -> bool:
+            joined = [self.scaled(found, h) for h in range(len(self.trials))]
+            return all(enough(value, table, stop_after=stop_after) for value, table in joined)
+
+        return throw_toys(run, contest, toys.most, enough=settled)
+
+    def table(self, found: Thrown, h: int) -> Array:
+        """Return the toys' statistics under hypothesis `h`, ``(B, J)``."""
+        each = averaged(found.statistic[:, :, h], self.trials[h])
+        return np.column_stack([*(toys.mean(axis=1) for toys in each), found.surprise])
+
+    def scaled(self, found: Thrown, h: int) -> tuple[float, Array]:
+        """Return the joined statistic of the data and of the toys so far."""
+        return self._columns(found, h, None).scaled()
+
+    def columns(self, found: Thrown, h: int) -> Columns:
+        """Return all statistics under hypothesis `h`."""
+        if self.surprise is None:
+            return self._columns(found, h, None)
+        fit = surprise_fit(
+            self.surprise, self.logf, found.surprise, self.plan.null.name, centre=self.centre
+        )
+        return self._columns(found, h, fit)
+
+    def _columns(self, found: Thrown, h: int, fit: SurpriseFit | None) -> Columns:
+        return Columns(self.observed[h], self.table(found, h), fit, self.scales[h])
 
 
-def _several(
-    alternative: Alternative | Sequence[Alternative], toys: int | Sequential
-) -> tuple[Alternative, ...]:
-    several = tuple(alternative) if isinstance(alternative, Sequence) else (alternative,)
-    if not several:
-        raise InputError("alternative", got="none", expected="at least one alternative")
-    if len(several) > 1 and isinstance(toys, Sequential):
+def _checked(search: Search, toys: int | Sequential) -> Search:
+    if len(search.alternatives) > 1 and isinstance(toys, Sequential):
         raise InputError(
             "toys",
-            got=f"{len(several)} alternatives and a sequential number of toys",
+            got=f"{len(search.alternatives)} alternatives and a sequential number of toys",
             expected="a fixed number: the smallest p-value is ranked among all toys",
             remedy="Give toys=1000, or one alternative.",
         )
-    return several
+    return search
 
 
 def _refuse_conditional(mixture: object) -> None:

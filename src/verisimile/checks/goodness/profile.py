@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.goodness.feasible import feasible_start
+from verisimile.checks.goodness.steady import minimised
 from verisimile.core.arrays import Array
 from verisimile.mixture.objective import LogLinear, as_log_densities
 from verisimile.mixture.solver import WeightSolver
@@ -203,8 +204,8 @@ def profile_ratio(
     start = feasible_start(restricted, restricted.centre)
     if start is None:
         return _impossible(centre, v)
-    null = solver.minimise(restricted, start)
-    alternative = solver.minimise(full, np.concatenate([null.theta, np.zeros(v)]))
+    null = minimised(restricted, start, solver)
+    alternative = minimised(full, np.concatenate([null.theta, np.zeros(v)]), solver)
     good = null.converged and alternative.converged
     return Profile(
         # Not below zero: the alternative starts at the null, so only rounding can be.

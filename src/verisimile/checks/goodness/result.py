@@ -6,14 +6,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from verisimile.checks.goodness.observed import data_log_densities, observed
 from verisimile.checks.goodness.profile import Profile
 from verisimile.checks.goodness.setup import Setup
-from verisimile.core.arrays import Array, as_matrix
+from verisimile.core.arrays import Array, as_matrix, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.stats.pvalues import PValue, Significance
 
-__all__ = ["AlternativeFit", "FittedRatio", "Goodness"]
+__all__ = ["AlternativeFit", "FittedRatio", "Goodness", "SurpriseFit"]
+
+
+def _nothing() -> Array:
+    return frozen(np.empty(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +39,11 @@ class FittedRatio:
         r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f` at events ``(n, d)``."""
         null = self.setup.null
         events = as_matrix(x, "x", columns=len(null.features))
-        return self.setup.observe(events, null.log_densities(events)).relative(self.profile)
+        logf = data_log_densities(null, events)
+        return observed(self.setup, events, logf).relative(self.profile)
 
 
-@register("alternative-fit", 1)
+@register("alternative-fit", 2)
 @dataclass(frozen=True, slots=True, eq=False)
 class AlternativeFit:
     r"""One alternative hypothesis against the null, on one data set.
@@ -47,7 +53,7 @@ class AlternativeFit:
     alternative
         Its name.
     statistic
-        :math:`t = 2(\ell_1 - \ell_0) \ge 0`.
+        :math:`t = 2(\ell_1 - \ell_0) \ge 0`, its mean over the placements of the kernels.
     p_value
         Toy p-value of this statistic alone.
     toys
@@ -63,6 +69,10 @@ class AlternativeFit:
         Fitted variations of the weights in units of their uncertainty ``(r,)``.
     coefficients
         Fitted kernel coefficients ``(K,)``.
+    placement_statistics, placement_p_values
+        Statistic of each placement of the kernels, and its p-value among the same toys
+        ``(P,)``: how much hangs on where the kernels fall.  Kernels, pulls, coefficients and
+        the fitted ratio are those of the first.
     """
 
     alternative: str
@@ -77,10 +87,51 @@ class AlternativeFit:
     null_pulls: Array
     alternative_pulls: Array
     coefficients: Array
+    placement_statistics: Array = field(default_factory=_nothing)
+    placement_p_values: Array = field(default_factory=_nothing)
     fitted: FittedRatio | None = field(default=None, metadata={"transient": True})
 
 
-@register("goodness", 2)
+@register("surprise", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class SurpriseFit:
+    """How surprising the test sample is to the model, beside its toys.
+
+    Attributes
+    ----------
+    names, statistics, p_values
+        The two statistics of :class:`Surprise`, and the p-value of each alone.
+    toys
+        The statistics of the toys ``(B, 2)``.
+    threshold
+        q, minus the log-density [nats] that the model expects one event of the sample to exceed.
+    largest
+        Largest minus log-density of an event; infinite if one lies outside the support.
+    beyond, impossible
+        Events beyond the threshold, and those to which every member gives no density.
+    """
+
+    names: tuple[str, ...]
+    statistics: Array
+    toys: Array
+    p_values: tuple[PValue, ...]
+    threshold: float
+    largest: float
+    beyond: int
+    impossible: int
+
+    def __repr__(self) -> str:
+        """Return one line: the p-values and the most surprising event."""
+        each = ", ".join(
+            f"{name} p={p.value:.4g}" for name, p in zip(self.names, self.p_values, strict=True)
+        )
+        return (
+            f"SurpriseFit({each}; {self.beyond} events beyond {self.threshold:.1f} nats, "
+            f"largest {self.largest:.4g})"
+        )
+
+
+@register("goodness", 3)
 @dataclass(frozen=True, slots=True, eq=False)
 class Goodness:
     r"""Result of the profile likelihood-ratio test on one data set.
@@ -88,8 +139,9 @@ class Goodness:
     Attributes
     ----------
     statistic
-        What is compared with the toys: :math:`t = 2(\ell_1 - \ell_0)` of a single
-        alternative; :math:`-\log \min_j p_j` of several.
+        What is compared with the toys: :math:`-\log \min_j p_j` over the alternatives and
+        the surprise statistics; :math:`t = 2(\ell_1 - \ell_0)` of a single alternative
+        without surprise; the largest scaled statistic in a sequential search.
     p_value, z
         Toy p-value and one-sided significance, with Monte-Carlo intervals.
     toys
@@ -109,6 +161,10 @@ class Goodness:
         Content key of the test sample.
     warnings
         What a reader must know, such as events shared with the training sample.
+    surprise
+        How surprising the sample is to the model; None if that was not tested.
+    rule
+        What `statistic` is: ``"t"``, ``"-log min p"`` or ``"largest z"``.
     """
 
     statistic: float
@@ -124,6 +180,8 @@ class Goodness:
     parts: tuple[AlternativeFit, ...]
     events_digest: str
     warnings: tuple[str, ...] = ()
+    surprise: SurpriseFit | None = None
+    rule: str = ""
 
     def __repr__(self) -> str:
         """Return one line: hypothesis, statistic, p-value."""
@@ -135,7 +193,7 @@ class Goodness:
     @property
     def symbol(self) -> str:
         """Short name of `statistic`."""
-        return "t" if len(self.parts) == 1 else "-log min p"
+        return self.rule or ("t" if len(self.parts) == 1 else "-log min p")
 
     @property
     def leading(self) -> AlternativeFit:

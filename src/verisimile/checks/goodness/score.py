@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.goodness.kernels import Kernels
+from verisimile.checks.goodness.observed import observed
 from verisimile.checks.goodness.result import FittedRatio
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.mixture.objective import mixed_log_density
@@ -41,8 +42,8 @@ def tangents(fitted: FittedRatio, x: Array, logf: Array) -> Tangents:
     """Return the tangents of a fitted null at events ``(n, d)``, of log-densities ``(n, M)``."""
     setup = fitted.setup
     null = setup.null
-    relative, _ = setup.observe(x, logf).relative(fitted.profile)
-    top = logf.max(axis=1)
+    relative, _ = observed(setup, x, logf).relative(fitted.profile)
+    top = np.maximum(logf.max(axis=1), np.finfo(np.float64).min)  # -inf: impossible, no NaN
     density = np.exp(logf - top[:, None])
     at_null = relative * (density @ null.weights)
     possible = at_null > 0.0  # NaN, where the mixture itself is not positive, is not

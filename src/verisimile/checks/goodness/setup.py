@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from verisimile.checks.goodness.kernels import Kernels
 from verisimile.checks.goodness.null_model import Null
@@ -11,7 +11,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.run import Run
 
-__all__ = ["Alternative", "Fits", "Setup"]
+__all__ = ["Alternative", "Fits", "Setup", "SeveralPlacements"]
 
 
 class Fits(Protocol):
@@ -69,3 +69,13 @@ class Alternative(Protocol):
         The rule may look at the model and at random numbers of the run, never
         at the test sample: data and toys must face the same alternative.
         """
+
+
+@runtime_checkable
+class SeveralPlacements(Protocol):
+    """An alternative whose placements share what is dear, such as densities of a reference."""
+
+    def prepare_several(
+        self, run: Run, null: Null, *, events: int, placements: int
+    ) -> tuple[Setup, ...]:
+        """Place the alternative several times; the first as :meth:`Alternative.prepare` does."""

@@ -11,6 +11,7 @@ from verisimile.checks.goodness.kernels import SCAN, Kernels, Quantiles, Widths
 from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.tilt_features import TiltFeatures
 from verisimile.checks.goodness.tilt_setup import TiltSetup
+from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -119,12 +120,33 @@ class ExponentialTilt:
         Centres are events of the model that are not in the reference: a bump on
         a reference event would find itself over-populated there.
         """
+        return self.prepare_several(run, null, events=events, placements=1)[0]
+
+    def prepare_several(
+        self, run: Run, null: Null, *, events: int, placements: int
+    ) -> tuple[TiltSetup, ...]:
+        """Place the bumps several times on one reference, whose densities are the dear part."""
         rng = run.seeds.at("reference", "exponential-tilt").numpy()
         size = self.reference or max(min(_PER_EVENT * events, _MOST), _FEWEST, events)
         drawn = null.sample(np.zeros(null.variations.shape[1]), self.count + size, rng)
         model = Events(drawn.x, features=null.features)
-        kernels = Kernels.at(model, self.count, self._widths(model), 0, rng)
+        first = Kernels.at(model, self.count, self._widths(model), 0, rng)
         x, logf = drawn.x[self.count :], drawn.log_densities[self.count :]
+        # Without bumps there is nothing to place again.
+        others = [
+            self._elsewhere(first, run.at("placement", j), null)
+            for j in range(1, placements if self.count else 1)
+        ]
+        return tuple(self._on(null, kernels, x, logf, events) for kernels in (first, *others))
+
+    def _elsewhere(self, kernels: Kernels, run: Run, null: Null) -> Kernels:
+        """Return the same kernels at other events of the model."""
+        rng = run.seeds.at("exponential-tilt").numpy()
+        drawn = null.sample(np.zeros(null.variations.shape[1]), self.count, rng)
+        centres, _ = kernels.transform.forward(drawn.x)
+        return replace(kernels, centres=frozen(centres))
+
+    def _on(self, null: Null, kernels: Kernels, x: Array, logf: Array, events: int) -> TiltSetup:
         features = TiltFeatures.whitened(
             null, kernels, cap=self.cap, bumps=kernels.bumps(x), truncation=self.truncation
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verisimile.checks.goodness.steady import solved
 from verisimile.checks.goodness.tilt_problem import Tilt, TiltPoint
 from verisimile.core.arrays import Array
 from verisimile.mixture.newton import NewtonSolver
@@ -44,11 +45,16 @@ class Curvature:
     logits: Array | None
 
     @classmethod
-    def of(cls, hessian: Array, logits: Array | None = None) -> Curvature:
-        """Return the curvature of a Hessian, which whitened bumps keep well conditioned."""
+    def of(cls, hessian: Array, precision: Array, logits: Array | None = None) -> Curvature:
+        """Return the curvature of a Hessian, which whitened bumps keep well conditioned.
+
+        Where the data exceed the reference the covariance vanishes and `precision` ``(P,)``,
+        which is in the Hessian, is all that is left; with none there is no optimum.
+        """
         if not hessian.size:
             return cls(hessian, logits)
-        return cls(solve_spd(hessian, np.eye(hessian.shape[0])), logits)
+        solve = solved if (precision > 0.0).all() else solve_spd
+        return cls(solve(hessian, np.eye(hessian.shape[0])), logits)
 
     def reach(self, rows: Array) -> float:
         r"""Return :math:`\rho = 2 \max_r |F_r|_{H^{-1}}` over rows ``(R, P)``, zero for P = 0."""
@@ -188,7 +194,8 @@ def _falls(problem: Tilt, here: TiltPoint, there: TiltPoint, step: Array) -> boo
 
 
 def _renewed(problem: Tilt, point: TiltPoint) -> tuple[Curvature, list[Secant]]:
-    return Curvature.of(problem.hessian(point), point.logits), []
+    precision = problem.precision[problem.free]
+    return Curvature.of(problem.hessian(point), precision, point.logits), []
 
 
 def _shortened(problem: Tilt, here: TiltPoint, step: Array) -> TiltPoint | None:

@@ -99,7 +99,7 @@ class TiltSetup:
     def origin(self, free: slice, events: int) -> Curvature:
         """Return the Hessian of `events` events at no tilt, along some parameters."""
         hessian = events * self.covariance[free, free] + np.diag(self.precision[free])
-        return Curvature.of(hessian)
+        return Curvature.of(hessian, self.precision[free])
 
     def reach(self, free: slice, events: int) -> float:
         """Return rho of a fit to `events` events; fewer than planned can only lengthen it."""

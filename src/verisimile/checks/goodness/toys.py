@@ -11,18 +11,20 @@ from verisimile.checks.goodness.calibration import Calibration
 from verisimile.checks.goodness.null_model import Null
 from verisimile.checks.goodness.profile import Hypothesis
 from verisimile.checks.goodness.setup import Fits, Setup
-from verisimile.core.arrays import Array, digest, frozen
+from verisimile.checks.goodness.surprise import NAMES, PlacedSurprise
+from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
-from verisimile.core.errors import NumericsError
+from verisimile.core.errors import IncompleteError, NumericsError, SupportError
 from verisimile.core.random import Seeds
-from verisimile.core.run import Run, Task
+from verisimile.core.run import Failure, Run, Task
 from verisimile.core.store import Payload, Record
 
-__all__ = ["Contest", "throw_toys"]
+__all__ = ["Contest", "Thrown", "throw_toys"]
 
 _CHUNK = 10  # toys per stored record; each toy has its own stream, so this changes no number
 _WAVE = 5  # chunks between two looks at whether more toys are needed
 _MAX_FAILED = 0.1
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,13 +36,15 @@ class Contest:
     null
         The model that toys are drawn from.
     setups
-        A alternatives, placed on it.
+        A placed alternatives.
     calibration
         How the truth of a toy relates to the fitted weights.
     hypotheses
         H null hypotheses.
     events
         n, events of a toy.
+    surprise
+        The surprise statistics, if they are wanted.
     """
 
     null: Null
@@ -48,6 +52,7 @@ class Contest:
     calibration: Calibration
     hypotheses: tuple[Hypothesis, ...]
     events: int
+    surprise: PlacedSurprise | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -56,13 +61,37 @@ class Contest:
 
     def identity(self) -> dict[str, JSON]:
         """Return what determines a toy, beside its random stream."""
+        surprise = {} if self.surprise is None else {"surprise": self.surprise.identity()}
         return {
             "null": self.null.identity(),
             "alternatives": [setup.identity() for setup in self.setups],
             "calibration": self.calibration.name,
             "hypotheses": [hypothesis.name for hypothesis in self.hypotheses],
             "events": self.events,
+            **surprise,
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thrown:
+    """What became of toys; NaN marks a fit or a toy that failed.
+
+    Attributes
+    ----------
+    statistic
+        Likelihood ratios ``(B, A, H)``.
+    surprise
+        Surprise statistics ``(B, S)``, S = 2 or none.
+    """
+
+    statistic: Array
+    surprise: Array
+
+    @property
+    def failed(self) -> BoolArray:
+        """Which toys lack a statistic, ``(B,)``."""
+        lacking = np.isnan(self.statistic).any(axis=(1, 2))
+        return np.asarray(lacking | np.isnan(self.surprise).any(axis=1))
 
 
 def throw_toys(
@@ -70,14 +99,15 @@ def throw_toys(
     contest: Contest,
     toys: int,
     *,
-    enough: Callable[[Array], bool] | None = None,
-) -> Array:
-    """Return the statistics ``(B, A, H)`` of pseudo-experiments.
+    enough: Callable[[Thrown], bool] | None = None,
+    pilot: bool = False,
+) -> Thrown:
+    """Return the statistics of pseudo-experiments.
 
     All alternatives and hypotheses see the same pseudo-data.  Chunks are kept by
     the run, so that more toys, another test sample of the same size or an
-    interrupted run reuse what is there.  A chunk that failed leaves NaN, which
-    counts as extreme.
+    interrupted run reuse what is there.  A fit that fails leaves NaN, which
+    counts as extreme; anything else that fails says nothing about the model, and ends the call.
 
     Parameters
     ----------
@@ -89,18 +119,23 @@ def throw_toys(
         Number of toys, or the most if `enough` ends them earlier.
     enough
         Told all statistics so far, says whether to stop.
+    pilot
+        Whether these are toys apart, from which only a scale is taken.
 
     Raises
     ------
     NumericsError
-        If more than a tenth of the chunks failed.
+        If more than a tenth of the toys failed.
+    IncompleteError
+        If toys could not be thrown, for another reason than their own numbers.
     """
     identity = contest.identity()
     key = digest(np.frombuffer(canonical(identity).encode(), dtype=np.uint8))[:16]
-    seeds = run.seeds.at("toys", contest.calibration.name)
+    folder, path = (f"toys/{key}/pilot", ("toys", "pilot")) if pilot else (f"toys/{key}", ("toys",))
+    seeds = run.seeds.at(*path, contest.calibration.name)
     tasks = [
         Task(
-            address=f"toys/{key}/{first:06d}-{min(first + _CHUNK, toys):06d}",
+            address=f"{folder}/{first:06d}-{min(first + _CHUNK, toys):06d}",
             config={**identity, "first": first, "count": min(_CHUNK, toys - first)},
             seeds=seeds,
             args=(contest, first, min(_CHUNK, toys - first)),
@@ -108,52 +143,117 @@ def throw_toys(
         for first in range(0, toys, _CHUNK)
     ]
     wave = len(tasks) if enough is None else _WAVE
-    found = np.empty((0, *contest.shape))
+    records: list[Record] = []
+    found = _gathered(records)
     for start in range(0, len(tasks), wave):
-        found = np.concatenate([found, _thrown(run, tasks[start : start + wave], contest.shape)])
+        records += _thrown(run, tasks[start : start + wave])
+        found = _gathered(records)
         if enough is not None and enough(found):
             break
-    return frozen(found)
+    _judge(found, records)
+    return found
 
 
-def _thrown(run: Run, tasks: Sequence[Task], shape: tuple[int, int]) -> Array:
-    outcomes = run.map(_throw_chunk, tasks, label="toys", schema=2, max_failed=_MAX_FAILED)
-    blocks = [
-        np.asarray(outcome.arrays["statistic"])
-        if isinstance(outcome, Record)
-        else np.full((task.args[-1], *shape), np.nan)
-        for task, outcome in zip(tasks, outcomes, strict=True)
-    ]
-    return np.concatenate(blocks)
+def _thrown(run: Run, tasks: Sequence[Task]) -> list[Record]:
+    outcomes = run.map(_throw_chunk, tasks, label="toys", schema=3, max_failed=1.0)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    if failures:
+        named = "; ".join(f"{f.address}: {f.kind}: {f.message}" for f in failures[:_NAMED])
+        raise IncompleteError(
+            "toys",
+            got=f"{len(failures)} of {len(outcomes)} chunks of toys that ended early ({named})",
+            expected="toys that end with a statistic or with a failed fit",
+            remedy="Finished toys are kept. Mend the cause and run the same call again.",
+        )
+    return [outcome for outcome in outcomes if isinstance(outcome, Record)]
 
 
-def _throw_chunk(seeds: Seeds, contest: Contest, first: int, count: int) -> Payload:
-    # One matrix (A, H) of (statistic, gap, iterations) per toy.
-    made = np.array(
-        [_throw(seeds.at(toy).numpy(), contest) for toy in range(first, first + count)]
-    ).reshape(count, *contest.shape, 3)
-    return Payload(
-        {"statistic": made[..., 0], "gap": made[..., 1], "iterations": made[..., 2]},
-        {"hypotheses": [hypothesis.name for hypothesis in contest.hypotheses]},
+def _gathered(records: Sequence[Record]) -> Thrown:
+    blocks = [np.asarray(record.arrays["statistic"]) for record in records]
+    surprise = [np.asarray(record.arrays["surprise"]) for record in records]
+    return Thrown(
+        frozen(np.concatenate(blocks) if blocks else np.empty((0, 0, 0))),
+        frozen(np.concatenate(surprise) if surprise else np.empty((0, 0))),
     )
 
 
-def _throw(rng: np.random.Generator, contest: Contest) -> list[list[tuple[float, float, int]]]:
+def _judge(found: Thrown, records: Sequence[Record]) -> None:
+    failed = found.failed
+    if failed.sum() <= _MAX_FAILED * failed.size:
+        return
+    reasons = [str(reason) for record in records for reason in _reasons(record)]
+    raise NumericsError(
+        "toys",
+        got=f"{int(failed.sum())} of {failed.size} toys failed"
+        f" ({reasons[0] if reasons else 'their fits did not converge'})",
+        expected=f"at most {_MAX_FAILED:.0%} of them to fail",
+        remedy="Use fewer or wider kernels, or raise the alternative's ridge.",
+    )
+
+
+def _reasons(record: Record) -> Sequence[JSON]:
+    reasons = record.meta.get("failures", [])
+    return reasons if isinstance(reasons, list) else []
+
+
+def _throw_chunk(seeds: Seeds, contest: Contest, first: int, count: int) -> Payload:
+    made = [_throw(seeds.at(toy).numpy(), contest) for toy in range(first, first + count)]
+    # One matrix (A, H) of (statistic, gap, iterations) per toy.
+    table = np.array([toy.table for toy in made]).reshape(count, *contest.shape, 3)
+    return Payload(
+        {
+            "statistic": table[..., 0],
+            "gap": table[..., 1],
+            "iterations": table[..., 2],
+            "surprise": np.array([toy.surprise for toy in made]).reshape(count, -1),
+        },
+        {
+            "hypotheses": [hypothesis.name for hypothesis in contest.hypotheses],
+            "failures": [toy.reason for toy in made if toy.reason],
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Toy:
+    table: list[list[tuple[float, float, int]]]
+    surprise: Array
+    reason: str
+
+
+_FAILED = (np.nan, np.inf, 0)
+
+
+def _throw(rng: np.random.Generator, contest: Contest) -> _Toy:
     null = contest.null
     truth, centre = contest.calibration.draw(null.variations.shape[1], rng)
-    sample = null.sample(truth, contest.events, rng)
-    table = []
-    for setup in contest.setups:
-        fits = setup.observe(sample.x, sample.log_densities)
-        table.append([_outcome(fits, hypothesis, centre) for hypothesis in contest.hypotheses])
-    return table
+    try:
+        sample = null.sample(truth, contest.events, rng)
+        surprise = (
+            np.empty(0)
+            if contest.surprise is None
+            else contest.surprise.statistics(sample.log_densities, centre)
+        )
+        seen = [setup.observe(sample.x, sample.log_densities) for setup in contest.setups]
+    except (NumericsError, SupportError) as error:
+        # One toy that fails must not cost its nine neighbours; it is counted as extreme.
+        unknown = np.full(0 if contest.surprise is None else len(NAMES), np.nan)
+        table = [[_FAILED] * len(contest.hypotheses)] * len(contest.setups)
+        return _Toy(table, unknown, str(error))
+    reasons: list[str] = []
+    found = [
+        [_outcome(fits, hypothesis, centre, reasons) for hypothesis in contest.hypotheses]
+        for fits in seen
+    ]
+    return _Toy(found, surprise, reasons[0] if reasons else "")
 
 
-def _outcome(fits: Fits, hypothesis: Hypothesis, centre: Array) -> tuple[float, float, int]:
+def _outcome(
+    fits: Fits, hypothesis: Hypothesis, centre: Array, reasons: list[str]
+) -> tuple[float, float, int]:
     try:
         profile = fits.profile(hypothesis, centre)
-    except NumericsError:
-        # One toy without a statistic must not cost its nine neighbours; it is
-        # counted as extreme.
-        return np.nan, np.inf, 0
+    except NumericsError as error:
+        reasons.append(str(error))
+        return _FAILED
     return profile.statistic, profile.gap, profile.iterations

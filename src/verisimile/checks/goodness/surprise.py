@@ -1,0 +1,131 @@
+r"""How surprising events are to the model: what no bounded alternative sees.
+
+.. math:: s(x) = -\log \max\big(\hat f(x),\ \epsilon \hat f_+(x)\big), \qquad
+          \hat f_+ = \sum_{w_i > 0} w_i f_i, \quad \epsilon = 10^{-3}
+
+Where negative weights cancel the density, a thousandth of its positive part is
+what remains: such a place is rare, and no outlier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.goodness.null_model import Null
+from verisimile.core.arrays import Array, digest
+from verisimile.core.canonical import JSON
+from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.run import Run
+
+__all__ = ["NAMES", "PlacedSurprise", "Surprise", "surprises"]
+
+NAMES = ("mean surprise", "surprise beyond the model's 1/n tail")
+_KEPT = 1e-3
+_PER_EVENT = 4
+_FEWEST, _MOST = 2000, 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    r"""Settings of the surprise statistics, which join the alternatives by the smallest p-value.
+
+    .. math:: S_1 = \frac1n \sum_n s(x_n), \qquad
+              S_2 = \log\Big(1 + \sum_n \max\big(0,\ s(x_n) - q\big)\Big), \qquad
+              P_{\hat f}(s > q) = 1/n
+
+    One event in a sample is expected beyond q, so that :math:`S_2` counts the events beyond
+    the model's own tail, each by how far beyond it lies: one event at thirty standard
+    deviations among ten thousand is seen, and so are ten at five.  Only large values are
+    extreme: a sample that is too typical lacks tails, which the alternatives see.
+
+    Attributes
+    ----------
+    draws
+        Events of the model that fix q, or None for four times the test sample within
+        2000 and 200 000 and never fewer than the sample.  Its error costs a little power
+        and no validity: data and toys meet the same q.
+    """
+
+    draws: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.draws is not None and self.draws < 1:
+            raise InputError("Surprise.draws", got=self.draws, expected="at least one draw")
+
+    def place(self, run: Run, null: Null, *, events: int) -> PlacedSurprise:
+        """Fix q by fresh events of the model, never by the test sample."""
+        rng = run.seeds.at("surprise").numpy()
+        wanted = self.draws or min(max(_PER_EVENT * events, _FEWEST), _MOST)
+        centre = np.zeros(null.variations.shape[1])
+        # Whole samples, because a conditional model draws one event at each context.
+        seen = np.concatenate(
+            [
+                surprises(null.sample(centre, events, rng).log_densities, null.weights)
+                for _ in range(-(-wanted // events))
+            ]
+        )
+        return PlacedSurprise(null, float(np.quantile(seen, 1.0 - 1.0 / max(events, 2))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedSurprise:
+    """The surprise statistics of one null model, for samples of one size.
+
+    Attributes
+    ----------
+    null
+        The model.
+    threshold
+        q, in nats.
+    """
+
+    null: Null
+    threshold: float
+
+    def identity(self) -> dict[str, JSON]:
+        """Return what, beside the null model, determines the statistics of a toy."""
+        return {"threshold": digest(np.array([self.threshold])), "kept": _KEPT}
+
+    def of(self, logf: Array, centre: Array) -> Array:
+        r"""Return s at events of log-densities ``(n, M)``, for a model fitted at `centre` ``(r,)``.
+
+        Data are compared with the weights that were fitted to others; where the toys' own fit is
+        moved from their truth, so is the density here.
+        """
+        return surprises(logf, self.null.weights + self.null.variations @ centre)
+
+    def statistics(self, logf: Array, centre: Array) -> Array:
+        """Return S_1 and S_2 of events with log-densities ``(n, M)``, infinite outside support."""
+        seen = self.of(logf, centre)
+        beyond = np.clip(seen - self.threshold, 0.0, None).sum()
+        return np.array([seen.mean(), np.log1p(beyond)])
+
+
+def surprises(logf: Array, weights: Array) -> Array:
+    """Return s ``(n,)`` of log-densities ``(n, M)``; infinite where every member has none.
+
+    Raises
+    ------
+    NumericsError
+        If a log-density is NaN or plus infinity.
+    """
+    top = logf.max(axis=1)
+    if np.isnan(top).any() or (top == np.inf).any():
+        raise NumericsError(
+            "log-densities",
+            got=f"{int((np.isnan(top) | (top == np.inf)).sum())} events with NaN or infinity",
+            expected="finite log-densities or minus infinity",
+            remedy="Drop that member, or look at the event.",
+        )
+    out = np.full(top.size, np.inf)
+    held = top > -np.inf
+    pair = np.column_stack([weights, _KEPT * np.clip(weights, 0.0, None)])
+    mixed = np.exp(logf[held] - top[held, None]) @ pair
+    density = mixed.max(axis=1)
+    values = np.full(density.size, np.inf)
+    np.log(density, out=values, where=density > 0.0)
+    values[density > 0.0] = -values[density > 0.0] - top[held][density > 0.0]
+    out[held] = values
+    return out
