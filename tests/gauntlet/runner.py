@@ -29,7 +29,6 @@ __all__ = ["ALL", "Found", "Plan", "run_cells", "shares"]
 ALL = "all"
 """Subject of a bench that made no claim at all in a cell."""
 
-_PILOT = 8  # pseudo-experiments that tell the time
 _CHUNK = 15.0  # seconds of a task: what an interruption can cost
 
 
@@ -43,14 +42,17 @@ class Plan:
         Processor time of all workers together.
     scale
         Factor on the repetitions that benches ask for.
+    pilot
+        Pseudo-experiments of every cell that tell how long one takes.
     """
 
     seconds: float
     scale: float = 1.0
+    pilot: int = 8
 
     def wanted(self, cell: Cell) -> int:
         """Return the pseudo-experiments of a cell if there is time for all."""
-        return max(_PILOT, round(self.scale * cell.bench.repetitions))
+        return max(self.pilot, round(self.scale * cell.bench.repetitions))
 
 
 @dataclass(frozen=True)
@@ -71,17 +73,14 @@ def run_cells(
     shared so that cheap cells get all they ask for and dear ones equal time.  How many a
     cell gets depends on time alone, never on what was found.
     """
-    say(f"{len(cells)} cells, {_PILOT} pseudo-experiments each")
-    first = [(0, min(_PILOT, plan.wanted(cell))) for cell in cells]
-    pilot = _mapped(run, [(cell, [part]) for cell, part in zip(cells, first, strict=True)])
-    each = np.array(
-        [_seconds(records) / part[1] for records, part in zip(pilot, first, strict=True)]
-    )
-    spent = sum(_seconds(records) for records in pilot)
-    want = np.array([plan.wanted(cell) - part[1] for cell, part in zip(cells, first, strict=True)])
+    say(f"{len(cells)} cells, {plan.pilot} pseudo-experiments each")
+    pilot = _mapped(run, [(cell, [(0, plan.pilot)]) for cell in cells])
+    each = np.array([_seconds(records) for records in pilot]) / plan.pilot
+    spent = float(each.sum()) * plan.pilot
+    want = np.array([plan.wanted(cell) for cell in cells]) - plan.pilot
     given = shares(want, each, plan.seconds - spent)
     say(f"{spent:.0f} s so far, about {float(given @ each):.0f} s to come")
-    parts = [_parts(_PILOT, int(m), t) for m, t in zip(given, each, strict=True)]
+    parts = [_parts(plan.pilot, int(m), t) for m, t in zip(given, each, strict=True)]
     rest = _mapped(run, list(zip(cells, parts, strict=True)))
     return [_found([*a, *b]) for a, b in zip(pilot, rest, strict=True)]
 
@@ -140,12 +139,13 @@ def _task(run: Run, cell: Cell, first: int, count: int) -> Task:
 
 @cache
 def code_digest() -> str:
-    """Return the sha256 of the package and of the gauntlet: other code is run anew."""
+    """Return the sha256 of the package and of all that makes a claim: other code is run anew."""
+    package, own = (Path(str(each.__file__)).parent for each in (verisimile, gauntlet))
+    helpers = [path for path in own.parent.glob("*.py") if not path.name.startswith("test_")]
+    claims = [own / "claims.py", own / "pairs.py", *own.glob("families/*.py")]
     found = hashlib.sha256()
-    for package in (verisimile, gauntlet):
-        folder = Path(str(package.__file__)).parent
-        for path in sorted(folder.rglob("*.py")):
-            found.update(f"{path.relative_to(folder)}".encode() + path.read_bytes())
+    for path in sorted([*package.rglob("*.py"), *helpers, *claims]):
+        found.update(path.name.encode() + path.read_bytes())
     return found.hexdigest()
 
 

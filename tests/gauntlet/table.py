@@ -41,14 +41,15 @@ class Report:
         """Those that are right if the package is."""
         return tuple(row for row in self.rows if not row.defective)
 
-    def faults(self) -> list[str]:
-        """Return what must not be: cells outside, hidden refusals, errors, twins not found."""
+    def faults(self, *, twins: bool = True) -> list[str]:
+        """Return what must not be: cells outside, hidden refusals, errors, and twins not found."""
         found = [
             f"{row.state}: {row.subject} ({row.cell.setting.label}): {_numbers(row)}"
             for row in self.genuine
             if row.state in ("outside", "hidden", "broken")
         ]
-        return found + [f"no cell finds the defective twin of {name}" for name in self.missed()]
+        missed = self.missed() if twins else []
+        return found + [f"no cell finds the defective twin of {name}" for name in missed]
 
     def missed(self) -> list[str]:
         """Return the subjects whose defective twin no cell finds, and such twins."""

@@ -177,7 +177,7 @@ def exchanged_with_weights(setting: Pair, seeds: Seeds) -> Mapping[str, Claim]:
     )
     observed, *toys = np.abs(apart[:, last]).max(axis=1)
     exceeding = int((np.array(toys) >= observed - 1e-12).sum())
-    return {"relabelled KS": P((exceeding + 1) / (RELABELINGS + 1))}
+    return {"max-ks, exchanged with weights": P((exceeding + 1) / (RELABELINGS + 1))}
 
 
 def _scaled(events: vs.Events) -> Array:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_benches import BENCHES, Simple, cell
 
 import gauntlet.runner as runner
+from gauntlet.__main__ import main
 from gauntlet.claims import Interval, P, Refused, known, p_or_refused
 from gauntlet.registry import Bench, bench
 from gauntlet.runner import ALL, Plan, run_cells, shares
 from gauntlet.table import BEGIN, END, Report, put_into, report
 from gauntlet.verdicts import Tally, judged, threshold
+from toy_benches import BENCHES, Simple, cell
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 
@@ -23,8 +24,10 @@ ENOUGH = Plan(seconds=1e6)
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = runner.all_benches()
+
     def benches() -> Mapping[str, Bench]:
-        return BENCHES
+        return {**genuine, **BENCHES}
 
     monkeypatch.setattr(runner, "all_benches", benches)
 
@@ -146,3 +149,11 @@ def test_the_page_keeps_what_is_outside_the_markers(seeds: Seeds, tmp_path: Path
     page.write_text("no place for it")
     with pytest.raises(ValueError, match="no markers"):
         put_into(page, "")
+
+
+def test_the_command_writes_its_table_and_succeeds(tmp_path: Path) -> None:
+    words = ["--quick", "--only", "counts", "--workers", "1", "--folder", str(tmp_path)]
+    assert main(words) == 0
+    found = json.loads((tmp_path / "table.json").read_text())
+    assert {row["state"] for row in found["rows"]} == {"inside"}
+    assert "Clopper-Pearson" in (tmp_path / "table.md").read_text()
