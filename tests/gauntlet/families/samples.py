@@ -77,6 +77,9 @@ def _claims(found: Validation) -> dict[str, Claim]:
     for test in found.tests:
         value = None if test.p_value is None else test.p_value.value
         claims[test.name] = p_or_refused(value, _short(test.reason))
+    if found.physics is not None:  # a selection without a p-value is no test of the study
+        for name in ("selection s", "constraint c"):
+            claims.setdefault(name, Refused("too few effective events on one side"))
     value = None if found.p_value is None else found.p_value.value
     claims[ALL] = p_or_refused(value, "nothing compared")
     (verdict, *_) = judge_validation(found, 0.05, name="")
