@@ -94,3 +94,22 @@ def test_refusals() -> None:
         one_sample_tests(Events(events.x, [1, 2, 1], names=("u",)), {"u": uniform})
     with pytest.raises(InputError, match="one event"):
         one_sample_tests(events.take([0]), {"u": uniform})
+
+
+def test_a_law_with_atoms_is_refused(rng: np.random.Generator) -> None:
+    # Its true nulls were rejected without exception.
+    counts = Events(rng.poisson(4.0, (300, 1)), names=("x",))
+    with pytest.raises(InputError, match="jumps by"):
+        one_sample_tests(counts, {"x": stats.poisson(4.0).cdf})
+
+
+def test_steps_far_below_one_event_are_no_atoms(rng: np.random.Generator) -> None:
+    truth = np.sort(rng.normal(size=100_000))
+
+    def steps(x: Array) -> Array:
+        return np.asarray(np.searchsorted(truth, x, side="right") / truth.size)
+
+    (found,) = one_sample_tests(
+        Events(rng.normal(size=(300, 1)), names=("x",)), {"x": steps}, statistics=["ks"]
+    )
+    assert found.p_value.value > 0.001

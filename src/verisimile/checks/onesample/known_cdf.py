@@ -101,7 +101,8 @@ def one_sample_tests(
     ------
     InputError
         If the events have weights or are fewer than two, a feature or statistic does not
-        exist, or a function gives no probabilities that grow with the value.
+        exist, or a function gives no probabilities that grow with the value, or jumps at an event
+        by more than half an event's share.
 
     References
     ----------
@@ -161,7 +162,20 @@ def _probabilities(name: str, x: Array, cdf: Cdf) -> Array:
             expected="a distribution function: probabilities that grow with x",
             remedy="Is it a density? Pass its integral.",
         )
+    _check_continuous(name, x, u, cdf)
     return u
+
+
+def _check_continuous(name: str, x: Array, u: Array, cdf: Cdf) -> None:
+    # At an atom D and omega squared are as large as the atom, whatever the sample.
+    jump = float((u - np.asarray(cdf(np.nextafter(x, -np.inf)), dtype=np.float64)).max())
+    if jump > 0.5 / x.size:
+        raise InputError(
+            f"cdfs[{name!r}]",
+            got=f"a function that jumps by {jump:.3g} at an event",
+            expected="a continuous distribution function",
+            remedy="For a discrete law draw a large sample of it and use a two-sample test.",
+        )
 
 
 def _warnings(x: Array) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""One module for each family of subjects; a module put here joins the gauntlet."""

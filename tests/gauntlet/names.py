@@ -1,0 +1,62 @@
+"""What does not run the gauntlet, and why; all other public names are covered by a bench."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["EXCUSED", "FIELDS"]
+
+FIELDS = ("p_value", "p_values", "adjusted", "interval", "intervals", "low")
+"""Fields by which a result class is known to state p-values or intervals."""
+
+_REASONS: Mapping[str, str] = {
+    "a setting, a value, an error or an input: states nothing": """
+        AdversarialTrainer AutoencoderTrainer BallsOfCentres Battery BayesianFlowTrainer BinContent
+        BootstrapPlan ClassifierScore Condition ContextBins CoverageScore DensityAt DeviceNewton
+        DiffusionTrainer DropoutFlowTrainer Events Expectation Expression FlowMatchingTrainer
+        GaussianMixtureTrainer IncompleteError InputError KernelDensityTrainer KnownTruth
+        LeaveOneOut LogDensities Look MappedScore MemberBootstrap MinuitSolver
+        MixtureNetworkTrainer Moment NewtonSolver NormalScores NumericsError Parzen Placement
+        PooledDraws PooledNeighbours PosteriorPoints PseudoDraws Quantile Run SampledTruth Seeds
+        SplineFlowTrainer Standardised StoreError Study SupportError Threshold TorchSolver
+        VerisimileError VerisimileWarning ZukoSplineTrainer Feature Identity Log Logit Probit
+        Interval FeatureWindows TailRange""",
+    "reads, writes, trains, adapts or gathers: states nothing": """
+        adapt amplification check_conditional check_estimator derived fit_ensemble gather_ensemble
+        posterior_draws read_events read_ratings read_showers read_study write_events
+        write_report""",
+    "a statistic of the battery, under the name that the catalogue gives it": """
+        AggregatedMMD AggregatedNPLM CramerVonMises EnergyDistance Frechet IntervalScan
+        KernelDistance MMD MarginalKS NPLM SlicedKS SlicedWasserstein""",
+    "a null, alternative or rule of the goodness-of-fit benches, which name them": """
+        ExponentialTilt FluctuatedCentre GaussianKernels PlugIn Predictive Sequential SmallestP
+        SumOfBins AlternativeFit""",
+    "a part of a result whose whole runs the gauntlet": """
+        BatteryOutcome Yardstick Rate RadialBand NullCurves""",
+    "counts how often the intervals of the weight fit cover; its own are Clopper and Pearson's": """
+        coverage Coverage ObservableCoverage coverage_retrained saturation""",
+    "the conditional weight fit is that of the weight fit, with densities at given contexts": """
+        ConditionalMixture fit_conditional_mixture""",
+    "scores without a p-value: tests/calibration/test_localise_pulls.py": "localise",
+    "the looks of a sequence are corrected as in 'toys: two looks'": "refine Refinement",
+    "runs the measures of the benches on amplification together": "amplify AmplificationStudy",
+    "extrapolates beyond the toys: tests/calibration/test_tail_accuracy.py": "fit_tail Tail",
+    "power, not size: tests/calibration/test_sensitivity_power.py": "smallest_effects",
+    "an estimate with a standard error and no law of it: unit tests compare the spread": """
+        frechet_distance inception_score kernel_distance likelihood support_metrics
+        variance_parts""",
+    "members scatter normally by assumption: tests/calibration/test_amplification_averaging.py":
+        "RegionMap",
+    "one factor for given errors: tests/unit/amplification/test_calibrated_errors.py": "ErrorScale",
+    "spread of members, which covers nothing by itself: tests/unit/coverage":
+        "BinIntervals",
+    "pointwise bands over generators, for the eye": "RecallBand",
+    "Wilson intervals, right on average over rates only, for the eye": "Calibration",
+    "pointwise band of a curve, for the eye": "RocCurve",
+    "a p-value in other units": "Significance",
+}  # fmt: skip
+
+EXCUSED: Mapping[str, str] = {
+    name: reason for reason, names in _REASONS.items() for name in names.split()
+}
+"""Reason by name."""
