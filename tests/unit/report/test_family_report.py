@@ -13,7 +13,10 @@ from matplotlib.collections import FillBetweenPolyCollection
 
 from report_page import Page
 from verisimile.checks.precision_recall.band import Band, precision_recall_band
+from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.comparison import compare_curves
+from verisimile.checks.precision_recall.learned_scores import LinearScore
+from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.checks.precision_recall.variance import VarianceParts
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
@@ -49,7 +52,9 @@ def samples(shift: float, seed: int) -> list[Array]:
 
 
 def band_of(group: list[Array], word: str) -> Band:
-    return precision_recall_band(RUN.at(word), TRUTH, group, null_draws=3, angles=41)
+    return precision_recall_band(
+        RUN.at(word), TRUTH, group, score=BestScore((LinearScore(),)), null_draws=3, angles=41
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +107,9 @@ def test_of_many_features_the_first_two_are_shown_and_said() -> None:
     rng = np.random.default_rng(4)
     truth = Events(rng.normal(size=(N, 3)))
     group = [rng.normal(size=(N, 3)) for _ in range(3)]
-    band = precision_recall_band(RUN, truth, group, null_draws=0, angles=21)
+    band = precision_recall_band(
+        RUN, truth, group, score=PooledNeighbours(), null_draws=0, angles=21
+    )
     panels = sample_panels(truth, [group], [band], [["1", "2", "3"]])
     assert [feature.name for feature in panels.features] == ["x0", "x1"]
     shown = {p.name: p for p in family_pictures(FamilyStudy(("a",), (band,), panels=panels), 1)}
@@ -114,7 +121,9 @@ def test_one_feature_is_a_histogram(logarithmic: bool) -> None:
     rng = np.random.default_rng(5)
     x = rng.normal(size=(4, N, 1)) * (3.0 if logarithmic else 1.0)
     truth, *group = np.exp(x) if logarithmic else x
-    band = precision_recall_band(RUN, Events(truth), group, null_draws=0, angles=21)
+    band = precision_recall_band(
+        RUN, Events(truth), group, score=PooledNeighbours(), null_draws=0, angles=21
+    )
     panels = sample_panels(Events(truth), [group], [band], [["1", "2", "3"]])
     figure = sample_figure(panels, panels.worst[0])
     (axes,) = figure.axes
