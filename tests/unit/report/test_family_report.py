@@ -25,10 +25,11 @@ from verisimile.core.result import Estimate, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.report.band_figure import band_figure, recall_figure
-from verisimile.report.content import FamilyStudy
+from verisimile.report.content import FamilyStudy, ReportInput
 from verisimile.report.document import read_report
 from verisimile.report.family_page import family_section, family_table
 from verisimile.report.family_pictures import family_pictures
+from verisimile.report.family_verdict import family_findings
 from verisimile.report.numbers import fixed
 from verisimile.report.radial_figure import radial_figure
 from verisimile.report.sample_figure import sample_figure
@@ -167,6 +168,24 @@ def test_the_planes_show_the_means(study: FamilyStudy) -> None:
     assert lines(axes, "-")[0] == pytest.approx(band.radial.mean * np.sin(band.theta))
     (axes,) = recall_figure(study.names, study.bands).axes
     assert lines(axes, "-")[1] == pytest.approx(study.bands[1].recall.mean)
+
+
+def test_bounds_are_called_bounds(study: FamilyStudy) -> None:
+    (axes,) = band_figure(study.names, study.bands).axes
+    assert axes.get_ylabel() == "precision, upper bound"
+    assert "upper bound" in radial_figure(study.names, study.bands, None).axes[0].get_ylabel()
+    section = family_section(study, 1)
+    assert "upper bounds of the true ones" in section.text
+    assert "upper bound" in section.tables[0].caption
+    findings = family_findings(ReportInput(families=(study,)))
+    assert findings[0].sentence.startswith("Area at most 0.")
+    assert "bounds of the areas" in findings[-1].sentence
+    old = tuple(replace(band, thresholds="test half") for band in study.bands)
+    published = replace(study, bands=old)
+    assert band_figure(study.names, old).axes[0].get_ylabel() == "precision"
+    assert "as published" in family_section(published, 1).text
+    exact = replace(study, bands=tuple(replace(b, thresholds="exact") for b in old))
+    assert "densities are known" in family_section(exact, 1).text
 
 
 def test_the_table_has_the_areas(study: FamilyStudy) -> None:

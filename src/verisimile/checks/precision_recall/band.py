@@ -19,7 +19,7 @@ from verisimile.checks.precision_recall.samples import Sample, generated_sample,
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.checks.precision_recall.simultaneous import simultaneous_band
 from verisimile.checks.precision_recall.swapped import Traced
-from verisimile.checks.precision_recall.tracing import PUBLISHED, kind_of, traced
+from verisimile.checks.precision_recall.tracing import BOUND, PUBLISHED, kind_of, traced
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -166,9 +166,10 @@ class Band:
 
     def __repr__(self) -> str:
         """Return one line: members, areas, and the deviation that is of training."""
+        most = "at most " if self.thresholds == BOUND else ""
         model = float(np.sqrt(np.maximum(self.spread.model.value, 0.0)))  # NaN stays NaN
         return (
-            f"Band({len(self.auc)} curves by {self.score}: auc {self.auc.mean():.4f} ± "
+            f"Band({len(self.auc)} curves by {self.score}: auc {most}{self.auc.mean():.4f} ± "
             f"{self.auc.std(ddof=1):.2g}, {model:.2g} of it from training)"
         )
 
@@ -180,7 +181,7 @@ def precision_recall_band(
     *,
     score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
     splits: int = 1,
-    null_draws: int = 20,
+    null_draws: int | None = None,
     angles: int = 201,
 ) -> Band:
     r"""Return the band of curves of generated samples, one per trained generator.
@@ -235,7 +236,7 @@ def precision_recall_bands(
     *,
     score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
     splits: int = 1,
-    null_draws: int = 20,
+    null_draws: int | None = None,
     angles: int = 201,
 ) -> tuple[Band, ...]:
     """Return the bands of several families by **one** score, so that they can be compared.
@@ -280,7 +281,7 @@ def _bands(
     *,
     score: Score | BestScore,
     splits: int,
-    null_draws: int,
+    null_draws: int | None,
     angles: int,
 ) -> tuple[Band, ...]:
     for generated in families:
@@ -307,7 +308,7 @@ def _band(
     *,
     score: Score | BestScore,
     splits: int,
-    null_draws: int,
+    null_draws: int | None,
     theta: Array,
 ) -> Band:
     streams = [run.seeds.at("member", j, "precision-recall") for j in range(len(fakes))]
