@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from verisimile.checks.precision_recall.curve import precision_recall
+from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
@@ -141,7 +142,9 @@ def piecewise(seeds: Seeds, x: Array, truth: Events) -> Payload:
     references = [Events(part) for part in np.array_split(truth.x, PIECES)]
     areas = [
         [
-            precision_recall(Run(seeds.at(i, j)), reference, part, null_draws=0).auc.value
+            precision_recall(
+                Run(seeds.at(i, j)), reference, part, score=PooledNeighbours(), null_draws=0
+            ).auc.value
             for j, reference in enumerate(references)
         ]
         for i, part in enumerate(np.array_split(x, PIECES))

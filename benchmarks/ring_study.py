@@ -7,6 +7,7 @@
 Thirty networks of each depth are trained as one batched job on the same 10 000 events of the ring
 of eight, differing in initial weights and in the order of events and noises.  Each
 draws 10 000 events; those that are not finite count as misses (published: they were dropped).
+Areas are by the published score, to compare with the publication.
 Arms: ``decay`` and ``constant`` are reduced schedules (batches of 125, step size falling along
 half a cosine, or constant as published), ``full`` has the published schedule and wants a GPU
 (``--device cuda``).  Stages are stored in the folder, and an interrupted study goes on from there.
@@ -28,6 +29,7 @@ from _ring_work import PIECES, Plan, areas_of_pieces, data, drawn, trained
 
 from verisimile.checks.precision_recall.band import Band, precision_recall_band
 from verisimile.checks.precision_recall.comparison import compare_curves
+from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.checks.precision_recall.variance import VarianceParts, variance_parts
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
@@ -72,7 +74,7 @@ def _depth(run: Run, plan: Plan, placement: Placement) -> Band:
     networks, training = trained(run, plan, placement)
     draws, drawing = drawn(run, plan, networks)
     start = time.perf_counter()
-    band = precision_recall_band(run.at(plan.name, "band"), truth, draws)
+    band = precision_recall_band(run.at(plan.name, "band"), truth, draws, score=PooledNeighbours())
     tracing = time.perf_counter() - start
     parts = _parts(areas_of_pieces(run, plan, draws, truth))
     print(f"depth {plan.depth}: training {training:.0f} s, draws {drawing:.0f} s, ", end="")

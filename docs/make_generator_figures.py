@@ -39,7 +39,7 @@ TRAINERS: dict[str, Trainer | SamplerTrainer] = {
 
 
 def generators() -> Figure:
-    """Draws of every family, trained with its default settings on the ring."""
+    """Draws of every family, trained with its default settings on the ring, and bounds of areas."""
     ring = RingOfEight()
     training, validation, truth = (
         vs.Events(ring.sample(n, SEEDS.at(name).numpy()))
@@ -50,13 +50,13 @@ def generators() -> Figure:
         model = trainer.fit(training, validation, SEEDS.at(name)).model
         x = model.sample(4000, SEEDS.at(name, "draws").numpy())
         run = vs.Run(SEEDS.at(name, "area"))
-        shown[name] = (x, vs.precision_recall(run, truth, x, null_draws=0).auc.value)
+        shown[name] = (x, vs.precision_recall(run, truth, x).auc.value)
 
     def paint(figure: Figure) -> None:
         flat = figure.subplots(3, 4, sharex=True, sharey=True).ravel()
         for axes, (name, (x, area)) in zip(flat, shown.items(), strict=False):
             axes.plot(*x[:2000].T, ".", ms=1.0, color=style.REFERENCE)
-            axes.set_title(name if name == "truth" else f"{name}: {area:.3f}", fontsize=9)
+            axes.set_title(name if name == "truth" else f"{name}: ≤ {area:.2f}", fontsize=9)
             axes.set(xlim=(-7, 7), ylim=(-7, 7), aspect="equal")
         for axes in flat[len(shown) :]:
             axes.set_axis_off()

@@ -218,10 +218,7 @@ def families() -> Figure:
         ]
         groups.append([m.sample(5000, at.at("draw", i).numpy()) for i, m in enumerate(models)])
     names = tuple(trainers)
-    bands = tuple(
-        vs.precision_recall_band(vs.Run(SEEDS.at(name)), reference, group)
-        for name, group in zip(names, groups, strict=True)
-    )
+    bands = vs.precision_recall_bands(vs.Run(SEEDS.at("families")), reference, groups)
     found = compare_curves(vs.Run(SEEDS), *bands)
 
     def paint(figure: Figure) -> None:

@@ -61,13 +61,22 @@ if TYPE_CHECKING:
     from verisimile.checks.posterior.sbc import sbc
     from verisimile.checks.posterior.simulations import posterior_draws
     from verisimile.checks.posterior.tarp import tarp
-    from verisimile.checks.precision_recall.band import precision_recall_band
+    from verisimile.checks.precision_recall.band import (
+        precision_recall_band,
+        precision_recall_bands,
+    )
+    from verisimile.checks.precision_recall.best import BestScore
     from verisimile.checks.precision_recall.comparison import compare_bands, compare_curves
     from verisimile.checks.precision_recall.curve import precision_recall
     from verisimile.checks.precision_recall.given_scores import (
         ClassifierScore,
         LogDensities,
         MappedScore,
+    )
+    from verisimile.checks.precision_recall.learned_scores import (
+        BoostedTrees,
+        LinearScore,
+        MixtureRatio,
     )
     from verisimile.checks.precision_recall.scores import (
         BallsOfCentres,
@@ -144,7 +153,9 @@ __all__ = [
     "BallsOfCentres",
     "Battery",
     "BayesianFlowTrainer",
+    "BestScore",
     "BinContent",
+    "BoostedTrees",
     "BootstrapPlan",
     "ClassifierScore",
     "Condition",
@@ -175,6 +186,7 @@ __all__ = [
     "KernelDistance",
     "KnownTruth",
     "LeaveOneOut",
+    "LinearScore",
     "LogDensities",
     "Look",
     "MMD",
@@ -185,6 +197,7 @@ __all__ = [
     "MinuitSolver",
     "Mixture",
     "MixtureNetworkTrainer",
+    "MixtureRatio",
     "Moment",
     "NPLM",
     "NewtonSolver",
@@ -263,6 +276,7 @@ __all__ = [
     "posterior_draws",
     "precision_recall",
     "precision_recall_band",
+    "precision_recall_bands",
     "preference",
     "read_events",
     "read_ratings",

@@ -49,9 +49,9 @@ def labels(folder: Path) -> Path:
 
 def _compare(folder: Path, *arguments: str) -> Result:
     truth, out = str(folder / "truth.parquet"), str(folder / "out")
-    return CliRunner().invoke(
-        app, ["compare", *arguments, "--truth", truth, "--out", out, "--executor", "serial"]
-    )
+    score = () if "--score" in arguments else ("--score", "mixtures")  # a second in place of ten
+    rest = ["--truth", truth, "--out", out, "--executor", "serial"]
+    return CliRunner().invoke(app, ["compare", *arguments, *score, *rest])
 
 
 def test_different_families_differ(folder: Path) -> None:
@@ -71,6 +71,24 @@ def test_equal_families_do_not(folder: Path) -> None:
     done = _compare(folder, str(folder / "good"), "--against", pattern)
     assert done.exit_code == ExitCode.COMPATIBLE, done.output
     assert "good and alike: no difference of the curves found" in done.output
+
+
+@pytest.mark.parametrize(
+    ("score", "named", "bound"),
+    [("best", "", True), ("linear", "linear", True), ("published", "pooled neighbours", False)],
+)
+def test_the_score_is_named_and_its_areas_are_bounds(
+    folder: Path, score: str, named: str, bound: bool
+) -> None:
+    done = _compare(folder, str(folder / "wide"), "--score", score)
+    assert done.exit_code == ExitCode.COMPATIBLE, done.output
+    report = read_report(folder / "out" / "result.json")
+    (band,) = report.content.families[0].bands
+    assert named in band.score
+    page = Page((folder / "out" / "report.html").read_text(encoding="utf-8")).words
+    assert band.score in page
+    assert ("upper bounds of the true ones" in page) == bound
+    assert ("area at most" in done.output) == bound
 
 
 def test_one_family_has_a_band_alone(folder: Path) -> None:
@@ -144,6 +162,7 @@ def test_a_dry_run_writes_no_report(folder: Path, tmp_path: Path) -> None:
         (["good", "--factors", "good.csv", "--nested", "initialisation"], "--nested: got"),
         (["good", "--nested", "a=b"], "--factors FILE"),
         (["good", "--factors", "truth.parquet"], "a CSV file"),
+        (["good", "--score", "nearest"], "one of best, linear, mixtures, trees, knn, parzen"),
     ],
 )
 @pytest.mark.usefixtures("labels")

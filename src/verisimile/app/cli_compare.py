@@ -47,6 +47,14 @@ def compare(  # noqa: PLR0913  (one parameter per option)
         ),
     ] = None,
     relabelings: Annotated[int, typer.Option(min=19, help="Of whole curves.")] = 999,
+    score: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What orders the events: best (of several), linear, mixtures, trees, knn or "
+            "parzen, each a bound of the true curve; published for the recipe of the literature.",
+        ),
+    ] = "best",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for report and run.")] = Path(
         "comparison"
     ),
@@ -67,6 +75,7 @@ def compare(  # noqa: PLR0913  (one parameter per option)
             factors=factors,
             nested=tuple(nested or ()),
             relabelings=relabelings,
+            score=score,
             out=out,
             seed=seed,
             executor=options.default_executor(executor),

@@ -12,11 +12,12 @@ import numpy as np
 from verisimile.app.clock import Clock
 from verisimile.app.compare_factors import Factors, read_factors
 from verisimile.app.compare_families import family_files
+from verisimile.app.compare_scores import named_score
 from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import EXIT_CODES
 from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import Planned, print_plan
-from verisimile.checks.precision_recall.band import Band, precision_recall_band
+from verisimile.checks.precision_recall.band import Band, precision_recall_bands
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import frozen
 from verisimile.core.errors import InputError, VerisimileWarning
@@ -49,6 +50,7 @@ class CompareRequest:
     factors: Path | None
     nested: tuple[str, ...]
     relabelings: int
+    score: str
     out: Path
     seed: int
     executor: str
@@ -59,7 +61,7 @@ class CompareRequest:
 
 def execute(request: CompareRequest) -> ExitCode:
     """Draw the curves, compare the families if there are two, and write the report."""
-    clock = Clock()
+    clock, score = Clock(), named_score(request.score)
     run = Run(
         Seeds(request.seed), executor=request.executor, store=request.out / "run", progress=True
     )
@@ -77,10 +79,7 @@ def execute(request: CompareRequest) -> ExitCode:
         return ExitCode.COMPATIBLE
     samples = [[one.rows if one.missed else one.events for one in group] for group in groups]
     with clock.stage("precision and recall"):
-        bands = [
-            precision_recall_band(run.at("family", index), truth, group)
-            for index, group in enumerate(samples)
-        ]
+        bands = precision_recall_bands(run, truth, samples, score=score)
     with clock.stage("comparison"):
         compared = (
             compare_curves(run, bands[0], bands[1], relabelings=request.relabelings)

@@ -7,10 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from verisimile.checks.precision_recall.band import Band
+from verisimile.checks.precision_recall.tracing import BOUND
 from verisimile.core.arrays import Array
 from verisimile.report import style
 
-__all__ = ["band_figure", "paint_bands", "recall_figure"]
+__all__ = ["band_figure", "bound_label", "paint_bands", "recall_figure"]
 
 
 def band_figure(names: tuple[str, ...], bands: tuple[Band, ...]) -> Figure:
@@ -40,7 +41,7 @@ def paint_bands(figure: FigureBase, names: tuple[str, ...], bands: tuple[Band, .
     if null is not None:
         x, y = _plane(bands[0].theta, null.median)
         axes.plot(x, y, color=style.MUTED, ls=(0, (4, 2)), lw=1.0, label="perfect generator")
-    _unit_square(axes)
+    _unit_square(axes, bands)
 
 
 def _at_recall(figure: Figure, names: tuple[str, ...], bands: tuple[Band, ...]) -> None:
@@ -49,15 +50,20 @@ def _at_recall(figure: Figure, names: tuple[str, ...], bands: tuple[Band, ...]) 
         found = band.recall
         axes.fill_between(found.recall, found.low, found.high, color=colour, alpha=0.25, lw=0.0)
         axes.plot(found.recall, found.mean, color=colour, label=style.readable(name))
-    _unit_square(axes)
+    _unit_square(axes, bands)
 
 
-def _unit_square(axes: Axes) -> None:
+def _unit_square(axes: Axes, bands: tuple[Band, ...]) -> None:
     axes.set_xlim(0.0, 1.03)
     axes.set_ylim(0.0, 1.03)
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
+    axes.set_xlabel(f"recall{bound_label(bands)}")
+    axes.set_ylabel(f"precision{bound_label(bands)}")
     axes.legend(loc="lower left")
+
+
+def bound_label(bands: tuple[Band, ...]) -> str:
+    """Return what an axis adds if the curves are upper bounds."""
+    return ", upper bound" if any(band.thresholds == BOUND for band in bands) else ""
 
 
 def _plane(theta: Array, radius: Array) -> tuple[Array, Array]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from verisimile.checks.precision_recall.band import Band
+from verisimile.checks.precision_recall.tracing import BOUND, EXACT
+from verisimile.report.band_figure import bound_label
 from verisimile.report.content import FamilyStudy
 from verisimile.report.family_pictures import family_pictures
 from verisimile.report.family_verdict import FamilyFinding
@@ -33,17 +35,37 @@ def family_section(study: FamilyStudy, number: int) -> Section:
     return Section(
         f"Families: {', '.join(study.names)}",
         "Precision: the part of the generated events where true ones are. Recall: the part of the "
-        "true events where generated ones are. Compare with a perfect generator, not with one.",
+        f"true events where generated ones are. {_meaning(study)}",
         tuple(family_pictures(study, number)),
         (family_table(study), *([variance_table(study)] if study.variances else [])),
+    )
+
+
+def _meaning(study: FamilyStudy) -> str:
+    """Return how far the curves can be believed."""
+    band = study.bands[0]
+    if band.thresholds == EXACT:
+        return "The densities are known: no difference is missed."
+    if band.thresholds == BOUND:
+        return (
+            "Curves and areas are upper bounds of the true ones: what the score does not see is "
+            f"missing. Score: {band.score}, counted on events that shaped neither it nor its "
+            "thresholds. An area near one does not say that the generator is good; a smaller area "
+            "says that it is not."
+        )
+    return (
+        f"Score: {band.score}, thresholds the best of the events that are counted, as published: "
+        "differences that it does not see are missing. Compare with a perfect generator, not with "
+        "one."
     )
 
 
 def family_table(study: FamilyStudy) -> Table:
     """Return one row per family: areas and where their spread comes from."""
     return Table(
-        caption="Areas under the curves. Variance of training: what is left of the variance over "
-        "generators without that of their finite samples and random halves.",
+        caption=f"Areas under the curves{bound_label(study.bands)}. Variance of training: what is "
+        "left of the variance over generators without that of their finite samples and random "
+        "halves.",
         columns=(
             "Family",
             "Generators",

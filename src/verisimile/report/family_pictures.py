@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from verisimile.report.band_figure import band_figure, recall_figure
+from verisimile.report.band_figure import band_figure, bound_label, recall_figure
 from verisimile.report.content import FamilyStudy
 from verisimile.report.numbers import count, fixed, percent
 from verisimile.report.page import Illustration
@@ -40,8 +40,11 @@ def _bands(study: FamilyStudy, number: int) -> Illustration:
     return Illustration(
         name=f"bands-{number}",
         caption="Mean curve and 10–90 % band of the generators of each family, along rays from "
-        "the origin.",
-        alt=f"Precision–recall bands; mean areas {areas}.",
+        f"the origin{bound_label(study.bands)} of the true curve."
+        if bound_label(study.bands)
+        else "Mean curve and 10–90 % band of the generators of each family, along rays from the "
+        "origin.",
+        alt=f"Precision–recall bands{bound_label(study.bands)}; mean areas {areas}.",
         figure=band_figure(study.names, study.bands),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from verisimile.checks.precision_recall.comparison import BandComparison
+from verisimile.checks.precision_recall.tracing import BOUND
 from verisimile.report.content import FamilyStudy, ReportInput
 from verisimile.report.numbers import fixed, p_value, percent, plain_number
 from verisimile.report.variance_table import variance_sentence
@@ -56,19 +56,24 @@ def _found(study: FamilyStudy) -> Iterator[FamilyFinding]:
         yield FamilyFinding(
             name,
             "precision and recall",
-            f"Area {fixed(float(band.auc.mean()), places=4)}, spread "
-            f"{plain_number(spread, digits=2)} over {len(band.auc)} generators.",
+            f"Area {'at most ' if band.thresholds == BOUND else ''}"
+            f"{fixed(float(band.auc.mean()), places=4)}, spread "
+            f"{plain_number(spread, digits=2)} over {len(band.auc)} generators, by {band.score}.",
         )
     for name, found in zip(study.names, study.variances, strict=False):
         yield FamilyFinding(name, _VARIANCE, variance_sentence(found))
     if study.comparison is not None:
-        yield FamilyFinding(" and ".join(study.names), "difference", _difference(study.comparison))
+        yield FamilyFinding(" and ".join(study.names), "difference", _difference(study))
 
 
-def _difference(found: BandComparison) -> str:
+def _difference(study: FamilyStudy) -> str:
+    found = study.comparison
+    if found is None:
+        return "Not compared."
     p = found.p_value
+    bounds = "bounds of the areas" if study.bands[0].thresholds == BOUND else "areas"
     area = (
-        f"difference of the areas {found.auc.value:+.4f} ({found.auc.low:+.4f} to "
+        f"difference of the {bounds} {found.auc.value:+.4f} ({found.auc.low:+.4f} to "
         f"{found.auc.high:+.4f}, 95 %)"
     ).replace("-", "\N{MINUS SIGN}")
     if found.fraction_familywise > 0.0:

@@ -10,6 +10,7 @@ from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.core.arrays import Array
 from verisimile.report import style
+from verisimile.report.band_figure import bound_label
 
 __all__ = ["paint_radial", "radial_figure"]
 
@@ -43,7 +44,7 @@ def paint_radial(
         _band(upper, style.readable(name), band, colour)
     _perfect(upper, bands[0])
     upper.set_ylim(*_range(bands))
-    upper.set_ylabel("distance / perfect distance")
+    upper.set_ylabel(f"distance / perfect distance{bound_label(bands)}")
     upper.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)
     lowest.set_xlim(0.0, 90.0)
     lowest.set_xticks(np.arange(0.0, 91.0, 15.0))

@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from verisimile.checks.precision_recall.band import Band, precision_recall_band
+from verisimile.checks.precision_recall.band import (
+    Band,
+    precision_recall_band,
+    precision_recall_bands,
+)
+from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.comparison import compare_bands, compare_curves
+from verisimile.checks.precision_recall.learned_scores import LinearScore
 from verisimile.checks.precision_recall.paired import paired_tests
 from verisimile.checks.precision_recall.relabeling import area_interval, relabeled
+from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -21,6 +28,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 
 RUN = Run(Seeds(5))
+PUBLISHED = PooledNeighbours()
 
 
 def family(mean: float, seed: int, count: int = 8) -> list[Array]:
@@ -34,7 +42,9 @@ def reference() -> Events:
 
 def band(mean: float, seed: int, count: int = 8) -> Band:
     samples = family(mean, seed, count)
-    return precision_recall_band(RUN.at(seed), reference(), samples, null_draws=0, angles=41)
+    return precision_recall_band(
+        RUN.at(seed), reference(), samples, score=PUBLISHED, null_draws=0, angles=41
+    )
 
 
 def test_statistic_is_welch_and_p_counts_relabelings() -> None:
@@ -87,11 +97,9 @@ def test_different_families_are_told_apart() -> None:
 
 def test_samples_and_bands_give_the_same_comparison() -> None:
     samples = family(0.5, 1, 4), family(1.0, 2, 4)
-    found = compare_bands(RUN, *samples, reference(), relabelings=99)
-    bands = [
-        precision_recall_band(RUN.at(word), reference(), group, null_draws=0)
-        for word, group in zip(("first", "second"), samples, strict=True)
-    ]
+    best = BestScore((LinearScore(), PooledNeighbours(5)))
+    found = compare_bands(RUN, *samples, reference(), score=best, relabelings=99)
+    bands = precision_recall_bands(RUN, reference(), samples, score=best, null_draws=0)
     again = compare_curves(RUN, *bands, relabelings=99)
     assert repr(found) == repr(again)
 
@@ -133,12 +141,16 @@ def test_interval_on_the_area_covers() -> None:
 def test_misses_are_said() -> None:
     samples = family(0.5, 1, 3)
     samples[0][:40] = np.nan
-    found = compare_bands(RUN, samples, family(0.5, 2, 3), reference(), relabelings=9)
+    found = compare_bands(
+        RUN, samples, family(0.5, 2, 3), reference(), score=PUBLISHED, relabelings=9
+    )
     assert "not finite" in found.warnings[0]
 
 
 def test_refusals() -> None:
-    other = precision_recall_band(RUN, reference(), family(0.5, 1, 3), null_draws=0)
+    other = precision_recall_band(
+        RUN, reference(), family(0.5, 1, 3), score=PUBLISHED, null_draws=0
+    )
     with pytest.raises(InputError, match="same score and angles"):
         compare_curves(RUN, band(0.5, 1, 3), other)
     with pytest.raises(InputError, match="relabelings"):

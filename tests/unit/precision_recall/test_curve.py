@@ -9,12 +9,18 @@ import pytest
 from scipy import stats
 
 from statistical import assert_within
+from verisimile.checks.precision_recall.best import BestScore, neighbour_ladder
 from verisimile.checks.precision_recall.curve import PrecisionRecall, precision_recall
 from verisimile.checks.precision_recall.distances import counts_within, nearest, reach
 from verisimile.checks.precision_recall.given_scores import (
     ClassifierScore,
     LogDensities,
     MappedScore,
+)
+from verisimile.checks.precision_recall.learned_scores import (
+    BoostedTrees,
+    LinearScore,
+    MixtureRatio,
 )
 from verisimile.checks.precision_recall.scores import (
     NEIGHBOURS,
@@ -51,7 +57,7 @@ def log_densities(d: float) -> LogDensities:
     return LogDensities(lambda x: log(0.0, x), lambda x: log(d, x))
 
 
-def curve(x: Events, y: Events | Array, score: Score | None = None) -> PrecisionRecall:
+def curve(x: Events, y: Events | Array, score: Score | BestScore | None = None) -> PrecisionRecall:
     return precision_recall(RUN, x, y, score=score or PooledNeighbours(), null_draws=0)
 
 
@@ -63,6 +69,10 @@ def test_exact_densities(d: float) -> None:
     assert found.auc.value == pytest.approx(EXACT[d], abs=1e-4)
     assert found.precision[100] == pytest.approx(2 * stats.norm.cdf(-d / 2), abs=1e-5)
     assert found.fold_auc.shape == (1, 1)
+    assert found.thresholds == "exact"
+    low, high = found.interval
+    assert high - low == pytest.approx(3.92 * found.auc.error, rel=1e-4)
+    assert found.learning is None
 
 
 def test_neighbours_within_their_documented_bias() -> None:
@@ -183,17 +193,20 @@ def test_features_are_mapped_for_learning_and_scoring() -> None:
 
 def test_splits_are_averaged_and_seeded() -> None:
     x, y = normals(1.0, 400, 6)
-    one, same = (precision_recall(RUN, x, y, splits=4, null_draws=3) for _ in range(2))
+    one, same = (
+        precision_recall(RUN, x, y, score=PooledNeighbours(), splits=4, null_draws=3)
+        for _ in range(2)
+    )
     assert one.auc == same.auc
     assert one.fold_auc.shape == (4, 2)
     assert np.ptp(one.fold_auc) > 0
-    other = precision_recall(Run(Seeds(12)), x, y, splits=4, null_draws=0)
+    other = precision_recall(Run(Seeds(12)), x, y, score=PooledNeighbours(), splits=4, null_draws=0)
     assert other.auc != one.auc
 
 
 def test_null_is_of_halves_of_the_reference() -> None:
     x, y = normals(1.0, 2000, 6)
-    found = precision_recall(RUN, x, y, null_draws=10).null
+    found = precision_recall(RUN, x, y, score=PooledNeighbours(), null_draws=10).null
     assert found is not None
     assert found.n == 1000
     assert found.auc.shape == (10,)
@@ -204,7 +217,7 @@ def test_null_is_of_halves_of_the_reference() -> None:
 
 def test_result_survives_the_disk(tmp_path: Path) -> None:
     x, y = normals(1.0, 200, 6)
-    found = precision_recall(RUN, x, y, null_draws=2)
+    found = precision_recall(RUN, x, y, score=BestScore((LinearScore(), Parzen())), null_draws=2)
     again = load(save(found, tmp_path / "curve"))
     assert repr(again) == repr(found)
     assert isinstance(again, PrecisionRecall)
@@ -246,5 +259,109 @@ def test_refusals() -> None:
         curve(x, np.full((100, 1), np.nan))
     with pytest.raises(InputError, match="splits"):
         precision_recall(RUN, x, y, splits=0)
+    with pytest.raises(InputError, match="splits"):
+        precision_recall(RUN, x, y, score=PooledNeighbours(), splits=0)
     with pytest.raises(InputError, match="null_draws"):
         precision_recall(RUN, x, y, null_draws=-1)
+
+
+def test_exact_densities_are_without_bias() -> None:
+    # With the best thresholds of the counted events themselves the mean would be 0.887.
+    found = np.array(
+        [curve(*normals(0.5, 2000, k), log_densities(0.5)).auc.value for k in range(60)]
+    )
+    error = found.std(ddof=1) / np.sqrt(found.size)
+    assert_within(found.mean(), EXACT[0.5], error)
+    with pytest.raises(AssertionError):
+        assert_within(found.mean(), 0.887, error)
+
+
+def test_best_score_is_a_bound_near_the_true_area() -> None:
+    x, y = normals(1.0, 1000, 6, 2)
+    found = curve(x, y, BestScore())
+    low, high = found.interval
+    assert low < EXACT[1.0] < high
+    assert low < found.auc.value < high
+    assert abs(found.auc.value - EXACT[1.0]) < 0.06
+    assert found.thresholds == "held out"
+    assert sum(one.chosen for one in found.candidates) == pytest.approx(1.0)
+    areas = {one.score: one.area.value for one in found.candidates}
+    assert areas["pooled neighbours, k = 5"] > areas["linear"] + 0.05
+    assert found.score.split(", ")[0] in areas
+    assert found.learning is not None
+    np.testing.assert_allclose(found.learning.n, [125, 250, 500])
+    assert found.learning.limit.value == pytest.approx(
+        found.learning.area[-1] - found.learning.excess, abs=1e-9
+    )
+    assert "true area in [" in repr(found)
+
+
+def test_what_no_candidate_sees_stays_a_bound() -> None:
+    # Five neighbours alone: a loose bound, whose interval the truth need not be near the top of.
+    x, y = normals(1.0, 1000, 6)
+    found = curve(x, y, BestScore((PooledNeighbours(5),)))
+    assert found.auc.value > EXACT[1.0] + 0.05
+    assert found.score == "pooled neighbours, k = 5"
+
+
+def test_a_perfect_generator_is_inside_and_no_curve_leaves_the_square() -> None:
+    x, y = normals(0.0, 800, 3, 2)
+    found = curve(x, y, BestScore((LinearScore(), MixtureRatio(), PooledNeighbours())))
+    assert found.interval[1] == 1.0
+    assert found.interval[0] < 0.995
+    assert found.auc.value > 0.97
+    assert max(found.precision.max(), found.recall.max()) <= 1.0
+
+
+def test_boxes_have_their_share() -> None:
+    rng = np.random.default_rng(8)
+    x, y = rng.random((2, 1000, 2))
+    found = curve(Events(x), 0.8 * y, BestScore((BoostedTrees(),)))
+    assert found.interval[0] < 0.64 < found.interval[1]
+    assert found.auc.value < 0.72
+
+
+def test_distances_make_a_disc_one_cut() -> None:
+    ring, rng = RingOfEight(), np.random.default_rng(2)
+    x, u, made = ring.sample(750, rng), ring.sample(750, rng), ring.sample(750, rng)
+    wide = made + rng.normal(0.0, 0.4, size=made.shape)
+    points = np.concatenate([u, wide])
+
+    def auc(score: Score) -> float:
+        found = score.score(x, wide[::-1], points, np.random.default_rng(1))
+        return float(stats.mannwhitneyu(found[:750], found[750:]).statistic / 750**2)
+
+    assert auc(BoostedTrees(distances=True)) > auc(BoostedTrees()) > 0.6
+
+
+def test_missed_events_scale_the_bound_too() -> None:
+    x, y = normals(0.0, 1000, 6)
+    lost = y.x.copy()
+    lost[:250] = np.nan
+    found = curve(x, lost, BestScore((LinearScore(),)))
+    assert found.auc.value == pytest.approx(0.75, abs=0.03)
+    assert found.interval[0] < 0.75 < found.interval[1]
+
+
+def test_one_column_of_constants_and_few_distinct_events_have_scores() -> None:
+    rng = np.random.default_rng(1)
+    x = np.column_stack([np.zeros(200), rng.integers(0, 3, 200)])
+    y = np.column_stack([np.zeros(200), rng.integers(0, 3, 200)])
+    found = curve(Events(x), y, BestScore())
+    assert np.isfinite(found.interval).all()
+    assert found.interval[1] == 1.0
+
+
+def test_neighbours_from_five_to_the_root() -> None:
+    names = [score.name for score in neighbour_ladder(10_000)]
+    assert names[0] == "pooled neighbours, k = 5"
+    assert names[-1] == "pooled neighbours"
+    assert len(names) == 4
+    assert len(neighbour_ladder(30)) == 1
+
+
+def test_a_bound_needs_events_to_choose_on() -> None:
+    with pytest.raises(InputError, match="at least 40"):
+        curve(*normals(1.0, 30, 6), BestScore())
+    with pytest.raises(InputError, match="candidates"):
+        BestScore(())

@@ -13,7 +13,10 @@ from matplotlib.collections import FillBetweenPolyCollection
 
 from report_page import Page
 from verisimile.checks.precision_recall.band import Band, precision_recall_band
+from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.comparison import compare_curves
+from verisimile.checks.precision_recall.learned_scores import LinearScore
+from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.checks.precision_recall.variance import VarianceParts
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
@@ -22,10 +25,11 @@ from verisimile.core.result import Estimate, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.report.band_figure import band_figure, recall_figure
-from verisimile.report.content import FamilyStudy
+from verisimile.report.content import FamilyStudy, ReportInput
 from verisimile.report.document import read_report
 from verisimile.report.family_page import family_section, family_table
 from verisimile.report.family_pictures import family_pictures
+from verisimile.report.family_verdict import family_findings
 from verisimile.report.numbers import fixed
 from verisimile.report.radial_figure import radial_figure
 from verisimile.report.sample_figure import sample_figure
@@ -49,7 +53,9 @@ def samples(shift: float, seed: int) -> list[Array]:
 
 
 def band_of(group: list[Array], word: str) -> Band:
-    return precision_recall_band(RUN.at(word), TRUTH, group, null_draws=3, angles=41)
+    return precision_recall_band(
+        RUN.at(word), TRUTH, group, score=BestScore((LinearScore(),)), null_draws=3, angles=41
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +108,9 @@ def test_of_many_features_the_first_two_are_shown_and_said() -> None:
     rng = np.random.default_rng(4)
     truth = Events(rng.normal(size=(N, 3)))
     group = [rng.normal(size=(N, 3)) for _ in range(3)]
-    band = precision_recall_band(RUN, truth, group, null_draws=0, angles=21)
+    band = precision_recall_band(
+        RUN, truth, group, score=PooledNeighbours(), null_draws=0, angles=21
+    )
     panels = sample_panels(truth, [group], [band], [["1", "2", "3"]])
     assert [feature.name for feature in panels.features] == ["x0", "x1"]
     shown = {p.name: p for p in family_pictures(FamilyStudy(("a",), (band,), panels=panels), 1)}
@@ -114,7 +122,9 @@ def test_one_feature_is_a_histogram(logarithmic: bool) -> None:
     rng = np.random.default_rng(5)
     x = rng.normal(size=(4, N, 1)) * (3.0 if logarithmic else 1.0)
     truth, *group = np.exp(x) if logarithmic else x
-    band = precision_recall_band(RUN, Events(truth), group, null_draws=0, angles=21)
+    band = precision_recall_band(
+        RUN, Events(truth), group, score=PooledNeighbours(), null_draws=0, angles=21
+    )
     panels = sample_panels(Events(truth), [group], [band], [["1", "2", "3"]])
     figure = sample_figure(panels, panels.worst[0])
     (axes,) = figure.axes
@@ -158,6 +168,24 @@ def test_the_planes_show_the_means(study: FamilyStudy) -> None:
     assert lines(axes, "-")[0] == pytest.approx(band.radial.mean * np.sin(band.theta))
     (axes,) = recall_figure(study.names, study.bands).axes
     assert lines(axes, "-")[1] == pytest.approx(study.bands[1].recall.mean)
+
+
+def test_bounds_are_called_bounds(study: FamilyStudy) -> None:
+    (axes,) = band_figure(study.names, study.bands).axes
+    assert axes.get_ylabel() == "precision, upper bound"
+    assert "upper bound" in radial_figure(study.names, study.bands, None).axes[0].get_ylabel()
+    section = family_section(study, 1)
+    assert "upper bounds of the true ones" in section.text
+    assert "upper bound" in section.tables[0].caption
+    findings = family_findings(ReportInput(families=(study,)))
+    assert findings[0].sentence.startswith("Area at most 0.")
+    assert "bounds of the areas" in findings[-1].sentence
+    old = tuple(replace(band, thresholds="test half") for band in study.bands)
+    published = replace(study, bands=old)
+    assert band_figure(study.names, old).axes[0].get_ylabel() == "precision"
+    assert "as published" in family_section(published, 1).text
+    exact = replace(study, bands=tuple(replace(b, thresholds="exact") for b in old))
+    assert "densities are known" in family_section(exact, 1).text
 
 
 def test_the_table_has_the_areas(study: FamilyStudy) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from verisimile.checks.precision_recall.envelope import Envelope, cosine
 from verisimile.core.arrays import Array
 
-__all__ = ["area_variances", "curve_area"]
+__all__ = ["area_slopes", "area_variances", "curve_area"]
 
 
 def curve_area(radii: Array, theta: Array) -> Array:
@@ -19,6 +19,14 @@ def curve_area(radii: Array, theta: Array) -> Array:
     """
     sines = np.sin(np.diff(theta))
     return np.asarray(0.5 * (radii[..., 1:] * radii[..., :-1] * sines).sum(axis=-1))
+
+
+def area_slopes(radii: Array, theta: Array) -> Array:
+    """Return the derivatives of the area by the radii ``(L,)``."""
+    sines, slopes = np.sin(np.diff(theta)), np.zeros(theta.size)
+    slopes[:-1] += 0.5 * radii[1:] * sines
+    slopes[1:] += 0.5 * radii[:-1] * sines
+    return slopes
 
 
 def area_variances(frontier: Envelope, theta: Array) -> tuple[float, float]:
@@ -35,10 +43,7 @@ def area_variances(frontier: Envelope, theta: Array) -> tuple[float, float]:
     distribution all thresholds are equally good, and the order is not the first.
     """
     at = frontier.corners(theta)
-    radii, slopes = frontier.radii(theta), np.zeros(theta.size)
-    sines = np.sin(np.diff(theta))
-    slopes[:-1] += 0.5 * radii[1:] * sines
-    slopes[1:] += 0.5 * radii[:-1] * sines
+    slopes = area_slopes(frontier.radii(theta), theta)
     count = frontier.fpr.size
     true, fake = (
         np.bincount(at, _over(slopes, scale), minlength=count).astype(np.float64)

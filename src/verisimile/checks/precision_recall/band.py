@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.checks.precision_recall.area import curve_area
+from verisimile.checks.precision_recall.best import BestScore, chosen_score, set_apart
 from verisimile.checks.precision_recall.curve import NullCurves, null_curves
 from verisimile.checks.precision_recall.envelope import angles as grid
 from verisimile.checks.precision_recall.envelope import points_at
 from verisimile.checks.precision_recall.evaluation import Evaluation, evaluation_variances
 from verisimile.checks.precision_recall.samples import Sample, generated_sample, true_sample
-from verisimile.checks.precision_recall.scores import PooledNeighbours, Score
+from verisimile.checks.precision_recall.scores import Score
 from verisimile.checks.precision_recall.simultaneous import simultaneous_band
-from verisimile.checks.precision_recall.tracing import Traced, traced
+from verisimile.checks.precision_recall.swapped import Traced
+from verisimile.checks.precision_recall.tracing import BOUND, PUBLISHED, kind_of, traced
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -25,7 +27,14 @@ from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-__all__ = ["AreaSpread", "Band", "RadialBand", "RecallBand", "precision_recall_band"]
+__all__ = [
+    "AreaSpread",
+    "Band",
+    "RadialBand",
+    "RecallBand",
+    "precision_recall_band",
+    "precision_recall_bands",
+]
 
 _BAND = (0.1, 0.9)
 _RECALLS = 1000
@@ -105,7 +114,7 @@ class AreaSpread:
     resplit: float
 
 
-@register("precision-recall-band", 1)
+@register("precision-recall-band", 2)
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
     """Precision–recall curves of J generated samples of one family.
@@ -119,7 +128,7 @@ class Band:
     radii
         Distances from the origin ``(J, L)``.
     auc
-        Areas ``(J,)``.
+        Areas ``(J,)``: upper bounds of the true ones, unless `thresholds` are ``"exact"``.
     missed
         Share of generated events that are not finite ``(J,)``.
     recall
@@ -130,6 +139,8 @@ class Band:
         Training against evaluation.
     null
         Curves of a perfect generator; None if not asked for.
+    thresholds
+        As of :class:`~verisimile.checks.precision_recall.curve.PrecisionRecall`.
     """
 
     score: str
@@ -141,6 +152,7 @@ class Band:
     radial: RadialBand
     spread: AreaSpread
     null: NullCurves | None
+    thresholds: str = PUBLISHED
 
     @property
     def best(self) -> int:
@@ -154,9 +166,10 @@ class Band:
 
     def __repr__(self) -> str:
         """Return one line: members, areas, and the deviation that is of training."""
+        most = "at most " if self.thresholds == BOUND else ""
         model = float(np.sqrt(np.maximum(self.spread.model.value, 0.0)))  # NaN stays NaN
         return (
-            f"Band({len(self.auc)} curves by {self.score}: auc {self.auc.mean():.4f} ± "
+            f"Band({len(self.auc)} curves by {self.score}: auc {most}{self.auc.mean():.4f} ± "
             f"{self.auc.std(ddof=1):.2g}, {model:.2g} of it from training)"
         )
 
@@ -166,9 +179,9 @@ def precision_recall_band(
     reference: Events,
     generated: Sequence[Events | npt.ArrayLike],
     *,
-    score: Score = PooledNeighbours(),  # noqa: B008  (frozen)
+    score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
     splits: int = 1,
-    null_draws: int = 20,
+    null_draws: int | None = None,
     angles: int = 201,
 ) -> Band:
     r"""Return the band of curves of generated samples, one per trained generator.
@@ -177,6 +190,9 @@ def precision_recall_band(
     :math:`\overline v` is the members' mean variance from their own finite sample and random
     halves.  The members' samples must be independent, and of independently trained generators
     if `model` is to be of training.
+
+    The best of several scores is chosen **once for all members**, on a fifth of the reference and
+    as many generated events, alike from all members; no curve is counted on them.
 
     Parameters
     ----------
@@ -201,12 +217,100 @@ def precision_recall_band(
     G. Morales et al., "Towards uncertainty quantification in generative model learning",
     section 3 (`recall`) and appendix B (`radial`).
     """
-    if len(generated) < _FEWEST:
-        raise InputError(
-            "generated", got=f"{len(generated)} samples", expected=f"at least {_FEWEST}"
-        )
+    (band,) = _bands(
+        [run],
+        reference,
+        [generated],
+        score=score,
+        splits=splits,
+        null_draws=null_draws,
+        angles=angles,
+    )
+    return band
+
+
+def precision_recall_bands(
+    run: Run,
+    reference: Events,
+    families: Sequence[Sequence[Events | npt.ArrayLike]],
+    *,
+    score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
+    splits: int = 1,
+    null_draws: int | None = None,
+    angles: int = 201,
+) -> tuple[Band, ...]:
+    """Return the bands of several families by **one** score, so that they can be compared.
+
+    The choice among several scores sees generated events of all families together, without their
+    labels: if two families are one, their curves are exchangeable whatever was chosen.
+
+    Parameters
+    ----------
+    run
+        Random streams; family i has its own.
+    reference
+        True events that no generator has seen.
+    families
+        Generated samples of each, as of :func:`precision_recall_band`.
+    score, splits, null_draws, angles
+        As of :func:`precision_recall_band`.
+
+    Raises
+    ------
+    InputError
+        For a family of fewer than three samples, or unusable ones.
+    NumericsError
+        If a score is NaN.
+    """
+    runs = [run.at("family", i) for i in range(len(families))]
+    return _bands(
+        runs,
+        reference,
+        families,
+        score=score,
+        splits=splits,
+        null_draws=null_draws,
+        angles=angles,
+    )
+
+
+def _bands(
+    runs: Sequence[Run],
+    reference: Events,
+    families: Sequence[Sequence[Events | npt.ArrayLike]],
+    *,
+    score: Score | BestScore,
+    splits: int,
+    null_draws: int | None,
+    angles: int,
+) -> tuple[Band, ...]:
+    for generated in families:
+        if len(generated) < _FEWEST:
+            raise InputError(
+                "generated", got=f"{len(generated)} samples", expected=f"at least {_FEWEST}"
+            )
     truth, theta = true_sample(reference), grid(angles)
-    fakes = [generated_sample(sample, reference) for sample in generated]
+    groups = [[generated_sample(x, reference) for x in generated] for generated in families]
+    if isinstance(score, BestScore) and score.chooses:
+        at = runs[0].seeds.at("choose a score")
+        (true, fake), truth, groups = set_apart(at, truth, groups)
+        score = chosen_score(at.at("choice"), true, fake, score, theta)
+    return tuple(
+        _band(run, truth, fakes, score=score, splits=splits, null_draws=null_draws, theta=theta)
+        for run, fakes in zip(runs, groups, strict=True)
+    )
+
+
+def _band(
+    run: Run,
+    truth: Sample,
+    fakes: Sequence[Sample],
+    *,
+    score: Score | BestScore,
+    splits: int,
+    null_draws: int | None,
+    theta: Array,
+) -> Band:
     streams = [run.seeds.at("member", j, "precision-recall") for j in range(len(fakes))]
     null = null_curves(streams[0].at("null"), truth, score, theta, null_draws)
     members = [
@@ -226,6 +330,7 @@ def precision_recall_band(
         radial=RadialBand(low, radii.mean(axis=0), high, mean_low, mean_high),
         spread=_spread(curve_area(radii, theta), members),
         null=null,
+        thresholds=kind_of(score),
     )
 
 
@@ -237,7 +342,7 @@ def _member(
     truth: Sample,
     fake: Sample,
     *,
-    score: Score,
+    score: Score | BestScore,
     splits: int,
     theta: Array,
     whole: bool,

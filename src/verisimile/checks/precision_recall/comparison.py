@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.checks.precision_recall.band import Band, precision_recall_band
+from verisimile.checks.precision_recall.band import Band, precision_recall_bands
+from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.paired import PairedTests, paired_tests
 from verisimile.checks.precision_recall.relabeling import area_interval, relabeled
-from verisimile.checks.precision_recall.scores import PooledNeighbours, Score
+from verisimile.checks.precision_recall.scores import Score
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -118,7 +119,7 @@ def compare_bands(
     second: Sequence[Events | npt.ArrayLike],
     reference: Events,
     *,
-    score: Score = PooledNeighbours(),  # noqa: B008  (frozen)
+    score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
     relabelings: int = 999,
     published: bool = False,
 ) -> BandComparison:
@@ -142,10 +143,7 @@ def compare_bands(
     InputError
         For unusable samples or counts.
     """
-    one, other = (
-        precision_recall_band(run.at(word), reference, group, score=score, null_draws=0)
-        for word, group in (("first", first), ("second", second))
-    )
+    one, other = precision_recall_bands(run, reference, [first, second], score=score, null_draws=0)
     return compare_curves(run, one, other, relabelings=relabelings, published=published)
 
 
@@ -242,6 +240,7 @@ def _check(first: Band, second: Band, relabelings: int) -> None:
             got=f"{first.theta.size} angles by {first.score}, "
             f"{second.theta.size} by {second.score}",
             expected="the same score and angles in both",
+            remedy="`precision_recall_bands` chooses one score for several families.",
         )
     if relabelings < 1:
         raise InputError(

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.precision_recall.area import curve_area
+from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.samples import Sample
 from verisimile.checks.precision_recall.scores import Score
-from verisimile.checks.precision_recall.tracing import Traced, traced
+from verisimile.checks.precision_recall.swapped import Traced
+from verisimile.checks.precision_recall.tracing import traced
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 
@@ -41,7 +43,7 @@ def evaluation_variances(  # noqa: PLR0913  (samples, their curve, how it was tr
     fake: Sample,
     curve: Traced,
     *,
-    score: Score,
+    score: Score | BestScore,
     splits: int,
     theta: Array,
     with_reference: bool,

@@ -32,9 +32,10 @@ class Sample:
         """Return disjoint random parts, the missed events divided at random like all others."""
         order = rng.permutation(self.n)
         edges = self.n * np.arange(count + 1) // count
-        return [self._part(order[i:j]) for i, j in zip(edges[:-1], edges[1:], strict=True)]
+        return [self.of(order[i:j]) for i, j in zip(edges[:-1], edges[1:], strict=True)]
 
-    def _part(self, rows: npt.NDArray[np.int64]) -> Sample:
+    def of(self, rows: npt.NDArray[np.int64]) -> Sample:
+        """Return the part of these rows, those from the number of finite events on missed."""
         finite = rows[rows < len(self.x)]
         return Sample(self.x[finite], len(rows) - len(finite))
 
