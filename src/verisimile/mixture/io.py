@@ -31,6 +31,7 @@ def save_mixture(run: Run, mixture: Mixture | ConditionalMixture) -> None:
         "weights": fit.weights,
         "covariance": fit.covariance,
         "inverse_hessian": fit.inverse_hessian,
+        **({} if fit.draws is None else {"draws": fit.draws}),
         **{f"rows_{i}": seen.rows for i, seen in enumerate(mixture.provenance)},
     }
     meta: dict[str, JSON] = {
@@ -120,6 +121,7 @@ def _weight_fit(record: Record) -> WeightFit:
         inverse_hessian=frozen(record.arrays["inverse_hessian"]),
         nll=cast(float, record.meta["nll"]),
         record=stored,
+        draws=frozen(record.arrays["draws"]) if "draws" in record.arrays else None,
     )
 
 

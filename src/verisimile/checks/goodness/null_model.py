@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from scipy.special import ndtr
 
 from verisimile.core.arrays import Array, digest
 from verisimile.core.canonical import JSON
@@ -63,6 +64,9 @@ class NullModel:
         Names and supports of the features ``(d,)``.
     fingerprint
         Content key of members, weights and covariance.
+    draws
+        Weights of the refits of a bootstrap ``(B, M)``: the law that varied weights
+        are then drawn from.  Empty: the normal law of `variations`.
     """
 
     members: tuple[DensityEstimator, ...]
@@ -70,6 +74,7 @@ class NullModel:
     variations: Array
     features: tuple[Feature, ...]
     fingerprint: str
+    draws: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     @classmethod
     def of(cls, mixture: Mixture) -> NullModel:
@@ -80,11 +85,15 @@ class NullModel:
             whitening(mixture.fit.covariance),
             mixture.features,
             mixture.fingerprint,
+            np.empty((0, 0)) if mixture.fit.draws is None else mixture.fit.draws,
         )
 
     def identity(self) -> dict[str, JSON]:
         """Return the content keys of members, weights and variations."""
-        return {"mixture": self.fingerprint, "weights": digest(self.weights, self.variations)}
+        return {
+            "mixture": self.fingerprint,
+            "weights": digest(self.weights, self.variations, self.draws),
+        }
 
     def log_densities(self, x: Array) -> Array:
         """Return the members' log-densities ``(n, M)`` at events ``(n, d)``."""
@@ -96,4 +105,15 @@ class NullModel:
 
     def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
         """Draw `n` events of the mixture whose weights are varied by `truth` ``(r,)``."""
-        return sample_signed(self.members, self.weights + self.variations @ truth, n, rng)
+        return sample_signed(self.members, self.varied(truth), n, rng)
+
+    def varied(self, truth: Array) -> Array:
+        r"""Return the weights ``(M,)`` that a standard normal vector ``(r,)`` stands for.
+
+        :math:`\hat w + L\eta`; of a bootstrap the draw of number
+        :math:`\lfloor B\,\Phi(\eta_1) \rfloor`.  Zero is the fit itself.
+        """
+        if not self.draws.size or not truth.any():
+            return np.asarray(self.weights + self.variations @ truth)
+        number = int(self.draws.shape[0] * float(ndtr(truth[0])))
+        return np.asarray(self.draws[min(number, self.draws.shape[0] - 1)])
