@@ -55,6 +55,7 @@ NAMES = {
     "Frechet",
     "GaussianKernels",
     "GaussianMixtureTrainer",
+    "InitialisationPlan",
     "IntervalScan",
     "KernelDensityTrainer",
     "KernelDistance",
