@@ -268,8 +268,8 @@ def _fingerprint(mixture: ConditionalMixture) -> str:
     row = np.zeros(mixture.n_context) if span is None else span.mean(axis=0)
     context = frozen(np.tile(row, (_PROBES, 1)))
     fit = mixture.fit
-    law = (fit.weights, fit.covariance, *(() if fit.draws is None else (fit.draws,)))
-    sha = hashlib.sha256(digest(*law).encode())
+    kept = [part for part in (fit.draws, fit.boundary) if part is not None]
+    sha = hashlib.sha256(digest(fit.weights, fit.covariance, *kept).encode())
     for member in mixture.members:
         x = member.sample(context, np.random.default_rng(0))
         sha.update(digest(x, np.asarray(member.log_prob(x, context))).encode())

@@ -18,6 +18,7 @@ from verisimile.mixture.covariance import (
     leverages,
 )
 from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.objective import as_log_densities, scaled
 from verisimile.mixture.reduced import Pseudo, Reduced, reduced_problem
 from verisimile.mixture.solver import Optimum, WeightSolver
 from verisimile.stats.linalg import positive_definite
@@ -35,6 +36,7 @@ __all__ = [
 # |w|_1 beyond which nothing is left of a mixture: of the digits of float32 densities,
 # and of a hit-or-miss sampler, which would keep one proposal in half a million.
 _RUNAWAY = 1e6
+_REACH = 6.0  # standard deviations within which a variation of the weights may meet a wall
 
 
 @register("fit-record", 2)
@@ -112,6 +114,9 @@ class WeightFit:
         Diagnostics of the fit.
     draws
         Weights of the refits of a bootstrap ``(B, M)``, None without one.
+    boundary
+        Densities of the members, relative to the fit's, at the pseudo-events where one within
+        six sigma could be negative, ``(K, M)``; None without pseudo-events.
     """
 
     weights: Array
@@ -120,6 +125,7 @@ class WeightFit:
     nll: float
     record: FitRecord
     draws: Array | None = None
+    boundary: Array | None = None
 
     def __repr__(self) -> str:
         """Return one line: sizes, rank and norm."""
@@ -186,12 +192,14 @@ def fit_weights(
         raise _runaway(found)
     known = information(reduced, optimum.density)
     record = _record(reduced, optimum, hessian, found, pseudo)
+    errors = formula(known)
     return WeightFit(
         weights=frozen(found),
-        covariance=frozen(formula(known)),
+        covariance=frozen(errors),
         inverse_hessian=frozen(inverse_hessian(reduced.basis, hessian)),
         nll=reduced.nll(optimum.density),
         record=replace(record, covariance=covariance, free_share=freedom(known, hessian)),
+        boundary=None if pseudo is None else _boundary(pseudo, optimum.density[reduced.data :], errors),
     )
 
 
@@ -229,6 +237,14 @@ def _solved(
     if not optimum.converged:
         raise _unconverged("weight fit", optimum.iterations, optimum.decrement)
     return reduced, optimum
+
+
+def _boundary(pseudo: Pseudo, fitted: Array, covariance: Array) -> Array:
+    """Return the pseudo-events that can bound the weights, in units of their fitted density."""
+    density, _ = scaled(as_log_densities(pseudo.log_densities, "pseudo.log_densities"))
+    relative = density / fitted[:, None]
+    variance = np.einsum("zi,ij,zj->z", relative, covariance, relative)
+    return frozen(relative[variance > _REACH**-2])
 
 
 def single_weight() -> WeightFit:

@@ -200,15 +200,16 @@ def test_where_nothing_binds_the_bootstrap_agrees(bootstrapped: Mixture) -> None
 
 def test_toys_are_drawn_from_the_refits(bootstrapped: Mixture) -> None:
     null = NullModel.of(bootstrapped)
+    law = null.law
     draws, rng = bootstrapped.fit.draws, np.random.default_rng(1)
     assert draws is not None
-    found = np.array([null.varied(rng.standard_normal(2)) for _ in range(40)])
+    found = np.array([law.varied(rng.standard_normal(2), rng) for _ in range(40)])
     assert all((np.abs(draws - weights).max(axis=1) == 0.0).any() for weights in found)
     assert len(np.unique(found, axis=0)) > 20
     # A toy without uncertainty is the fit itself, and the ends of the line are draws.
-    assert null.varied(np.zeros(2)) == pytest.approx(bootstrapped.weights)
-    assert null.varied(np.array([-40.0, 0.0])) == pytest.approx(draws[0])
-    assert null.varied(np.array([40.0, 0.0])) == pytest.approx(draws[-1])
+    assert law.varied(np.zeros(2), rng) == pytest.approx(bootstrapped.weights)
+    assert law.varied(np.array([-40.0, 0.0]), rng) == pytest.approx(draws[0])
+    assert law.varied(np.array([40.0, 0.0]), rng) == pytest.approx(draws[-1])
     other = NullModel.of(
         Mixture(bootstrapped.members, replace(bootstrapped.fit, draws=draws[::-1]))
     )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.special import ndtr
 
-from verisimile.core.arrays import Array, digest
+from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.data.feature import Feature
 from verisimile.density.protocol import DensityEstimator
+from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
-from verisimile.stats.linalg import whitening
 
 __all__ = ["Null", "NullModel"]
 
@@ -64,9 +63,8 @@ class NullModel:
         Names and supports of the features ``(d,)``.
     fingerprint
         Content key of members, weights and covariance.
-    draws
-        Weights of the refits of a bootstrap ``(B, M)``: the law that varied weights
-        are then drawn from.  Empty: the normal law of `variations`.
+    law
+        What the true weights may be.
     """
 
     members: tuple[DensityEstimator, ...]
@@ -74,26 +72,24 @@ class NullModel:
     variations: Array
     features: tuple[Feature, ...]
     fingerprint: str
-    draws: Array = field(default_factory=lambda: np.empty((0, 0)))
+    law: WeightLaw
 
     @classmethod
     def of(cls, mixture: Mixture) -> NullModel:
         """Return the null hypothesis that a mixture describes the data."""
+        law = WeightLaw.of(mixture.fit)
         return cls(
             mixture.members,
             mixture.weights,
-            whitening(mixture.fit.covariance),
+            law.variations,
             mixture.features,
             mixture.fingerprint,
-            np.empty((0, 0)) if mixture.fit.draws is None else mixture.fit.draws,
+            law,
         )
 
     def identity(self) -> dict[str, JSON]:
-        """Return the content keys of members, weights and variations."""
-        return {
-            "mixture": self.fingerprint,
-            "weights": digest(self.weights, self.variations, self.draws),
-        }
+        """Return the content keys of members, weights and their law."""
+        return {"mixture": self.fingerprint, "weights": self.law.digest}
 
     def log_densities(self, x: Array) -> Array:
         """Return the members' log-densities ``(n, M)`` at events ``(n, d)``."""
@@ -105,15 +101,4 @@ class NullModel:
 
     def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
         """Draw `n` events of the mixture whose weights are varied by `truth` ``(r,)``."""
-        return sample_signed(self.members, self.varied(truth), n, rng)
-
-    def varied(self, truth: Array) -> Array:
-        r"""Return the weights ``(M,)`` that a standard normal vector ``(r,)`` stands for.
-
-        :math:`\hat w + L\eta`; of a bootstrap the draw of number
-        :math:`\lfloor B\,\Phi(\eta_1) \rfloor`.  Zero is the fit itself.
-        """
-        if not self.draws.size or not truth.any():
-            return np.asarray(self.weights + self.variations @ truth)
-        number = int(self.draws.shape[0] * float(ndtr(truth[0])))
-        return np.asarray(self.draws[min(number, self.draws.shape[0] - 1)])
+        return sample_signed(self.members, self.law.varied(truth, rng), n, rng)
