@@ -26,7 +26,17 @@ from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import member_log_densities
 from verisimile.stats.linalg import symmetrised, tangent_basis
 
-__all__ = ["SIX", "Edge", "collapsed", "edge_p_values", "six", "six_fit", "squared_pulls", "twenty"]
+__all__ = [
+    "SIX",
+    "Edge",
+    "blend",
+    "collapsed",
+    "edge_p_values",
+    "six",
+    "six_fit",
+    "squared_pulls",
+    "twenty",
+]
 
 TOYS, CHUNK, PSEUDO = 99, 10, 1998
 PAPER = GaussianTruth.paper()

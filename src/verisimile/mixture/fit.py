@@ -199,7 +199,9 @@ def fit_weights(
         inverse_hessian=frozen(inverse_hessian(reduced.basis, hessian)),
         nll=reduced.nll(optimum.density),
         record=replace(record, covariance=covariance, free_share=freedom(known, hessian)),
-        boundary=None if pseudo is None else _boundary(pseudo, optimum.density[reduced.data :], errors),
+        boundary=None
+        if pseudo is None
+        else _boundary(pseudo, optimum.density[reduced.data :], errors),
     )
 
 
