@@ -29,6 +29,7 @@ from verisimile.stats.linalg import symmetrised, tangent_basis
 __all__ = [
     "SIX",
     "Edge",
+    "TOYS",
     "blend",
     "collapsed",
     "edge_p_values",
@@ -38,7 +39,7 @@ __all__ = [
     "twenty",
 ]
 
-TOYS, CHUNK, PSEUDO = 99, 10, 1998
+TOYS, CHUNK, PSEUDO = 39, 10, 1998
 PAPER = GaussianTruth.paper()
 SIX = np.array([[x, y] for x in (-1.0, 0.0, 1.0) for y in (-1.0, 1.0)])
 
