@@ -58,6 +58,7 @@ NAMES = {
     "Frechet",
     "GaussianKernels",
     "GaussianMixtureTrainer",
+    "InitialisationPlan",
     "IntervalScan",
     "KernelDensityTrainer",
     "KernelDistance",

@@ -124,7 +124,7 @@ if TYPE_CHECKING:
     from verisimile.density.zuko_flow import ZukoSplineTrainer
     from verisimile.ensemble.fit import fit_ensemble
     from verisimile.ensemble.gather import gather_ensemble
-    from verisimile.ensemble.plan import BootstrapPlan
+    from verisimile.ensemble.plan import BootstrapPlan, InitialisationPlan
     from verisimile.mixture.bind import fit_mixture
     from verisimile.mixture.conditional import ConditionalMixture
     from verisimile.mixture.conditional_bind import fit_conditional_mixture
@@ -180,6 +180,7 @@ __all__ = [
     "GaussianKernels",
     "GaussianMixtureTrainer",
     "IncompleteError",
+    "InitialisationPlan",
     "InputError",
     "IntervalScan",
     "KernelDensityTrainer",

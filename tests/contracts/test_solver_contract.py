@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -178,7 +178,7 @@ def _end(case: Case, solver: WeightSolver) -> float | None:
         fit = case.fit(solver)
     except NumericsError:
         return None
-    return fit.nll if fit.record.converged else None
+    return fit.nll
 
 
 @dataclass(frozen=True)
@@ -205,20 +205,34 @@ class GradientDescent:
         NewtonSolver(max_iterations=1),
         TorchSolver(max_iterations=1),
         DeviceNewton(max_iterations=1),
+        MinuitSolver(tolerance=1e-300, max_calls=1),
         GradientDescent(),
     ],
     ids=[
         "one Newton step",
         "one step of newton-exact",
         "one step on the device",
+        "more digits than there are",
         "descent that gives up",
     ],
 )
-def test_a_solver_that_stops_early_fails_the_agreement(defective: WeightSolver) -> None:
-    fit = _plain().fit(defective)
-    assert not fit.record.converged
+def test_a_solver_that_stops_early_is_refused(defective: WeightSolver) -> None:
+    with pytest.raises(NumericsError, match="no optimum after") as caught:
+        _plain().fit(defective)
+    assert "NewtonSolver" in caught.value.remedy
+
+
+@dataclass(frozen=True)
+class Liar(GradientDescent):
+    """Defective twin: a descent that gives up and says that it has arrived."""
+
+    def minimise(self, problem: LogLinear, start: Array) -> Optimum:
+        return replace(super().minimise(problem, start), converged=True)
+
+
+def test_a_solver_that_lies_about_its_end_fails_the_agreement() -> None:
     with pytest.raises(AssertionError):
-        assert_same_optimum(fit, _plain().fit(NewtonSolver()))
+        assert_same_optimum(_plain().fit(Liar()), _plain().fit(NewtonSolver()))
 
 
 def test_the_certificate_bounds_the_distance_of_a_defective_end() -> None:

@@ -90,7 +90,7 @@ _NAMES = {
     "density.zuko_flow": "ZukoSplineTrainer",
     "ensemble.fit": "fit_ensemble",
     "ensemble.gather": "gather_ensemble",
-    "ensemble.plan": "BootstrapPlan",
+    "ensemble.plan": "BootstrapPlan InitialisationPlan",
     "mixture.bind": "fit_mixture",
     "mixture.conditional": "ConditionalMixture",
     "mixture.conditional_bind": "fit_conditional_mixture",

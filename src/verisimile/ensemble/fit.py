@@ -1,4 +1,4 @@
-"""Train an ensemble of density estimators on bootstrap replicas, or read one back."""
+"""Train an ensemble of density estimators by a plan, or read one back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from verisimile.density.protocol import Checking, SamplerTrainer, Trainer
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.manifest import Manifest, check_manifest, read_manifest, write_manifest
 from verisimile.ensemble.member import member_address, model_of, record_of, train_member
-from verisimile.ensemble.plan import BootstrapPlan
+from verisimile.ensemble.plan import Plan
 
 __all__ = ["Ensemble", "fit_ensemble", "load_ensemble"]
 
@@ -37,10 +37,10 @@ _SHIPPED_FAMILIES = (SplineFlow.family, ConditionalSplineFlow.family)
 def fit_ensemble(
     run: Run,
     events: Events,
-    plan: BootstrapPlan,
+    plan: Plan,
     trainer: Trainer | ConditionalTrainer | SamplerTrainer,
 ) -> Ensemble:
-    """Train the members of an ensemble, each on its own bootstrap replica of `events`.
+    """Train the members of an ensemble, each on what the plan gives it of `events`.
 
     The same seeds, events, plan and trainer give the same members bit for bit,
     with any executor and after any interruption; finished members are not
@@ -54,9 +54,10 @@ def fit_ensemble(
     events
         Training sample ``(n, d)``, with the context columns of a conditional trainer.
     plan
-        Replicas and initialisations.
+        :class:`~verisimile.ensemble.plan.BootstrapPlan` (replicas and initialisations) or
+        :class:`~verisimile.ensemble.plan.InitialisationPlan` (the same events for all).
     trainer
-        What turns one replica into one estimator, one conditional density, or one
+        What turns one training sample into one estimator, one conditional density, or one
         sampler without density.
 
     Raises
@@ -118,7 +119,7 @@ def _check(events: Events, trainer: Trainer | ConditionalTrainer | SamplerTraine
 def _task(
     run: Run,
     events: Events,
-    plan: BootstrapPlan,
+    plan: Plan,
     trainer: Trainer | ConditionalTrainer | SamplerTrainer,
     member: int,
 ) -> Task:
@@ -128,8 +129,7 @@ def _task(
         "events": events.digest,
         "features": [feature.to_dict() for feature in events.features],
         "member": member,
-        "replica": plan.replica(member),
-        "initialisation": plan.initialisation(member),
+        **plan.place(member),
     }
     return Task(
         address=member_address(member),
@@ -142,7 +142,7 @@ def _task(
 def _manifest(
     run: Run,
     events: Events,
-    plan: BootstrapPlan,
+    plan: Plan,
     trainer: Trainer | ConditionalTrainer | SamplerTrainer,
     tasks: Sequence[Task],
 ) -> Manifest:

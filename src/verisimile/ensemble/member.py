@@ -16,7 +16,7 @@ from verisimile.density.conditional import ConditionalTrainer, density_arguments
 from verisimile.density.precision import precision_gap
 from verisimile.density.protocol import SamplerTrainer, Trainer
 from verisimile.density.registry import Model, pack, unpack_any
-from verisimile.ensemble.plan import BootstrapPlan
+from verisimile.ensemble.plan import Plan
 
 __all__ = ["MemberRecord", "member_address", "model_of", "record_of", "train_member"]
 
@@ -40,9 +40,9 @@ class MemberRecord:
     best_epoch
         Index of the epoch that was kept.
     n_training, n_validation
-        Distinct training events, and out-of-bag events.
+        Distinct training events, and those left out for early stopping.
     precision_gap
-        ``max |log f − log f₆₄|`` over (at most 2000) out-of-bag events.
+        ``max |log f − log f₆₄|`` over (at most 2000) events left out.
     seconds
         Wall time of the training.
     """
@@ -69,11 +69,11 @@ def member_address(member: int) -> str:
 def train_member(
     seeds: Seeds,
     events: Events,
-    plan: BootstrapPlan,
+    plan: Plan,
     trainer: Trainer | ConditionalTrainer | SamplerTrainer,
     member: int,
 ) -> Payload:
-    """Train one member on its bootstrap replica; a pure function of its arguments."""
+    """Train one member on the events of its plan; a pure function of its arguments."""
     started = time.perf_counter()
     replica, initialisation = plan.replica(member), plan.initialisation(member)
     training, validation = plan.split(events, replica, seeds)

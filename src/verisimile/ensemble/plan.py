@@ -1,8 +1,9 @@
-"""Which bootstrap replica and which initialisation each member of an ensemble has."""
+"""Which training events and which initialisation each member of an ensemble has."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -14,7 +15,39 @@ from verisimile.data.events import Events
 from verisimile.data.groups import resampled_groups
 from verisimile.data.rows import row_hashes
 
-__all__ = ["BootstrapPlan"]
+__all__ = ["BootstrapPlan", "InitialisationPlan", "Plan"]
+
+
+class Plan(Protocol):
+    """What the members of an ensemble are trained on, and how they begin."""
+
+    @property
+    def members(self) -> int:
+        """M."""
+
+    @property
+    def max_failed(self) -> float:
+        """Largest tolerated fraction of members whose training fails."""
+
+    def config(self) -> dict[str, JSON]:
+        """Return all settings."""
+
+    def place(self, member: int) -> dict[str, JSON]:
+        """Return what determines the events and the beginning of one member."""
+
+    def replica(self, member: int) -> int:
+        """Return the number of a member's training sample."""
+
+    def initialisation(self, member: int) -> int:
+        """Return the number of a member among those of its training sample."""
+
+    def counts(
+        self, n: int, replica: int, seeds: Seeds, *, group: IntArray | None = None
+    ) -> IntArray:
+        """Return how often each of `n` events is trained on, ``(n,)``; whole groups alike."""
+
+    def split(self, events: Events, replica: int, seeds: Seeds) -> tuple[Events, Events]:
+        """Return training events, and events for early stopping that are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +93,10 @@ class BootstrapPlan:
         """Return all settings."""
         return asdict(self)
 
+    def place(self, member: int) -> dict[str, JSON]:
+        """Return the replica and initialisation of one member."""
+        return {"replica": self.replica(member), "initialisation": self.initialisation(member)}
+
     def replica(self, member: int) -> int:
         """Return the bootstrap replica of a member."""
         return member // self.initialisations
@@ -95,14 +132,101 @@ class BootstrapPlan:
         InputError
             If no event is left for validation.
         """
-        counts = self.counts(events.n, replica, seeds, group=events.group)
-        training = events.take(np.repeat(np.arange(events.n), counts))
-        hashes = row_hashes(events.x)
-        unseen = (counts == 0) & ~np.isin(hashes, hashes[counts > 0])
-        if not unseen.any():
-            raise InputError(
-                "events",
-                got=f"{events.n} events, {len(np.unique(hashes))} of them distinct",
-                expected="enough distinct events to leave some out of a bootstrap replica",
-            )
-        return training, events.take(unseen)
+        return _divided(events, self.counts(events.n, replica, seeds, group=events.group))
+
+
+@dataclass(frozen=True, slots=True)
+class InitialisationPlan:
+    """Members that share their training events and differ by initialisation and shuffling alone.
+
+    Their spread is the noise of the optimiser.  What another training sample would
+    change is not in it: use :class:`BootstrapPlan` for that.
+
+    Parameters
+    ----------
+    members
+        M.
+    validation
+        Share of the events that no member is trained on: early stopping looks at
+        them, the same for all members.
+    max_failed
+        Largest tolerated fraction of members whose training fails.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    """
+
+    members: int = 20
+    validation: float = 0.2
+    max_failed: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise InputError("InitialisationPlan.members", got=self.members, expected="1 or more")
+        for name, value in (("validation", self.validation), ("max_failed", self.max_failed)):
+            if not 0.0 <= value < 1.0 or (name == "validation" and value == 0.0):
+                raise InputError(
+                    f"InitialisationPlan.{name}", got=value, expected="a fraction below 1"
+                )
+
+    def config(self) -> dict[str, JSON]:
+        """Return all settings."""
+        return {"kind": "initialisations", **asdict(self)}
+
+    def place(self, member: int) -> dict[str, JSON]:
+        """Return the initialisation of one member, and the share that it does not see."""
+        return {"replica": 0, "initialisation": member, "validation": self.validation}
+
+    def replica(self, member: int) -> int:  # noqa: ARG002  (one sample for all)
+        """Return zero: there is one training sample."""
+        return 0
+
+    def initialisation(self, member: int) -> int:
+        """Return the number of the member."""
+        return member
+
+    def counts(
+        self,
+        n: int,
+        replica: int,  # noqa: ARG002  (one sample for all)
+        seeds: Seeds,
+        *,
+        group: IntArray | None = None,
+    ) -> IntArray:
+        """Return one for events that are trained on, zero for the others, ``(n,)``.
+
+        With groups ``(n,)`` whole ones are left out.  The stream is
+        ``seeds.at("validation")``.
+        """
+        units = n if group is None else int(group.max()) + 1
+        left_out = min(max(round(self.validation * units), 1), units - 1)
+        counts = np.ones(units, dtype=np.int64)
+        counts[seeds.at("validation").numpy().permutation(units)[:left_out]] = 0
+        return counts if group is None else counts[group]
+
+    def split(self, events: Events, replica: int, seeds: Seeds) -> tuple[Events, Events]:
+        """Return the training events, once each, and those for early stopping.
+
+        An event equal to a training event is left out of the latter.
+
+        Raises
+        ------
+        InputError
+            If no event is left for validation.
+        """
+        return _divided(events, self.counts(events.n, replica, seeds, group=events.group))
+
+
+def _divided(events: Events, counts: IntArray) -> tuple[Events, Events]:
+    training = events.take(np.repeat(np.arange(events.n), counts))
+    hashes = row_hashes(events.x)
+    unseen = (counts == 0) & ~np.isin(hashes, hashes[counts > 0])
+    if not unseen.any():
+        raise InputError(
+            "events",
+            got=f"{events.n} events, {len(np.unique(hashes))} of them distinct",
+            expected="enough distinct events to leave some out of training, for early stopping",
+        )
+    return training, events.take(unseen)

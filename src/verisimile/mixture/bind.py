@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,9 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.provenance import Provenance, Seen, warn_overlap
+from verisimile.density.protocol import DensityEstimator
 from verisimile.ensemble.fit import Ensemble
+from verisimile.mixture.bootstrap import Bootstrap, Refit, resampled, resolved_covariance
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.newton import NewtonSolver
@@ -52,24 +55,30 @@ def fit_mixture(
     *,
     solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: PseudoEvents = PseudoEvents(),
+    covariance: str | Bootstrap = "sandwich",
 ) -> Mixture:
     """Fit the mixture weights of an ensemble on events that did not train it.
 
     Parameters
     ----------
     run
-        Random streams (``"pseudo"``, ``"audit"``) and storage.
+        Random streams (``"pseudo"``, ``"audit"``, ``"bootstrap"``) and storage.
     ensemble
         Trained members.
     events
         Weight-fit sample ``(n, d)``; features are matched by name.
     solver, pseudo
         Settings of :func:`~verisimile.mixture.fit.fit_weights`.
+    covariance
+        ``"sandwich"``, ``"fisher"`` (unit event weights only), or ``"bootstrap"``:
+        ``Bootstrap()``, which is not for fits that positivity bounds.
 
     Raises
     ------
     InputError
-        If the features differ or event weights are not positive.
+        If the features differ, event weights are not positive, or there is no such covariance.
+    NumericsError
+        If the fit has no certified optimum.
 
     Warns
     -----
@@ -79,14 +88,23 @@ def fit_mixture(
     matched = match_features(events, ensemble.features)
     seen: Provenance = ensemble.provenance
     warn_overlap(seen, matched, "weight-fit")
-    members = ensemble.members
-    z = _drawn(run, ensemble, pseudo.count)
+    form, bootstrap = resolved_covariance(covariance)
+    members, logf = ensemble.members, ensemble.log_densities(matched)
+
+    def drawn(rng: np.random.Generator) -> Pseudo:
+        z = _drawn(members, pseudo.count, rng)
+        return Pseudo(member_log_densities(members, z), pseudo.strength)
+
     fit = fit_weights(
-        ensemble.log_densities(matched),
+        logf,
         matched.weights,
         solver=solver,
-        pseudo=Pseudo(member_log_densities(members, z), pseudo.strength),
+        pseudo=drawn(run.seeds.at("pseudo").numpy()),
+        covariance=form,
     )
+    if bootstrap is not None:
+        refit = Refit(logf, matched.weights, drawn, solver)
+        fit = resampled(fit, refit, bootstrap, run.seeds.at("bootstrap"))
     mass = negative_mass(members, fit.weights, pseudo.audit, run.seeds.at("audit").numpy())
     record = replace(fit.record, negative_mass=mass.value, negative_mass_error=mass.error)
     return Mixture(
@@ -97,9 +115,7 @@ def fit_mixture(
     )
 
 
-def _drawn(run: Run, ensemble: Ensemble, count: int) -> Array:
-    rng = run.seeds.at("pseudo").numpy()
-    shares = np.full(len(ensemble.members), 1.0 / len(ensemble.members))
-    counts = rng.multinomial(count, shares)
-    parts = [m.sample(int(k), rng) for m, k in zip(ensemble.members, counts, strict=True) if k]
+def _drawn(members: Sequence[DensityEstimator], count: int, rng: np.random.Generator) -> Array:
+    counts = rng.multinomial(count, np.full(len(members), 1.0 / len(members)))
+    parts = [m.sample(int(k), rng) for m, k in zip(members, counts, strict=True) if k]
     return np.concatenate(parts)

@@ -19,7 +19,7 @@ from verisimile.data.names import unique
 from verisimile.data.provenance import Provenance
 from verisimile.density.conditional import AtContext, ConditionalDensity, as_pair
 from verisimile.mixture.conditional_sampling import conditional_log_densities, sample_signed_at
-from verisimile.mixture.fit import WeightFit
+from verisimile.mixture.fit import WeightFit, check_converged
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample
@@ -101,6 +101,8 @@ class ConditionalMixture:
     ------
     InputError
         If members, weights and names do not belong together.
+    NumericsError
+        If the fit has not converged.
     """
 
     __slots__ = ("context", "features", "fingerprint", "fit", "members", "provenance")
@@ -115,6 +117,7 @@ class ConditionalMixture:
         provenance: Provenance = (),
     ) -> None:
         d, c = _sizes(members, fit)
+        check_converged(fit, "ConditionalMixture.fit")
         self.members = tuple(members)
         self.fit = fit
         self.features = tuple(features) if features else tuple(Feature(f"x{i}") for i in range(d))
@@ -264,7 +267,9 @@ def _fingerprint(mixture: ConditionalMixture) -> str:
     span = mixture.context.span
     row = np.zeros(mixture.n_context) if span is None else span.mean(axis=0)
     context = frozen(np.tile(row, (_PROBES, 1)))
-    sha = hashlib.sha256(digest(mixture.weights, mixture.fit.covariance).encode())
+    fit = mixture.fit
+    kept = [part for part in (fit.draws, fit.boundary) if part is not None]
+    sha = hashlib.sha256(digest(fit.weights, fit.covariance, *kept).encode())
     for member in mixture.members:
         x = member.sample(context, np.random.default_rng(0))
         sha.update(digest(x, np.asarray(member.log_prob(x, context))).encode())

@@ -14,6 +14,7 @@ from verisimile.data.provenance import Seen, warn_overlap
 from verisimile.density.conditional import NamedConditional
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.mixture.bind import PseudoEvents
+from verisimile.mixture.bootstrap import Bootstrap, Refit, resampled, resolved_covariance
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.conditional_sampling import (
     conditional_log_densities,
@@ -33,6 +34,7 @@ def fit_conditional_mixture(
     *,
     solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: PseudoEvents = PseudoEvents(),  # noqa: B008
+    covariance: str | Bootstrap = "sandwich",
 ) -> ConditionalMixture:
     r"""Fit the weights of an ensemble of conditional densities.
 
@@ -45,19 +47,23 @@ def fit_conditional_mixture(
     Parameters
     ----------
     run
-        Random streams (``"pseudo"``, ``"audit"``) and storage.
+        Random streams (``"pseudo"``, ``"audit"``, ``"bootstrap"``) and storage.
     ensemble
         Trained members.
     events
         Weight-fit sample with features and context, matched by name.
     solver, pseudo
         Settings of :func:`~verisimile.mixture.fit.fit_weights`.
+    covariance
+        As for :func:`~verisimile.mixture.bind.fit_mixture`.
 
     Raises
     ------
     InputError
-        If the ensemble has no context, columns differ, or event weights are
-        not positive.
+        If the ensemble has no context, columns differ, event weights are
+        not positive, or there is no such covariance.
+    NumericsError
+        If the fit has no certified optimum.
 
     Warns
     -----
@@ -71,15 +77,22 @@ def fit_conditional_mixture(
     warn_overlap(ensemble.provenance, matched, "weight-fit")
     context = matched.select(columns.names).x
     columns.warn_outside(context, "weight-fit")
+    form, bootstrap = resolved_covariance(covariance)
+    logf = ensemble.log_densities(matched)
+
+    def made(rng: np.random.Generator) -> Pseudo:
+        return Pseudo(_pseudo(members, context, pseudo.count, rng), pseudo.strength)
+
     fit = fit_weights(
-        ensemble.log_densities(matched),
+        logf,
         matched.weights,
         solver=solver,
-        pseudo=Pseudo(
-            _pseudo(members, context, pseudo.count, run.seeds.at("pseudo").numpy()),
-            pseudo.strength,
-        ),
+        pseudo=made(run.seeds.at("pseudo").numpy()),
+        covariance=form,
     )
+    if bootstrap is not None:
+        refit = Refit(logf, matched.weights, made, solver)
+        fit = resampled(fit, refit, bootstrap, run.seeds.at("bootstrap"))
     rng = run.seeds.at("audit").numpy()
     drawn = context[rng.integers(len(context), size=pseudo.audit)]
     mass = conditional_negative_mass(members, fit.weights, drawn, rng)

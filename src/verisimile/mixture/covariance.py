@@ -2,49 +2,189 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 from scipy import linalg
 
 from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError, NumericsError
 from verisimile.mixture.objective import LogLinear, blocks, weighted_gram
 from verisimile.stats.linalg import symmetrised
 
-__all__ = ["inverse_hessian", "leverages", "sandwich"]
+__all__ = [
+    "CLOSED_FORMS",
+    "Information",
+    "closed_form",
+    "fisher",
+    "freedom",
+    "information",
+    "inverse_hessian",
+    "leverages",
+    "sandwich",
+]
 
 
-def inverse_hessian(basis: Array, hessian: Array) -> Array:
-    r"""Return :math:`C = U H^{-1} U^T`, ``(M, M)``, for a Hessian summed over events.
+@dataclass(frozen=True, slots=True, eq=False)
+class Information:
+    r"""What is known of the weights at the optimum, in coordinates of the tangent.
 
-    Parameters
+    With scores :math:`s_n = A_n / p_n` of the events, and
+    :math:`\bar s_z = A_z / \bar p_z` of the pseudo-events *at equal weights*,
+
+    .. math:: I = \sum_n u_n s_n s_n^T + \Pi, \quad
+              J = \sum_n c_n u_n^2 s_n s_n^T + \Pi, \quad
+              \Pi = \sum_z u_z \bar s_z \bar s_z^T
+
+    Attributes
     ----------
     basis
         U, retained tangent directions ``(M, r)``.
-    hessian
-        H in these coordinates, ``(r, r)``.
+    curvature
+        I, ``(r, r)``.
+    scatter
+        J, ``(r, r)``; equal to I for unit event weights without pseudo-events.
     """
-    return symmetrised(basis @ np.linalg.solve(hessian, basis.T)) if basis.size else _zero(basis)
+
+    basis: Array
+    curvature: Array
+    scatter: Array
 
 
-def sandwich(basis: Array, hessian: Array, problem: LogLinear, density: Array, data: int) -> Array:
-    r"""Return :math:`C = U H^{-1} (\sum_n u_n^2 s_n s_n^T) H^{-1} U^T`.
+class Rows(Protocol):
+    """The objective on the tangent: events first, pseudo-events after them."""
 
-    s are the scores :math:`A_n / p_n` of the first `data` rows; the rows after
-    them are pseudo-events, which have curvature but no sampling noise.  With
-    unit event weights and no pseudo-events the middle factor *is* H, for any
-    data and also under misspecification: the sandwich then equals the inverse
-    Hessian identically, and cures nothing.
+    @property
+    def problem(self) -> LogLinear:
+        """Objective over the tangent ``(r,)``."""
+
+    @property
+    def basis(self) -> Array:
+        """Retained tangent directions ``(M, r)``."""
+
+    @property
+    def data(self) -> int:
+        """Number of events."""
+
+
+def information(rows: Rows, density: Array) -> Information:
+    r"""Return the information of events and pseudo-events, given the fitted density ``(n,)``.
+
+    A pseudo-event that lies where positivity binds has a curvature
+    :math:`u/p^2` without bound, although it is no observation: with it in the
+    bread and not in the middle of a sandwich the variance along that direction is
+    zero.  The errors of the weights come from the events.  The pseudo-events
+    count as what they are worth at equal weights, the information of n_0 events
+    of the members' mean: next to nothing, unless the events say nothing.
+
+    A fit that positivity can bound is one to few events.  With pseudo-events, scores count
+    by :math:`c_n = 1 / (1 - \min(h_n, 1/2))`, :math:`h_n = u_n s_n^T I^{-1} s_n`: residuals
+    at events of much leverage are too small by this factor.  Without them, :math:`c_n = 1`.
+
+    References
+    ----------
+    J. G. MacKinnon, H. White, J. Econometrics 29 (1985) 305 (the correction HC2).
+    """
+    problem, n = rows.problem, rows.data
+    design, u = problem.design, problem.weights
+    scale = np.sqrt(u[:n]) / density[:n]
+    events, _ = weighted_gram(design[:n], scale, scale)
+    # At the origin of the tangent the weights are equal.
+    at_origin = np.sqrt(u[n:]) / problem.base[n:]
+    prior, _ = weighted_gram(design[n:], at_origin, at_origin)
+    known = Information(rows.basis, events + prior, events + prior)
+    if n < u.size and rows.basis.size:
+        scale = (
+            u[:n] / density[:n] / np.sqrt(1.0 - np.minimum(_influence(rows, density, known), 0.5))
+        )
+    elif np.ptp(u[:n]) > 0.0:
+        scale = u[:n] / density[:n]
+    else:
+        return known
+    scatter, _ = weighted_gram(design[:n], scale, scale)
+    return Information(rows.basis, known.curvature, scatter + prior)
+
+
+def _influence(rows: Rows, density: Array, known: Information) -> Array:
+    n = rows.data
+    share = leverages(rows.problem.design[:n], density[:n], known.curvature) - 1.0 / n
+    return np.asarray(rows.problem.weights[:n] * share)
+
+
+def sandwich(known: Information) -> Array:
+    r"""Return :math:`C = U I^{-1} J I^{-1} U^T`, ``(M, M)``.
+
+    With unit event weights and no pseudo-events J *is* I, for any data and also under
+    misspecification: the sandwich then equals :math:`U I^{-1} U^T` identically,
+    and cures nothing.
 
     References
     ----------
     G. Badaracco et al., eq. 2 (which leaves out the 1/n);
     C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, for event weights.
     """
-    if not basis.size:
-        return _zero(basis)
-    scale = problem.weights[:data] / density[:data]
-    scatter, _ = weighted_gram(problem.design[:data], scale, scale)
-    lifted = np.linalg.solve(hessian, basis.T)
-    return symmetrised(lifted.T @ scatter @ lifted)
+    if not known.basis.size:
+        return _zero(known.basis)
+    factor = _cholesky(known.curvature)
+    whitened = linalg.solve_triangular(factor, known.scatter, lower=True)
+    middle = linalg.solve_triangular(factor, whitened.T, lower=True)
+    lifted = linalg.solve_triangular(factor, known.basis.T, lower=True)
+    return symmetrised(lifted.T @ symmetrised(middle) @ lifted)
+
+
+def fisher(known: Information) -> Array:
+    r"""Return :math:`C = U I^{-1} U^T`, ``(M, M)``: right for unit event weights only."""
+    return _inverse(known.basis, known.curvature)
+
+
+Formula = Callable[[Information], Array]
+CLOSED_FORMS: dict[str, Formula] = {"sandwich": sandwich, "fisher": fisher}
+
+
+def closed_form(name: str) -> Formula:
+    """Return the formula of that name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if name not in CLOSED_FORMS:
+        raise InputError(
+            "covariance",
+            got=repr(name),
+            expected=f"one of {list(CLOSED_FORMS)}",
+            remedy="A bootstrap needs random numbers and members: fit_mixture has it.",
+        )
+    return CLOSED_FORMS[name]
+
+
+def inverse_hessian(basis: Array, hessian: Array) -> Array:
+    r"""Return :math:`U H^{-1} U^T`, ``(M, M)``, for the Hessian of the objective.
+
+    Parameters
+    ----------
+    basis
+        U, retained tangent directions ``(M, r)``.
+    hessian
+        H of events and pseudo-events in these coordinates, ``(r, r)``.
+    """
+    return _inverse(basis, hessian)
+
+
+def freedom(known: Information, hessian: Array) -> float:
+    r"""Return the smallest eigenvalue of :math:`H^{-1}` relative to :math:`I^{-1}`, in (0, 1].
+
+    What positivity leaves of the variance along the direction that it binds most.
+    """
+    if not hessian.size:
+        return 1.0
+    factor = _cholesky(known.curvature)
+    half = linalg.solve_triangular(factor, hessian, lower=True)
+    ratio = linalg.solve_triangular(factor, half.T, lower=True)
+    return min(1.0, 1.0 / float(np.linalg.eigvalsh(symmetrised(ratio))[-1]))
 
 
 def leverages(design: Array, density: Array, hessian: Array) -> Array:
@@ -66,5 +206,25 @@ def leverages(design: Array, density: Array, hessian: Array) -> Array:
     return np.asarray(out + 1.0 / n)
 
 
+def _inverse(basis: Array, matrix: Array) -> Array:
+    if not basis.size:
+        return _zero(basis)
+    # By a factor, so that rounding leaves no negative variance.
+    lifted = linalg.solve_triangular(_cholesky(matrix), basis.T, lower=True)
+    return symmetrised(lifted.T @ lifted)
+
+
 def _zero(basis: Array) -> Array:
     return np.zeros((basis.shape[0], basis.shape[0]))
+
+
+def _cholesky(matrix: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        raise NumericsError(
+            "covariance of the weights",
+            got="an information matrix that is not positive definite",
+            expected="events, or pseudo-events, that see every retained direction",
+            remedy="Raise the solver's truncation, or pass pseudo-events (fit_mixture does).",
+        ) from None

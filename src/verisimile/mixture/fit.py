@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import NumericsError
 from verisimile.core.result import register
-from verisimile.mixture.covariance import inverse_hessian, leverages, sandwich
+from verisimile.mixture.covariance import (
+    closed_form,
+    freedom,
+    information,
+    inverse_hessian,
+    leverages,
+)
 from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.objective import as_log_densities, scaled
 from verisimile.mixture.reduced import Pseudo, Reduced, reduced_problem
 from verisimile.mixture.solver import Optimum, WeightSolver
 from verisimile.stats.linalg import positive_definite
 
-__all__ = ["FitRecord", "Pseudo", "WeightFit", "fit_weights", "single_weight"]
+__all__ = [
+    "FitRecord",
+    "Pseudo",
+    "WeightFit",
+    "check_converged",
+    "fit_weights",
+    "fitted_weights",
+    "single_weight",
+]
 
-_RUNAWAY = 1e8  # |w|_1 beyond which the optimum is taken to lie at infinity
+# |w|_1 beyond which nothing is left of a mixture: of the digits of float32 densities,
+# and of a hit-or-miss sampler, which would keep one proposal in half a million.
+_RUNAWAY = 1e6
+_REACH = 6.0  # standard deviations within which a variation of the weights may meet a wall
 
 
-@register("fit-record", 1)
+@register("fit-record", 2)
 @dataclass(frozen=True, slots=True)
 class FitRecord:
     """How far the weights can be trusted.
@@ -44,6 +62,15 @@ class FitRecord:
         Smallest fitted density at an event, in units of the largest member's density there.
     negative_mass, negative_mass_error
         Integral of the negative part of the mixture; NaN until it has been audited by sampling.
+    free_share
+        What positivity leaves of the variance along the direction that it binds most, in
+        (0, 1]: the smallest eigenvalue of the objective's inverse Hessian relative to
+        the inverse information of the events.  Below one half, the fit has stopped at the
+        boundary: its errors are those of the events, and wider than the fit scatters.
+    covariance
+        How it was computed: ``"sandwich"``, ``"fisher"`` or ``"bootstrap"``.
+    n_refits, n_failed_refits
+        Refits of a bootstrap, and those that had no optimum.
     """
 
     n_events: int
@@ -61,9 +88,13 @@ class FitRecord:
     min_density: float
     negative_mass: float = math.nan
     negative_mass_error: float = math.nan
+    free_share: float = math.nan
+    covariance: str = "sandwich"
+    n_refits: int = 0
+    n_failed_refits: int = 0
 
 
-@register("weight-fit", 1)
+@register("weight-fit", 2)
 @dataclass(frozen=True, slots=True, eq=False)
 class WeightFit:
     """Weights of a mixture, with their covariance.
@@ -73,14 +104,19 @@ class WeightFit:
     weights
         ``(M,)``, sum to one, may be negative.
     covariance
-        Sandwich covariance ``(M, M)``; singular along the all-ones direction.
+        Covariance ``(M, M)``; singular along the all-ones direction.
     inverse_hessian
-        Inverse Hessian ``(M, M)``; equals `covariance` for unit event weights
-        without pseudo-events.
+        Inverse Hessian of the objective ``(M, M)``; equals `covariance` for unit event
+        weights without pseudo-events, and vanishes where positivity binds.
     nll
         Negative log-likelihood at the optimum, in nats summed over events.
     record
         Diagnostics of the fit.
+    draws
+        Weights of the refits of a bootstrap ``(B, M)``, None without one.
+    boundary
+        Densities of the members, relative to the fit's, at the pseudo-events where one within
+        six sigma could be negative, ``(K, M)``; None without pseudo-events.
     """
 
     weights: Array
@@ -88,6 +124,8 @@ class WeightFit:
     inverse_hessian: Array
     nll: float
     record: FitRecord
+    draws: Array | None = None
+    boundary: Array | None = None
 
     def __repr__(self) -> str:
         """Return one line: sizes, rank and norm."""
@@ -104,6 +142,7 @@ def fit_weights(
     *,
     solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: Pseudo | None = None,
+    covariance: str = "sandwich",
 ) -> WeightFit:
     r"""Fit the weights of :math:`\hat f = \sum_i w_i f_i` by maximum likelihood.
 
@@ -127,36 +166,87 @@ def fit_weights(
         :class:`~verisimile.mixture.solver.WeightSolver`.
     pseudo
         Pseudo-events that keep the optimum finite (see :class:`Pseudo`).
+    covariance
+        ``"sandwich"``, or ``"fisher"``, which is right for unit event weights only:
+        :func:`~verisimile.mixture.covariance.sandwich`.
 
     Raises
     ------
     InputError
-        For malformed shapes or weights that are not positive.
+        For malformed shapes, weights that are not positive or an unknown covariance.
     SupportError
         If an event has zero density under every member.
     NumericsError
-        If densities are NaN, or the optimum lies at infinity.
+        If densities are NaN, the optimum lies at infinity (sum of moduli above a
+        million), or the solver has not reached it.
 
     References
     ----------
     G. Badaracco et al., eqs. 1 and 2; S. Benevedes, J. Thaler, arXiv:2506.00113.
     """
+    formula = closed_form(covariance)
+    reduced, optimum = _solved(logf, weights, pseudo, solver)
+    found = reduced.weights(optimum.theta)
+    _, hessian = reduced.problem.derivatives(optimum.density, optimum.theta)
+    if not positive_definite(hessian):  # the objective has become flat
+        raise _runaway(found)
+    known = information(reduced, optimum.density)
+    record = _record(reduced, optimum, hessian, found, pseudo)
+    errors = formula(known)
+    return WeightFit(
+        weights=frozen(found),
+        covariance=frozen(errors),
+        inverse_hessian=frozen(inverse_hessian(reduced.basis, hessian)),
+        nll=reduced.nll(optimum.density),
+        record=replace(record, covariance=covariance, free_share=freedom(known, hessian)),
+        boundary=None
+        if pseudo is None
+        else _boundary(pseudo, optimum.density[reduced.data :], errors),
+    )
+
+
+def fitted_weights(
+    logf: Array, weights: Array | None, pseudo: Pseudo | None, solver: WeightSolver
+) -> Array:
+    """Return the weights ``(M,)`` of :func:`fit_weights` alone: all that a refit needs."""
+    reduced, optimum = _solved(logf, weights, pseudo, solver)
+    return reduced.weights(optimum.theta)
+
+
+def check_converged(fit: WeightFit, name: str) -> None:
+    """Refuse a fit that has stopped before its optimum: its weights and errors mean nothing.
+
+    Raises
+    ------
+    NumericsError
+        If its solver had not converged.
+    """
+    if not fit.record.converged:
+        raise _unconverged(name, fit.record.iterations, fit.record.decrement)
+
+
+def _solved(
+    logf: Array, weights: Array | None, pseudo: Pseudo | None, solver: WeightSolver
+) -> tuple[Reduced, Optimum]:
     reduced = reduced_problem(logf, weights, pseudo, solver.truncation)
-    problem, basis, n = reduced.problem, reduced.basis, reduced.data
-    optimum = solver.minimise(problem, np.zeros(basis.shape[1]))
+    try:
+        optimum = solver.minimise(reduced.problem, np.zeros(reduced.basis.shape[1]))
+    except NumericsError as error:  # on the way to infinity the curvature runs out of digits
+        raise _flat(error) from error
     found = reduced.weights(optimum.theta)
     if not (np.abs(found).sum() < _RUNAWAY and optimum.decrement < math.inf):
         raise _runaway(found)
-    _, hessian = problem.derivatives(optimum.density, optimum.theta)
-    if not positive_definite(hessian):  # the objective has become flat
-        raise _runaway(found)
-    return WeightFit(
-        weights=frozen(found),
-        covariance=frozen(sandwich(basis, hessian, problem, optimum.density, n)),
-        inverse_hessian=frozen(inverse_hessian(basis, hessian)),
-        nll=reduced.nll(optimum.density),
-        record=_record(reduced, optimum, hessian, found, pseudo),
-    )
+    if not optimum.converged:
+        raise _unconverged("weight fit", optimum.iterations, optimum.decrement)
+    return reduced, optimum
+
+
+def _boundary(pseudo: Pseudo, fitted: Array, covariance: Array) -> Array:
+    """Return the pseudo-events that can bound the weights, in units of their fitted density."""
+    density, _ = scaled(as_log_densities(pseudo.log_densities, "pseudo.log_densities"))
+    relative = density / fitted[:, None]
+    variance = np.einsum("zi,ij,zj->z", relative, covariance, relative)
+    return frozen(relative[variance > _REACH**-2])
 
 
 def single_weight() -> WeightFit:
@@ -182,6 +272,7 @@ def single_weight() -> WeightFit:
             min_density=math.nan,
             negative_mass=0.0,
             negative_mass_error=0.0,
+            free_share=1.0,
         ),
     )
 
@@ -219,4 +310,24 @@ def _runaway(weights: Array) -> NumericsError:
         expected="a finite optimum",
         remedy="Either members are not normalised (vs.check_estimator tells), or signed "
         "weights trade mass where no event lies: pass pseudo-events (fit_mixture does).",
+    )
+
+
+def _flat(error: NumericsError) -> NumericsError:
+    return NumericsError(
+        "weight fit",
+        got=error.got,
+        expected="a finite optimum",
+        remedy="Members are collinear (raise the solver's truncation), or signed weights trade "
+        "mass where no event lies: pass pseudo-events (fit_mixture does).",
+    )
+
+
+def _unconverged(name: str, iterations: int, decrement: float) -> NumericsError:
+    return NumericsError(
+        name,
+        got=f"no optimum after {iterations} iterations (Newton decrement {decrement:.2g})",
+        expected="an optimum, certified to the solver's tolerance",
+        remedy="If signed weights trade mass where no event lies, there is none: pass "
+        "pseudo-events (fit_mixture does).  Else use NewtonSolver(), or raise its max_iterations.",
     )

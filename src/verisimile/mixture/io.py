@@ -22,6 +22,7 @@ __all__ = ["load_conditional_mixture", "load_mixture", "save_mixture"]
 
 _ADDRESS = "mixture/weights"
 _SCHEMA = "verisimile.mixture/1"
+_OPTIONAL = ("draws", "boundary")
 
 
 def save_mixture(run: Run, mixture: Mixture | ConditionalMixture) -> None:
@@ -31,6 +32,7 @@ def save_mixture(run: Run, mixture: Mixture | ConditionalMixture) -> None:
         "weights": fit.weights,
         "covariance": fit.covariance,
         "inverse_hessian": fit.inverse_hessian,
+        **{name: values for name in _OPTIONAL if (values := getattr(fit, name)) is not None},
         **{f"rows_{i}": seen.rows for i, seen in enumerate(mixture.provenance)},
     }
     meta: dict[str, JSON] = {
@@ -120,6 +122,7 @@ def _weight_fit(record: Record) -> WeightFit:
         inverse_hessian=frozen(record.arrays["inverse_hessian"]),
         nll=cast(float, record.meta["nll"]),
         record=stored,
+        **{name: frozen(record.arrays[name]) for name in _OPTIONAL if name in record.arrays},
     )
 
 

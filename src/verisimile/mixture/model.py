@@ -16,7 +16,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
 from verisimile.density.conditional import ConditionalDensity
 from verisimile.density.protocol import DensityEstimator
-from verisimile.mixture.fit import WeightFit
+from verisimile.mixture.fit import WeightFit, check_converged
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.observables import (
     HistogramEstimate,
@@ -45,6 +45,13 @@ class Mixture:
         Names, units and supports, ``(d,)``; ``x0, x1, ...`` if not given.
     provenance
         Samples that the members or weights were made from.
+
+    Raises
+    ------
+    InputError
+        If members, weights and names do not belong together.
+    NumericsError
+        If the fit has not converged.
 
     Notes
     -----
@@ -80,6 +87,7 @@ class Mixture:
             raise InputError(
                 "Mixture.members", got=f"members of {sorted(width)} features", expected="one number"
             )
+        check_converged(fit, "Mixture.fit")
         d = width.pop()
         self.members = tuple(members)
         self.fit = fit
@@ -184,7 +192,8 @@ class Mixture:
 def _fingerprint(members: tuple[DensityEstimator, ...], fit: WeightFit) -> str:
     # Estimators carry no identity of their own, so a few of their own draws
     # and the densities there stand for their content.
-    sha = hashlib.sha256(digest(fit.weights, fit.covariance).encode())
+    kept = [part for part in (fit.draws, fit.boundary) if part is not None]
+    sha = hashlib.sha256(digest(fit.weights, fit.covariance, *kept).encode())
     for member in members:
         x = member.sample(_PROBES, np.random.default_rng(0))
         sha.update(digest(x, np.asarray(member.log_prob(x))).encode())

@@ -11,6 +11,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.mixture.curvature import Curvature
 from verisimile.mixture.objective import LogLinear
+from verisimile.mixture.path import descend
 from verisimile.mixture.solver import Optimum, certified_gap, self_concordance
 
 __all__ = ["NewtonSolver", "minimise"]
@@ -31,7 +32,9 @@ class NewtonSolver:
         Stop when the squared Newton decrement :math:`\delta^2` (in nats, summed
         over events) is below it.
     max_iterations
-        Iterations after which the fit is returned as not converged.
+        Steps after which the end is not converged: an error of the weight fit.  After
+        50 of them, rows of small weight are approached by stages (:func:`descend
+        <verisimile.mixture.path.descend>`).
     truncation
         Tangent directions whose curvature is below this fraction of the largest
         curvature of the weight Hessian are frozen at equal weights.  Below
@@ -40,7 +43,7 @@ class NewtonSolver:
     """
 
     tolerance: float = 1e-10
-    max_iterations: int = 200
+    max_iterations: int = 500
     truncation: float = 1e-8
 
     def __post_init__(self) -> None:
@@ -64,7 +67,9 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
     :math:`t_{max} = 1 / \max_n(-(A d)_n / p_n)`, and backtracked until the
     objective falls enough.  H is that of :class:`Curvature`: after the first
     step only the rows whose density has moved are assembled again, and the
-    decrement is an upper bound of the true one.
+    decrement is an upper bound of the true one.  Where rows of small weight make
+    that way too long, it goes over heavier ones
+    (:func:`~verisimile.mixture.path.descend`).
 
     Raises
     ------
@@ -76,16 +81,20 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
     Y. Nesterov, A. Nemirovskii, Interior-Point Polynomial Algorithms (1994), ch. 2;
     S. Boyd, L. Vandenberghe, Convex Optimization (2004), sec. 9.6.
     """
+    return descend(problem, start, _newton, tolerance=solver.tolerance, most=solver.max_iterations)
+
+
+def _newton(problem: LogLinear, start: Array, tolerance: float, most: int) -> Optimum:
     theta, density = start, problem.density(start)
     if not density.min(initial=np.inf) > 0.0:
         raise NumericsError("start of the fit", got="a non-positive density", expected="p > 0")
     if not theta.size:
-        return _ended(problem, theta, 0.0, 0, solver)
+        return _ended(problem, theta, 0.0, 0, tolerance)
     curvature = Curvature(problem, density, theta)
     concordance = self_concordance(problem)
     value = problem.value(density, theta)
     decrement, iteration = math.inf, 0
-    for iteration in range(1, solver.max_iterations + 1):
+    for iteration in range(1, most + 1):
         if iteration > 1:
             curvature.move(density, theta)
         step = curvature.step()
@@ -100,10 +109,10 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
         if length == 0.0 or not moved.min() > 0.0:  # rounding leaves no step
             break
         theta, density = theta + length * step, moved
-        if _polished(decrement, last, solver.tolerance):
+        if _polished(decrement, last, tolerance):
             break
         value = problem.value(density, theta)
-    return _ended(problem, theta, decrement, iteration, solver)
+    return _ended(problem, theta, decrement, iteration, tolerance)
 
 
 def _polished(decrement: float, last: float, tolerance: float) -> bool:
@@ -113,7 +122,7 @@ def _polished(decrement: float, last: float, tolerance: float) -> bool:
 
 
 def _ended(
-    problem: LogLinear, theta: Array, decrement: float, iterations: int, solver: NewtonSolver
+    problem: LogLinear, theta: Array, decrement: float, iterations: int, tolerance: float
 ) -> Optimum:
     density = problem.density(theta)
     if not density.min() > 0.0:  # a density that is rounding noise certifies nothing
@@ -125,7 +134,7 @@ def _ended(
         decrement=decrement,
         gap=certified_gap(problem, decrement),
         iterations=iterations,
-        converged=decrement * decrement <= solver.tolerance,
+        converged=decrement * decrement <= tolerance,
     )
 
 

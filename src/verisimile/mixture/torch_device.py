@@ -11,6 +11,7 @@ import torch
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.mixture.objective import LogLinear
+from verisimile.mixture.path import descend
 from verisimile.mixture.solver import Optimum, certified_gap, self_concordance
 
 __all__ = ["DeviceNewton"]
@@ -40,7 +41,7 @@ class DeviceNewton:
 
     device: str = "cpu"
     tolerance: float = 1e-10
-    max_iterations: int = 200
+    max_iterations: int = 500
     truncation: float = 1e-8
 
     def __post_init__(self) -> None:
@@ -61,6 +62,11 @@ class DeviceNewton:
         NumericsError
             If the start is not feasible or the Hessian is singular.
         """
+        return descend(
+            problem, start, self._descent, tolerance=self.tolerance, most=self.max_iterations
+        )
+
+    def _descent(self, problem: LogLinear, start: Array, tolerance: float, most: int) -> Optimum:
         on = _Problem(problem, self._found())
         theta = on.tensor(start)
         density = on.density(theta)
@@ -68,7 +74,7 @@ class DeviceNewton:
             raise NumericsError("start of the fit", got="a non-positive density", expected="p > 0")
         concordance = self_concordance(problem)
         decrement, iteration, done = 0.0, 0, start.size == 0
-        while not done and iteration < self.max_iterations:
+        while not done and iteration < most:
             iteration += 1
             gradient, hessian = on.derivatives(density, theta)
             step = -_solved(hessian, gradient)
@@ -79,7 +85,7 @@ class DeviceNewton:
             if length == 0.0 or not bool((moved > 0.0).all()):  # rounding leaves no step
                 break
             theta, density = theta + length * step, moved
-            done = decrement * decrement <= self.tolerance
+            done = decrement * decrement <= tolerance
         return Optimum(
             theta=theta.cpu().numpy(),
             density=density.cpu().numpy(),
@@ -87,7 +93,7 @@ class DeviceNewton:
             decrement=decrement,
             gap=certified_gap(problem, decrement),
             iterations=iteration,
-            converged=decrement * decrement <= self.tolerance,
+            converged=decrement * decrement <= tolerance,
         )
 
     def _found(self) -> torch.device:

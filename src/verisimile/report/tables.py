@@ -190,6 +190,8 @@ def fit_table(fit: WeightFit) -> Table:
         ("Effective rank (at most members − 1)", count(r.effective_rank)),
         ("Condition of the curvature", plain_number(r.condition, digits=3)),
         ("Sum of |weights|", plain_number(r.l1_norm, digits=5)),
+        ("Errors of the weights", r.covariance),
+        ("Variance that positivity leaves free, at least", plain_number(r.free_share, digits=3)),
         ("Negative mass", value_and_error(r.negative_mass, r.negative_mass_error)),
         ("Largest leverage of one event", plain_number(r.max_leverage, digits=3)),
         ("Smallest density at an event (of its largest member)", plain_number(r.min_density)),

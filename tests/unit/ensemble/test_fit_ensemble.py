@@ -23,7 +23,7 @@ from verisimile.density.protocol import Checking, Fitted, Trainer
 from verisimile.density.registry import register_family
 from verisimile.density.spline_flow import SplineFlowTrainer
 from verisimile.ensemble.fit import fit_ensemble, load_ensemble
-from verisimile.ensemble.plan import BootstrapPlan
+from verisimile.ensemble.plan import BootstrapPlan, InitialisationPlan
 
 FEATURES = (Feature("a", low=-1e3, high=1e3), Feature("b"))
 
@@ -264,3 +264,17 @@ def test_flows_are_the_same_in_any_process(events: Events, tmp_path: Path) -> No
     np.testing.assert_array_equal(serial.log_densities(events), parallel.log_densities(events))
     assert 0.0 < serial.precision_gap < 1e-3
     assert serial.records[0].seconds > 0
+
+
+def test_initialisations_alone_differ_in_nothing_else(tmp_path: Path) -> None:
+    run = Run(Seeds(5), store=tmp_path)
+    events = Events(np.random.default_rng(2).normal(size=(200, 2)), features=FEATURES)
+    found = fit_ensemble(run, events, InitialisationPlan(members=3), GaussTrainer())
+    assert [record.n_training for record in found.records] == [160] * 3
+    assert [record.initialisation for record in found.records] == [0, 1, 2]
+    # A training without randomness gives one model; each has a stream of its own.
+    assert len({model.mu for model in found.models if isinstance(model, Gauss)}) == 1
+    assert len(set(CALLS)) == 3
+    assert [record.replica for record in load_ensemble(run).records] == [0] * 3
+    with pytest.raises(StoreError, match="plan"):
+        fit_ensemble(run, events, BootstrapPlan(members=3), GaussTrainer())

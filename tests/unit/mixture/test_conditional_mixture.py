@@ -20,6 +20,7 @@ from verisimile.density.spline_flow import SplineFlowTrainer
 from verisimile.ensemble.fit import Ensemble, fit_ensemble, load_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import PseudoEvents, fit_mixture
+from verisimile.mixture.bootstrap import Bootstrap
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.conditional_bind import fit_conditional_mixture
 from verisimile.mixture.conditional_sampling import (
@@ -229,7 +230,9 @@ def test_ensemble_without_members_of_the_other_kind(ensemble: Ensemble) -> None:
 def test_fit_and_round_trip_through_the_store(ensemble: Ensemble) -> None:
     rest = trained().take(np.arange(1000, 1500))
     pseudo = PseudoEvents(count=200, audit=500)
-    mixture = fit_conditional_mixture(ensemble.run, ensemble, rest, pseudo=pseudo)
+    mixture = fit_conditional_mixture(
+        ensemble.run, ensemble, rest, pseudo=pseudo, covariance=Bootstrap(replicas=6)
+    )
     assert [feature.name for feature in mixture.columns] == ["c", "x"]
     assert mixture.sample(rest, ensemble.run).names == ("c", "x")
     assert mixture.fit.record.negative_mass >= 0
@@ -239,6 +242,10 @@ def test_fit_and_round_trip_through_the_store(ensemble: Ensemble) -> None:
         again.log_prob(*again.divide(rest)), mixture.log_prob(*mixture.divide(rest))
     )
     assert again.fingerprint == mixture.fingerprint
+    assert again.fit.record == mixture.fit.record
+    assert mixture.fit.draws is not None
+    assert again.fit.draws is not None
+    np.testing.assert_array_equal(again.fit.draws, mixture.fit.draws)
     assert load_ensemble(ensemble.run).conditionals[0].context_names == ("c",)
     with pytest.raises(InputError, match="fit_conditional_mixture"):
         load_mixture(ensemble.run)

@@ -27,7 +27,7 @@ from verisimile.checks.coverage.truth import (
 )
 from verisimile.core.arrays import digest
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.density.protocol import DensityEstimator, Sampler
@@ -189,8 +189,6 @@ class _Refit:
         x = draw_truth(self.truth, self.events, seeds.numpy())
         logf = member_log_densities(self.members, x)
         fit = fit_weights(logf, solver=self.solver, pseudo=self.pseudo)
-        if not fit.record.converged:
-            raise NumericsError("weight fit", got="no convergence", expected="an optimum")
         share = remaining(self.truth, self.events)
         found = [response.estimate(fit).narrowed(share) for response in self.responses]
         if self.basis is None:

@@ -15,7 +15,7 @@ from verisimile.checks.coverage.result import RETRAINED, Coverage
 from verisimile.checks.coverage.summary import summarise
 from verisimile.checks.coverage.truth import draw_truth, true_values, truth_key, truth_notes
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -119,8 +119,6 @@ class _Retrain:
         x = draw_truth(self.truth, self.events, seeds.at("events").numpy())
         made = self.make_mixture(seeds.at("mixture"), Events(x))
         mixture = made if isinstance(made, Mixture) else made[0]
-        if not mixture.fit.record.converged:
-            raise NumericsError("weight fit", got="no convergence", expected="an optimum")
         bound = bind_all(self.observables, pilot_columns(mixture, seeds))
         n = mixture.fit.record.n_events
         responses = local_responses(seeds, mixture, bound, n, self.draws)

@@ -14,9 +14,9 @@ from verisimile.data.feature import Feature
 from verisimile.density.conditional import ConditionalDensity
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.conditional_sampling import conditional_log_densities, sample_signed_at
+from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import SignedSample
-from verisimile.stats.linalg import whitening
 
 __all__ = ["AveragedNull", "ConditionalNull"]
 
@@ -45,6 +45,8 @@ class ConditionalNull:
         ``(n, C)``.
     fingerprint
         Content key of members, weights and covariance.
+    law
+        What the true weights may be.
     """
 
     members: tuple[ConditionalDensity, ...]
@@ -53,22 +55,25 @@ class ConditionalNull:
     features: tuple[Feature, ...]
     context: Array
     fingerprint: str
+    law: WeightLaw
 
     @classmethod
     def of(cls, mixture: ConditionalMixture, context: Array) -> ConditionalNull:
         """Return the null hypothesis that a mixture describes events at `context`."""
+        law = WeightLaw.of(mixture.fit)
         return cls(
             mixture.members,
             mixture.weights,
-            whitening(mixture.fit.covariance),
+            law.variations,
             mixture.features,
             context,
             mixture.fingerprint,
+            law,
         )
 
     def identity(self) -> dict[str, JSON]:
         """Return the content keys of members, weights, variations and contexts."""
-        weights = digest(self.weights, self.variations)
+        weights = self.law.digest
         return {"mixture": self.fingerprint, "weights": weights, "context": digest(self.context)}
 
     def log_densities(self, x: Array) -> Array:
@@ -83,9 +88,7 @@ class ConditionalNull:
     def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
         """Draw one event at each context, with weights varied by `truth` ``(r,)``."""
         self._one_each(n)
-        return sample_signed_at(
-            self.members, self.weights + self.variations @ truth, self.context, rng
-        )
+        return sample_signed_at(self.members, self.law.varied(truth, rng), self.context, rng)
 
     def _one_each(self, n: int) -> None:
         if n != len(self.context):
@@ -151,6 +154,4 @@ class AveragedNull:
         """Draw `n` events at contexts drawn with replacement; densities are those given c."""
         model = self.model
         context = model.context[rng.integers(len(model.context), size=n)]
-        return sample_signed_at(
-            model.members, model.weights + model.variations @ truth, context, rng
-        )
+        return sample_signed_at(model.members, model.law.varied(truth, rng), context, rng)

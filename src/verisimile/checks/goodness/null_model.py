@@ -7,14 +7,14 @@ from typing import Protocol
 
 import numpy as np
 
-from verisimile.core.arrays import Array, digest
+from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.data.feature import Feature
 from verisimile.density.protocol import DensityEstimator
+from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
-from verisimile.stats.linalg import whitening
 
 __all__ = ["Null", "NullModel"]
 
@@ -63,6 +63,8 @@ class NullModel:
         Names and supports of the features ``(d,)``.
     fingerprint
         Content key of members, weights and covariance.
+    law
+        What the true weights may be.
     """
 
     members: tuple[DensityEstimator, ...]
@@ -70,21 +72,24 @@ class NullModel:
     variations: Array
     features: tuple[Feature, ...]
     fingerprint: str
+    law: WeightLaw
 
     @classmethod
     def of(cls, mixture: Mixture) -> NullModel:
         """Return the null hypothesis that a mixture describes the data."""
+        law = WeightLaw.of(mixture.fit)
         return cls(
             mixture.members,
             mixture.weights,
-            whitening(mixture.fit.covariance),
+            law.variations,
             mixture.features,
             mixture.fingerprint,
+            law,
         )
 
     def identity(self) -> dict[str, JSON]:
-        """Return the content keys of members, weights and variations."""
-        return {"mixture": self.fingerprint, "weights": digest(self.weights, self.variations)}
+        """Return the content keys of members, weights and their law."""
+        return {"mixture": self.fingerprint, "weights": self.law.digest}
 
     def log_densities(self, x: Array) -> Array:
         """Return the members' log-densities ``(n, M)`` at events ``(n, d)``."""
@@ -96,4 +101,4 @@ class NullModel:
 
     def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
         """Draw `n` events of the mixture whose weights are varied by `truth` ``(r,)``."""
-        return sample_signed(self.members, self.weights + self.variations @ truth, n, rng)
+        return sample_signed(self.members, self.law.varied(truth, rng), n, rng)
