@@ -53,7 +53,7 @@ _NAMES = {
     "checks.support.inception": "inception_score",
     "checks.support.likelihood": "likelihood",
     "checks.support.study": "support_metrics",
-    "checks.twosample.coordinates": "NormalScores Standardised",
+    "samples.coordinates": "NormalScores Standardised",
     "checks.twosample.energy": "EnergyDistance",
     "checks.twosample.extrapolation": "frechet_distance",
     "checks.twosample.frechet": "Frechet",
