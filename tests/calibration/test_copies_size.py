@@ -10,6 +10,10 @@ from scipy import stats
 
 from statistical import assert_rate
 from verisimile.checks.amplification.memorisation import LEVEL, memorisation
+from verisimile.checks.twosample.energy import EnergyDistance
+from verisimile.checks.twosample.marginal import MarginalKS
+from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.statistic import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -17,6 +21,7 @@ from verisimile.data.events import Events
 from verisimile.samples.copies import copies_of
 from verisimile.samples.near import twins
 from verisimile.samples.repeats import rows_of
+from verisimile.validation.alike import alike_of
 
 pytestmark = [pytest.mark.calibration, pytest.mark.timeout(1800)]
 
@@ -61,6 +66,32 @@ def test_independent_samples_share_nothing(
         # The twin counts equal rows, as if none could coincide.
         with pytest.raises(AssertionError):
             _at_most(twin, REPETITIONS, CALLED)
+
+
+@pytest.mark.parametrize(("n", "m"), [(100, 100), (200, 60)])
+def test_the_lower_tail_has_its_size(
+    n: int, m: int, seeds: Seeds, show: Callable[[str], None]
+) -> None:
+    inside, twin = 0, 0
+    statistics: list[Statistic] = [MarginalKS("max"), EnergyDistance()]
+    for i in range(REPETITIONS):
+        rng, run = seeds.at(i).numpy(), Run(seeds.at(i))
+        x, y = rng.normal(size=(n, 2)), rng.normal(size=(m, 2))
+        # The twin's samples share a third of the smaller one.
+        leaked = np.concatenate([y[m // 3 :], x[: m // 3]])
+        for generated in (y, leaked):
+            first, second = Events(x), Events(generated)
+            found = permutation_test(run, first, second, statistics, relabelings=199)
+            named = {each.statistic: each for each in found}
+            rejected = alike_of(run, first, second, named).p <= 0.05 + 1e-12
+            if generated is y:
+                inside += rejected
+            else:
+                twin += rejected
+    show(f"{n} and {m}: too alike {inside}, with a third shared {twin}")
+    _at_most(inside, REPETITIONS, 0.05)
+    with pytest.raises(AssertionError):
+        _at_most(twin, REPETITIONS, 0.05)
 
 
 GENERATORS: dict[str, Callable[[Array], Array]] = {

@@ -11,7 +11,7 @@ import numpy as np
 from verisimile.core.errors import VerisimileWarning
 from verisimile.data.events import Events
 from verisimile.data.rows import RowHashes, row_hashes, shared_rows
-from verisimile.stats.coincidences import chance_of, value_pairs
+from verisimile.stats.coincidences import shared_by_chance
 
 __all__ = ["Provenance", "Seen", "group_notes", "warn_overlap"]
 
@@ -73,4 +73,4 @@ def _beyond_chance(rows: RowHashes, others: RowHashes) -> bool:
     """Return whether shared rows are more than a lattice of values explains."""
     if all(np.unique(each).size == each.size for each in (rows, others)):
         return True
-    return chance_of(*value_pairs(others, rows)) <= _LEVEL
+    return shared_by_chance(others, rows) <= _LEVEL

@@ -79,7 +79,7 @@ def _alike_rows(alike: Alike) -> list[tuple[str, str]]:
         (
             "Pairs of nearest neighbours with one event of each sample",
             f"{count(alike.across)} of {count(alike.pairs)}, expected "
-            f"{plain_number(alike.expected, digits=4)} (p = {small_p(alike.pair_p)})",
+            f"{plain_number(alike.expected, digits=4)} (p: {small_p(alike.pair_p)})",
         ),
         ("p of distances so small, on the same relabelings", tail),
         ("p of both: more alike than independent samples", small_p(alike.p)),

@@ -13,7 +13,7 @@ from verisimile.core.result import register
 from verisimile.data.events import Events, match_features
 from verisimile.data.rows import RowHashes, row_hashes
 from verisimile.samples.near import near_copies
-from verisimile.stats.coincidences import SMALLEST, chance_of, value_pairs
+from verisimile.stats.coincidences import SMALLEST, shared_by_chance
 
 __all__ = ["KINDS", "LEVEL", "Copies", "copies_of", "exact_copies"]
 
@@ -24,7 +24,7 @@ KINDS = {
     "exact": "bit by bit",
     "float32": "after rounding to single precision",
     "columns": "with the columns in another order",
-    "near": "within a small part of the distance between independent events",
+    "near": "moved by a small part of the distance between events",
 }
 
 
@@ -129,7 +129,7 @@ def _coinciding(
     count = int(among.sum())
     if not count:
         return None, among
-    p = min(chance_of(*value_pairs(one, other)), _independent_columns(x, y, count))
+    p = min(shared_by_chance(one, other), _independent_columns(x, y, count))
     if p > (_STRICT if kind == "columns" else LEVEL):
         return None, among
     _, counts = np.unique(one, return_counts=True)

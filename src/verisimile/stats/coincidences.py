@@ -8,15 +8,37 @@ from scipy import special, stats
 
 from verisimile.core.arrays import Array, IntArray
 
-__all__ = ["SMALLEST", "Keys", "chance_of", "value_pairs"]
+__all__ = ["SMALLEST", "Keys", "chance_of", "shared_by_chance", "value_pairs"]
 
 Keys = npt.NDArray[np.uint64]
 
 SMALLEST = float(np.finfo(np.float64).tiny)  # a p-value is never zero
 
 
+_THINNER = (0.25, 0.0625)
+
+
+def shared_by_chance(one: Keys, other: Keys) -> float:
+    r"""Return a bound on the probability of so many shared values in two independent samples.
+
+    With a and b the expected numbers of events of a value in the two samples, :math:`2ab \le
+    (a + b)^2 / 2` value by value: of the values with two events in both samples together, at
+    most half have one event in each (:func:`chance_of`).  Where a sample has pairs of its own,
+    either is thinned to a quarter and a sixteenth as well, which leaves fewer of them and bounds
+    the number across by their geometric mean; the smallest of five p-values is multiplied by five.
+    """
+    across, *within = value_pairs(one, other)
+    p = chance_of(across, *within)
+    if across == 0.0 or not any(within):
+        return p
+    n, m = float(np.unique(one).size), float(min(np.unique(other).size, one.size))
+    thinned = [(share * n, m) for share in _THINNER] + [(n, share * m) for share in _THINNER]
+    others = [chance_of(*value_pairs(one, other, kept=kept)) for kept in thinned]
+    return min(1.0, (1 + len(others)) * min(p, *others))
+
+
 def value_pairs(
-    one: Keys, other: Keys, *, kept: tuple[int, int] | None = None
+    one: Keys, other: Keys, *, kept: tuple[float, float] | None = None
 ) -> tuple[float, float, float]:
     r"""Return the numbers of values with one event in each sample, two in the first, in the other.
 

@@ -30,7 +30,7 @@ from verisimile.report.pair_figure import pair_figure
 from verisimile.report.physics_tables import moment_table
 from verisimile.report.plane_figures import correlation_figure, plane_figure
 from verisimile.report.style import short, to_png
-from verisimile.report.validation_tables import validation_summary
+from verisimile.report.validation_tables import independence_table, validation_summary
 from verisimile.report.validation_verdict import judge_validation
 from verisimile.report.verdict import Verdict, overall
 from verisimile.report.write import write_report
@@ -410,3 +410,22 @@ def test_tests_that_were_not_made_stand_aside(fine: Validation) -> None:
     assert table.marks == ("passed", "passed", "aside")
     assert table.rows[-1][:4] == ("nplm", "not made", "–", "–")
     assert table.rows[-1][-1] == "Not made: signed weights"
+
+
+def test_the_page_says_whether_samples_are_independent(tmp_path: Path) -> None:
+    x, y = _normal(2, n=400)
+    theirs = np.concatenate([x[:200].astype(np.float32), y[:150], y[:50]])
+    found = _found(Events(x), Events(theirs), _study("energy"))
+    table = independence_table(found)
+    rows = {row[0]: row[1] for row in table.rows}
+    assert rows["Different rows of the reference sample"] == "400 of 400"
+    assert rows["Different rows of the generated sample"].startswith("350 of 400, repeated")
+    name = next(row for row in rows if "single precision" in row)
+    assert rows[name].startswith("200 (50")
+    assert found.alike is not None
+    assert found.alike.across > found.alike.expected
+    page = _written(found, tmp_path).joinpath("report.html").read_text(encoding="utf-8")
+    assert "generated: independence" in page
+    assert "more alike than independent samples" in page
+    (together, *_) = judge_validation(found, 0.05, name="x")
+    assert together.verdict is not Verdict.PASSED
