@@ -279,15 +279,32 @@ def test_nothing_compared_is_inconclusive(
     validate: Validate, truth: Path, same: Path, tmp_path: Path
 ) -> None:
     weighted = signed_copy(same, tmp_path / "w.parquet")
-    options = ("--weights", "weight", "--tests", "classifier,nplm", *SHORT)
+    options = ("--weights", "weight", "--tests", "classifier", *SHORT)
     outcome = validate(truth, weighted, *options)
     assert outcome.code == 3, outcome
     assert "Nothing was compared." in outcome.out
     assert {case: outcome for case, outcome, _ in cases(outcome)} == {
         "all tests together": "error",
         "classifier": "skipped",
-        "nplm": "skipped",
     }
+
+
+def heavy(events: Events) -> Events:
+    """Return the events with weights that leave twenty of them."""
+    return Events(events.x, np.where(np.arange(events.n) < 20, 1.0, 1e-5), names=events.names)
+
+
+def test_weights_worth_few_events_are_inconclusive(
+    validate: Validate, truth: Path, same: Path, tmp_path: Path
+) -> None:
+    weighted = change(same, tmp_path / "w.parquet", heavy)
+    study = tmp_path / "study.toml"
+    study.write_text("[battery]\nphysics = false\nsupport = false\n", encoding="utf-8")
+    options = ("--weights", "weight", "--study", study, "--tests", "max-ks,nplm", *SHORT)
+    outcome = validate(truth, weighted, *options)
+    assert outcome.code == 3, outcome
+    assert "Nothing can be said: the weights of the second sample leave 20" in outcome.out
+    assert "effective events, and the null needs 30" in page(outcome)
 
 
 def test_a_required_test_that_is_refused_is_inconclusive(
@@ -419,9 +436,11 @@ def test_signed_weights_pass_and_refusals_are_listed(
     assert outcome.code == 0, outcome
     assert "no column 'weight' in the reference sample" in outcome.err
     not_made = [c for c in outcome.result["conclusions"] if not c["decisive"]]
-    assert {c["hypothesis"] for c in not_made} == {"frechet", "nplm", "classifier"}
-    assert all("signed" in c["sentence"] or "negative" in c["sentence"] for c in not_made)
-    assert "No difference found by 9 tests." in outcome.out
+    assert {c["hypothesis"] for c in not_made} == {"classifier"}
+    assert "negative" in not_made[0]["sentence"]
+    assert "No difference found by 11 tests." in outcome.out
+    assert "99 multipliers" in page(outcome)
+    assert "nplm (score of the logistic loss)" in page(outcome)
     assert "no support metrics" in page(outcome)
 
 
