@@ -17,6 +17,7 @@ from statistical import assert_rate
 from verisimile.checks.classifier.auc import auc, auc_p_value
 from verisimile.checks.classifier.crossfit import Scorer
 from verisimile.checks.classifier.learners import Classifier, boosted_trees, scores
+from verisimile.checks.classifier.multiplied import multiplier_p_value
 from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -58,14 +59,11 @@ def _shifted(rng: np.random.Generator) -> Pool:
 
 def _split(seeds: Seeds, pool: Pool, learner: Classifier = TREES) -> float:
     half = Scorer(Run(seeds), pool, learner).split()
-    return auc_p_value(
-        half.scores,
-        pool.truth[half.rows],
-        pool.weights[half.rows],
-        seeds.at("permutations").numpy(),
-        permutations=199,
-        studentised=pool.weighted,
-    ).value
+    at = seeds.at("permutations")
+    if pool.weighted:
+        return multiplier_p_value(half.scores, pool, half.rows, at, draws=199).value
+    truth, unit = pool.truth[half.rows], pool.weights[half.rows]
+    return auc_p_value(half.scores, truth, unit, at.numpy(), permutations=199).value
 
 
 def _refit(seeds: Seeds, pool: Pool, refits: int = 4) -> float:
@@ -86,7 +84,7 @@ def _linear_split(seeds: Seeds, pool: Pool) -> float:
 def _trained_on(seeds: Seeds, pool: Pool) -> float:
     found, _ = scores(TREES, seeds, pool.x, pool.truth, None, pool.x)
     rng = seeds.at("permutations").numpy()
-    p = auc_p_value(found, pool.truth, pool.weights, rng, permutations=199, studentised=False)
+    p = auc_p_value(found, pool.truth, pool.weights, rng, permutations=199)
     return p.value
 
 

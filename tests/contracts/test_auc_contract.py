@@ -7,11 +7,12 @@ import pytest
 
 from distance_statistics import random_labels
 from verisimile.checks.classifier.auc import RankSums
+from verisimile.checks.classifier.multiplied import areas_of_masses
 from verisimile.core.arrays import Array, BoolArray
 
 N, FIRST = 60, 25
 
-KINDS = pytest.mark.parametrize("kind", ["areas", "pulls"])
+KINDS = pytest.mark.parametrize("kind", ["labels", "masses"])
 
 
 def _problem(rng: np.random.Generator) -> tuple[Array, Array, BoolArray]:
@@ -20,8 +21,11 @@ def _problem(rng: np.random.Generator) -> tuple[Array, Array, BoolArray]:
 
 
 def _values(kind: str, scores: Array, weights: Array, labels: BoolArray) -> Array:
-    sums = RankSums.of(scores, weights)
-    return sums.areas(labels) if kind == "areas" else sums.pulls(labels)
+    if kind == "labels":
+        return RankSums.of(scores, weights).areas(labels)
+    sides = [np.where(side, weights, 0.0) for side in (labels, ~labels)]
+    first, second = (side / side.sum(axis=1, keepdims=True) for side in sides)
+    return areas_of_masses(scores, first, second)
 
 
 @KINDS
@@ -44,9 +48,8 @@ def test_the_order_of_events_does_not_matter(kind: str, rng: np.random.Generator
 @KINDS
 def test_exchanged_samples_lie_on_the_other_side(kind: str, rng: np.random.Generator) -> None:
     scores, weights, labels = _problem(rng)
-    total = 1.0 if kind == "areas" else 0.0
     both = _values(kind, scores, weights, labels) + _values(kind, scores, weights, ~labels)
-    np.testing.assert_allclose(both, total, atol=1e-12)
+    np.testing.assert_allclose(both, 1.0, atol=1e-12)
 
 
 @KINDS

@@ -158,6 +158,46 @@ def test_unusable_requests_are_told(
         read_events(uri, features=features, weights=weights)
 
 
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [
+        pytest.param(form, kind, id=f"{form.name}-{kind}")
+        for form in FORMATS
+        for kind in ("large numbers", "floats", "text")
+        if not (kind == "text" and form.write is root_tree)  # which writes no text
+    ],
+)
+def test_groups_are_labels_of_any_kind_and_no_feature(
+    form: Format, tmp_path: Path, kind: str
+) -> None:
+    numbers = Seeds(12).at("groups").numpy().integers(0, 9, 40)
+    labels = {
+        "large numbers": numbers + 2**60,
+        "floats": numbers.astype(np.float64),
+        "text": np.array([f"e{number}" for number in numbers]),
+    }[kind]
+    events = read_events(
+        saved(form, tmp_path, {**columns(), "event": labels}), weights="w", group="event"
+    )
+    assert sorted(events.names) == ["jets", "mass", "pt"]
+    assert events.group is not None
+    np.testing.assert_array_equal(events.group, Events(events.x, group=numbers).group)
+
+
+@NAMED
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ("evnt", "no column 'evnt'; expected columns among .*Did you mean 'event'"),
+        ("mass", "events.group: got the label .* in row 0, which is not whole"),
+    ],
+)
+def test_unusable_groups_are_told(form: Format, tmp_path: Path, group: str, message: str) -> None:
+    uri = saved(form, tmp_path, {**columns(), "event": np.arange(40)})
+    with pytest.raises(InputError, match=message):
+        read_events(uri, features=["pt"], group=group)
+
+
 @NAMED
 def test_non_finite_values_are_told_with_file_and_column(form: Format, tmp_path: Path) -> None:
     content = columns()
@@ -220,4 +260,7 @@ def test_written_events_are_read_back(name: str, tmp_path: Path) -> None:
     write_events(events, f"{tmp_path}/{name}")
     uri = f"{tmp_path}/{name}" + (":events" if name == "a.root" else "")
     assert read_events(uri, weights="weight").digest == events.digest
+    grouped = Events(x, content["w"], names=("mass", "pt"), group=content["jets"])
+    write_events(grouped, f"{tmp_path}/{name}")
+    assert read_events(uri, weights="weight", group="group").digest == grouped.digest
     assert [path.name for path in tmp_path.iterdir()] == [name.split(":")[0]]

@@ -61,6 +61,14 @@ def fit(  # noqa: PLR0913
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with event weights.")
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that says which rows belong to one physics event: they are "
+            "resampled together.",
+        ),
+    ] = None,
     fit_events: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Separate events for the fit of the mixture's weights."),
@@ -98,6 +106,7 @@ def fit(  # noqa: PLR0913
             features=options.column_list(features),
             support=options.support_bounds(support or []),
             weights=weights,
+            group=group,
             fit_events=fit_events,
             fit_fraction=fit_fraction,
             seed=seed,

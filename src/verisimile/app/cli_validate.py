@@ -39,6 +39,19 @@ def validate(  # noqa: PLR0913  (one parameter per option)
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with event weights, of any sign.")
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column that says which rows belong to one physics event."
+        ),
+    ] = None,
+    periodic: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=LOW:HIGH]",
+            help="A feature that comes round, as an angle does: its period, 2 pi if none; repeat.",
+        ),
+    ] = None,
     cut: Annotated[
         str | None, typer.Option(metavar="CONDITION", help="What events must fulfil to count.")
     ] = None,
@@ -86,6 +99,8 @@ def validate(  # noqa: PLR0913  (one parameter per option)
                 train=train,
                 features=options.column_list(features),
                 weights=weights,
+                group=group,
+                periodic=tuple(periodic or ()),
                 cut=cut,
                 observables=tuple(observable or ()),
                 selections=tuple(selection or ()),

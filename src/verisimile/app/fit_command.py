@@ -42,6 +42,7 @@ class FitRequest:
     features: list[str] | None
     support: Mapping[str, tuple[float, float]]
     weights: str | None
+    group: str | None
     fit_events: str | None
     fit_fraction: float | None
     seed: int
@@ -83,7 +84,12 @@ def _samples(run: Run, request: FitRequest) -> tuple[Events, Events]:
             remedy="A separate file for the weight fit leaves all of TRAIN for training.",
         )
     events = stages.bounded(
-        read_events(request.train, features=request.features, weights=request.weights),
+        read_events(
+            request.train,
+            features=request.features,
+            weights=request.weights,
+            group=request.group,
+        ),
         request.support,
     )
     if request.fit_events is None:
@@ -91,7 +97,9 @@ def _samples(run: Run, request: FitRequest) -> tuple[Events, Events]:
         training, weighting = events.split((1.0 - share, share), run.seeds)
         return training, weighting
     names = list(events.names)
-    more = read_events(request.fit_events, features=names, weights=request.weights)
+    more = read_events(
+        request.fit_events, features=names, weights=request.weights, group=request.group
+    )
     return events, Events(more.x, more.weights, features=events.features, group=more.group)
 
 

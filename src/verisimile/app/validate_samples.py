@@ -1,4 +1,4 @@
-"""Reading the samples of a validation: the columns that it needs, weights where there are some."""
+"""Reading the samples of a validation: the columns it needs, weights and groups where there are."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from verisimile.validation.study import Study
 __all__ = ["ReadSamples", "read_samples"]
 
 _ROLES = ("reference", "generated", "train")
+_MEANINGS = {"weights": "weights", "group": "groups"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,42 +37,41 @@ def read_samples(study: Study) -> ReadSamples:
         For a file that cannot be read, or a column that is missing.
     """
     uris = {role: uri for role in _ROLES if (uri := getattr(study.samples, role)) is not None}
-    weighted = _weighted(study, uris)
+    weights = _holders(study.samples.weights, uris, "weights")
+    groups = _holders(study.samples.group, uris, "group")
     features = needed_columns(study)
     events = {
-        role: read_events(
-            uri, features=features, weights=study.samples.weights if weighted[role] else None
-        )
+        role: read_events(uri, features=features, weights=weights[role], group=groups[role])
         for role, uri in uris.items()
     }
     return ReadSamples(
         events,
         tuple(InputSample.of(role, uris[role], sample) for role, sample in events.items()),
-        tuple(_notes(study, weighted)),
+        (
+            *_notes(study.samples.weights, weights, "taken as unweighted"),
+            *_notes(study.samples.group, groups, "its rows are taken as independent"),
+        ),
     )
 
 
-def _weighted(study: Study, uris: Mapping[str, str]) -> dict[str, bool]:
-    """Return which samples have the column of weights: a generator's events often have none."""
-    name = study.samples.weights
+def _holders(name: str | None, uris: Mapping[str, str], what: str) -> dict[str, str | None]:
+    """Return the column's name for each sample that has it: a generator's events often do not."""
     if name is None:
-        return dict.fromkeys(uris, False)
-    found = {role: name in column_names(uri) for role, uri in uris.items()}
+        return dict.fromkeys(uris)
+    found = {role: name if name in column_names(uri) else None for role, uri in uris.items()}
     if not any(found.values()):
         raise InputError(
-            "weights",
+            what,
             got=f"no column {name!r} in any of the samples",
-            expected="the name of a column of weights in one of them or in all",
+            expected=f"the name of a column of {_MEANINGS[what]} in one of them or in all",
         )
     return found
 
 
-def _notes(study: Study, weighted: Mapping[str, bool]) -> list[str]:
-    if study.samples.weights is None or all(weighted.values()):
+def _notes(name: str | None, holders: Mapping[str, str | None], so: str) -> list[str]:
+    if name is None or all(holders.values()):
         return []
-    plain = " and ".join(role for role, found in weighted.items() if not found)
-    note = (
-        f"there is no column {study.samples.weights!r} in the {plain} sample: taken as unweighted"
-    )
-    warnings.warn(note, VerisimileWarning, stacklevel=2)
+    plain = " and ".join(role for role, column in holders.items() if column is None)
+    note = f"there is no column {name!r} in the {plain} sample: {so}"
+    warnings.warn(note, VerisimileWarning, stacklevel=3)
     return [note]

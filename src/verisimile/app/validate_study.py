@@ -23,6 +23,8 @@ class StudyOptions:
     train: str | None
     features: Sequence[str] | None
     weights: str | None
+    group: str | None
+    periodic: Sequence[str]
     cut: str | None
     observables: Sequence[str]
     selections: Sequence[str]
@@ -49,6 +51,8 @@ def study_of(options: StudyOptions) -> Study:
         train=options.train,
         features=options.features,
         weights=options.weights,
+        group=options.group,
+        periodic=tuple(options.periodic) or None,
         cut=options.cut,
     )
     values["battery"] |= _said(tests=options.tests, relabelings=options.relabelings)

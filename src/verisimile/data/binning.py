@@ -11,7 +11,7 @@ from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
 from verisimile.data.feature import Feature
 
-__all__ = ["bin_edges", "is_logarithmic"]
+__all__ = ["bin_edges", "into_period", "is_logarithmic"]
 
 _TAIL = 0.001
 _NEAR_BOUND = 0.05
@@ -23,7 +23,8 @@ def bin_edges(feature: Feature, samples: Sequence[Array], *, bins: int) -> Array
     Equal widths; equal ratios for a positive feature with a log transform; whole
     numbers for a discrete one, which may need fewer than `bins`.  An end of the
     support within 5 % of the range becomes the outer edge, so that a selection
-    cut falls on an edge.
+    cut falls on an edge.  A periodic feature has one whole period, from the lower end of
+    its support; without one an angle begins at -π, or at 0 if none is negative.
 
     Raises
     ------
@@ -32,6 +33,9 @@ def bin_edges(feature: Feature, samples: Sequence[Array], *, bins: int) -> Array
     """
     if bins < 1:
         raise InputError("bins", got=bins, expected="at least one bin")
+    if feature.kind == "periodic":
+        start = _start(feature, samples)
+        return frozen(np.linspace(start, start + feature.period, bins + 1))
     low, high = _range(samples)
     if feature.kind == "discrete":
         return _whole(low, high, bins)
@@ -45,6 +49,21 @@ def is_logarithmic(feature: Feature) -> bool:
     """Return whether a feature's natural axis is logarithmic: positive, unfolded by a log."""
     unfolds = feature.transform == "log" or (feature.transform == "auto" and feature.bounds == 1)
     return unfolds and feature.kind == "continuous" and 0.0 <= feature.low < math.inf
+
+
+def into_period(values: Array, feature: Feature, start: float) -> Array:
+    """Return values of a periodic feature in the period from `start`; those of others as given."""
+    if feature.kind != "periodic":
+        return values
+    inside = start + (values - start) % feature.period
+    # A tiny distance below the start rounds up to its end.
+    return np.asarray(np.where(inside < start + feature.period, inside, start))
+
+
+def _start(feature: Feature, samples: Sequence[Array]) -> float:
+    if feature.bounds == 2:
+        return feature.low
+    return 0.0 if min(float(sample.min()) for sample in samples) >= 0.0 else -math.pi
 
 
 def _range(samples: Sequence[Array]) -> tuple[float, float]:

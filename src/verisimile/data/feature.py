@@ -35,7 +35,9 @@ class Feature:
     kind
         ``continuous``, ``discrete``, ``periodic`` or ``spike-at-zero``.
     low, high
-        Closed support ``[low, high]``; infinite where there is no edge.
+        Closed support ``[low, high]``; infinite where there is no edge.  Of a periodic
+        feature it is one period, whose ends are the same place; without both bounds the
+        feature is an angle in radians.
     transform
         How a density estimator unfolds the support.  ``auto``: probit between
         two bounds, log beside one, identity without any (and for discrete
@@ -74,6 +76,11 @@ class Feature:
     def bounds(self) -> int:
         """Return how many of the two bounds are finite."""
         return int(math.isfinite(self.low)) + int(math.isfinite(self.high))
+
+    @property
+    def period(self) -> float:
+        """Return after how much a periodic feature comes round: ``high - low``, or 2π."""
+        return self.high - self.low if self.bounds == 2 else 2.0 * math.pi
 
     @property
     def title(self) -> str:

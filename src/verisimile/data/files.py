@@ -35,6 +35,7 @@ def read_events(
     features: Sequence[str] | None = None,
     weights: str | None = None,
     specs: Mapping[str, Feature] | None = None,
+    group: str | None = None,
 ) -> Events:
     """Read events from a file; columns are matched by name.
 
@@ -47,25 +48,31 @@ def read_events(
         ``z.hdf5:calo=binning.xml[,particle]``, see `verisimile.data.calo`.
     features
         The columns to read, in this order; by default every flat numeric column
-        except the weights, in file order.  They name the columns of a bare matrix,
-        whose last column holds the weights if these are asked for.
+        except weights and groups, in file order.  They name the columns of a bare matrix,
+        whose last columns hold the weights, then the groups, if these are asked for.
     weights
         The column with the event weights, of any sign.  None reads none.
     specs
         Specifications by column name; they override those a Parquet file carries.
+    group
+        The column that says which rows belong together, such as an event number: integers
+        of any size, whole floats or text.  None reads none: every row is independent.
 
     Raises
     ------
     InputError
         If the file is missing, empty, unreadable or of unknown format; if a tree or
         group is not named; if a column is missing, not numeric, not finite or not
-        exact as a double; if a column ``weight`` or ``weights`` is neither claimed
-        nor left out by a list of features.
+        exact as a double; if a column ``weight``, ``weights``, ``group`` or ``groups`` is
+        neither claimed nor left out by a list of features.
     SupportError
         If values lie outside the support of their feature.
     """
     request = Request(
-        None if features is None else name_list(features, "features"), weights, dict(specs or {})
+        None if features is None else name_list(features, "features"),
+        weights,
+        dict(specs or {}),
+        group,
     )
     place = _parse(uri)
     _check_file(place.path)
@@ -144,8 +151,8 @@ def file_of(uri: str | os.PathLike[str]) -> Path:
 def write_events(events: Events, path: str | os.PathLike[str]) -> None:
     """Write events to a file of any readable format but npy, whole or not at all.
 
-    Weights go into a column ``weight``; specifications into the metadata of a
-    Parquet file.  A ROOT tree is called ``events`` unless ``path`` names it.
+    Weights go into a column ``weight``, groups into ``group``; specifications into the
+    metadata of a Parquet file.  A ROOT tree is called ``events`` unless ``path`` names it.
 
     Raises
     ------

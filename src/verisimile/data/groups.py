@@ -10,7 +10,7 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 
-__all__ = ["compact", "group_codes", "parts_of_groups", "stacked_groups"]
+__all__ = ["compact", "group_codes", "parts_of_groups", "resampled_groups", "stacked_groups"]
 
 _NAME = "events.group"
 
@@ -101,6 +101,18 @@ def parts_of_groups(codes: IntArray, shares: Array, rng: np.random.Generator) ->
     rows = np.argsort(of_row, kind="stable")
     ends = before[edges]
     return [rows[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+def resampled_groups(codes: IntArray, rng: np.random.Generator) -> IntArray:
+    r"""Return how often each row occurs when as many groups as there are are drawn ``(n,)``.
+
+    .. math:: c_i = k_{g(i)}, \qquad k \sim \mathrm{Multinomial}(G; 1/G, \dots, 1/G)
+
+    The bootstrap of blocks: rows of a group come and go together.
+    """
+    count = int(codes.max()) + 1
+    drawn = np.bincount(rng.integers(count, size=count), minlength=count)
+    return np.asarray(drawn[codes], dtype=np.int64)
 
 
 def _labels(group: npt.ArrayLike) -> npt.NDArray[np.generic]:

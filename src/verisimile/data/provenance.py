@@ -1,15 +1,16 @@
-"""Which events a mixture has seen, so that a test on the same events can be noticed."""
+"""What makes events less independent than they look: seen before, or rows of one group."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from verisimile.core.errors import VerisimileWarning
 from verisimile.data.events import Events
 from verisimile.data.rows import RowHashes, row_hashes, shared_rows
 
-__all__ = ["Provenance", "Seen", "warn_overlap"]
+__all__ = ["Provenance", "Seen", "group_notes", "warn_overlap"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,8 @@ def warn_overlap(provenance: Provenance, events: Events, role: str) -> tuple[str
     """Return one warning per earlier sample that shares rows with `events`, and issue it.
 
     Members' training data, weight-fit data and test data must be disjoint: a
-    test on events that the model has seen finds too good an agreement.
+    test on events that the model has seen finds too good an agreement.  One more
+    warning says if rows that come in groups are counted as independent.
     """
     hashes = row_hashes(events.x)
     messages = []
@@ -45,6 +47,18 @@ def warn_overlap(provenance: Provenance, events: Events, role: str) -> tuple[str
                 f"({seen.digest[:12]}): the result looks better than it is. "
                 "Use disjoint samples (Events.split)."
             )
+    messages += group_notes({role: events})
     for message in messages:
         warnings.warn(message, VerisimileWarning, stacklevel=3)
     return tuple(messages)
+
+
+def group_notes(samples: Mapping[str, Events]) -> list[str]:
+    """Return one note per sample whose grouped rows a method counts as independent events."""
+    return [
+        f"the {events.n} {role} events come in {events.n_groups} groups, and are counted as "
+        "independent here: errors and p-values are too small if rows of a group depend on "
+        "each other"
+        for role, events in samples.items()
+        if events.n_groups < events.n
+    ]

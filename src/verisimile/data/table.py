@@ -19,6 +19,7 @@ __all__ = ["Column", "Request", "Source", "array_fault"]
 
 _EXACT = 2**53
 _WEIGHT_NAMES = ("weight", "weights")
+_GROUP_NAMES = ("group", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +48,24 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which columns are features, which one holds the weights, and their specifications."""
+    """Which columns are features, which hold weights and groups, and the specifications."""
 
     features: tuple[str, ...] | None = None
     weights: str | None = None
     specs: Mapping[str, Feature] = field(default_factory=dict)
+    group: str | None = None
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """Return the names of a bare matrix's columns: the features, then the weights."""
+        """Return the names of a bare matrix's columns: features, then weights, then groups."""
         if self.features is None:
             return None
-        extra = () if self.weights in (None, *self.features) else (str(self.weights),)
-        return (*self.features, *extra)
+        return tuple(dict.fromkeys((*self.features, *self._roles)))
+
+    @property
+    def _roles(self) -> tuple[str, ...]:
+        """Return the columns that are no features."""
+        return tuple(name for name in (self.weights, self.group) if name is not None)
 
     def events(self, source: Source) -> Events:
         """Return the requested columns of `source` as events.
@@ -74,6 +80,7 @@ class Request:
             np.column_stack([loaded[spec.name] for spec in specs]),
             None if self.weights is None else loaded[self.weights],
             features=specs,
+            group=None if self.group is None else _labels(self.group, source.columns),
         )
 
     def finite_events(self, source: Source) -> tuple[Events, int]:
@@ -97,7 +104,7 @@ class Request:
         """Return features and weights by name, and the features' specifications."""
         features = self._features(source)
         wanted = features if self.weights is None else (*features, self.weights)
-        require(wanted, source.columns, "columns")
+        require([*wanted, *self._roles], source.columns, "columns")
         require(list(self.specs), source.columns, "specs")
         loaded = {name: _loaded(name, source.columns[name]) for name in wanted}
         _check_lengths(loaded)
@@ -107,8 +114,8 @@ class Request:
         names = self.features
         if names is None:
             names = tuple(name for name, column in source.columns.items() if not column.fault)
-            self._check_unclaimed_weights(names)
-        names = tuple(name for name in names if name != self.weights)
+            self._check_unclaimed(names)
+        names = tuple(name for name in names if name not in self._roles)
         unique(names, "features")
         if not names:
             faults = {name: column.fault for name, column in source.columns.items()}
@@ -120,16 +127,20 @@ class Request:
             )
         return names
 
-    def _check_unclaimed_weights(self, names: tuple[str, ...]) -> None:
+    def _check_unclaimed(self, names: tuple[str, ...]) -> None:
         # Neither reading weights as a feature nor dropping them in silence is right.
-        unclaimed = [name for name in names if name in _WEIGHT_NAMES]
-        if unclaimed and self.weights is None:
-            raise InputError(
-                "columns",
-                got=f"a column {unclaimed[0]!r} whose role is not stated",
-                expected="event weights by name, or a list of features",
-                remedy=f"Say weights={unclaimed[0]!r}, or list features=[...] to leave it out.",
-            )
+        for role, claimed, known, meaning in (
+            ("weights", self.weights, _WEIGHT_NAMES, "event weights"),
+            ("group", self.group, _GROUP_NAMES, "groups of rows"),
+        ):
+            unclaimed = [name for name in names if name in known and name not in self._roles]
+            if unclaimed and claimed is None:
+                raise InputError(
+                    "columns",
+                    got=f"a column {unclaimed[0]!r} whose role is not stated",
+                    expected=f"{meaning} by name, or a list of features",
+                    remedy=f"Say {role}={unclaimed[0]!r}, or list features=[...] to leave it out.",
+                )
 
     def _spec(self, name: str, source: Source) -> Feature:
         spec = self.specs.get(name) or source.specs.get(name) or Feature(name)
@@ -161,6 +172,17 @@ def _loaded(name: str, column: Column) -> Array:
     if values.dtype.kind in "iu" and values.dtype.itemsize > 4:
         _check_exact(name, values)
     return values.astype(np.float64)
+
+
+def _labels(name: str, columns: Mapping[str, Column]) -> npt.NDArray[Any]:
+    """Return the labels of groups: numbers of any size, or text, as they are in the file."""
+    values = np.asarray(columns[name].load())
+    if values.dtype.kind == "S" or (
+        values.dtype.kind == "O" and all(isinstance(label, bytes) for label in values.flat)
+    ):
+        # HDF5 gives its strings as bytes.
+        return np.array([bytes(label).decode(errors="replace") for label in values.flat])
+    return values
 
 
 def _check_exact(name: str, values: npt.NDArray[np.integer[Any]]) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -29,30 +29,35 @@ __all__ = [
     "write_root",
 ]
 
-Columns = dict[str, Array]
+Columns = dict[str, Array | IntArray]
 
-_WEIGHT = "weight"
+_WEIGHT, _GROUP = "weight", "group"
 
 
 def columns_of(events: Events) -> Columns:
-    """Return the columns of `events` by name, the weights last as ``weight``.
+    """Return the columns of `events` by name, last the weights as ``weight``, groups as ``group``.
 
     Raises
     ------
     InputError
-        If a feature of weighted events is called ``weight``.
+        If a feature of weighted events is called ``weight``, or one of grouped ``group``.
     """
-    columns = {name: np.ascontiguousarray(events.column(name)) for name in events.names}
-    if events.weights is None:
-        return columns
-    if _WEIGHT in columns:
-        raise InputError(
-            "events",
-            got=f"a feature named {_WEIGHT!r} beside event weights",
-            expected="that name to be free for the weights",
-            remedy="Rename the feature.",
-        )
-    return {**columns, _WEIGHT: events.weights}
+    columns: Columns = {name: np.ascontiguousarray(events.column(name)) for name in events.names}
+    for name, values, meaning in (
+        (_WEIGHT, events.weights, "event weights"),
+        (_GROUP, events.group, "groups of rows"),
+    ):
+        if values is None:
+            continue
+        if name in columns:
+            raise InputError(
+                "events",
+                got=f"a feature named {name!r} beside {meaning}",
+                expected=f"that name to be free for the {meaning}",
+                remedy="Rename the feature.",
+            )
+        columns[name] = values
+    return columns
 
 
 def write_parquet(columns: Columns, features: Sequence[Feature], path: Path) -> None:
@@ -65,7 +70,7 @@ def write_parquet(columns: Columns, features: Sequence[Feature], path: Path) -> 
         path,
         compression="zstd",
         use_dictionary=False,
-        use_byte_stream_split=True,
+        use_byte_stream_split=[name for name in columns if columns[name].dtype.kind == "f"],
         write_page_checksum=True,
     )
 
@@ -108,4 +113,5 @@ def write_root(columns: Columns, path: Path, tree: str) -> None:
     """Write one branch per column into a TTree."""
     uproot = optional("uproot")
     with uproot.recreate(path) as file:
-        file.mktree(tree, dict.fromkeys(columns, np.dtype(np.float64))).extend(columns)
+        kinds = {name: values.dtype for name, values in columns.items()}
+        file.mktree(tree, kinds).extend(columns)

@@ -92,7 +92,9 @@ def train_member(
             "replica": replica,
             "initialisation": initialisation,
             "best_epoch": fitted.best_epoch,
-            "n_training": int((plan.counts(events.n, replica, seeds) > 0).sum()),
+            "n_training": int(
+                (plan.counts(events.n, replica, seeds, group=events.group) > 0).sum()
+            ),
             "n_validation": validation.n,
             "precision_gap": precision_gap(fitted.model, *density_arguments(fitted.model, probed)),
             "seconds": time.perf_counter() - started,

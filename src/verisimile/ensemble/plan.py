@@ -11,6 +11,7 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
+from verisimile.data.groups import resampled_groups
 from verisimile.data.rows import row_hashes
 
 __all__ = ["BootstrapPlan"]
@@ -67,15 +68,20 @@ class BootstrapPlan:
         """Return the number of a member among those of its replica."""
         return member % self.initialisations
 
-    def counts(self, n: int, replica: int, seeds: Seeds) -> IntArray:
+    def counts(
+        self, n: int, replica: int, seeds: Seeds, *, group: IntArray | None = None
+    ) -> IntArray:
         r"""Return how often each of `n` events occurs in a replica, ``(n,)``.
 
         .. math:: c \sim \mathrm{Multinomial}(n; 1/n, \dots, 1/n)
 
-        The stream is ``seeds.at("bootstrap", replica)``.
+        With groups ``(n,)`` whole ones are drawn, as many as there are.  The stream is
+        ``seeds.at("bootstrap", replica)``.
         """
-        drawn = seeds.at("bootstrap", replica).numpy().integers(n, size=n)
-        return np.bincount(drawn, minlength=n).astype(np.int64)
+        rng = seeds.at("bootstrap", replica).numpy()
+        if group is not None:
+            return resampled_groups(group, rng)
+        return np.bincount(rng.integers(n, size=n), minlength=n).astype(np.int64)
 
     def split(self, events: Events, replica: int, seeds: Seeds) -> tuple[Events, Events]:
         """Return a replica's training events, repeated, and its out-of-bag events.
@@ -89,7 +95,7 @@ class BootstrapPlan:
         InputError
             If no event is left for validation.
         """
-        counts = self.counts(events.n, replica, seeds)
+        counts = self.counts(events.n, replica, seeds, group=events.group)
         training = events.take(np.repeat(np.arange(events.n), counts))
         hashes = row_hashes(events.x)
         unseen = (counts == 0) & ~np.isin(hashes, hashes[counts > 0])

@@ -36,10 +36,13 @@ __all__ = [
 _TITLE = "Goodness of fit"
 
 
-@register("input-sample", 1)
+@register("input-sample", 2)
 @dataclass(frozen=True, slots=True)
 class InputSample:
-    """A sample that went in: what it was used for, where it lay, what it held."""
+    """A sample that went in: what it was used for, where it lay, what it held.
+
+    `groups` is the number of groups of rows that belong together, None if rows stand alone.
+    """
 
     role: str
     source: str
@@ -48,6 +51,7 @@ class InputSample:
     n_effective: float
     digest: str
     features: tuple[Feature, ...]
+    groups: int | None = None
 
     @classmethod
     def of(cls, role: str, source: str, events: Events) -> InputSample:
@@ -60,6 +64,7 @@ class InputSample:
             n_effective=events.n_effective,
             digest=events.digest,
             features=events.features,
+            groups=None if events.group is None else events.n_groups,
         )
 
 

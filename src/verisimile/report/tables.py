@@ -191,13 +191,13 @@ def member_table(members: Sequence[MemberTraining]) -> Table:
 def input_table(inputs: Sequence[InputSample]) -> Table:
     """Return one row per sample that went in."""
     return Table(
-        caption="Samples. The digest is the sha256 of values, weights and names.",
+        caption="Samples. The digest is the sha256 of values, weights, names and groups.",
         columns=("Use", "Source", "Events", "Effective events", "Digest"),
         rows=tuple(
             (
                 s.role,
                 s.source,
-                count(s.n),
+                count(s.n) if s.groups is None else f"{count(s.n)} in {count(s.groups)} groups",
                 count(s.n_effective) if s.weighted else "unweighted",
                 s.digest,
             )

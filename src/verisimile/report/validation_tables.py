@@ -46,8 +46,9 @@ def validation_summary(named: NamedValidation, level: float) -> Table:
     return Table(
         caption=f"{named.name}: verdicts at a significance level of {level:g} for all tests "
         "together. Holm: p corrected for the number of tests. Visible: the smallest shift of one "
-        "feature, and the smallest excess in a narrow interval, that the test would have found "
-        "with 90 % probability at this number of events.",
+        "feature, and the smallest excess in a narrow interval, for which the test's verdict "
+        "would have been failed with a probability of 90 % or more at this number of events and "
+        "after this correction; none where so few draws of the null cannot give such a verdict.",
         columns=("Test", "Verdict", "p", "Holm", "Visible shift", "Visible excess", "In words"),
         rows=tuple(_row(finding, named.validation, tests, effects) for finding in found),
         marks=tuple(_mark(finding) for finding in found),

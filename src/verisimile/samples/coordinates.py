@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,8 +22,11 @@ class Coordinates(Protocol):
         """What it is called in results."""
         ...
 
-    def of(self, pooled: Array) -> Array:
-        """Return the coordinates ``(N, d)`` of events ``(N, d)`` without constant columns."""
+    def of(self, pooled: Array, blocks: Sequence[Sequence[int]] = ()) -> Array:
+        """Return the coordinates ``(N, d)`` of events ``(N, d)`` without constant columns.
+
+        Columns of a block, such as the cosine and the sine of one angle, have one scale.
+        """
         ...
 
 
@@ -32,7 +36,8 @@ class Standardised:
 
     .. math:: z_{ij} = (x_{ij} - \bar x_j) / s_j
 
-    with both taken over all events of both samples, unweighted.  Distances keep
+    with both taken over all events of both samples, unweighted; columns of a block share
+    the root of their summed variances.  Distances keep
     the shape of the feature, its tails included: one event at 100 standard
     deviations then counts as far as it is.
     """
@@ -42,13 +47,17 @@ class Standardised:
         """Return ``standardised``."""
         return "standardised"
 
-    def of(self, pooled: Array) -> Array:
+    def of(self, pooled: Array, blocks: Sequence[Sequence[int]] = ()) -> Array:
         """Return the coordinates ``(N, d)``."""
         # Scaled first, so that the squares of huge values stay finite.
         scaled = pooled / np.abs(pooled).max(axis=0)
         centred = scaled - scaled.mean(axis=0)
         centred /= np.abs(centred).max(axis=0)
-        return np.asarray(centred / centred.std(axis=0))
+        found = np.asarray(centred / centred.std(axis=0))
+        for block in map(list, blocks):
+            apart = pooled[:, block] - pooled[:, block].mean(axis=0)
+            found[:, block] = apart / np.sqrt(apart.var(axis=0).sum())
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,7 @@ class NormalScores:
 
     with mid-ranks r of ties.  Unchanged by any increasing map of a feature, and
     no tail dominates; differences far in a tail count for less than with
-    :class:`Standardised`.
+    :class:`Standardised`.  Every column has its own ranks, also in a block.
     """
 
     @property
@@ -67,7 +76,11 @@ class NormalScores:
         """Return ``normal scores``."""
         return "normal scores"
 
-    def of(self, pooled: Array) -> Array:
+    def of(
+        self,
+        pooled: Array,
+        blocks: Sequence[Sequence[int]] = (),  # noqa: ARG002  (protocol)
+    ) -> Array:
         """Return the coordinates ``(N, d)``."""
         ranks = stats.rankdata(pooled, method="average", axis=0)
         return np.asarray(special.ndtri((ranks - 0.5) / len(pooled)))

@@ -12,6 +12,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events, match_features
 from verisimile.data.groups import compact, stacked_groups
+from verisimile.samples.angles import Angle, circles, periodic, turned
 from verisimile.samples.coordinates import Coordinates, varying
 from verisimile.samples.draws import Labels, MassRows, multiplied, relabeled, unit_masses
 
@@ -36,7 +37,7 @@ class Pool:
     Attributes
     ----------
     x
-        Coordinates ``(N, d)``, constant features left out.
+        Coordinates ``(N, d)``: constant features left out, periodic ones on circles.
     weights
         ``(N,)``, of mean one in either sample; ones if there are none.
     sizes
@@ -59,6 +60,8 @@ class Pool:
         Name of the coordinates.
     warnings
         What a reader must know.
+    angles
+        The periodic features.
     """
 
     x: Array
@@ -73,12 +76,15 @@ class Pool:
     rows: IntArray
     coordinates: str
     warnings: tuple[str, ...]
+    angles: tuple[Angle, ...] = ()
 
     @property
     def key(self) -> str:
         """Content key of the pooled events, who they belong to, and who belongs together."""
         alone = self.n_units == self.units.size
-        return digest(self.x, self.weights, np.array(self.sizes), *(() if alone else (self.units,)))
+        more = [] if alone else [self.units]
+        more += [np.array(angle.columns) for angle in self.angles]
+        return digest(self.x, self.weights, np.array(self.sizes), *more)
 
     @property
     def grouped(self) -> bool:
@@ -192,6 +198,7 @@ class Pool:
             largest_share=(worth[0][1], worth[1][1]),
             units=_fixed(self.units[rows]),
             rows=_fixed(rows),
+            angles=tuple(angle.take(rows) for angle in self.angles),
         )
 
 
@@ -224,9 +231,10 @@ def pooled(
     second = match_features(second, first.features)
     for events, name in ((first, "first sample"), (second, "second sample")):
         _check_size(events, name)
-    x = np.concatenate([first.x, second.x])
+    x = turned(np.concatenate([first.x, second.x]), first.features)
     kept = varying(x)
     _check_features(first, any_varies=bool(kept.any()))
+    around = circles(x[:, kept], periodic(first.features)[kept])
     weights = [_unit(first, "first sample"), _unit(second, "second sample")]
     alone = np.arange(first.n + second.n)
     groups = stacked_groups((first.group, second.group), (first.n, second.n))
@@ -234,7 +242,9 @@ def pooled(
     worth = [_worth(w, u) for w, u in zip(weights, np.split(units, [first.n]), strict=True)]
     plain = all(bool((w == 1.0).all()) for w in weights)
     pool = Pool(
-        x=frozen(coordinates.of(x[:, kept])),
+        x=frozen(
+            coordinates.of(around.x, around.blocks) if around.angles else coordinates.of(around.x)
+        ),
         weights=frozen(np.concatenate(weights)),
         sizes=(first.n, second.n),
         n_effective=(worth[0][0], worth[1][0]),
@@ -245,6 +255,7 @@ def pooled(
         n_units=int(units.max()) + 1,
         rows=_fixed(alone),
         coordinates=coordinates.name,
+        angles=around.angles,
         warnings=(
             *(
                 f"feature {name!r} has one value only and is left out"

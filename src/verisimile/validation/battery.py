@@ -95,15 +95,27 @@ def battery_of(
 def sensitivities_of(
     run: Run, reference: Events, generated: Events, tested: BatteryOutcome, *, level: float
 ) -> Iterator[Sensitivity]:
-    """Yield the smallest effects that the permutation tests would have seen."""
-    for coordinates, entries in _by_coordinates(tested.permuted):
+    """Yield the smallest effects that the permutation tests would have seen.
+
+    Seen means that the verdict on the test, which is corrected for the number K of tests, is
+    failed: p is at most level / K, the first step of Holm's correction.  Where other tests see
+    the same effect later steps are wider, and more is seen.  Tests of so few draws that no p
+    can be so small see nothing, and have none.
+    """
+    corrected = level / max(1, sum(test.p_value is not None for test in tested.tests))
+    able = {
+        name: result
+        for name, result in tested.permuted.items()
+        if corrected * (1.0 + 1e-12) * (result.p_value.n_null + 1) >= 1.0
+    }
+    for coordinates, entries in _by_coordinates(able):
         yield from smallest_effects(
             run,
             reference,
             generated,
             [each.statistic for each in entries.values()],
             [tested.permuted[name] for name in entries],
-            level=level,
+            level=corrected,
             coordinates=coordinates,
         )
 
@@ -147,6 +159,8 @@ def _classified(
         )
     except InputError as error:
         return None, _refused(CLASSIFIER, _CLASSIFIER_SEES, error)
+    if found.refusal:
+        return found, BatteryTest(CLASSIFIER, _CLASSIFIER_SEES, None, np.nan, None, found.refusal)
     return found, _made(CLASSIFIER, _CLASSIFIER_SEES, found.p_value)
 
 

@@ -11,6 +11,7 @@ from verisimile.core.errors import InputError
 from verisimile.data.derived import derived
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Condition
+from verisimile.data.periods import periods, with_periods
 from verisimile.validation.columns import compared, computed_columns, needed_columns
 from verisimile.validation.mix_ups import check_units, swapped_columns
 from verisimile.validation.overlaps import Overlap, overlaps
@@ -63,7 +64,10 @@ def gathered_inputs(
     extended = {role: _extended(events, role, study) for role, events in named.items()}
     for role, events in extended.items():
         _check_size(events, role)
-    shown = {role: compared(events, study) for role, events in extended.items()}
+    turning = periods(study.samples.periodic)
+    shown = {
+        role: with_periods(compared(events, study), turning) for role, events in extended.items()
+    }
     ours, theirs = shown["reference"], shown["generated"]
     check_units(ours, theirs)
     found = overlaps(shown)
@@ -77,6 +81,7 @@ def gathered_inputs(
             *(overlap.warning for overlap in found),
             *swapped_columns(ours, theirs),
             *_constant(ours, theirs),
+            *_grouped(ours, theirs, wanted=study.battery.physics),
             *_shrunk(named, extended),
         ),
     )
@@ -136,6 +141,17 @@ def _constant(reference: Events, generated: Events) -> list[str]:
             which = "generated" if ours else "reference"
             found.append(f"feature {name!r} has one value only in the {which} sample")
     return found
+
+
+def _grouped(reference: Events, generated: Events, *, wanted: bool) -> list[str]:
+    together = any(events.n_groups < events.n for events in (reference, generated))
+    if not (wanted and together):
+        return []
+    return [
+        "marginals, moments and correlations count rows as independent events: their errors are "
+        "too small where rows of a group depend on each other (tests, selections and constraints "
+        "keep groups whole)"
+    ]
 
 
 def _shrunk(before: Mapping[str, Events], after: Mapping[str, Events]) -> list[str]:

@@ -15,6 +15,7 @@ from verisimile.checks.physics.moments import MomentComparison, moments
 from verisimile.checks.physics.pair_map import PairMap, pair_map
 from verisimile.checks.physics.selections import EfficiencyComparison, efficiencies
 from verisimile.core.result import register
+from verisimile.data.feature import Feature
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.columns import conditions
 from verisimile.validation.inputs import Inputs
@@ -66,7 +67,7 @@ def physics_of(inputs: Inputs, study: Study) -> Physics:
     """
     reference, generated = inputs.reference, inputs.generated
     related = correlations(reference, generated) if reference.d > 1 else None
-    worst = () if related is None else related.worst(_PLANES)
+    worst = () if related is None else _planes(related, reference.names)
     ours, theirs = inputs.conditioned
     bins = _bins(min(reference.n, generated.n))
     return Physics(
@@ -79,6 +80,14 @@ def physics_of(inputs: Inputs, study: Study) -> Physics:
     )
 
 
+def _planes(
+    related: CorrelationComparison, names: tuple[str, ...]
+) -> tuple[tuple[Feature, Feature], ...]:
+    """Return the pairs of columns that differ most; an angle's cosine is no column."""
+    pairs = related.worst(len(related.features) ** 2)
+    return tuple(pair for pair in pairs if all(one.name in names for one in pair))[:_PLANES]
+
+
 def _bins(events: int) -> int:
     return int(np.clip(math.sqrt(events / _PER_CELL), 2, _MOST_BINS))
 
@@ -87,11 +96,12 @@ def further_p_values(physics: Physics) -> dict[str, PValue]:
     """Return the p-values of the study's own selections and constraints, by their names.
 
     Fisher's exact test of the numbers of violations for constraints, whose weights do not
-    count: a law is violated by events.
+    count: a law is violated by events, or by groups of them.
     """
     found = {f"selection {each.name}": (each.p_value, each.method) for each in physics.selections}
     for law in physics.constraints:
-        counts = [[s.violated, s.n - s.violated] for s in (law.reference, law.generated)]
+        sides = (law.reference, law.generated)
+        counts = [[s.violated_groups, s.n_groups - s.violated_groups] for s in sides]
         p = max(float(stats.fisher_exact(counts).pvalue), _SMALLEST)
         found[f"constraint {law.name}"] = (p, "Fisher's exact test")
     return {

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from verisimile.core.errors import InputError
 from verisimile.data.expressions import Condition, Expression
+from verisimile.data.periods import periods
 from verisimile.validation.catalogue import DEFAULT, NAMES
 
 __all__ = ["Battery", "Samples", "Study", "Threshold"]
@@ -69,6 +70,12 @@ class Samples(_Part):
         Columns to compare; all numeric ones if none are named.
     weights
         Column of event weights.  A file that has no such column is unweighted.
+    group
+        Column that says which rows belong to one physics event.  The rows of a file that
+        has no such column are independent.
+    periodic
+        Features that come round, as an angle does, each ``"phi"`` with the period 2π or
+        ``"angle=0:360"`` with another one.
     cut
         Condition that events of all samples must fulfil.
     """
@@ -78,7 +85,18 @@ class Samples(_Part):
     train: str | None = None
     features: tuple[str, ...] | None = None
     weights: str | None = None
+    group: str | None = None
+    periodic: tuple[str, ...] = ()
     cut: str | None = None
+
+    @field_validator("periodic")
+    @classmethod
+    def _turns(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            periods(texts)
+        except InputError as error:
+            raise ValueError(f"{error}") from None
+        return texts
 
     @field_validator("features")
     @classmethod

@@ -13,6 +13,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.protocol import DensityEstimator
+from verisimile.samples.angles import circular_events
 from verisimile.validation.battery import BatteryOutcome, battery_of, sensitivities_of
 from verisimile.validation.inputs import Inputs, gathered_inputs
 from verisimile.validation.metrics import metrics_of
@@ -147,7 +148,7 @@ def _support(run: Run, inputs: Inputs, *, wanted: bool) -> tuple[Support | None,
     if any(events.weights is not None for events in samples):
         return None, ("no support metrics: they count events, and these have weights",)
     rng = run.seeds.at("support").numpy()
-    x, y = (_thinned(events, rng) for events in samples)
+    x, y = (_thinned(events, rng) for events in circular_events(samples))
     scale, centre = x.std(axis=0), x.mean(axis=0)
     kept = scale > 0.0
     if not kept.any():

@@ -103,7 +103,7 @@ def _rejections(rng: np.random.Generator, experiments: int) -> tuple[int, int]:
         sums = RankSums.of(scores, np.ones(120))
         null = Empirical(sums.areas(relabeled(truth, groups, 99, rng)), "within")
         within += null.p_value(float(sums.areas(truth[None])[0])).value <= 0.05 + 1e-9
-        p = auc_p_value(scores, truth, np.ones(120), rng, permutations=99, studentised=False)
+        p = auc_p_value(scores, truth, np.ones(120), rng, permutations=99)
         plain += p.value <= 0.05 + 1e-9
     return within, plain
 

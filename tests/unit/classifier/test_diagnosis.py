@@ -180,14 +180,14 @@ def test_shared_events_are_a_warning(rng: np.random.Generator) -> None:
 
 def test_refusals(rng: np.random.Generator) -> None:
     truth = _events(100, rng)
-    signed = Events(truth.x, np.where(np.arange(100) == 4, -1.0, 1.0), names=NAMES)
     weighted = Events(truth.x, np.full(100, 2.0), names=NAMES)
     run = Run(Seeds(1))
-    with pytest.raises(InputError, match="generated.weights: got 1 weights"):
-        diagnose_with_classifier(run, truth, signed)
-    empty = Events(truth.x, np.where(np.arange(100) == 4, 0.0, 1.0), names=NAMES)
-    with pytest.raises(InputError, match="whose weight is zero"):
-        diagnose_with_classifier(run, truth, empty)
+    doubled = Events(truth.x, names=NAMES, group=np.arange(100) // 3)
+    with pytest.raises(InputError, match="got 34 groups; expected 40 groups or more"):
+        diagnose_with_classifier(run, truth, doubled)
+    varied = Events(truth.x, np.linspace(1.0, 2.0, 100), names=NAMES)
+    with pytest.raises(InputError, match="refits: got 3 with weighted events"):
+        diagnose_with_classifier(run, truth, varied, refits=3)
     with pytest.raises(InputError, match="40 events or more"):
         diagnose_with_classifier(run, truth, truth.take([1]))
     with pytest.raises(InputError, match="Perceptron without predict_proba"):

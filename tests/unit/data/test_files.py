@@ -74,6 +74,33 @@ def test_unclaimed_weights_are_neither_read_nor_dropped_in_silence(
     assert read_events(path, weights=name).names == ("m",)
 
 
+@pytest.mark.parametrize("name", ["group", "groups"])
+def test_unclaimed_groups_are_neither_read_nor_dropped_in_silence(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "z.npz"
+    np.savez(path, m=np.arange(3.0), **{name: [1, 1, 2]})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"Say group='{name}', or list features"):
+        read_events(path)
+    assert read_events(path, features=["m"]).group is None
+    assert read_events(path, group=name).n_groups == 2
+    assert read_events(path, group="m").names == (name,)
+
+
+def test_groups_of_a_bare_matrix_come_last(tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", np.array([[1.0, 0.5, 7.0], [2.0, 0.5, 7.0], [3.0, 1.0, 9.0]]))
+    events = read_events(tmp_path / "z.npy", features=["m"], weights="w", group="event")
+    assert (events.names, events.n_groups) == (("m",), 2)
+    assert events.weights is not None
+    assert events.weights.tolist() == [0.5, 0.5, 1.0]
+
+
+def test_a_feature_called_group_leaves_no_room_for_groups(tmp_path: Path) -> None:
+    events = Events([[1.0], [2.0]], names=("group",), group=[0, 0])
+    with pytest.raises(InputError, match="a feature named 'group' beside groups of rows"):
+        write_events(events, tmp_path / "z.npz")
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from verisimile.core.arrays import digest
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.data.derived import derived
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Expression
 from verisimile.data.groups import stacked_groups
+from verisimile.data.provenance import warn_overlap
 
 
 @pytest.fixture
@@ -136,3 +137,10 @@ def test_groups_of_stacked_samples_are_apart() -> None:
     assert alone is not None
     assert alone.tolist() == [0, 0, 1, 2, 3]
     assert stacked_groups((None, None), (3, 2)) is None
+
+
+def test_methods_that_count_rows_warn_of_groups(grouped: Events) -> None:
+    said = r"the 60 test events come in 20 groups, and are counted as independent"
+    with pytest.warns(VerisimileWarning, match=said):
+        assert len(warn_overlap((), grouped, "test")) == 1
+    assert warn_overlap((), Events(grouped.x, group=np.arange(60)), "test") == ()

@@ -80,3 +80,19 @@ def test_too_few_distinct_events_are_refused(seeds: Seeds) -> None:
 def test_impossible_plans_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(InputError, match="BootstrapPlan"):
         BootstrapPlan(**settings)  # type: ignore[arg-type]
+
+
+def test_replicas_of_grouped_events_hold_whole_groups() -> None:
+    group = np.repeat(np.arange(50), 3)
+    x = np.random.default_rng(5).normal(size=(150, 1))
+    events, plan, seeds = Events(x, group=group), BootstrapPlan(members=4), Seeds(3)
+    counts = np.array([plan.counts(150, r, seeds, group=events.group) for r in range(400)])
+    assert (counts.reshape(400, 50, 3) == counts.reshape(400, 50, 3)[:, :, :1]).all()
+    assert (counts.sum(axis=1) == 150).all()
+    # Mean 1 and variance 1 - 1/G of each count; 400 replicas of 50 groups.
+    groups = counts[:, ::3]
+    assert abs(groups.var(axis=0).mean() - (1 - 1 / 50)) < 5 * np.sqrt(2 / (400 * 50))
+    training, validation = plan.split(events, 1, seeds)
+    assert set(training.x[:, 0]).isdisjoint(validation.x[:, 0])
+    assert training.n == 150
+    assert validation.n % 3 == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,24 +68,31 @@ def test_a_perceptron_may_take_the_place_of_trees() -> None:
     assert _verdict(found) is Verdict.FAILED
 
 
-def test_signed_weights_are_taken_or_refused_with_the_reason() -> None:
+def test_signed_weights_are_taken_by_every_test() -> None:
     # One draw of a test that fails one in twenty, and chosen among draws.  The rate of failures
     # is measured in tests/calibration/test_validation_size.py.
     ours, theirs = truths(N, 2, seed=15)
     weighted = signed(theirs, np.random.default_rng(5))
     every = Study(battery=Battery(relabelings=99, sensitivity=False))
     found = validate(Run(Seeds(1)), ours, weighted, study=every)
-    refused = {test.name: test.reason for test in found.tests if test.p_value is None}
-    assert set(refused) == {"classifier"}
+    assert all(test.p_value is not None for test in found.tests)
     outcomes = [test.outcome for test in found.tests if test.outcome is not None]
     assert {outcome.p_value.null for outcome in outcomes} == {"multipliers"}
     assert [outcome.form for outcome in outcomes if outcome.form] == ["score of the logistic loss"]
     assert _verdict(found) is Verdict.PASSED
     assert found.support is None
     assert any("support metrics" in note for note in found.warnings)
-    needed = replace(found, required=("classifier",))
-    assert _verdict(needed) is Verdict.INCONCLUSIVE
-    together = judge_validation(needed, 0.05, name="x")[0]
+
+
+def test_a_required_test_that_cannot_be_made_is_inconclusive() -> None:
+    ours, theirs = truths(1000, 2)
+    battery = Battery(
+        tests=("max-ks", "classifier"), required=("classifier",), relabelings=19,
+        sensitivity=False, physics=False, support=False,
+    )  # fmt: skip
+    found = validate(Run(Seeds(1)), ours, theirs.take(range(30)), study=Study(battery=battery))
+    assert _verdict(found) is Verdict.INCONCLUSIVE
+    together = judge_validation(found, 0.05, name="x")[0]
     assert (together.verdict, together.outcome) == (Verdict.INCONCLUSIVE, "inconclusive")
     assert "required, but not made: classifier" in together.sentence
 
@@ -130,9 +136,8 @@ def test_leaked_reference_events_are_told() -> None:
 
 def test_nothing_compared_never_passes() -> None:
     ours, theirs = truths(1000, 2)
-    weighted = signed(theirs, np.random.default_rng(1))
     study = Study(battery=Battery(tests=("classifier",), support=False, physics=False))
-    found = validate(Run(Seeds(1)), ours, weighted, study=study)
+    found = validate(Run(Seeds(1)), ours, theirs.take(range(30)), study=study)
     assert found.p_value is None
     assert _verdict(found) is Verdict.INCONCLUSIVE
     assert judge_validation(found, 0.05, name="x")[0].sentence == "Nothing was compared."

@@ -15,6 +15,7 @@ from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.rows import row_hashes
+from verisimile.samples.angles import circular_events
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
@@ -133,6 +134,8 @@ def memorisation(
     refuse_weights(generated=generated, holdout=holdout, train=train)
     _check(generated, holdout, train, relabelings)
     generated, train = (match_features(each, holdout.features) for each in (generated, train))
+    # Neighbours of an angle lie on its circle.
+    holdout, generated, train = circular_events((holdout, generated, train))
     pair = min(holdout.n, train.n, _POOLED // 2)
     used = _Used(
         _subset(run.at("generated"), generated, most),

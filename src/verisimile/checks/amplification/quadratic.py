@@ -18,6 +18,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.samples.angles import circular_events
 from verisimile.stats.intervals import ONE_SIGMA
 
 __all__ = ["quadratic", "quadratic_procedure"]
@@ -204,6 +205,7 @@ def _used(
     if fewest < _FEWEST:
         raise InputError("events", got=fewest, expected=f"at least {_FEWEST} of each sample")
     size = min(most, *(each.n for each in generators), most)
+    holdout, *generators = circular_events((holdout, *generators))
     subsets = [
         _subset(run.at("generated", index), match_features(each, holdout.features), size)
         for index, each in enumerate(generators)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from verisimile.checks.amplification.shares import reject_signed
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
+from verisimile.data.provenance import group_notes
 
 __all__ = ["FINEST", "Samples", "check_numbers", "samples_of"]
 
@@ -51,7 +52,8 @@ def samples_of(
     known = None if train is None else match_features(train, holdout.features)
     for each, name in [*((each, "generated") for each in matched), (holdout, "holdout")]:
         reject_signed(each.weights, name)
-    return Samples(matched, holdout, known, tuple(_shared(matched[0], holdout, known)))
+    notes = group_notes({"generated": matched[0], "holdout": holdout})
+    return Samples(matched, holdout, known, (*_shared(matched[0], holdout, known), *notes))
 
 
 def check_numbers(n_train: int, levels: Sequence[float]) -> None:

@@ -26,14 +26,7 @@ class RankSums:
     .. math:: A = \frac{\sum_T u_i R_i - \tfrac12 (\sum_T u_i)^2}{\sum_T u \sum_G u},
 
     because the pairs inside T add up to :math:`\tfrac12 (\sum_T u)^2` whatever the
-    scores.  The studentised form divides :math:`A - \tfrac12` by
-
-    .. math:: s^2 = \frac{\sum_T u^2 (r - \tfrac12)^2}{(\sum_T u)^2}
-                  + \frac{\sum_G u^2 (r - \tfrac12)^2}{(\sum_G u)^2},
-              \qquad r_i = R_i / \sum_j u_j,
-
-    which keeps the size where the samples have different laws of the weights:
-    plain permutations then mix two variances.
+    scores.
 
     Attributes
     ----------
@@ -41,10 +34,6 @@ class RankSums:
         :math:`R` ``(n,)``.
     weights
         u ``(n,)``.
-
-    References
-    ----------
-    A. Janssen, Stat. Probab. Lett. 36 (1997) 9 (studentised permutations).
     """
 
     ranks: Array
@@ -64,17 +53,6 @@ class RankSums:
         own = first @ self.weights
         above = first @ (self.weights * self.ranks) - 0.5 * own**2
         return np.asarray(above / (own * (self.weights.sum() - own)))
-
-    def pulls(self, labels: BoolArray) -> Array:
-        """Return the studentised AUC of each labeling ``(R,)``."""
-        first = labels.astype(np.float64)
-        total = self.weights.sum()
-        spread = (self.weights * (self.ranks / total - 0.5)) ** 2
-        own, inside = first @ self.weights, first @ spread
-        variance = inside / own**2 + (spread.sum() - inside) / (total - own) ** 2
-        # All scores equal, but for rounding: nothing tells the samples apart.
-        error = np.sqrt(np.where(variance > 1e-24, variance, 1.0))
-        return np.asarray((self.areas(labels) - 0.5) / error)
 
 
 def auc(scores: Array, truth: BoolArray, weights: Array) -> float:
@@ -111,22 +89,20 @@ def auc_p_value(
     rng: np.random.Generator,
     *,
     permutations: int,
-    studentised: bool,
 ) -> PValue:
     r"""Return :math:`(k + 1)/(B + 1)` from permuted labels of independent test events.
 
-    Exact for every B and every classifier: given the training half, scores and
-    weights of the test half are exchangeable under the null.
+    Exact for every B and every classifier: given the training half, the scores of the
+    test half are exchangeable under the null, with their weights if one law made these.
     """
     sums = RankSums.of(scores, weights)
-    evaluate = sums.pulls if studentised else sums.areas
     rows = max(1, _BLOCK // (8 * truth.size))
     parts = [
-        evaluate(_permuted(truth, min(rows, permutations - done), rng))
+        sums.areas(_permuted(truth, min(rows, permutations - done), rng))
         for done in range(0, permutations, rows)
     ]
     toys = np.concatenate(parts)
-    observed = float(evaluate(truth[None])[0])
+    observed = float(sums.areas(truth[None])[0])
     # Rounding must not break a tie between the data and a permutation in the data's favour.
     tied = np.isclose(toys, observed, rtol=1e-12, atol=1e-12)
     return Empirical(np.where(tied, observed, toys), "permutations").p_value(observed)

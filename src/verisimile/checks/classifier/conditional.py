@@ -148,7 +148,7 @@ def diagnose_conditional(
         area, null_area, p = _permuted(ratio, pool, rows, at, permutations)
     else:
         area, null_area = auc(ratio, pool.truth[rows], pool.weights[rows]), 0.5
-        context = pool.x[np.ix_(rows, columns)]
+        context = alone.pool.inputs[rows]
         p = covariance_p_value(
             at.seeds.at("covariance"), classifier, context, pool.truth[rows], tested
         )

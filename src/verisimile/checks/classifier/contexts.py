@@ -13,6 +13,7 @@ from verisimile.core.errors import InputError
 from verisimile.data.coerce import name_list
 from verisimile.data.events import Events
 from verisimile.data.names import require
+from verisimile.samples.angles import Circles
 
 __all__ = ["GroupedPool", "grouped", "relabeled"]
 
@@ -59,7 +60,12 @@ class GroupedPool(Pool):
     def context_pool(self, columns: IntArray) -> GroupedPool:
         """Return the pool with the given columns only."""
         names = tuple(self.names[j] for j in columns.tolist())
-        return replace(self, x=np.ascontiguousarray(self.x[:, columns]), names=names)
+        x = np.ascontiguousarray(self.x[:, columns])
+        if self.circled is None:
+            return replace(self, x=x, names=names)
+        kept = np.isin(self.circled.source, columns)
+        around = Circles(self.circled.x[:, kept], self.circled.source[kept], ())
+        return replace(self, x=x, names=names, circled=around)
 
 
 def grouped(
@@ -71,7 +77,7 @@ def grouped(
     ------
     InputError
         If features do not match, a context does not exist, no other feature is left, or
-        events have weights.
+        events have weights or groups.
     """
     names = name_list(contexts, "contexts")
     require(names, truth.names, "contexts")
@@ -84,11 +90,21 @@ def grouped(
             raise InputError(
                 f"{word}.weights", got="weights", expected="none: events are exchanged one by one"
             )
+        if events.n_groups < events.n:
+            raise InputError(
+                f"{word}.group", got="groups", expected="none: events are exchanged one by one"
+            )
     pool = pool_of(truth, generated)
     columns = np.array([pool.names.index(name) for name in names], dtype=np.int64)
     _, groups = np.unique(pool.x[:, columns] + 0.0, axis=0, return_inverse=True)
     found = GroupedPool(
-        pool.x, pool.truth, pool.weights, pool.weighted, pool.names, groups.reshape(-1)
+        pool.x,
+        pool.truth,
+        pool.weights,
+        pool.weighted,
+        pool.names,
+        groups.reshape(-1),
+        circled=pool.circled,
     )
     return found, columns
 

@@ -88,12 +88,14 @@ class Scorer:
             f"{self._folder()}/{word}-{index:04d}",
             {**self._identity(), "rows": digest(rows)},
             self.run.seeds.at(word, index),
-            (self.learner, pool.x[train], pool.truth[train], weights, pool.x[rows], rows),
+            (self.learner, pool.inputs[train], pool.truth[train], weights, pool.inputs[rows], rows),
         )
 
     def _identity(self) -> dict[str, JSON]:
         pool = self.pool
-        return {"events": digest(pool.x, pool.truth, pool.weights), **identity(self.learner)}
+        circled = () if pool.circled is None else (pool.circled.x,)
+        events = digest(pool.x, pool.truth, pool.weights, *circled)
+        return {"events": events, **identity(self.learner)}
 
     def _folder(self) -> str:
         return f"{self.folder}/{str(self._identity()['events'])[:16]}"
@@ -125,10 +127,12 @@ def _fit(
 
 def _refit(seeds: Seeds, pool: Pool, learner: Classifier, folds: int) -> Payload:
     rng = seeds.at("labels").numpy()
-    # Weights stay with their events; only the names of the samples move.
-    shuffled = replace(pool, truth=rng.permutation(pool.truth))
+    # Weights stay with their events; only the names of the samples move, of whole groups.
+    side = np.zeros(pool.n_units, dtype=np.bool_)
+    side[pool.units[pool.truth]] = True
+    shuffled = replace(pool, truth=rng.permutation(side)[pool.units])
     found = Scorer(Run(seeds), shuffled, learner).cross_fitted(folds).scores
-    return Payload(meta={"auc": auc(found, shuffled.truth, shuffled.weights)})
+    return Payload(meta={"auc": auc(found, shuffled.truth, shuffled.masses)})
 
 
 def _collect(records: Sequence[Record | Failure], size: int) -> Scored:

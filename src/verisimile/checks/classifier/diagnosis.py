@@ -10,14 +10,16 @@ from scipy import special
 
 from verisimile.checks.classifier.auc import auc, auc_estimate, auc_p_value
 from verisimile.checks.classifier.closure import Closure, closure_of
-from verisimile.checks.classifier.crossfit import Scorer, unfinished_note
+from verisimile.checks.classifier.crossfit import Scored, Scorer, unfinished_note
 from verisimile.checks.classifier.curves import Calibration, RocCurve, calibration_of, roc_of
 from verisimile.checks.classifier.learners import boosted_trees, check_learner, title
+from verisimile.checks.classifier.multiplied import group_p_value, multiplier_p_value
 from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.checks.classifier.tails import WeightTail, tails_of
 from verisimile.checks.classifier.weight_histogram import WeightHistogram, weight_histogram
-from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -40,7 +42,8 @@ class ClassifierDiagnosis:
         Area under the ROC curve on a half that was not trained on, with DeLong's
         error; 0.5 if nothing is found.
     p_value
-        Of `auc`, from permuted labels of that half: exact.
+        Of `auc`: from permuted labels of that half, whole groups of them, which is exact;
+        with weights, from a multiplier bootstrap of the half's masses.
     cross_fitted_auc
         The area of the out-of-fold scores of all events.  More events, but its folds
         depend on each other: it has no simple error.
@@ -66,6 +69,8 @@ class ClassifierDiagnosis:
         Sizes, folds of the cross-fit, class of the learner, content key of both samples.
     warnings
         What a reader must know.
+    refusal
+        Why the p-value makes no verdict; empty if it does.
     """
 
     auc: Estimate
@@ -86,6 +91,7 @@ class ClassifierDiagnosis:
     learner: str
     events_digest: str
     warnings: tuple[str, ...] = ()
+    refusal: str = ""
 
     def __repr__(self) -> str:
         """Return one line: sizes, area, p-value."""
@@ -119,9 +125,13 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
 
     .. math:: w(x) = \frac{D(x)}{1 - D(x)} \frac{n_g}{n_t},
 
-    each event's D from a classifier that never saw it.  Event weights must be
-    positive and are scaled to mean one in either sample; with weights the permuted
-    statistic is studentised.
+    each event's D from a classifier that never saw it.  Event weights may be negative.  A
+    classifier learns with their absolute values, a valid choice as any score is, and with
+    it weights, calibration, closure and tails are those of the absolute weights; the area
+    and its p-value are those of the weights.  With weights the null multiplies each
+    sample's masses, because samples whose weights follow different laws are not
+    exchangeable (:func:`~verisimile.checks.classifier.multiplied.multiplier_p_value`).
+    Groups are kept whole by folds and null.
 
     Parameters
     ----------
@@ -135,7 +145,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     folds
         Of the cross-fit.
     permutations
-        Of the test half's labels.
+        Of the test half's labels, or draws of its multipliers.
     refits
         Permutations of all labels, each with a cross-fit of its own: `folds` fits each.
     tail
@@ -144,8 +154,8 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     Raises
     ------
     InputError
-        For signed weights, features that do not match, fewer than 40 events in a
-        sample, or a learner that cannot be used.
+        For features that do not match, fewer than 40 events (or groups) in a sample, a
+        learner that cannot be used, or refits with weights.
 
     References
     ----------
@@ -154,21 +164,18 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     """
     _check(folds, permutations, refits, tail)
     pool = pool_of(truth, generated)
+    _check_refits(pool, refits)
     classifier = check_learner(learner or boosted_trees(), weighted=pool.weighted)
     scorer = Scorer(run.at("classifier"), pool, classifier)
     half, every = scorer.split(), scorer.cross_fitted(folds)
-    test = (half.scores, pool.truth[half.rows], pool.weights[half.rows])
+    test = (half.scores, pool.truth[half.rows], pool.masses[half.rows])
+    _check_half(test[1], test[2])
     scores = every.scores
     log_weights = special.logit(scores) + math.log(pool.n_generated / pool.n_truth)
-    area = auc(scores, pool.truth, pool.weights)
+    area = auc(scores, pool.truth, pool.masses)
     return ClassifierDiagnosis(
         auc=auc_estimate(*test),
-        p_value=auc_p_value(
-            *test,
-            run.seeds.at("classifier", "permutations").numpy(),
-            permutations=permutations,
-            studentised=pool.weighted,
-        ),
+        p_value=_p_value(half, pool, run.seeds.at("classifier", "permutations"), permutations),
         cross_fitted_auc=area,
         refit=_refit_p_value(scorer, area, folds, refits),
         roc=roc_of(*test),
@@ -183,9 +190,25 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
         n_generated=pool.n_generated,
         folds=folds,
         learner=title(classifier),
-        events_digest=digest(pool.x, pool.truth, pool.weights),
+        events_digest=_content(pool),
         warnings=(*unfinished_note(half, every), *_warnings(truth, generated, log_weights)),
+        refusal="" if pool.samples is None else pool.samples.refusal,
     )
+
+
+def _p_value(half: Scored, pool: Pool, seeds: Seeds, draws: int) -> PValue:
+    """Return the p-value of the area on the test half, by the null that its events allow."""
+    if pool.samples is not None and pool.samples.null == "multipliers":
+        return multiplier_p_value(half.scores, pool, half.rows, seeds, draws=draws)
+    if pool.grouped:
+        return group_p_value(half.scores, pool, half.rows, seeds, draws=draws)
+    labels, masses = pool.truth[half.rows], pool.masses[half.rows]
+    return auc_p_value(half.scores, labels, masses, seeds.numpy(), permutations=draws)
+
+
+def _content(pool: Pool) -> str:
+    groups = (pool.units,) if pool.grouped else ()
+    return digest(pool.x, pool.truth, pool.masses, *groups)
 
 
 def _refit_p_value(scorer: Scorer, area: float, folds: int, refits: int) -> PValue | None:
@@ -203,6 +226,15 @@ def _effective_fraction(pool: Pool, log_weights: Array) -> float:
 
 def _warnings(truth: Events, generated: Events, log_weights: Array) -> tuple[str, ...]:
     found = []
+    signed = " and ".join(
+        name for name, events in (("true", truth), ("generated", generated)) if events.signed
+    )
+    if signed:
+        found.append(
+            f"some {signed} events have negative weights: the classifier learned with absolute"
+            " weights, and its w, calibration, closure and tails are those of absolute weights;"
+            " the area and its p-value are not."
+        )
     certain = int((~np.isfinite(log_weights)).sum())
     if certain:
         found.append(
@@ -217,6 +249,27 @@ def _warnings(truth: Events, generated: Events, log_weights: Array) -> tuple[str
             " independent, and no p-value here is valid."
         )
     return tuple(found)
+
+
+def _check_refits(pool: Pool, refits: int) -> None:
+    if refits and pool.samples is not None and pool.samples.null == "multipliers":
+        raise InputError(
+            "refits",
+            got=f"{refits} with weighted events",
+            expected="none: labels of events with weights cannot be permuted",
+            remedy="The p-value of the test half needs no refits.",
+        )
+
+
+def _check_half(truth: BoolArray, masses: Array) -> None:
+    for name, side in (("truth", truth), ("generated", ~truth)):
+        if not masses[side].sum() > 0.0:
+            raise InputError(
+                f"{name}.weights",
+                got=f"a sum of {masses[side].sum():.4g} in the half that is tested",
+                expected="a positive sum",
+                remedy="Take more events: their weights cancel.",
+            )
 
 
 def _check(folds: int, permutations: int, refits: int, tail: float) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
+from verisimile.data.groups import compact
+from verisimile.samples.angles import Circles, circles, periodic, turned
+from verisimile.samples.coordinates import Standardised
+from verisimile.samples.pool import Pool as Samples
+from verisimile.samples.pool import pooled
 
 __all__ = ["Pool", "pool_of"]
 
@@ -26,11 +31,17 @@ class Pool:
     truth
         Which are true ``(N,)``.
     weights
-        Event weights ``(N,)``, scaled to mean one in either sample.
+        What a classifier learns with ``(N,)``: absolute event weights, scaled to mean one in
+        either sample.
     weighted
         Whether either sample has weights.
     names
         Feature names.
+    samples
+        The same events as two-sample tests see them: their signed weights, groups and null.
+        None for events that are relabeled one by one.
+    circled
+        Events with their periodic features on circles; None without such features.
     """
 
     x: Array
@@ -38,6 +49,8 @@ class Pool:
     weights: Array
     weighted: bool
     names: tuple[str, ...]
+    samples: Samples | None = field(default=None, kw_only=True)
+    circled: Circles | None = field(default=None, kw_only=True)
 
     @property
     def n_truth(self) -> int:
@@ -49,12 +62,40 @@ class Pool:
         """Number of generated events."""
         return int(self.truth.size - self.truth.sum())
 
+    @property
+    def inputs(self) -> Array:
+        """What a classifier sees of the events ``(N, d')``."""
+        return self.x if self.circled is None else self.circled.x
+
+    @property
+    def masses(self) -> Array:
+        """Event weights of either sign ``(N,)``, of mean one in either sample."""
+        return self.weights if self.samples is None else self.samples.weights
+
+    @property
+    def units(self) -> IntArray:
+        """What is drawn as a whole ``(N,)``: the group of each event, or its place."""
+        return np.arange(self.truth.size) if self.samples is None else self.samples.units
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return self.truth.size if self.samples is None else self.samples.n_units
+
+    @property
+    def grouped(self) -> bool:
+        """Whether some events belong together."""
+        return self.n_units < self.truth.size
+
     def folds(self, count: int, rng: np.random.Generator) -> IntArray:
-        """Return a fold number for each event ``(N,)``; every fold has its share of both."""
+        """Return a fold number for each event ``(N,)``; every fold has its share of both.
+
+        Groups stay whole.
+        """
         out = np.empty(self.truth.size, dtype=np.int64)
         for side in (self.truth, ~self.truth):
-            size = int(side.sum())
-            out[side] = rng.permutation(np.arange(size) % count)
+            units = compact(self.units[side]) if self.grouped else np.arange(int(side.sum()))
+            out[side] = rng.permutation(np.arange(int(units.max()) + 1) % count)[units]
         return out
 
 
@@ -64,37 +105,36 @@ def pool_of(truth: Events, generated: Events) -> Pool:
     Raises
     ------
     InputError
-        If features differ, a weight is not positive, or a sample is too small.
+        If features differ, no feature varies, a sample's weights have no positive sum, or it
+        is too small.
     """
     matched = match_features(generated, truth.features)
     for name, events in (("truth", truth), ("generated", matched)):
         _check(name, events)
+    x, around = np.concatenate([truth.x, matched.x]), periodic(truth.features)
     return Pool(
-        x=np.concatenate([truth.x, matched.x]),
+        x=x,
         truth=np.arange(truth.n + matched.n) < truth.n,
         weights=np.concatenate([_scaled(truth), _scaled(matched)]),
         weighted=truth.weights is not None or matched.weights is not None,
         names=truth.names,
+        samples=pooled(truth, matched, Standardised()),
+        circled=circles(turned(x, truth.features), around) if around.any() else None,
     )
 
 
 def _scaled(events: Events) -> Array:
     if events.weights is None:
         return np.ones(events.n)
-    return np.asarray(events.weights / events.weights.mean())
+    size = np.abs(events.weights)
+    return np.asarray(size / size.mean())
 
 
 def _check(name: str, events: Events) -> None:
-    if events.n < _LEAST:
+    if events.n_groups < _LEAST:
+        what = "events" if events.group is None else "groups"
         raise InputError(
-            name, got=f"{events.n} events", expected=f"{_LEAST} events or more for a classifier"
+            name,
+            got=f"{events.n_groups} {what}",
+            expected=f"{_LEAST} {what} or more for a classifier",
         )
-    if events.weights is None or (events.weights > 0.0).all():
-        return
-    signed = "Use a statistic that takes signed weights, such as the energy distance."
-    raise InputError(
-        f"{name}.weights",
-        got=f"{int((events.weights <= 0.0).sum())} weights that are not positive",
-        expected="positive weights: with negative ones a classifier's loss has no minimum",
-        remedy=signed if events.signed else "Leave out the events whose weight is zero.",
-    )

@@ -64,6 +64,9 @@ class Violations:
         Clopper–Pearson interval, 68.27 %, of the fraction of events.
     weighted
         Fraction of the weight; that of the events without weights.
+    n_groups, violated_groups
+        The numbers of groups, and of those with an event that violates it; of events where
+        they stand alone.
     median, largest
         Size of the violations: the modulus of what should vanish, or by how much an
         inequality fails; NaN without any, and for conditions without a size.
@@ -77,6 +80,8 @@ class Violations:
     weighted: float
     median: float
     largest: float
+    n_groups: int = 0
+    violated_groups: int = 0
 
     @property
     def fraction(self) -> float:
@@ -163,6 +168,8 @@ def violations_of(events: Events, constraint: Condition | Vanishes) -> Violation
         weighted=count / events.n if events.weights is None else float(shares(events)[bad].sum()),
         median=float(np.median(sizes)) if sizes.size else math.nan,
         largest=float(sizes.max()) if sizes.size else math.nan,
+        n_groups=events.n_groups,
+        violated_groups=count if events.group is None else np.unique(events.group[bad]).size,
     )
 
 

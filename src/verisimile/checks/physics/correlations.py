@@ -21,6 +21,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.samples.angles import circular_events, periodic
 from verisimile.stats.multiple import holm
 
 __all__ = ["CorrelationComparison", "correlations", "pearson"]
@@ -84,6 +85,8 @@ def correlations(
 
     .. math:: z_{jk} = \frac{r^g_{jk} - r^f_{jk}}{\sqrt{V^g_{jk} + V^f_{jk}}}
 
+    A periodic feature is two, as for :func:`~verisimile.checks.physics.moments.moments`.
+
     Parameters
     ----------
     reference, generated
@@ -98,8 +101,9 @@ def correlations(
         two events, or its weights do not sum to a positive number.
     """
     other = matched(reference, generated)
-    if reference.d < 2:
+    if reference.d < 2 and not periodic(reference.features).any():
         raise InputError("features", got="one feature", expected="two or more for correlations")
+    reference, other = circular_events((reference, other))
     measure = coefficient or pearson
     first, own = measure(reference.x, shares(reference))
     second, theirs = measure(other.x, shares(other))

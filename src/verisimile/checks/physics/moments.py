@@ -11,6 +11,7 @@ from verisimile.core.arrays import Array, frozen
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.samples.angles import circular_events
 
 __all__ = ["MOMENTS", "MomentComparison", "moments", "weighted_moments"]
 
@@ -65,6 +66,9 @@ class MomentComparison:
 def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...]:
     """Compare four moments of every feature, with weights of any sign.
 
+    A periodic feature has no mean: its cosine and sine about the mean direction of both
+    samples are compared instead, as ``phi (cos)`` and ``phi (sin)``.
+
     Parameters
     ----------
     reference, generated
@@ -76,7 +80,7 @@ def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...
         If columns differ, a sample has fewer than two events, or its weights do not
         sum to a positive number.
     """
-    other = matched(reference, generated)
+    reference, other = circular_events((reference, matched(reference, generated)))
     both = ((one, shares(one)) for one in (reference, other))
     (first, v), (second, w) = both
     return tuple(

@@ -105,6 +105,9 @@ def efficiencies(
               \sigma^2 = \sum_i v_i^2 (b_i - \varepsilon)^2
 
     and a normal law, if at least ten effective events pass and ten fail in both samples.
+    Events of one group add up before they are squared,
+    :math:`\sigma^2 = \sum_g (\sum_{i \in g} v_i (b_i - \varepsilon))^2`, and it is groups
+    of which ten must pass and fail.
 
     Parameters
     ----------
@@ -139,7 +142,8 @@ def _comparison(
     error = math.hypot(first.error, second.error)
     difference = second.value - first.value
     z = float(pulls(np.asarray(difference), np.asarray(error)))
-    if reference.weights is None and generated.weights is None:
+    alone = all(one.n_groups == one.n and one.weights is None for one in (reference, generated))
+    if alone:
         p, method = _fisher(first, second), "Fisher's exact test"
     elif all(_enough(one, b) for one, b in zip((reference, generated), kept, strict=True)):
         p, method = float(two_sided(np.asarray(z))), "normal law"
@@ -161,14 +165,14 @@ def _efficiency(events: Events, kept: BoolArray) -> Efficiency:
     v = shares(events)
     number = int(kept.sum())
     value = number / events.n if events.weights is None else float(v[kept].sum())
-    error = float(np.sqrt((v**2 * (kept - value) ** 2).sum()))
+    error = float(np.sqrt((_by_group(v * (kept - value), events) ** 2).sum()))
     low, high = value - error, value + error
-    if events.weights is None:
+    if events.weights is None and events.n_groups == events.n:
         low, high = clopper_pearson(number, events.n)
     elif number in (0, events.n):
         # No event on the other side: its weight is unknown, its rate is not.
-        low, high = clopper_pearson(number and math.floor(events.n_effective),
-                                    max(1, math.floor(events.n_effective)))  # fmt: skip
+        worth = max(1, math.floor(min(events.n_effective, events.n_groups)))
+        low, high = clopper_pearson(worth if number else 0, worth)
     return Efficiency(value, low, high, error, number, events.n)
 
 
@@ -179,7 +183,15 @@ def _fisher(first: Efficiency, second: Efficiency) -> float:
 
 def _enough(events: Events, kept: BoolArray) -> bool:
     weights = np.ones(events.n) if events.weights is None else events.weights
-    return min(_effective(weights[kept]), _effective(weights[~kept])) >= _LEAST
+    sides = (_by_group(np.where(side, weights, 0.0), events) for side in (kept, ~kept))
+    return min(map(_effective, sides)) >= _LEAST
+
+
+def _by_group(terms: Array, events: Events) -> Array:
+    """Return the terms ``(n,)`` summed over each group ``(G,)``."""
+    if events.group is None:
+        return terms
+    return np.asarray(np.bincount(events.group, weights=terms), dtype=np.float64)
 
 
 def _effective(weights: Array) -> float:

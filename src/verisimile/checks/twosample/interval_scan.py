@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import sparse
 from verisimile.checks.twosample.scan_cells import FeatureWindows, cells_of, windows_of
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
+from verisimile.samples.angles import Angle
 from verisimile.samples.draws import Labels, MassRows
 
 __all__ = ["IntervalScan", "PreparedScan"]
@@ -37,6 +38,7 @@ class IntervalScan:
     so that broad windows are not drowned.
 
     Equal values share a cell.  A window that holds no event, or all, has z = 0.
+    Windows of a periodic feature go around its circle.
 
     Attributes
     ----------
@@ -74,6 +76,14 @@ class IntervalScan:
         """Return the cells of the pooled events and the windows of every feature."""
         return PreparedScan.of(pooled, weights, self.cells)
 
+    def prepare_around(
+        self, pooled: Array, weights: Array, angles: Sequence[Angle]
+    ) -> PreparedScan:
+        """Return the scan whose last features are angles, with windows around their circles."""
+        circular = [column for angle in angles for column in angle.columns]
+        turns = [angle.turn for angle in angles]
+        return PreparedScan.of(np.delete(pooled, circular, axis=1), weights, self.cells, turns)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedScan:
@@ -94,10 +104,20 @@ class PreparedScan:
     windows: tuple[FeatureWindows, ...]
 
     @classmethod
-    def of(cls, pooled: Array, weights: Array, cells: int) -> PreparedScan:
-        """Return the scan of pooled events ``(N, d)`` with at most so many cells."""
-        found = tuple(cells_of(column, cells) for column in pooled.T)
-        return cls(weights, found, tuple(windows_of(cell, weights) for cell in found))
+    def of(
+        cls, pooled: Array, weights: Array, cells: int, turns: Sequence[Array] = ()
+    ) -> PreparedScan:
+        """Return the scan of pooled events ``(N, d)`` with at most so many cells.
+
+        Further features are positions on a circle in turns, each ``(N,)``.
+        """
+        found = [cells_of(column, cells) for column in (*pooled.T, *turns)]
+        around = [False] * pooled.shape[1] + [True] * len(turns)
+        windows = [
+            windows_of(cell, weights, around=on_circle)
+            for cell, on_circle in zip(found, around, strict=True)
+        ]
+        return cls(weights, tuple(found), tuple(windows))
 
     def values(self, labels: Labels) -> Array:
         """Return the largest deviation, less its allowance, of each relabeling ``(R,)``."""
@@ -130,8 +150,8 @@ class PreparedScan:
         squares = rows.base**2
         signed = rows.signed.T
         found = []
-        for cell in self.cells:
-            windows = windows_of(cell, self.weights, squares)
+        for cell, plain in zip(self.cells, self.windows, strict=True):
+            windows = windows_of(cell, self.weights, squares, around=plain.around)
             sums = np.zeros((int(cell.max()) + 1, signed.shape[1]))
             order = np.argsort(cell, kind="stable")
             starts = np.flatnonzero(np.diff(cell[order], prepend=-1))

@@ -10,6 +10,7 @@ import numpy as np
 from verisimile.checks.twosample.outcome import Values, judged
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.statistic import (
+    AroundCircles,
     Detailed,
     Formed,
     OfMasses,
@@ -221,7 +222,12 @@ class Job:
         """The prepared statistic."""
         if self._prepared is None:
             rng = self.seeds.at("prepare", self.statistic.name).numpy()
-            self._prepared = self.statistic.prepare(self.events.x, self.events.weights, rng)
+            x, weights, angles = self.events.x, self.events.weights, self.events.angles
+            self._prepared = (
+                self.statistic.prepare_around(x, weights, angles)
+                if angles and isinstance(self.statistic, AroundCircles)
+                else self.statistic.prepare(x, weights, rng)
+            )
         return self._prepared
 
     def of_masses(self) -> OfMasses:

@@ -22,7 +22,7 @@ class FeatureWindows:
     Attributes
     ----------
     low, high
-        First cell, and first cell beyond it ``(W,)``.
+        First cell, and first cell beyond it ``(W,)``; on a circle cell C is the first again.
     share
         Pooled share of the weights, :math:`p = \sum_W w / \sum w`, ``(W,)``.
     per_deviation
@@ -30,6 +30,8 @@ class FeatureWindows:
         for windows that hold nothing or everything ``(W,)``.
     allowance
         What a window of this share of events is allowed, ``(W,)``.
+    around
+        Whether the cells lie on a circle.
     """
 
     low: IntArray
@@ -37,13 +39,14 @@ class FeatureWindows:
     share: Array
     per_deviation: Array
     allowance: Array
+    around: bool = False
 
     def deviations(self, sums: Array, mass: Array) -> Array:
         """Return D / sqrt(V) of every window ``(W, R)``.
 
         Sums of weights of the first sample in every cell ``(C, R)``, and in all ``(R,)``.
         """
-        running = np.concatenate([np.zeros((1, sums.shape[1])), np.cumsum(sums, axis=0)])
+        running = _running(sums, around=self.around)
         excess = running[self.high] - running[self.low] - self.share[:, None] * mass
         return np.asarray(excess * self.per_deviation[:, None])
 
@@ -60,18 +63,22 @@ def cells_of(values: Array, cells: int) -> IntArray:
     return np.asarray(np.unique(raw, return_inverse=True)[1], dtype=np.int64)
 
 
-def windows_of(cell: IntArray, weights: Array, squares: Array | None = None) -> FeatureWindows:
+def windows_of(
+    cell: IntArray, weights: Array, squares: Array | None = None, *, around: bool = False
+) -> FeatureWindows:
     r"""Return the windows of a feature whose events lie in these cells ``(N,)``.
 
-    Deviations are in units of the root of :math:`\sum_i s_i (1[i \in W] - p)^2`, with the
-    squared weights for s if no `squares` ``(N,)`` are given.
+    With `around` the cells lie on a circle, and windows go over its cut.  Deviations are in
+    units of the root of :math:`\sum_i s_i (1[i \in W] - p)^2`, with the squared weights for s
+    if no `squares` ``(N,)`` are given.
     """
     count = int(cell.max()) + 1
-    low, high = _edges(count)
+    low, high = _edges(count, around=around)
 
     def within(terms: Array) -> Array:
-        running = np.concatenate([[0.0], np.cumsum(np.bincount(cell, terms, minlength=count))])
-        return np.asarray(running[high] - running[low])
+        content = np.bincount(cell, terms, minlength=count).astype(np.float64)
+        running = _running(content[:, None], around=around)
+        return np.asarray(running[high, 0] - running[low, 0])
 
     if squares is None:
         squares = weights**2
@@ -80,8 +87,14 @@ def windows_of(cell: IntArray, weights: Array, squares: Array | None = None) -> 
     varies = variance > _FLAT * squares.sum()
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
     return FeatureWindows(
-        low, high, share, scale, _allowance(within(np.ones(cell.size)), cell.size)
+        low, high, share, scale, _allowance(within(np.ones(cell.size)), cell.size), around
     )
+
+
+def _running(sums: Array, *, around: bool) -> Array:
+    """Return sums over the cells ``(C, R)`` before each, on a circle for two turns."""
+    terms = np.concatenate([sums, sums]) if around else sums
+    return np.concatenate([np.zeros((1, sums.shape[1])), np.cumsum(terms, axis=0)])
 
 
 def _allowance(events: Array, total: int) -> Array:
@@ -90,11 +103,16 @@ def _allowance(events: Array, total: int) -> Array:
     return np.asarray(np.sqrt(2.0 * (1.0 - np.log(share * (1.0 - share)))))
 
 
-def _edges(count: int) -> tuple[IntArray, IntArray]:
+def _edges(count: int, *, around: bool) -> tuple[IntArray, IntArray]:
     """Return the windows among `count` cells: widths 1, 2, 3, 4, 6, 8, … to half of them."""
     low, high = [], []
     for width in _widths(count // 2):
-        starts = np.append(np.arange(0, count - width, max(1, width // 4)), count - width)
+        step = max(1, width // 4)
+        starts = (
+            np.arange(0, count, step)
+            if around
+            else np.append(np.arange(0, count - width, step), count - width)
+        )
         low.append(starts)
         high.append(starts + width)
     return np.concatenate(low), np.concatenate(high)

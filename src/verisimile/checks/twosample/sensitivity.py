@@ -25,6 +25,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.samples.angles import circles, periodic, turned
 from verisimile.samples.coordinates import Coordinates, Standardised
 from verisimile.samples.pool import Pool, pooled
 
@@ -147,9 +148,11 @@ def smallest_effects(
     relabeled = all(result.p_value.null == "relabelings" for result in found)
     pool = pooled(first, second, coordinates, exchangeable_weights=relabeled)
     _check(statistics, found, pool)
-    x = np.concatenate([first.x, match_features(second, first.features).x])
+    x = turned(np.concatenate([first.x, match_features(second, first.features).x]), first.features)
     at = run.at("two-sample")
-    tilts: tuple[Tilt, ...] = (Shift.of(x, pool.weights), Local.of(x))
+    # Along an angle its cosine and sine are shifted; an interval is one of the circle.
+    spread = circles(x, periodic(first.features)).x
+    tilts: tuple[Tilt, ...] = (Shift.of(spread, pool.weights), Local.of(x))
     jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
     first_look = [(job, tilt, _strengths(job, tilt)) for job in jobs for tilt in tilts]
     keep_tilted_values(at, first_look, labelings=_LABELINGS)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from verisimile.core.arrays import Array
+from verisimile.samples.angles import Angle
 from verisimile.samples.draws import Labels, MassRows
 
-__all__ = ["Detailed", "Formed", "OfMasses", "Prepared", "Statistic", "Tabulated", "Thinned"]
+__all__ = [
+    "AroundCircles",
+    "Detailed",
+    "Formed",
+    "OfMasses",
+    "Prepared",
+    "Statistic",
+    "Tabulated",
+    "Thinned",
+]
 
 
 class Prepared(Protocol):
@@ -94,6 +104,15 @@ class Statistic(Protocol):
         rng
             For choices that do not look at labels, such as directions.
         """
+        ...
+
+
+@runtime_checkable
+class AroundCircles(Protocol):
+    """A statistic that takes a periodic feature along its circle, not as cosine and sine."""
+
+    def prepare_around(self, pooled: Array, weights: Array, angles: Sequence[Angle]) -> Prepared:
+        """Do once what no relabeling changes, for events some of whose columns are on circles."""
         ...
 
 

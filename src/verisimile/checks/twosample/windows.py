@@ -13,7 +13,10 @@ from verisimile.checks.twosample.result import TwoSample
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
+from verisimile.data.binning import into_period
 from verisimile.data.events import Events, match_features
+from verisimile.data.feature import Feature
+from verisimile.samples.angles import periodic, turned
 from verisimile.samples.coordinates import Standardised, varying
 from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.nulls import Empirical
@@ -35,7 +38,8 @@ class Window:
         Its name.
     low, high
         Events with ``low <= value < high``, in the feature's units.  Both are values of
-        events; the last window of a feature ends just beyond its largest value.
+        events; the last window of a feature ends just beyond its largest value.  A window of
+        a periodic feature begins within its period, and may end in the next one.
     first_share, second_share
         Weighted shares of the samples, with standard errors.
     ratio
@@ -146,16 +150,21 @@ def deviating_windows(
     relabeled = scan is not None and scan.p_value.null == "relabelings"
     pool = pooled(first, second, Standardised(), exchangeable_weights=relabeled)
     x = np.concatenate([first.x, match_features(second, first.features).x])
-    kept = np.flatnonzero(varying(x))
-    names = tuple(first.names[j] for j in kept)
-    prepared = PreparedScan.of(x[:, kept], pool.weights, cells)
+    unrolled = turned(x, first.features)
+    kept = np.flatnonzero(varying(unrolled))
+    circular = periodic(first.features)[kept]
+    # Angles come last, as in the scan itself.
+    plain, around = kept[~circular], kept[circular]
+    columns = [_Column(first.features[j], x[:, j]) for j in plain]
+    columns += [_Column(first.features[j], x[:, j], unrolled[:, j]) for j in around]
+    names = tuple(column.feature.name for column in columns)
+    prepared = PreparedScan.of(x[:, plain], pool.weights, cells, list(unrolled[:, around].T))
     places = _places(prepared, pool)
     if scan is not None:
         _check(scan, pool, places[0].deviation)
     return Windows(
         windows=tuple(
-            _described(names[place.feature], place, x[:, kept[place.feature]], pool, scan)
-            for place in _apart(places, count)
+            _described(columns[place.feature], place, pool, scan) for place in _apart(places, count)
         ),
         scanned=len(places),
         features=names,
@@ -166,8 +175,41 @@ def deviating_windows(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Column:
+    """A feature, its pooled values, and their positions on the circle if it is periodic."""
+
+    feature: Feature
+    values: Array
+    turn: Array | None = None
+
+    def ends(self, place: _Place, inside: BoolArray) -> tuple[float, float]:
+        """Return where a window begins and ends, in the feature's units."""
+        if self.turn is not None:
+            return _arc(self.feature, self.values, self.turn, place)
+        above = place.cell >= place.high
+        end = self.values[above].min() if above.any() else np.nextafter(self.values.max(), np.inf)
+        return float(self.values[inside].min()), float(end)
+
+
+def _arc(feature: Feature, values: Array, turn: Array, place: _Place) -> tuple[float, float]:
+    """Return where a window begins, within the period, and ends along the circle."""
+    first, last = (
+        rows[np.argmin(turn[rows])]
+        for rows in (
+            np.flatnonzero(place.cell == at % place.count) for at in (place.low, place.high)
+        )
+    )
+    start = feature.low if feature.bounds == 2 else -np.pi
+    begin = float(into_period(values[[first]], feature, start)[0])
+    return begin, begin + float((turn[last] - turn[first]) % 1.0) * feature.period
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Place:
-    """A window of a feature: its cells, and how much more of the second sample it holds."""
+    """A window of a feature: its cells, and how much more of the second sample it holds.
+
+    `around` is whether its cells lie on a circle.
+    """
 
     feature: int
     low: int
@@ -175,9 +217,26 @@ class _Place:
     z: float
     deviation: float
     cell: IntArray
+    around: bool
+
+    @property
+    def count(self) -> int:
+        """Cells of the feature."""
+        return int(self.cell.max()) + 1
+
+    @property
+    def inside(self) -> BoolArray:
+        """Which events it holds ``(N,)``."""
+        after = self.cell - self.low
+        if self.around:
+            after = after % self.count
+        return np.asarray((after >= 0) & (after < self.high - self.low))
 
     def overlaps(self, other: _Place) -> bool:
-        return self.feature == other.feature and self.low < other.high and other.low < self.high
+        turns = (-self.count, 0, self.count) if self.around else (0,)
+        return self.feature == other.feature and any(
+            self.low < other.high + turn and other.low + turn < self.high for turn in turns
+        )
 
 
 def _places(prepared: PreparedScan, pool: Pool) -> list[_Place]:
@@ -195,7 +254,8 @@ def _places(prepared: PreparedScan, pool: Pool) -> list[_Place]:
         ):
             deviation = float(abs(value) - allowance)
             cell = prepared.cells[feature]
-            found.append(_Place(feature, low, high, float(value), deviation, cell))
+            around = windows.around
+            found.append(_Place(feature, low, high, float(value), deviation, cell, around))
     return sorted(found, key=lambda place: -place.deviation)
 
 
@@ -210,20 +270,17 @@ def _apart(places: list[_Place], count: int) -> list[_Place]:
     return kept
 
 
-def _described(
-    name: str, place: _Place, column: Array, pool: Pool, scan: TwoSample | None
-) -> Window:
-    inside = (place.cell >= place.low) & (place.cell < place.high)
-    above = place.cell >= place.high
-    end = column[above].min() if above.any() else np.nextafter(column.max(), np.inf)
+def _described(column: _Column, place: _Place, pool: Pool, scan: TwoSample | None) -> Window:
+    inside = place.inside
+    low, high = column.ends(place, inside)
     shares = [
         _share(inside[sample], pool.weights[sample])
         for sample in (pool.observed()[0], ~pool.observed()[0])
     ]
     return Window(
-        feature=name,
-        low=float(column[inside].min()),
-        high=float(end),
+        feature=column.feature.name,
+        low=low,
+        high=high,
         first_share=shares[0],
         second_share=shares[1],
         ratio=_ratio(*shares),
