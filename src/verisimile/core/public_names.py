@@ -58,7 +58,7 @@ _NAMES = {
     "checks.twosample.marginal": "CramerVonMises MarginalKS",
     "checks.twosample.mmd": "AggregatedMMD MMD",
     "checks.twosample.nplm": "AggregatedNPLM NPLM",
-    "checks.twosample.permutation": "permutation_test",
+    "checks.twosample.permutation": "Exchangeable permutation_test",
     "checks.twosample.sensitivity": "smallest_effects",
     "checks.twosample.sliced": "SlicedKS SlicedWasserstein",
     "checks.twosample.windows": "deviating_windows",
