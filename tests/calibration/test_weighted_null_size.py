@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from surrogates import signed
 from verisimile.checks.twosample.energy import EnergyDistance
 from verisimile.checks.twosample.kernel_distance import KernelDistance
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
@@ -24,6 +25,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.data.example import load_example
 from verisimile.validation.family import global_p_value
 from weighted_pairs import PAIRS, Pair
 
@@ -39,6 +41,7 @@ STATISTICS: tuple[Statistic, ...] = (
     CramerVonMises(),
     KernelDistance(degree=2),
 )
+OF_MANY: tuple[Statistic, ...] = (EnergyDistance(most=1000), *STATISTICS[1:])
 NAMES = (*(statistic.name for statistic in STATISTICS), "smallest p")
 ALPHA = 0.05 / (len(PAIRS) * len(NAMES))
 
@@ -101,6 +104,26 @@ def test_the_twin_that_relabels_weights_rejects_true_nulls(show: Show) -> None:
         show(f"relabeled, {name}: {rejected / 100}")
         assert refused == 0
         assert stats.binom.sf(rejected[-1] - 1, 100, 0.05) < 1e-6
+
+
+def test_real_events_with_signs_keep_the_level(show: Show) -> None:
+    # 10 000 unweighted events against 1 000, of which 15 % weigh -1: both of one real sample.
+    truth, rejected = load_example()["truth"], []
+    for experiment in range(100):
+        at = SEEDS.at("real", experiment)
+        rng = at.at("events").numpy()
+        rows = rng.choice(truth.n, 11_000, replace=False)
+        second = signed(truth.take(rows[10_000:]), rng)
+        found = permutation_test(
+            Run(at), truth.take(rows[:10_000]), second, OF_MANY, relabelings=DRAWS
+        )
+        together = global_p_value(found, ())
+        assert together is not None
+        rejected.append([*(one.p_value.value <= 0.05 for one in found), together.value <= 0.05])
+    counts = np.sum(rejected, axis=0)
+    show(f"real events, 15 % signed: {counts / 100}")
+    low, high = stats.binom.ppf([0.005 / len(counts), 1 - 0.005 / len(counts)], 100, 0.05)
+    assert ((low <= counts) & (counts <= high)).all()
 
 
 def _one_law(at: Seeds, *, relabel: bool) -> Array:

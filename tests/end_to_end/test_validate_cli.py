@@ -286,6 +286,24 @@ def test_nothing_compared_is_inconclusive(
     }
 
 
+def heavy(events: Events) -> Events:
+    """Return the events with weights that leave twenty of them."""
+    return Events(events.x, np.where(np.arange(events.n) < 20, 1.0, 1e-5), names=events.names)
+
+
+def test_weights_worth_few_events_are_inconclusive(
+    validate: Validate, truth: Path, same: Path, tmp_path: Path
+) -> None:
+    weighted = change(same, tmp_path / "w.parquet", heavy)
+    study = tmp_path / "study.toml"
+    study.write_text("[battery]\nphysics = false\nsupport = false\n", encoding="utf-8")
+    options = ("--weights", "weight", "--study", study, "--tests", "max-ks,nplm", *SHORT)
+    outcome = validate(truth, weighted, *options)
+    assert outcome.code == 3, outcome
+    assert "Nothing can be said: the weights of the second sample leave 20" in outcome.out
+    assert "effective events, and the null needs 30" in page(outcome)
+
+
 def test_a_required_test_that_is_refused_is_inconclusive(
     validate: Validate, truth: Path, same: Path, tmp_path: Path
 ) -> None:
@@ -400,6 +418,8 @@ def test_signed_weights_pass_every_test(
     assert "no column 'weight' in the reference sample" in outcome.err
     assert [c for c in outcome.result["conclusions"] if not c["decisive"]] == []
     assert "No difference found by 12 tests." in outcome.out
+    assert "99 multipliers" in page(outcome)
+    assert "nplm (score of the logistic loss)" in page(outcome)
     assert "no support metrics" in page(outcome)
 
 

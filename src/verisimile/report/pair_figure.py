@@ -12,6 +12,7 @@ from verisimile.checks.physics.contents import Contents
 from verisimile.checks.physics.histograms import MarginalPair
 from verisimile.checks.twosample.windows import Window
 from verisimile.core.arrays import Array
+from verisimile.data.feature import Feature
 from verisimile.report import style
 
 __all__ = ["paint_pair", "pair_figure"]
@@ -32,7 +33,9 @@ def paint_pair(figure: FigureBase, pair: MarginalPair, windows: Sequence[Window]
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
     for axes in (upper, lower):
         for window in windows:
-            axes.axvspan(window.low, window.high, color=_SHADE, lw=0.0, zorder=0)
+            for turn in _turns(pair.feature):
+                ends = window.low + turn, window.high + turn
+                axes.axvspan(*ends, color=_SHADE, lw=0.0, zorder=0)
     _densities(upper, pair)
     _ratio(lower, pair)
     if pair.logarithmic:
@@ -43,6 +46,13 @@ def paint_pair(figure: FigureBase, pair: MarginalPair, windows: Sequence[Window]
         loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1, columnspacing=1.2
     )
     lower.set_xlabel(style.readable(pair.feature.title))
+
+
+def _turns(feature: Feature) -> tuple[float, ...]:
+    """Return where a window is drawn again: of a periodic feature it may end in the next period."""
+    if feature.kind != "periodic":
+        return (0.0,)
+    return (-feature.period, 0.0, feature.period)
 
 
 def _densities(axes: Axes, pair: MarginalPair) -> None:

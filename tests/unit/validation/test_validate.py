@@ -81,9 +81,7 @@ def test_signed_weights_are_taken_by_every_test() -> None:
     assert all(test.p_value is not None for test in found.tests)
     outcomes = [test.outcome for test in found.tests if test.outcome is not None]
     assert {outcome.p_value.null for outcome in outcomes} == {"multipliers"}
-    assert [outcome.form for outcome in outcomes if outcome.form] == [
-        "score form of the likelihood ratio"
-    ]
+    assert [outcome.form for outcome in outcomes if outcome.form] == ["score of the logistic loss"]
     assert _verdict(found) is Verdict.PASSED
     assert found.support is None
     assert any("support metrics" in note for note in found.warnings)

@@ -95,8 +95,8 @@ class Logistic:
         return Logistic(self.basis, self.penalty, self.data[:, index], self.reference[:, index])
 
     def _loss(self, beta: Array, values: Array) -> Array:
-        # log(1 + e^f) = logaddexp(0, f) and log(1 + e^-f) = that minus f.
-        soft = np.logaddexp(0.0, values)
+        # log(1 + e^f) without overflow, many times as fast as logaddexp; log(1 + e^-f) is f less.
+        soft = np.maximum(values, 0.0) + np.log1p(np.exp(-np.abs(values)))
         fit = (self.data * (soft - values) + self.reference * soft).sum(axis=0)
         return np.asarray(fit + 0.5 * self.penalty @ beta**2)
 
@@ -113,7 +113,8 @@ class Logistic:
         """Return Newton's steps by conjugate gradients, and the decrements ``(R,)``."""
         share = special.expit(values)
         bend = (self.data + self.reference) * share * (1.0 - share)
-        residual = -self._gradient(beta, values)
+        gradient = self._gradient(beta, values)
+        residual = -gradient
         first = np.einsum("kr,kr->r", residual, residual)
         # Tighter near the optimum: superlinear, and no work wasted far from it.
         goal = first * np.minimum(0.1, np.sqrt(first)) ** 2
@@ -129,7 +130,7 @@ class Logistic:
             new = np.einsum("kr,kr->r", residual, residual)
             direction = residual + _ratio(new, norm) * direction
             norm = new
-        return step, np.asarray(-np.einsum("kr,kr->r", step, self._gradient(beta, values)))
+        return step, np.asarray(-np.einsum("kr,kr->r", step, gradient))
 
     def _search(
         self, beta: Array, values: Array, step: Array, decrement: Array

@@ -20,7 +20,7 @@ _PROBES = 1000  # events whose distances give the widths
 _BLOCK = 32_000_000  # bytes of one (N, R) array
 _FEWEST = 20
 _RANK = 1e-10
-_SCORE = "score form of the likelihood ratio"
+_SCORE = "score of the logistic loss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +202,9 @@ class PreparedNPLM:
         .. math:: t = g^T H^{-1} g, \qquad g = \frac{\Psi^T (b - a)}{\sum v^2}, \qquad
                   H = \frac{\Psi^T \mathrm{diag}(v^2) \Psi}{(\sum v^2)^2} + \Pi
 
-        the likelihood ratio to second order at f = 0, with the functions :math:`\Psi`, their
-        penalties :math:`\Pi` and the signed masses v of the samples.
+        twice the gain of the penalised logistic loss to second order at f = 0 (Rao's score
+        statistic), with the functions :math:`\Psi`, their penalties :math:`\Pi` and the signed
+        masses v of the samples.
         """
         squares = rows.base**2
         total = squares.sum()
