@@ -73,7 +73,8 @@ def tilt() -> Figure:
         for (name, test), colour in zip(
             found.items(), (style.REFERENCE, style.ALTERNATIVE), strict=True
         ):
-            label = f"{name}, t = {test.statistic:.0f} (toys {test.toys.mean():.0f})"
+            part = test.leading
+            label = f"{name}, t = {part.statistic:.0f} (toys {part.toys.mean():.0f})"
             axes.plot(grid, test.ratio(grid), color=colour, label=label)
         axes.set(xlabel="x", ylabel="$p_1/p_0$", ylim=(0.0, 1.6))
         axes.legend(loc="lower left")

@@ -1,4 +1,4 @@
-"""Fitted tails: maximum likelihood, the distance, what makes a fit untrusted, bad input."""
+"""Fitted tails: maximum likelihood, the distance, the range of several curves, bad input."""
 
 from __future__ import annotations
 
@@ -58,8 +58,10 @@ def test_the_tail_of_the_right_family_is_found(toys: Array, rng: np.random.Gener
         tail = fit_tail(toys, 45.0, rng, family=family, resamples=100)
         truth = float(stats.norm.isf(stats.chi2.sf(45.0, 7)))
         z = tail.significance
-        assert tail.trusted
+        assert tail.fit.value > 0.05
         assert tail.extrapolated
+        assert not tail.agreed  # 400 toys say nothing of one in a million
+        assert tail.range_low < stats.chi2.sf(45.0, 7) < tail.range_high
         assert z.low < z.value < z.high
         assert abs(z.value - truth) < 5 * max(z.high - z.value, z.value - z.low)
         assert from_dict(to_dict(tail)) == tail
@@ -74,23 +76,54 @@ def test_one_known_parameter_makes_the_interval_narrower(
 
 
 @pytest.mark.parametrize(("share", "dof", "stretch"), [(0.1, 30, 1.0), (0.03, 5, 4.0)])
-def test_another_law_is_not_trusted(
+def test_another_law_is_noticed(
     share: float, dof: int, stretch: float, rng: np.random.Generator
 ) -> None:
     other = rng.random(1000) < share
     t = rng.chisquare(np.where(other, dof, 5)) * np.where(other, stretch, 1.0)
     tail = fit_tail(t, 80.0, rng, resamples=100)
     assert tail.fit.value == 1 / 101
-    assert not tail.trusted
+    assert not tail.agreed
 
 
-def test_few_or_failed_toys_are_not_trusted(toys: Array, rng: np.random.Generator) -> None:
-    assert not fit_tail(toys[:199], 30.0, rng, resamples=30).trusted
+def test_curves_agree_just_beyond_many_toys_and_not_with_few_or_failed_ones(
+    rng: np.random.Generator,
+) -> None:
+    toys, near = rng.chisquare(7, 4000), float(stats.chi2.isf(0.01, 7))
+    found = fit_tail(toys, near, rng, resamples=100)
+    assert found.agreed
+    assert found.range_low < 0.01 < found.range_high
+    assert "curves agree" in repr(found)
+    assert not fit_tail(toys[:199], near, rng, resamples=30).agreed
+    toys[0] = np.nan
+    assert not fit_tail(toys, near, rng, resamples=30).agreed
+
+
+def test_lognormal_toys_are_covered_by_the_range_and_by_no_family(
+    rng: np.random.Generator,
+) -> None:
+    law = stats.lognorm(0.3)
+    observed = float(law.isf(stats.norm.sf(4.0)))
+    covered, by_family, accepted = 0, 0, 0
+    for _ in range(10):
+        tail = fit_tail(law.rvs(500, random_state=rng), observed, rng, resamples=60)
+        covered += tail.range_low <= stats.norm.sf(4.0) <= tail.range_high
+        by_family += tail.low <= stats.norm.sf(4.0) <= tail.high
+        accepted += tail.fit.value > 0.05
+        assert not tail.agreed
+        assert stats.norm.sf(4.0) > 5.0 * tail.value
+    assert covered >= 6  # of 80 % or more, with probability 0.97
+    assert by_family == 0  # which is what an accepted fit was taken to promise
+    assert accepted >= 1
+
+
+def test_failed_toys_are_part_of_the_tail(toys: Array, rng: np.random.Generator) -> None:
     holed = toys.copy()
     holed[:4] = [np.nan, np.inf, np.nan, np.nan]
     tail = fit_tail(holed, 300.0, rng, resamples=30)
-    assert (tail.n_toys, tail.n_failed, tail.trusted) == (400, 4, False)
+    assert (tail.n_toys, tail.n_failed, tail.agreed) == (400, 4, False)
     assert tail.value == pytest.approx(4 / 400)
+    assert tail.range_low >= 4 / 400
 
 
 def test_a_p_value_is_never_zero(toys: Array, rng: np.random.Generator) -> None:
