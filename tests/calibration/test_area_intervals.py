@@ -80,7 +80,7 @@ def _against(p: RingOfEight, q: GaussianMixtureTruth | RingOfEight) -> Pair:
 def _modes(n: int, rng: np.random.Generator) -> Array:
     x = RING.sample(3 * n, rng)
     mode = ((x[:, None] - RING.centres) ** 2).sum(axis=2).argmin(axis=1)
-    return x[mode < 5][:n]
+    return np.asarray(x[mode < 5][:n])
 
 
 def _box(side: float) -> Draw:
@@ -165,7 +165,8 @@ def test_exact_densities_have_an_interval_without_bias(shift: float) -> None:
     area = {0.5: 0.898218, 1.0: 0.679141, 2.0: 0.257808}[shift]
     for _ in range(count):
         x, y = rng.normal(size=1500), rng.normal(shift, 1.0, size=1500)
-        found = held_out(*(exact_turns(0.5 * (z - shift) ** 2 - 0.5 * z**2) for z in (x, y)), theta)
+        turns = [exact_turns(0.5 * (z - shift) ** 2 - 0.5 * z**2) for z in (x, y)]
+        found = held_out(turns[0], turns[1], theta)
         error = math.hypot(found.true.std(), found.fake.std()) / math.sqrt(1500)
         inside += abs(found.area - area) <= 1.96 * error
         values.append(found.area)

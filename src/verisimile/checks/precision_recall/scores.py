@@ -55,7 +55,7 @@ class PooledNeighbours:
     thresholds the best of the events that they are counted on.  With k of the order of
     :math:`\sqrt n` the curve of unit normals converges, with 3 or 5 it misses real differences
     (an area of 0.81 in place of 0.68 for normals one apart, 10 000 events each); finer structure
-    is missed by any k (0.90 in place of 0.76 for discs against Gaussians, 10 000 events each).
+    is missed by any k (0.88 in place of 0.76 for discs against Gaussians, 10 000 events each).
 
     Parameters
     ----------
