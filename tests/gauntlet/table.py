@@ -124,14 +124,25 @@ def report(cells: Sequence[Cell], found: Sequence[Found]) -> Report:
         tally for cell, each in pairs if not cell.bench.defect for tally in each.tallies.values()
     ]
     limit = threshold(tallies)
+    subjects: dict[str, dict[str, None]] = {}
+    for cell, each in pairs:
+        names = (name for name in each.tallies if name != ALL)
+        subjects.setdefault(cell.bench.name, {}).update(dict.fromkeys(names))
     rows: list[Judged] = []
     for cell, each in pairs:
-        for subject, tally in each.tallies.items():
+        for subject, tally in _spread(each.tallies, subjects[cell.bench.name]).items():
             rows.append(judged(cell, subject, tally, limit, each.seconds))
         if each.broken:
             tally = Tally(sum(each.broken.values()), reasons=each.broken)
             rows.append(Judged(cell, ALL, tally, "broken", twin_found=False, seconds=each.seconds))
     return Report(tuple(rows), limit, sum(each.seconds for each in found))
+
+
+def _spread(tallies: Mapping[str, Tally], subjects: Iterable[str]) -> Mapping[str, Tally]:
+    """Return tallies of subjects: a cell that refused everything refused each of the bench's."""
+    if set(tallies) != {ALL}:
+        return tallies
+    return dict.fromkeys(subjects, tallies[ALL]) or tallies
 
 
 def put_into(path: Path, text: str) -> None:

@@ -59,11 +59,10 @@ def answers(setting: Panel, seeds: Seeds) -> Mapping[str, Claim]:
     """Forced choice, preference, a scale, and agreement by chance."""
     sizes, rng = (setting.raters, setting.items), seeds.numpy()
     (chosen,) = vs.forced_choice(choices(rng, sizes, (0.0, setting.spread), 0.0))
-    liked = vs.preference(
-        preferences(
-            rng, np.zeros(2), raters=setting.raters, items=setting.items, taste=setting.spread
-        )
-    )
+    # Rates are of all raters, each with a taste; flips are exact if nobody has one.
+    equal, whole = np.zeros(2), {"raters": setting.raters, "items": setting.items}
+    liked = vs.preference(preferences(rng, equal, taste=setting.spread, **whole))
+    indifferent = vs.preference(preferences(rng, equal, taste=0.0, **whole))
     scale = vs.scale_ratings(
         vs.Run(seeds),
         scaled(rng, items=setting.items, raters=setting.raters, shift=0.0),
@@ -73,7 +72,7 @@ def answers(setting: Panel, seeds: Seeds) -> Mapping[str, Claim]:
     return {
         "forced choice: flips": P(chosen.p_value.value),
         "forced choice: rate": Interval(0.5, {0.05: chosen.interval}),
-        "preference: flips": P(liked.pairs[0].p_value.value),
+        "preference: flips": P(indifferent.pairs[0].p_value.value),
         "preference: rate": Interval(0.5, {0.05: liked.pairs[0].interval}),
         "preference: strength": Interval(0.0, {0.05: (float(liked.low[0]), float(liked.high[0]))}),
         "scale: permutations": p_or_refused(None if scale.p_value is None else scale.p_value.value),

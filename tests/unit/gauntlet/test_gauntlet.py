@@ -11,7 +11,7 @@ import pytest
 import gauntlet.runner as runner
 from gauntlet.__main__ import main
 from gauntlet.claims import Interval, P, Refused, known, p_or_refused
-from gauntlet.registry import Bench, bench
+from gauntlet.registry import Bench, all_benches, bench
 from gauntlet.runner import ALL, Plan, run_cells, shares
 from gauntlet.table import BEGIN, END, Report, put_into, report
 from gauntlet.verdicts import Tally, judged, threshold
@@ -24,7 +24,7 @@ ENOUGH = Plan(seconds=1e6)
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    genuine = runner.all_benches()
+    genuine = all_benches()
 
     def benches() -> Mapping[str, Bench]:
         return {**genuine, **BENCHES}

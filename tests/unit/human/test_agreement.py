@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from statistical import assert_rate, assert_within
 from verisimile.checks.human.agreement import Agreement, agreement, fleiss_kappa
@@ -111,3 +112,16 @@ def test_null_error_is_the_spread_without_agreement(rng: np.random.Generator) ->
     error = np.mean([one.null_error for one in found])
     spread = np.std([one.kappa for one in found])
     assert_within(spread, error, 1.2 * error / np.sqrt(2000))
+
+
+def test_few_items_without_agreement_are_covered(rng: np.random.Generator) -> None:
+    # 600 tables of 20 items and 5 raters: coverage of at least 95 %.  The twin has the error over
+    # items alone, which is small where kappa is: it covers 90 %.
+    found = [
+        fleiss_kappa(np.stack([taken, 5 - taken], axis=1))
+        for taken in rng.binomial(5, 0.5, (600, 20))
+    ]
+    held = sum(one.interval[0] <= 0.0 <= one.interval[1] for one in found)
+    narrow = sum(abs(one.kappa) <= 2.093 * one.error for one in found)
+    assert stats.binom.cdf(held, 600, 0.95) > 1e-6
+    assert stats.binom.cdf(narrow, 600, 0.95) < 1e-3

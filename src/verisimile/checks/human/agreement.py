@@ -32,7 +32,7 @@ class Agreement:
         Standard error if there is no agreement beyond chance, for a test of that; NaN if
         items have different numbers of answers.
     interval
-        On kappa, for other items of this kind and these raters.
+        On kappa, for other items of this kind and these raters, with the larger of both errors.
     observed, chance
         Shares of pairs of answers on an item that agree, and that would by chance.
     shares
@@ -133,11 +133,15 @@ def _kappa(table: Array, dropped: int, level: float) -> Agreement:
         excess = (share @ mean - chance) / (1.0 - chance)
         influence = (agree - chance) / (1.0 - chance) - 2.0 * (1.0 - kappa) * excess
         error = float(influence.std(ddof=1) / math.sqrt(len(table)))
-    half = float(stats.t.ppf(0.5 * (1.0 + level), len(table) - 1)) * error
+    null_error = _null_error(mean, answers)
+    # Few items that happen to disagree more than by chance also scatter less: near kappa = 0
+    # the error over items alone leaves out the truth at the upper end.
+    widest = error if math.isnan(null_error) else max(error, null_error)
+    half = float(stats.t.ppf(0.5 * (1.0 + level), len(table) - 1)) * widest
     return Agreement(
         kappa=kappa,
         error=error,
-        null_error=_null_error(mean, answers),
+        null_error=null_error,
         interval=(kappa - half, kappa + half),
         observed=observed,
         chance=chance,
