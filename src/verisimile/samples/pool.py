@@ -24,7 +24,7 @@ Null = Literal["relabelings", "multipliers"]
 
 FEWEST_EFFECTIVE = 30.0
 """Effective events (or groups) below which multipliers are not trusted."""
-LARGEST_SHARE = 0.2
+LARGEST_SHARE = 0.15
 """Share of one event (or group) above which they are not."""
 
 _FEWEST = 2

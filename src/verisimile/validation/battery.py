@@ -156,6 +156,7 @@ def _classified(
             generated,
             learner=_LEARNERS[battery.learner](),
             permutations=battery.relabelings,
+            exchangeable_weights=battery.exchangeable_weights,
         )
     except InputError as error:
         return None, _refused(CLASSIFIER, _CLASSIFIER_SEES, error)

@@ -118,6 +118,20 @@ def test_too_few_effective_events_make_no_verdict(rng: np.random.Generator) -> N
     assert "leave 15 effective events, and the null needs 30" in found.refusal
 
 
+def test_weights_of_one_law_may_be_permuted(rng: np.random.Generator) -> None:
+    pair = [Events(rng.normal(size=(60, 1)), rng.gamma(0.2, 1.0, 60) + 1e-9) for _ in range(2)]
+    refused, declared = (
+        diagnose_with_classifier(
+            Run(Seeds(3)), *pair, learner=LogisticRegression(), folds=2, permutations=99,
+            exchangeable_weights=exchangeable,
+        )
+        for exchangeable in (False, True)
+    )  # fmt: skip
+    assert refused.refusal
+    assert (declared.refusal, declared.p_value.null) == ("", "permutations")
+    assert declared.auc == refused.auc
+
+
 def test_folds_keep_groups_whole(rng: np.random.Generator) -> None:
     pool = tripled(rng)
     part = pool.folds(5, rng)

@@ -117,6 +117,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     permutations: int = 1000,
     refits: int = 0,
     tail: float = 0.02,
+    exchangeable_weights: bool = False,
 ) -> ClassifierDiagnosis:
     r"""Train a classifier to tell generated from true events, and report what it learned.
 
@@ -151,6 +152,9 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
         Permutations of all labels, each with a cross-fit of its own: `folds` fits each.
     tail
         Fraction of all events in either tail of the weights.
+    exchangeable_weights
+        The declaration that one law made the weights of both samples: labels are then
+        permuted with them.
 
     Raises
     ------
@@ -164,7 +168,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     R. Das et al., SciPost Phys. 16 (2024) 031 (arXiv:2305.16774).
     """
     _check(folds, permutations, refits, tail)
-    pool = pool_of(truth, generated)
+    pool = pool_of(truth, generated, exchangeable_weights=exchangeable_weights)
     _check_refits(pool, refits)
     classifier = check_learner(learner or boosted_trees(), weighted=pool.weighted)
     scorer = Scorer(run.at("classifier"), pool, classifier)

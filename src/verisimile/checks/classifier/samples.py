@@ -99,8 +99,10 @@ class Pool:
         return out
 
 
-def pool_of(truth: Events, generated: Events) -> Pool:
+def pool_of(truth: Events, generated: Events, *, exchangeable_weights: bool = False) -> Pool:
     """Return both samples in one pool, with features matched by name.
+
+    With `exchangeable_weights` one law made the weights of both, and labels may be permuted.
 
     Raises
     ------
@@ -118,7 +120,7 @@ def pool_of(truth: Events, generated: Events) -> Pool:
         weights=np.concatenate([_scaled(truth), _scaled(matched)]),
         weighted=truth.weights is not None or matched.weights is not None,
         names=truth.names,
-        samples=pooled(truth, matched, Standardised()),
+        samples=pooled(truth, matched, Standardised(), exchangeable_weights=exchangeable_weights),
         circled=circles(turned(x, truth.features), around) if around.any() else None,
     )
 
