@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from verisimile.checks.goodness.localise import Hotspots
-from verisimile.checks.goodness.result import AlternativeFit, Goodness
+from verisimile.checks.goodness.result import AlternativeFit, Goodness, SurpriseFit
 from verisimile.checks.marginals.comparison import MarginalComparison
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -22,7 +22,15 @@ from verisimile.report.content import (
 )
 from verisimile.stats.nulls import Empirical
 
-__all__ = ["FEATURE", "make_content", "make_fit", "make_goodness", "make_hotspots", "make_marginal"]
+__all__ = [
+    "FEATURE",
+    "make_content",
+    "make_fit",
+    "make_goodness",
+    "make_hotspots",
+    "make_marginal",
+    "make_surprise",
+]
 
 FEATURE = Feature("pt <ll>", unit="GeV", label=r"$p_T$", low=0.0)
 _DIGEST = "a" * 64
@@ -70,6 +78,21 @@ def make_goodness(
         parts=(part,),
         events_digest=digest,
         warnings=warnings,
+    )
+
+
+def make_surprise() -> SurpriseFit:
+    """Return the surprise of a sample with three events beyond the threshold."""
+    p_value = Empirical(np.arange(99.0), "predictive").p_value(30.0)
+    return SurpriseFit(
+        names=("mean surprise", "surprise beyond the model's 1/n tail"),
+        statistics=np.array([2.9, 1.2]),
+        toys=np.zeros((99, 2)),
+        p_values=(p_value, p_value),
+        threshold=7.3,
+        largest=9.1,
+        beyond=3,
+        impossible=0,
     )
 
 

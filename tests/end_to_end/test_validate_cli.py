@@ -574,6 +574,17 @@ def test_a_dry_run_plans_and_writes_no_report(
     refused(validate(truth, "none.csv", *quick, "--dry-run", out="x"), "no such file")
 
 
+def test_a_dry_run_notices_mixed_up_units(
+    validate: Validate, truth: Path, tmp_path: Path, quick: tuple[object, ...]
+) -> None:
+    events = read_events(truth)
+    x = events.x.copy()
+    x[:, 0] *= 1000.0
+    write_events(Events(x, names=events.names), tmp_path / "mev.parquet")
+    for dry in ((), ("--dry-run",)):
+        refused(validate(truth, tmp_path / "mev.parquet", *quick, *dry, out=f"u{len(dry)}"), "unit")
+
+
 def test_options_go_before_the_study(
     validate: Validate, truth: Path, same: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import map_tasks
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import IncompleteError, InputError, NumericsError
 from verisimile.core.executor import Serial
 from verisimile.core.progress import Handle, Silent
 from verisimile.core.random import Seeds
@@ -131,6 +131,38 @@ def test_tolerated_failures_are_no_error() -> None:
     items = map_tasks.tasks(["division", ""])
     outcomes = Run(Seeds(1)).map(map_tasks.fail, items, label="x", max_failed=0.5)
     assert [type(outcome) for outcome in outcomes] == [Failure, Record]
+
+
+_TRIES: list[int] = []
+
+
+def _full_disk(seeds: Seeds, argument: int) -> Payload:
+    _TRIES.append(argument)
+    if _TRIES.count(argument) <= argument:
+        raise OSError(28, "No space left on device")
+    return map_tasks.draw(seeds, float(argument))
+
+
+def test_an_error_of_the_machine_is_tried_once_more() -> None:
+    _TRIES.clear()
+    items = map_tasks.tasks([0, 1])
+    outcomes = Run(Seeds(1)).map(_full_disk, items, label="x")
+    assert [type(outcome) for outcome in outcomes] == [Record, Record]
+    assert sorted(_TRIES) == [0, 1, 1]
+
+
+def test_an_error_of_the_machine_that_stays_ends_incomplete() -> None:
+    _TRIES.clear()
+    run, items = Run(Seeds(1)), map_tasks.tasks([0, 2])
+    with pytest.raises(IncompleteError, match="No space left.*Run the same call again"):
+        run.map(_full_disk, items, label="x")
+    assert len(run.map(_full_disk, items, label="x")) == 2
+    assert _TRIES.count(0) == 1
+
+
+def test_an_error_of_the_task_is_tried_once() -> None:
+    with pytest.raises(NumericsError, match="1 of 1"):
+        Run(Seeds(1)).map(map_tasks.fail, map_tasks.tasks(["division"]), label="x")
 
 
 def test_a_record_that_is_not_given_back_is_a_failure() -> None:

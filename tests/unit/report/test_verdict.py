@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from report_values import make_content, make_goodness
+from report_values import make_content, make_goodness, make_surprise
 from verisimile.core.errors import InputError
 from verisimile.report.content import ReportInput, SampleResult
 from verisimile.report.verdict import Verdict, findings, judge, overall, verdict_line
@@ -60,6 +60,9 @@ def test_failed_toys_must_not_make_a_test_pass() -> None:
 def test_a_lower_bound_can_fail_but_not_pass() -> None:
     assert judge(make_goodness(30.0, capped=3), 0.05)[0] is Verdict.INCONCLUSIVE
     assert judge(make_goodness(1000.0, capped=3), 0.05)[0] is Verdict.FAILED
+    # Where their surprise is part of the p-value, they are accounted for.
+    seen = replace(make_goodness(30.0, capped=3), surprise=make_surprise())
+    assert judge(seen, 0.05)[0] is Verdict.PASSED
 
 
 def test_nothing_compared_is_inconclusive() -> None:

@@ -11,14 +11,13 @@ from verisimile.checks.coverage.responses import Propagated
 from verisimile.checks.coverage.summary import Outcomes
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON, canonical
-from verisimile.core.errors import IncompleteError, InputError, NumericsError, SupportError
+from verisimile.core.errors import InputError, NumericsError, SupportError
 from verisimile.core.random import Seeds
-from verisimile.core.run import Failure, Run, Task
+from verisimile.core.run import Run, Task
 from verisimile.core.store import Payload, Record
 
 __all__ = ["Experiment", "check_sizes", "run_experiments"]
 
-_NAMED = 3
 
 Experiment = Callable[[Seeds], Sequence[Propagated]]
 """One pseudo-experiment: its random streams to one estimate per observable."""
@@ -40,8 +39,10 @@ def run_experiments(
 
     Raises
     ------
-    IncompleteError
+    NumericsError
         If data sets end in another error than a failed fit.
+    IncompleteError
+        If that was the machine's: the same call continues.
     """
     mode = str(identity["mode"])
     seeds = run.seeds.at("coverage", mode)
@@ -55,16 +56,7 @@ def run_experiments(
         )
         for first in range(0, datasets, chunk)
     ]
-    found = run.map(_chunk, tasks, label="coverage", max_failed=1.0)
-    failures = [outcome for outcome in found if isinstance(outcome, Failure)]
-    if failures:
-        named = "; ".join(f"{f.address}: {f.kind}: {f.message}" for f in failures[:_NAMED])
-        raise IncompleteError(
-            "coverage",
-            got=f"{len(failures)} of {len(found)} chunks of data sets that ended early ({named})",
-            expected="data sets that end with estimates or with a failed fit",
-            remedy="Finished data sets are kept. Mend the cause and run the same call again.",
-        )
+    found = run.map(_chunk, tasks, label="coverage")
     blocks = [
         np.asarray(outcome.arrays["estimates"]) for outcome in found if isinstance(outcome, Record)
     ]

@@ -65,7 +65,7 @@ def solved(matrix: Array, right: Array) -> Array:
     """Solve a symmetric system that is positive definite but for rounding.
 
     By Cholesky where there is a factor, else in the eigenvectors of the matrix
-    scaled to a unit diagonal, with eigenvalues held at the level of rounding.
+    scaled to a unit diagonal, without those whose eigenvalue is rounding.
     """
     try:
         return solve_spd(matrix, right)
@@ -74,9 +74,10 @@ def solved(matrix: Array, right: Array) -> Array:
     size = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     size[size == 0.0] = 1.0
     values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
-    floor = values.size * float(np.finfo(np.float64).eps) * float(values[-1])
+    floor = 10.0 * values.size * float(np.finfo(np.float64).eps) * float(values[-1])
+    kept = values > floor
     scale = size if right.ndim == 1 else size[:, None]
-    inverse = (vectors / np.maximum(values, floor)) @ vectors.T
+    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
     return np.asarray((inverse @ (right / scale)) / scale)
 
 
