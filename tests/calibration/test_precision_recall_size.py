@@ -13,8 +13,15 @@ import numpy as np
 import pytest
 
 from statistical import assert_rate, assert_uniform
-from verisimile.checks.precision_recall.band import Band, precision_recall_band
+from verisimile.checks.precision_recall.band import (
+    Band,
+    precision_recall_band,
+    precision_recall_bands,
+)
+from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.comparison import BandComparison, compare_curves
+from verisimile.checks.precision_recall.learned_scores import LinearScore
+from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -25,6 +32,7 @@ Show = Callable[[str], None]
 pytestmark = [pytest.mark.calibration, pytest.mark.timeout(1800)]
 
 COMPARISONS, MEMBERS, N, RELABELINGS = 400, 8, 150, 199
+PUBLISHED = PooledNeighbours()
 
 
 def test_size_of_the_comparison(show: Show) -> None:
@@ -53,9 +61,38 @@ def _comparison(i: int) -> BandComparison:
     return compare_curves(run, one, two, relabelings=RELABELINGS, published=True)
 
 
+def test_size_with_a_score_that_is_chosen(show: Show) -> None:
+    best = BestScore((LinearScore(), PooledNeighbours(5), PooledNeighbours()))
+    found = [_chosen(i, best) for i in range(COMPARISONS)]
+    whole = np.array([each.p_value.value for each in found])
+    area = np.array([each.auc.p_value.value for each in found])
+    show(f"score chosen once: {np.mean(whole <= 0.05):.3f}, area {np.mean(area <= 0.05):.3f}")
+    assert_rate(int((whole <= 0.05).sum()), COMPARISONS, 0.05)
+    assert_rate(int((area <= 0.05).sum()), COMPARISONS, 0.05)
+    assert_uniform(whole, steps=RELABELINGS + 1, rng=np.random.default_rng(1))
+    alone = sum(bool((each.p_pointwise <= 0.05).any()) for each in found)
+    with pytest.raises(AssertionError):
+        assert_rate(alone, COMPARISONS, 0.05)
+
+
+def _chosen(i: int, best: BestScore) -> BandComparison:
+    run = Run(Seeds(i))
+    rng = run.seeds.at("samples").numpy()
+    reference = Events(rng.normal(size=(N, 1)))
+    bands = precision_recall_bands(
+        run, reference, [_samples(rng), _samples(rng)], score=best, null_draws=0, angles=51
+    )
+    return compare_curves(run, *bands, relabelings=RELABELINGS)
+
+
+def _samples(rng: np.random.Generator) -> list[Array]:
+    return [rng.normal(1.0 + 0.2 * rng.normal(), 1.0, size=(N, 1)) for _ in range(MEMBERS)]
+
+
 def _band(run: Run, reference: Events, rng: np.random.Generator) -> Band:
-    samples = [rng.normal(1.0 + 0.2 * rng.normal(), 1.0, size=(N, 1)) for _ in range(MEMBERS)]
-    return precision_recall_band(run, reference, samples, null_draws=0, angles=51)
+    return precision_recall_band(
+        run, reference, _samples(rng), score=PUBLISHED, null_draws=0, angles=51
+    )
 
 
 def _table(show: Show, found: list[BandComparison], published: Array, covered: int) -> None:
