@@ -20,6 +20,7 @@ from verisimile.ensemble.gather import gather_ensemble
 from verisimile.mixture.bind import PseudoEvents, fit_mixture
 from verisimile.mixture.bootstrap import Bootstrap
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
+from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.minuit_solver import MinuitSolver
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.newton import NewtonSolver, _newton
@@ -238,3 +239,29 @@ def test_a_fit_that_stopped_early_makes_no_mixture(bootstrapped: Mixture) -> Non
     stopped = replace(fit, record=replace(fit.record, converged=False))
     with pytest.raises(NumericsError, match="no optimum"):
         Mixture(bootstrapped.members, stopped)
+
+
+def test_varied_weights_keep_the_density_positive(fits: list[WeightFit]) -> None:
+    rng = np.random.default_rng(2)
+    bound = min(fits, key=lambda fit: fit.record.free_share)
+    law = WeightLaw.of(bound)
+    assert bound.boundary is not None
+    assert len(bound.boundary) > 100
+    truths = rng.standard_normal((100, 5))
+    drawn = np.array([law.varied(truth, rng) for truth in truths])
+    assert drawn.sum(axis=1) == pytest.approx(np.ones(100), abs=1e-9)
+    assert (drawn @ bound.boundary.T).min() > 0.0
+    # The defective twin: the normal law alone is negative somewhere in most of its draws.
+    normal = bound.weights + truths @ law.variations.T
+    inside = (normal @ bound.boundary.T).min(axis=1) > 0.0
+    assert inside.mean() < 0.5
+    # What is allowed stays as it is.
+    np.testing.assert_allclose(drawn[inside], normal[inside], rtol=0.0, atol=1e-12)
+
+
+def test_where_nothing_binds_the_law_is_normal() -> None:
+    fit = six_fit(20_000, np.random.default_rng(3))
+    law = WeightLaw.of(fit)
+    truth = np.array([1.0, -2.0, 0.5, 0.0, 1.5])
+    varied = law.varied(truth, np.random.default_rng(1))
+    np.testing.assert_allclose(varied, fit.weights + law.variations @ truth, rtol=0.0, atol=1e-12)
