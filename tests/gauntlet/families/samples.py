@@ -31,8 +31,6 @@ EXCUSES = (
     Excuse("moment", "too few events", "a few events carry the moment of a heavy tail"),
     Excuse("correlations", "no p-value", "a few events carry the correlation of a heavy tail"),
     Excuse("marginal chi2", "too few events", "chi-squared needs two cells of enough events"),
-    Excuse("frechet", "signed weights", "a covariance of signed weights need not be one"),
-    Excuse("nplm", "signed weights", "with negative weights its loss has no minimum"),
 )
 
 
