@@ -218,8 +218,11 @@ def families() -> Figure:
             for i in range(8)
         ]
         groups.append([m.sample(5000, at.at("draw", i).numpy()) for i, m in enumerate(models)])
-    names = tuple(trainers)
-    bands = vs.precision_recall_bands(vs.Run(SEEDS.at("families")), reference, groups)
+    names, published = tuple(trainers), vs.PooledNeighbours()
+    bands = tuple(
+        vs.precision_recall_band(vs.Run(SEEDS.at(name)), reference, group, score=published)
+        for name, group in zip(names, groups, strict=True)
+    )
     found = compare_curves(vs.Run(SEEDS), *bands)
 
     def paint(figure: Figure) -> None:

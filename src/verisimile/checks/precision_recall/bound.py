@@ -17,7 +17,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["FOLDS", "Bounded", "Half", "Tested", "bounded"]
+__all__ = ["FOLDS", "Bounded", "Half", "Halves", "bounded"]
 
 Pair = tuple[Array, Array]
 
@@ -26,7 +26,7 @@ _FEWEST = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tested:
+class Halves:
     """The half of the events that learns, and the other that is tested in folds.
 
     Attributes
@@ -95,7 +95,7 @@ class Half:
         Of the choices, each in its fold.
     """
 
-    tested: Tested
+    tested: Halves
     candidates: tuple[Score, ...]
     chosen: IntArray
     curves: tuple[HeldOut, ...]
@@ -182,7 +182,7 @@ def _half(
 ) -> Half:
     learn_true, learn_fake, true, fake = samples
     folds = (rng.permutation(true.n) % FOLDS, rng.permutation(fake.n) % FOLDS)
-    tested = Tested(learn_true, learn_fake, true, fake, folds)
+    tested = Halves(learn_true, learn_fake, true, fake, folds)
     candidates = best.for_events(len(learn_true.x) + len(learn_fake.x))
     found = [tested.turns(score, rng, theta) for score in candidates]
     turns = [pair for pair, _ in found]
