@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -116,7 +116,8 @@ class WeightFit:
         Weights of the refits of a bootstrap ``(B, M)``, None without one.
     boundary
         Densities of the members, relative to the fit's, at the pseudo-events where one within
-        six sigma could be negative, ``(K, M)``; None without pseudo-events.
+        six sigma could be negative, ``(K, M)``; None without pseudo-events.  It and the
+        draws are kept with a mixture (``save_mixture``), not in reports.
     """
 
     weights: Array
@@ -124,8 +125,8 @@ class WeightFit:
     inverse_hessian: Array
     nll: float
     record: FitRecord
-    draws: Array | None = None
-    boundary: Array | None = None
+    draws: Array | None = field(default=None, metadata={"transient": True})
+    boundary: Array | None = field(default=None, metadata={"transient": True})
 
     def __repr__(self) -> str:
         """Return one line: sizes, rank and norm."""
