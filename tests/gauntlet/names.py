@@ -11,16 +11,17 @@ FIELDS = ("p_value", "p_values", "adjusted", "interval", "intervals", "low")
 
 _REASONS: Mapping[str, str] = {
     "a setting, a value, an error or an input: states nothing": """
-        AdversarialTrainer AutoencoderTrainer BallsOfCentres Battery BayesianFlowTrainer BinContent
-        BootstrapPlan ClassifierScore Condition ContextBins CoverageScore DensityAt DeviceNewton
-        DiffusionTrainer DropoutFlowTrainer Events Expectation Expression FlowMatchingTrainer
-        GaussianMixtureTrainer IncompleteError InputError KernelDensityTrainer KnownTruth
-        LeaveOneOut LogDensities Look MappedScore MemberBootstrap MinuitSolver
-        MixtureNetworkTrainer Moment NewtonSolver NormalScores NumericsError Parzen Placement
-        PooledDraws PooledNeighbours PosteriorPoints PseudoDraws Quantile Run SampledTruth Seeds
-        SplineFlowTrainer Standardised StoreError Study SupportError Threshold TorchSolver
-        VerisimileError VerisimileWarning ZukoSplineTrainer Feature Identity Log Logit Probit
-        Interval FeatureWindows TailRange""",
+        AdversarialTrainer AutoencoderTrainer BallsOfCentres Battery BayesianFlowTrainer
+        BestScore BinContent BoostedTrees BootstrapPlan ClassifierScore Condition ContextBins
+        CoverageScore DensityAt DeviceNewton DiffusionTrainer DropoutFlowTrainer Events
+        Exchangeable Expectation Expression FlowMatchingTrainer GaussianMixtureTrainer
+        IncompleteError InitialisationPlan InputError KernelDensityTrainer KnownTruth
+        LeaveOneOut LinearScore LogDensities Look MappedScore MemberBootstrap MinuitSolver
+        MixtureNetworkTrainer MixtureRatio Moment NewtonSolver NormalScores NumericsError Parzen
+        Placement PooledDraws PooledNeighbours PosteriorPoints PseudoDraws Quantile Run
+        SampledTruth Seeds SplineFlowTrainer Standardised StoreError Study SupportError
+        Threshold TorchSolver VerisimileError VerisimileWarning ZukoSplineTrainer Feature
+        Identity Log Logit Probit Interval FeatureWindows TailRange""",
     "reads, writes, trains, adapts or gathers: states nothing": """
         adapt amplification check_conditional check_estimator derived fit_ensemble gather_ensemble
         posterior_draws read_events read_ratings read_showers read_study write_events
@@ -29,10 +30,10 @@ _REASONS: Mapping[str, str] = {
         AggregatedMMD AggregatedNPLM CramerVonMises EnergyDistance Frechet IntervalScan
         KernelDistance MMD MarginalKS NPLM SlicedKS SlicedWasserstein""",
     "a null, alternative or rule of the goodness-of-fit benches, which name them": """
-        ExponentialTilt FluctuatedCentre GaussianKernels PlugIn Predictive Sequential SmallestP
-        SumOfBins AlternativeFit""",
+        ExponentialTilt FluctuatedCentre GaussianKernels PlugIn Predictive Search Sequential
+        SmallestP SumOfBins Surprise AlternativeFit""",
     "a part of a result whose whole runs the gauntlet": """
-        BatteryOutcome Yardstick Rate RadialBand NullCurves""",
+        BatteryOutcome Joined NullCurves RadialBand Rate SurpriseFit Yardstick""",
     "counts how often the intervals of the weight fit cover; its own are Clopper and Pearson's": """
         coverage Coverage ObservableCoverage coverage_retrained saturation""",
     "the conditional weight fit is that of the weight fit, with densities at given contexts": """

@@ -345,6 +345,7 @@ def areas(setting: Shift, seeds: Seeds) -> Mapping[str, Claim]:
         "compare_bands",
         "compare_curves",
         "precision_recall_band",
+        "precision_recall_bands",
         "BandComparison",
         "AreaDifference",
     ),

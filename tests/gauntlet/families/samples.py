@@ -45,6 +45,7 @@ EXCUSES = (
         "min_p",
         "holm",
         "Validation",
+        "Alike",
         "BatteryTest",
         "TwoSample",
         "MarginalPair",
@@ -83,6 +84,8 @@ def _claims(found: Validation) -> dict[str, Claim]:
     (verdict, *_) = judge_validation(found, 0.05, name="")
     if verdict.verdict is Verdict.INCONCLUSIVE:
         claims[ALL] = Refused(verdict.sentence)
+    if found.alike is not None:
+        claims["more alike than independent"] = P(found.alike.p)
     return {**claims, **_windows(found), **_physics(found)}
 
 
