@@ -12,7 +12,7 @@ spread, as if the model were exact.  The same checks reject it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -133,6 +133,36 @@ def test_the_size_is_right_and_that_of_fixed_weights_is_not(
     _check(found[:, 0])
     with pytest.raises(AssertionError, match="outside"):
         _check(found[:, 1])
+
+
+def test_toys_of_moved_fits_are_compared_with_what_their_models_expect(show: Show) -> None:
+    seeds = Seeds(5).at("student")
+    found = np.array([_surprised(seeds.at(e)) for e in range(EXPERIMENTS)])
+    for column, label in enumerate(("toys", "twin")):
+        rates = "  ".join(f"{a:.1%}: {(found[:, column] <= a + 1e-9).mean():.3f}" for a in LEVELS)
+        show(f"surprise alone, fluctuated centre, {label:5s} rejects at {rates}")
+    _check(found[:, 0])
+    with pytest.raises(AssertionError, match="outside"):
+        _check(found[:, 1])
+
+
+def _surprised(seeds: Seeds) -> tuple[float, float]:
+    """Return p-values of the surprise alone; the twin forgets that the entropy moves."""
+    members, rng = MEMBERS["student"], seeds.numpy()
+    model = _null(members, rng)
+    placed = Surprise().place(Run(seeds.at("t")), model, events=N_TEST)
+    twin = replace(placed, slope=np.zeros_like(placed.slope))
+    logf = member_log_densities(members, _draw(members, TRUTH, N_TEST, rng))
+    still = np.zeros(model.variations.shape[1])
+    toys = [
+        (model.sample(still, N_TEST, rng).log_densities, rng.standard_normal(still.size))
+        for _ in range(TOYS)
+    ]
+    right, wrong = (
+        min_p(each.statistics(logf, still), np.array([each.statistics(*toy) for toy in toys]))
+        for each in (placed, twin)
+    )
+    return right.p_value.value, wrong.p_value.value
 
 
 def _check(p: Array) -> None:

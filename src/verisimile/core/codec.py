@@ -171,6 +171,8 @@ def _array(value: JSON, hint: Any, place: str, fetch: Fetch) -> npt.NDArray[Any]
 
 
 def _from_lists(value: JSON, hint: Any, place: str) -> npt.NDArray[Any]:  # noqa: ANN401
+    if value is None:  # numpy would make NaN of it
+        raise _misfit(value, hint, place)
     dtype = _dtype(hint)
     try:
         if isinstance(value, Mapping):

@@ -59,7 +59,10 @@ def minos_interval(
 
     with :math:`\ell` the negative log-likelihood summed over events (and
     pseudo-events).  With event weights this is the weighted likelihood: like the
-    inverse Hessian, and unlike the sandwich, the interval is then too short.
+    inverse Hessian, and unlike the sandwich, the interval is then too short.  It is so
+    too where positivity binds, which the barrier of the pseudo-events sharpens:
+    ``record.free_share`` of the fit is then below one half, and its covariance, of the
+    events alone, is what covers.
 
     Parameters
     ----------

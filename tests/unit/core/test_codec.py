@@ -226,3 +226,9 @@ def test_a_name_belongs_to_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
     assert register("codec-base", 4)(Base) is Base
     with pytest.raises(InputError, match="no dataclass"):
         register("codec-other", 1)(NotData)
+
+
+def test_an_array_that_is_none_stays_none() -> None:
+    assert through(None, npt.NDArray[np.float64] | None) is None
+    with pytest.raises(StoreError):
+        through(None, npt.NDArray[np.float64])

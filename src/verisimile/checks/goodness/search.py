@@ -14,7 +14,7 @@ from verisimile.core.run import Run
 __all__ = ["PLACEMENTS", "Search", "search_of"]
 
 PLACEMENTS = 4
-"""How often an alternative is placed unless said otherwise: docs/measured.md."""
+"""How often an alternative is placed unless said otherwise: docs/goodness-of-fit.md."""
 
 
 @dataclass(frozen=True, slots=True)

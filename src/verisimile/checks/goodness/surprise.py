@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.goodness.null_model import Null
-from verisimile.core.arrays import Array, digest
+from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.run import Run
@@ -31,7 +31,7 @@ _FEWEST, _MOST = 2000, 200_000
 class Surprise:
     r"""Settings of the surprise statistics, which join the alternatives by the smallest p-value.
 
-    .. math:: S_1 = \frac1n \sum_n s(x_n), \qquad
+    .. math:: S_1 = \frac1n \sum_n s(x_n) - \nabla H \cdot \eta, \qquad
               S_2 = \log\Big(1 + \sum_n \max\big(0,\ s(x_n) - q\big)\Big), \qquad
               P_{\hat f}(s > q) = 1/n
 
@@ -39,6 +39,11 @@ class Surprise:
     the model's own tail, each by how far beyond it lies: one event at thirty standard
     deviations among ten thousand is seen, and so are ten at five.  Only large values are
     extreme: a sample that is too typical lacks tails, which the alternatives see.
+
+    The data are drawn from weights that the fit has missed, so that their mean surprise
+    differs from the model's entropy H to first order.  A toy whose own fit is moved by
+    :math:`\eta` instead has the entropy of its truth to first order; what its model
+    expects has moved, by :math:`\nabla H \cdot \eta`, and is taken off.
 
     Attributes
     ----------
@@ -59,19 +64,21 @@ class Surprise:
         rng = run.seeds.at("surprise").numpy()
         wanted = self.draws or min(max(_PER_EVENT * events, _FEWEST), _MOST)
         centre = np.zeros(null.variations.shape[1])
+        seen, slope = [], np.zeros_like(centre)
         # Whole samples, because a conditional model draws one event at each context.
-        seen = np.concatenate(
-            [
-                surprises(null.sample(centre, events, rng).log_densities, null.weights)
-                for _ in range(-(-wanted // events))
-            ]
-        )
-        return PlacedSurprise(null, float(np.quantile(seen, 1.0 - 1.0 / max(events, 2))))
+        for _ in range(-(-wanted // events)):
+            logf = null.sample(centre, events, rng).log_densities
+            s = surprises(logf, null.weights)
+            relative = np.exp(logf + s[:, None]) @ null.variations
+            slope += (s - s.mean()) @ relative / events
+            seen.append(s)
+        threshold = float(np.quantile(np.concatenate(seen), 1.0 - 1.0 / max(events, 2)))
+        return PlacedSurprise(null, threshold, frozen(slope / len(seen)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedSurprise:
-    """The surprise statistics of one null model, for samples of one size.
+    r"""The surprise statistics of one null model, for samples of one size.
 
     Attributes
     ----------
@@ -79,14 +86,19 @@ class PlacedSurprise:
         The model.
     threshold
         q, in nats.
+    slope
+        :math:`\nabla H = \mathrm{Cov}_{\hat f}(B / \hat f,\ s)` along the variations
+        ``(r,)``, B being those of the density.
     """
 
     null: Null
     threshold: float
+    slope: Array
 
     def identity(self) -> dict[str, JSON]:
         """Return what, beside the null model, determines the statistics of a toy."""
-        return {"threshold": digest(np.array([self.threshold])), "kept": _KEPT}
+        known = digest(np.array([self.threshold]), self.slope)
+        return {"threshold": known, "kept": _KEPT}
 
     def of(self, logf: Array, centre: Array) -> Array:
         r"""Return s at events of log-densities ``(n, M)``, for a model fitted at `centre` ``(r,)``.
@@ -100,7 +112,7 @@ class PlacedSurprise:
         """Return S_1 and S_2 of events with log-densities ``(n, M)``, infinite outside support."""
         seen = self.of(logf, centre)
         beyond = np.clip(seen - self.threshold, 0.0, None).sum()
-        return np.array([seen.mean(), np.log1p(beyond)])
+        return np.array([seen.mean() - float(self.slope @ centre), np.log1p(beyond)])
 
 
 def surprises(logf: Array, weights: Array) -> Array:
