@@ -1,6 +1,6 @@
 """Size of two-sample tests whose samples have weights of different laws; groups of rows.
 
-Five hundred true nulls of each pair in `weighted_pairs`, 199 draws, four statistics and the
+Five hundred true nulls of each pair in `weighted_pairs`, 199 draws, five statistics and the
 smallest of their p-values.  Rejections at 5 % lie inside the exact binomial interval wherever both
 samples are worth 30 events; fewer are refused.  The twin relabels events with
 their weights.  All comparisons together fail a correct program with probability 5 % at most.
@@ -17,6 +17,7 @@ from scipy import stats
 
 from surrogates import signed
 from verisimile.checks.twosample.energy import EnergyDistance
+from verisimile.checks.twosample.interval_scan import IntervalScan
 from verisimile.checks.twosample.kernel_distance import KernelDistance
 from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
@@ -40,6 +41,7 @@ STATISTICS: tuple[Statistic, ...] = (
     MarginalKS("max"),
     CramerVonMises(),
     KernelDistance(degree=2),
+    IntervalScan(),
 )
 OF_MANY: tuple[Statistic, ...] = (EnergyDistance(most=1000), *STATISTICS[1:])
 NAMES = (*(statistic.name for statistic in STATISTICS), "smallest p")

@@ -98,3 +98,31 @@ def test_impossible_tolerances_and_columns_are_refused() -> None:
         Vanishes(Expression("e"), -1.0)
     with pytest.raises(InputError, match="no column 'mass'"):
         violations_of(EVENTS, Condition("mass > 0"))
+
+
+def test_rates_of_violations_are_weighted(rng: np.random.Generator) -> None:
+    """Reweighted events violate a cut as often as their weights say, not as often as they are."""
+    law, rejected, counted = {"low": Condition("x < 1")}, 0, 0
+    for _ in range(60):
+        reference = Events(rng.normal(size=(300, 1)), names=("x",))
+        x = rng.normal(size=3000)
+        x = x[rng.random(3000) < 0.1 + 0.9 / (1.0 + np.exp(-2.0 * x))][:300]
+        weighted = Events(x[:, None], 1.0 / (0.1 + 0.9 / (1.0 + np.exp(-2.0 * x))), names=("x",))
+        (found,) = violations(reference, weighted, law)
+        rejected += found.p_value <= 0.05
+        table = [[s.violated, s.n - s.violated] for s in (found.reference, found.generated)]
+        counted += stats.fisher_exact(table).pvalue <= 0.05
+    # More than ten of sixty at 5 % happen once in 2000; the twin counts events.
+    assert rejected <= 10
+    assert counted > 10
+
+
+def test_few_violations_of_weighted_events_are_counted_by_their_worth() -> None:
+    reference = Events(np.zeros((200, 1)), names=("x",))
+    x = np.where(np.arange(200) < 40, 2.0, 0.0)[:, None]
+    (found,) = violations(
+        reference, Events(x, np.full(200, 2.0), names=("x",)), {"low": Condition("x < 1")}
+    )
+    assert found.method == "Fisher's exact test of effective numbers"
+    expected = stats.fisher_exact([[0, 200], [40, 160]]).pvalue
+    assert found.p_value == pytest.approx(expected)

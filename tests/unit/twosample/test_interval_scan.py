@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,14 @@ import pytest
 from distance_statistics import random_labels, values
 from scan_reference import reference_scan, reference_windows, reference_z
 from verisimile.checks.twosample.interval_scan import IntervalScan, PreparedScan
+from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.scan_cells import cells_of, windows_of
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.samples.draws import MassRows
 
 N, FIRST = 150, 60
 
@@ -137,3 +143,39 @@ def test_a_bump_is_seen_and_its_size_is_said(rng: np.random.Generator) -> None:
 def test_one_cell_is_refused() -> None:
     with pytest.raises(InputError, match="two cells"):
         IntervalScan(cells=1)
+
+
+def _own_squares(scan: PreparedScan, rows: MassRows) -> tuple[Array, ...]:
+    """Return z in units of each window's own squared masses: the defective twin."""
+    found = []
+    for cell, plain in zip(scan.cells, scan.windows, strict=True):
+        order = np.argsort(cell, kind="stable")
+        starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
+        sums = np.add.reduceat(rows.signed.T[order], starts, axis=0)
+        running = np.cumsum(np.bincount(cell, rows.base**2))
+        running = np.concatenate([[0.0], running])
+        inside, total = running[plain.high] - running[plain.low], running[-1]
+        variance = inside * (1.0 - 2.0 * plain.share) + plain.share**2 * total
+        scale = np.divide(1.0, np.sqrt(variance), out=np.zeros_like(variance), where=variance > 0)
+        scaled = replace(plain, per_deviation=scale)
+        found.append(scaled.deviations(sums, np.zeros(sums.shape[1])))
+    return tuple(found)
+
+
+def test_true_nulls_with_signs_are_kept(
+    rng: np.random.Generator, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rejected(count: int) -> int:
+        rejections = 0
+        for e in range(count):
+            weights = np.where(rng.random(300) < 0.25, -1.0, 1.0)
+            pair = Events(rng.normal(size=(1500, 2))), Events(rng.normal(size=(300, 2)), weights)
+            run = Run(seeds.at(e))
+            (found,) = permutation_test(run, *pair, [IntervalScan()], relabelings=39)
+            rejections += found.p_value.value <= 0.05
+        return rejections
+
+    # More than eight of 40 at 5 % happen once in 4000.
+    assert rejected(40) <= 8
+    monkeypatch.setattr(PreparedScan, "mass_scores", _own_squares)
+    assert rejected(12) > 8

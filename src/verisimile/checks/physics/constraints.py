@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.physics.samples import matched, shares
+from verisimile.checks.physics.selections import rate_p_value
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -100,12 +101,17 @@ class ConstraintComparison:
         The constraint, and how it is written.
     reference, generated
         Violations in either sample.  Those of the reference tell of its precision.
+    p_value, method
+        Of equal rates, and how it was made:
+        :func:`~verisimile.checks.physics.selections.rate_p_value`.
     """
 
     name: str
     constraint: str
     reference: Violations
     generated: Violations
+    p_value: float = math.nan
+    method: str = ""
 
     def __repr__(self) -> str:
         """Return one line: name, fractions, largest size."""
@@ -134,16 +140,16 @@ def violations(
     InputError
         If columns differ or are missing, or a sample cannot be compared.
     """
-    other = matched(reference, generated)
-    return tuple(
-        ConstraintComparison(
-            name,
-            constraint.text,
-            violations_of(reference, constraint),
-            violations_of(other, constraint),
-        )
-        for name, constraint in constraints.items()
-    )
+    samples = (reference, matched(reference, generated))
+    return tuple(_compared(name, law, samples) for name, law in constraints.items())
+
+
+def _compared(
+    name: str, constraint: Condition | Vanishes, samples: tuple[Events, Events]
+) -> ConstraintComparison:
+    first, second = (violations_of(one, constraint) for one in samples)
+    p, method = rate_p_value(samples, [_broken(one, constraint)[0] for one in samples])
+    return ConstraintComparison(name, constraint.text, first, second, p, method)
 
 
 def violations_of(events: Events, constraint: Condition | Vanishes) -> Violations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from verisimile.data.expressions import Condition
 from verisimile.data.user_file import ColumnFunction
 from verisimile.stats.intervals import clopper_pearson
 
-__all__ = ["Efficiency", "EfficiencyComparison", "efficiencies"]
+__all__ = ["Efficiency", "EfficiencyComparison", "efficiencies", "rate_p_value"]
 
 _LEAST = 10.0
 _SMALLEST = float(np.finfo(np.float64).tiny)
@@ -176,9 +176,40 @@ def _efficiency(events: Events, kept: BoolArray) -> Efficiency:
     return Efficiency(value, low, high, error, number, events.n)
 
 
-def _fisher(first: Efficiency, second: Efficiency) -> float:
-    table = [[one.passed, one.total - one.passed] for one in (first, second)]
+def rate_p_value(samples: Sequence[Events], flags: Sequence[BoolArray]) -> tuple[float, str]:
+    """Return the p-value of equal rates of flagged events, and how it was made.
+
+    Fisher's exact test of events, or of groups with a flagged event, where there are no
+    weights.  With weights the rates are weighted: a normal law where ten effective
+    events are flagged and ten are not in both samples, else Fisher's test of effective numbers.
+    """
+    if all(one.weights is None for one in samples):
+        counts = [_groups_with(one, flag) for one, flag in zip(samples, flags, strict=True)]
+        return _exact(counts), "Fisher's exact test"
+    rates = [_efficiency(one, flag) for one, flag in zip(samples, flags, strict=True)]
+    if all(_enough(one, flag) for one, flag in zip(samples, flags, strict=True)):
+        error = math.hypot(*(rate.error for rate in rates))
+        z = pulls(np.asarray(rates[1].value - rates[0].value), np.asarray(error))
+        return float(two_sided(z)), "normal law"
+    effective = []
+    for one, rate in zip(samples, rates, strict=True):
+        worth = max(1, math.floor(min(one.n_effective, one.n_groups)))
+        effective.append((round(min(max(rate.value, 0.0), 1.0) * worth), worth))
+    return _exact(effective), "Fisher's exact test of effective numbers"
+
+
+def _groups_with(events: Events, flag: BoolArray) -> tuple[int, int]:
+    count = int(flag.sum()) if events.group is None else np.unique(events.group[flag]).size
+    return count, events.n_groups
+
+
+def _exact(counts: Sequence[tuple[int, int]]) -> float:
+    table = [[count, total - count] for count, total in counts]
     return max(float(stats.fisher_exact(table).pvalue), _SMALLEST)
+
+
+def _fisher(first: Efficiency, second: Efficiency) -> float:
+    return _exact([(one.passed, one.total) for one in (first, second)])
 
 
 def _enough(events: Events, kept: BoolArray) -> bool:

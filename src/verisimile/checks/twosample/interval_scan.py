@@ -37,8 +37,10 @@ class IntervalScan:
     windows are many; what is subtracted is how far the largest of them goes by chance,
     so that broad windows are not drowned.
 
-    Equal values share a cell.  A window that holds no event, or all, has z = 0.
-    Windows of a periodic feature go around its circle.
+    Equal values share a cell.  A window that holds no event, or all, has z = 0.  With
+    weights whose null is that of multiplied masses, z is the difference of the shares over
+    :math:`\sqrt{p (1 - p) (\sum_i a_i^2 + \sum_j b_j^2)}`, and windows expecting less than
+    ten effective events are left out.  Windows of a periodic feature go around its circle.
 
     Attributes
     ----------
@@ -142,21 +144,21 @@ class PreparedScan:
         return np.asarray(np.max(each, axis=0))
 
     def mass_scores(self, rows: MassRows) -> tuple[Array, ...]:
-        r"""Return z of every window of each feature, ``(W, R)``; positive: more in the first.
+        """Return z of every window of each feature, ``(W, R)``; positive: more in the first.
 
-        The difference of the shares over the root of
-        :math:`\sum_i v_i^2 (1[i \in W] - p)^2`, each sample's own variance.
+        The difference of the shares in units of
+        :meth:`~verisimile.checks.twosample.scan_cells.FeatureWindows.of_masses`.
         """
-        squares = rows.base**2
+        spread = float((rows.base**2).sum())
         signed = rows.signed.T
         found = []
-        for cell, plain in zip(self.cells, self.windows, strict=True):
-            windows = windows_of(cell, self.weights, squares, around=plain.around)
+        for cell, windows in zip(self.cells, self.windows, strict=True):
             sums = np.zeros((int(cell.max()) + 1, signed.shape[1]))
             order = np.argsort(cell, kind="stable")
             starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
             np.add.reduceat(signed[order], starts, axis=0, out=sums)
-            found.append(windows.deviations(sums, np.zeros(signed.shape[1])))
+            scaled = windows.of_masses(spread)
+            found.append(scaled.deviations(sums, np.zeros(signed.shape[1])))
         return tuple(found)
 
     def details(self, labels: Labels) -> Mapping[str, float]:

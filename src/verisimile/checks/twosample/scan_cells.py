@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -12,6 +12,7 @@ from verisimile.core.arrays import Array, IntArray
 __all__ = ["FeatureWindows", "cells_of", "windows_of"]
 
 _FEWEST = 8  # pooled events in a cell, on average
+_FEWEST_MASSES = 10.0  # effective events that both samples expect in a window
 _FLAT = 1e-12  # of the sum of squared weights: a variance that is rounding
 
 
@@ -41,6 +42,19 @@ class FeatureWindows:
     allowance: Array
     around: bool = False
 
+    def of_masses(self, spread: float) -> FeatureWindows:
+        r"""Return the same windows with deviations in units of :math:`\sqrt{p (1 - p) S}`.
+
+        S = `spread` is the sum of squared masses of both samples.  The unit is that of
+        the pool: a window's own squares are small just where a sample happens to have
+        few events, and a deficit would be measured by what is missing.  Windows, or
+        complements, whose share is less than ten times S are too few events to be scanned.
+        """
+        inside = np.minimum(self.share, 1.0 - self.share)
+        enough = inside >= _FEWEST_MASSES * spread
+        variance = np.where(enough, self.share * (1.0 - self.share) * spread, 1.0)
+        return replace(self, per_deviation=np.where(enough, 1.0 / np.sqrt(variance), 0.0))
+
     def deviations(self, sums: Array, mass: Array) -> Array:
         """Return D / sqrt(V) of every window ``(W, R)``.
 
@@ -63,14 +77,10 @@ def cells_of(values: Array, cells: int) -> IntArray:
     return np.asarray(np.unique(raw, return_inverse=True)[1], dtype=np.int64)
 
 
-def windows_of(
-    cell: IntArray, weights: Array, squares: Array | None = None, *, around: bool = False
-) -> FeatureWindows:
-    r"""Return the windows of a feature whose events lie in these cells ``(N,)``.
+def windows_of(cell: IntArray, weights: Array, *, around: bool = False) -> FeatureWindows:
+    """Return the windows of a feature whose events lie in these cells ``(N,)``.
 
-    With `around` the cells lie on a circle, and windows go over its cut.  Deviations are in
-    units of the root of :math:`\sum_i s_i (1[i \in W] - p)^2`, with the squared weights for s
-    if no `squares` ``(N,)`` are given.
+    With `around` the cells lie on a circle, and windows go over its cut.
     """
     count = int(cell.max()) + 1
     low, high = _edges(count, around=around)
@@ -80,8 +90,7 @@ def windows_of(
         running = _running(content[:, None], around=around)
         return np.asarray(running[high, 0] - running[low, 0])
 
-    if squares is None:
-        squares = weights**2
+    squares = weights**2
     share = within(weights) / weights.sum()
     variance = within(squares) * (1.0 - 2.0 * share) + share**2 * squares.sum()
     varies = variance > _FLAT * squares.sum()
