@@ -527,11 +527,12 @@ def test_result_is_strict_json_that_names_its_schemas(whole: Outcome) -> None:
 def test_junit_has_one_case_per_test(whole: Outcome) -> None:
     found = cases(whole)
     results = {name: result for name, result, _ in found}
+    # Signed weights have a null of their own: whatever is found, the tests are made.
+    made = {name: results[name] for name in ("energy", "nplm", "interval-scan")}
+    assert set(made.values()) <= {"", "failure"}
     assert results == {
+        **made,
         "all tests together": "failure",
-        "energy": results["energy"],
-        "nplm": results["nplm"],
-        "interval-scan": results["interval-scan"],
         "selection |y| < 1": "",
         "threshold chi2/pt_ll": "",
         "threshold auc": "error",
