@@ -18,6 +18,7 @@ from verisimile.app.run_generator import draw_members
 from verisimile.app.study import FitStudy, check_free, finish
 from verisimile.checks.amplification.study import amplify
 from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.search import Search
 from verisimile.core.errors import VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
@@ -39,6 +40,7 @@ __all__ = ["EPOCHS", "DemoRequest", "execute"]
 EPOCHS = 10
 
 _HYPOTHESES = ("single", "ensemble", "ensemble+uncertainty")
+_SEARCH = Search(placements=2)  # half of the default, for a demo of minutes
 # Training, weight fit, held-out test, and what amplification is measured against: 50 000, 20 000,
 # 5 000 and 5 000 events.  The test is a tenth of the training, so that the noise of the
 # training sample itself, which no weight can undo, stays below what the test resolves.
@@ -95,7 +97,7 @@ def execute(request: DemoRequest) -> ExitCode:
     clock = Clock()
     with clock.stage("reading"):
         samples = _Samples.drawn(run.seeds)
-    settings = stages.ProfileSettings(toys=request.toys, hypotheses=_HYPOTHESES)
+    settings = stages.ProfileSettings(toys=request.toys, hypotheses=_HYPOTHESES, search=_SEARCH)
     study = _study(request, samples)
     check_free(run.store, study)
     if request.dry_run:
@@ -203,7 +205,14 @@ def _plan(run: Run, request: DemoRequest, samples: _Samples) -> None:
             epochs=request.trainer.epochs,
         ),
         *(
-            toy_stage(run, toys=request.toys, events=events, members=members, kernels=kernels)
+            toy_stage(
+                run,
+                toys=request.toys,
+                events=events,
+                members=members,
+                kernels=kernels,
+                placements=_SEARCH.placements,
+            )
             for members in (1, request.members)
         ),
     ]

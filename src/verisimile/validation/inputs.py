@@ -88,7 +88,6 @@ def gathered_inputs(
             *swapped_columns(ours, theirs),
             *rounding_mismatches(ours, theirs),
             *_constant(ours, theirs),
-            *_grouped(ours, theirs, wanted=study.battery.physics),
             *_shrunk(named, extended),
         ),
     )
@@ -148,17 +147,6 @@ def _constant(reference: Events, generated: Events) -> list[str]:
             which = "generated" if ours else "reference"
             found.append(f"feature {name!r} has one value only in the {which} sample")
     return found
-
-
-def _grouped(reference: Events, generated: Events, *, wanted: bool) -> list[str]:
-    together = any(events.n_groups < events.n for events in (reference, generated))
-    if not (wanted and together):
-        return []
-    return [
-        "marginals, moments and correlations count rows as independent events: their errors are "
-        "too small where rows of a group depend on each other (tests, selections and constraints "
-        "keep groups whole)"
-    ]
 
 
 def _shrunk(before: Mapping[str, Events], after: Mapping[str, Events]) -> list[str]:

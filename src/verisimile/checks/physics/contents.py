@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 
 from verisimile.checks.physics.samples import pulls
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
@@ -29,7 +29,7 @@ LEAST, LEAST_WEIGHTED = 5.0, 10.0
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
 
-@register("bin-contents", 1)
+@register("bin-contents", 2)
 @dataclass(frozen=True, slots=True, eq=False)
 class Contents:
     """A histogram of weighted events; the first cell is the underflow, the last the overflow.
@@ -42,21 +42,34 @@ class Contents:
         Sums of weights and of their squares per cell ``(G + 2,)``.
     weighted
         Whether the events have weights.
+    shared
+        What rows of one group add to the squares, by pairs of cells ``(G + 2, G + 2)``: the
+        sum over groups of the products of their weights in both cells, less `sumw2` on the
+        diagonal.  None where every event stands alone.
     """
 
     events: Array
     sumw: Array
     sumw2: Array
     weighted: bool
+    shared: Array | None = None
 
     @classmethod
-    def of(cls, cells: IntArray, weights: Array | None, count: int) -> Contents:
+    def of(
+        cls, cells: IntArray, weights: Array | None, count: int, *, group: IntArray | None = None
+    ) -> Contents:
         """Return the contents of `count` cells from the cell number of each event ``(n,)``."""
         events = np.bincount(cells, minlength=count).astype(np.float64)
-        if weights is None:
-            return cls(frozen(events), frozen(events), frozen(events), weighted=False)
-        sumw, sumw2 = (np.bincount(cells, weights**k, minlength=count) for k in (1, 2))
-        return cls(frozen(events), frozen(sumw), frozen(sumw2), weighted=True)
+        w = np.ones(cells.size) if weights is None else weights
+        sumw, sumw2 = (
+            (events, events)
+            if weights is None
+            else (np.bincount(cells, w**k, minlength=count) for k in (1, 2))
+        )
+        shared = None
+        if group is not None:
+            shared = frozen(_shared(cells, w, group, count))
+        return cls(frozen(events), frozen(sumw), frozen(sumw2), weights is not None, shared)
 
     @property
     def underflow(self) -> tuple[float, float]:
@@ -79,14 +92,17 @@ class Contents:
 
         .. math:: C_{ab} = \sum_i v_i^2 ([i \in a] - p_a)([i \in b] - p_b)
 
-        Its rows sum to zero: the sum of all cells is one in every sample.
+        Its rows sum to zero: the sum of all cells is one in every sample.  Rows of one group
+        add up before they are multiplied.
         """
-        return _covariance(self.shares, self._squares)
+        return self._with_groups(_covariance(self.shares, self._squares), self.shares)
 
     @property
     def errors(self) -> Array:
         """Standard deviations of `shares` ``(G + 2,)``."""
-        return np.sqrt(_variance(self.shares, self._squares))
+        if self.shared is None:
+            return np.sqrt(_variance(self.shares, self._squares))
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
     def density(self, edges: Array) -> tuple[Array, Array]:
         """Return the normalised density in the inner bins and its errors, both ``(G,)``."""
@@ -99,7 +115,11 @@ class Contents:
             np.bincount(groups, values).astype(np.float64)
             for values in (self.events, self.sumw, self.sumw2)
         )
-        return Contents(events, sumw, sumw2, self.weighted)
+        shared = None
+        if self.shared is not None:
+            member = np.eye(sumw.size)[groups]
+            shared = member.T @ self.shared @ member
+        return Contents(events, sumw, sumw2, self.weighted, shared)
 
     def squares_for(self, expected: Array) -> Array:
         r"""Return :math:`\sum_{i \in a} v_i^2` as expected for the shares `expected`.
@@ -122,7 +142,35 @@ class Contents:
     def enough(self, expected: Array) -> BoolArray:
         """Return where the shares `expected` stand for events enough for a normal law."""
         least = LEAST_WEIGHTED if self.weighted else LEAST
-        return np.asarray((expected > 0.0) & (expected**2 >= least * self.squares_for(expected)))
+        squares = self.design * self.squares_for(expected)
+        return np.asarray((expected > 0.0) & (expected**2 >= least * squares))
+
+    @property
+    def design(self) -> Array:
+        """By what factor groups of rows multiply the variance around each cell ``(G + 2,)``.
+
+        The variances of five cells are added, as in `squares_for`.  At least one: fewer
+        pairs than expected are chance.
+        """
+        alone = _variance(self.shares, self._squares)
+        if self.shared is None:
+            return np.ones(alone.size)
+        base = _around(alone)
+        true = _around(np.diag(self.covariance))
+        ratio = np.divide(true, base, out=np.ones(alone.size), where=base > 0.0)
+        return np.asarray(np.maximum(ratio, 1.0))
+
+    def covariance_for(self, expected: Array) -> Array:
+        """Return the covariance of `shares` as expected for the shares `expected`."""
+        return self._with_groups(_covariance(expected, self.squares_for(expected)), expected)
+
+    def _with_groups(self, alone: Array, share: Array) -> Array:
+        """Return a covariance ``(G + 2, G + 2)`` at shares with what groups add to it."""
+        if self.shared is None:
+            return alone
+        both = self.shared / self.sumw.sum() ** 2
+        mixed = np.outer(share, both.sum(axis=0))
+        return np.asarray(alone + both - mixed - mixed.T + both.sum() * np.outer(share, share))
 
     @property
     def _typical_weight(self) -> Array:
@@ -163,7 +211,9 @@ def agreement(reference: Contents, generated: Contents) -> Agreement:
 
     with both covariances at the pooled shares, and without the last cell, which
     normalisation gives.  Neighbouring cells are merged until the pooled shares stand for
-    five events of either sample, or ten effective ones if it has weights.  The separation power is
+    five events of either sample, or ten effective ones if it has weights.  With groups of rows
+    :math:`\chi^2` is over the mean eigenvalue of :math:`D^{-1} D_\mathrm{groups}`, and its law
+    has two moments of these eigenvalues (Rao and Scott).  The separation power is
 
     .. math:: S = \frac12 \sum_b \frac{(g_b - f_b)^2}{g_b + f_b}, \quad
               \langle S \rangle_0 = \frac12 \sum_b \frac{D_{bb}}{g_b + f_b}
@@ -173,15 +223,15 @@ def agreement(reference: Contents, generated: Contents) -> Agreement:
     References
     ----------
     N. Gagunashvili, Nucl. Instrum. Meth. A 596 (2008) 439, for weighted histograms;
-    separation: A. Hoecker et al., TMVA (physics/0703039), sec. 3.1.
+    separation: A. Hoecker et al., TMVA (physics/0703039), sec. 3.1;
+    groups: J. N. K. Rao, A. J. Scott, J. Am. Stat. Assoc. 76 (1981) 221.
     """
     f, g = reference.shares, generated.shares
     variance = _pooled_variance(reference, generated)
     usable = (f + g) > 0.0
     separation = 0.5 * float(((g - f)[usable] ** 2 / (f + g)[usable]).sum())
     null = 0.5 * float((variance[usable] / (f + g)[usable]).sum())
-    chi2, dof = _chi2(reference, generated)
-    p = max(float(special.chdtrc(dof, chi2)), _SMALLEST) if dof else float("nan")
+    chi2, dof, p = _chi2(reference, generated)
     return Agreement(chi2, dof, p, separation, null)
 
 
@@ -210,24 +260,36 @@ def ratio_of(reference: Contents, other: Contents) -> tuple[Array, Array]:
     return ratio, error
 
 
-def _chi2(reference: Contents, generated: Contents) -> tuple[float, int]:
+def _chi2(reference: Contents, generated: Contents) -> tuple[float, int, float]:
     groups = _groups(reference, generated)
-    first, second = reference.merged(groups), generated.merged(groups)
-    dof = first.sumw.size - 1
+    pair = reference.merged(groups), generated.merged(groups)
+    dof = pair[0].sumw.size - 1
     if dof < 1:
-        return 0.0, 0
-    expected = pooled(first, second)
-    covariance = _covariance(expected, first.squares_for(expected) + second.squares_for(expected))
+        return 0.0, 0, float("nan")
+    expected = pooled(*pair)
+    first, second = (_covariance(expected, one.squares_for(expected)) for one in pair)
     # Units of the expected share keep the matrix well conditioned.
-    scale = 1.0 / np.sqrt(np.diag(covariance))[:-1]
-    apart = scale * (second.shares - first.shares)[:-1]
-    return float(apart @ solve_spd(np.outer(scale, scale) * covariance[:-1, :-1], apart)), dof
+    scale = 1.0 / np.sqrt(np.diag(first + second))[:-1]
+    unit = np.outer(scale, scale)
+    alone = unit * (first + second)[:-1, :-1]
+    apart = scale * (pair[1].shares - pair[0].shares)[:-1]
+    chi2 = float(apart @ solve_spd(alone, apart))
+    if all(one.shared is None for one in pair):
+        return chi2, dof, max(float(special.chdtrc(dof, chi2)), _SMALLEST)
+    first, second = (one.covariance_for(expected) for one in pair)
+    true = unit * (first + second)[:-1, :-1]
+    effect = solve_spd(alone, true)
+    mean, square = float(np.trace(effect)) / dof, float(np.sum(effect * effect.T))
+    # Equal eigenvalues have mean square over squared mean of one.
+    unequal = square / (dof * mean**2)
+    chi2 /= mean
+    return chi2, dof, max(float(special.chdtrc(dof / unequal, chi2 / unequal)), _SMALLEST)
 
 
 def _groups(*samples: Contents) -> IntArray:
     """Return group numbers ``(cells,)`` of neighbours that expect enough events in each."""
     expected = pooled(*samples)
-    squares = [one.squares_for(expected) for one in samples]
+    squares = [one.design * one.squares_for(expected) for one in samples]
     leasts = [LEAST_WEIGHTED if one.weighted else LEAST for one in samples]
     groups, current, start = np.zeros(expected.size, dtype=np.int64), 0, 0
     for cell in range(expected.size):
@@ -250,7 +312,24 @@ def pooled(*samples: Contents) -> Array:
 
 def _pooled_variance(reference: Contents, generated: Contents) -> Array:
     expected = pooled(reference, generated)
-    return _variance(expected, reference.squares_for(expected) + generated.squares_for(expected))
+    return np.asarray(
+        sum(
+            one.design * _variance(expected, one.squares_for(expected))
+            for one in (reference, generated)
+        )
+    )
+
+
+def _shared(cells: IntArray, w: Array, group: IntArray, count: int) -> Array:
+    """Return the sum over groups of products of weights in two cells, of different rows."""
+    places, inverse = np.unique(group * count + cells, return_inverse=True)
+    content = sparse.csr_array(
+        (np.bincount(inverse, w), (places // count, places % count)),
+        shape=(int(group.max()) + 1, count),
+    )
+    both = (content.T @ content).toarray()
+    both[np.diag_indices(count)] -= np.bincount(cells, w**2, minlength=count)
+    return np.asarray(both)
 
 
 def _around(values: Array) -> Array:

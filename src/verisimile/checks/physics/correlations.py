@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.physics.samples import (
-    Spread,
-    matched,
-    place,
-    pulls,
-    shares,
-    spread_of,
-    two_sided,
-)
+from verisimile.checks.physics.samples import EqualLaws, matched, shares
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -24,10 +17,31 @@ from verisimile.data.feature import Feature
 from verisimile.samples.angles import circular_events, periodic
 from verisimile.stats.multiple import holm
 
-__all__ = ["CorrelationComparison", "correlations", "pearson"]
+__all__ = ["Coefficient", "Correlated", "CorrelationComparison", "correlations", "pearson"]
 
-Coefficient = Callable[[Array, Array], tuple[Array, Spread]]
-"""From values ``(n, d)`` and shares ``(n,)`` to a matrix ``(d, d)`` and its spread."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correlated:
+    """Correlations of one sample's features.
+
+    Attributes
+    ----------
+    matrix
+        Coefficients ``(d, d)``.
+    aligned
+        Values ``(n, d)`` with the same coefficients, and with marginals that do not depend
+        on location and scale, so that those of two samples can be pooled.
+    influence
+        From two features' numbers to the influence function ``(n,)`` of their coefficient.
+    """
+
+    matrix: Array
+    aligned: Array
+    influence: Callable[[int, int], Array]
+
+
+Coefficient = Callable[[Array, Array], Correlated]
+"""From values ``(n, d)`` and shares ``(n,)`` to correlations."""
 
 
 @register("correlation-comparison", 1)
@@ -44,9 +58,9 @@ class CorrelationComparison:
     reference, generated
         Correlation matrices ``(d, d)``; NaN where a feature does not vary.
     error
-        Standard deviation of generated minus reference ``(d, d)``.
+        Standard deviation of generated minus reference if both have one law ``(d, d)``.
     z
-        Difference over error ``(d, d)``; NaN on the diagonal.
+        Difference over error, or Rao's score if it is smaller ``(d, d)``; NaN on the diagonal.
     adjusted
         Two-sided p-values, corrected for all pairs by Holm ``(d, d)``; NaN where
         fewer than five events carry the error.
@@ -81,10 +95,12 @@ class CorrelationComparison:
 def correlations(
     reference: Events, generated: Events, *, coefficient: Coefficient | None = None
 ) -> CorrelationComparison:
-    r"""Compare all pairs' correlations, with weights of any sign.
+    r"""Compare all pairs' correlations, with weights of any sign and groups of rows.
 
-    .. math:: z_{jk} = \frac{r^g_{jk} - r^f_{jk}}{\sqrt{V^g_{jk} + V^f_{jk}}}
+    .. math:: z_{jk} = (r^g_{jk} - r^f_{jk}) / \sqrt{V_{jk}}
 
+    with V from the influence functions at the pooled events, each sample in its own units, or
+    Rao's score if it is smaller: :class:`~verisimile.checks.physics.samples.EqualLaws`.
     A periodic feature is two, as for :func:`~verisimile.checks.physics.moments.moments`.
 
     Parameters
@@ -105,27 +121,32 @@ def correlations(
         raise InputError("features", got="one feature", expected="two or more for correlations")
     reference, other = circular_events((reference, other))
     measure = coefficient or pearson
-    first, own = measure(reference.x, shares(reference))
-    second, theirs = measure(other.x, shares(other))
-    spread = own.plus(theirs)
-    z = pulls(second - first, spread.error)
-    np.fill_diagonal(z, np.nan)
+    pair = EqualLaws((reference, other))
+    first, second = (measure(one.x, shares(one)) for one in pair.samples)
+    own = measure(np.concatenate([first.aligned, second.aligned]), pair.pool)
+    common = measure(np.concatenate([one.x for one in pair.samples]), pair.pool)
+    difference = second.matrix - first.matrix
+    error, z, p = np.full((3, *difference.shape), np.nan)
+    for j, k in itertools.combinations(range(len(difference)), 2):
+        if np.isfinite(difference[j, k]):
+            found = pair.score(difference[j, k], own.influence(j, k), common.influence(j, k))
+            for matrix, value in ((error, found.error), (z, found.z), (p, found.p_values)):
+                matrix[j, k] = matrix[k, j] = value
     return CorrelationComparison(
         features=reference.features,
         coefficient=getattr(measure, "__name__", "correlation"),
-        reference=frozen(first),
-        generated=frozen(second),
-        error=frozen(spread.error),
+        reference=frozen(first.matrix),
+        generated=frozen(second.matrix),
+        error=frozen(error),
         z=frozen(z),
-        adjusted=frozen(_adjusted(spread.reliable(two_sided(z)))),
+        adjusted=frozen(_adjusted(p)),
     )
 
 
-def pearson(x: Array, v: Array) -> tuple[Array, Spread]:
-    r"""Return Pearson's correlations ``(d, d)`` and their spread.
+def pearson(x: Array, v: Array) -> Correlated:
+    r"""Return Pearson's correlations ``(d, d)`` and their influence functions.
 
-    .. math:: V_{jk} = \sum_i v_i^2 \psi_i^2, \quad
-              \psi_i = t_{ij} t_{ik} - \tfrac12 r_{jk} (t_{ij}^2 + t_{ik}^2)
+    .. math:: \psi_i = t_{ij} t_{ik} - \tfrac12 r_{jk} (t_{ij}^2 + t_{ik}^2)
 
     with t the standardised features: no normal law is assumed.  NaN for a feature whose
     variance is zero, or negative by signed weights.
@@ -143,12 +164,11 @@ def pearson(x: Array, v: Array) -> tuple[Array, Spread]:
     varies = variance > (1e-12 * np.abs(apart).max(axis=0)) ** 2
     t = np.ascontiguousarray((apart / np.sqrt(np.where(varies, variance, np.nan))).T)
     r = (t * v) @ t.T
-    out = Spread(np.full(r.shape, np.nan), np.full(r.shape, np.nan))
-    for j, k in np.ndindex(r.shape):
-        if j <= k:
-            psi = t[j] * t[k] - 0.5 * r[j, k] * (t[j] ** 2 + t[k] ** 2)
-            place(out, j, k, spread_of(v, psi))
-    return r, out
+
+    def influence(j: int, k: int) -> Array:
+        return np.asarray(t[j] * t[k] - 0.5 * r[j, k] * (t[j] ** 2 + t[k] ** 2))
+
+    return Correlated(r, t.T, influence)
 
 
 def _adjusted(p: Array) -> Array:

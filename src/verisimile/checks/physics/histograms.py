@@ -71,7 +71,8 @@ class MarginalPair:
     pulls
         Difference of normalised contents over its error for equal laws ``(G,)``.
     chi2, dof, p_value
-        Of the shapes, with full covariance, cells merged to five effective events.
+        Of the shapes, with full covariance, cells merged to five effective events; of
+        grouped rows over the factor by which groups multiply it.
     separation, separation_null
         Separation power in [0, 1] and its mean for equal laws.
     distance
@@ -117,7 +118,7 @@ class MarginalPair:
 def marginal_pair(
     reference: Events, generated: Events, *, train: Events | None = None, bins: int = 40
 ) -> tuple[MarginalPair, ...]:
-    """Compare every feature's marginal in two samples, with weights of any sign.
+    """Compare every feature's marginal in two samples, with weights of any sign and groups.
 
     Parameters
     ----------
@@ -228,7 +229,7 @@ def _around(first: Array, second: Array, own: Array, theirs: Array) -> float:
 
 def _contents(events: Events, feature: Feature, edges: Array) -> Contents:
     cells = cells_of(into_period(events.column(feature.name), feature, edges[0]), edges)
-    return Contents.of(cells, events.weights, edges.size + 1)
+    return Contents.of(cells, events.weights, edges.size + 1, group=events.group)
 
 
 def _as_many(train: Events, generated: Events) -> Events:

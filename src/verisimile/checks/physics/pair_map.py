@@ -83,7 +83,8 @@ def pair_map(
     shape = (edges[0].size - 1, edges[1].size - 1)
     count = shape[0] * shape[1]
     ours, theirs = (
-        Contents.of(_cells(one.x, edges), one.weights, count) for one in (first, second)
+        Contents.of(_cells(one.x, edges), one.weights, count, group=one.group)
+        for one in (first, second)
     )
     z = np.where(_enough(ours, theirs), bin_pulls(ours, theirs), np.nan)
     return PairMap(

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.checks.physics.samples import Spread, place, spread_of
+from verisimile.checks.physics.correlations import Correlated
 from verisimile.core.arrays import Array
 
 __all__ = ["spearman"]
 
 
-def spearman(x: Array, v: Array) -> tuple[Array, Spread]:
-    r"""Return Spearman's correlations ``(d, d)`` and their spread.
+def spearman(x: Array, v: Array) -> Correlated:
+    r"""Return Spearman's correlations ``(d, d)`` and their influence functions.
 
     The correlation of the midranks :math:`F_j(x) = P(X_j < x) + \frac12 P(X_j = x)`,
 
@@ -37,20 +37,16 @@ def spearman(x: Array, v: Array) -> tuple[Array, Spread]:
     """
     ranks = [_Ranks.of(column, v) for column in x.T]
     own = [_influence(one, one, v) for one in ranks]
-    d = len(ranks)
-    rho = np.full((d, d), np.nan)
-    out = Spread(rho.copy(), rho.copy())
-    for j in range(d):
-        for k in range(j, d):
-            moment, psi = own[j] if j == k else _influence(ranks[j], ranks[k], v)
-            product = own[j][0] * own[k][0]
-            if own[j][0] <= 0.0 or own[k][0] <= 0.0:
-                continue
-            r = moment / np.sqrt(product)
-            change = 0.5 * r * (own[j][1] / own[j][0] + own[k][1] / own[k][0])
-            rho[j, k] = rho[k, j] = r
-            place(out, j, k, spread_of(v, psi / np.sqrt(product) - change))
-    return rho, out
+    size = np.sqrt([moment if moment > 0.0 else np.nan for moment, _ in own])
+    centred = np.array([one.centred for one in ranks])
+    rho = (centred * v) @ centred.T / np.outer(size, size)
+
+    def influence(j: int, k: int) -> Array:
+        _, psi = own[j] if j == k else _influence(ranks[j], ranks[k], v)
+        change = 0.5 * rho[j, k] * (own[j][1] / own[j][0] + own[k][1] / own[k][0])
+        return np.asarray(psi / (size[j] * size[k]) - change)
+
+    return Correlated(rho, centred.T, influence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from verisimile.checks.physics.samples import matched, pulls, shares, two_sided
+from verisimile.checks.physics.samples import by_group, matched, pulls, shares, two_sided
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.result import Estimate, register
 from verisimile.data.derived import passed
@@ -165,7 +165,7 @@ def _efficiency(events: Events, kept: BoolArray) -> Efficiency:
     v = shares(events)
     number = int(kept.sum())
     value = number / events.n if events.weights is None else float(v[kept].sum())
-    error = float(np.sqrt((_by_group(v * (kept - value), events) ** 2).sum()))
+    error = float(np.sqrt((by_group(v * (kept - value), events.group) ** 2).sum()))
     low, high = value - error, value + error
     if events.weights is None and events.n_groups == events.n:
         low, high = clopper_pearson(number, events.n)
@@ -214,15 +214,8 @@ def _fisher(first: Efficiency, second: Efficiency) -> float:
 
 def _enough(events: Events, kept: BoolArray) -> bool:
     weights = np.ones(events.n) if events.weights is None else events.weights
-    sides = (_by_group(np.where(side, weights, 0.0), events) for side in (kept, ~kept))
+    sides = (by_group(np.where(side, weights, 0.0), events.group) for side in (kept, ~kept))
     return min(map(_effective, sides)) >= _LEAST
-
-
-def _by_group(terms: Array, events: Events) -> Array:
-    """Return the terms ``(n,)`` summed over each group ``(G,)``."""
-    if events.group is None:
-        return terms
-    return np.asarray(np.bincount(events.group, weights=terms), dtype=np.float64)
 
 
 def _effective(weights: Array) -> float:
