@@ -6,6 +6,7 @@ changes a global stream, a default dtype or a thread count is required of all te
 
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
 from pathlib import Path
@@ -100,6 +101,8 @@ def no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a model was pickled")
 
+    # Torch imports it at its first optimiser, and derives a class from what is replaced here.
+    importlib.import_module("torch._dynamo")
     for name in ("dump", "dumps", "load", "loads", "Pickler", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
 
