@@ -147,6 +147,9 @@ def test_a_dry_run_writes_no_report(folder: Path, tmp_path: Path) -> None:
     done = _compare(folder, str(folder / "good"), "--dry-run", "--out", str(tmp_path / "none"))
     assert done.exit_code == ExitCode.COMPATIBLE, done.output
     assert not (tmp_path / "none" / "report.html").exists()
+    assert "choice of the score" not in done.output
+    best = _compare(folder, str(folder / "good"), "--dry-run", "--score", "best")
+    assert "choice of the score" in best.output
 
 
 @pytest.mark.parametrize(

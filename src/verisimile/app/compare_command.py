@@ -16,7 +16,7 @@ from verisimile.app.compare_scores import named_score
 from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import EXIT_CODES
 from verisimile.app.output import print_json, print_lines, print_table
-from verisimile.app.plans import Planned, print_plan
+from verisimile.app.plans import curve_stages, print_plan
 from verisimile.checks.precision_recall.band import Band, precision_recall_bands
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import frozen
@@ -35,8 +35,6 @@ from verisimile.report.variance_table import variance_table
 from verisimile.report.write import write_document
 
 __all__ = ["CompareRequest", "execute"]
-
-_PER_EVENT = 3e-5  # seconds of one core, one curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +72,9 @@ def execute(request: CompareRequest) -> ExitCode:
         lost = _told(_lost_notes(families, groups))
     if request.dry_run:
         curves = sum(len(group) for group in groups)
-        seconds = curves * (truth.n + groups[0][0].events.n) * _PER_EVENT
-        print_plan(run, [Planned("curves", curves, 0, seconds)], as_json=request.as_json)
+        events = truth.n + groups[0][0].events.n
+        stages = curve_stages(curves=curves, events=events, score=request.score)
+        print_plan(run, stages, as_json=request.as_json)
         return ExitCode.COMPATIBLE
     samples = [[one.rows if one.missed else one.events for one in group] for group in groups]
     with clock.stage("precision and recall"):

@@ -18,6 +18,7 @@ __all__ = [
     "Planned",
     "battery_stages",
     "coverage_stages",
+    "curve_stages",
     "print_plan",
     "toy_stage",
     "training_stage",
@@ -43,6 +44,16 @@ _PER_RELABELING = {  # one pooled event of six features, one relabeling
 }
 _AT_MOST = {"nplm": 10_000}  # pooled events that are used
 _PER_TREE_EVENT = 2e-5  # one event of one fit
+_PER_CURVE_EVENT = {  # one event of either sample, ten thousand a side; neighbours in four features
+    "best": 1.5e-4,
+    "linear": 5e-6,
+    "mixtures": 7e-5,
+    "trees": 7e-5,
+    "knn": 1e-4,
+    "parzen": 2e-4,
+    "published": 4e-5,
+}
+_PER_CHOICE_EVENT = {"best": 1e-3, "trees": 3e-4, "knn": 4e-4}  # one event of those set apart
 _STEPS = 12
 _CHUNK = 10
 
@@ -90,6 +101,15 @@ def coverage_stages(run: Run, *, datasets: int, events: int, members: int) -> li
         ),
         Planned("refits", -(-datasets // _CHUNK), len(records), datasets * refit),
     ]
+
+
+def curve_stages(*, curves: int, events: int, score: str) -> list[Planned]:
+    """Return the choice of a score, and curves of so many true and generated events each."""
+    drawn = Planned("curves", curves, 0, curves * events * _PER_CURVE_EVENT[score])
+    if score not in _PER_CHOICE_EVENT:
+        return [drawn]
+    apart = events / 5
+    return [Planned("choice of the score", 1, 0, apart * _PER_CHOICE_EVENT[score]), drawn]
 
 
 def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
