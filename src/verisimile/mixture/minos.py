@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from iminuit import Minuit
+from scipy import stats
 
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.result import register
+from verisimile.mixture.covariance import information, sandwich
 from verisimile.mixture.minuit_solver import Whitened, curvature_axes, migrad
 from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.reduced import Pseudo, reduced_problem
+from verisimile.mixture.reduced import Pseudo, Reduced, reduced_problem
 from verisimile.mixture.solver import Optimum, WeightSolver
 
 __all__ = ["MinosInterval", "minos_interval", "minos_observable"]
@@ -55,14 +57,13 @@ def minos_interval(
     r"""Return the interval of weight `index` with all others profiled, their sum kept at one.
 
     .. math:: \{w_i : \min_{w | w_i,\; \sum_j w_j = 1} \ell(w) - \ell(\hat w)
-              \le \tfrac12 \chi^2_{1,\,level}\}
+              \le \tfrac12 k\, \chi^2_{1,\,level}\}
 
     with :math:`\ell` the negative log-likelihood summed over events (and
-    pseudo-events).  With event weights this is the weighted likelihood: like the
-    inverse Hessian, and unlike the sandwich, the interval is then too short.  It is so
-    too where positivity binds, which the barrier of the pseudo-events sharpens:
-    ``record.free_share`` of the fit is then below one half, and its covariance, of the
-    events alone, is what covers.
+    pseudo-events), divided by :math:`k = C_{ii} / H^{-1}_{ii}`, the fit's own variance over
+    that of the curvature.  Without event weights and pseudo-events k is one.  With weights
+    the likelihood is too sharp by it, and so it is where positivity binds, because
+    pseudo-events at the boundary are no observations.
 
     Parameters
     ----------
@@ -84,7 +85,8 @@ def minos_interval(
 
     References
     ----------
-    F. James, M. Roos, Comput. Phys. Commun. 10 (1975) 343.
+    F. James, M. Roos, Comput. Phys. Commun. 10 (1975) 343;
+    R. E. Chandler, S. Bate, Biometrika 94 (2007) 167 (the division).
     """
     members = np.shape(logf)[-1] if np.ndim(logf) else 0
     if not 0 <= index < members:
@@ -106,7 +108,7 @@ def minos_observable(
     r"""Return the interval of an observable :math:`O = \sum_i w_i O_i`, all weights profiled.
 
     .. math:: \{O : \min_{w | w \cdot O_\cdot = O,\; \sum_j w_j = 1} \ell(w) - \ell(\hat w)
-              \le \tfrac12 \chi^2_{1,\,level}\}
+              \le \tfrac12 k\, \chi^2_{1,\,level}\}
 
     as :func:`minos_interval`, of which a single weight is the case
     :math:`O_j = \delta_{ij}`.  The members' values are taken as exact: their
@@ -142,7 +144,14 @@ def minos_observable(
     if np.linalg.norm(row) <= _NO_MOTION * np.linalg.norm(per_member):
         return MinosInterval(value, value, value, valid=True)
     axes, sigma = _axes(reduced.problem, optimum, row)
-    return _scanned(Whitened(reduced.problem, optimum.theta, axes), value, sigma, level)
+    rise = _sharpness(reduced, optimum, per_member, sigma) * float(stats.chi2.ppf(level, 1))
+    return _scanned(Whitened(reduced.problem, optimum.theta, axes), value, sigma, rise=rise)
+
+
+def _sharpness(reduced: Reduced, optimum: Optimum, values: Array, sigma: float) -> float:
+    """Return the fit's own variance of an observable over that of the curvature."""
+    errors = sandwich(information(reduced, optimum.density))
+    return float(values @ errors @ values) / sigma**2
 
 
 def _axes(problem: LogLinear, optimum: Optimum, row: Array) -> tuple[Array, float]:
@@ -154,10 +163,11 @@ def _axes(problem: LogLinear, optimum: Optimum, row: Array) -> tuple[Array, floa
     return axes @ rotation, abs(float(upper[0, 0]))
 
 
-def _scanned(cost: Whitened, value: float, sigma: float, level: float) -> MinosInterval:
+def _scanned(cost: Whitened, value: float, sigma: float, *, rise: float) -> MinosInterval:
     """Run MINOS on the first coordinate, in which the weight is ``value + sigma y``."""
     minuit: Minuit = migrad(cost)
-    minuit.minos(0, cl=level)
+    minuit.errordef = Minuit.LIKELIHOOD * rise
+    minuit.minos(0, cl=1)  # of one standard deviation: a rise of errordef
     found = minuit.merrors[0]
     centre = float(minuit.values[0])
     low, high = (
