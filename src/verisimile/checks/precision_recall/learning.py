@@ -15,7 +15,7 @@ from verisimile.core.result import Estimate, register
 __all__ = ["LearningCurve", "interval", "learning_curve"]
 
 _PARTS = (4, 2)  # one event of so many
-_EXPONENT, _SLOWEST, _AT_ONSET = 1.0 / 2.0, 1.0 / 4.0, 0.15
+_EXPONENT, _SLOWEST, _AT_ONSET, _UNSEEN = 1.0 / 2.0, 1.0 / 4.0, 0.15, 0.1
 _ONSET = 1.0 / 3.0
 _Z = 1.959963984540054
 
@@ -40,7 +40,7 @@ class LearningCurve:
         :math:`(A_{1/4} - A) / (4^c - 1)`, areas above one taken as one.
     limit
         Area without it; two of its errors contain the noise and c down to 1/4, at the onset to
-        0.15.
+        0.15, and to 0.1 if a quarter of the events sees no difference at all.
     """
 
     n: Array
@@ -68,7 +68,7 @@ def learning_curve(seeds: Seeds, found: Bounded, theta: Array) -> LearningCurve:
     onset = 1.0 - few < _ONSET * (1.0 - all_of_them) or all_of_them == 1.0
     excess = fallen / _factor(_EXPONENT)
     # Two errors reach from the exponent's value to the slowest one.
-    slow = fallen / _factor(_AT_ONSET if onset else _SLOWEST)
+    slow = fallen / _factor((_UNSEEN if few == 1.0 else _AT_ONSET) if onset else _SLOWEST)
     noise = math.sqrt(sum(part.variance for part in parts)) / len(parts)
     size = sum(half.tested.learn_true.n for half in halves) / len(halves)
     return LearningCurve(
@@ -85,8 +85,8 @@ def interval(found: Bounded, curve: LearningCurve) -> tuple[float, float]:
 
     The upper end holds for any score: the bound's expectation, given what was learned, and its
     error as a mean over held-out events.  The lower end is an extrapolation: it holds if the excess
-    falls at least like the fourth root of the number of events (at the onset: its power 0.15), and
-    says nothing about a difference that no candidate has begun to see.
+    falls at least like the fourth root of the number of events (at the onset: its power 0.15, or
+    0.1), and says nothing about a difference that no candidate has begun to see.
 
     References
     ----------
