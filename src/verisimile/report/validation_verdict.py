@@ -80,8 +80,8 @@ def judge_validation(
     All tests together fail if the global :math:`p \le` level, a single test if its Holm-adjusted
     p is.  A test that could not be made is an error if the study requires it.  A threshold fails if
     the number lies beyond it, and is inconclusive if there is no number.  Nothing compared
-    never passes, and neither do samples that share events (more than 1 %) or are more alike than
-    independent samples are (at 1 %).
+    never passes, and neither do samples that share events (more than 1 %), are more alike than
+    independent samples are (at 1 %), or repeat their own rows (more than 1 % of them).
     """
     tests = tuple(_test(name, test, validation, level) for test in validation.tests)
     return (
@@ -177,6 +177,12 @@ def _dependent(validation: Validation) -> str:
             "the samples are more alike than independent samples are "
             f"(p {'' if alike.p < 1e-12 else '= '}{small_p(alike.p)})"
         )
+    for rows in validation.rows:
+        if rows.dependent and rows.role != "train":
+            return (
+                f"the {rows.n} events of the {rows.role} sample have {rows.distinct} different "
+                "rows, and are worth no more"
+            )
     return ""
 
 

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, IntArray
 from verisimile.core.result import register
 from verisimile.data.events import Events, match_features
 from verisimile.data.rows import row_hashes
 from verisimile.samples.copies import LEVEL
 from verisimile.stats.coincidences import chance_of, value_pairs
 
-__all__ = ["SampleRows", "rows_of", "values_repeat"]
+__all__ = ["SampleRows", "equal_rows", "rows_of", "values_repeat"]
 
 _CONTINUOUS = 0.05  # of different rows that share a value of the column
 _WHOLE = 1e-6
+_FEW = 0.01  # of the events: so few repetitions move no p-value that matters
 
 
 @register("sample-rows", 1)
@@ -44,13 +45,19 @@ class SampleRows:
     repeated: bool
 
     @property
+    def dependent(self) -> bool:
+        """Whether more than 1 % of the events are repetitions."""
+        return self.repeated and self.n - self.distinct > _FEW * self.n
+
+    @property
     def warning(self) -> str:
         """What repeated rows mean and what to do, in a sentence; empty without them."""
         if not self.repeated:
             return ""
         return (
             f"the {self.n} events of the {self.role} sample have {self.distinct} different rows: "
-            "tests take events for independent, and repeated ones make them reject too often. "
+            "repeated ones are no independent events"
+            f"{', and are tested as groups' if self.dependent else ''}. "
             "Keep one of each row, or say by group= which rows belong together"
         )
 
@@ -79,6 +86,11 @@ def rows_of(samples: Mapping[str, Events]) -> tuple[SampleRows, ...]:
     )
 
 
+def equal_rows(x: Array) -> IntArray:
+    """Return codes ``(n,)`` that equal rows of values ``(n, d)`` share."""
+    return np.asarray(np.unique(row_hashes(x), return_inverse=True)[1], dtype=np.int64)
+
+
 def values_repeat(events: Events) -> bool:
     """Return whether values explain repeated rows: a lattice in all features, or no feature varies.
 
@@ -93,8 +105,7 @@ def _once(events: Events) -> Array:
     """Return the rows, those that a group repeats once: what belongs together may be alike."""
     if events.group is None:
         return events.x
-    _, row = np.unique(row_hashes(events.x), return_inverse=True)
-    _, first = np.unique(row * events.n_groups + events.group, return_index=True)
+    _, first = np.unique(equal_rows(events.x) * events.n_groups + events.group, return_index=True)
     return np.asarray(events.x[np.sort(first)])
 
 

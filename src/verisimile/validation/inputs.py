@@ -12,7 +12,7 @@ from verisimile.data.derived import derived
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Condition
 from verisimile.data.periods import periods, with_periods
-from verisimile.samples.repeats import SampleRows, rows_of
+from verisimile.samples.repeats import SampleRows, equal_rows, rows_of
 from verisimile.validation.columns import compared, computed_columns, needed_columns
 from verisimile.validation.mix_ups import check_units, rounding_mismatches, swapped_columns
 from verisimile.validation.overlaps import Overlap, overlaps
@@ -75,9 +75,16 @@ def gathered_inputs(
     ours, theirs = shown["reference"], shown["generated"]
     check_units(ours, theirs)
     found, rows = overlaps(shown), rows_of(shown)
+    for role in (each.role for each in rows if each.dependent):
+        if shown[role].group is None:
+            codes = equal_rows(shown[role].x)
+            shown[role], extended[role] = (
+                Events(each.x, each.weights, features=each.features, group=codes)
+                for each in (shown[role], extended[role])
+            )
     return Inputs(
-        ours,
-        theirs,
+        shown["reference"],
+        shown["generated"],
         shown.get("train"),
         (extended["reference"], extended["generated"]),
         found,
