@@ -68,7 +68,6 @@ def test_study_and_options_say_groups_and_angles(folder: Path) -> None:
     assert [sample["groups"] for sample in inputs] == [100, 100]
     page = (folder / "out" / "report.html").read_text(encoding="utf-8")
     assert "300 in 100 groups" in page
-    assert "count rows as independent" in page
     # The options say the same, and where the angle is cut moves nothing.
     _, there, _ = validated(
         folder, folder / "truth-there.csv", folder / "fast-there.csv",
