@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from gauntlet.codes import code_digest, codes_of
 from gauntlet.pairs import EVENTS
 from gauntlet.registry import all_benches, cells
 from gauntlet.runner import Plan, run_cells
@@ -42,12 +43,13 @@ def _done(told: argparse.Namespace) -> int:
     work = cells(chosen)
     minutes = told.budget or (_QUICK if told.quick else _FULL)
     seconds = 60.0 * minutes * told.workers * _BUSY
-    plan = Plan(seconds, scale=0.15, pilot=3) if told.quick else Plan(seconds)
+    codes = codes_of(told.folder, work, told.again)
+    older = sum(code != code_digest() for code in codes)
+    plan = Plan(seconds, 0.15, 3, codes) if told.quick else Plan(seconds, codes=codes)
     executor = "serial" if told.workers == 1 else f"loky:{told.workers}"
     run = Run(Seeds(told.seed), executor=executor, store=told.folder / "store")
     start = time.monotonic()
-    found = report(work, run_cells(run, work, plan, _say))
-    told.folder.mkdir(parents=True, exist_ok=True)
+    found = report(work, run_cells(run, work, plan, _say), older=older)
     text = json.dumps(found.to_dict(), indent=1, allow_nan=False)
     (told.folder / "table.json").write_text(text, encoding="utf-8")
     (told.folder / "table.md").write_text(found.to_markdown(), encoding="utf-8")
@@ -69,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=_SEED)
     parser.add_argument("--events", type=Path, help="a file of events to draw samples from as well")
     parser.add_argument("--only", nargs="+", metavar="BENCH", help="these benches alone")
+    parser.add_argument(
+        "--again",
+        nargs="+",
+        metavar="CELL",
+        help="after a change: these cells anew (family/setting, * and ?), others as they were",
+    )
     parser.add_argument("--folder", type=Path, default=_ROOT / "build" / "gauntlet")
     parser.add_argument("--page", type=Path, help="the page whose table is replaced")
     return parser

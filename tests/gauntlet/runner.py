@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 
-import gauntlet
-import verisimile
 from gauntlet.claims import Claim, Refused
+from gauntlet.codes import code_digest
 from gauntlet.registry import Cell, all_benches
 from gauntlet.verdicts import Tally
 from verisimile.core.arrays import Array
@@ -44,11 +40,14 @@ class Plan:
         Factor on the repetitions that benches ask for.
     pilot
         Pseudo-experiments of every cell that tell how long one takes.
+    codes
+        The code whose records are those of each cell; the present one for all by default.
     """
 
     seconds: float
     scale: float = 1.0
     pilot: int = 8
+    codes: Sequence[str] = ()
 
     def wanted(self, cell: Cell) -> int:
         """Return the pseudo-experiments of a cell if there is time for all."""
@@ -74,14 +73,15 @@ def run_cells(
     cell gets depends on time alone, never on what was found.
     """
     say(f"{len(cells)} cells, {plan.pilot} pseudo-experiments each")
-    pilot = _mapped(run, [(cell, [(0, plan.pilot)]) for cell in cells])
+    made = list(zip(cells, plan.codes or [code_digest()] * len(cells), strict=True))
+    pilot = _mapped(run, made, [[(0, plan.pilot)] for _ in cells])
     each = np.array([_seconds(records) for records in pilot]) / plan.pilot
     spent = float(each.sum()) * plan.pilot
     want = np.array([plan.wanted(cell) for cell in cells]) - plan.pilot
     given = shares(want, each, plan.seconds - spent)
     say(f"{spent:.0f} s so far, about {float(given @ each):.0f} s to come")
     parts = [_parts(plan.pilot, int(m), t) for m, t in zip(given, each, strict=True)]
-    rest = _mapped(run, list(zip(cells, parts, strict=True)))
+    rest = _mapped(run, made, parts)
     return [_found([*a, *b]) for a, b in zip(pilot, rest, strict=True)]
 
 
@@ -110,24 +110,27 @@ def _parts(start: int, count: int, each: float) -> list[tuple[int, int]]:
     ]
 
 
-def _mapped(run: Run, work: Sequence[tuple[Cell, Sequence[tuple[int, int]]]]) -> list[list[Record]]:
+def _mapped(
+    run: Run, made: Sequence[tuple[Cell, str]], parts: Sequence[Sequence[tuple[int, int]]]
+) -> list[list[Record]]:
     """Return the records of each cell's parts (first experiment, number of them)."""
-    tasks = [_task(run, cell, *part) for cell, parts in work for part in parts]
+    work = list(zip(made, parts, strict=True))
+    tasks = [_task(run, cell, code, *part) for (cell, code), each in work for part in each]
     records = iter(run.map(experiments, tasks, label="gauntlet"))
     found: list[list[Record]] = []
-    for _, parts in work:
-        taken = [next(records) for _ in parts]
+    for each in parts:
+        taken = [next(records) for _ in each]
         found.append([record for record in taken if isinstance(record, Record)])
     return found
 
 
-def _task(run: Run, cell: Cell, first: int, count: int) -> Task:
+def _task(run: Run, cell: Cell, code: str, first: int, count: int) -> Task:
     config: dict[str, JSON] = {
         "bench": cell.bench.name,
         "setting": repr(cell.setting),
         "first": first,
         "count": count,
-        "code": code_digest(),
+        "code": code,
     }
     return Task(
         address=f"{cell.address}/{first:05d}-{count:05d}",
@@ -135,18 +138,6 @@ def _task(run: Run, cell: Cell, first: int, count: int) -> Task:
         seeds=run.seeds.at(cell.bench.name, cell.setting.label),
         args=(cell.bench.name, cell.setting, first, count),
     )
-
-
-@cache
-def code_digest() -> str:
-    """Return the sha256 of the package and of all that makes a claim: other code is run anew."""
-    package, own = (Path(str(each.__file__)).parent for each in (verisimile, gauntlet))
-    helpers = [path for path in own.parent.glob("*.py") if not path.name.startswith("test_")]
-    claims = [own / "claims.py", own / "pairs.py", *own.glob("families/*.py")]
-    found = hashlib.sha256()
-    for path in sorted([*package.rglob("*.py"), *helpers, *claims]):
-        found.update(path.name.encode() + path.read_bytes())
-    return found.hexdigest()
 
 
 def experiments(seeds: Seeds, name: str, setting: object, first: int, count: int) -> Payload:

@@ -30,11 +30,14 @@ class Report:
         The p-value below which a number is outside.
     seconds
         Processor time of all pseudo-experiments.
+    older
+        Cells whose pseudo-experiments were made by earlier code.
     """
 
     rows: tuple[Judged, ...]
     limit: float
     seconds: float
+    older: int = 0
 
     @property
     def genuine(self) -> tuple[Judged, ...]:
@@ -96,6 +99,7 @@ class Report:
         return (
             f"{len(states)} subjects in {cells} cells: {', '.join(counts)}.  A number is outside "
             f"below p = {self.limit:.2g}.  {self.seconds / 60:.0f} minutes of one core."
+            + (f"  {self.older} cells were made before the last changes." if self.older else "")
         )
 
     def _summary(self) -> str:
@@ -117,7 +121,7 @@ class Report:
         return "### Defective twins\n\n" + _table(head, rows)
 
 
-def report(cells: Sequence[Cell], found: Sequence[Found]) -> Report:
+def report(cells: Sequence[Cell], found: Sequence[Found], *, older: int = 0) -> Report:
     """Return the verdicts on what all cells gave."""
     pairs = list(zip(cells, found, strict=True))
     tallies = [
@@ -135,7 +139,7 @@ def report(cells: Sequence[Cell], found: Sequence[Found]) -> Report:
         if each.broken:
             tally = Tally(sum(each.broken.values()), reasons=each.broken)
             rows.append(Judged(cell, ALL, tally, "broken", twin_found=False, seconds=each.seconds))
-    return Report(tuple(rows), limit, sum(each.seconds for each in found))
+    return Report(tuple(rows), limit, sum(each.seconds for each in found), older)
 
 
 def _spread(tallies: Mapping[str, Tally], subjects: Iterable[str]) -> Mapping[str, Tally]:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gauntlet.codes as codes
 import gauntlet.runner as runner
 from gauntlet.__main__ import main
 from gauntlet.claims import Interval, P, Refused, known, p_or_refused
+from gauntlet.codes import codes_of
 from gauntlet.registry import Bench, all_benches, bench
 from gauntlet.runner import ALL, Plan, run_cells, shares
 from gauntlet.table import BEGIN, END, Report, put_into, report
@@ -99,6 +101,18 @@ def test_other_code_is_run_anew(
     work = [cell("breaking")]
     (found,) = run_cells(Run(seeds, store=tmp_path), work, ENOUGH)
     assert not found.broken
+
+
+def test_only_named_cells_are_run_anew_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = [cell("right"), cell("breaking")]
+    (first, _) = codes_of(tmp_path, work, None)
+    monkeypatch.setattr(codes, "code_digest", lambda: "another")
+    assert codes_of(tmp_path, work, [f"{work[1].address[:5]}*"]) == [first, "another"]
+    assert codes_of(tmp_path, work[:1], ["nothing"]) == [first]
+    assert codes_of(tmp_path, work, ["nothing"]) == [first, "another"]
+    assert codes_of(tmp_path, work, None) == ["another", "another"]
 
 
 def test_time_is_shared_so_that_cheap_cells_get_all() -> None:
