@@ -17,7 +17,7 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 
-__all__ = ["Angle", "Circles", "circles", "circular_events", "periodic", "turned"]
+__all__ = ["Angle", "Circles", "circles", "circular_events", "on_circles", "periodic", "turned"]
 
 _HARMONICS = 8
 _NOTHING = 1e-8  # a mean resultant that is rounding: the pooled events have this symmetry
@@ -149,6 +149,27 @@ def circular_events(samples: Sequence[Events]) -> tuple[Events, ...]:
     )
 
 
+def on_circles(x: Array, reference: Events) -> Array:
+    """Return rows ``(n, d')`` with periodic features as cosine and sine, ``(n, d)`` without any.
+
+    Both are taken about the mean direction of `reference`, whose features these are: if its
+    events and the rows are turned alike, nothing changes.  Values that are not finite stay so.
+    """
+    around = periodic(reference.features)
+    if not around.any():
+        return x
+    columns: list[Array] = []
+    for j, feature in enumerate(reference.features):
+        if not around[j]:
+            columns.append(x[:, j])
+            continue
+        own, given = (values[:, j] for values in (reference.x, x))
+        _positions(own, feature)
+        turn = _from_cut(np.concatenate([own, given]) / feature.period % 1.0, of=own.size)
+        columns += _pair(turn[own.size :])
+    return np.column_stack(columns)
+
+
 def _positions(values: Array, feature: Feature) -> Array:
     """Return angles in turns, of any integer part."""
     turns = values / feature.period
@@ -163,10 +184,11 @@ def _positions(values: Array, feature: Feature) -> Array:
     return np.asarray(turns % 1.0)
 
 
-def _from_cut(turn: Array) -> Array:
+def _from_cut(turn: Array, *, of: int | None = None) -> Array:
+    """Return positions from the cut opposite to the mean direction of the first `of` of them."""
     shift = 0.0
     for harmonic in range(1, _HARMONICS + 1):
-        mean = np.exp(2.0j * np.pi * harmonic * turn).mean()
+        mean = np.exp(2.0j * np.pi * harmonic * turn[:of]).mean()
         if abs(mean) > _NOTHING:
             shift = float(np.angle(mean)) / (2.0 * np.pi * harmonic)
             break

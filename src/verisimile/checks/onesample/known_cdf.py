@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,7 @@ Cdf = Callable[[Array], npt.ArrayLike]
 
 StatisticName = Literal["ks", "cvm"]
 
+_TERMS, _SURE_KUIPER, _SURE_WATSON = 100, 0.4, 0.005
 _TITLES = {"ks": "Kolmogorov-Smirnov", "cvm": "Cramer-von Mises"}
 
 
@@ -37,15 +39,19 @@ class OneSample:
     feature
         Its name.
     statistic
-        ``Kolmogorov-Smirnov`` or ``Cramer-von Mises``.
+        ``Kolmogorov-Smirnov`` or ``Cramer-von Mises``, of a periodic feature ``Kuiper`` or
+        ``Watson``.
     observed
         Its value.
     p_value
-        From the statistic's law: exact for the first, to order 1/n for the second.
+        From the statistic's law: exact for the first, to order 1/n for the second; the
+        limiting laws with Stephens' corrections for n on a circle.
     at
-        Value where the two distribution functions are farthest apart.
+        Value where the two distribution functions are farthest apart; on a circle the end of
+        the arc with the largest excess.
     excess
-        Share of events below `at` minus its probability, the larger of both limits there.
+        Share of events below `at` minus its probability, the larger of both limits there; on a
+        circle the excess of that arc.
     n
         Number of events.
     warnings
@@ -82,6 +88,10 @@ def one_sample_tests(
     .. math:: D = \sup_u |F_n(u) - u|, \qquad
               n\omega^2 = \frac{1}{12 n} + \sum_i \Big(u_{(i)} - \frac{2i - 1}{2n}\Big)^2 .
 
+    Of a periodic feature, whose distribution function starts at an arbitrary cut, Kuiper's
+    :math:`V = D^+ + D^-` and Watson's :math:`U^2 = n\omega^2 - n (\bar u - \tfrac12)^2`: where
+    the cut lies moves neither.
+
     Parameters
     ----------
     events
@@ -107,7 +117,8 @@ def one_sample_tests(
     References
     ----------
     R. Simard, P. L'Ecuyer, J. Stat. Softw. 39 (2011) 11 (exact D); S. Csorgo, J. J. Faraway,
-    J. R. Stat. Soc. B 58 (1996) 221 (omega squared).
+    J. R. Stat. Soc. B 58 (1996) 221 (omega squared); M. A. Stephens, J. R. Stat. Soc. B 32 (1970)
+    115 (V and U squared at finite n).
 
     Examples
     --------
@@ -116,11 +127,58 @@ def one_sample_tests(
     (OneSample(x: Kolmogorov-Smirnov=0.03128, p=0.9863, n=200),)
     """
     _check(events, cdfs, statistics)
+    around = {feature.name for feature in events.features if feature.kind == "periodic"}
     return tuple(
-        _of_feature(name, np.sort(events.column(name)), cdf, word)
+        (_of_angle if name in around else _of_feature)(
+            name, np.sort(events.column(name)), cdf, word
+        )
         for name, cdf in cdfs.items()
         for word in statistics
     )
+
+
+def _of_angle(name: str, x: Array, cdf: Cdf, word: StatisticName) -> OneSample:
+    u, n = _probabilities(name, x, cdf), x.size
+    above, below = np.arange(1, n + 1) / n - u, u - np.arange(n) / n
+    kuiper = float(above.max() + below.max())
+    if word == "ks":
+        observed, title = kuiper, "Kuiper"
+        p = _kuiper_sf(kuiper * (math.sqrt(n) + 0.155 + 0.24 / math.sqrt(n)))
+    else:
+        apart = u - (np.arange(n) + 0.5) / n
+        observed, title = float(((apart - apart.mean()) ** 2).sum() + 1.0 / (12.0 * n)), "Watson"
+        p = _watson_sf((observed - 0.1 / n + 0.1 / n**2) * (1.0 + 0.8 / n))
+    return OneSample(
+        feature=name,
+        statistic=title,
+        observed=observed,
+        p_value=PValue(p, p, p, "law of the statistic", 0, 0),
+        at=float(x[int(np.argmax(above))]),
+        excess=kuiper,
+        n=n,
+        warnings=_warnings(x),
+    )
+
+
+def _kuiper_sf(value: float) -> float:
+    """Return the limiting survival function of Kuiper's statistic."""
+    if value < _SURE_KUIPER:
+        return 1.0
+    squares = (np.arange(1, _TERMS + 1) * value) ** 2
+    return _positive(float((2.0 * (4.0 * squares - 1.0) * np.exp(-2.0 * squares)).sum()))
+
+
+def _watson_sf(value: float) -> float:
+    """Return the limiting survival function of Watson's statistic."""
+    if value < _SURE_WATSON:
+        return 1.0
+    j = np.arange(1, _TERMS + 1)
+    terms = (-1.0) ** (j - 1) * np.exp(-2.0 * np.pi**2 * j**2 * value)
+    return _positive(2.0 * float(terms.sum()))
+
+
+def _positive(p: float) -> float:
+    return min(1.0, max(p, float(np.finfo(np.float64).tiny)))
 
 
 def _of_feature(name: str, x: Array, cdf: Cdf, word: StatisticName) -> OneSample:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
+from verisimile.samples.angles import on_circles
 
 __all__ = ["Sample", "generated_sample", "true_sample"]
 
@@ -41,7 +42,7 @@ class Sample:
 
 
 def true_sample(reference: Events) -> Sample:
-    """Return the reference.
+    """Return the reference, periodic features as cosine and sine.
 
     Raises
     ------
@@ -49,11 +50,11 @@ def true_sample(reference: Events) -> Sample:
         If it has weights or fewer than eight events.
     """
     _unweighted(reference, "reference")
-    return _enough(Sample(reference.x, 0), "reference")
+    return _enough(Sample(on_circles(reference.x, reference), 0), "reference")
 
 
 def generated_sample(generated: Events | npt.ArrayLike, reference: Events) -> Sample:
-    """Return generated events with the reference's columns.
+    """Return generated events with the reference's columns, periodic ones as in `true_sample`.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def generated_sample(generated: Events | npt.ArrayLike, reference: Events) -> Sa
     """
     if isinstance(generated, Events):
         _unweighted(generated, "generated")
-        return _enough(Sample(match_features(generated, reference.features).x, 0), "generated")
+        own = match_features(generated, reference.features).x
+        return _enough(Sample(on_circles(own, reference), 0), "generated")
     x = np.asarray(generated, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != reference.d:
         raise InputError(
@@ -71,7 +73,7 @@ def generated_sample(generated: Events | npt.ArrayLike, reference: Events) -> Sa
             expected=f"events of shape (n, {reference.d})",
         )
     finite = np.isfinite(x).all(axis=1)
-    return _enough(Sample(x[finite], int((~finite).sum())), "generated")
+    return _enough(Sample(on_circles(x[finite], reference), int((~finite).sum())), "generated")
 
 
 def _unweighted(events: Events, name: str) -> None:
