@@ -100,15 +100,16 @@ def _together(
         reason = _refused(validation)
         verdict = Verdict.INCONCLUSIVE
         sentence = f"Nothing can be said: {reason}." if reason else "Nothing was compared."
+    elif reason := _refused(validation):
+        # Too few effective events: what is left is too little for a verdict of either kind.
+        verdict = Verdict.INCONCLUSIVE
+        sentence = f"Nothing can be said: {reason}."
     elif p.value <= level and (_rejecting(tests) or not _blank(validation)):
         verdict, sentence = Verdict.FAILED, _failed(tests, validation)
     elif blank := _blank(validation):
         # Such a statistic counts as extreme: a failure of numerics must not read as a verdict.
         verdict = Verdict.INCONCLUSIVE
         sentence = f"Nothing can be said: no finite statistic of {', '.join(blank)}."
-    elif reason := _refused(validation):
-        verdict = Verdict.INCONCLUSIVE
-        sentence = f"Nothing can be said: {reason}."
     elif missing := _missing(validation):
         verdict = Verdict.INCONCLUSIVE
         sentence = f"Nothing can be said: required, but not made: {', '.join(missing)}."

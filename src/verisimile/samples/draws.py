@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,18 @@ import numpy as np
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 
-__all__ = ["Labels", "MassRows", "leverages", "multiplied", "relabeled", "unit_masses"]
+__all__ = [
+    "Labels",
+    "MassRows",
+    "leverages",
+    "multiplied",
+    "relabeled",
+    "stretched_signs",
+    "unit_masses",
+    "variance_freedom",
+]
 
+_FREEDOM = 2.5
 _LEAST = 0.01  # of a variance that one unit may leave: where it is all, nothing is left
 
 Labels = BoolArray
@@ -83,6 +94,37 @@ def multiplied(masses: Array, units: IntArray, multipliers: Array) -> Array:
     """
     scaled = (multipliers * leverages(masses, units, multipliers.shape[1]))[:, units]
     return np.asarray((scaled - (scaled @ masses)[:, None]) * masses)
+
+
+def variance_freedom(signed: Array, units: IntArray) -> float:
+    r"""Return the degrees of freedom of a variance that is estimated from these masses.
+
+    .. math:: \nu = \tfrac52 \Big(\sum_g v_g^2\Big)^2 \Big/ \sum_g v_g^4
+
+    for masses v of the first less the second sample ``(n,)``, summed over units, and a function of
+    the events whose ranks are uniform: their squares have 4/5 of their squared mean as variance.
+
+    References
+    ----------
+    B. L. Welch, Biometrika 34 (1947) 28 (degrees of freedom of an estimated variance).
+    """
+    squares = np.bincount(units, weights=signed) ** 2
+    return float(_FREEDOM * squares.sum() ** 2 / (squares @ squares))
+
+
+def stretched_signs(seeds: Seeds, rows: Sequence[int], count: int, freedom: float) -> Array:
+    r"""Return rows of random signs ``(R, count)``, each times :math:`\sqrt{\nu / \chi^2_\nu}`.
+
+    Squares of signs do not vary, so that diagonals of kernels do not.  The variance that
+    they give is an estimate, and of few heavy events if weights vary: most samples lack the
+    heaviest, and have too small a variance.  Stretched, draws are those of Student's law.
+    """
+    drawn = np.empty((len(rows), count))
+    for k, row in enumerate(rows):
+        rng = seeds.at(row).numpy()
+        drawn[k] = 2.0 * rng.integers(0, 2, size=count).astype(np.float64) - 1.0
+        drawn[k] *= np.sqrt(freedom / rng.chisquare(freedom))
+    return drawn
 
 
 def unit_masses(masses: Array, units: IntArray, count: int) -> Array:

@@ -15,7 +15,15 @@ from verisimile.data.groups import compact, stacked_groups
 from verisimile.samples.angles import Angle, circles, periodic, turned
 from verisimile.samples.coordinates import Coordinates, varying
 from verisimile.samples.copies import exact_copies
-from verisimile.samples.draws import Labels, MassRows, multiplied, relabeled, unit_masses
+from verisimile.samples.draws import (
+    Labels,
+    MassRows,
+    multiplied,
+    relabeled,
+    stretched_signs,
+    unit_masses,
+    variance_freedom,
+)
 
 __all__ = ["FEWEST_EFFECTIVE", "LARGEST_SHARE", "Null", "Pool", "pooled"]
 
@@ -155,13 +163,13 @@ class Pool:
         .. math:: a^* = p + \delta^*_1, \qquad b^* = p + \delta^*_2
 
         with the pooled masses p, and the fluctuations of each sample by itself of
-        :func:`~verisimile.samples.draws.multiplied`.  A pool that was thinned has the
-        multipliers of the whole.
+        :func:`~verisimile.samples.draws.multiplied`, stretched as
+        :func:`~verisimile.samples.draws.stretched_signs` says.  A pool that was thinned has the
+        signs of the whole.
         """
-        drawn = np.stack(
-            [_multipliers(seeds.at(first + row).numpy(), self.n_units) for row in range(count)]
-        )
         ours, theirs = self.masses
+        freedom = variance_freedom(np.concatenate([ours, -theirs]), self.units)
+        drawn = stretched_signs(seeds, range(first, first + count), self.n_units, freedom)
         split, centre = self.sizes[0], self.centre
         a, b = np.tile(centre, (count, 1)), np.tile(centre, (count, 1))
         a[:, :split] += multiplied(ours, self.units[:split], drawn)
@@ -267,11 +275,6 @@ def pooled(
         ),
     )
     return replace(pool, warnings=(*pool.warnings, *_small(pool)))
-
-
-def _multipliers(rng: np.random.Generator, count: int) -> Array:
-    """Return random signs: their squares do not vary, so that diagonals of kernels do not."""
-    return 2.0 * rng.integers(0, 2, size=count).astype(np.float64) - 1.0
 
 
 def _fixed(codes: IntArray) -> IntArray:

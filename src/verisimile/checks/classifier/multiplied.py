@@ -8,7 +8,7 @@ from verisimile.checks.classifier.samples import Pool
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
-from verisimile.samples.draws import multiplied, relabeled
+from verisimile.samples.draws import multiplied, relabeled, stretched_signs, variance_freedom
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
@@ -16,7 +16,6 @@ __all__ = ["areas_of_masses", "group_p_value", "multiplier_p_value"]
 
 _ENTRIES = 4_000_000  # 32 MiB for each of a few arrays of masses at a time
 _TIE = 1e-12
-_FREEDOM = 2.5  # of an estimated variance of uniform ranks, for each independent event
 
 
 def areas_of_masses(scores: Array, first: Array, second: Array) -> Array:
@@ -46,14 +45,8 @@ def multiplier_p_value(
     less the generated events and the pooled distribution function F of the scores, which
     these events did not shape.  Draws of the null are :math:`A(p + \delta^*_1, p + \delta^*_2)`
     with the fluctuations of :func:`~verisimile.samples.draws.multiplied`: each sample keeps
-    its own variance, whatever made its weights.  That variance is itself estimated, by few
-    heavy events if weights vary, so that draws are those of a t law: each is multiplied by
-    :math:`\sqrt{\nu / \chi^2_\nu}` with
-
-    .. math:: \nu = \tfrac52 \Big(\sum_g v_g^2\Big)^2 \Big/ \sum_g v_g^4
-
-    degrees of freedom, for the masses of events or groups and ranks that are uniform (whose
-    squares have 4/5 of their squared mean as variance).
+    its own variance, whatever made its weights, and draws are those of a t law
+    (:func:`~verisimile.samples.draws.stretched_signs`).
 
     Parameters
     ----------
@@ -65,21 +58,16 @@ def multiplier_p_value(
         Root of the streams of draws.
     draws
         B.
-
-    References
-    ----------
-    B. L. Welch, Biometrika 34 (1947) 28 (degrees of freedom of an estimated variance).
     """
     truth, masses, units = pool.truth[rows], pool.masses[rows], pool.units[rows]
     sides = [np.where(side, masses, 0.0) / masses[side].sum() for side in (truth, ~truth)]
     worth = [1.0 / float((np.bincount(units, weights=side) ** 2).sum()) for side in sides]
     centre = (worth[0] * sides[0] + worth[1] * sides[1]) / sum(worth)
-    squares = np.bincount(units, weights=sides[0] - sides[1]) ** 2
-    freedom = _FREEDOM * squares.sum() ** 2 / (squares @ squares)
+    freedom = variance_freedom(sides[0] - sides[1], units)
     step, toys = max(1, _ENTRIES // rows.size), []
     for start in range(0, draws, step):
         several = range(start, min(start + step, draws))
-        signs = np.stack([_multipliers(seeds.at(k), pool.n_units, freedom) for k in several])
+        signs = stretched_signs(seeds, several, pool.n_units, freedom)
         drawn = []
         for sample, side in zip((truth, ~truth), sides, strict=True):
             rows_of = np.tile(centre, (len(signs), 1))
@@ -101,13 +89,6 @@ def group_p_value(scores: Array, pool: Pool, rows: IntArray, seeds: Seeds, *, dr
         toys.append(_labeled_areas(scores, masses, labels))
     observed = _labeled_areas(scores, masses, truth[None])
     return _p_value(np.concatenate(toys), float(observed[0]), "permutations of groups")
-
-
-def _multipliers(seeds: Seeds, count: int, freedom: float) -> Array:
-    """Return random signs, stretched together as the error of their variance wants."""
-    rng = seeds.numpy()
-    signs = 2.0 * rng.integers(0, 2, size=count).astype(np.float64) - 1.0
-    return np.asarray(signs * np.sqrt(freedom / rng.chisquare(freedom)))
 
 
 def _labeled_areas(scores: Array, masses: Array, labels: BoolArray) -> Array:

@@ -14,6 +14,7 @@ from verisimile.data.events import Events, match_features
 
 __all__ = [
     "LEAST_CARRIERS",
+    "LEAST_EFFECTIVE",
     "EqualLaws",
     "Score",
     "Spread",
@@ -27,6 +28,9 @@ __all__ = [
 
 LEAST_CARRIERS = 5.0
 """Events that must carry an error before a normal law is trusted."""
+
+LEAST_EFFECTIVE = 50.0
+"""Effective events of a weighted sample before its own squares are trusted."""
 
 _ROUNDING = 1e-12
 _SMALLEST = float(np.finfo(np.float64).tiny)
@@ -131,7 +135,8 @@ class Score(NamedTuple):
     carriers
         Effective number of events that the score's error rests on.
     p_values
-        Two-sided, of z; NaN where fewer than five events carry the error.
+        Two-sided, of z; NaN where fewer than five events carry the error, or weights leave
+        fewer than fifty.
     """
 
     error: Array
@@ -201,8 +206,15 @@ class EqualLaws:
         dof = np.full_like(z, np.inf)
         np.divide(2.0 * about.variance**2, noise, out=dof, where=noise > 0.0)
         p = _floored(z, 2.0 * special.stdtr(dof, -np.abs(z)))
-        known = about.carriers >= LEAST_CARRIERS
+        known = (about.carriers >= LEAST_CARRIERS) & self._worth_it
         return Score(spread.error, z, about.carriers, np.where(known, p, np.nan))
+
+    @property
+    def _worth_it(self) -> bool:
+        """Whether weights leave enough events to know an error from its own squares."""
+        return all(
+            one.weights is None or one.n_effective >= LEAST_EFFECTIVE for one in self.samples
+        )
 
     def _spread(self, influence: Array) -> tuple[Spread, Array]:
         """Return the spread of a difference, and of its fourth power what is of own squares."""

@@ -23,6 +23,7 @@ from verisimile.samples.draws import MassRows
 __all__ = ["KernelDistance", "kernel_distance"]
 
 _BLOCKS = 32
+_FEWEST_EFFECTIVE, _QUADRATIC = 50.0, 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +83,11 @@ class KernelDistance:
     def weights(self) -> str:
         """The statistic is a quadratic form of the weights, of any sign."""
         return "signed"
+
+    @property
+    def fewest_effective(self) -> float:
+        """With weights, 50 above the second degree: moments of that order rest on few events."""
+        return _FEWEST_EFFECTIVE if self.degree > _QUADRATIC else 0.0
 
     def prepare(
         self,

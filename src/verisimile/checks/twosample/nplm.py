@@ -200,15 +200,16 @@ class PreparedNPLM:
         r"""Return the score statistic of each pair of mass rows, ``(R,)``.
 
         .. math:: t = g^T H^{-1} g, \qquad g = \frac{\Psi^T (b - a)}{\sum v^2}, \qquad
-                  H = \frac{\Psi^T \mathrm{diag}(v^2) \Psi}{(\sum v^2)^2} + \Pi
+                  H = \frac{\Psi^T \mathrm{diag}(p) \Psi}{\sum v^2} + \Pi
 
         twice the gain of the penalised logistic loss to second order at f = 0 (Rao's score
-        statistic), with the functions :math:`\Psi`, their penalties :math:`\Pi` and the signed
-        masses v of the samples.
+        statistic), with the functions :math:`\Psi`, their penalties :math:`\Pi`, the signed
+        masses v of the samples and the shares p of all events together.  In units of the
+        samples' own :math:`v^2` a place without a heavy event would have no error.
         """
-        squares = rows.base**2
-        total = squares.sum()
-        bend = self.functions.T @ ((squares / total**2)[:, None] * self.functions)
+        total = (rows.base**2).sum()
+        share = np.abs(self.weights) / np.abs(self.weights).sum()
+        bend = self.functions.T @ ((share / total)[:, None] * self.functions)
         root = np.linalg.cholesky(bend + np.diag(self.ridge))
         score = self.functions.T @ (-rows.signed.T / total)
         return np.asarray((linalg.solve_triangular(root, score, lower=True) ** 2).sum(axis=0))

@@ -11,6 +11,7 @@ from verisimile.checks.twosample.outcome import Values, judged
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.statistic import (
     AroundCircles,
+    Demanding,
     Detailed,
     Formed,
     OfMasses,
@@ -170,6 +171,15 @@ def accepts(statistic: Statistic, pool: Pool) -> None:
         With the reason.
     """
     relabels = pool.null == "relabelings"
+    if not relabels and isinstance(statistic, Demanding):
+        worth = min(pool.n_effective)
+        if worth < statistic.fewest_effective:
+            raise InputError(
+                f"statistic {statistic.name!r}",
+                got=f"weights that leave {worth:.3g} effective events",
+                expected=f"at least {statistic.fewest_effective:.0f}: few heavy events make it",
+                remedy="Take more events, or a statistic of lower moments.",
+            )
     if relabels and _KINDS.index(pool.kind) > _KINDS.index(statistic.weights):
         raise InputError(
             f"statistic {statistic.name!r}",

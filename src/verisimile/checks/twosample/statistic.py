@@ -13,6 +13,7 @@ from verisimile.samples.draws import Labels, MassRows
 
 __all__ = [
     "AroundCircles",
+    "Demanding",
     "Detailed",
     "Formed",
     "OfMasses",
@@ -60,6 +61,15 @@ class OfMasses(Protocol):
     def of_masses(self, rows: MassRows) -> Array:
         """Return the statistic of each pair of mass rows, ``(R,)``, or its columns ``(R, J)``."""
         ...
+
+
+@runtime_checkable
+class Demanding(Protocol):
+    """A statistic that needs more effective events than others where samples have weights."""
+
+    @property
+    def fewest_effective(self) -> float:
+        """Of either sample."""
 
 
 @runtime_checkable
