@@ -60,7 +60,8 @@ def test_a_deadly_task_fails_and_its_neighbours_do_not(pool: Run, store: Store) 
 
 
 DRIVER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 import map_tasks
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -124,6 +124,16 @@ def test_size_of_chi2(rng: np.random.Generator, first: str, second: str, n: int,
     assert_within(separation.mean(), null, tolerance)
 
 
+def test_a_cell_of_negative_weight_has_an_error() -> None:
+    # Three events of one cell, two of them negative, beside none of an unweighted sample.
+    cells = np.array([*[0] * 40, *[1] * 40, 2, 2, 2])
+    signed = Contents.of(cells, np.array([1.0] * 80 + [1.0, -1.0, -1.0]), 3)
+    plain = Contents.of(np.array([0] * 50 + [1] * 50), None, 3)
+    pull = bin_pulls(plain, signed)
+    assert np.isfinite(pull).all()
+    assert abs(pull[2]) < 1.0
+
+
 def test_poisson_errors_of_weighted_events_lose_the_size(rng: np.random.Generator) -> None:
     # Defective twin: sqrt(sumw) for the error of a bin, as if weights were counts.
     rejected = 0

@@ -10,7 +10,7 @@ from verisimile.core.arrays import IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
-from verisimile.samples.draws import multiplied
+from verisimile.samples.draws import multiplied, stretched_signs, variance_freedom
 from verisimile.samples.pool import Pool, pooled
 
 DRAWS = 4000
@@ -47,6 +47,24 @@ def test_the_variance_is_that_of_a_weighted_mean(rng: np.random.Generator) -> No
     found = float(means.var(ddof=1))
     # The mean of multiplied masses is not quite centred: that is of second order.
     assert_within(found, wanted, wanted * np.sqrt(2.0 / DRAWS) + 0.03 * wanted)
+
+
+def test_draws_are_those_of_a_law_with_the_freedom_of_their_variance() -> None:
+    masses = np.exp(np.random.default_rng(4).normal(size=40))
+    masses /= masses.sum()
+    signed = np.concatenate([masses, -np.full(400, 1 / 400)])
+    freedom = variance_freedom(signed, np.arange(440))
+    squares = signed**2
+    assert freedom == pytest.approx(2.5 * squares.sum() ** 2 / (squares**2).sum())
+    rows = stretched_signs(Seeds(5), range(DRAWS), 440, freedom)
+    size = np.abs(rows[:, 0])
+    assert np.abs(np.abs(rows) - size[:, None]).max() < 1e-12  # one stretch for each draw
+    wanted = freedom / (freedom - 2.0)
+    assert_within((size**2).mean(), wanted, (size**2).std() / np.sqrt(DRAWS))
+    # Equal masses: the variance is known, and draws are signs up to a few per cent.
+    assert variance_freedom(np.full(800, 1 / 400), np.arange(800)) == pytest.approx(2000.0)
+    # Two units of four rows each are two masses, not eight.
+    assert variance_freedom(np.full(8, 0.25), np.repeat([0, 1], 4)) == pytest.approx(5.0)
 
 
 def test_unweighted_leverages_give_the_unbiased_variance() -> None:

@@ -130,14 +130,14 @@ class Contents:
         """
         own, share, total = self._squares, self.shares, self._squares.sum()
         if not self.weighted:
-            return np.asarray(expected * total)
+            return np.asarray(np.maximum(expected, 0.0) * total)
         scale = self._typical_weight
         square, content = _around(own / scale), _around(share)
         plain = _around(own)
         known = (content > 0.0) & (content**2 >= LEAST_WEIGHTED * plain)
         ratio = np.divide(scale * square, content, out=np.full(own.size, total), where=known)
         near = np.maximum(expected, 0.0) * ratio
-        return np.where(known | (self.events == 0), near, own)
+        return np.where((known & (expected > 0.0)) | (self.events == 0), near, own)
 
     def enough(self, expected: Array) -> BoolArray:
         """Return where the shares `expected` stand for events enough for a normal law."""
