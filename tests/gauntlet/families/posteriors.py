@@ -174,7 +174,7 @@ class Bins:
 
 @bench(
     "Goodness of fit in bins of context",
-    (Bins("ensemble"), Bins("ensemble+uncertainty"), Bins("ensemble+uncertainty", 400, 800)),
+    (Bins("ensemble"), Bins("ensemble+uncertainty"), Bins("ensemble+uncertainty", 400, 1600)),
     covers=("goodness_in_context", "ContextGoodness"),
     repetitions=80,
 )

@@ -29,6 +29,9 @@ TESTS = tuple(name for name in NAMES if name != CLASSIFIER)
 ALL = "all tests together"
 EXCUSES = (
     Excuse("moment", "too few events", "a few events carry the moment of a heavy tail"),
+    Excuse(
+        "kernel-distance", "weights that leave", "its sixth moments: refused below 50 effective"
+    ),
     Excuse("correlations", "no p-value", "a few events carry the correlation of a heavy tail"),
     Excuse("marginal chi2", "too few events", "chi-squared needs two cells of enough events"),
 )
@@ -80,10 +83,10 @@ def _claims(found: Validation) -> dict[str, Claim]:
         for name in ("selection s", "constraint c"):
             claims.setdefault(name, Refused("too few effective events on one side"))
     value = None if found.p_value is None else found.p_value.value
-    claims[ALL] = p_or_refused(value, "nothing compared")
     (verdict, *_) = judge_validation(found, 0.05, name="")
-    if verdict.verdict is Verdict.INCONCLUSIVE:
-        claims[ALL] = Refused(verdict.sentence)
+    # What is refused for its p-value's sake must not be counted by its p-value.
+    refused = verdict.verdict is Verdict.INCONCLUSIVE and not any(r.dependent for r in found.rows)
+    claims[ALL] = Refused(verdict.sentence) if refused else p_or_refused(value, "nothing compared")
     if found.alike is not None:
         claims["more alike than independent"] = P(found.alike.p)
     return {**claims, **_windows(found), **_physics(found)}
