@@ -13,10 +13,14 @@ from moment_problems import null_pair, permutation_p, relabelings, skewed
 from statistical import assert_rate, assert_within
 from verisimile.checks.twosample.frechet import Frechet
 from verisimile.checks.twosample.kernel_distance import KernelDistance, kernel_distance
+from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.polynomial_kernel import PolynomialKernel
 from verisimile.checks.twosample.statistic import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.core.run import Run
+from verisimile.data.events import Events
 
 
 def _definition(x: Array, y: Array, w: Array, v: Array, degree: int) -> float:
@@ -171,3 +175,14 @@ def test_power_against_skewness_that_the_frechet_distance_cannot_see() -> None:
     blind = _rejected(Frechet(), lambda rng: skewed(rng, 200), 60)
     assert ours >= 50
     assert blind <= 20
+
+
+def test_moments_of_the_third_degree_need_fifty_effective_events(rng: np.random.Generator) -> None:
+    first = Events(rng.normal(size=(300, 2)))
+    second = Events(rng.normal(size=(60, 2)), rng.uniform(0.2, 1.8, size=60))
+    with pytest.raises(InputError, match=r"effective events; expected at least 50.*lower moments"):
+        permutation_test(Run(Seeds(1)), first, second, [KernelDistance()], relabelings=19)
+    (found,) = permutation_test(
+        Run(Seeds(1)), first, second, [KernelDistance(degree=2)], relabelings=19
+    )
+    assert found.refusal == ""

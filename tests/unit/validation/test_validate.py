@@ -232,6 +232,23 @@ def test_repeated_rows_are_tested_as_groups_and_never_pass(rng: np.random.Genera
     assert _verdict(far) is Verdict.FAILED
 
 
+def test_all_tests_together_are_inconclusive_below_the_limits_whatever_the_rest_says(
+    rng: np.random.Generator,
+) -> None:
+    ours = Events(rng.normal(size=(300, 1)))
+    signs = np.where(np.arange(60) % 3 == 0, -1.0, 1.0)
+    far = Events(rng.normal(size=(60, 1)) + 5.0, signs)  # worth seven events
+    study = BARE.model_copy(update={"constraints": {"c": "x0 < 2"}})
+    found = validate(Run(Seeds(1)), ours, far, study=study)
+    assert found.p_value is not None
+    assert found.p_value.value < 0.05
+    together, *single = judge_validation(found, 0.05, name="")
+    assert together.verdict is Verdict.INCONCLUSIVE
+    assert "effective events" in together.sentence
+    # The law itself is violated, and says so by itself.
+    assert [one.hypothesis for one in single if one.verdict is Verdict.FAILED] == ["constraint c"]
+
+
 def test_nothing_compared_never_passes() -> None:
     ours, theirs = truths(1000, 2)
     study = Study(battery=Battery(tests=("classifier",), support=False, physics=False))
