@@ -125,3 +125,14 @@ def test_contents_of_groups_have_the_covariance_of_their_sums() -> None:
     assert (found.errors[1:6] > 1.1 * alone.errors[1:6]).all()
     single = Contents.of(cells, events.weights, 7, group=np.arange(events.n))
     assert single.covariance == pytest.approx(alone.covariance, abs=1e-16)
+
+
+@pytest.mark.parametrize("count", [12, 49, 50])
+def test_few_groups_have_no_p_values_of_moments(count: int) -> None:
+    # Of twelve groups against sixty the standard deviation rejected 16 % of what it had.
+    rng, group = Seeds(11).numpy(), np.repeat(np.arange(count), 3)
+    few = Events(np.repeat(rng.normal(size=(count, 2)), 3, axis=0), group=group)
+    first, _ = pair(Seeds(12), grouped=True)
+    many = Events(rng.normal(size=(first.n, 2)), group=first.group)
+    known = np.isfinite(moments(many, few)[0].p_values[0])
+    assert known == np.isfinite(correlations(many, few).adjusted[0, 1]) == (count >= 50)

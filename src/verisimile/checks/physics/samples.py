@@ -30,7 +30,7 @@ LEAST_CARRIERS = 5.0
 """Events that must carry an error before a normal law is trusted."""
 
 LEAST_EFFECTIVE = 50.0
-"""Effective events of a weighted sample before its own squares are trusted."""
+"""Effective events or groups of a weighted or grouped sample before its own squares are trusted."""
 
 _ROUNDING = 1e-12
 _SMALLEST = float(np.finfo(np.float64).tiny)
@@ -135,8 +135,8 @@ class Score(NamedTuple):
     carriers
         Effective number of events that the score's error rests on.
     p_values
-        Two-sided, of z; NaN where fewer than five events carry the error, or weights leave
-        fewer than fifty.
+        Two-sided, of z; NaN where fewer than five events carry the error, or weights or groups
+        leave fewer than fifty.
     """
 
     error: Array
@@ -211,9 +211,11 @@ class EqualLaws:
 
     @property
     def _worth_it(self) -> bool:
-        """Whether weights leave enough events to know an error from its own squares."""
+        """Whether there are events or groups enough to know an error from its own squares."""
         return all(
-            one.weights is None or one.n_effective >= LEAST_EFFECTIVE for one in self.samples
+            (one.weights is None and one.n_groups == one.n)
+            or min(one.n_effective, one.n_groups) >= LEAST_EFFECTIVE
+            for one in self.samples
         )
 
     def _spread(self, influence: Array) -> tuple[Spread, Array]:
