@@ -48,6 +48,10 @@ def group_codes(group: npt.ArrayLike, n: int) -> IntArray:
 
 def compact(codes: npt.NDArray[np.integer]) -> IntArray:
     """Return integer codes renumbered ``0 … G−1`` in the order of their first appearance."""
+    if (codes[1:] > codes[:-1]).all():  # rows that stand alone: no need to sort them
+        alone = np.arange(len(codes))
+        alone.setflags(write=False)
+        return alone
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))

@@ -18,6 +18,7 @@ __all__ = [
     "relabeled",
     "stretched_signs",
     "unit_masses",
+    "units_of_first",
     "variance_freedom",
 ]
 
@@ -71,6 +72,11 @@ def relabeled(units: IntArray, first_units: int, seeds: Seeds, start: int, count
         sides[row, order[:first_units]] = True
     # Where every event stands alone its unit is its place.
     return sides if sides.shape[1] == units.size else sides[:, units]
+
+
+def units_of_first(units: IntArray, n: int) -> int:
+    """Return how many units the first `n` events have, in codes by first appearance ``(N,)``."""
+    return int(units[:n].max()) + 1
 
 
 def multiplied(masses: Array, units: IntArray, multipliers: Array) -> Array:

@@ -22,6 +22,7 @@ from verisimile.samples.draws import (
     relabeled,
     stretched_signs,
     unit_masses,
+    units_of_first,
     variance_freedom,
 )
 
@@ -147,8 +148,7 @@ class Pool:
         Whole units change sides; each side keeps its number of units.
         """
         units = compact(self.units)
-        ours = np.unique(units[: self.sizes[0]]).size
-        return relabeled(units, ours, seeds, first, count)
+        return relabeled(units, units_of_first(units, self.sizes[0]), seeds, first, count)
 
     def observed_masses(self) -> MassRows:
         """Return the samples' masses as rows of one."""

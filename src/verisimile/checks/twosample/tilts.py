@@ -13,7 +13,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import NormalScores, Standardised, varying
-from verisimile.samples.draws import Labels, MassRows
+from verisimile.samples.draws import Labels, MassRows, units_of_first
 from verisimile.samples.pool import Pool
 
 __all__ = ["Direction", "Local", "Shift", "Tilt", "tilted", "tilted_masses"]
@@ -214,10 +214,9 @@ def tilted(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[Label
     rng = seeds.numpy()
     direction = tilt.direction(rng)
     units, weights = compact(pool.units), pool.weights
-    size = np.unique(units[pool.sizes[0] :]).size
+    last = units_of_first(units, pool.sizes[0])
     log_odds = strength * np.bincount(units, weights=direction.log_odds[pool.rows])
     heights = log_odds + rng.logistic(size=log_odds.size)
-    last = heights.size - size
     order = np.argpartition(heights, (last - 1, last))
     threshold = heights[order[[last - 1, last]]].mean()
     first = np.ones(heights.size, dtype=np.bool_)
