@@ -1,6 +1,6 @@
-"""Draw the figures of these pages that come from small studies of known truths (two minutes).
+"""Draw the figures of these pages that come from small studies of known truths (minutes).
 
-.venv/bin/python docs/make_study_figures.py
+.venv/bin/python docs/make_study_figures.py [NAME ...]
 """
 
 from __future__ import annotations
@@ -218,11 +218,8 @@ def families() -> Figure:
             for i in range(8)
         ]
         groups.append([m.sample(5000, at.at("draw", i).numpy()) for i, m in enumerate(models)])
-    names, published = tuple(trainers), vs.PooledNeighbours()
-    bands = tuple(
-        vs.precision_recall_band(vs.Run(SEEDS.at(name)), reference, group, score=published)
-        for name, group in zip(names, groups, strict=True)
-    )
+    names = tuple(trainers)
+    bands = tuple(vs.precision_recall_bands(vs.Run(SEEDS), reference, groups))
     found = compare_curves(vs.Run(SEEDS), *bands)
 
     def paint(figure: Figure) -> None:
@@ -256,10 +253,10 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 
 
 def main() -> None:
-    """Write every figure."""
+    """Write the figures named in the command line, or all."""
     OUT.mkdir(exist_ok=True)
-    for name, make in FIGURES.items():
-        (OUT / f"{name}.png").write_bytes(style.to_png(make()))
+    for name in sys.argv[1:] or FIGURES:
+        (OUT / f"{name}.png").write_bytes(style.to_png(FIGURES[name]()))
 
 
 if __name__ == "__main__":
