@@ -26,7 +26,7 @@ from verisimile.data.events import Events
 from verisimile.data.example import load_example
 from verisimile.data.files import write_events
 
-_VARYING = {"written", "versions", "timings", "machine", "python", "cpus"}
+_VARYING = {"written", "versions", "timings", "seconds", "machine", "python", "cpus"}
 _TRAINING = ("--members", "3", "--epochs", "2")
 COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "demo": (("demo", "--toys", "19", *_TRAINING, "--out", "out"),),
