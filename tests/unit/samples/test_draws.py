@@ -9,8 +9,14 @@ from statistical import assert_within
 from verisimile.core.arrays import IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
+from verisimile.data.groups import compact
 from verisimile.samples.coordinates import Standardised
-from verisimile.samples.draws import multiplied, stretched_signs, variance_freedom
+from verisimile.samples.draws import (
+    multiplied,
+    stretched_signs,
+    units_of_first,
+    variance_freedom,
+)
 from verisimile.samples.pool import Pool, pooled
 
 DRAWS = 4000
@@ -172,3 +178,27 @@ def test_a_dominating_event_is_refused_and_ordinary_weights_are_not(
     pool = pooled(Events(x), Events(x + 0.1, fifty), Standardised())
     assert pool.n_effective[1] < 50.0
     assert pool.refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("codes", "wanted"),
+    [
+        ([0, 1, 2, 3], [0, 1, 2, 3]),
+        ([2, 5, 7, 11], [0, 1, 2, 3]),  # of a thinned pool: rows that stand alone
+        ([4, 4, 9, 9], [0, 0, 1, 1]),
+        ([7, 2, 7, 3], [0, 1, 0, 2]),
+    ],
+)
+def test_codes_are_renumbered_by_first_appearance(codes: list[int], wanted: list[int]) -> None:
+    found = compact(np.array(codes))
+    assert found.tolist() == wanted
+    assert not found.flags.writeable
+
+
+def test_the_first_sample_keeps_its_number_of_units(rng: np.random.Generator) -> None:
+    group = rng.integers(20, size=60)
+    pool = pooled(_weighted(rng, 60, group), _weighted(rng, 40), Standardised())
+    thin = pool.thinned(50, rng)
+    for each in (pool, thin):
+        units, split = compact(each.units), each.sizes[0]
+        assert units_of_first(units, split) == np.unique(each.units[:split]).size
