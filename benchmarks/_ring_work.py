@@ -14,13 +14,13 @@ import numpy as np
 from verisimile.checks.precision_recall.curve import precision_recall
 from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.core.arrays import Array
+from verisimile.core.dispatch import fingerprint
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run, Task
-from verisimile.core.tasks import fingerprint
 from verisimile.data.events import Events
 from verisimile.data.truths import RingOfEight
-from verisimile.density.diffusion_trainer import DiffusionTrainer
+from verisimile.density.paths.diffusion import DiffusionTrainer
 from verisimile.density.protocol import Sampler
 from verisimile.density.registry import pack, unpack_any
 from verisimile.density.torch_scope import Placement

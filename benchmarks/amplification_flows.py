@@ -22,13 +22,13 @@ import numpy as np
 
 from verisimile.checks.amplification.averaging import averaging
 from verisimile.checks.amplification.quantile import quantile_of_trainings
-from verisimile.checks.amplification.resolutions import equal_regions
+from verisimile.checks.amplification.regions import equal_regions
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.density.spline_flow import SplineFlowTrainer
+from verisimile.density.flows.trainer import SplineFlowTrainer
 
 TRAIN, GENERATED, HOLDOUT = 2_000, 50_000, 200_000
 REGIONS = (10, 20, 50, 100)

@@ -26,7 +26,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.truths import GaussianTruth
-from verisimile.density.spline_flow import SplineFlowTrainer
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.ensemble.fit import fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import fit_mixture

@@ -28,9 +28,12 @@ from _peers import HEAD, Spent, jetnet_fpd, jetnet_kpd, jetnet_warm, measured, r
 from _problem import best_of
 from scipy import linalg, optimize
 
-from verisimile.checks.twosample.extrapolation import FrechetDistance, frechet_distance
-from verisimile.checks.twosample.frechet import Frechet
-from verisimile.checks.twosample.kernel_distance import KernelDistance, kernel_distance
+from verisimile.checks.twosample.statistics.frechet import (
+    Frechet,
+    FrechetDistance,
+    frechet_distance,
+)
+from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance, kernel_distance
 from verisimile.core.arrays import Array
 from verisimile.core.result import Estimate
 

@@ -30,15 +30,14 @@ import numpy as np
 import torch
 from _problem import Timing, best_of, draw, family, log_densities
 
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.linear import LinearFits, LinearSetup
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, LinearFits, LinearSetup
+from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Profile, Rows
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.torch_solver import TorchSolver
+from verisimile.mixture.solvers.torch_minimize import TorchSolver
 from verisimile.stats.linalg import tangent_basis
 
 N, M, K = 20_000, 60, 100

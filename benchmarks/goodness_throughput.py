@@ -21,7 +21,7 @@ import time
 import numpy as np
 from _problem import draw, family, log_densities
 
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

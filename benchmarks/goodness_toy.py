@@ -13,10 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import numpy as np
 from _problem import best_of, draw, family, gemm_rate, log_densities
 
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.kernels import Quantiles
-from verisimile.checks.goodness.linear import LinearFits
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, LinearFits, Quantiles
+from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Rows
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -24,11 +24,11 @@ import numpy as np
 from _problem import draw, family, log_densities
 from _rivals import Rivals
 
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.alternatives.protocol import Setup
+from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
+from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES
-from verisimile.checks.goodness.setup import Setup
-from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

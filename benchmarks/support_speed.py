@@ -20,8 +20,7 @@ import numpy as np
 from _peers import HEAD, Spent, measured, prdc_of, ratio, version
 from sklearn.metrics import pairwise_distances
 
-from verisimile.checks.support.metrics import NAMES, Balls, evaluate
-from verisimile.checks.support.study import support_metrics
+from verisimile.checks.support.study import NAMES, Balls, evaluate, support_metrics
 from verisimile.core.arrays import Array
 
 N, D, K = 10_000, 10, 5

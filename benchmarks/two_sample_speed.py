@@ -26,13 +26,17 @@ import numpy as np
 from _peers import HEAD, Spent, hyppo_statistic, hyppo_test, measured, ratio, version
 from scipy.spatial.distance import cdist
 
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.interval_scan import IntervalScan
-from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
-from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.distribution_functions import (
+    CramerVonMises,
+    MarginalKS,
+    SlicedKS,
+    SlicedWasserstein,
+)
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events

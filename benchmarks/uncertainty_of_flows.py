@@ -35,18 +35,17 @@ from verisimile.checks.coverage.spread import (
     summarise_bins,
 )
 from verisimile.core.arrays import Array
-from verisimile.core.atomic import write_atomic
 from verisimile.core.canonical import JSON
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, to_dict
 from verisimile.core.run import Run, Task
-from verisimile.core.store import DirectoryStore
+from verisimile.core.store import DirectoryStore, write_atomic
 from verisimile.data.events import Events
-from verisimile.density.posterior_flow import PosteriorFlow
-from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
+from verisimile.density.flows.random_weights import PosteriorFlow
+from verisimile.density.flows.random_weights_trainers import BayesianFlowTrainer, DropoutFlowTrainer
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.protocol import DensityEstimator, Trainer
-from verisimile.density.spline_flow import SplineFlowTrainer
 from verisimile.ensemble.fit import fit_ensemble
 from verisimile.ensemble.gather import gather_ensemble
 from verisimile.ensemble.plan import BootstrapPlan

@@ -18,9 +18,9 @@ from _problem import best_of, draw, family, gemm_rate, log_densities
 from torchmin import minimize as torch_minimize
 
 from verisimile.mixture.fit import Pseudo, fit_weights
-from verisimile.mixture.minuit_solver import MinuitSolver
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.torch_solver import TorchSolver
+from verisimile.mixture.solvers.minuit import MinuitSolver
+from verisimile.mixture.solvers.torch_minimize import TorchSolver
 
 N, M = 20_000, 60
 

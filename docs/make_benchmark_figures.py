@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
 import verisimile as vs
-from verisimile.core.directory_store import DirectoryStore
+from verisimile.core.store import DirectoryStore
 from verisimile.data.truths import RingOfEight
 from verisimile.report import style
 

@@ -18,15 +18,13 @@ from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import Array
 from verisimile.data.example import load_example
 from verisimile.data.truths import Camel, RingOfEight
-from verisimile.mixture.conditional_sampling import conditional_log_densities
 from verisimile.mixture.fit import single_weight
+from verisimile.mixture.sampling import conditional_log_densities
 from verisimile.report import style
-from verisimile.report.amplification_figure import gain_axes
-from verisimile.report.band_figure import paint_bands
-from verisimile.report.battery_figure import paint_battery
-from verisimile.report.coverage_figure import coverage_figure
-from verisimile.report.pair_figure import paint_pair
-from verisimile.report.radial_figure import paint_radial
+from verisimile.report.sections.amplification import gain_axes
+from verisimile.report.sections.coverage import coverage_figure
+from verisimile.report.sections.family_figures import paint_bands, paint_radial
+from verisimile.report.sections.validation_figures import paint_battery, paint_pair
 from verisimile.validation.study import Battery, Study
 from verisimile.validation.validate import validate
 

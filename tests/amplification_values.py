@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from verisimile.checks.amplification.averaging import Averaging, averaging_of_counts
-from verisimile.checks.amplification.entropy import entropy_label
 from verisimile.checks.amplification.member_counts import member_counts
 from verisimile.checks.amplification.memorisation import Memorisation
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve, Interval
-from verisimile.checks.amplification.study import LEVELS, AmplificationStudy
+from verisimile.checks.amplification.study import LEVELS, AmplificationStudy, entropy_label
 from verisimile.core.result import Estimate
 from verisimile.stats.nulls import Empirical
 

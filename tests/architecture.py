@@ -17,7 +17,7 @@ MAX_LINES = 500
 
 _PACKAGE = "verisimile"
 _TORCH_FAMILY = {"torch", "nflows", "torchmin"}
-_TORCH_AT_TOP = re.compile(r"density/|ensemble/|mixture/torch_\w+\.py$")
+_TORCH_AT_TOP = re.compile(r"density/|ensemble/|mixture/solvers/(torch_minimize|device)\.py$")
 _TORCH_LAZILY = {"core/random.py", "core/executor.py"}
 _TORCH_SEED_SCOPE = "density/torch_scope.py"
 _UNSAFE_MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "shelve", "marshal"}
@@ -123,7 +123,7 @@ def _torch_faults(path: str, name: str, *, lazy: bool) -> Iterator[str]:
     if _TORCH_AT_TOP.match(path):
         return
     if path not in _TORCH_LAZILY:
-        yield f"imports {name} outside density, ensemble and mixture/torch_*"
+        yield f"imports {name} outside density, ensemble and torch solvers"
     elif not lazy:
         yield f"imports {name} when it is itself imported"
 

@@ -11,16 +11,15 @@ from __future__ import annotations
 import numpy as np
 
 from conditional_analytic import ConditionalBlend, conditional_events, draw_at
-from verisimile.checks.goodness.context_bins import ContextBins
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.in_context import goodness_in_context
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.in_context import ContextBins, goodness_in_context
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run, Task
 from verisimile.core.store import Payload, Record
 from verisimile.mixture.conditional import ConditionalMixture
-from verisimile.mixture.conditional_sampling import conditional_log_densities
 from verisimile.mixture.fit import fit_weights
+from verisimile.mixture.sampling import conditional_log_densities
 
 __all__ = ["TOYS", "p_values"]
 

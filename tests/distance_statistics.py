@@ -6,12 +6,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.interval_scan import IntervalScan
-from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
-from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
-from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein, directions
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.distribution_functions import (
+    CramerVonMises,
+    MarginalKS,
+    SlicedKS,
+    SlicedWasserstein,
+    directions,
+)
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.samples.draws import Labels
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verisimile.checks.goodness.calibration import Predictive
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+from verisimile.checks.goodness.null import Predictive
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run, Task

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from verisimile.checks.twosample.gaussians import gaussian_frechet
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.frechet import gaussian_frechet
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array, BoolArray
 
 __all__ = [

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from verisimile.checks.goodness.localise import Hotspots
+from verisimile.checks.goodness.marginals import MarginalComparison
 from verisimile.checks.goodness.result import AlternativeFit, Goodness, SurpriseFit
-from verisimile.checks.marginals.comparison import MarginalComparison
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.mixture.fit import WeightFit, fit_weights

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from analytic import Blend, draw, family, log_densities
-from verisimile.checks.goodness.calibration import Calibration
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses
+from verisimile.checks.goodness.null import Calibration
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import Goodness
 from verisimile.core.arrays import Array

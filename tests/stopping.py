@@ -19,7 +19,7 @@ _WAITING = """
 import signal, sys
 from pathlib import Path
 from verisimile.app.cli import main
-from verisimile.core.directory_store import DirectoryStore
+from verisimile.core.store import DirectoryStore
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sign, record = Path(sys.argv.pop(1)), sys.argv.pop(1)

@@ -41,7 +41,7 @@ def draw(n: int, rng: np.random.Generator) -> Array:
     [
         pytest.param("stats/nulls.py", CLEAN, id="plain"),
         pytest.param("density/flow.py", "import torch\ntorch.randn(2, generator=g)", id="torch"),
-        pytest.param("mixture/torch_minimize.py", "from torchmin import minimize", id="solver"),
+        pytest.param("mixture/solvers/device.py", "from torchmin import minimize", id="solver"),
         pytest.param("core/random.py", "def f():\n    import torch", id="lazy-torch"),
         pytest.param("core/random.py", "if TYPE_CHECKING:\n    import torch", id="torch-types"),
         pytest.param("density/torch_scope.py", "torch.manual_seed(seed)", id="scope"),
@@ -51,7 +51,7 @@ def draw(n: int, rng: np.random.Generator) -> Array:
         ),
         pytest.param("__init__.py", "from verisimile.app.cli import main", id="face"),
         pytest.param("core/store.py", "np.load(path, allow_pickle=False)", id="load"),
-        pytest.param("density/adapters.py", "model.rvs(3, random_state=rng)", id="rvs"),
+        pytest.param("density/adapters/__init__.py", "model.rvs(3, random_state=rng)", id="rvs"),
     ],
 )
 def test_checker_accepts(path: str, source: str) -> None:

@@ -13,17 +13,18 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.truths import Camel
-from verisimile.density.adversarial import AdversarialTrainer
-from verisimile.density.autoencoder import AutoencoderTrainer
-from verisimile.density.conditional import AtContext, ConditionalDensity
-from verisimile.density.diffusion_trainer import DiffusionTrainer
-from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
-from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
-from verisimile.density.kernel_density import KernelDensityTrainer
-from verisimile.density.mixture_network_trainer import MixtureNetworkTrainer
-from verisimile.density.posterior_flow import PosteriorFlow
-from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
+from verisimile.density.flows.random_weights import PosteriorFlow
+from verisimile.density.flows.random_weights_trainers import BayesianFlowTrainer, DropoutFlowTrainer
+from verisimile.density.flows.trainer import SplineFlowTrainer
+from verisimile.density.flows.zuko import ZukoSplineTrainer
+from verisimile.density.mixtures.autoregressive import MixtureNetworkTrainer
+from verisimile.density.mixtures.gaussian import GaussianMixtureTrainer
+from verisimile.density.mixtures.kernel import KernelDensityTrainer
+from verisimile.density.paths.diffusion import DiffusionTrainer
+from verisimile.density.paths.flow_matching import FlowMatchingTrainer
 from verisimile.density.protocol import (
+    AtContext,
+    ConditionalDensity,
     DensityEstimator,
     Fitted,
     FittedSampler,
@@ -32,8 +33,8 @@ from verisimile.density.protocol import (
     SamplerTrainer,
     Trainer,
 )
-from verisimile.density.spline_flow import SplineFlowTrainer
-from verisimile.density.zuko_flow import ZukoSplineTrainer
+from verisimile.density.samplers.gan import AdversarialTrainer
+from verisimile.density.samplers.vae import AutoencoderTrainer
 
 __all__ = [
     "DENSITIES",

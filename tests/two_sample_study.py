@@ -8,7 +8,7 @@ import numpy as np
 
 from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
 from verisimile.checks.twosample.result import TwoSample
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -34,28 +34,30 @@ if TYPE_CHECKING:
         Moment,
         Quantile,
     )
-    from verisimile.checks.coverage.retrained import coverage_retrained
-    from verisimile.checks.coverage.saturation import saturation
+    from verisimile.checks.coverage.retrained import coverage_retrained, saturation
     from verisimile.checks.coverage.truth import KnownTruth, SampledTruth
-    from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
-    from verisimile.checks.goodness.combination import SmallestP, SumOfBins
-    from verisimile.checks.goodness.context_bins import ContextBins
-    from verisimile.checks.goodness.gaussian import GaussianKernels
-    from verisimile.checks.goodness.in_context import goodness_in_context
+    from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+    from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
+    from verisimile.checks.goodness.in_context import (
+        ContextBins,
+        SmallestP,
+        SumOfBins,
+        goodness_in_context,
+    )
     from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
     from verisimile.checks.goodness.localise import localise
+    from verisimile.checks.goodness.null import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.refine import Look, refine
     from verisimile.checks.goodness.search import Search
-    from verisimile.checks.goodness.stopping import Sequential
     from verisimile.checks.goodness.surprise import Surprise
-    from verisimile.checks.goodness.tilt import ExponentialTilt
+    from verisimile.checks.goodness.toys import Sequential
     from verisimile.checks.human.agreement import agreement
     from verisimile.checks.human.forced_choice import forced_choice
     from verisimile.checks.human.preference import preference
     from verisimile.checks.human.scale import scale_ratings
     from verisimile.checks.human.table import read_ratings
-    from verisimile.checks.onesample.known_cdf import one_sample_tests
-    from verisimile.checks.onesample.likelihood import likelihood_test
+    from verisimile.checks.known_truth.cdf import one_sample_tests
+    from verisimile.checks.known_truth.likelihood import likelihood, likelihood_test
     from verisimile.checks.physics.histograms import marginal_pair
     from verisimile.checks.posterior.local import PosteriorPoints, local_posterior_test
     from verisimile.checks.posterior.sbc import sbc
@@ -68,11 +70,6 @@ if TYPE_CHECKING:
     from verisimile.checks.precision_recall.best import BestScore
     from verisimile.checks.precision_recall.comparison import compare_bands, compare_curves
     from verisimile.checks.precision_recall.curve import precision_recall
-    from verisimile.checks.precision_recall.given_scores import (
-        ClassifierScore,
-        LogDensities,
-        MappedScore,
-    )
     from verisimile.checks.precision_recall.learned_scores import (
         BoostedTrees,
         LinearScore,
@@ -80,69 +77,77 @@ if TYPE_CHECKING:
     )
     from verisimile.checks.precision_recall.scores import (
         BallsOfCentres,
+        ClassifierScore,
         CoverageScore,
+        LogDensities,
+        MappedScore,
         Parzen,
         PooledNeighbours,
     )
     from verisimile.checks.precision_recall.variance import variance_parts
     from verisimile.checks.support.inception import inception_score
-    from verisimile.checks.support.likelihood import likelihood
     from verisimile.checks.support.study import support_metrics
-    from verisimile.checks.twosample.energy import EnergyDistance
-    from verisimile.checks.twosample.extrapolation import frechet_distance
-    from verisimile.checks.twosample.frechet import Frechet
-    from verisimile.checks.twosample.interval_scan import IntervalScan
-    from verisimile.checks.twosample.kernel_distance import KernelDistance, kernel_distance
-    from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
-    from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
-    from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
     from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
     from verisimile.checks.twosample.sensitivity import smallest_effects
-    from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein
+    from verisimile.checks.twosample.statistics.distribution_functions import (
+        CramerVonMises,
+        MarginalKS,
+        SlicedKS,
+        SlicedWasserstein,
+    )
+    from verisimile.checks.twosample.statistics.energy import EnergyDistance
+    from verisimile.checks.twosample.statistics.frechet import Frechet, frechet_distance
+    from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+    from verisimile.checks.twosample.statistics.kernel_distance import (
+        KernelDistance,
+        kernel_distance,
+    )
+    from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD
+    from verisimile.checks.twosample.statistics.nplm import NPLM, AggregatedNPLM
     from verisimile.checks.twosample.windows import deviating_windows
     from verisimile.core.random import Seeds
     from verisimile.core.result import Estimate
     from verisimile.core.run import Run
-    from verisimile.data.calo import read_showers
+    from verisimile.data.calo.files import read_showers
     from verisimile.data.derived import derived
     from verisimile.data.events import Events
     from verisimile.data.expressions import Condition, Expression
     from verisimile.data.files import read_events, write_events
     from verisimile.density.adapters import adapt
-    from verisimile.density.adversarial import AdversarialTrainer
-    from verisimile.density.autoencoder import AutoencoderTrainer
-    from verisimile.density.check import check_estimator
-    from verisimile.density.conditional_check import check_conditional
-    from verisimile.density.diffusion_trainer import DiffusionTrainer
-    from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
-    from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
-    from verisimile.density.kernel_density import KernelDensityTrainer
-    from verisimile.density.mixture_network_trainer import MixtureNetworkTrainer
-    from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
-    from verisimile.density.spline_flow import SplineFlowTrainer
+    from verisimile.density.check import check_conditional, check_estimator
+    from verisimile.density.flows.random_weights_trainers import (
+        BayesianFlowTrainer,
+        DropoutFlowTrainer,
+    )
+    from verisimile.density.flows.trainer import SplineFlowTrainer
+    from verisimile.density.flows.zuko import ZukoSplineTrainer
+    from verisimile.density.mixtures.autoregressive import MixtureNetworkTrainer
+    from verisimile.density.mixtures.gaussian import GaussianMixtureTrainer
+    from verisimile.density.mixtures.kernel import KernelDensityTrainer
+    from verisimile.density.paths.diffusion import DiffusionTrainer
+    from verisimile.density.paths.flow_matching import FlowMatchingTrainer
+    from verisimile.density.samplers.gan import AdversarialTrainer
+    from verisimile.density.samplers.vae import AutoencoderTrainer
     from verisimile.density.torch_scope import Placement
-    from verisimile.density.zuko_flow import ZukoSplineTrainer
     from verisimile.ensemble.fit import fit_ensemble
     from verisimile.ensemble.gather import gather_ensemble
     from verisimile.ensemble.plan import BootstrapPlan, InitialisationPlan
-    from verisimile.mixture.bind import fit_mixture
+    from verisimile.mixture.bind import fit_conditional_mixture, fit_mixture
     from verisimile.mixture.conditional import ConditionalMixture
-    from verisimile.mixture.conditional_bind import fit_conditional_mixture
     from verisimile.mixture.fit import fit_weights
     from verisimile.mixture.minos import MinosInterval, minos_interval, minos_observable
-    from verisimile.mixture.minuit_solver import MinuitSolver
     from verisimile.mixture.model import Mixture
-    from verisimile.mixture.newton import NewtonSolver
-    from verisimile.mixture.torch_device import DeviceNewton
-    from verisimile.mixture.torch_solver import TorchSolver
+    from verisimile.mixture.solvers.device import DeviceNewton
+    from verisimile.mixture.solvers.minuit import MinuitSolver
+    from verisimile.mixture.solvers.newton import NewtonSolver
+    from verisimile.mixture.solvers.torch_minimize import TorchSolver
     from verisimile.report.write import write_report
     from verisimile.samples.coordinates import NormalScores, Standardised
     from verisimile.stats.aggregate import min_p
     from verisimile.stats.multiple import holm
     from verisimile.stats.pvalues import PValue
     from verisimile.stats.tails import fit_tail
-    from verisimile.validation.study import Battery, Study, Threshold
-    from verisimile.validation.study_file import read_study
+    from verisimile.validation.study import Battery, Study, Threshold, read_study
     from verisimile.validation.validate import validate
 
 __all__ = [

@@ -16,11 +16,16 @@ from scipy import stats
 from differential_study import GENERATORS, LEVELS, camel, events, measured, realised, smooth
 from memorising import samples
 from statistical import assert_rate, assert_uniform, assert_within
-from verisimile.checks.amplification.distances import Distance, EnergyDistance, GaussianMMD
 from verisimile.checks.amplification.kolmogorov import kolmogorov
 from verisimile.checks.amplification.learning_curve import learning_curve
 from verisimile.checks.amplification.memorisation import memorisation
-from verisimile.checks.amplification.quadratic import quadratic, quadratic_procedure
+from verisimile.checks.amplification.quadratic import (
+    Distance,
+    EnergyDistance,
+    GaussianMMD,
+    quadratic,
+    quadratic_procedure,
+)
 from verisimile.checks.amplification.result import Amplification
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

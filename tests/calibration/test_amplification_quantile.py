@@ -28,8 +28,11 @@ from camel_generators import (
 )
 from statistical import assert_rate, assert_within
 from verisimile.checks.amplification.quantile import quantile, quantile_of_trainings
-from verisimile.checks.amplification.regions import QuantileRegions, quantile_regions
-from verisimile.checks.amplification.resolutions import resolutions_of
+from verisimile.checks.amplification.regions import (
+    QuantileRegions,
+    quantile_regions,
+    resolutions_of,
+)
 from verisimile.checks.amplification.result import Amplification
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

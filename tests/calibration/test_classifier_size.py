@@ -16,12 +16,12 @@ from sklearn.linear_model import LogisticRegression
 from statistical import assert_rate
 from verisimile.checks.classifier.auc import auc, auc_p_value
 from verisimile.checks.classifier.crossfit import Scorer
-from verisimile.checks.classifier.learners import Classifier, boosted_trees, scores
 from verisimile.checks.classifier.multiplied import multiplier_p_value
 from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.learners import Classifier, boosted_trees, scores
 from verisimile.stats.nulls import Empirical
 
 Show = Callable[[str], None]

@@ -17,13 +17,13 @@ from sklearn.linear_model import LogisticRegression
 from statistical import assert_rate
 from verisimile.checks.classifier.auc import auc_p_value
 from verisimile.checks.classifier.crossfit import Scorer
-from verisimile.checks.classifier.learners import Classifier
 from verisimile.checks.classifier.multiplied import group_p_value, multiplier_p_value
 from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.learners import Classifier
 
 Show = Callable[[str], None]
 Law = Callable[[np.random.Generator], Array]

@@ -10,10 +10,10 @@ from scipy import stats
 
 from statistical import assert_rate
 from verisimile.checks.amplification.memorisation import LEVEL, memorisation
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.marginal import MarginalKS
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.distribution_functions import MarginalKS
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

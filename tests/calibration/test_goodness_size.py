@@ -18,7 +18,7 @@ import pytest
 
 from size_study import N_WEIGHTS, TOYS, p_values
 from statistical import assert_rate, assert_uniform
-from verisimile.checks.goodness.calibration import Calibration, FluctuatedCentre, PlugIn, Predictive
+from verisimile.checks.goodness.null import Calibration, FluctuatedCentre, PlugIn, Predictive
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

@@ -17,15 +17,13 @@ from scipy import stats
 
 from analytic import draw, family, log_densities
 from statistical import assert_within
-from verisimile.checks.goodness.calibration import Predictive
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.alternatives.protocol import Alternative
+from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses
-from verisimile.checks.goodness.localise import localise
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.localise import information, localise, nearness
+from verisimile.checks.goodness.null import NullModel, Predictive
 from verisimile.checks.goodness.result import Goodness
-from verisimile.checks.goodness.score import information, nearness
-from verisimile.checks.goodness.setup import Alternative
-from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -15,7 +15,12 @@ import pytest
 from scipy import stats
 
 from statistical import assert_rate
-from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM, PreparedNPLM, PreparedNPLMs
+from verisimile.checks.twosample.statistics.nplm import (
+    NPLM,
+    AggregatedNPLM,
+    PreparedNPLM,
+    PreparedNPLMs,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.samples.draws import Labels

@@ -19,8 +19,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.validation.battery import battery_of, sensitivities_of
-from verisimile.validation.catalogue import entry
-from verisimile.validation.study import Battery
+from verisimile.validation.study import Battery, entry
 
 Show = Callable[[str], None]
 

@@ -15,11 +15,11 @@ from scipy import stats
 
 from statistical import assert_within
 from verisimile.checks.twosample import sensitivity
-from verisimile.checks.twosample.interval_scan import IntervalScan
-from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.distribution_functions import CramerVonMises, MarginalKS
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate

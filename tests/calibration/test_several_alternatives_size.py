@@ -13,10 +13,10 @@ import pytest
 
 from analytic import draw, family, log_densities
 from statistical import assert_rate, assert_uniform
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
-from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from statistical import assert_within
-from verisimile.checks.support.metrics import NAMES, expected_coverage
-from verisimile.checks.support.study import support_metrics
+from verisimile.checks.support.study import NAMES, expected_coverage, support_metrics
 
 pytestmark = [pytest.mark.calibration, pytest.mark.timeout(1800)]
 

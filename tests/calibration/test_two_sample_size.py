@@ -18,12 +18,17 @@ from scipy import stats
 from distance_statistics import ALL
 from statistical import assert_rate, assert_uniform
 from two_sample_study import RELABELINGS, p_values
-from verisimile.checks.twosample.interval_scan import IntervalScan, PreparedScan
-from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.sliced import MeanOverLines
-from verisimile.checks.twosample.statistic import Prepared, Statistic
-from verisimile.checks.twosample.steps import Lines, ends_of, supremum
+from verisimile.checks.twosample.statistics.distribution_functions import (
+    CramerVonMises,
+    Lines,
+    MarginalKS,
+    MeanOverLines,
+    ends_of,
+    supremum,
+)
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan, PreparedScan
+from verisimile.checks.twosample.statistics.protocol import Prepared, Statistic
 from verisimile.checks.twosample.windows import deviating_windows
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
-from verisimile.checks.twosample.nplm import NPLM
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.sliced import SlicedWasserstein
-from verisimile.checks.twosample.statistic import Prepared, Statistic
+from verisimile.checks.twosample.statistics.distribution_functions import SlicedWasserstein
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD
+from verisimile.checks.twosample.statistics.nplm import NPLM
+from verisimile.checks.twosample.statistics.protocol import Prepared, Statistic
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

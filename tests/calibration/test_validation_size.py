@@ -18,7 +18,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.report.validation_verdict import judge_validation
+from verisimile.report.sections.validation_verdict import judge_validation
 from verisimile.report.verdict import Verdict, overall
 from verisimile.validation.study import Battery, Study
 from verisimile.validation.validate import validate

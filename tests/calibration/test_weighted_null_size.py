@@ -16,18 +16,18 @@ import pytest
 from scipy import stats
 
 from surrogates import signed
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.interval_scan import IntervalScan
-from verisimile.checks.twosample.kernel_distance import KernelDistance
-from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
 from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.distribution_functions import CramerVonMises, MarginalKS
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.example import load_example
-from verisimile.validation.family import global_p_value
+from verisimile.validation.battery import global_p_value
 from weighted_pairs import PAIRS, Pair
 
 Show = Callable[[str], None]

@@ -14,10 +14,10 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.density.conditional import ConditionalDensity
-from verisimile.density.conditional_check import check_conditional
-from verisimile.density.conditional_flow import ConditionalSplineFlow
-from verisimile.density.spline_flow import SplineFlowTrainer
+from verisimile.density.check import check_conditional
+from verisimile.density.flows.spline import ConditionalSplineFlow
+from verisimile.density.flows.trainer import SplineFlowTrainer
+from verisimile.density.protocol import ConditionalDensity
 
 
 def flow(features: tuple[Feature, ...], x: Array, context: tuple[str, ...]) -> ConditionalDensity:

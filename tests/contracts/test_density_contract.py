@@ -21,8 +21,8 @@ from verisimile.data.feature import Feature
 from verisimile.data.truths import Camel, GaussianTruth, RingOfEight
 from verisimile.density.adapters import CallableDensity, adapt
 from verisimile.density.check import check_estimator
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.protocol import DensityEstimator, Rounded
-from verisimile.density.spline_flow import SplineFlowTrainer
 
 
 def laplace_log_prob(x: Array) -> Array:

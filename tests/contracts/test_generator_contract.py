@@ -32,10 +32,9 @@ from verisimile.core.random import Seeds
 from verisimile.core.store import DirectoryStore
 from verisimile.data.events import Events
 from verisimile.density.adapters import CallableDensity, adapt
-from verisimile.density.conditional import ConditionalDensity
-from verisimile.density.protocol import DensityEstimator, Sampler
+from verisimile.density.flows.trainer import SplineFlowTrainer
+from verisimile.density.protocol import ConditionalDensity, DensityEstimator, Sampler
 from verisimile.density.registry import Model, pack, unpack_any
-from verisimile.density.spline_flow import SplineFlowTrainer
 
 DRAWERS = pytest.mark.parametrize("name", named(*MODELS, *SAMPLERS))
 DENSE = pytest.mark.parametrize("name", named(*MODELS))

@@ -16,7 +16,7 @@ from statistical import assert_within
 from trained_generators import MODELS, box_events, model_of, named
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
-from verisimile.density.importance import Proposal
+from verisimile.density.check import Proposal
 from verisimile.density.protocol import DensityEstimator
 
 PROPOSED, DRAWN = 8000, 20_000

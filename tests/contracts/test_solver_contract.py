@@ -12,14 +12,13 @@ import torch
 from analytic import draw, family, log_densities, near_copies
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
-from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
-from verisimile.mixture.minuit_solver import MinuitSolver
-from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights, reduced_problem
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.reduced import reduced_problem
-from verisimile.mixture.solver import Optimum, WeightSolver, certified
-from verisimile.mixture.torch_device import DeviceNewton
-from verisimile.mixture.torch_solver import TorchSolver
+from verisimile.mixture.solvers.device import DeviceNewton
+from verisimile.mixture.solvers.minuit import MinuitSolver
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified
+from verisimile.mixture.solvers.torch_minimize import TorchSolver
 
 SOLVERS: list[WeightSolver] = [NewtonSolver(), TorchSolver(), MinuitSolver(), DeviceNewton()]
 OTHERS = SOLVERS[1:]

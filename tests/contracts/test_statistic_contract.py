@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from distance_statistics import ALL, random_labels, values
-from verisimile.checks.twosample.frechet import Frechet
-from verisimile.checks.twosample.kernel_distance import KernelDistance
-from verisimile.checks.twosample.mmd import AggregatedMMD
-from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.frechet import Frechet
+from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance
+from verisimile.checks.twosample.statistics.mmd import AggregatedMMD
+from verisimile.checks.twosample.statistics.nplm import NPLM, AggregatedNPLM
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 
 N, FIRST = 60, 25

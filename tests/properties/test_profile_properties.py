@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from verisimile.checks.goodness.profile import HYPOTHESES, Basis, Profile, Rows, profile_ratio
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
-from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.linalg import tangent_basis
 
 # A hang is a failure: an example takes milliseconds.

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError, VerisimileError
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
-from verisimile.mixture.minuit_solver import MinuitSolver
-from verisimile.mixture.newton import NewtonSolver
-from verisimile.mixture.solver import WeightSolver
-from verisimile.mixture.torch_device import DeviceNewton
-from verisimile.mixture.torch_solver import TorchSolver
+from verisimile.mixture.solvers.device import DeviceNewton
+from verisimile.mixture.solvers.minuit import MinuitSolver
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.solvers.protocol import WeightSolver
+from verisimile.mixture.solvers.torch_minimize import TorchSolver
 
 # A hang is a failure: an example takes milliseconds.
 pytestmark = pytest.mark.timeout(240)

@@ -14,8 +14,8 @@ from scipy import stats
 
 from analytic import Blend
 from statistical import FIVE_SIGMA
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.soft_penalty import penalised_mass, soft_penalty_ratio
 from verisimile.core.random import Seeds

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from verisimile.app.clock import Clock
 from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import EXIT_CODES
-from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import Planned, print_plan
 from verisimile.app.run_generator import MEMBER_EVENTS, TIMES, fitted_run, is_run, run_generator
+from verisimile.app.terminal import Clock, print_json, print_lines, print_table
 from verisimile.checks.amplification.study import amplify
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -20,10 +19,10 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.files import read_events
 from verisimile.mixture.model import Mixture
-from verisimile.report.amplification_page import gain_table
 from verisimile.report.content import InputSample, NamedAmplification, ReportInput
 from verisimile.report.document import Document, document
 from verisimile.report.numbers import duration
+from verisimile.report.sections.amplification import gain_table
 from verisimile.report.write import write_document
 
 __all__ = ["AmplifyRequest", "execute"]

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from verisimile.app.clock import Clock
 from verisimile.app.compare_factors import Factors, read_factors
 from verisimile.app.compare_families import family_files
 from verisimile.app.compare_scores import named_score
 from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import EXIT_CODES
-from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import curve_stages, print_plan
+from verisimile.app.terminal import Clock, print_json, print_lines, print_table
 from verisimile.checks.precision_recall.band import Band, precision_recall_bands
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import frozen
@@ -28,10 +27,9 @@ from verisimile.data.events import Events
 from verisimile.data.files import Drawn, read_drawn, read_events
 from verisimile.report.content import FamilyStudy, InputSample, ReportInput
 from verisimile.report.document import Document, document
-from verisimile.report.family_page import family_table
 from verisimile.report.numbers import duration
-from verisimile.report.sample_panels import sample_panels
-from verisimile.report.variance_table import variance_table
+from verisimile.report.sections.families import family_table, variance_table
+from verisimile.report.sections.family_figures import sample_panels
 from verisimile.report.write import write_document
 
 __all__ = ["CompareRequest", "execute"]

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verisimile.app import stages
-from verisimile.app.clock import Clock
 from verisimile.app.coverage_options import chosen_observables
 from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import EXIT_CODES
-from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import coverage_stages, print_plan
 from verisimile.app.study import FitStudy, load_study
+from verisimile.app.terminal import Clock, print_json, print_lines, print_table
 from verisimile.checks.coverage.conditional import coverage
 from verisimile.checks.coverage.observables import Observable
 from verisimile.checks.coverage.truth import SampledTruth
@@ -26,8 +25,8 @@ from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.io import load_mixture
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import InputSample, ReportInput, Timings
-from verisimile.report.coverage_page import coverage_table
 from verisimile.report.document import Document, document
+from verisimile.report.sections.coverage import coverage_table
 from verisimile.report.write import write_document
 
 __all__ = ["CoverageRequest", "execute"]

@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from verisimile.app import stages
-from verisimile.app.clock import Clock
 from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import print_verdicts
-from verisimile.app.output import print_json, print_lines
 from verisimile.app.plans import print_plan, toy_stage, training_stage
 from verisimile.app.run_generator import draw_members
 from verisimile.app.study import FitStudy, check_free, finish
+from verisimile.app.terminal import Clock, print_json, print_lines
 from verisimile.checks.amplification.study import amplify
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.search import Search
 from verisimile.core.errors import VerisimileWarning
 from verisimile.core.random import Seeds
@@ -25,7 +24,7 @@ from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.example import load_example
-from verisimile.density.spline_flow import SplineFlowTrainer
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import InputSample, NamedAmplification, ReportInput
 from verisimile.report.document import Document, document

@@ -77,7 +77,7 @@ def _code(error: VerisimileError) -> ExitCode:
 def _resume(folder: Path | None) -> str:
     if folder is None:
         return "nothing was kept"
-    from verisimile.core.directory_store import DirectoryStore
+    from verisimile.core.store import DirectoryStore
 
     kept = [address.partition("/")[0] for address in DirectoryStore(folder).addresses()]
     counts = ", ".join(f"{kept.count(kind)} {kind}" for kind in dict.fromkeys(kept))

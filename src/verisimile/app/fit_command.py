@@ -10,18 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from verisimile.app import stages
-from verisimile.app.clock import Clock
 from verisimile.app.exits import ExitCode
-from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import print_plan, training_stage
 from verisimile.app.study import FitStudy, check_free, finish
+from verisimile.app.terminal import Clock, print_json, print_lines, print_table
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.files import read_events
-from verisimile.density.spline_flow import SplineFlowTrainer
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import InputSample

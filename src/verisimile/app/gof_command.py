@@ -8,24 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from verisimile.app import stages
-from verisimile.app.clock import Clock
 from verisimile.app.exits import ExitCode
-from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import print_plan, toy_stage
 from verisimile.app.study import FitStudy, load_study
-from verisimile.checks.goodness.calibration import (
+from verisimile.app.terminal import Clock, print_json, print_lines, print_table
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.alternatives.protocol import Alternative
+from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
+from verisimile.checks.goodness.likelihood_ratio import default_alternative
+from verisimile.checks.goodness.null import (
     Calibration,
     FluctuatedCentre,
     PlugIn,
     Predictive,
 )
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.likelihood_ratio import default_alternative
 from verisimile.checks.goodness.search import PLACEMENTS, Search
-from verisimile.checks.goodness.setup import Alternative
-from verisimile.checks.goodness.stopping import Sequential, most_toys
 from verisimile.checks.goodness.surprise import Surprise
-from verisimile.checks.goodness.tilt import ExponentialTilt
+from verisimile.checks.goodness.toys import Sequential, most_toys
 from verisimile.core.errors import InputError, NumericsError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
@@ -37,7 +36,7 @@ from verisimile.mixture.io import load_mixture
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import InputSample, ReportInput, Timings
 from verisimile.report.document import Document, document
-from verisimile.report.tables import summary_table
+from verisimile.report.sections.goodness import summary_table
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_document
 

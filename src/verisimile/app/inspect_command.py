@@ -7,17 +7,17 @@ from pathlib import Path
 
 from verisimile.app import stages
 from verisimile.app.exits import ExitCode
-from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.study import FitStudy, load_study
+from verisimile.app.terminal import print_json, print_lines, print_table
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.io import load_mixture
 from verisimile.mixture.model import Mixture
-from verisimile.report import tables
 from verisimile.report.content import MemberTraining
 from verisimile.report.page import Table
+from verisimile.report.sections import goodness
 
 __all__ = ["execute"]
 
@@ -54,11 +54,11 @@ def _print(
 ) -> None:
     print_lines(study.command, "")
     for table in (
-        tables.input_table(study.inputs),
-        tables.feature_table(mixture.features),
-        tables.member_table(members),
-        tables.weight_table(mixture.fit),
-        tables.fit_table(mixture.fit),
+        goodness.input_table(study.inputs),
+        goodness.feature_table(mixture.features),
+        goodness.member_table(members),
+        goodness.weight_table(mixture.fit),
+        goodness.fit_table(mixture.fit),
     ):
         _print_table(table)
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(records.items()))

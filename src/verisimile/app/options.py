@@ -17,7 +17,7 @@ import typer
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
-    from verisimile.density.spline_flow import SplineFlowTrainer
+    from verisimile.density.flows.trainer import SplineFlowTrainer
 
 __all__ = [
     "FILE",
@@ -191,7 +191,7 @@ def trainer(settings: Mapping[str, float | None]) -> SplineFlowTrainer:
     InputError
         If a setting is out of range.
     """
-    from verisimile.density.spline_flow import SplineFlowTrainer
+    from verisimile.density.flows.trainer import SplineFlowTrainer
 
     given = {name: value for name, value in settings.items() if value is not None}
     return SplineFlowTrainer(**given)  # type: ignore[arg-type]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from verisimile.app.output import print_json, print_lines, print_table
+from verisimile.app.terminal import print_json, print_lines, print_table
 from verisimile.checks.goodness.search import PLACEMENTS
 from verisimile.checks.twosample.permutation import record_name
 from verisimile.core.executor import Loky
 from verisimile.core.run import Run
 from verisimile.report.numbers import count, duration
-from verisimile.validation.catalogue import CLASSIFIER, entry
-from verisimile.validation.study import Battery
+from verisimile.validation.study import CLASSIFIER, Battery, entry
 
 __all__ = [
     "Planned",

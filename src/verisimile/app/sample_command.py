@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verisimile.app.exits import ExitCode
-from verisimile.app.output import print_json, print_lines
 from verisimile.app.study import load_study
+from verisimile.app.terminal import print_json, print_lines
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run

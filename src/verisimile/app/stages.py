@@ -6,17 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from verisimile.app.clock import Clock
-from verisimile.checks.goodness.calibration import Calibration, Predictive
+from verisimile.app.terminal import Clock
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
 from verisimile.checks.goodness.localise import Hotspots, localise
+from verisimile.checks.goodness.marginals import MarginalComparison, marginal_comparisons
+from verisimile.checks.goodness.null import Calibration, Predictive
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.search import Search
-from verisimile.checks.goodness.stopping import Sequential
-from verisimile.checks.marginals.comparison import MarginalComparison, marginal_comparisons
+from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.data.names import require
+from verisimile.data.feature import require
 from verisimile.density.protocol import Trainer
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import fit_ensemble

@@ -6,11 +6,10 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from verisimile.app.clock import Clock
 from verisimile.app.exits import ExitCode
 from verisimile.app.gof_command import EXIT_CODES
-from verisimile.app.output import print_json, print_lines, print_table
 from verisimile.app.plans import battery_stages, print_plan
+from verisimile.app.terminal import Clock, print_json, print_lines, print_table
 from verisimile.app.validate_samples import read_samples
 from verisimile.app.validate_study import StudyOptions, study_of
 from verisimile.core.errors import InputError, VerisimileWarning
@@ -21,9 +20,9 @@ from verisimile.data.files import file_of
 from verisimile.report.content import NamedValidation, ReportInput
 from verisimile.report.document import Document, document
 from verisimile.report.numbers import duration
-from verisimile.report.validation_tables import validation_summary
+from verisimile.report.sections.validation_tables import validation_summary
 from verisimile.report.write import write_document
-from verisimile.validation.inputs import gathered_inputs
+from verisimile.validation.samples import gathered_inputs
 from verisimile.validation.validate import validate
 
 __all__ = ["ValidateRequest", "execute"]

@@ -10,8 +10,7 @@ from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.data.events import Events
 from verisimile.data.files import column_names, read_events
 from verisimile.report.content import InputSample
-from verisimile.validation.columns import needed_columns
-from verisimile.validation.study import Study
+from verisimile.validation.study import Study, needed_columns
 
 __all__ = ["ReadSamples", "read_samples"]
 

@@ -6,14 +6,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
-from verisimile.core.dispatch import dispatch
+from verisimile.core.dispatch import (
+    Call,
+    Failure,
+    Reply,
+    Task,
+    Work,
+    dispatch,
+    failure,
+    fingerprint,
+)
 from verisimile.core.errors import IncompleteError, InputError, NumericsError, VerisimileError
 from verisimile.core.executor import ExecutorSpec, resolve_executor
 from verisimile.core.progress import Progress, resolve_progress
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt, Record, check_address
 from verisimile.core.store import Store, open_store
-from verisimile.core.tasks import Call, Failure, Reply, Task, Work, failure, fingerprint
 
 __all__ = ["Failure", "Run", "Task"]
 

@@ -10,8 +10,7 @@ from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Quantity
-from verisimile.data.feature import Feature
-from verisimile.data.names import listing
+from verisimile.data.feature import Feature, listing
 from verisimile.data.user_file import ColumnFunction, column_function
 
 __all__ = ["derived", "passed"]

@@ -14,11 +14,10 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.data import calo, readers, science, writers
-from verisimile.data.coerce import name_list
-from verisimile.data.events import Events
-from verisimile.data.feature import Feature
-from verisimile.data.names import suggestion
+from verisimile.data import readers, writers
+from verisimile.data.calo import files as showers
+from verisimile.data.events import Events, name_list
+from verisimile.data.feature import Feature, suggestion
 from verisimile.data.table import Request, Source
 
 __all__ = ["Drawn", "column_names", "file_of", "read_drawn", "read_events", "write_events"]
@@ -45,7 +44,7 @@ def read_events(
         ``z.parquet``, ``z.root:Tree`` (TTree or RNTuple), ``z.h5:group`` (a group of
         flat datasets, a matrix, or a table of named fields), ``z.npz`` (one array per
         column), ``z.npy`` (a matrix) or ``z.csv`` (with a header).  Calorimeter showers:
-        ``z.hdf5:calo=binning.xml[,particle]``, see `verisimile.data.calo`.
+        ``z.hdf5:calo=binning.xml[,particle]``, see `verisimile.data.calo.files`.
     features
         The columns to read, in this order; by default every flat numeric column
         except weights and groups, in file order.  They name the columns of a bare matrix,
@@ -219,12 +218,12 @@ def _check_file(path: Path) -> None:
 def _open(place: _Place, request: Request) -> AbstractContextManager[Source]:
     match place.suffix:
         case ".root":
-            return science.open_root(place.path, place.part)
+            return readers.open_root(place.path, place.part)
         case ".h5" | ".hdf5" if place.part is not None and place.part.startswith(_SHOWERS):
             described = place.part.removeprefix(_SHOWERS)
-            return calo.open_showers(place.path, described, request.labels)
+            return showers.open_showers(place.path, described, request.labels)
         case ".h5" | ".hdf5":
-            return science.open_hdf5(place.path, place.part, request.labels)
+            return readers.open_hdf5(place.path, place.part, request.labels)
         case ".npz":
             return readers.open_npz(place.path, request.labels)
         case ".npy":

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.data.names import require
+from verisimile.data.feature import require
 
 __all__ = ["periods", "with_periods"]
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.errors import VerisimileWarning
-from verisimile.data.events import Events
-from verisimile.data.rows import RowHashes, row_hashes, shared_rows
+from verisimile.data.events import Events, RowHashes, row_hashes, shared_rows
 from verisimile.stats.coincidences import shared_by_chance
 
 __all__ = ["Provenance", "Seen", "group_notes", "warn_overlap"]

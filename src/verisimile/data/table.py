@@ -12,8 +12,7 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.data.feature import Feature
-from verisimile.data.names import listing, require, unique
+from verisimile.data.feature import Feature, listing, require, unique
 
 __all__ = ["Column", "Request", "Source", "array_fault"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.data.names import listing, suggestion
+from verisimile.data.feature import listing, suggestion
 
 __all__ = ["ColumnFunction", "column_function", "functions_of"]
 

@@ -16,8 +16,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.data.readers import SPECS_KEY
-from verisimile.data.science import optional
+from verisimile.data.readers import SPECS_KEY, optional
 
 __all__ = [
     "Columns",

@@ -1,4 +1,4 @@
-"""`check_estimator`: whether somebody's model keeps the promises of a density estimator."""
+"""`check_estimator`, `check_conditional`: whether a model keeps the promises of a density."""
 
 from __future__ import annotations
 
@@ -8,15 +8,31 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln, logsumexp
 
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 from verisimile.density.adapters import adapt
-from verisimile.density.importance import Proposal, entropy_gap, integral
-from verisimile.density.protocol import DensityEstimator
+from verisimile.density.protocol import (
+    AtContext,
+    ConditionalDensity,
+    DensityEstimator,
+    Rounded,
+    RoundedConditional,
+    Sampler,
+)
 
-__all__ = ["EstimatorCheck", "check_estimator"]
+__all__ = [
+    "EstimatorCheck",
+    "Proposal",
+    "check_conditional",
+    "check_estimator",
+    "entropy_gap",
+    "integral",
+    "precision_gap",
+]
 
 T = TypeVar("T")
 
@@ -235,3 +251,119 @@ class _Inspection:
 
 def _agrees(estimate: Estimate, expected: float) -> bool:
     return abs(estimate.value - expected) <= _SIGMAS * estimate.error + _NUMERICAL
+
+
+def check_conditional(
+    model: ConditionalDensity,
+    context: npt.ArrayLike,
+    *,
+    seeds: Seeds = Seeds(0),  # noqa: B008  (a frozen value)
+    draws: int = 4000,
+) -> tuple[EstimatorCheck, ...]:
+    """Try out a conditional density at each given context; see `check_estimator`.
+
+    That its density integrates to one over x and that its draws follow it is
+    checked at every row of `context` by itself.
+
+    Parameters
+    ----------
+    model
+        A conditional density.
+    context
+        Contexts ``(G, C)`` at which to check; choose some near the edges.
+    seeds, draws
+        As for `check_estimator`.
+
+    Returns
+    -------
+    tuple of EstimatorCheck
+        One per context, with empty ``problems`` if all promises are kept.
+    """
+    rows = as_matrix(context, "context", columns=model.n_context)
+    return tuple(
+        check_estimator(AtContext(model, row), seeds=seeds.at(number), draws=draws)
+        for number, row in enumerate(rows)
+    )
+
+
+_FREEDOM = 5.0
+_CENTRES = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """Student kernels with scale matrix ``root rootᵀ`` at `centres` ``(K, d)``."""
+
+    centres: Array
+    root: Array
+
+    @classmethod
+    def around(cls, draws: Array) -> Proposal:
+        """Return kernels at the first draws, as wide as a kernel estimate would have them.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If the draws lie in a subspace.
+        """
+        centres = draws[:_CENTRES]
+        k, d = centres.shape
+        # Silverman's width, and half as much again.
+        width = 1.5 * (4.0 / ((d + 2.0) * k)) ** (1.0 / (d + 4.0))
+        covariance = np.atleast_2d(np.cov(draws, rowvar=False))
+        return cls(centres, width * np.linalg.cholesky(covariance))
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Return `n` draws ``(n, d)``."""
+        which = rng.integers(len(self.centres), size=n)
+        normal = rng.standard_normal((n, self.centres.shape[1]))
+        scale = np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, size=n))
+        return self.centres[which] + (normal * scale[:, None]) @ self.root.T
+
+    def log_prob(self, x: Array) -> Array:
+        """Return log-densities ``(n,)``."""
+        k, d = self.centres.shape
+        white = np.linalg.solve(self.root, x.T).T
+        nodes = np.linalg.solve(self.root, self.centres.T).T
+        distance = ((white[:, None, :] - nodes) ** 2).sum(axis=2)
+        half = 0.5 * (_FREEDOM + d)
+        norm = gammaln(half) - gammaln(0.5 * _FREEDOM) - 0.5 * d * math.log(_FREEDOM * math.pi)
+        norm -= float(np.log(np.diagonal(self.root)).sum())
+        kernels = norm - half * np.log1p(distance / _FREEDOM)
+        return np.asarray(logsumexp(kernels, axis=1) - math.log(k))
+
+
+def integral(model: DensityEstimator, proposal: Proposal, x: Array) -> Estimate:
+    """Return the integral of the model's density from draws `x` of the proposal."""
+    ratio = np.exp(model.log_prob(x) - proposal.log_prob(x))
+    return Estimate(float(ratio.mean()), float(ratio.std(ddof=1)) / math.sqrt(len(x)))
+
+
+def entropy_gap(model: DensityEstimator, proposal: Proposal, x: Array, own: Array) -> Estimate:
+    """Return mean log-density of the model's draws `own`, minus what it should be."""
+    log_p = model.log_prob(x)
+    inside = log_p > -np.inf
+    log_p, ratio = log_p[inside], np.exp(log_p[inside] - proposal.log_prob(x[inside]))
+    expected = float((ratio * log_p).sum() / ratio.sum())
+    residual = ratio * (log_p - expected)
+    error = math.sqrt(float((residual**2).sum())) / float(ratio.sum())
+    seen = model.log_prob(own)
+    spread = float(seen.std(ddof=1)) / math.sqrt(len(own))
+    return Estimate(float(seen.mean()) - expected, math.hypot(error, spread))
+
+
+def precision_gap(
+    model: DensityEstimator | ConditionalDensity | Sampler, *arguments: Array
+) -> float:
+    """Return ``max |log f − log f₆₄|`` over some events; zero for a model without rounding.
+
+    The arguments are those of ``model.log_prob``: x, and a context if the model has one.
+
+    A weight fit cannot resolve directions of the members' span whose relative
+    curvature lies below this noise.
+    """
+    if not isinstance(model, Rounded | RoundedConditional):
+        return 0.0
+    rounded, exact = model.log_prob(*arguments), model.reference().log_prob(*arguments)
+    both = np.isfinite(rounded) & np.isfinite(exact)
+    return float(np.abs(rounded[both] - exact[both]).max(initial=0.0))

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.store import Payload
-from verisimile.density.conditional import ConditionalDensity
-from verisimile.density.protocol import DensityEstimator, Sampler
+from verisimile.density.protocol import ConditionalDensity, DensityEstimator, Sampler
 
 __all__ = ["Model", "Pack", "Unpack", "pack", "register_family", "unpack", "unpack_any"]
 
@@ -38,16 +37,16 @@ _FAMILIES: dict[str, _Family] = {}
 # Shipped families that register themselves when their module is imported: only when
 # one is met in a file, because some of them need scikit-learn.
 _HOMES = {
-    "autoregressive-mixture": "mixture_network",
-    "bayesian-flow": "posterior_flow",
-    "diffusion": "diffusion",
-    "dropout-flow": "posterior_flow",
-    "flow-matching": "flow_matching",
-    "gan": "decoder",
-    "gaussian-mixture": "gaussian_mixture",
-    "kernel-density": "kernel_density",
-    "vae": "decoder",
-    "zuko-spline-flow": "zuko_flow",
+    "autoregressive-mixture": "mixtures.autoregressive",
+    "bayesian-flow": "flows.random_weights",
+    "diffusion": "paths.diffusion",
+    "dropout-flow": "flows.random_weights",
+    "flow-matching": "paths.flow_matching",
+    "gan": "samplers.decoder",
+    "gaussian-mixture": "mixtures.gaussian",
+    "kernel-density": "mixtures.kernel",
+    "vae": "samplers.decoder",
+    "zuko-spline-flow": "flows.zuko",
 }
 
 

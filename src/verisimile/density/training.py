@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,11 +16,22 @@ from torch import Tensor
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
-from verisimile.data.events import Events
+from verisimile.data.events import Events, match_features
+from verisimile.density.input_map import InputMap
 from verisimile.density.protocol import DensityEstimator, Fitted
 from verisimile.density.torch_scope import one_thread
 
-__all__ = ["Curves", "Sample", "Schedule", "refuse_signed", "train"]
+__all__ = [
+    "Curves",
+    "Sample",
+    "Schedule",
+    "Student",
+    "prepare",
+    "prepare_one",
+    "refuse_signed",
+    "require_positive",
+    "train",
+]
 
 _LOG_2PI = math.log(2 * math.pi)
 _CHUNK = 4096
@@ -193,3 +205,74 @@ def _losses(flow: torch.nn.Module, z: Tensor) -> Tensor:
     u, log_det = flow(z)
     losses: Tensor = 0.5 * (u * u).sum(dim=1) - log_det + 0.5 * u.shape[1] * _LOG_2PI
     return losses
+
+
+def require_positive(recipe: Any) -> None:  # noqa: ANN401  (any dataclass)
+    """Raise unless all numbers of a recipe are positive, and `marginal_bins` is 0 or at least 2.
+
+    Raises
+    ------
+    InputError
+        Naming the settings that are not.
+    """
+    given = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    wrong = {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, Real) and not isinstance(value, bool) and not _fine(name, float(value))
+    }
+    if wrong:
+        raise InputError(
+            type(recipe).__name__,
+            got=", ".join(f"{name}={value!r}" for name, value in wrong.items()),
+            expected="positive settings, marginal_bins 0 or at least 2",
+        )
+
+
+def _fine(name: str, value: float) -> bool:
+    return value >= 0 and value != 1 if name == "marginal_bins" else value > 0
+
+
+class Student(NamedTuple):
+    """What one member learns from: events, validation events, streams."""
+
+    training: Sample
+    validation: Sample
+    seeds: Seeds
+
+
+def prepare(
+    members: Sequence[tuple[Events, Events, Seeds]], marginal_bins: int
+) -> tuple[list[InputMap], list[Student]]:
+    """Return each member's own input map, and its events in the coordinates of that map.
+
+    Raises
+    ------
+    InputError
+        For negative weights, a constant feature, or different features.
+    """
+    pairs = [prepare_one(*member, marginal_bins) for member in members]
+    return [input_map for input_map, _ in pairs], [student for _, student in pairs]
+
+
+def prepare_one(
+    training: Events, validation: Events, seeds: Seeds, marginal_bins: int
+) -> tuple[InputMap, Student]:
+    """Return the input map of the training events, and all events in its coordinates.
+
+    Raises
+    ------
+    InputError
+        For negative weights, a constant feature, or different features.
+    """
+    validation = match_features(validation, training.features)
+    refuse_signed(training, "training")
+    refuse_signed(validation, "validation")
+    input_map = InputMap.fit(training, marginal_bins)
+    student = Student(_sample(training, input_map), _sample(validation, input_map), seeds)
+    return input_map, student
+
+
+def _sample(events: Events, input_map: InputMap) -> Sample:
+    z, log_jacobian = input_map.forward(events.x)
+    return Sample.of(z, log_jacobian, events.weights)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.core.run import Failure, Run
+from verisimile.core.random import Seeds
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Failure, Run, Task
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
-from verisimile.density.conditional import ConditionalDensity, NamedConditional
-from verisimile.density.protocol import DensityEstimator, Sampler
+from verisimile.density.check import precision_gap
+from verisimile.density.protocol import (
+    ConditionalDensity,
+    DensityEstimator,
+    NamedConditional,
+    Sampler,
+    density_arguments,
+)
 from verisimile.density.registry import Model
-from verisimile.ensemble.matrix import log_density_matrix
 from verisimile.ensemble.member import MemberRecord
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "log_density_matrix"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -151,4 +161,52 @@ def _no_densities(models: tuple[Model, ...]) -> InputError:
         got="samplers without density",
         expected="densities",
         remedy="Draw from ensemble.samplers, and compare samples with samples.",
+    )
+
+
+_GAP_EVENTS = 1000
+_NO_SEEDS = Seeds(0)  # nothing random: a record is good for every run
+
+
+def log_density_matrix(
+    run: Run,
+    members: Sequence[DensityEstimator | ConditionalDensity],
+    records: Sequence[MemberRecord],
+    events: Events,
+) -> Array:
+    """Return natural log-densities ``(n, M)``, computed once per member and sample.
+
+    The record of member 7 is at ``density/<first 16 digits of the events'
+    digest>/0007``; it also notes the precision gap at the first 1000 events.
+
+    Parameters
+    ----------
+    run
+        Workers and store.
+    members, records
+        Estimators, and what identifies them.
+    events
+        Sample ``(n, d)``, its columns in the members' order; with the context of members
+        that have one.
+    """
+    tasks = [
+        Task(
+            address=f"density/{events.digest[:16]}/{record.member:04d}",
+            config={"model": record.sha256, "events": events.digest},
+            seeds=_NO_SEEDS,
+            args=(member, *density_arguments(member, events)),
+        )
+        for member, record in zip(members, records, strict=True)
+    ]
+    outcomes = run.map(_evaluate, tasks, label="density")
+    columns = [o.arrays["log_density"] for o in outcomes if isinstance(o, Record)]
+    return np.ascontiguousarray(np.stack(columns, axis=1))
+
+
+def _evaluate(
+    _: Seeds, member: DensityEstimator | ConditionalDensity, *arguments: Array
+) -> Payload:
+    return Payload(
+        {"log_density": np.asarray(member.log_prob(*arguments), dtype=np.float64)},
+        {"precision_gap": precision_gap(member, *(values[:_GAP_EVENTS] for values in arguments))},
     )

@@ -16,7 +16,7 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Seen
 from verisimile.density.adapters import adapt
-from verisimile.density.precision import precision_gap
+from verisimile.density.check import precision_gap
 from verisimile.density.protocol import DensityEstimator
 from verisimile.density.registry import pack
 from verisimile.ensemble.ensemble import Ensemble

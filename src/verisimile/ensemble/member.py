@@ -12,9 +12,13 @@ from verisimile.core.arrays import Array, frozen
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.data.events import Events
-from verisimile.density.conditional import ConditionalTrainer, density_arguments
-from verisimile.density.precision import precision_gap
-from verisimile.density.protocol import SamplerTrainer, Trainer
+from verisimile.density.check import precision_gap
+from verisimile.density.protocol import (
+    ConditionalTrainer,
+    SamplerTrainer,
+    Trainer,
+    density_arguments,
+)
 from verisimile.density.registry import Model, pack, unpack_any
 from verisimile.ensemble.plan import Plan
 

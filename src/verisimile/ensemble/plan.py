@@ -11,9 +11,8 @@ from verisimile.core.arrays import IntArray
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.data.events import Events
+from verisimile.data.events import Events, row_hashes
 from verisimile.data.groups import resampled_groups
-from verisimile.data.rows import row_hashes
 
 __all__ = ["BootstrapPlan", "InitialisationPlan", "Plan"]
 

@@ -11,9 +11,8 @@ from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import InputError, NumericsError, SupportError
 from verisimile.core.random import Seeds
 from verisimile.mixture.covariance import closed_form
-from verisimile.mixture.fit import WeightFit, fitted_weights
-from verisimile.mixture.reduced import Pseudo
-from verisimile.mixture.solver import WeightSolver
+from verisimile.mixture.fit import Pseudo, WeightFit, fitted_weights
+from verisimile.mixture.solvers.protocol import WeightSolver
 from verisimile.stats.linalg import symmetrised
 
 __all__ = ["BOOTSTRAP", "Bootstrap", "Refit", "resampled", "resolved_covariance"]

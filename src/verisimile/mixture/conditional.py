@@ -14,15 +14,13 @@ from verisimile.core.arrays import Array, BoolArray, as_matrix, as_vector, diges
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.data.feature import Feature
-from verisimile.data.names import unique
+from verisimile.data.feature import Feature, unique
 from verisimile.data.provenance import Provenance
-from verisimile.density.conditional import AtContext, ConditionalDensity, as_pair
-from verisimile.mixture.conditional_sampling import conditional_log_densities, sample_signed_at
+from verisimile.density.protocol import AtContext, ConditionalDensity, as_pair
 from verisimile.mixture.fit import WeightFit, check_converged
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import density_error, mixed_log_density
-from verisimile.mixture.sampling import SignedSample
+from verisimile.mixture.sampling import SignedSample, conditional_log_densities, sample_signed_at
 
 __all__ = ["ConditionalMixture", "ContextColumns"]
 

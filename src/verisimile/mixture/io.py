@@ -13,8 +13,8 @@ from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.provenance import Provenance, Seen
 from verisimile.ensemble.fit import load_ensemble
+from verisimile.mixture.bind import context_columns
 from verisimile.mixture.conditional import ConditionalMixture
-from verisimile.mixture.conditional_bind import context_columns
 from verisimile.mixture.fit import FitRecord, WeightFit
 from verisimile.mixture.model import Mixture
 

@@ -13,11 +13,11 @@ from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.result import register
 from verisimile.mixture.covariance import information, sandwich
-from verisimile.mixture.minuit_solver import Whitened, curvature_axes, migrad
-from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.fit import Pseudo, Reduced, reduced_problem
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.reduced import Pseudo, Reduced, reduced_problem
-from verisimile.mixture.solver import Optimum, WeightSolver
+from verisimile.mixture.solvers.minuit import Whitened, curvature_axes, migrad
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver
 
 __all__ = ["MinosInterval", "minos_interval", "minos_observable"]
 

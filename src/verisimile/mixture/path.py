@@ -9,7 +9,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.solver import Optimum
+from verisimile.mixture.solvers.protocol import Optimum
 
 __all__ = ["DIRECT", "Descent", "descend"]
 

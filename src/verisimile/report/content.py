@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.checks.coverage.result import Coverage
 from verisimile.checks.goodness.localise import Hotspots
+from verisimile.checks.goodness.marginals import MarginalComparison
 from verisimile.checks.goodness.result import Goodness
-from verisimile.checks.marginals.comparison import MarginalComparison
 from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.checks.precision_recall.variance import VarianceParts
@@ -18,7 +18,7 @@ from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.mixture.fit import WeightFit
-from verisimile.report.sample_panels import SamplePanels
+from verisimile.report.sections.family_figures import SamplePanels
 from verisimile.validation.result import Validation
 
 __all__ = [

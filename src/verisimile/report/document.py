@@ -9,15 +9,15 @@ from pathlib import Path
 from verisimile.core.errors import StoreError
 from verisimile.core.result import from_dict, register, to_dict
 from verisimile.core.run import Run
-from verisimile.report.amplification_verdict import (
+from verisimile.report.content import ReportInput
+from verisimile.report.environment import Environment, current_environment
+from verisimile.report.sections.amplification import (
     AmplificationFinding,
     amplification_findings,
 )
-from verisimile.report.content import ReportInput
-from verisimile.report.coverage_verdict import CoverageFinding, coverage_findings
-from verisimile.report.environment import Environment, current_environment
-from verisimile.report.family_verdict import FamilyFinding, family_findings
-from verisimile.report.validation_verdict import ValidationFinding, validation_findings
+from verisimile.report.sections.coverage import CoverageFinding, coverage_findings
+from verisimile.report.sections.families import FamilyFinding, family_findings
+from verisimile.report.sections.validation_verdict import ValidationFinding, validation_findings
 from verisimile.report.verdict import Finding, Judged, findings, overall, verdict_line
 
 __all__ = ["Conclusion", "Document", "document", "dumped", "read_report"]

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 
 import jinja2
 
-from verisimile.report import illustrations, tables
-from verisimile.report.amplification_page import amplification_section
 from verisimile.report.content import ReportInput, SampleResult
-from verisimile.report.coverage_page import coverage_section
 from verisimile.report.document import Document
-from verisimile.report.family_page import family_section
-from verisimile.report.hotspot_table import hotspot_table
-from verisimile.report.page import Illustration, Page, Section
-from verisimile.report.summaries import summaries
-from verisimile.report.validation_page import validation_sections
+from verisimile.report.page import Illustration, Page, Section, Table
+from verisimile.report.sections import goodness, goodness_figures
+from verisimile.report.sections.amplification import amplification_section, amplification_summary
+from verisimile.report.sections.coverage import coverage_section, coverage_summary
+from verisimile.report.sections.families import family_section, family_summary
+from verisimile.report.sections.goodness import hotspot_table, summary_table
+from verisimile.report.sections.validation import validation_sections
+from verisimile.report.sections.validation_tables import validation_summary
 
-__all__ = ["page_of", "pictures", "render"]
+__all__ = ["page_of", "pictures", "render", "summaries"]
 
 
 def page_of(report: Document) -> Page:
@@ -74,15 +74,15 @@ def pictures(page: Page) -> tuple[Illustration, ...]:
 
 
 def _sample(sample: SampleResult, number: int) -> Section:
-    found = [tables.goodness_table(sample.goodness)] if sample.goodness else []
+    found = [goodness.goodness_table(sample.goodness)] if sample.goodness else []
     if sample.marginals:
-        found.append(tables.marginal_table(sample.marginals))
+        found.append(goodness.marginal_table(sample.marginals))
     if sample.hotspots is not None:
         found.append(hotspot_table(sample.hotspots))
     return Section(
         title=f"Test sample: {sample.name}",
         text=sample.about,
-        illustrations=illustrations.of_sample(sample, number),
+        illustrations=goodness_figures.of_sample(sample, number),
         tables=tuple(found),
     )
 
@@ -90,12 +90,12 @@ def _sample(sample: SampleResult, number: int) -> Section:
 def _model(content: ReportInput) -> tuple[Section, ...]:
     shown, listed = [], []
     if content.training:
-        shown.append(illustrations.of_ensemble(content.training))
+        shown.append(goodness_figures.of_ensemble(content.training))
     if content.fit is not None:
-        shown.append(illustrations.of_weights(content.fit))
-        listed += [tables.fit_table(content.fit), tables.weight_table(content.fit)]
+        shown.append(goodness_figures.of_weights(content.fit))
+        listed += [goodness.fit_table(content.fit), goodness.weight_table(content.fit)]
     if content.training:
-        listed.append(tables.member_table(content.training))
+        listed.append(goodness.member_table(content.training))
     if not (shown or listed):
         return ()
     return (Section("Ensemble and weights", "", tuple(shown), tuple(listed)),)
@@ -105,9 +105,22 @@ def _origin(report: Document) -> tuple[Section, ...]:
     content = report.content
     listed = []
     if content.inputs:
-        listed.append(tables.input_table(content.inputs))
-        listed.append(tables.feature_table(content.inputs[0].features))
+        listed.append(goodness.input_table(content.inputs))
+        listed.append(goodness.feature_table(content.inputs[0].features))
     if content.timings.stages:
-        listed.append(tables.timing_table(content.timings))
-    listed.append(tables.environment_table(report.environment))
+        listed.append(goodness.timing_table(content.timings))
+    listed.append(goodness.environment_table(report.environment))
     return (Section("Where this comes from", tables=tuple(listed)),)
+
+
+def summaries(report: Document) -> tuple[Table, ...]:
+    """Return the summary tables that have rows."""
+    level = report.content.level
+    tables = (
+        summary_table(report.findings, level),
+        coverage_summary(report.coverage_findings, level),
+        amplification_summary(report.amplification_findings),
+        family_summary(report.family_findings),
+        *(validation_summary(named, level) for named in report.content.validations),
+    )
+    return tuple(table for table in tables if table.rows)

@@ -10,8 +10,7 @@ from scipy import stats
 
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.result import register
-from verisimile.data.events import Events, match_features
-from verisimile.data.rows import RowHashes, row_hashes
+from verisimile.data.events import Events, RowHashes, match_features, row_hashes
 from verisimile.samples.near import near_copies
 from verisimile.stats.coincidences import SMALLEST, shared_by_chance
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.result import register
-from verisimile.data.events import Events, match_features
-from verisimile.data.rows import row_hashes
+from verisimile.data.events import Events, match_features, row_hashes
 from verisimile.samples.copies import LEVEL
 from verisimile.stats.coincidences import chance_of, value_pairs
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.twosample.outcome import tie_threshold
-from verisimile.checks.twosample.result import TwoSample
+from verisimile.checks.twosample.result import TwoSample, tie_threshold
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events

@@ -10,8 +10,8 @@ from verisimile.checks.support.study import Support
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.core.result import Estimate
 from verisimile.validation.battery import BatteryOutcome
-from verisimile.validation.overlaps import Overlap
 from verisimile.validation.physics import Physics
+from verisimile.validation.samples import Overlap
 
 __all__ = ["metrics_of"]
 

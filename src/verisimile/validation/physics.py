@@ -16,9 +16,8 @@ from verisimile.checks.physics.selections import EfficiencyComparison, efficienc
 from verisimile.core.result import register
 from verisimile.data.feature import Feature
 from verisimile.stats.pvalues import PValue
-from verisimile.validation.columns import conditions
-from verisimile.validation.inputs import Inputs
-from verisimile.validation.study import Study
+from verisimile.validation.samples import Inputs
+from verisimile.validation.study import Study, conditions
 
 __all__ = ["Physics", "further_p_values", "physics_of"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
-from verisimile.checks.onesample.likelihood import LikelihoodTest
+from verisimile.checks.known_truth.likelihood import LikelihoodTest
 from verisimile.checks.support.study import Support
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity
@@ -15,8 +15,8 @@ from verisimile.core.result import Estimate, register
 from verisimile.samples.repeats import SampleRows
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.alike import Alike
-from verisimile.validation.overlaps import Overlap
 from verisimile.validation.physics import Physics
+from verisimile.validation.samples import Overlap
 
 __all__ = ["BatteryTest", "Bound", "Validation"]
 

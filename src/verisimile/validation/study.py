@@ -2,17 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
+from verisimile.checks.twosample.statistics.distribution_functions import (
+    CramerVonMises,
+    MarginalKS,
+    SlicedKS,
+    SlicedWasserstein,
+)
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.frechet import Frechet
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance
+from verisimile.checks.twosample.statistics.mmd import AggregatedMMD
+from verisimile.checks.twosample.statistics.nplm import AggregatedNPLM
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.errors import InputError
-from verisimile.data.expressions import Condition, Expression
+from verisimile.data.events import Events
+from verisimile.data.expressions import Condition, Expression, Quantity
+from verisimile.data.feature import suggestion
 from verisimile.data.periods import periods
-from verisimile.validation.catalogue import DEFAULT, NAMES
+from verisimile.data.user_file import functions_of
+from verisimile.samples.coordinates import Coordinates, NormalScores, Standardised
 
-__all__ = ["Battery", "Samples", "Study", "Threshold"]
+__all__ = [
+    "Battery",
+    "CLASSIFIER",
+    "DEFAULT",
+    "Entry",
+    "NAMES",
+    "Samples",
+    "Study",
+    "Threshold",
+    "checked_study",
+    "compared",
+    "computed_columns",
+    "conditions",
+    "entry",
+    "needed_columns",
+    "read_study",
+]
+
+
+def computed_columns(study: Study) -> dict[str, Quantity]:
+    """Return the study's further columns: its expressions, then the functions of its file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be run.
+    """
+    columns: dict[str, Quantity] = {
+        name: Expression(text) for name, text in study.observables.items()
+    }
+    return columns if study.functions is None else columns | functions_of(study.functions)
+
+
+def conditions(texts: Mapping[str, str]) -> dict[str, Condition]:
+    """Return named conditions of events."""
+    return {name: Condition(text) for name, text in texts.items()}
+
+
+def needed_columns(study: Study) -> list[str] | None:
+    """Return the columns to read, None for all.
+
+    A study that names its features also needs what its cut, its further columns and its conditions
+    are made of.
+    """
+    if study.samples.features is None:
+        return None
+    computed = computed_columns(study)
+    named = list(study.samples.features)
+    named += [name for each in computed.values() for name in each.names]
+    named += [name for each in _all_conditions(study) for name in each.names]
+    named = [name for name in named if name not in computed]
+    return list(dict.fromkeys(named))
+
+
+def compared(events: Events, study: Study) -> Events:
+    """Return extended events with the columns that are compared: features, then computed ones."""
+    if study.samples.features is None:
+        return events
+    return events.select([*study.samples.features, *computed_columns(study)])
+
+
+def _all_conditions(study: Study) -> list[Condition]:
+    texts = [*study.selections.values(), *study.constraints.values()]
+    if study.samples.cut is not None:
+        texts.append(study.samples.cut)
+    return [Condition(text) for text in texts]
+
+
+CLASSIFIER = "classifier"
+
+_PAIRS = 10_000  # pooled events of tests whose time goes with their square
+_SLICED = 40_000  # and of those along many directions
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A test of the battery.
+
+    Attributes
+    ----------
+    statistic
+        What is compared.
+    coordinates
+        Where distances are taken: normal scores for statistics of moments, which
+        the heavy tail of one feature would dominate otherwise.
+    sees
+        What it is best at, in a few words.
+    """
+
+    statistic: Statistic
+    coordinates: Coordinates
+    sees: str
+
+
+_ENTRIES: Mapping[str, Entry] = {
+    "energy": Entry(EnergyDistance(most=_PAIRS), Standardised(), "shifts, broad differences"),
+    "mmd": Entry(AggregatedMMD(most=_PAIRS), Standardised(), "differences of unknown width"),
+    "sliced-wasserstein": Entry(
+        SlicedWasserstein(most=_SLICED), Standardised(), "shifts and tails"
+    ),
+    "sliced-ks": Entry(SlicedKS(most=_SLICED), Standardised(), "shapes and correlations"),
+    "mean-ks": Entry(MarginalKS("mean"), Standardised(), "small differences of all features"),
+    "max-ks": Entry(MarginalKS("max"), Standardised(), "a difference of one feature"),
+    "cramer-von-mises": Entry(CramerVonMises(), Standardised(), "shifts of marginals"),
+    "interval-scan": Entry(IntervalScan(), Standardised(), "a local excess in one feature"),
+    "frechet": Entry(Frechet(), NormalScores(), "means and covariances"),
+    "kernel-distance": Entry(KernelDistance(degree=4), NormalScores(), "moments up to the fourth"),
+    "nplm": Entry(AggregatedNPLM(most=_PAIRS), Standardised(), "local density ratios"),
+}
+NAMES = (*_ENTRIES, CLASSIFIER)
+DEFAULT = NAMES
+
+
+def entry(name: str) -> Entry:
+    """Return the test of this name, one of `NAMES` but the classifier."""
+    return _ENTRIES[name]
 
 
 def _parsed(
@@ -167,7 +312,7 @@ class Battery(_Part):
 
 
 class Study(_Part):
-    """A validation study; :func:`~verisimile.validation.study_file.read_study` reads one.
+    """A validation study; :func:`~verisimile.validation.study.read_study` reads one.
 
     Attributes
     ----------
@@ -211,3 +356,105 @@ class Study(_Part):
     @classmethod
     def _conditions(cls, texts: Mapping[str, str]) -> Mapping[str, str]:
         return _parsed(texts, Condition)
+
+
+_SUFFIXES = (".toml", ".yaml", ".yml")
+_PARTS: Mapping[str, type[BaseModel]] = {
+    "": Study,
+    "samples": Samples,
+    "battery": Battery,
+    "thresholds": Threshold,
+}
+
+
+def read_study(path: str | os.PathLike[str]) -> Study:
+    """Return the study that a file describes.
+
+    Parameters
+    ----------
+    path
+        A ``.toml``, ``.yaml`` or ``.yml`` file with the fields of :class:`Study`.
+        Paths of samples in it are relative to the folder of the file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or cannot be parsed, or naming *all* keys and values
+        that are wrong.
+    """
+    file = Path(path)
+    values = _values(file)
+    study = checked_study(values, where=str(file))
+    return _resolved(study, file.parent)
+
+
+def checked_study(values: Mapping[str, object], *, where: str = "study") -> Study:
+    """Return the study of nested tables.
+
+    Raises
+    ------
+    InputError
+        Naming all faults.
+    """
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        faults = [_told(fault) for fault in error.errors(include_url=False)]
+        raise InputError(
+            where,
+            got=f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}: {'; '.join(faults)}",
+            expected="a study as docs/validate.md describes it",
+        ) from None
+
+
+def _values(file: Path) -> Mapping[str, object]:
+    if file.suffix.lower() not in _SUFFIXES:
+        raise InputError(
+            str(file), got=f"the suffix {file.suffix!r}", expected=f"one of {', '.join(_SUFFIXES)}"
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(str(file), got=f"{error}", expected="a readable study file") from error
+    try:
+        found = tomllib.loads(text) if file.suffix.lower() == ".toml" else yaml.safe_load(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        raise InputError(
+            str(file), got=f"{' '.join(str(error).split())}", expected=f"valid {file.suffix[1:]}"
+        ) from error
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise InputError(str(file), got=f"a {type(found).__name__}", expected="a table of keys")
+    return found
+
+
+def _told(fault: ErrorDetails) -> str:
+    place = [str(word) for word in fault["loc"]]
+    name = ".".join(place) or "study"
+    if fault["type"] == "extra_forbidden":
+        return f"{name}: unknown key. {_nearest(place)}".rstrip()
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] in ("missing", "value_error"):
+        return f"{name}: {message}"
+    return f"{name}: {message}, got {fault['input']!r}"
+
+
+def _nearest(place: Sequence[str]) -> str:
+    part = _PARTS.get(place[0] if len(place) > 1 else "")
+    return suggestion(place[-1], list(part.model_fields)) if part else ""
+
+
+def _resolved(study: Study, folder: Path) -> Study:
+    """Return the study with its paths taken from the folder of its file."""
+    samples = {
+        role: str(folder / uri)
+        for role in ("reference", "generated", "train")
+        if (uri := getattr(study.samples, role)) is not None
+    }
+    return study.model_copy(
+        update={
+            "samples": study.samples.model_copy(update=samples),
+            "functions": None if study.functions is None else str(folder / study.functions),
+        }
+    )

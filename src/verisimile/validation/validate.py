@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from verisimile.checks.onesample.likelihood import LikelihoodTest, likelihood_test
+from verisimile.checks.known_truth.likelihood import LikelihoodTest, likelihood_test
 from verisimile.checks.support.study import Support, support_metrics
 from verisimile.checks.twosample.sensitivity import Sensitivity
 from verisimile.checks.twosample.windows import Windows, deviating_windows
@@ -16,10 +16,10 @@ from verisimile.density.protocol import DensityEstimator
 from verisimile.samples.angles import circular_events
 from verisimile.validation.alike import alike_of
 from verisimile.validation.battery import BatteryOutcome, battery_of, sensitivities_of
-from verisimile.validation.inputs import Inputs, gathered_inputs
 from verisimile.validation.metrics import metrics_of
 from verisimile.validation.physics import further_p_values, physics_of
 from verisimile.validation.result import Bound, Validation
+from verisimile.validation.samples import Inputs, gathered_inputs
 from verisimile.validation.study import Study
 
 __all__ = ["validate"]

@@ -17,7 +17,7 @@ from posterior_study import conjugate
 from verisimile.checks.posterior.uniformity import UniformTest
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
-from verisimile.mixture.conditional_sampling import conditional_log_densities
+from verisimile.mixture.sampling import conditional_log_densities
 
 __all__ = ["bins_of_context", "conditional", "local", "posterior", "too_narrow"]
 

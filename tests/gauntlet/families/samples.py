@@ -17,10 +17,10 @@ from gauntlet.pairs import CORE, PAIRS, WEIGHTED, Pair, file_pairs
 from gauntlet.registry import Excuse, bench
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
-from verisimile.report.validation_verdict import judge_validation
+from verisimile.report.sections.validation_verdict import judge_validation
 from verisimile.report.verdict import Verdict
-from verisimile.validation.catalogue import CLASSIFIER, NAMES
 from verisimile.validation.result import Validation
+from verisimile.validation.study import CLASSIFIER, NAMES
 
 __all__ = ["battery", "classified", "counted_as_events", "exchanged_with_weights"]
 

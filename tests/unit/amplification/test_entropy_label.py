@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from verisimile.checks.amplification.entropy import entropy_label
+from verisimile.checks.amplification.study import entropy_label
 from verisimile.core.errors import InputError
 
 

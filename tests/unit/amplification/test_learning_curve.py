@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from statistical import assert_rate, assert_within
-from verisimile.checks.amplification.bounded import bounded_normal
 from verisimile.checks.amplification.learning_curve import LearningCurve, learning_curve
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
+from verisimile.stats.unified import bounded_normal
 
 N = np.array([500.0, 1000.0, 2000.0, 4000.0, 8000.0])
 AMPLITUDE = 0.4

@@ -7,13 +7,18 @@ from scipy.spatial.distance import cdist
 
 from differential_study import LEVELS, camel, events, measured
 from statistical import assert_rate, assert_within
-from verisimile.checks.amplification.distances import CramerVonMises, EnergyDistance, GaussianMMD
-from verisimile.checks.amplification.pair_means import Energy, Gaussian, PairMeans
-from verisimile.checks.amplification.quadratic import quadratic, quadratic_procedure
+from verisimile.checks.amplification.quadratic import (
+    CramerVonMises,
+    EnergyDistance,
+    GaussianMMD,
+    quadratic,
+    quadratic_procedure,
+)
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.pair_sums import Energy, Gaussian, PairMeans
 
 REPETITIONS = 40
 

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from statistical import assert_within
-from verisimile.checks.amplification.median_splits import median_split_regions
-from verisimile.checks.amplification.regions import UserRegions, product_regions, quantile_regions
+from verisimile.checks.amplification.regions import (
+    UserRegions,
+    median_split_regions,
+    product_regions,
+    quantile_regions,
+)
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from statistical import assert_rate
-from verisimile.checks.amplification.unified import Moments, cdf, tails, unified_interval
+from verisimile.stats.unified import Moments, cdf, tails, unified_interval
 
 
 def test_tails_add_up_and_are_central_far_from_zero() -> None:

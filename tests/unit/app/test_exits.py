@@ -9,7 +9,6 @@ import pytest
 import typer
 
 from verisimile.app.exits import ExitCode, told
-from verisimile.core.directory_store import DirectoryStore
 from verisimile.core.errors import (
     IncompleteError,
     InputError,
@@ -19,6 +18,7 @@ from verisimile.core.errors import (
     VerisimileWarning,
 )
 from verisimile.core.records import Payload
+from verisimile.core.store import DirectoryStore
 
 
 @pytest.mark.parametrize(

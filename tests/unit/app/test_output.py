@@ -7,8 +7,7 @@ import math
 
 import pytest
 
-from verisimile.app.clock import Clock
-from verisimile.app.output import print_json, print_table
+from verisimile.app.terminal import Clock, print_json, print_table
 
 
 def test_json_has_its_schema_and_no_bare_infinities(capsys: pytest.CaptureFixture[str]) -> None:

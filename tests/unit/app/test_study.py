@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from verisimile.app.study import FitStudy, check_free, finish, load_study
-from verisimile.core.directory_store import DirectoryStore
 from verisimile.core.errors import StoreError
-from verisimile.core.store import MemoryStore
+from verisimile.core.store import DirectoryStore, MemoryStore
 from verisimile.data.events import Events
 from verisimile.report.content import InputSample, Stage, Timings
 

@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from statistical import assert_within
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+from verisimile.checks.goodness.marginals import MarginalComparison, marginal_comparisons
 from verisimile.checks.goodness.result import Goodness
-from verisimile.checks.marginals.comparison import MarginalComparison, marginal_comparisons
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

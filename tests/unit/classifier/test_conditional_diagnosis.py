@@ -9,15 +9,19 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from statistical import assert_rate, assert_within
 from verisimile.checks.classifier.auc import RankSums, auc_p_value
-from verisimile.checks.classifier.conditional import ConditionalDiagnosis, diagnose_conditional
-from verisimile.checks.classifier.contexts import grouped, relabeled
-from verisimile.checks.classifier.learners import boosted_trees
+from verisimile.checks.classifier.conditional import (
+    ConditionalDiagnosis,
+    diagnose_conditional,
+    grouped,
+    relabeled,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.learners import boosted_trees
 from verisimile.stats.nulls import Empirical
 
 NAMES = ("x", "c")

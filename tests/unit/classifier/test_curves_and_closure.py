@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from statistical import assert_rate, assert_within
-from verisimile.checks.classifier.closure import closure_of, shape_chi2
-from verisimile.checks.classifier.curves import _wilson, calibration_of, roc_of
+from verisimile.checks.classifier.auc import _wilson, calibration_of, roc_of
+from verisimile.checks.classifier.diagnosis import closure_of, shape_chi2
 from verisimile.checks.classifier.samples import Pool
 from verisimile.checks.classifier.tails import tails_of
 from verisimile.core.arrays import Array, BoolArray

@@ -10,7 +10,6 @@ from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.neighbors import KNeighborsClassifier
 
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
-from verisimile.checks.classifier.learners import boosted_trees, perceptron
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -19,6 +18,7 @@ from verisimile.core.run import Run
 from verisimile.core.store import MemoryStore
 from verisimile.data.events import Events
 from verisimile.data.example import load_example
+from verisimile.samples.learners import boosted_trees, perceptron
 
 NAMES = ("m", "pt")
 SMALL = boosted_trees(iterations=30)

@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression
 from statistical import assert_rate, assert_within
 from verisimile.checks.classifier.auc import auc, auc_p_value
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
-from verisimile.checks.classifier.learners import boosted_trees
 from verisimile.checks.classifier.multiplied import (
     areas_of_masses,
     group_p_value,
@@ -23,6 +22,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature, Kind
+from verisimile.samples.learners import boosted_trees
 
 REPETITIONS = 200
 

@@ -12,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from verisimile.core import registry
+from verisimile.core import result
 from verisimile.core.canonical import JSON
-from verisimile.core.codec import decode, encode, inline
 from verisimile.core.errors import InputError, StoreError
-from verisimile.core.registry import register, registered, schema_of
-from verisimile.core.result import Estimate
+from verisimile.core.result import Estimate, decode, encode, inline, register, registered, schema_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +218,7 @@ def test_other_names_are_refused(schema: object, message: str) -> None:
 
 
 def test_a_name_belongs_to_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_CLASSES", dict(registry._CLASSES))
+    monkeypatch.setattr(result, "_CLASSES", dict(result._CLASSES))
     with pytest.raises(InputError, match="twice"):
         register("codec-base", 1)(Plain)
     assert register("codec-base", 4)(Base) is Base

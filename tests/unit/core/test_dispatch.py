@@ -9,11 +9,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
-from verisimile.core.dispatch import MAX_REBUILDS, dispatch
+from verisimile.core.dispatch import MAX_REBUILDS, Call, Failure, Reply, Task, Work, dispatch
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.store import Payload
-from verisimile.core.tasks import Call, Failure, Reply, Task, Work
 
 P = ParamSpec("P")
 T = TypeVar("T")

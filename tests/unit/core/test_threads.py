@@ -8,10 +8,10 @@ import pytest
 import threadpoolctl
 
 import map_tasks
+from verisimile.core.executor import single_threaded
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.core.store import Record
-from verisimile.core.threads import single_threaded
 
 
 def limits() -> list[int]:

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from analytic import Blend, log_densities
 from coverage_values import PAPER, spanning_members, spanning_mixture
 from statistical import assert_within
-from verisimile.checks.coverage.bound import Columns, Drawn
+from verisimile.checks.coverage.bound import Calibrated, Columns, Drawn, density_ratios, stratified
 from verisimile.checks.coverage.observables import (
     BinContent,
     Expectation,
@@ -20,7 +20,6 @@ from verisimile.checks.coverage.observables import (
     Observable,
     Quantile,
 )
-from verisimile.checks.coverage.pooled import Calibrated, density_ratios, stratified
 from verisimile.checks.coverage.responses import CrossingResponse, LinearResponse, Response
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

@@ -10,7 +10,7 @@ from analytic import log_densities
 from coverage_values import PAPER, spanning_members
 from edge_study import SIX, blend, six, twenty
 from statistical import assert_within
-from verisimile.checks.coverage.saturation import Saturation, saturation
+from verisimile.checks.coverage.retrained import Saturation, saturation
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
 from verisimile.data.truths import GaussianTruth

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.data.binning import bin_edges, is_logarithmic
 from verisimile.data.feature import Feature
+from verisimile.samples.contents import bin_edges, is_logarithmic
 
 
 def test_equal_widths_hold_all_but_the_tails(rng: np.random.Generator) -> None:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.data import calo
-from verisimile.data.calo import read_showers
-from verisimile.data.calo_geometry import Layer, read_geometry
+from verisimile.data.calo import files as calo
+from verisimile.data.calo.files import read_showers
+from verisimile.data.calo.geometry import Layer, read_geometry
 from verisimile.data.files import read_events, write_events
 
 BINNING = """<Bins>

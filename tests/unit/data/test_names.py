@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.data.names import listing, require, suggestion, unique
+from verisimile.data.feature import listing, require, suggestion, unique
 
 
 def test_long_lists_are_cut() -> None:

@@ -14,8 +14,13 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
 from verisimile.data.truths import Camel, GaussianTruth, RingOfEight
-from verisimile.density.check import EstimatorCheck, check_estimator
-from verisimile.density.importance import Proposal, entropy_gap, integral
+from verisimile.density.check import (
+    EstimatorCheck,
+    Proposal,
+    check_estimator,
+    entropy_gap,
+    integral,
+)
 
 
 @dataclass

@@ -17,15 +17,15 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.density.adapters import adapt
-from verisimile.density.conditional import AtContext, ConditionalDensity, NamedConditional
-from verisimile.density.conditional_check import check_conditional
-from verisimile.density.conditional_flow import ConditionalSplineFlow
-from verisimile.density.fast_flow import FastFlow
-from verisimile.density.nflows_backend import Architecture, build, export
+from verisimile.density.check import check_conditional
+from verisimile.density.flows.fast import FastFlow
+from verisimile.density.flows.nflows import Architecture, build, export
+from verisimile.density.flows.spline import ConditionalSplineFlow
+from verisimile.density.flows.trainer import SplineFlowTrainer
+from verisimile.density.protocol import AtContext, ConditionalDensity, NamedConditional
 from verisimile.density.registry import pack, unpack, unpack_any
-from verisimile.density.spline_flow import SplineFlowTrainer
 from verisimile.density.torch_scope import seeded
-from verisimile.mixture.conditional_sampling import conditional_log_densities
+from verisimile.mixture.sampling import conditional_log_densities
 
 SHAPES = [
     Architecture(

@@ -15,12 +15,11 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.truths import RingOfEight
-from verisimile.density.diffusion import CosineNoise, DiffusionCore
-from verisimile.density.diffusion_trainer import DiffusionTrainer
 from verisimile.density.mapped import MappedSampler
+from verisimile.density.paths.diffusion import CosineNoise, DiffusionCore, DiffusionTrainer
+from verisimile.density.paths.network import NetworkShape, initial, numbers
 from verisimile.density.protocol import DensityEstimator, FittedSampler, Sampler, SamplerTrainer
 from verisimile.density.registry import pack, unpack_any
-from verisimile.density.residual_network import NetworkShape, initial, numbers
 from verisimile.density.torch_scope import Placement
 
 SMALL = DiffusionTrainer(depth=1, width=32, inner=32, epochs=100, batch=50, steps=50)

@@ -14,8 +14,8 @@ from nflows.transforms.permutations import ReversePermutation
 
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.density.fast_flow import FastFlow
-from verisimile.density.nflows_backend import Architecture, build, export
+from verisimile.density.flows.fast import FastFlow
+from verisimile.density.flows.nflows import Architecture, build, export
 from verisimile.density.torch_scope import seeded
 
 SHAPES = [

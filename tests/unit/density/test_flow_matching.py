@@ -13,10 +13,14 @@ from trained_generators import plane_events, trained
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
-from verisimile.density.flow_matching import ContinuousFlowCore, StraightPath, squash
-from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
 from verisimile.density.mapped import MappedDensity
-from verisimile.density.residual_network import NetworkShape, initial, numbers
+from verisimile.density.paths.flow_matching import (
+    ContinuousFlowCore,
+    FlowMatchingTrainer,
+    StraightPath,
+    squash,
+)
+from verisimile.density.paths.network import NetworkShape, initial, numbers
 
 
 class Stretch(ContinuousFlowCore):

@@ -9,7 +9,7 @@ import torch
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
-from verisimile.density.nflows_backend import Architecture, build
+from verisimile.density.flows.nflows import Architecture, build
 from verisimile.density.torch_scope import one_thread, seeded
 from verisimile.density.training import Sample, Schedule, train
 

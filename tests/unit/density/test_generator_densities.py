@@ -10,7 +10,7 @@ from trained_generators import DENSITIES, camel_events, plane_events, trained
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
-from verisimile.density.gaussian_mixture import GaussianMixtureTrainer
+from verisimile.density.mixtures.gaussian import GaussianMixtureTrainer
 from verisimile.density.protocol import Trainer
 
 

@@ -11,8 +11,11 @@ from trained_generators import trained
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.density.mapped import MappedDensity
-from verisimile.density.mixture_network import MixtureNetwork, MixtureNetworkCore
-from verisimile.density.mixture_network_trainer import MixtureNetworkTrainer
+from verisimile.density.mixtures.autoregressive import (
+    MixtureNetwork,
+    MixtureNetworkCore,
+    MixtureNetworkTrainer,
+)
 from verisimile.density.torch_scope import seeded
 
 

@@ -8,8 +8,7 @@ from scipy import integrate, stats
 
 from statistical import FIVE_SIGMA
 from verisimile.core.arrays import Array
-from verisimile.density.normal_scores import NormalScores
-from verisimile.density.score_tails import excess_of, score_of
+from verisimile.density.input_map import NormalScores, excess_of, score_of
 
 
 def fitted(

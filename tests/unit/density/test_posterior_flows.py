@@ -11,13 +11,16 @@ from torch.distributions import Normal, kl_divergence
 from trained_generators import plane_events, trained
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.density.flow_density import SplineFlow
-from verisimile.density.nflows_backend import Architecture, build
-from verisimile.density.posterior_flow import BayesianFlow, DropoutFlow, PosteriorFlow
-from verisimile.density.posterior_trainers import BayesianFlowTrainer, DropoutFlowTrainer
-from verisimile.density.spline_flow import SplineFlowTrainer
+from verisimile.density.flows.nflows import Architecture, build
+from verisimile.density.flows.random_weights import BayesianFlow, DropoutFlow, PosteriorFlow
+from verisimile.density.flows.random_weights_trainers import (
+    BayesianFlowTrainer,
+    DropoutFlowTrainer,
+    Variational,
+)
+from verisimile.density.flows.spline import SplineFlow
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.torch_scope import seeded
-from verisimile.density.variational import Variational
 
 NAMES = ("Bayesian flow", "dropout flow")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from nflows.transforms.splines.rational_quadratic import unconstrained_rational_quadratic_spline
 
-from verisimile.density import rational_quadratic as rq
+from verisimile.density.flows import rational_quadratic as rq
 
 BOUND, K = 5.0, 8
 

@@ -9,7 +9,7 @@ import pytest
 
 from trained_generators import TRAINERS
 from verisimile.core.errors import InputError
-from verisimile.density.settings import require_positive
+from verisimile.density.training import require_positive
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,14 @@ import pytest
 from scipy import stats
 
 from verisimile.checks.support.study import Support, support_metrics
-from verisimile.checks.twosample.energy import EnergyDistance
 from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.truths import RingOfEight
-from verisimile.density.adversarial import AdversarialTrainer
-from verisimile.density.autoencoder import AutoencoderTrainer
-from verisimile.density.decoder import DecoderCore
 from verisimile.density.mapped import MappedSampler
 from verisimile.density.protocol import (
     DensityEstimator,
@@ -28,6 +25,9 @@ from verisimile.density.protocol import (
     SamplerTrainer,
 )
 from verisimile.density.registry import pack, unpack_any
+from verisimile.density.samplers.decoder import DecoderCore
+from verisimile.density.samplers.gan import AdversarialTrainer
+from verisimile.density.samplers.vae import AutoencoderTrainer
 
 # Chosen because it loses modes: with the default settings the small GAN reaches all eight.
 TRAINERS: dict[str, AdversarialTrainer | AutoencoderTrainer] = {

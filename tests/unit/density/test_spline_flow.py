@@ -15,8 +15,8 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.truths import Camel, GaussianTruth
-from verisimile.density.precision import precision_gap
-from verisimile.density.spline_flow import SplineFlow, SplineFlowTrainer
+from verisimile.density.check import precision_gap
+from verisimile.density.flows.trainer import SplineFlow, SplineFlowTrainer
 
 QUICK = SplineFlowTrainer(layers=2, hidden=16, epochs=4)
 FEATURES = (

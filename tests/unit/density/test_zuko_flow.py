@@ -14,9 +14,9 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.density.check import check_estimator
+from verisimile.density.flows.zuko import ZukoSplineTrainer
 from verisimile.density.protocol import Fitted
 from verisimile.density.registry import pack, unpack
-from verisimile.density.zuko_flow import ZukoSplineTrainer
 from verisimile.ensemble.fit import fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 

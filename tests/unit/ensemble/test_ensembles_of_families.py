@@ -14,8 +14,8 @@ from trained_generators import DENSITIES, plane_events
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
-from verisimile.density.diffusion_trainer import DiffusionTrainer
-from verisimile.density.flow_matching_trainer import FlowMatchingTrainer
+from verisimile.density.paths.diffusion import DiffusionTrainer
+from verisimile.density.paths.flow_matching import FlowMatchingTrainer
 from verisimile.density.protocol import DensityEstimator, Trainer
 from verisimile.ensemble.fit import fit_ensemble, load_ensemble
 from verisimile.ensemble.plan import BootstrapPlan

@@ -19,9 +19,9 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import warn_overlap
 from verisimile.data.truths import GaussianTruth
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.protocol import Checking, Fitted, Trainer
 from verisimile.density.registry import register_family
-from verisimile.density.spline_flow import SplineFlowTrainer
 from verisimile.ensemble.fit import fit_ensemble, load_ensemble
 from verisimile.ensemble.plan import BootstrapPlan, InitialisationPlan
 

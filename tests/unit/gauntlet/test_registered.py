@@ -15,7 +15,7 @@ from gauntlet import names
 from gauntlet.pairs import PAIRS, Pair
 from gauntlet.registry import all_benches
 from verisimile.core.random import Seeds
-from verisimile.validation.catalogue import CLASSIFIER, NAMES
+from verisimile.validation.study import CLASSIFIER, NAMES
 
 
 def _covered() -> set[str]:

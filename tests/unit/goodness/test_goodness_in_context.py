@@ -11,16 +11,19 @@ import pytest
 
 from conditional_analytic import conditional_events, conditional_family, draw_at
 from statistical import assert_within
-from verisimile.checks.goodness.calibration import PlugIn
-from verisimile.checks.goodness.combination import Combination, SmallestP, SumOfBins
-from verisimile.checks.goodness.conditional_null import AveragedNull, ConditionalNull
-from verisimile.checks.goodness.context_bins import ContextBins
-from verisimile.checks.goodness.context_result import ContextGoodness
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.in_context import goodness_in_context
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.alternatives.protocol import Alternative
+from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
+from verisimile.checks.goodness.in_context import (
+    Combination,
+    ContextBins,
+    SmallestP,
+    SumOfBins,
+    goodness_in_context,
+)
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
-from verisimile.checks.goodness.setup import Alternative
-from verisimile.checks.goodness.tilt import ExponentialTilt
+from verisimile.checks.goodness.null import AveragedNull, ConditionalNull, PlugIn
+from verisimile.checks.goodness.result import ContextGoodness
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
@@ -30,8 +33,8 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Seen
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
-from verisimile.mixture.conditional_sampling import conditional_log_densities
 from verisimile.mixture.fit import fit_weights
+from verisimile.mixture.sampling import conditional_log_densities
 from verisimile.stats.nulls import Empirical
 
 M = 4

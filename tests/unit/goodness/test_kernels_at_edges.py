@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from analytic import Blend
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, LinearSetup
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
-from verisimile.checks.goodness.linear import LinearSetup
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Rows, profile_ratio
 from verisimile.checks.goodness.search import Search
 from verisimile.core.arrays import Array

@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 
 from analytic import Blend, draw, family, log_densities
-from verisimile.checks.goodness.calibration import FluctuatedCentre, PlugIn, Predictive
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.kernels import Kernels, Quantiles, kernel_widths, narrowed
+from verisimile.checks.goodness.alternatives.kernels import (
+    GaussianKernels,
+    Kernels,
+    Quantiles,
+    kernel_widths,
+    narrowed,
+)
+from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, goodness_of_fit
+from verisimile.checks.goodness.null import FluctuatedCentre, PlugIn, Predictive
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.search import Search
-from verisimile.checks.goodness.stopping import Sequential
-from verisimile.checks.goodness.tilt import ExponentialTilt
+from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from analytic import Blend, draw, family, log_densities
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.alternatives.protocol import Alternative
+from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit, single
-from verisimile.checks.goodness.localise import localise
+from verisimile.checks.goodness.localise import Information, information, localise
 from verisimile.checks.goodness.result import Goodness
-from verisimile.checks.goodness.score import Information, information
-from verisimile.checks.goodness.setup import Alternative
-from verisimile.checks.goodness.tilt import ExponentialTilt
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

@@ -10,19 +10,18 @@ import pytest
 from scipy import optimize
 
 from analytic import Blend, draw, family, log_densities
-from verisimile.checks.goodness.gaussian import GaussianKernels
-from verisimile.checks.goodness.linear import LinearFits, LinearSetup
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, LinearFits, LinearSetup
+from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Profile
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.newton import NewtonSolver
-from verisimile.mixture.solver import WeightSolver
-from verisimile.mixture.torch_device import DeviceNewton
-from verisimile.mixture.torch_solver import TorchSolver
+from verisimile.mixture.solvers.device import DeviceNewton
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.solvers.protocol import WeightSolver
+from verisimile.mixture.solvers.torch_minimize import TorchSolver
 
 M = 4
 TRUTH = np.array([0.4, 0.3, 0.2, 0.1])

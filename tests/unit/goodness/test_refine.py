@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analytic import Blend, draw, family, log_densities
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.refine import Look, Refinement, refine
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

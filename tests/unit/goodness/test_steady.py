@@ -8,9 +8,9 @@ import pytest
 from verisimile.checks.goodness.steady import minimised, solved
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
-from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.solver import Optimum
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.solvers.protocol import Optimum
 
 
 class GivesUp:

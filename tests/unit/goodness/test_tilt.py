@@ -9,14 +9,16 @@ import pytest
 from scipy import optimize
 
 from analytic import Blend, draw, family, log_densities
-from verisimile.checks.goodness.calibration import FluctuatedCentre, Predictive
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.alternatives.tilt import (
+    ExponentialTilt,
+    TiltFits,
+    TiltSetup,
+    capped_variations,
+)
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.null import FluctuatedCentre, NullModel, Predictive
 from verisimile.checks.goodness.profile import HYPOTHESES, Profile
-from verisimile.checks.goodness.tilt import ExponentialTilt
-from verisimile.checks.goodness.tilt_features import capped_variations
-from verisimile.checks.goodness.tilt_setup import TiltFits, TiltSetup
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, SupportError
 from verisimile.core.random import Seeds

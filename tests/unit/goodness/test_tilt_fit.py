@@ -7,12 +7,17 @@ import math
 import numpy as np
 import pytest
 
+from verisimile.checks.goodness.alternatives.tilt_fit import (
+    Curvature,
+    Tilt,
+    TiltOptimum,
+    covariance_at,
+    minimise_tilt,
+)
 from verisimile.checks.goodness.profile import HYPOTHESES, Basis, Rows, profile_ratio
-from verisimile.checks.goodness.tilt_fit import Curvature, TiltOptimum, minimise_tilt
-from verisimile.checks.goodness.tilt_problem import Tilt, covariance_at
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
-from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.solvers.newton import NewtonSolver
 
 R, N, P = 500, 80, 4
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analytic import Blend
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.search import Search

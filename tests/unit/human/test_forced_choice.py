@@ -11,8 +11,7 @@ from scipy import special, stats
 from human_ratings import choices
 from statistical import FIVE_SIGMA
 from verisimile.checks.human.clusters import Clusters
-from verisimile.checks.human.flips import flip_p_value
-from verisimile.checks.human.forced_choice import ForcedChoice, forced_choice
+from verisimile.checks.human.forced_choice import ForcedChoice, flip_p_value, forced_choice
 from verisimile.checks.human.table import Ratings
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict

@@ -8,8 +8,12 @@ from scipy import optimize, special
 
 from human_ratings import preferences
 from statistical import assert_rate, assert_within
-from verisimile.checks.human.bradley_terry import bradley_terry, inverse_information
-from verisimile.checks.human.preference import Preference, preference
+from verisimile.checks.human.preference import (
+    Preference,
+    bradley_terry,
+    inverse_information,
+    preference,
+)
 from verisimile.checks.human.table import Ratings
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict

@@ -16,21 +16,20 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.density.spline_flow import SplineFlowTrainer
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.ensemble.fit import Ensemble, fit_ensemble, load_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
-from verisimile.mixture.bind import PseudoEvents, fit_mixture
+from verisimile.mixture.bind import PseudoEvents, fit_conditional_mixture, fit_mixture
 from verisimile.mixture.bootstrap import Bootstrap
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
-from verisimile.mixture.conditional_bind import fit_conditional_mixture
-from verisimile.mixture.conditional_sampling import (
+from verisimile.mixture.fit import WeightFit, fit_weights, single_weight
+from verisimile.mixture.io import load_conditional_mixture, load_mixture, save_mixture
+from verisimile.mixture.model import Mixture
+from verisimile.mixture.sampling import (
     conditional_log_densities,
     conditional_negative_mass,
     sample_signed_at,
 )
-from verisimile.mixture.fit import WeightFit, fit_weights, single_weight
-from verisimile.mixture.io import load_conditional_mixture, load_mixture, save_mixture
-from verisimile.mixture.model import Mixture
 
 M = 4
 TRUTH = np.array([0.4, 0.3, 0.2, 0.1])

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from verisimile.core.arrays import Array
-from verisimile.mixture.curvature import Curvature
-from verisimile.mixture.newton import NewtonSolver, minimise
 from verisimile.mixture.objective import LogLinear
+from verisimile.mixture.solvers.newton import Curvature, NewtonSolver, minimise
 
 N, P = 400, 6
 

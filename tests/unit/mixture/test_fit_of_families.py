@@ -18,8 +18,8 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.density.adapters import CallableDensity
-from verisimile.density.importance import Proposal
-from verisimile.density.posterior_flow import PosteriorFlow
+from verisimile.density.check import Proposal
+from verisimile.density.flows.random_weights import PosteriorFlow
 from verisimile.ensemble.gather import gather_ensemble
 from verisimile.mixture.bind import PseudoEvents, fit_mixture
 from verisimile.mixture.model import Mixture

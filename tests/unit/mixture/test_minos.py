@@ -14,11 +14,10 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.result import from_dict, to_dict
 from verisimile.mixture.covariance import fisher
-from verisimile.mixture.fit import Pseudo, fit_weights
+from verisimile.mixture.fit import Pseudo, fit_weights, reduced_problem
 from verisimile.mixture.minos import MinosInterval, minos_interval, minos_observable
-from verisimile.mixture.newton import NewtonSolver, minimise
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.reduced import reduced_problem
+from verisimile.mixture.solvers.newton import NewtonSolver, minimise
 
 M, N = 5, 150
 

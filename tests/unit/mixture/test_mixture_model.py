@@ -15,8 +15,8 @@ from verisimile.core.run import Run
 from verisimile.data.feature import Feature
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.sampling import negative_mass, sample_signed
+from verisimile.mixture.solvers.newton import NewtonSolver
 
 M = 5
 TRUTH = np.array([0.4, 0.3, 0.1, 0.1, 0.1])

@@ -13,12 +13,12 @@ from analytic import draw, family, log_densities
 from global_state import differences, snapshot
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.mixture.minuit_solver import MinuitSolver, Whitened, curvature_axes
-from verisimile.mixture.newton import NewtonSolver, minimise
+from verisimile.mixture.fit import reduced_problem
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.reduced import reduced_problem
-from verisimile.mixture.solver import Optimum, WeightSolver, certified, certified_gap
-from verisimile.mixture.torch_solver import TorchSolver, _objective
+from verisimile.mixture.solvers.minuit import MinuitSolver, Whitened, curvature_axes
+from verisimile.mixture.solvers.newton import NewtonSolver, minimise
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified, certified_gap
+from verisimile.mixture.solvers.torch_minimize import TorchSolver, _objective
 
 M = 6
 

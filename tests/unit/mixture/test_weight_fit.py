@@ -10,7 +10,7 @@ from analytic import family, log_densities, near_copies
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError, SupportError
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
-from verisimile.mixture.newton import NewtonSolver
+from verisimile.mixture.solvers.newton import NewtonSolver
 
 N, M = 4000, 8
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from edge_study import SIX, collapsed, six, six_fit, squared_pulls
 from statistical import assert_within
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.null import NullModel
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
@@ -19,16 +19,15 @@ from verisimile.data.events import Events
 from verisimile.ensemble.gather import gather_ensemble
 from verisimile.mixture.bind import PseudoEvents, fit_mixture
 from verisimile.mixture.bootstrap import Bootstrap
-from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
+from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights, reduced_problem
 from verisimile.mixture.law import WeightLaw
-from verisimile.mixture.minuit_solver import MinuitSolver
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.newton import NewtonSolver, _newton
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.reduced import reduced_problem
-from verisimile.mixture.solver import Optimum, WeightSolver, certified
-from verisimile.mixture.torch_device import DeviceNewton
-from verisimile.mixture.torch_solver import TorchSolver
+from verisimile.mixture.solvers.device import DeviceNewton
+from verisimile.mixture.solvers.minuit import MinuitSolver
+from verisimile.mixture.solvers.newton import NewtonSolver, _newton
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified
+from verisimile.mixture.solvers.torch_minimize import TorchSolver
 
 SMALL = PseudoEvents(count=60, audit=60)
 THREE = ((0.0, 1.0), (1.0, 1.0), (-1.0, 2.0))

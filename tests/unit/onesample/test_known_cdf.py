@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from statistical import assert_rate, assert_uniform
-from verisimile.checks.onesample.known_cdf import OneSample, one_sample_tests
+from verisimile.checks.known_truth.cdf import OneSample, one_sample_tests
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from statistical import assert_rate
-from verisimile.checks.onesample import known_cdf
-from verisimile.checks.onesample.known_cdf import OneSample, one_sample_tests
+from verisimile.checks.known_truth import cdf as known_cdf
+from verisimile.checks.known_truth.cdf import OneSample, one_sample_tests
 from verisimile.core.arrays import Array
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature

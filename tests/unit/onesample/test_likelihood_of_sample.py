@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from statistical import FIVE_SIGMA, assert_rate, assert_uniform, assert_within
-from verisimile.checks.onesample.likelihood import LikelihoodTest, likelihood_test, two_sided
+from verisimile.checks.known_truth.likelihood import LikelihoodTest, likelihood_test, two_sided
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds

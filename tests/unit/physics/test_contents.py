@@ -10,7 +10,8 @@ from scipy import stats
 
 from physics_samples import draw
 from statistical import assert_rate, assert_within
-from verisimile.checks.physics.contents import (
+from verisimile.core.arrays import Array
+from verisimile.samples.contents import (
     Agreement,
     Contents,
     agreement,
@@ -18,7 +19,6 @@ from verisimile.checks.physics.contents import (
     cells_of,
     ratio_of,
 )
-from verisimile.core.arrays import Array
 
 EDGES = np.linspace(-2.5, 2.5, 21)
 

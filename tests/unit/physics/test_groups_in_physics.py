@@ -8,15 +8,14 @@ from scipy import stats
 
 from statistical import assert_rate
 from verisimile.checks.physics.constraints import violations
-from verisimile.checks.physics.contents import Contents, cells_of
-from verisimile.checks.physics.correlations import correlations
+from verisimile.checks.physics.correlations import correlations, spearman
 from verisimile.checks.physics.histograms import marginal_pair
 from verisimile.checks.physics.moments import moments
-from verisimile.checks.physics.ranks import spearman
 from verisimile.checks.physics.selections import efficiencies
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
+from verisimile.samples.contents import Contents, cells_of
 
 CUT = Condition("x0 > 0.3")
 REPETITIONS = 400

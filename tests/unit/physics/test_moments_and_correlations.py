@@ -15,16 +15,16 @@ from verisimile.checks.physics.correlations import (
     CorrelationComparison,
     correlations,
     pearson,
+    spearman,
 )
 from verisimile.checks.physics.moments import MomentComparison, moments, weighted_moments
 from verisimile.checks.physics.pair_map import PairMap, pair_map
-from verisimile.checks.physics.ranks import spearman
-from verisimile.checks.physics.samples import shares, spread_of
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
 from verisimile.data.events import Events
 from verisimile.data.expressions import Expression
+from verisimile.samples.weighted import shares, spread_of
 
 COEFFICIENTS: list[Coefficient] = [pearson, spearman]
 

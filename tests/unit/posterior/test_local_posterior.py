@@ -9,13 +9,13 @@ from sklearn.neural_network import MLPClassifier
 
 from posterior_study import Posterior, conjugate
 from statistical import assert_rate
-from verisimile.checks.posterior.learners import Learner, polynomial
 from verisimile.checks.posterior.local import LocalTest, PosteriorPoints, local_posterior_test
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
+from verisimile.samples.learners import Learner, polynomial
 
 WHERE = np.array([[-1.5], [0.0], [1.5]])
 

@@ -25,7 +25,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.density.spline_flow import SplineFlowTrainer
+from verisimile.density.flows.trainer import SplineFlowTrainer
 
 FAST = UniformTest(statistic="kolmogorov", toys=19, grid=10)
 

@@ -12,12 +12,12 @@ from verisimile.checks.precision_recall.band import (
     Band,
     precision_recall_band,
     precision_recall_bands,
+    simultaneous_band,
 )
 from verisimile.checks.precision_recall.best import BestScore
+from verisimile.checks.precision_recall.curve import BOUND
 from verisimile.checks.precision_recall.learned_scores import LinearScore, MixtureRatio
 from verisimile.checks.precision_recall.scores import PooledNeighbours
-from verisimile.checks.precision_recall.simultaneous import simultaneous_band
-from verisimile.checks.precision_recall.tracing import BOUND
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

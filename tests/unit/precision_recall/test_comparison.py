@@ -15,10 +15,14 @@ from verisimile.checks.precision_recall.band import (
     precision_recall_bands,
 )
 from verisimile.checks.precision_recall.best import BestScore
-from verisimile.checks.precision_recall.comparison import compare_bands, compare_curves
+from verisimile.checks.precision_recall.comparison import (
+    area_interval,
+    compare_bands,
+    compare_curves,
+    paired_tests,
+    relabeled,
+)
 from verisimile.checks.precision_recall.learned_scores import LinearScore
-from verisimile.checks.precision_recall.paired import paired_tests
-from verisimile.checks.precision_recall.relabeling import area_interval, relabeled
 from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError

@@ -11,12 +11,6 @@ from scipy import stats
 from statistical import assert_within
 from verisimile.checks.precision_recall.best import BestScore, neighbour_ladder
 from verisimile.checks.precision_recall.curve import PrecisionRecall, precision_recall
-from verisimile.checks.precision_recall.distances import counts_within, nearest, reach
-from verisimile.checks.precision_recall.given_scores import (
-    ClassifierScore,
-    LogDensities,
-    MappedScore,
-)
 from verisimile.checks.precision_recall.learned_scores import (
     BoostedTrees,
     LinearScore,
@@ -25,7 +19,10 @@ from verisimile.checks.precision_recall.learned_scores import (
 from verisimile.checks.precision_recall.scores import (
     NEIGHBOURS,
     BallsOfCentres,
+    ClassifierScore,
     CoverageScore,
+    LogDensities,
+    MappedScore,
     Parzen,
     PooledNeighbours,
     Score,
@@ -37,6 +34,7 @@ from verisimile.core.result import load, save
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.truths import RingOfEight
+from verisimile.samples.neighbours import counts_within, nearest, reach
 
 RUN = Run(Seeds(11))
 EXACT = {0.5: 0.898218, 1.0: 0.679141, 2.0: 0.257808}

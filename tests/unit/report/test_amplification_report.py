@@ -20,11 +20,14 @@ from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
-from verisimile.report.amplification_figure import amplification_figure, crossing_figure
-from verisimile.report.amplification_page import gain_table
-from verisimile.report.amplification_verdict import gain_words
 from verisimile.report.content import NamedAmplification, ReportInput
 from verisimile.report.document import Document, document, read_report
+from verisimile.report.sections.amplification import (
+    amplification_figure,
+    crossing_figure,
+    gain_table,
+    gain_words,
+)
 from verisimile.report.style import to_png
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_report

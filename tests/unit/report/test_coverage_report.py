@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from verisimile.checks.coverage.experiments import Outcomes, summarise
 from verisimile.checks.coverage.result import Coverage
-from verisimile.checks.coverage.summary import Outcomes, summarise
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.report.content import ReportInput
-from verisimile.report.coverage_verdict import judge_coverage
 from verisimile.report.document import read_report
+from verisimile.report.sections.coverage import judge_coverage
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_report
 

@@ -24,18 +24,25 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.report.band_figure import band_figure, recall_figure
 from verisimile.report.content import FamilyStudy, ReportInput
 from verisimile.report.document import read_report
-from verisimile.report.family_page import family_section, family_table
-from verisimile.report.family_pictures import family_pictures
-from verisimile.report.family_verdict import family_findings
 from verisimile.report.numbers import fixed
-from verisimile.report.radial_figure import radial_figure
-from verisimile.report.sample_figure import sample_figure
-from verisimile.report.sample_panels import sample_panels
+from verisimile.report.sections.families import (
+    family_findings,
+    family_pictures,
+    family_section,
+    family_table,
+    variance_sentence,
+    variance_table,
+)
+from verisimile.report.sections.family_figures import (
+    band_figure,
+    radial_figure,
+    recall_figure,
+    sample_figure,
+    sample_panels,
+)
 from verisimile.report.style import to_png
-from verisimile.report.variance_table import variance_sentence, variance_table
 from verisimile.report.write import write_report
 
 N, MISSED = 300, 7

@@ -11,8 +11,12 @@ import pytest
 
 from report_values import make_content, make_fit, make_goodness, make_marginal
 from verisimile.data.feature import Feature
-from verisimile.report.figures import null_figure, training_figure, weights_figure
-from verisimile.report.marginal_figure import marginal_figure
+from verisimile.report.sections.goodness_figures import (
+    marginal_figure,
+    null_figure,
+    training_figure,
+    weights_figure,
+)
 from verisimile.report.style import readable, to_pdf, to_png
 
 

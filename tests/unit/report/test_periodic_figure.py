@@ -11,7 +11,7 @@ from verisimile.checks.physics.histograms import marginal_pair
 from verisimile.checks.twosample.windows import deviating_windows
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.report.pair_figure import pair_figure
+from verisimile.report.sections.validation_figures import pair_figure
 
 
 def test_a_window_over_the_cut_is_drawn_on_both_sides(rng: np.random.Generator) -> None:

@@ -19,21 +19,26 @@ from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.report.battery_figure import battery_figure
 from verisimile.report.content import NamedValidation, ReportInput
 from verisimile.report.document import Document, document, read_report
-from verisimile.report.gathering import gathered
 from verisimile.report.html import page_of, pictures
 from verisimile.report.numbers import percent
 from verisimile.report.page import Illustration, Table
-from verisimile.report.pair_figure import pair_figure
-from verisimile.report.physics_tables import moment_table
-from verisimile.report.plane_figures import correlation_figure, plane_figure
+from verisimile.report.sections.validation_figures import (
+    battery_figure,
+    correlation_figure,
+    pair_figure,
+    plane_figure,
+)
+from verisimile.report.sections.validation_tables import (
+    independence_table,
+    moment_table,
+    validation_summary,
+)
+from verisimile.report.sections.validation_verdict import judge_validation
 from verisimile.report.style import short, to_png
-from verisimile.report.validation_tables import independence_table, validation_summary
-from verisimile.report.validation_verdict import judge_validation
 from verisimile.report.verdict import Verdict, overall
-from verisimile.report.write import write_report
+from verisimile.report.write import gathered, write_report
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.result import BatteryTest, Bound, Validation
 from verisimile.validation.study import Study

@@ -20,8 +20,7 @@ from verisimile.core.run import Run
 from verisimile.data.feature import Feature
 from verisimile.report.content import ReportInput, SampleResult, Timings
 from verisimile.report.document import read_report
-from verisimile.report.gathering import gathered
-from verisimile.report.write import write_document, write_report
+from verisimile.report.write import gathered, write_document, write_report
 
 FILES = {"report.html", "result.json", "junit.xml", "summary.md", "figures"}
 

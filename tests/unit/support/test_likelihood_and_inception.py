@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from statistical import assert_within
+from verisimile.checks.known_truth.likelihood import likelihood
 from verisimile.checks.support.inception import inception_score
-from verisimile.checks.support.likelihood import likelihood
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
 

@@ -10,12 +10,18 @@ import pytest
 
 from statistical import assert_within
 from support_reference import dense_metrics
-from verisimile.checks.support.balls import neighbour_balls
-from verisimile.checks.support.metrics import NAMES, Balls, evaluate, expected_coverage
-from verisimile.checks.support.study import Support, support_metrics
+from verisimile.checks.support.study import (
+    NAMES,
+    Balls,
+    Support,
+    evaluate,
+    expected_coverage,
+    support_metrics,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
+from verisimile.samples.neighbours import neighbour_balls
 
 
 def _ours(real: Array, fake: Array, k: int, beta: float = 1.0) -> Array:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from verisimile.checks.twosample.mmd import AggregatedMMD
-from verisimile.checks.twosample.nplm import AggregatedNPLM
 from verisimile.checks.twosample.permutation import Job, permutation_test
 from verisimile.checks.twosample.result import TwoSample
-from verisimile.checks.twosample.statistic import Statistic, Tabulated
+from verisimile.checks.twosample.statistics.mmd import AggregatedMMD
+from verisimile.checks.twosample.statistics.nplm import AggregatedNPLM
+from verisimile.checks.twosample.statistics.protocol import Statistic, Tabulated
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from verisimile.checks.twosample.interval_scan import IntervalScan
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.sensitivity import smallest_effects
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
 from verisimile.checks.twosample.windows import deviating_windows
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
@@ -17,7 +17,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature, Kind
 from verisimile.samples.coordinates import NormalScores, Standardised
-from verisimile.validation.catalogue import CLASSIFIER, NAMES, entry
+from verisimile.validation.study import CLASSIFIER, NAMES, entry
 
 PERIODIC: Kind = "periodic"
 STATISTICS = tuple(name for name in NAMES if name != CLASSIFIER)

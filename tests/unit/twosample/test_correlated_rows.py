@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from statistical import assert_rate
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.marginal import MarginalKS
 from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.statistics.distribution_functions import MarginalKS
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events

@@ -13,14 +13,21 @@ import pytest
 from scipy import stats
 
 from distance_statistics import BANDWIDTH, REFERENCES, Reference, mmd, random_labels, values
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
-from verisimile.checks.twosample.mmd import MMD, AggregatedMMD, median_distance
-from verisimile.checks.twosample.pair_sums import Pairs
 from verisimile.checks.twosample.permutation import Job, permutation_test
-from verisimile.checks.twosample.sliced import MeanOverLines, SlicedKS, SlicedWasserstein
-from verisimile.checks.twosample.statistic import Statistic
-from verisimile.checks.twosample.steps import Lines, area, supremum
+from verisimile.checks.twosample.statistics import distribution_functions
+from verisimile.checks.twosample.statistics.distribution_functions import (
+    CramerVonMises,
+    Lines,
+    MarginalKS,
+    MeanOverLines,
+    SlicedKS,
+    SlicedWasserstein,
+    area,
+    supremum,
+)
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD, median_distance
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -28,6 +35,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
 from verisimile.samples.draws import Labels
+from verisimile.samples.pair_sums import Pairs
 from verisimile.samples.pool import pooled
 
 N, FIRST = 23, 9
@@ -190,8 +198,8 @@ def test_the_default_width_is_the_median_distance(rng: np.random.Generator) -> N
 def test_pair_sums_in_many_strips(
     kept: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verisimile.checks.twosample.pair_sums._FEWEST_ROWS", 7)
-    monkeypatch.setattr("verisimile.checks.twosample.pair_sums._STRIP_ENTRIES", 100)
+    monkeypatch.setattr("verisimile.samples.pair_sums._FEWEST_ROWS", 7)
+    monkeypatch.setattr("verisimile.samples.pair_sums._STRIP_ENTRIES", 100)
     x, w = rng.normal(size=(52, 2)), rng.normal(size=52)
     labels = random_labels(52, 20, 3, rng)
     pairs = Pairs(x, w, lambda squared: [squared.copy(), squared + 1.0], kept=kept)
@@ -263,7 +271,7 @@ def test_rank_statistics_in_many_blocks(
     x, w = rng.normal(size=(N, 3)), rng.gamma(2.0, size=N)
     labels = random_labels(N, FIRST, 11, rng)
     whole = values(CramerVonMises(), x, w, labels)
-    monkeypatch.setattr("verisimile.checks.twosample.steps._ENTRIES", 3 * N)
+    monkeypatch.setattr(distribution_functions, "_ENTRIES", 3 * N)
     np.testing.assert_allclose(values(CramerVonMises(), x, w, labels), whole, rtol=1e-12)
 
 
@@ -275,6 +283,6 @@ def test_rank_statistics_of_one_relabeling_at_a_time(
     labels = random_labels(N, FIRST, 11, rng)
     several = [REFERENCES[index][0] for index in range(2, len(REFERENCES))]
     blocks = [values(statistic, x, w, labels) for statistic in several]
-    monkeypatch.setattr("verisimile.checks.twosample.steps._LONG", N)
+    monkeypatch.setattr("verisimile.checks.twosample.statistics.distribution_functions._LONG", N)
     for statistic, wanted in zip(several, blocks, strict=True):
         np.testing.assert_allclose(values(statistic, x, w, labels), wanted, rtol=1e-12)

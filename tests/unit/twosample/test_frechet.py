@@ -16,9 +16,12 @@ from moment_problems import (
     with_replacement,
 )
 from statistical import assert_rate, assert_within
-from verisimile.checks.twosample.extrapolation import FrechetDistance, frechet_distance
-from verisimile.checks.twosample.frechet import Frechet
-from verisimile.checks.twosample.gaussians import gaussian_frechet
+from verisimile.checks.twosample.statistics.frechet import (
+    Frechet,
+    FrechetDistance,
+    frechet_distance,
+    gaussian_frechet,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict

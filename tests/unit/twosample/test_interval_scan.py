@@ -10,9 +10,13 @@ import pytest
 
 from distance_statistics import random_labels, values
 from scan_reference import reference_scan, reference_windows, reference_z
-from verisimile.checks.twosample.interval_scan import IntervalScan, PreparedScan
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.scan_cells import cells_of, windows_of
+from verisimile.checks.twosample.statistics.interval_scan import (
+    IntervalScan,
+    PreparedScan,
+    cells_of,
+    windows_of,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -123,7 +127,7 @@ def test_blocks_change_nothing(rng: np.random.Generator, monkeypatch: pytest.Mon
     x, w = _problem(rng, "signed")
     labels = random_labels(N, FIRST, 11, rng)
     whole = values(IntervalScan(), x, w, labels)
-    monkeypatch.setattr("verisimile.checks.twosample.interval_scan._ENTRIES", 3 * N)
+    monkeypatch.setattr("verisimile.checks.twosample.statistics.interval_scan._ENTRIES", 3 * N)
     np.testing.assert_allclose(values(IntervalScan(), x, w, labels), whole, rtol=1e-12)
 
 

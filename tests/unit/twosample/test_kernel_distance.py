@@ -11,11 +11,14 @@ from sklearn.metrics.pairwise import polynomial_kernel
 
 from moment_problems import null_pair, permutation_p, relabelings, skewed
 from statistical import assert_rate, assert_within
-from verisimile.checks.twosample.frechet import Frechet
-from verisimile.checks.twosample.kernel_distance import KernelDistance, kernel_distance
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.polynomial_kernel import PolynomialKernel
-from verisimile.checks.twosample.statistic import Statistic
+from verisimile.checks.twosample.statistics.frechet import Frechet
+from verisimile.checks.twosample.statistics.kernel_distance import (
+    KernelDistance,
+    PolynomialKernel,
+    kernel_distance,
+)
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

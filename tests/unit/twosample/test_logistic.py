@@ -7,8 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from verisimile.checks.twosample.logistic import Logistic
-from verisimile.checks.twosample.nplm import extended_ratio
+from verisimile.checks.twosample.statistics.nplm import Logistic, extended_ratio
 from verisimile.core.arrays import Array
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from moment_problems import relabelings
-from verisimile.checks.twosample.extrapolation import frechet_distance
-from verisimile.checks.twosample.frechet import Frechet
-from verisimile.checks.twosample.kernel_distance import KernelDistance, kernel_distance
-from verisimile.checks.twosample.statistic import Detailed, Statistic
+from verisimile.checks.twosample.statistics.frechet import Frechet, frechet_distance
+from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance, kernel_distance
+from verisimile.checks.twosample.statistics.protocol import Detailed, Statistic
 from verisimile.core.arrays import Array
 from verisimile.samples.draws import Labels
 

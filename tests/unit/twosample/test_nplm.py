@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from verisimile.checks.twosample import nplm
-from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.statistic import Tabulated
+from verisimile.checks.twosample.statistics import nplm
+from verisimile.checks.twosample.statistics.nplm import NPLM, AggregatedNPLM
+from verisimile.checks.twosample.statistics.protocol import Tabulated
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

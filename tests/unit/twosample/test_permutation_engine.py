@@ -13,11 +13,10 @@ import pytest
 from distance_statistics import ALL
 from two_samples import SumOfFirst, samples
 from verisimile.checks.twosample import permutation
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.mmd import MMD, AggregatedMMD
-from verisimile.checks.twosample.outcome import tie_threshold
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.result import TwoSample
+from verisimile.checks.twosample.result import TwoSample, tie_threshold
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

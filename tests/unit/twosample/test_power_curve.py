@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from statistical import assert_within
-from verisimile.checks.twosample.power_curve import PowerCurve
+from verisimile.checks.twosample.sensitivity import PowerCurve
 from verisimile.core.arrays import Array
 
 EFFECTS = np.array([0.5, 1.0, 1.5, 2.25, 3.4, 5.0, 7.6])

@@ -10,15 +10,15 @@ from scipy.spatial.distance import cdist
 
 from distance_statistics import random_labels
 from statistical import assert_within
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.mmd import MMD
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.random_features import (
     Features,
     distance_features,
     gaussian_features,
 )
-from verisimile.checks.twosample.statistic import Prepared, Statistic
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.mmd import MMD
+from verisimile.checks.twosample.statistics.protocol import Prepared, Statistic
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -9,10 +9,10 @@ import pytest
 
 from distance_statistics import ALL
 from two_samples import SumOfFirst, samples
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.marginal import MarginalKS
 from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
 from verisimile.checks.twosample.result import TwoSample
+from verisimile.checks.twosample.statistics.distribution_functions import MarginalKS
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.result import load, save

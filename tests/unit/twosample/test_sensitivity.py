@@ -13,14 +13,18 @@ from scipy import stats
 from statistical import assert_rate, assert_within
 from two_samples import samples
 from verisimile.checks.twosample import permutation, sensitivity
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.interval_scan import IntervalScan
-from verisimile.checks.twosample.marginal import MarginalKS
-from verisimile.checks.twosample.mmd import AggregatedMMD
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
-from verisimile.checks.twosample.statistic import Statistic
-from verisimile.checks.twosample.tilted_values import TiltedValues, rejected
+from verisimile.checks.twosample.sensitivity import (
+    Sensitivity,
+    TiltedValues,
+    rejected,
+    smallest_effects,
+)
+from verisimile.checks.twosample.statistics.distribution_functions import MarginalKS
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+from verisimile.checks.twosample.statistics.mmd import AggregatedMMD
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from verisimile.checks.twosample.extrapolation import frechet_distance
-from verisimile.checks.twosample.kernel_distance import kernel_distance
+from verisimile.checks.twosample.statistics.frechet import frechet_distance
+from verisimile.checks.twosample.statistics.kernel_distance import kernel_distance
 from verisimile.core.arrays import Array
 from verisimile.data.example import load_example
 

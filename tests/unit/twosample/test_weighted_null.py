@@ -9,21 +9,22 @@ import pytest
 from scipy import stats
 
 from distance_statistics import ALL, random_labels
-from verisimile.checks.twosample.energy import EnergyDistance
-from verisimile.checks.twosample.frechet import Frechet
-from verisimile.checks.twosample.gaussians import gaussian_frechet
-from verisimile.checks.twosample.interval_scan import IntervalScan
-from verisimile.checks.twosample.kernel_distance import KernelDistance
-from verisimile.checks.twosample.logistic import Logistic
-from verisimile.checks.twosample.marginal import CramerVonMises, MarginalKS
-from verisimile.checks.twosample.mmd import MMD
-from verisimile.checks.twosample.nplm import NPLM, AggregatedNPLM
 from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
-from verisimile.checks.twosample.polynomial_kernel import PolynomialKernel
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import smallest_effects
-from verisimile.checks.twosample.sliced import SlicedKS, SlicedWasserstein
-from verisimile.checks.twosample.statistic import OfMasses, Statistic
+from verisimile.checks.twosample.statistics.distribution_functions import (
+    CramerVonMises,
+    MarginalKS,
+    SlicedKS,
+    SlicedWasserstein,
+)
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.frechet import Frechet, gaussian_frechet
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance, PolynomialKernel
+from verisimile.checks.twosample.statistics.mmd import MMD
+from verisimile.checks.twosample.statistics.nplm import NPLM, AggregatedNPLM, Logistic
+from verisimile.checks.twosample.statistics.protocol import OfMasses, Statistic
 from verisimile.checks.twosample.windows import deviating_windows
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from statistical import assert_within
-from verisimile.checks.twosample.interval_scan import IntervalScan
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.result import TwoSample
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
 from verisimile.checks.twosample.windows import Windows, deviating_windows
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

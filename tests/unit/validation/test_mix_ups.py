@@ -9,7 +9,7 @@ import pytest
 
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.validation.mix_ups import check_units, rounding_mismatches, swapped_columns
+from verisimile.validation.samples import check_units, rounding_mismatches, swapped_columns
 
 NAMES = ("m", "pt")
 

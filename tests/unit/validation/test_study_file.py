@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.validation.study import Study
-from verisimile.validation.study_file import checked_study, read_study
+from verisimile.validation.study import Study, checked_study, read_study
 
 TOML = """
 title = "Nightly"

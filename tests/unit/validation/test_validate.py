@@ -19,7 +19,7 @@ from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.adapters import adapt
-from verisimile.report.validation_verdict import judge_validation
+from verisimile.report.sections.validation_verdict import judge_validation
 from verisimile.report.verdict import Verdict, overall
 from verisimile.validation.result import Validation
 from verisimile.validation.study import Battery, Samples, Study, Threshold

@@ -5,17 +5,25 @@ from __future__ import annotations
 from verisimile.checks.amplification.analytic import analytic, analytic_observables
 from verisimile.checks.amplification.averaging import averaging
 from verisimile.checks.amplification.calibrated_errors import calibrate_errors
-from verisimile.checks.amplification.distances import CramerVonMises, EnergyDistance, GaussianMMD
-from verisimile.checks.amplification.entropy import entropy_label
 from verisimile.checks.amplification.kolmogorov import kolmogorov, kolmogorov_features
 from verisimile.checks.amplification.learning_curve import learning_curve
 from verisimile.checks.amplification.member_counts import Draws
 from verisimile.checks.amplification.memorisation import memorisation
-from verisimile.checks.amplification.quadratic import quadratic, quadratic_procedure
+from verisimile.checks.amplification.quadratic import (
+    CramerVonMises,
+    EnergyDistance,
+    GaussianMMD,
+    quadratic,
+    quadratic_procedure,
+)
 from verisimile.checks.amplification.quantile import quantile, quantile_of_trainings
-from verisimile.checks.amplification.regions import UserRegions, product_regions, quantile_regions
-from verisimile.checks.amplification.resolutions import equal_regions
-from verisimile.checks.amplification.study import amplify
+from verisimile.checks.amplification.regions import (
+    UserRegions,
+    equal_regions,
+    product_regions,
+    quantile_regions,
+)
+from verisimile.checks.amplification.study import amplify, entropy_label
 
 __all__ = [
     "CramerVonMises",

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from verisimile.checks.amplification.bounded import bounded_normal
 from verisimile.checks.amplification.result import Interval
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.stats.intervals import ONE_SIGMA
+from verisimile.stats.unified import bounded_normal
 
 __all__ = ["LearningCurve", "learning_curve"]
 

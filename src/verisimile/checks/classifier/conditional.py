@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from verisimile.checks.classifier.auc import RankSums, auc
-from verisimile.checks.classifier.contexts import GroupedPool, grouped, relabeled
-from verisimile.checks.classifier.covariance_test import covariance_p_value
 from verisimile.checks.classifier.crossfit import Scorer, unfinished_note
-from verisimile.checks.classifier.learners import boosted_trees, check_learner, title
+from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
 from verisimile.core.result import register
 from verisimile.core.run import Run
-from verisimile.data.events import Events
+from verisimile.data.events import Events, name_list
+from verisimile.data.feature import require
+from verisimile.samples.angles import Circles
+from verisimile.samples.learners import Classifier, boosted_trees, check_learner, scores, title
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["ConditionalDiagnosis", "diagnose_conditional"]
+__all__ = [
+    "ConditionalDiagnosis",
+    "GroupedPool",
+    "covariance_p_value",
+    "diagnose_conditional",
+    "grouped",
+    "relabeled",
+]
 
 _BLOCK = 4_000_000  # labels at a time
 _LEAST = 40  # test events with a partner at their context
@@ -241,3 +251,158 @@ def _check(folds: int, permutations: int) -> None:
         raise InputError("folds", got=folds, expected="two or more")
     if permutations < 1:
         raise InputError("permutations", got=permutations, expected="one or more")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupedPool(Pool):
+    """A pool whose events belong to groups of equal contexts.
+
+    Attributes
+    ----------
+    groups
+        Number of the context of each event ``(N,)``.
+    """
+
+    groups: IntArray
+
+    def folds(self, count: int, rng: np.random.Generator) -> IntArray:
+        """Return a fold for each event ``(N,)``.
+
+        Groups stay whole, unless both samples have many events in them: a classifier
+        that trained on one of a pair would expect the other's label at its context.
+        """
+        out = rng.permutation(np.arange(self.sizes.shape[0]) % count)[self.groups]
+        for group in np.flatnonzero(self.sizes.min(axis=1) >= 4 * count):
+            for side in (self.truth, ~self.truth):
+                rows = np.flatnonzero((self.groups == group) & side)
+                out[rows] = rng.permutation(np.arange(rows.size) % count)
+        return np.asarray(out, dtype=np.int64)
+
+    @property
+    def sizes(self) -> IntArray:
+        """True and generated events of each group ``(G, 2)``."""
+        count = int(self.groups.max()) + 1
+        sides = (self.groups[self.truth], self.groups[~self.truth])
+        return np.stack([np.bincount(side, minlength=count) for side in sides], axis=1)
+
+    @property
+    def share(self) -> float | None:
+        """Share of true events at every context if it is one number, else None."""
+        sizes = self.sizes
+        shares = sizes[:, 0] / sizes.sum(axis=1)
+        return float(shares[0]) if np.ptp(shares) < 1e-12 and 0.0 < shares[0] < 1.0 else None
+
+    def context_pool(self, columns: IntArray) -> GroupedPool:
+        """Return the pool with the given columns only."""
+        names = tuple(self.names[j] for j in columns.tolist())
+        x = np.ascontiguousarray(self.x[:, columns])
+        if self.circled is None:
+            return replace(self, x=x, names=names)
+        kept = np.isin(self.circled.source, columns)
+        around = Circles(self.circled.x[:, kept], self.circled.source[kept], ())
+        return replace(self, x=x, names=names, circled=around)
+
+
+def grouped(
+    truth: Events, generated: Events, contexts: Sequence[str]
+) -> tuple[GroupedPool, IntArray]:
+    """Return both samples in one pool with groups of equal contexts, and the contexts' columns.
+
+    Raises
+    ------
+    InputError
+        If features do not match, a context does not exist, no other feature is left, or
+        events have weights or groups.
+    """
+    names = name_list(contexts, "contexts")
+    require(names, truth.names, "contexts")
+    if len(names) == truth.d:
+        raise InputError(
+            "contexts", got="all features", expected="at least one feature that is no context"
+        )
+    for word, events in (("truth", truth), ("generated", generated)):
+        if events.weights is not None:
+            raise InputError(
+                f"{word}.weights", got="weights", expected="none: events are exchanged one by one"
+            )
+        if events.n_groups < events.n:
+            raise InputError(
+                f"{word}.group", got="groups", expected="none: events are exchanged one by one"
+            )
+    pool = pool_of(truth, generated)
+    columns = np.array([pool.names.index(name) for name in names], dtype=np.int64)
+    _, groups = np.unique(pool.x[:, columns] + 0.0, axis=0, return_inverse=True)
+    found = GroupedPool(
+        pool.x,
+        pool.truth,
+        pool.weights,
+        pool.weighted,
+        pool.names,
+        groups.reshape(-1),
+        circled=pool.circled,
+    )
+    return found, columns
+
+
+def relabeled(
+    truth: BoolArray, groups: IntArray, count: int, rng: np.random.Generator
+) -> BoolArray:
+    """Return labels ``(count, n)`` shuffled within groups: each keeps its true events' number."""
+    order = np.argsort(groups, kind="stable")
+    keys: Array = rng.random((count, truth.size)) + groups[order]
+    out = np.empty((count, truth.size), dtype=np.bool_)
+    out[:, order] = truth[order][np.argsort(keys, axis=1)]
+    return out
+
+
+_FOLDS = 2
+
+
+def covariance_p_value(
+    seeds: Seeds, learner: Classifier, context: Array, truth: BoolArray, tested: Array
+) -> PValue:
+    r"""Return the p-value of the generalised covariance measure.
+
+    .. math:: T = \frac{\sqrt n\, \bar R}{s_R}, \qquad
+              R_i = \big(y_i - \hat e(c_i)\big)\big(D(x_i, c_i) - \hat m(c_i)\big),
+
+    :math:`\hat e` an estimate of the share of true events at c and :math:`\hat m` of the mean
+    score there, each from events other than i.  If :math:`p(x|c)` is one for both samples, T
+    is normal in the limit, with an error of the *product* of those of both regressions.
+
+    Parameters
+    ----------
+    seeds
+        Random streams.
+    learner
+        Of :math:`\hat e`.
+    context
+        Contexts ``(n, k)`` of events on which D was not trained.
+    truth
+        Which are true ``(n,)``.
+    tested
+        Their scores D ``(n,)``.
+
+    References
+    ----------
+    R. D. Shah, J. Peters, Ann. Stat. 48 (2020) 1514, section 3.
+    """
+    part = seeds.at("folds").numpy().permutation(np.arange(truth.size) % _FOLDS)
+    product = np.empty(truth.size)
+    for fold in range(_FOLDS):
+        here, rest = part == fold, part != fold
+        at = seeds.at("fold", fold)
+        share, _ = scores(learner, at, context[rest], truth[rest], None, context[here])
+        mean = _mean_score(at, context[rest], tested[rest], context[here])
+        product[here] = (truth[here] - share) * (tested[here] - mean)
+    spread = float(product.std(ddof=1))
+    pull = np.sqrt(truth.size) * float(product.mean()) / spread if spread > 0.0 else -np.inf
+    p = float(stats.norm.sf(pull))
+    return PValue(p, p, p, "generalised covariance, normal in the limit", 0, 0)
+
+
+def _mean_score(seeds: Seeds, context: Array, tested: Array, at: Array) -> Array:
+    model = HistGradientBoostingRegressor(
+        max_iter=60, max_leaf_nodes=8, random_state=seeds.at("mean").integer() % 2**32
+    )
+    return np.asarray(model.fit(context, tested).predict(at), dtype=np.float64)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from verisimile.checks.classifier.auc import auc
-from verisimile.checks.classifier.learners import Classifier, identity, scores
 from verisimile.checks.classifier.samples import Pool
 from verisimile.core.arrays import Array, BoolArray, IntArray, digest
 from verisimile.core.canonical import JSON
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Failure, Run, Task
+from verisimile.samples.learners import Classifier, identity, scores
 
 __all__ = ["Scored", "Scorer", "unfinished_note"]
 

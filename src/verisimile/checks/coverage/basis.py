@@ -13,8 +13,8 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
-from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.objective import scaled
+from verisimile.mixture.solvers.newton import NewtonSolver
 
 __all__ = [
     "BasisTerm",

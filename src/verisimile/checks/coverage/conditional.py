@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
 from verisimile.checks.coverage.basis import BasisTerm, Fitted, widened
-from verisimile.checks.coverage.closure import MixtureTruth, closure_notes, closure_values
-from verisimile.checks.coverage.experiments import check_sizes, run_experiments
+from verisimile.checks.coverage.experiments import check_sizes, run_experiments, summarise
 from verisimile.checks.coverage.members import (
     PooledDraws,
     member_responses,
@@ -17,7 +19,6 @@ from verisimile.checks.coverage.members import (
 from verisimile.checks.coverage.observables import Observable, bind_all
 from verisimile.checks.coverage.responses import Propagated, Response
 from verisimile.checks.coverage.result import CONDITIONAL, Coverage
-from verisimile.checks.coverage.summary import summarise
 from verisimile.checks.coverage.truth import (
     draw_truth,
     remaining,
@@ -25,19 +26,20 @@ from verisimile.checks.coverage.truth import (
     truth_key,
     truth_notes,
 )
-from verisimile.core.arrays import digest
+from verisimile.core.arrays import Array, digest
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.newton import NewtonSolver
-from verisimile.mixture.sampling import member_log_densities
+from verisimile.mixture.sampling import member_log_densities, sample_signed
+from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.intervals import ONE_SIGMA
 
-__all__ = ["PseudoDraws", "coverage"]
+__all__ = ["MixtureTruth", "PseudoDraws", "closure_notes", "closure_values", "coverage"]
 
 _CHUNK = 10  # data sets per record; each has its own stream, so this changes no number
 
@@ -224,3 +226,46 @@ def _same_features(mixture: Mixture, truth: Sampler) -> None:
         raise InputError(
             "truth", got=f"{truth.n_features} features", expected=f"{mixture.n_features}"
         )
+
+
+_NOTICEABLE = 0.03  # standard deviations
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixtureTruth:
+    """Draws from the positive part of a fitted mixture."""
+
+    mixture: Mixture
+
+    @property
+    def n_features(self) -> int:
+        """Number of features d."""
+        return self.mixture.n_features
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Return `n` events ``(n, d)``."""
+        return sample_signed(self.mixture.members, self.mixture.weights, n, rng).x
+
+    def log_prob(self, x: Array) -> Array:
+        """Return log-densities ``(n,)``."""
+        return self.mixture.log_prob(x)
+
+
+def closure_values(mixture: Mixture, responses: Sequence[Response]) -> tuple[Estimate, ...]:
+    """Return the mixture's own values, whose Monte-Carlo error the estimates share exactly."""
+    return tuple(Estimate(response.value(mixture.weights), 0.0) for response in responses)
+
+
+def closure_notes(mixture: Mixture, events: int) -> tuple[str, ...]:
+    r"""Return a warning if the negative mass, which no event can show, shifts the estimates.
+
+    Of the order of :math:`N_- \sqrt{n}` standard deviations.
+    """
+    shift = mixture.fit.record.negative_mass * math.sqrt(events)
+    if not shift > _NOTICEABLE:
+        return ()
+    return (
+        f"closure: the mixture has a negative mass of {mixture.fit.record.negative_mass:.2g}, "
+        f"which sampling cuts away: with {events} events estimates are off by about "
+        f"{shift:.2g} standard deviations.",
+    )

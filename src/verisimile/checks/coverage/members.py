@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.coverage.bound import Bound, Columns
-from verisimile.checks.coverage.pooled import Calibrated, density_ratios, stratified
+from verisimile.checks.coverage.bound import Bound, Calibrated, Columns, density_ratios, stratified
 from verisimile.checks.coverage.responses import Response
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError

@@ -8,8 +8,15 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from verisimile.checks.coverage.bound import Bound, Columns, Crossing, Mean, Pointwise
-from verisimile.checks.coverage.exact import KnowsMarginals, KnowsMoments
+from verisimile.checks.coverage.bound import (
+    Bound,
+    Columns,
+    Crossing,
+    KnowsMarginals,
+    KnowsMoments,
+    Mean,
+    Pointwise,
+)
 from verisimile.core.arrays import Array, as_vector, frozen
 from verisimile.core.errors import InputError
 from verisimile.density.protocol import Sampler

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
-from verisimile.checks.goodness.assemble import Trial, averaged
-from verisimile.checks.goodness.bin_setup import BinSetup
-from verisimile.checks.goodness.calibration import Calibration, Predictive
-from verisimile.checks.goodness.conditional_null import AveragedNull, ConditionalNull
-from verisimile.checks.goodness.context_bins import ContextBins, PlacedBins
-from verisimile.checks.goodness.context_result import ContextGoodness
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, Kernels
+from verisimile.checks.goodness.alternatives.protocol import Alternative, Fits, Setup
+from verisimile.checks.goodness.assemble import Trial, averaged, check_sample, null_notes, resolved
 from verisimile.checks.goodness.joined import Columns, failure_notes, surprise_fit
-from verisimile.checks.goodness.observed import data_log_densities, profiled
-from verisimile.checks.goodness.parts import check_sample, null_notes, resolved
-from verisimile.checks.goodness.profile import Hypothesis
-from verisimile.checks.goodness.result import AlternativeFit, SurpriseFit
+from verisimile.checks.goodness.null import (
+    AveragedNull,
+    Calibration,
+    ConditionalNull,
+    Null,
+    Predictive,
+)
+from verisimile.checks.goodness.observed import data_log_densities, observed, profiled
+from verisimile.checks.goodness.profile import Hypothesis, Profile
+from verisimile.checks.goodness.result import AlternativeFit, ContextGoodness, SurpriseFit
+from verisimile.checks.goodness.search import Search, search_of
 from verisimile.checks.goodness.toys import Contest, throw_toys
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, IntArray, digest, frozen
+from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.data.names import require
+from verisimile.data.feature import require
 from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
+from verisimile.stats.aggregate import min_p
+from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import PValue
 
-__all__ = ["goodness_in_context"]
+__all__ = [
+    "BinSetup",
+    "Combination",
+    "ContextBins",
+    "PlacedBins",
+    "SmallestP",
+    "SumOfBins",
+    "goodness_in_context",
+]
 
 _NODES = 8
 
@@ -224,3 +242,237 @@ def _unused(placed: PlacedBins) -> tuple[str, ...]:
     if not count:
         return ()
     return (f"{count} events lie outside of the bins of {placed.feature} and are not tested.",)
+
+
+class Combination(Protocol):
+    """Compares the statistics of all bins with those of the toys at once.
+
+    Data and toys are treated alike, so that the p-value is valid whatever the
+    dependence between the bins.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the p-value."""
+
+    def columns(self, table: Array) -> Array:
+        """Return, from the bins' statistics ``(..., G)``, those whose smallest p is the test."""
+
+    def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
+        """Return the p-value of statistics ``(G,)`` among those of toys ``(B, G)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SumOfBins:
+    r"""The sum, :math:`T = \sum_b t_b`: as if all bins were one fit."""
+
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the p-value."""
+        return "sum"
+
+    def columns(self, table: Array) -> Array:
+        """Return the sum, ``(..., 1)``."""
+        return np.asarray(table.sum(axis=-1, keepdims=True))
+
+    def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
+        """Return the p-value of the sum."""
+        return Empirical(toys.sum(axis=1), null).p_value(float(observed.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class SmallestP:
+    """The smallest of the bins' p-values: for a deviation in one bin among many.
+
+    G bins have G largest toys, so that the p-value of the clearest deviation is
+    only about G / (B + 1): throw more toys.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the p-value."""
+        return "min-p"
+
+    def columns(self, table: Array) -> Array:
+        """Return the bins as they are, ``(..., G)``."""
+        return table
+
+    def p_value(self, observed: Array, toys: Array, null: str) -> PValue:
+        """Return the p-value of the smallest p-value."""
+        return min_p(observed, toys, null=null).p_value
+
+
+@dataclass(frozen=True, slots=True)
+class ContextBins:
+    """How a test in bins of context is laid out.
+
+    Attributes
+    ----------
+    feature
+        Name of the context column that is binned.
+    edges
+        Increasing bin edges ``(G + 1,)``, or a number of bins with about equal
+        numbers of events.  The last bin contains its upper edge.
+    alternative
+        What is looked for in each bin: kernels in x, or a :class:`Search` with one
+        alternative, its number of placements, and the surprise of the whole sample.
+    combination
+        How the bins become one p-value: :class:`SumOfBins` or :class:`SmallestP`.
+    fewest
+        A bin with fewer events is refused: no fit could see anything there.
+    """
+
+    feature: str
+    edges: int | Sequence[float] = 5
+    alternative: Alternative | Search = GaussianKernels(count=40)
+    combination: Combination = SumOfBins()
+    fewest: int = 100
+
+    def __post_init__(self) -> None:
+        if isinstance(self.edges, int):
+            good = self.edges >= 1
+        else:
+            array = np.asarray(self.edges, dtype=np.float64)
+            rising = array.ndim == 1 and array.size >= 2 and bool((np.diff(array) > 0).all())
+            good = rising and bool(np.isfinite(array).all())
+        if not good or self.fewest < 1:
+            raise InputError(
+                "ContextBins",
+                got=f"edges={self.edges!r}, fewest={self.fewest}",
+                expected="a positive number of bins or finite rising edges; fewest >= 1",
+            )
+        if len(self.search.alternatives) > 1:
+            raise InputError(
+                "ContextBins.alternative",
+                got=f"{len(self.search.alternatives)} alternatives",
+                expected="one for each bin",
+            )
+
+    @property
+    def search(self) -> Search:
+        """What is looked for in each bin, with its placements and surprise."""
+        return search_of(self.alternative, GaussianKernels())
+
+    def place(self, values: Array) -> PlacedBins:
+        """Return the bins of given contexts ``(n,)``.
+
+        Raises
+        ------
+        InputError
+            If a bin has fewer than `fewest` events.
+        """
+        if isinstance(self.edges, int):
+            # Ties can make quantiles coincide; the bins are then fewer.
+            edges = np.unique(np.quantile(values, np.linspace(0.0, 1.0, self.edges + 1)))
+            edges = np.array([edges[0], edges[0]]) if edges.size == 1 else edges
+        else:
+            edges = np.asarray(self.edges, dtype=np.float64)
+        index = np.searchsorted(edges, values, side="right") - 1
+        index[values == edges[-1]] = edges.size - 2
+        index[(values < edges[0]) | (values > edges[-1])] = -1
+        counts = np.bincount(index[index >= 0], minlength=edges.size - 1)
+        self._enough(edges, counts)
+        return PlacedBins(self.feature, frozen(edges), index.astype(np.int64))
+
+    def _enough(self, edges: Array, counts: IntArray) -> None:
+        poor = np.flatnonzero(counts < self.fewest)
+        if poor.size:
+            named = ", ".join(
+                f"{counts[b]} in [{edges[b]:.6g}, {edges[b + 1]:.6g}]" for b in poor[:5]
+            )
+            raise InputError(
+                f"bins of {self.feature}",
+                got=f"{poor.size} bins with too few events: {named}",
+                expected=f"at least {self.fewest} events in each",
+                remedy="Use fewer or wider bins, or set ContextBins(fewest=...).",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedBins:
+    """Bins and the events in them.
+
+    Attributes
+    ----------
+    feature
+        Name of the binned column.
+    edges
+        ``(G + 1,)``.
+    index
+        Bin of each event ``(n,)``; -1 outside of the edges.
+    """
+
+    feature: str
+    edges: Array
+    index: IntArray
+
+    @property
+    def count(self) -> int:
+        """Number of bins G."""
+        return self.edges.size - 1
+
+    @property
+    def counts(self) -> IntArray:
+        """Events in each bin ``(G,)``."""
+        return np.bincount(self.index[self.inside], minlength=self.count).astype(np.int64)
+
+    @property
+    def inside(self) -> IntArray:
+        """Numbers of the events that lie in some bin."""
+        return np.flatnonzero(self.index >= 0).astype(np.int64)
+
+    def interval(self, number: int) -> str:
+        """Return a bin in words."""
+        low, high = self.edges[number], self.edges[number + 1]
+        return f"{self.feature} from {low:.4g} to {high:.4g}"
+
+    def rows(self, number: int) -> IntArray:
+        """Return the numbers of the events in one bin."""
+        return np.flatnonzero(self.index == number).astype(np.int64)
+
+    def kept(self) -> PlacedBins:
+        """Return the same bins for the events inside alone."""
+        return PlacedBins(self.feature, self.edges, self.index[self.inside])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BinSetup:
+    """A setup for some rows of the sample; data and toys have the same contexts, row by row.
+
+    Attributes
+    ----------
+    local
+        The alternative, placed on the model averaged over the bin.
+    rows
+        Numbers of the events in the bin.
+    """
+
+    local: Setup
+    rows: IntArray
+
+    @property
+    def null(self) -> Null:
+        """The averaged model of the bin."""
+        return self.local.null
+
+    @property
+    def kernels(self) -> Kernels:
+        """Where the alternative can deviate."""
+        return self.local.kernels
+
+    @property
+    def rank(self) -> int:
+        """Independent directions of deviation."""
+        return self.local.rank
+
+    def identity(self) -> dict[str, JSON]:
+        """Return what, beside the null model, determines the statistic of a toy."""
+        return {**self.local.identity(), "rows": digest(self.rows)}
+
+    def observe(self, x: Array, logf: Array) -> Fits:
+        """Return the fits to the bin's events, given those of the whole sample."""
+        return observed(self.local, x[self.rows], logf[self.rows])
+
+    def coefficients(self, profile: Profile) -> Array:
+        """Return how much of each kernel the alternative took, ``(K,)``."""
+        return self.local.coefficients(profile)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.goodness.result import SurpriseFit
-from verisimile.checks.goodness.stopping import Sequential
 from verisimile.checks.goodness.surprise import NAMES, PlacedSurprise
+from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import VerisimileWarning
 from verisimile.stats.aggregate import smallest_p

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.assemble import Judge, Trial, averaged
-from verisimile.checks.goodness.calibration import Calibration, Predictive
-from verisimile.checks.goodness.gaussian import GaussianKernels
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.alternatives.protocol import Alternative
+from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
+from verisimile.checks.goodness.assemble import Judge, Trial, averaged, check_sample, resolved
 from verisimile.checks.goodness.joined import PILOT, Columns, Scale, surprise_fit
-from verisimile.checks.goodness.null_model import NullModel
+from verisimile.checks.goodness.null import Calibration, NullModel, Predictive
 from verisimile.checks.goodness.observed import data_log_densities, observed, profiled
-from verisimile.checks.goodness.parts import check_sample, resolved
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis
 from verisimile.checks.goodness.result import Goodness, SurpriseFit
 from verisimile.checks.goodness.search import Search, search_of
-from verisimile.checks.goodness.setup import Alternative
-from verisimile.checks.goodness.stopping import Sequential
 from verisimile.checks.goodness.surprise import PlacedSurprise
-from verisimile.checks.goodness.tilt import ExponentialTilt
-from verisimile.checks.goodness.toys import Contest, Thrown, throw_toys
+from verisimile.checks.goodness.toys import Contest, Sequential, Thrown, throw_toys
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run

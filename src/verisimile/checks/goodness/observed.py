@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verisimile.checks.goodness.null_model import Null
+from verisimile.checks.goodness.alternatives.protocol import Fits, Setup
+from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
-from verisimile.checks.goodness.setup import Fits, Setup
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError
 

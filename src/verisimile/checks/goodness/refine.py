@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from verisimile.checks.goodness.calibration import Calibration, Predictive
+from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
+from verisimile.checks.goodness.null import Calibration, Predictive
 from verisimile.checks.goodness.result import Goodness
-from verisimile.checks.goodness.setup import Alternative
-from verisimile.checks.goodness.stopping import Sequential
+from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.core.run import Run

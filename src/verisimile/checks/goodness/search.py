@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from verisimile.checks.goodness.null_model import Null
-from verisimile.checks.goodness.setup import Alternative, Setup, SeveralPlacements
+from verisimile.checks.goodness.alternatives.protocol import Alternative, Setup, SeveralPlacements
+from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.surprise import Surprise
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run

@@ -10,9 +10,9 @@ import numpy as np
 from verisimile.checks.goodness.profile import Basis, Rows
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
-from verisimile.mixture.newton import NewtonSolver, minimise
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.solver import Optimum
+from verisimile.mixture.solvers.newton import NewtonSolver, minimise
+from verisimile.mixture.solvers.protocol import Optimum
 
 __all__ = ["SoftPenalty", "penalised_mass", "soft_penalty_ratio"]
 

@@ -15,9 +15,9 @@ from scipy import linalg
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
-from verisimile.mixture.newton import NewtonSolver
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.solver import Optimum, WeightSolver, certified_gap
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified_gap
 from verisimile.stats.linalg import solve_spd
 
 __all__ = ["minimised", "solved"]

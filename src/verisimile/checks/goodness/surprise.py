@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.null_model import Null
+from verisimile.checks.goodness.null import Null
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, NumericsError

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.calibration import Calibration
-from verisimile.checks.goodness.null_model import Null
+from verisimile.checks.goodness.alternatives.protocol import Fits, Setup
+from verisimile.checks.goodness.null import Calibration, Null
 from verisimile.checks.goodness.profile import Hypothesis
-from verisimile.checks.goodness.setup import Fits, Setup
 from verisimile.checks.goodness.surprise import NAMES, PlacedSurprise
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
-from verisimile.core.errors import IncompleteError, NumericsError, SupportError
+from verisimile.core.errors import IncompleteError, InputError, NumericsError, SupportError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Failure, Run, Task
 from verisimile.core.store import Payload, Record
 
-__all__ = ["Contest", "Thrown", "throw_toys"]
+__all__ = ["Contest", "Sequential", "Thrown", "most_toys", "throw_toys"]
 
 _CHUNK = 10  # toys per stored record; each toy has its own stream, so this changes no number
 _WAVE = 5  # chunks between two looks at whether more toys are needed
@@ -257,3 +256,42 @@ def _outcome(
         reasons.append(str(error))
         return _FAILED
     return profile.statistic, profile.gap, profile.iterations
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    r"""Throw toys until enough of them are as extreme as the data, p = h / l.
+
+    A p-value of 0.5 is settled by some 20 toys, one of 0.01 takes about
+    a thousand.  The p-value is valid whatever the settings: see
+    :func:`~verisimile.stats.sequential.besag_clifford`.
+
+    Attributes
+    ----------
+    exceedances
+        h, extreme toys that end the search; p then has a relative error of
+        about :math:`1/\sqrt h`.
+    most
+        B, toys after which the search ends anyway.
+
+    References
+    ----------
+    J. Besag, P. Clifford, Biometrika 78 (1991) 301.
+    """
+
+    exceedances: int = 10
+    most: int = 1000
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.exceedances <= self.most:
+            raise InputError(
+                "Sequential",
+                got=repr(self),
+                expected="1 <= exceedances <= most",
+                remedy="10 exceedances in at most 1000 toys are a good start.",
+            )
+
+
+def most_toys(toys: int | Sequential) -> int:
+    """Return the largest number of toys that may be thrown."""
+    return toys.most if isinstance(toys, Sequential) else toys

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.physics.samples import matched, shares
 from verisimile.checks.physics.selections import rate_p_value
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression
+from verisimile.samples.weighted import matched, shares
 from verisimile.stats.intervals import clopper_pearson
 
 __all__ = ["ConstraintComparison", "Vanishes", "Violations", "violations", "violations_of"]

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.physics.contents import (
-    Contents,
-    agreement,
-    bin_pulls,
-    cells_of,
-    ratio_of,
-)
-from verisimile.checks.physics.samples import matched, shares
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.result import register
-from verisimile.data.binning import bin_edges, into_period, is_logarithmic
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.samples.contents import (
+    Contents,
+    agreement,
+    bin_edges,
+    bin_pulls,
+    cells_of,
+    into_period,
+    is_logarithmic,
+    ratio_of,
+)
+from verisimile.samples.weighted import matched, shares
 
 __all__ = ["MarginalPair", "Yardstick", "marginal_pair", "wasserstein"]
 

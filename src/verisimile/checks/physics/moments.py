@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.physics.samples import EqualLaws, Spread, matched, shares, spread_of
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.samples.angles import circular_events
+from verisimile.samples.weighted import EqualLaws, Spread, matched, shares, spread_of
 
 __all__ = ["MOMENTS", "MomentComparison", "moments", "weighted_moments"]
 
@@ -67,7 +67,7 @@ class MomentComparison:
 def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...]:
     """Compare four moments of every feature, with weights of any sign and groups of rows.
 
-    p-values are of :class:`~verisimile.checks.physics.samples.EqualLaws`; the errors of each
+    p-values are of :class:`~verisimile.samples.weighted.EqualLaws`; the errors of each
     sample's moments are its own.  A periodic feature has no mean: its cosine and sine about the
     mean direction of both samples are compared instead, as ``phi (cos)`` and ``phi (sin)``.
 

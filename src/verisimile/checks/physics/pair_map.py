@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.physics.contents import Contents, bin_pulls, pooled
-from verisimile.checks.physics.samples import matched
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.samples.contents import Contents, bin_pulls, pooled
+from verisimile.samples.weighted import matched
 
 __all__ = ["PairMap", "pair_map"]
 

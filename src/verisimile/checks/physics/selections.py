@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from verisimile.checks.physics.samples import by_group, matched, pulls, shares, two_sided
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.result import Estimate, register
 from verisimile.data.derived import passed
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
 from verisimile.data.user_file import ColumnFunction
+from verisimile.samples.weighted import by_group, matched, pulls, shares, two_sided
 from verisimile.stats.intervals import clopper_pearson
 
 __all__ = ["Efficiency", "EfficiencyComparison", "efficiencies", "rate_p_value"]

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from verisimile.checks.posterior.learners import Learner, checked_learner
 from verisimile.checks.posterior.simulations import Simulations, as_draws
 from verisimile.core.arrays import Array, BoolArray, as_matrix, digest
 from verisimile.core.errors import InputError, NumericsError
@@ -19,6 +18,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import register
 from verisimile.core.run import Run, Task
+from verisimile.samples.learners import Learner, checked_learner
 from verisimile.stats.aggregate import min_p, smallest_p
 from verisimile.stats.pvalues import PValue
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, IntArray, as_matrix
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
-from verisimile.density.conditional import ConditionalDensity
+from verisimile.density.protocol import ConditionalDensity
 
 __all__ = ["Hidden", "Simulations", "as_draws", "posterior_draws"]
 

@@ -14,10 +14,10 @@ from verisimile.checks.precision_recall.bound import Bounded, bounded
 from verisimile.checks.precision_recall.envelope import angles as grid
 from verisimile.checks.precision_recall.envelope import f_beta_pair, points_at
 from verisimile.checks.precision_recall.learning import LearningCurve, interval, learning_curve
+from verisimile.checks.precision_recall.rules import exact_turns, held_out
 from verisimile.checks.precision_recall.samples import Sample, generated_sample, true_sample
-from verisimile.checks.precision_recall.scores import Score
-from verisimile.checks.precision_recall.swapped import area_errors
-from verisimile.checks.precision_recall.tracing import BOUND, EXACT, PUBLISHED, kind_of, traced
+from verisimile.checks.precision_recall.scores import LogDensities, Score
+from verisimile.checks.precision_recall.swapped import Traced, area_errors, swapped
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -25,7 +25,61 @@ from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-__all__ = ["CandidateArea", "NullCurves", "PrecisionRecall", "null_curves", "precision_recall"]
+__all__ = [
+    "BOUND",
+    "CandidateArea",
+    "EXACT",
+    "NullCurves",
+    "PUBLISHED",
+    "PrecisionRecall",
+    "kind_of",
+    "null_curves",
+    "precision_recall",
+    "traced",
+]
+
+PUBLISHED, EXACT, BOUND = "test half", "exact", "held out"
+
+
+def kind_of(score: Score | BestScore) -> str:
+    """Return where a score's thresholds are from: held-out events, densities, or the test half."""
+    if isinstance(score, BestScore):
+        return BOUND
+    return EXACT if isinstance(score, LogDensities) else PUBLISHED
+
+
+def traced(
+    seeds: Seeds,
+    truth: Sample,
+    fake: Sample,
+    *,
+    score: Score | BestScore,
+    splits: int,
+    theta: Array,
+) -> Traced:
+    """Return the curve, averaged over splits.
+
+    Raises
+    ------
+    InputError
+        If `splits` is not positive, or a bound is asked of fewer than 40 events.
+    """
+    if isinstance(score, BestScore):
+        return bounded(seeds, truth, fake, best=score, splits=splits, theta=theta).traced
+    if isinstance(score, LogDensities):
+        return _exact(seeds, truth, fake, score, theta)
+    return swapped(seeds, truth, fake, score=score, splits=splits, theta=theta)
+
+
+def _exact(seeds: Seeds, truth: Sample, fake: Sample, score: LogDensities, theta: Array) -> Traced:
+    """Return the curve of the likelihood ratio: means over events, without bias."""
+    none = np.empty((0, truth.x.shape[1]))
+    scores = score.score(none, none, np.concatenate([truth.x, fake.x]), seeds.numpy())
+    turns = exact_turns(np.append(scores, np.full(fake.missed, -np.inf)))
+    curve = held_out(turns[: truth.n], turns[truth.n :], theta)
+    errors = (curve.true.std() / truth.n**0.5, curve.fake.std() / fake.n**0.5)
+    return Traced(curve.radii, np.array([[curve.area]]), (float(errors[0]), float(errors[1])))
+
 
 _BAND = (0.1, 0.9)
 _NULL_DRAWS = 20

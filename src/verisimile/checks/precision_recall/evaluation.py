@@ -9,10 +9,10 @@ import numpy as np
 
 from verisimile.checks.precision_recall.area import curve_area
 from verisimile.checks.precision_recall.best import BestScore
+from verisimile.checks.precision_recall.curve import traced
 from verisimile.checks.precision_recall.samples import Sample
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.checks.precision_recall.swapped import Traced
-from verisimile.checks.precision_recall.tracing import traced
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from verisimile.checks.precision_recall.area import area_variances, curve_area
 from verisimile.checks.precision_recall.envelope import envelope
-from verisimile.checks.precision_recall.given_scores import MappedScore
 from verisimile.checks.precision_recall.samples import Sample
-from verisimile.checks.precision_recall.scores import NEIGHBOURS, Score
+from verisimile.checks.precision_recall.scores import NEIGHBOURS, MappedScore, Score
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.twosample.outcome import Values, judged
-from verisimile.checks.twosample.result import TwoSample
-from verisimile.checks.twosample.statistic import (
+from verisimile.checks.twosample.result import TwoSample, Values, judged
+from verisimile.checks.twosample.statistics.protocol import (
     AroundCircles,
     Demanding,
     Detailed,
@@ -131,7 +130,7 @@ def permutation_test(
 
     Examples
     --------
-    >>> from verisimile.checks.twosample.energy import EnergyDistance
+    >>> from verisimile.checks.twosample.statistics.energy import EnergyDistance
     >>> x = np.random.default_rng(1).normal(size=(400, 2))
     >>> run = Run(Seeds(1))
     >>> found, = permutation_test(run, Events(x[:200]), Events(x[200:] + 1.0), [EnergyDistance()])

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from verisimile.checks.twosample.masses import Masses
-from verisimile.checks.twosample.pair_sums import Sums
 from verisimile.core.arrays import Array
 from verisimile.samples.draws import Labels
+from verisimile.samples.pair_sums import Masses, Sums
 
 __all__ = ["Features", "distance_features", "gaussian_features"]
 

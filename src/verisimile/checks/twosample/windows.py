@@ -7,16 +7,15 @@ from typing import Literal
 
 import numpy as np
 
-from verisimile.checks.twosample.interval_scan import IntervalScan, PreparedScan
-from verisimile.checks.twosample.outcome import tie_threshold
-from verisimile.checks.twosample.result import TwoSample
+from verisimile.checks.twosample.result import TwoSample, tie_threshold
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan, PreparedScan
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
-from verisimile.data.binning import into_period
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.samples.angles import periodic, turned
+from verisimile.samples.contents import into_period
 from verisimile.samples.coordinates import Standardised, varying
 from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.nulls import Empirical
@@ -116,7 +115,7 @@ def deviating_windows(
 ) -> Windows:
     r"""Return the windows that deviate most, in the features' own units.
 
-    The windows are those of :class:`~verisimile.checks.twosample.interval_scan.IntervalScan`.
+    The windows are those of the interval scan.
     The strongest is taken, those of the same feature that overlap it are dropped, and
     so on.  With the null values :math:`T_b` of that statistic,
 

@@ -1,0 +1,1 @@
+"""Forms of deviation from a density: Gaussian kernels, and an exponential tilt."""

@@ -1,0 +1,462 @@
+"""The exponential-family alternative: always positive, jointly convex, without a barrier."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from scipy import linalg
+from scipy.spatial.distance import pdist
+
+from verisimile.checks.goodness.alternatives.kernels import SCAN, Kernels, Quantiles, Widths
+from verisimile.checks.goodness.alternatives.tilt_fit import (
+    Curvature,
+    Tilt,
+    TiltOptimum,
+    covariance_at,
+    log_partition,
+    minimise_tilt,
+)
+from verisimile.checks.goodness.null import Null
+from verisimile.checks.goodness.profile import Hypothesis, Profile
+from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.canonical import JSON
+from verisimile.core.errors import InputError
+from verisimile.core.run import Run
+from verisimile.data.events import Events
+from verisimile.density.input_map import InputMap
+from verisimile.mixture.objective import as_log_densities, mixed_log_density
+from verisimile.mixture.solvers.newton import NewtonSolver
+
+__all__ = [
+    "ExponentialTilt",
+    "TiltFeatures",
+    "TiltFits",
+    "TiltSetup",
+    "bump_directions",
+    "capped_variations",
+]
+
+_PER_EVENT = 10
+_FEWEST, _MOST = 10_000, 1_000_000
+_QUANTILES, _OF_QUANTILES = (0.0005, 0.5), np.array([1.0, 0.7])
+_NARROWEST = (0.3, 1.0)
+_AUTO_EVENTS = 500
+_SCORE_BINS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ExponentialTilt:
+    r"""Settings of the alternative :math:`p_1 = \hat f e^{s \cdot \eta + k \cdot b} / Z`.
+
+    s are the relative eigen-variations :math:`B/\hat f` and k Gaussian bumps
+    :math:`e^{-|y - c|^2 / 2 h^2}` in normal scores y; the null has b = 0.  Z is
+    a mean over reference events of :math:`\hat f`, the same in both hypotheses
+    and in every toy.  To first order in the deviation it is the linear
+    alternative; beyond, it is positive for all parameters and needs no barrier.
+
+    Attributes
+    ----------
+    count
+        K, number of bumps; 0 for none.
+    width
+        Their standard deviation in normal scores.  A tuple gives each width an
+        equal share of the bumps; None takes the 0.05 % quantile of the distances
+        between events of the model, at least 0.3, and 0.7 of their median, at
+        least 1: about 0.3 and 1.2 for two features, 0.35 and 1.8 for four.  Wide
+        bumps see the whole, narrow ones a part; both were the best compromise
+        of a power study, and forty had more power than a hundred.
+    reference
+        R, events for Z, or None for ten times the test sample, at least 10 000
+        and, unless the sample is larger, at most a million.  Its noise adds n/R
+        to t, alike in data and toys.  The features of the reference take
+        8 R (r + K) bytes.
+    ridge
+        Quadratic penalty on the whitened coefficients b in both fits.  The
+        data's information on them is n, so that one is nothing; but with none at
+        all, data beyond the reference would have no finite optimum.
+    truncation
+        Combinations of bumps whose variance under the model is below this
+        fraction of the largest are dropped.
+    cap
+        Largest |s|.  Where the density is uncertain by more than this factor,
+        or not positive, the variations are held at this length.
+    solver
+        Tolerance and most iterations of both fits.
+
+    References
+    ----------
+    A. Barron, C. Sheu, Ann. Statist. 19 (1991) 1347 (exponential families as alternatives);
+    J. Neyman, Skand. Aktuarietidskr. 20 (1937) 149 (smooth tests).
+    """
+
+    count: int = 40
+    width: Widths | None = None
+    reference: int | None = None
+    ridge: float = 1.0
+    truncation: float = 1e-6
+    cap: float = 2.0
+    solver: NewtonSolver = NewtonSolver()
+
+    def __post_init__(self) -> None:
+        widths = self.width if isinstance(self.width, tuple) else (self.width,)
+        good = (
+            self.count >= 0
+            and len(widths) > 0
+            and all(w is None or isinstance(w, Quantiles) or w > 0 for w in widths)
+            and (self.reference is None or self.reference >= 1000)
+            and self.ridge >= 0
+            and 0 < self.truncation < 1
+            and self.cap > 0
+        )
+        if not good:
+            raise InputError(
+                "ExponentialTilt",
+                got=repr(self),
+                expected="count >= 0, width > 0, reference >= 1000, ridge >= 0, "
+                "0 < truncation < 1, cap > 0",
+            )
+
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the statistic."""
+        if self.width is None or isinstance(self.width, Quantiles):
+            shown = "widths from distances"
+        else:
+            widths = self.width if isinstance(self.width, tuple) else (self.width,)
+            shown = "width " + ", ".join(f"{w:g}" for w in widths)
+        return f"exponential tilt along {self.count} bumps, {shown}"
+
+    def scan(self, *quantiles: float) -> tuple[ExponentialTilt, ...]:
+        """Return one alternative per quantile of distances, to be combined by their smallest p."""
+        return tuple(replace(self, width=Quantiles((q,))) for q in quantiles or SCAN)
+
+    def prepare(self, run: Run, null: Null, *, events: int) -> TiltSetup:
+        """Draw the reference, place the bumps, and compute what all fits share.
+
+        Centres are events of the model that are not in the reference: a bump on
+        a reference event would find itself over-populated there.
+        """
+        return self.prepare_several(run, null, events=events, placements=1)[0]
+
+    def prepare_several(
+        self, run: Run, null: Null, *, events: int, placements: int
+    ) -> tuple[TiltSetup, ...]:
+        """Place the bumps several times on one reference, whose densities are the dear part."""
+        rng = run.seeds.at("reference", "exponential-tilt").numpy()
+        size = self.reference or max(min(_PER_EVENT * events, _MOST), _FEWEST, events)
+        drawn = null.sample(np.zeros(null.variations.shape[1]), self.count + size, rng)
+        model = Events(drawn.x, features=null.features)
+        first = Kernels.at(model, self.count, self._widths(model), 0, rng)
+        x, logf = drawn.x[self.count :], drawn.log_densities[self.count :]
+        # Without bumps there is nothing to place again.
+        others = [
+            self._elsewhere(first, run.at("placement", j), null)
+            for j in range(1, placements if self.count else 1)
+        ]
+        return tuple(self._on(null, kernels, x, logf, events) for kernels in (first, *others))
+
+    def _elsewhere(self, kernels: Kernels, run: Run, null: Null) -> Kernels:
+        """Return the same kernels at other events of the model."""
+        rng = run.seeds.at("exponential-tilt").numpy()
+        drawn = null.sample(np.zeros(null.variations.shape[1]), self.count, rng)
+        centres, _ = kernels.transform.forward(drawn.x)
+        return replace(kernels, centres=frozen(centres))
+
+    def _on(self, null: Null, kernels: Kernels, x: Array, logf: Array, events: int) -> TiltSetup:
+        features = TiltFeatures.whitened(
+            null, kernels, cap=self.cap, bumps=kernels.bumps(x), truncation=self.truncation
+        )
+        rows, _ = features.at(x, logf)
+        return TiltSetup.of(features, rows, events=events, ridge=self.ridge, solver=self.solver)
+
+    def _widths(self, model: Events) -> Widths:
+        if self.width is not None:
+            return self.width
+        y, _ = InputMap.fit(model, _SCORE_BINS).forward(model.x[:_AUTO_EVENTS])
+        found = _OF_QUANTILES * np.quantile(pdist(y), _QUANTILES)
+        return tuple(float(width) for width in np.maximum(found, _NARROWEST))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TiltSetup:
+    """Everything of the test that is fixed before the test sample is seen.
+
+    Attributes
+    ----------
+    features
+        F.
+    reference
+        F at the reference events ``(R, r + v)``.
+    covariance
+        Of F there, ``(r + v, r + v)``.
+    reaches
+        rho of the fits, by the slices of free parameters that occur.
+    events
+        n, for which `reaches` hold.
+    ridge
+        Quadratic penalty on b.
+    solver
+        Newton settings.
+    """
+
+    features: TiltFeatures
+    reference: Array
+    covariance: Array
+    reaches: tuple[float, float, float]
+    events: int
+    ridge: float
+    solver: NewtonSolver
+
+    @classmethod
+    def of(
+        cls,
+        features: TiltFeatures,
+        reference: Array,
+        *,
+        events: int,
+        ridge: float,
+        solver: NewtonSolver,
+    ) -> TiltSetup:
+        """Return the setup for samples of `events` events."""
+        r = reference.shape[0]
+        covariance = covariance_at(reference, np.full(r, 1.0 / r))
+        bare = cls(features, reference, covariance, (0.0, 0.0, 0.0), events, ridge, solver)
+        weights, kernels, both = (
+            bare.origin(free, events).reach(reference[:, free]) for free in bare.slices
+        )
+        return cls(features, reference, covariance, (weights, kernels, both), events, ridge, solver)
+
+    @property
+    def null(self) -> Null:
+        """The model under test."""
+        return self.features.null
+
+    @property
+    def kernels(self) -> Kernels:
+        """Placed kernels."""
+        return self.features.kernels
+
+    @property
+    def rank(self) -> int:
+        """Independent directions of the alternative."""
+        return int(self.features.directions.shape[1])
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """Parameters of the weights, of the kernels, and of both."""
+        r, p = self.features.rank, self.reference.shape[1]
+        return slice(0, r), slice(r, p), slice(0, p)
+
+    @property
+    def precision(self) -> Array:
+        """Quadratic penalties on eta and b ``(r + v,)``."""
+        return np.concatenate([np.ones(self.features.rank), np.full(self.rank, self.ridge)])
+
+    def origin(self, free: slice, events: int) -> Curvature:
+        """Return the Hessian of `events` events at no tilt, along some parameters."""
+        hessian = events * self.covariance[free, free] + np.diag(self.precision[free])
+        return Curvature.of(hessian, self.precision[free])
+
+    def reach(self, free: slice, events: int) -> float:
+        """Return rho of a fit to `events` events; fewer than planned can only lengthen it."""
+        reach = self.reaches[self.slices.index(free)]
+        return reach / math.sqrt(min(1.0, events / self.events))
+
+    def identity(self) -> dict[str, JSON]:
+        """Return what, beside the null model, determines the statistic of a toy."""
+        return {
+            "alternative": "tilt",
+            "kernels": self.kernels.digest,
+            "features": digest(self.features.directions, self.features.means),
+            "reference": digest(self.reference),
+            "cap": self.features.cap,
+            "ridge": self.ridge,
+            "solver": repr(asdict(self.solver)),
+        }
+
+    def observe(self, x: Array, logf: Array) -> TiltFits:
+        """Return one data set ``(n, d)`` with known log-densities ``(n, M)``."""
+        rows, capped = self.features.at(x, logf)
+        return TiltFits(self, x, logf, rows.sum(axis=0), capped)
+
+    def log_ratio(self, rows: Array, theta: Array) -> Array:
+        r"""Return :math:`\log p_\theta / \hat f` at events with features `rows`, ``(n,)``."""
+        return rows @ theta - log_partition(self.reference, theta)
+
+    def coefficients(self, profile: Profile) -> Array:
+        """Return the fitted coefficients of the bumps ``(K,)``."""
+        return self.features.directions @ profile.amplitudes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TiltFits:
+    """One data set.  Its fits see it only through `total`, the sums of its features.
+
+    Attributes
+    ----------
+    setup
+        What was fixed before.
+    x, logf
+        Events ``(n, d)`` and log-densities ``(n, M)``, kept to evaluate the fitted ratio.
+    total
+        T ``(r + v,)``.
+    capped
+        Events at which the variations were capped.
+    """
+
+    setup: TiltSetup
+    x: Array
+    logf: Array
+    total: Array
+    capped: int
+
+    def profile(self, hypothesis: Hypothesis, centre: Array) -> Profile:
+        """Return both fits, weights profiled under their constraint or frozen at its centre."""
+        weights, kernels, both = self.setup.slices
+        start = np.concatenate([centre, np.zeros(self.setup.rank)])
+        null = self._fit(weights, start, centre) if hypothesis.free else None
+        full = self._fit(
+            both if hypothesis.free else kernels, start if null is None else null.theta, centre
+        )
+        fits = [fit for fit in (null, full) if fit is not None]
+        rank = centre.size
+        return Profile(
+            statistic=_statistic(full) if all(fit.converged for fit in fits) else math.nan,
+            gap=2.0 * sum(fit.gap for fit in fits),
+            null=centre if null is None else null.theta[:rank],
+            alternative=full.theta[:rank],
+            amplitudes=full.theta[rank:],
+            iterations=sum(fit.iterations for fit in fits),
+        )
+
+    def relative(self, profile: Profile) -> tuple[Array, Array]:
+        r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f`, NaN where f-hat is not positive."""
+        setup = self.setup
+        rows, _ = setup.features.at(self.x, self.logf)
+        possible = np.isfinite(mixed_log_density(self.logf, setup.null.weights))
+        rows[~possible] = np.nan
+        null = np.concatenate([profile.null, np.zeros(setup.rank)])
+        full = np.concatenate([profile.alternative, profile.amplitudes])
+        return np.exp(setup.log_ratio(rows, null)), np.exp(setup.log_ratio(rows, full))
+
+    def _fit(self, free: slice, start: Array, centre: Array) -> TiltOptimum:
+        setup, n = self.setup, self.x.shape[0]
+        problem = Tilt(
+            reference=setup.reference,
+            total=self.total,
+            events=n,
+            precision=setup.precision,
+            centre=np.concatenate([centre, np.zeros(setup.rank)]),
+            free=free,
+        )
+        return minimise_tilt(
+            problem, start, setup.origin(free, n), setup.reach(free, n), setup.solver
+        )
+
+
+def _statistic(full: TiltOptimum) -> float:
+    # The fit starts at the null's optimum: a rise beyond it is rounding.
+    return 2.0 * max(0.0, full.first - full.value)
+
+
+_LEAST = 10.0  # reference events a bump must hold; one of the data then costs it no surprise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TiltFeatures:
+    r"""The functions F(x) whose exponential tilts the model.
+
+    The first r are relative variations of the density, held to a length of `cap`:
+
+    .. math:: s(x) = \frac{B(x)}{\max(\hat f(x),\ |B(x)| / \mathrm{cap})}
+
+    |s| is the relative standard error of the density.  Where it exceeds the
+    cap, and where the mixture is not positive, the data that fixed the weights
+    said nothing; the capped function is one more bounded feature, the same for
+    data, toys and reference.  The other v are whitened combinations of bumps.
+
+    Attributes
+    ----------
+    null
+        The model.
+    kernels
+        Placed kernels, of which only the bumps are used.
+    directions
+        V, combinations of bumps ``(K, v)``.
+    cap
+        Largest length of s.
+    means
+        Means of the bumps' combinations in the reference ``(v,)``, which are taken off.
+    """
+
+    null: Null
+    kernels: Kernels
+    directions: Array
+    cap: float
+    means: Array
+
+    @classmethod
+    def whitened(
+        cls, null: Null, kernels: Kernels, *, cap: float, bumps: Array, truncation: float
+    ) -> TiltFeatures:
+        """Return features whose bumps are whitened where a reference has them at ``(R, K)``."""
+        directions = bump_directions(bumps, truncation)
+        return cls(null, kernels, directions, cap, bumps.mean(axis=0) @ directions)
+
+    @property
+    def rank(self) -> int:
+        """Return r, the number of variations."""
+        return int(self.null.variations.shape[1])
+
+    def at(self, x: Array, logf: Array) -> tuple[Array, int]:
+        """Return F ``(n, r + v)`` at events, and how many of these were capped."""
+        out = np.empty((x.shape[0], self.rank + self.means.size))
+        out[:, : self.rank], capped = capped_variations(
+            logf, self.null.weights, self.null.variations, self.cap
+        )
+        if self.means.size:
+            out[:, self.rank :] = self.kernels.bumps(x) @ self.directions - self.means
+        return out, capped
+
+
+def capped_variations(
+    logf: Array, weights: Array, variations: Array, cap: float
+) -> tuple[Array, int]:
+    """Return s ``(n, r)`` at events with log-densities ``(n, M)``, and how many were capped."""
+    matrix = as_log_densities(logf, "log-densities")
+    density = np.exp(matrix - matrix.max(axis=1)[:, None])
+    varied = density @ variations
+    base = density @ weights
+    least = np.sqrt((varied * varied).sum(axis=1)) / cap
+    floor = np.maximum(base, least)
+    # Both vanish only where the mixture is not positive and does not vary.
+    out = np.divide(varied, floor[:, None], out=np.zeros_like(varied), where=floor[:, None] > 0.0)
+    return out, int((base < least).sum())
+
+
+def bump_directions(bumps: Array, truncation: float) -> Array:
+    """Return combinations ``(K, v)`` of unit variance in the reference, from bumps ``(R, K)``.
+
+    Combinations whose variance is below `truncation` times the largest, after
+    each bump was scaled to unit variance, and bumps that hold fewer than ten
+    reference events are left out.
+    """
+    count = bumps.shape[0]
+    filled = bumps.sum(axis=0) >= _LEAST
+    size = np.where(filled, bumps.std(axis=0), np.inf)
+    if not bumps.shape[1]:
+        return np.zeros((0, 0))
+    if not filled.any():
+        raise InputError(
+            "ExponentialTilt.width",
+            got=f"{filled.size} bumps, none of which holds {_LEAST:.0f} of {count} events",
+            expected="bumps wide enough for the model to have events in them",
+            remedy="Give larger widths, or more reference events.",
+        )
+    mean = bumps.mean(axis=0)
+    covariance = bumps.T @ bumps / count - np.outer(mean, mean)
+    values, vectors = linalg.eigh(covariance / np.outer(size, size))
+    keep = values > truncation * values[-1]
+    return np.ascontiguousarray(vectors[:, keep] / np.sqrt(values[keep]) / size[:, None])

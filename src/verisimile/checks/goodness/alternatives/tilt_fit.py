@@ -1,0 +1,335 @@
+"""The fit of an exponential tilt: steps from a Hessian that is known before any data.
+
+At the origin the Hessian is n times the features' covariance in the reference.
+Steps use it, corrected by the gradients seen on the way, for as long as they
+contract: a fit costs a few products with F and, as a rule, no Hessian at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from verisimile.checks.goodness.steady import solved
+from verisimile.core.arrays import Array
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.stats.linalg import solve_spd
+
+__all__ = [
+    "Curvature",
+    "Tilt",
+    "TiltOptimum",
+    "TiltPoint",
+    "covariance_at",
+    "log_partition",
+    "minimise_tilt",
+]
+
+_ARMIJO = 0.1
+_CONTRACTION = 0.25  # of the squared decrement, beyond which a Hessian is renewed
+_TOO_FAR = 1e-3  # share of a Hessian that is kept, below which it certifies little
+_SHORTEST = 1e-8
+_NOTHING = -600.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curvature:
+    r"""A Hessian and where it was taken.
+
+    Attributes
+    ----------
+    inverse
+        H^-1, along the free parameters.
+    logits
+        Log p / f at the reference where it was taken; None at the origin.
+    """
+
+    inverse: Array
+    logits: Array | None
+
+    @classmethod
+    def of(cls, hessian: Array, precision: Array, logits: Array | None = None) -> Curvature:
+        """Return the curvature of a Hessian, which whitened bumps keep well conditioned.
+
+        Where the data exceed the reference the covariance vanishes and `precision` ``(P,)``,
+        which is in the Hessian, is all that is left; with none there is no optimum.
+        """
+        if not hessian.size:
+            return cls(hessian, logits)
+        solve = solved if (precision > 0.0).all() else solve_spd
+        return cls(solve(hessian, np.eye(hessian.shape[0])), logits)
+
+    def reach(self, rows: Array) -> float:
+        r"""Return :math:`\rho = 2 \max_r |F_r|_{H^{-1}}` over rows ``(R, P)``, zero for P = 0."""
+        largest = 0.0
+        for start in range(0, rows.shape[0], _BLOCK):
+            block = rows[start : start + _BLOCK]
+            square = np.einsum("rp,rp->r", block @ self.inverse, block)
+            largest = max(largest, float(square.max(initial=0.0)))
+        return 2.0 * math.sqrt(largest)
+
+    def squared(self, gradient: Array) -> float:
+        """Return the squared decrement in this metric."""
+        return max(0.0, float(gradient @ self.inverse @ gradient))
+
+    def kept(self, point: TiltPoint) -> float:
+        r"""Return :math:`\kappa \le 1` with :math:`H(\theta) \succeq \kappa H`.
+
+        A variance is a minimum over constants of a mean square, and the mean
+        of anything non-negative shrinks at most by the smallest ratio of the weights.
+        """
+        moved = point.logits if self.logits is None else point.logits - self.logits
+        # Far below what can certify anything, but still a divisor.
+        return math.exp(min(0.0, max(_NOTHING, float(moved.min()))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Secant:
+    """A step s and the change y of the gradient along it: what is learnt of the Hessian there."""
+
+    step: Array
+    change: Array
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TiltOptimum:
+    """Where a fit ended; `gap` bounds value - minimum, `first` is the value at its start."""
+
+    theta: Array
+    value: float
+    first: float
+    gap: float
+    iterations: int
+    converged: bool
+
+
+def minimise_tilt(
+    problem: Tilt, start: Array, origin: Curvature, reach: float, solver: NewtonSolver
+) -> TiltOptimum:
+    r"""Minimise from `start` with the Hessian of the origin, renewed where it is too far off.
+
+    Parameters
+    ----------
+    problem
+        The fit.
+    start
+        Parameters ``(P,)``.
+    origin
+        The Hessian at :math:`\theta = 0`.
+    reach
+        :math:`\rho = 2 \max_r |F_r|_{H^{-1}}` in this Hessian's metric.
+    solver
+        Tolerance on the squared Newton decrement, and the most iterations.
+
+    Notes
+    -----
+    Along any direction h the third derivative is n times a third central moment,
+    :math:`|\Phi'''| \le \rho |h|_H \Phi''`.  On the way to the minimum, at distance
+    :math:`\delta` in the metric of the end point with decrement :math:`\nu`, this gives
+    :math:`\rho\nu \ge 1 - e^{-\rho\delta}`, and convexity a gap of at most
+    :math:`\nu\delta`:
+
+    .. math:: \Phi - \min \Phi \le \nu^2 \frac{-\log(1 - \rho\nu)}{\rho\nu}, \quad \rho\nu < 1
+
+    Both numbers are bounded through the Hessian at hand, see :meth:`Curvature.kept`;
+    where :math:`\rho\nu \ge 1` nothing is certified and the gap is infinite.
+
+    References
+    ----------
+    F. Bach, Electron. J. Statist. 4 (2010) 384 (self-concordance of logistic losses).
+    """
+    here, curve = problem.at(start), origin
+    secants: list[Secant] = []
+    first, iterations, converged = here.value, 0, False
+    while iterations < solver.max_iterations:
+        squared, kept = curve.squared(here.gradient), curve.kept(here)
+        converged = squared <= solver.tolerance * kept
+        if converged:
+            break
+        if squared <= solver.tolerance and kept < _TOO_FAR:
+            curve, secants = _renewed(problem, here)  # a nearer metric certifies what is there
+            continue
+        iterations += 1
+        step = -_inverse_applied(curve, secants, here.gradient)
+        there = problem.moved(here, step)
+        if not _falls(problem, here, there, step):
+            if curve.logits is not here.logits:
+                curve, secants = _renewed(problem, here)
+                continue
+            shortened = _shortened(problem, here, step)
+            if shortened is None:
+                break
+            there = shortened
+        slow = curve.squared(there.gradient) > _CONTRACTION * squared
+        secants += _learnt(here, there, problem.free)
+        here = there
+        if slow:
+            curve, secants = _renewed(problem, here)
+    gap = _gap(problem, here, curve, reach / math.sqrt(origin.kept(here)))
+    return TiltOptimum(here.theta, here.value, first, gap, iterations, converged)
+
+
+def _learnt(here: TiltPoint, there: TiltPoint, free: slice) -> list[Secant]:
+    step, change = (there.theta - here.theta)[free], there.gradient - here.gradient
+    rise = float(step @ change)
+    return [Secant(step, change, 1.0 / rise)] if rise > 0.0 else []  # zero only by rounding
+
+
+def _inverse_applied(curve: Curvature, secants: Sequence[Secant], gradient: Array) -> Array:
+    """Return the BFGS inverse times the gradient, by the two-loop recursion from H^-1."""
+    q, pulls = gradient.copy(), []
+    for secant in reversed(secants):
+        pulls.append(secant.scale * float(secant.step @ q))
+        q -= pulls[-1] * secant.change
+    direction = curve.inverse @ q
+    for secant, pull in zip(secants, reversed(pulls), strict=True):
+        direction = (
+            direction + (pull - secant.scale * float(secant.change @ direction)) * secant.step
+        )
+    return direction
+
+
+def _falls(problem: Tilt, here: TiltPoint, there: TiltPoint, step: Array) -> bool:
+    # n log Z is a sum over n events in which each bit counts.
+    rounding = 4.0 * problem.events * float(np.finfo(np.float64).eps)
+    return there.value <= here.value + _ARMIJO * float(here.gradient @ step) + rounding
+
+
+def _renewed(problem: Tilt, point: TiltPoint) -> tuple[Curvature, list[Secant]]:
+    precision = problem.precision[problem.free]
+    return Curvature.of(problem.hessian(point), precision, point.logits), []
+
+
+def _shortened(problem: Tilt, here: TiltPoint, step: Array) -> TiltPoint | None:
+    length = 0.5
+    while length > _SHORTEST:
+        there = problem.moved(here, length * step)
+        if _falls(problem, here, there, length * step):
+            return there
+        length *= 0.5
+    return None
+
+
+def _gap(problem: Tilt, here: TiltPoint, curve: Curvature, reach: float) -> float:
+    kept = curve.kept(here)
+    decrement = math.sqrt(curve.squared(here.gradient) / kept)
+    if reach * decrement >= 1.0 and curve.logits is not None:
+        reach = curve.reach(problem.reference[:, problem.free]) / math.sqrt(kept)
+    x = reach * decrement
+    if not x < 1.0:
+        return math.inf
+    return decrement * decrement * (-math.log1p(-x) / x if x > 0.0 else 1.0)
+
+
+_BLOCK = 2048  # rows per block: it stays in the cache between its two products
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tilt:
+    r"""One fit: n events with feature sums T, the features free along a slice.
+
+    Attributes
+    ----------
+    reference
+        F, features of the reference events, centred there: ``(R, P)``.
+    total
+        T, their sums over the data ``(P,)``.
+    events
+        n.
+    precision, centre
+        q and c ``(P,)``.
+    free
+        The parameters that are fitted; the others keep their start.
+    """
+
+    reference: Array
+    total: Array
+    events: int
+    precision: Array
+    centre: Array
+    free: slice
+
+    def at(self, theta: Array) -> TiltPoint:
+        """Return value and gradient at `theta` ``(P,)``: one pass over the reference."""
+        pull = theta - self.centre
+        # Null fits have no bumps, and frozen weights often sit at zero: skip those columns.
+        used = _span(theta, self.free)
+        log_mean, mean, logits = _moments(self.reference[:, used], theta[used])
+        value = self.events * log_mean - float(self.total @ theta)
+        gradient = self.precision * pull - self.total
+        gradient[used] += self.events * mean
+        return TiltPoint(
+            theta=theta,
+            value=value + 0.5 * float(self.precision @ (pull * pull)),
+            gradient=gradient[self.free],
+            logits=logits,
+        )
+
+    def moved(self, point: TiltPoint, step: Array) -> TiltPoint:
+        """Return the point that is a step of the free parameters away."""
+        theta = point.theta.copy()
+        theta[self.free] += step
+        return self.at(theta)
+
+    def hessian(self, point: TiltPoint) -> Array:
+        """Return the Hessian at a point, along the free parameters."""
+        rows = self.reference[:, self.free]
+        covariance = covariance_at(rows, np.exp(point.logits) / rows.shape[0])
+        return self.events * covariance + np.diag(self.precision[self.free])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TiltPoint:
+    """Objective and free gradient at `theta`; `logits` are log p_theta / f at the reference."""
+
+    theta: Array
+    value: float
+    gradient: Array
+    logits: Array
+
+
+def covariance_at(rows: Array, weights: Array) -> Array:
+    """Return the covariance ``(P, P)`` of features under weights that sum to one."""
+    p = rows.shape[1]
+    gram = np.zeros((p, p))
+    root = np.sqrt(weights)
+    for start in range(0, rows.shape[0], _BLOCK):
+        part = slice(start, start + _BLOCK)
+        block = rows[part] * root[part, None]
+        gram += block.T @ block  # SYRK
+    mean = weights @ rows
+    return gram - np.outer(mean, mean)
+
+
+def log_partition(rows: Array, theta: Array) -> float:
+    """Return log Z, the log-mean of exp(F theta) over the reference rows."""
+    return _moments(rows, theta)[0]
+
+
+def _span(theta: Array, free: slice) -> slice:
+    """Return the shortest range with all free and all non-zero parameters."""
+    used = np.union1d(np.arange(theta.size)[free], np.flatnonzero(theta))
+    return slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
+
+
+def _moments(rows: Array, theta: Array) -> tuple[float, Array, Array]:
+    """Return log mean exp(F theta), the tilted mean of F, and the log-weights times R."""
+    logits = np.empty(rows.shape[0])
+    top, total, sums = -math.inf, 0.0, np.zeros(rows.shape[1])
+    for start in range(0, rows.shape[0], _BLOCK):
+        block = rows[start : start + _BLOCK]
+        part = block @ theta
+        logits[start : start + _BLOCK] = part
+        highest = max(top, float(part.max()))
+        kept = math.exp(top - highest)
+        weights = np.exp(part - highest)
+        total = total * kept + float(weights.sum())
+        sums = sums * kept + weights @ block
+        top = highest
+    log_mean = top + math.log(total / rows.shape[0])
+    logits -= log_mean
+    return log_mean, sums / total, logits

@@ -1,0 +1,338 @@
+"""The null hypothesis as toys see it: uncertain weights, given contexts, three calibrations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import logsumexp
+
+from verisimile.core.arrays import Array, digest
+from verisimile.core.canonical import JSON
+from verisimile.core.errors import InputError
+from verisimile.data.feature import Feature
+from verisimile.density.protocol import ConditionalDensity, DensityEstimator
+from verisimile.mixture.conditional import ConditionalMixture
+from verisimile.mixture.law import WeightLaw
+from verisimile.mixture.model import Mixture
+from verisimile.mixture.objective import mixed_log_density
+from verisimile.mixture.sampling import (
+    SignedSample,
+    conditional_log_densities,
+    member_log_densities,
+    sample_signed,
+    sample_signed_at,
+)
+
+__all__ = [
+    "AveragedNull",
+    "Calibration",
+    "ConditionalNull",
+    "FluctuatedCentre",
+    "Null",
+    "NullModel",
+    "PlugIn",
+    "Predictive",
+]
+
+
+class Null(Protocol):
+    r"""A density :math:`p_0 = \sum_i (\hat w + L\eta)_i f_i`, with :math:`\eta \sim N(0, 1)`."""
+
+    @property
+    def weights(self) -> Array:
+        """Fitted weights ``(M,)``."""
+
+    @property
+    def variations(self) -> Array:
+        """L, eigen-variations of the weights ``(M, r)``: covariance = L L^T."""
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Names and supports of the features ``(d,)``."""
+
+    def identity(self) -> dict[str, JSON]:
+        """Return what, beside the members that a run is bound to, determines the toys."""
+
+    def log_densities(self, x: Array) -> Array:
+        """Return the members' log-densities ``(n, M)`` at events ``(n, d)``."""
+
+    def log_prob(self, x: Array) -> Array:
+        """Return the fitted log-density ``(n,)``, minus infinity where it is not positive."""
+
+    def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw `n` events of the density whose weights are varied by `truth` ``(r,)``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NullModel:
+    """A fitted mixture as the null hypothesis.
+
+    Attributes
+    ----------
+    members
+        M density estimators.
+    weights
+        Fitted weights ``(M,)``.
+    variations
+        L, eigen-variations of the weights ``(M, r)``: covariance = L L^T.
+    features
+        Names and supports of the features ``(d,)``.
+    fingerprint
+        Content key of members, weights and covariance.
+    law
+        What the true weights may be.
+    """
+
+    members: tuple[DensityEstimator, ...]
+    weights: Array
+    variations: Array
+    features: tuple[Feature, ...]
+    fingerprint: str
+    law: WeightLaw
+
+    @classmethod
+    def of(cls, mixture: Mixture) -> NullModel:
+        """Return the null hypothesis that a mixture describes the data."""
+        law = WeightLaw.of(mixture.fit)
+        return cls(
+            mixture.members,
+            mixture.weights,
+            law.variations,
+            mixture.features,
+            mixture.fingerprint,
+            law,
+        )
+
+    def identity(self) -> dict[str, JSON]:
+        """Return the content keys of members, weights and their law."""
+        return {"mixture": self.fingerprint, "weights": self.law.digest}
+
+    def log_densities(self, x: Array) -> Array:
+        """Return the members' log-densities ``(n, M)`` at events ``(n, d)``."""
+        return member_log_densities(self.members, x)
+
+    def log_prob(self, x: Array) -> Array:
+        """Return the fitted log-density ``(n,)``, minus infinity where it is not positive."""
+        return mixed_log_density(self.log_densities(x), self.weights)
+
+    def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw `n` events of the mixture whose weights are varied by `truth` ``(r,)``."""
+        return sample_signed(self.members, self.law.varied(truth, rng), n, rng)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConditionalNull:
+    r"""A density of x for each of n given contexts.
+
+    .. math:: p_0(x_n \mid c_n) = \sum_i (\hat w + L\eta)_i f_i(x_n \mid c_n)
+
+    A sample has one event per context, in their order: contexts are ancillary,
+    toys keep those of the test sample.  One draw of :math:`\eta` serves all
+    contexts, as one fit of the weights does.
+
+    Attributes
+    ----------
+    members
+        M conditional densities.
+    weights
+        Fitted weights ``(M,)``.
+    variations
+        L, eigen-variations of the weights ``(M, r)``: covariance = L L^T.
+    features
+        Names and supports of x, ``(d,)``.
+    context
+        ``(n, C)``.
+    fingerprint
+        Content key of members, weights and covariance.
+    law
+        What the true weights may be.
+    """
+
+    members: tuple[ConditionalDensity, ...]
+    weights: Array
+    variations: Array
+    features: tuple[Feature, ...]
+    context: Array
+    fingerprint: str
+    law: WeightLaw
+
+    @classmethod
+    def of(cls, mixture: ConditionalMixture, context: Array) -> ConditionalNull:
+        """Return the null hypothesis that a mixture describes events at `context`."""
+        law = WeightLaw.of(mixture.fit)
+        return cls(
+            mixture.members,
+            mixture.weights,
+            law.variations,
+            mixture.features,
+            context,
+            mixture.fingerprint,
+            law,
+        )
+
+    def identity(self) -> dict[str, JSON]:
+        """Return the content keys of members, weights, variations and contexts."""
+        weights = self.law.digest
+        return {"mixture": self.fingerprint, "weights": weights, "context": digest(self.context)}
+
+    def log_densities(self, x: Array) -> Array:
+        """Return the members' log-densities ``(n, M)``, one event at each context."""
+        self._one_each(len(x))
+        return conditional_log_densities(self.members, x, self.context)
+
+    def log_prob(self, x: Array) -> Array:
+        """Return the fitted log-density ``(n,)``, one event at each context."""
+        return mixed_log_density(self.log_densities(x), self.weights)
+
+    def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw one event at each context, with weights varied by `truth` ``(r,)``."""
+        self._one_each(n)
+        return sample_signed_at(self.members, self.law.varied(truth, rng), self.context, rng)
+
+    def _one_each(self, n: int) -> None:
+        if n != len(self.context):
+            raise InputError(
+                "ConditionalNull",
+                got=f"{n} events for {len(self.context)} contexts",
+                expected="one event for each context",
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AveragedNull:
+    r"""The same model, averaged over the contexts of a bin: where an alternative is placed.
+
+    .. math:: \bar f_i(x) = \frac1S \sum_s f_i(x \mid c_s)
+
+    Attributes
+    ----------
+    model
+        The conditional model at the contexts of the bin ``(n, C)``.
+    nodes
+        Some of these contexts ``(S, C)``, over which densities are averaged.
+    """
+
+    model: ConditionalNull
+    nodes: Array
+
+    @property
+    def weights(self) -> Array:
+        """Fitted weights ``(M,)``."""
+        return self.model.weights
+
+    @property
+    def variations(self) -> Array:
+        """L, eigen-variations of the weights ``(M, r)``."""
+        return self.model.variations
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Names and supports of x, ``(d,)``."""
+        return self.model.features
+
+    def identity(self) -> dict[str, JSON]:
+        """Return the content keys of the model and of the contexts."""
+        return {**self.model.identity(), "nodes": digest(self.nodes)}
+
+    def log_densities(self, x: Array) -> Array:
+        """Return the members' averaged log-densities ``(n, M)``."""
+        at_nodes = np.stack(
+            [
+                conditional_log_densities(self.model.members, x, np.tile(node, (len(x), 1)))
+                for node in self.nodes
+            ]
+        )
+        with np.errstate(divide="ignore"):
+            return np.asarray(logsumexp(at_nodes, axis=0) - np.log(len(self.nodes)))
+
+    def log_prob(self, x: Array) -> Array:
+        """Return the fitted, averaged log-density ``(n,)``."""
+        return mixed_log_density(self.log_densities(x), self.weights)
+
+    def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw `n` events at contexts drawn with replacement; densities are those given c."""
+        model = self.model
+        context = model.context[rng.integers(len(model.context), size=n)]
+        return sample_signed_at(model.members, model.law.varied(truth, rng), context, rng)
+
+
+class Calibration(Protocol):
+    """Draws what is uncertain in a toy, in units of the eigen-variations.
+
+    With C = L L^T, a toy's truth has weights w + L truth, and its fit is
+    constrained around w + L centre.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the p-value."""
+        ...
+
+    def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return (truth, centre), each ``(r,)``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Predictive:
+    r"""Toys from :math:`f(x; w^*)`, :math:`w^* \sim N(\hat w, C)`; the constraint stays at w-hat.
+
+    The fitted weights miss the truth by one draw of their covariance in the
+    data, and so they do in these toys.  The default.
+
+    References
+    ----------
+    D. B. Rubin, Ann. Statist. 12 (1984) 1151 (predictive checks).
+    """
+
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the p-value."""
+        return "predictive"
+
+    def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return a fluctuated truth and the fitted centre."""
+        return rng.standard_normal(rank), np.zeros(rank)
+
+
+@dataclass(frozen=True, slots=True)
+class FluctuatedCentre:
+    r"""Toys from :math:`f(x; \hat w)`; the constraint's centre fluctuates, as LHC toys do.
+
+    References
+    ----------
+    G. Cowan et al., Eur. Phys. J. C 71 (2011) 1554, sec. 2 (auxiliary measurements).
+    """
+
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the p-value."""
+        return "fluctuated-centre"
+
+    def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return the fitted truth and a fluctuated centre."""
+        return np.zeros(rank), rng.standard_normal(rank)
+
+
+@dataclass(frozen=True, slots=True)
+class PlugIn:
+    """Toys from the fitted weights with the constraint at the fitted weights.
+
+    The published recipe.  It gives toys a perfect constraint, which no data
+    set has, and rejects true nulls too often whenever the weights are uncertain.
+
+    References
+    ----------
+    G. Badaracco et al., sec. 2 (last paragraph of step 4).
+    """
+
+    @property
+    def name(self) -> str:
+        """Name that is recorded with the p-value."""
+        return "plug-in"
+
+    def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:  # noqa: ARG002
+        """Return the fitted truth and the fitted centre."""
+        return np.zeros(rank), np.zeros(rank)

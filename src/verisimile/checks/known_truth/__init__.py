@@ -1,0 +1,1 @@
+"""One sample against a known distribution function or density."""

@@ -1,0 +1,318 @@
+"""Likelihood of a sample under a known density: bits per dimension, and a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from verisimile.core.arrays import Array, as_vector, digest, frozen
+from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.random import Seeds
+from verisimile.core.records import Payload, Record
+from verisimile.core.result import Estimate, register
+from verisimile.core.run import Run, Task
+from verisimile.data.events import Events
+from verisimile.density.protocol import DensityEstimator
+from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import PValue
+
+__all__ = ["Likelihood", "LikelihoodTest", "likelihood", "likelihood_test", "two_sided"]
+
+_BLOCK = 50  # toys of a record
+
+
+@register("likelihood-test", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class LikelihoodTest:
+    r"""How likely a sample is under a known density, among samples of that density.
+
+    Attributes
+    ----------
+    mean_log_prob
+        Mean log-density per event, natural logarithm; minus infinity if an event lies
+        outside the support.
+    null_mean, null_sd
+        The same of the toys.
+    p_value
+        Two-sided, add-one: too likely (too narrow) and too unlikely both count.
+    rank_distance
+        Kolmogorov distance of `ranks` from uniform.
+    rank_p_value
+        Of it, add-one.
+    ranks
+        For each event the share of draws with a density below its own ``(n,)``, uniform
+        if the density is right: one minus the content of the highest-density region
+        through the event.
+    n, n_outside
+        Events, and those where the density is zero.
+    """
+
+    mean_log_prob: float
+    null_mean: float
+    null_sd: float
+    p_value: PValue
+    rank_distance: float
+    rank_p_value: PValue
+    ranks: Array
+    n: int
+    n_outside: int
+
+    def __repr__(self) -> str:
+        """Return one line: mean beside its null, both p-values."""
+        return (
+            f"LikelihoodTest(<log p>={self.mean_log_prob:.4g}, null {self.null_mean:.4g} ± "
+            f"{self.null_sd:.2g}, p={self.p_value.value:.3g}, ranks p="
+            f"{self.rank_p_value.value:.3g}, n={self.n})"
+        )
+
+    def without_events(self) -> LikelihoodTest:
+        """Return the same without the ranks of single events, for reports and records."""
+        return replace(self, ranks=frozen(np.empty(0)))
+
+
+def likelihood_test(
+    run: Run, model: DensityEstimator, events: Events, *, toys: int = 999, draws: int = 20_000
+) -> LikelihoodTest:
+    r"""Test whether a sample can come from a density that was known before it.
+
+    .. math:: t = \frac1n \sum_i \log p(x_i), \qquad
+              u_i = P_{x \sim p}\big(p(x) \le p(x_i)\big)
+
+    against samples of n events that the density draws.  The mean has a two-sided p-value:
+    a generator that is too narrow is *too likely*.  The ranks u are uniform under the null
+    whatever the dimension; their distance from uniform sees what leaves the mean alone.
+
+    Parameters
+    ----------
+    run
+        Random streams (``"likelihood"``), execution and storage.
+    model
+        The density: draws events and knows their log-density.
+    events
+        The sample, columns in the model's order, without weights.
+    toys
+        Samples drawn: each costs n draws and densities.
+    draws
+        Further draws, to which ranks refer.
+
+    Raises
+    ------
+    InputError
+        If the events have weights or another number of features, or a count is not positive.
+    NumericsError
+        If the density is NaN or infinite at an event.
+    """
+    _check(model, events, toys, draws)
+    at = run.at("likelihood")
+    observed = _log_prob(model, events.x)
+    pool = np.sort(_log_prob(model, model.sample(draws, at.seeds.at("pool").numpy())))
+    means, distances = _toys(at, model, events.n, pool, toys)
+    mean, distance = float(observed.mean()), _distance(observed, pool)
+    good = means[np.isfinite(means)]
+    return LikelihoodTest(
+        mean_log_prob=mean,
+        null_mean=float(good.mean()) if good.size else float("nan"),
+        null_sd=float(good.std(ddof=1)) if good.size > 1 else float("nan"),
+        p_value=two_sided(means, mean),
+        rank_distance=distance,
+        rank_p_value=Empirical(distances, "draws of the density").p_value(distance),
+        ranks=frozen(_ranks(observed, pool)),
+        n=events.n,
+        n_outside=int(np.isneginf(observed).sum()),
+    )
+
+
+def two_sided(toys: Array, observed: float) -> PValue:
+    r"""Return twice the smaller add-one tail, :math:`\min(1, 2 (k + 1)/(B + 1))`.
+
+    Each tail holds its level, and so does twice the smaller one, at every number of toys.
+    """
+    tails = [Empirical(sign * toys, "draws").p_value(sign * observed) for sign in (1.0, -1.0)]
+    one = min(tails, key=lambda tail: tail.value)
+    value, low, high = (min(1.0, 2.0 * number) for number in (one.value, one.low, one.high))
+    return PValue(value, low, high, "draws of the density, two-sided", one.n_null, one.n_failed)
+
+
+def _toys(run: Run, model: DensityEstimator, n: int, pool: Array, toys: int) -> tuple[Array, Array]:
+    key = digest(pool)
+    tasks = [
+        Task(
+            address=f"likelihood/{key[:16]}/{n}/{first:06d}-{min(first + _BLOCK, toys):06d}",
+            config={"density": key, "n": n, "first": first, "last": min(first + _BLOCK, toys)},
+            seeds=run.seeds,
+            args=(model, n, pool, first, min(first + _BLOCK, toys)),
+        )
+        for first in range(0, toys, _BLOCK)
+    ]
+    found = run.map(_block, tasks, label="likelihood toys")
+    rows = [np.asarray(one.arrays["values"]) for one in found if isinstance(one, Record)]
+    both = np.concatenate(rows)
+    return both[:, 0], both[:, 1]
+
+
+def _block(
+    seeds: Seeds, model: DensityEstimator, n: int, pool: Array, first: int, last: int
+) -> Payload:
+    rows = []
+    for toy in range(first, last):
+        # A stream for each toy: more of them extend what is there.
+        drawn = _log_prob(model, model.sample(n, seeds.at("toy", toy).numpy()))
+        rows.append((float(drawn.mean()), _distance(drawn, pool)))
+    return Payload({"values": np.array(rows, dtype=np.float64)})
+
+
+def _log_prob(model: DensityEstimator, x: Array) -> Array:
+    values = np.asarray(model.log_prob(x), dtype=np.float64)
+    bad = np.isnan(values) | np.isposinf(values)
+    if bad.any():
+        raise NumericsError(
+            "model.log_prob",
+            got=f"{int(bad.sum())} of {values.size} values NaN or plus infinity",
+            expected="log-densities, minus infinity outside the support",
+            remedy="check_estimator(model) says what else is wrong with it.",
+        )
+    return values
+
+
+def _ranks(values: Array, pool: Array) -> Array:
+    left, right = np.searchsorted(pool, values, "left"), np.searchsorted(pool, values, "right")
+    return np.asarray((left + right) / (2.0 * pool.size))
+
+
+def _distance(values: Array, pool: Array) -> float:
+    """Return the Kolmogorov distance of two samples of log-densities; `pool` is sorted."""
+    ordered = np.sort(values)
+    upto = [np.searchsorted(sample, ordered, "right") / sample.size for sample in (ordered, pool)]
+    before = [np.searchsorted(sample, ordered, "left") / sample.size for sample in (ordered, pool)]
+    above, below = upto[0] - upto[1], before[1] - before[0]
+    return max(0.0, float(above.max()), float(below.max()))
+
+
+def _check(model: DensityEstimator, events: Events, toys: int, draws: int) -> None:
+    if events.weights is not None:
+        raise InputError(
+            "events.weights",
+            got="weights",
+            expected="none: the toys are samples of equal events",
+            remedy="Draw a sample of the density and use a two-sample test with weights.",
+        )
+    if events.d != model.n_features:
+        raise InputError(
+            "events", got=f"{events.d} features", expected=f"the model's {model.n_features}"
+        )
+    for name, count in (("toys", toys), ("draws", draws)):
+        if count < 1:
+            raise InputError(name, got=count, expected="one or more")
+
+
+@register("likelihood", 1)
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """Mean negative log-likelihood of a sample.
+
+    Attributes
+    ----------
+    nll
+        In nats per event; infinite if the density forbids an event.
+    bits_per_dimension
+        The same in bits, per event and feature.
+    n_events, n_features
+        Size of the sample.
+    n_forbidden
+        Events where the density is zero.
+    """
+
+    nll: Estimate
+    bits_per_dimension: Estimate
+    n_events: int
+    n_features: int
+    n_forbidden: int
+
+
+def likelihood(
+    log_prob: npt.ArrayLike,
+    *,
+    features: int,
+    log_jacobian: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+) -> Likelihood:
+    r"""Return the mean negative log-likelihood per event and in bits per dimension.
+
+    .. math:: \mathrm{NLL} = -\frac1n \sum_i \log p(x_i), \qquad
+              \mathrm{bpd} = \frac{\mathrm{NLL}}{d \ln 2}
+
+    A density has units: expressed in MeV instead of GeV each feature adds
+    :math:`\log 1000` to the NLL and 9.97 bits per dimension.  Only values in
+    the same units compare.  If the density is that of :math:`y = T(x)`, pass
+    :math:`\log |\det \partial T / \partial x|`; images whose integers were
+    divided by 256 add 8 bits per dimension in this way.
+
+    Parameters
+    ----------
+    log_prob
+        Natural logarithms of the density at the events ``(n,)``; minus infinity is
+        allowed, and counted.
+    features
+        d.
+    log_jacobian
+        ``(n,)``, added to `log_prob`.
+    weights
+        Event weights ``(n,)`` of any sign, with a positive sum.
+
+    Raises
+    ------
+    InputError
+        For NaN or plus infinity, no events, or weights of no positive sum.
+
+    References
+    ----------
+    L. Theis, A. van den Oord, M. Bethge, arXiv:1511.01844, sec. 3.1.
+
+    Examples
+    --------
+    >>> likelihood(np.log([0.25, 0.25]), features=1).bits_per_dimension
+    Estimate(2 ± 0)
+    """
+    values = _checked(log_prob, features)
+    if log_jacobian is not None:
+        values = values + as_vector(log_jacobian, "log_jacobian", length=values.size)
+    w = _weights(weights, values.size)
+    forbidden = int((values == -np.inf).sum())
+    nll = Estimate(np.inf, np.inf) if forbidden else _mean(-values, w)
+    bits = features * np.log(2.0)
+    per_dimension = Estimate(nll.value / bits, nll.error / bits)
+    return Likelihood(nll, per_dimension, values.size, features, forbidden)
+
+
+def _mean(values: Array, w: Array) -> Estimate:
+    # About the first value: equal values have no error, not one of rounding.
+    shift = values[0]
+    mean = float(w @ (values - shift) / w.sum())
+    spread = np.sqrt((w**2) @ (values - shift - mean) ** 2) / w.sum()
+    return Estimate(float(shift + mean), float(spread))
+
+
+def _checked(log_prob: npt.ArrayLike, features: int) -> Array:
+    values = np.array(log_prob, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise InputError(
+            "log_prob", got=f"an array of shape {values.shape}", expected="a vector of n > 0 values"
+        )
+    if np.isnan(values).any() or (values == np.inf).any():
+        raise InputError(
+            "log_prob",
+            got="NaN or plus infinity",
+            expected="logarithms of a density: finite, or minus infinity where it is zero",
+        )
+    if features < 1:
+        raise InputError("features", got=features, expected="an integer >= 1")
+    return values
+
+
+def _weights(weights: npt.ArrayLike | None, n: int) -> Array:
+    w = np.ones(n) if weights is None else as_vector(weights, "weights", length=n)
+    if w.sum() <= 0.0:
+        raise InputError("weights", got=f"the sum {w.sum():g}", expected="a positive sum")
+    return w

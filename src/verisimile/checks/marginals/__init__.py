@@ -1,1 +1,0 @@
-"""Marginals of a test sample against the mixture and its profiled fits."""

@@ -1,1 +1,0 @@
-"""One sample against a density or distribution function that is known."""

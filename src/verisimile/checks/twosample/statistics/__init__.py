@@ -1,0 +1,1 @@
+"""Statistics of two samples, one per file."""

@@ -1,0 +1,404 @@
+"""Differences of distribution functions, feature by feature and along random directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from verisimile.core.arrays import Array, BoolArray, IntArray
+from verisimile.core.errors import InputError
+from verisimile.samples.draws import Labels, MassRows
+from verisimile.samples.pair_sums import Masses
+
+__all__ = [
+    "CramerVonMises",
+    "Lines",
+    "MarginalKS",
+    "MeanOverLines",
+    "SlicedKS",
+    "SlicedWasserstein",
+    "area",
+    "directions",
+    "ends_of",
+    "sum_of_squares",
+    "supremum",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class MarginalKS:
+    r"""Mean or largest Kolmogorov–Smirnov distance of the features.
+
+    .. math:: \frac1d \sum_j D_j \quad\text{or}\quad \max_j D_j, \qquad
+              D_j = \sup_x |F_j(x) - G_j(x)|
+
+    with weighted distribution functions.  The mean sees a small shift of many
+    features, the largest that of a single one; neither sees correlations.
+
+    Attributes
+    ----------
+    combine
+        ``"mean"`` or ``"max"``.
+
+    References
+    ----------
+    J. L. Hodges, Ark. Mat. 3 (1958) 469 (the distance of two samples).
+    """
+
+    combine: Literal["mean", "max"] = "mean"
+
+    def __post_init__(self) -> None:
+        if self.combine not in ("mean", "max"):
+            raise InputError("combine", got=repr(self.combine), expected="'mean' or 'max'")
+
+    @property
+    def name(self) -> str:
+        """Return ``mean ks`` or ``max ks``."""
+        return f"{self.combine} ks"
+
+    @property
+    def weights(self) -> str:
+        """Return ``signed``."""
+        return "signed"
+
+    def prepare(
+        self,
+        pooled: Array,
+        weights: Array,
+        rng: np.random.Generator,  # noqa: ARG002  (protocol)
+    ) -> MeanOverLines | LargestOverLines:
+        """Return the pooled events in order along every feature."""
+        order, ends = _ordered(pooled)
+        lines = Lines(order, ends.astype(float), weights, supremum)
+        return MeanOverLines(lines) if self.combine == "mean" else LargestOverLines(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class CramerVonMises:
+    r"""Mean Cramér–von Mises statistic of the features.
+
+    .. math:: T_j = \frac{n m}{n + m} \int (F_j - G_j)^2\, dH_j
+
+    with H the distribution function of all events, unweighted.  Without weights
+    and ties it is the statistic of Anderson, eq. 2; more sensitive than
+    Kolmogorov–Smirnov to a difference spread over the whole feature.
+
+    References
+    ----------
+    T. W. Anderson, Ann. Math. Stat. 33 (1962) 1148.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return ``cramer-von mises``."""
+        return "cramer-von mises"
+
+    @property
+    def weights(self) -> str:
+        """Return ``signed``."""
+        return "signed"
+
+    def prepare(
+        self,
+        pooled: Array,
+        weights: Array,
+        rng: np.random.Generator,  # noqa: ARG002  (protocol)
+    ) -> PreparedSquares:
+        """Return the pooled events in order along every feature."""
+        order, ends = _ordered(pooled)
+        return PreparedSquares(
+            MeanOverLines(Lines(order, _tie_shares(ends), weights, sum_of_squares))
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LargestOverLines:
+    """The largest over lines of a difference of distribution functions."""
+
+    lines: Lines
+
+    def values(self, labels: Labels) -> Array:
+        """Return the largest of each relabeling, ``(R,)``."""
+        return np.asarray(self.lines.table(labels).max(axis=1))
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the largest of each pair of mass rows, ``(R,)``."""
+        return np.asarray(self.lines.table_of(rows.signed).max(axis=1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedSquares:
+    """Mean squares of the differences, times the reduced number of events."""
+
+    mean: MeanOverLines
+
+    def values(self, labels: Labels) -> Array:
+        """Return the mean statistic of each relabeling, ``(R,)``."""
+        first = labels.sum(axis=1)
+        second = labels.shape[1] - first
+        return np.asarray(self.mean.values(labels) * (first * second / labels.shape[1]))
+
+    def of_masses(self, rows: MassRows) -> Array:
+        r"""Return the mean statistic of each pair of mass rows, ``(R,)``.
+
+        The reduced number of events is :math:`1 / \sum v^2`, equal to nm/(n + m) without weights.
+        """
+        return np.asarray(self.mean.of_masses(rows) / (rows.base**2).sum())
+
+
+def _ordered(pooled: Array) -> tuple[IntArray, BoolArray]:
+    order = np.argsort(pooled.T, axis=1, kind="stable")
+    return order, ends_of(np.take_along_axis(pooled.T, order, axis=1))
+
+
+def _tie_shares(ends: BoolArray) -> Array:
+    """Return the share of events in each group of ties, at its last event ``(K, N)``."""
+    shares = np.zeros(ends.shape)
+    for line, row in zip(ends, shares, strict=True):
+        last = np.flatnonzero(line)
+        row[last] = np.diff(last, prepend=-1) / line.size
+    return shares
+
+
+@dataclass(frozen=True, slots=True)
+class SlicedWasserstein:
+    r"""Mean Wasserstein-1 distance of projections on random directions.
+
+    .. math:: SW_1 = \frac1K \sum_k \int |F_k(z) - G_k(z)|\, dz
+
+    with the distribution functions of :math:`\theta_k \cdot x`, :math:`\theta_k`
+    uniform on the sphere.  In this form it takes weights of either sign.
+
+    Attributes
+    ----------
+    count
+        K; one direction serves for one feature.
+    most
+        Events of both samples beyond which a random subset of so many is used, of the
+        smaller sample as many as half of them if it has them.
+
+    References
+    ----------
+    N. Bonneel et al., J. Math. Imaging Vis. 51 (2015) 22, with the L1 cost of
+    S. S. Vallender, Theory Probab. Appl. 18 (1974) 784.
+    """
+
+    count: int = 50
+    most: int = 100_000
+
+    def __post_init__(self) -> None:
+        _check(self.count, self.most)
+
+    @property
+    def name(self) -> str:
+        """Return ``sliced wasserstein``."""
+        return "sliced wasserstein"
+
+    @property
+    def weights(self) -> str:
+        """Return ``signed``."""
+        return "signed"
+
+    @property
+    def thinned_to(self) -> int:
+        """Return `most`."""
+        return self.most
+
+    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> MeanOverLines:
+        """Return the pooled events in order along every direction."""
+        order, ordered = _projected(pooled, self.count, rng)
+        gaps = np.diff(ordered, axis=1, append=ordered[:, -1:])
+        return MeanOverLines(Lines(order, gaps, weights, area))
+
+
+@dataclass(frozen=True, slots=True)
+class SlicedKS:
+    r"""Mean Kolmogorov–Smirnov distance of projections on random directions.
+
+    .. math:: \frac1K \sum_k \sup_z |F_k(z) - G_k(z)|
+
+    Attributes
+    ----------
+    count
+        K; one direction serves for one feature.
+    most
+        Events of both samples beyond which a random subset of so many is used, of the
+        smaller sample as many as half of them if it has them.
+
+    References
+    ----------
+    S. Grossi, M. Letizia, R. Torre, Mach. Learn.: Sci. Technol. 6 (2025) 015062.
+    """
+
+    count: int = 50
+    most: int = 100_000
+
+    def __post_init__(self) -> None:
+        _check(self.count, self.most)
+
+    @property
+    def name(self) -> str:
+        """Return ``sliced ks``."""
+        return "sliced ks"
+
+    @property
+    def weights(self) -> str:
+        """Return ``signed``."""
+        return "signed"
+
+    @property
+    def thinned_to(self) -> int:
+        """Return `most`."""
+        return self.most
+
+    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> MeanOverLines:
+        """Return the pooled events in order along every direction."""
+        order, ordered = _projected(pooled, self.count, rng)
+        ends = ends_of(ordered).astype(float)
+        return MeanOverLines(Lines(order, ends, weights, supremum))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanOverLines:
+    """The mean over lines of a difference of distribution functions."""
+
+    lines: Lines
+
+    def values(self, labels: Labels) -> Array:
+        """Return the mean of each relabeling, ``(R,)``."""
+        return np.asarray(self.lines.table(labels).mean(axis=1))
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the mean of each pair of mass rows, ``(R,)``."""
+        return np.asarray(self.lines.table_of(rows.signed).mean(axis=1))
+
+
+def directions(count: int, d: int, rng: np.random.Generator) -> Array:
+    """Return unit vectors ``(count, d)``, uniform on the sphere; one only if d is one."""
+    if d == 1:
+        return np.ones((1, 1))
+    vectors = rng.normal(size=(count, d))
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def _projected(pooled: Array, count: int, rng: np.random.Generator) -> tuple[IntArray, Array]:
+    projections = directions(count, pooled.shape[1], rng) @ pooled.T
+    order = np.argsort(projections, axis=1, kind="stable").astype(np.int64, copy=False)
+    return order, np.take_along_axis(projections, order, axis=1)
+
+
+def _check(count: int, most: int) -> None:
+    if count < 1:
+        raise InputError("count", got=count, expected="at least one direction")
+    if most < 2:
+        raise InputError("most", got=most, expected="at least two events")
+
+
+Reduction = Callable[[Array, Array], Array]
+"""Differences ``(N, R)`` or ``(N,)`` and a measure ``(N,)`` to one number per relabeling."""
+
+_Draws = TypeVar("_Draws", Labels, Array)
+
+_ENTRIES = 250_000  # 2 MiB of differences at a time: they stay in the cache
+_LONG = 8_000  # events from which on one relabeling at a time is faster than a block of few columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    r"""Pooled events in order along each of K lines.
+
+    The difference of the weighted distribution functions after the k-th event is
+
+    .. math:: F(z_k) - G(z_k) = \sum_{l \le k} (a_l - b_l), \qquad a = w / \sum_1 w, \;
+              b = w / \sum_2 w
+
+    a running sum over the ordered events: sorting is done once.
+
+    Attributes
+    ----------
+    order
+        Events in ascending order ``(K, N)``.
+    measure
+        What the reduction weighs the differences with ``(K, N)``; zero between tied events.
+    weights
+        Event weights ``(N,)``.
+    reduction
+        From differences to a number.
+    """
+
+    order: IntArray
+    measure: Array
+    weights: Array
+    reduction: Reduction
+
+    def table(self, labels: Labels) -> Array:
+        """Return the reduced difference of each relabeling along each line, ``(R, K)``."""
+        return self._walk(labels, self._steps)
+
+    def table_of(self, signed: Array) -> Array:
+        """Return the same for rows of signed masses ``(R, N)``."""
+        return self._walk(signed, _columns)
+
+    def _walk(self, draws: _Draws, steps: Callable[[_Draws], Array]) -> Array:
+        if draws.shape[1] >= _LONG:
+            return np.stack([self._single(steps(row[None])[:, 0]) for row in draws])
+        rows = max(1, _ENTRIES // draws.shape[1])
+        blocks = [
+            self._block(steps(draws[first : first + rows])) for first in range(0, len(draws), rows)
+        ]
+        return np.concatenate(blocks)
+
+    def _single(self, steps: Array) -> Array:
+        return np.array(
+            [
+                self.reduction(np.cumsum(steps.take(order)), measure)
+                for order, measure in zip(self.order, self.measure, strict=True)
+            ]
+        )
+
+    def _block(self, steps: Array) -> Array:
+        # Events run down the columns: one gather then moves whole rows.
+        return np.stack(
+            [
+                self.reduction(np.cumsum(steps[order], axis=0), measure)
+                for order, measure in zip(self.order, self.measure, strict=True)
+            ],
+            axis=1,
+        )
+
+    def _steps(self, labels: Labels) -> Array:
+        """Return what each event adds to F - G, ``(N, R)``."""
+        mass = Masses.of(labels, self.weights)
+        signs = np.where(labels.T, 1.0 / mass.first, -1.0 / mass.second)
+        return np.asarray(self.weights[:, None] * signs)
+
+
+def _columns(signed: Array) -> Array:
+    return np.ascontiguousarray(signed.T)
+
+
+def ends_of(ordered: Array) -> BoolArray:
+    """Return which of the ordered values ``(K, N)`` are the last of their ties."""
+    last = np.ones((ordered.shape[0], 1), dtype=np.bool_)
+    return np.concatenate([ordered[:, 1:] > ordered[:, :-1], last], axis=1)
+
+
+def area(difference: Array, measure: Array) -> Array:
+    """Return the sum of absolute differences, each times its gap."""
+    return np.asarray(measure @ np.abs(difference, out=difference))
+
+
+def supremum(difference: Array, measure: Array) -> Array:
+    """Return the largest absolute difference where the measure is not zero."""
+    inside = measure > 0.0
+    # The last difference is zero, so that zeros change no supremum.
+    at = difference if inside.all() else (difference.T * inside).T
+    return np.asarray(np.maximum(at.max(axis=0), -at.min(axis=0)))
+
+
+def sum_of_squares(difference: Array, measure: Array) -> Array:
+    """Return the sum of squared differences, each times its measure."""
+    return np.asarray(measure @ np.square(difference, out=difference))

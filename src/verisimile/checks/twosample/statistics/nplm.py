@@ -1,0 +1,474 @@
+"""The new-physics learning machine as a two-sample statistic: a kernel likelihood ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, special
+from scipy.spatial import distance
+
+from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.errors import InputError
+from verisimile.samples.draws import Labels, MassRows
+from verisimile.stats.aggregate import smallest_p
+
+__all__ = [
+    "AggregatedNPLM",
+    "Logistic",
+    "LogisticFit",
+    "NPLM",
+    "PreparedNPLM",
+    "PreparedNPLMs",
+    "extended_ratio",
+]
+
+_PROBES = 1000  # events whose distances give the widths
+_BLOCK = 32_000_000  # bytes of one (N, R) array
+_FEWEST = 20
+_RANK = 1e-10
+_SCORE = "score of the logistic loss"
+
+
+@dataclass(frozen=True, slots=True)
+class NPLM:
+    r"""Kernel logistic likelihood-ratio statistic.
+
+    With the data D (the second sample, weights :math:`u_i`) and the reference R
+    (the first, weights scaled to the data's sum), f minimises
+
+    .. math:: \sum_D u \log(1 + e^{-f}) + \sum_R w \log(1 + e^{f})
+              + \frac{\lVert f \rVert^2}{2 s^2}, \qquad
+              w_i = u_i \frac{\sum_D u}{\sum_R u}, \quad
+              f = \sum_m c_m e^{-|x - x_m|^2 / 2\sigma^2},
+
+    and the statistic is twice the extended log likelihood ratio on the same events,
+
+    .. math:: t = -2 \Big[ \sum_R w (e^f - 1) - \sum_D u f \Big].
+
+    The reference fluctuates as the data do, so that t follows no chi-squared law
+    of the kernels: its null comes from relabelings, each with a fit of its own.
+
+    Attributes
+    ----------
+    quantile
+        The width :math:`\sigma` is this quantile of the pooled pairwise distances.
+    centres
+        Nyström centres, drawn from the pool; None for :math:`\lceil\sqrt N\rceil`,
+        at least 20.
+    spread
+        s, the size of log ratios that cost little: f has the penalty of a Gaussian
+        process with this standard deviation.  The :math:`\lambda N \lVert f \rVert^2`
+        of the reference, with its :math:`\lambda = 10^{-6}` at
+        :math:`N = 5 \cdot 10^5`, is s = 1.  The same :math:`\lambda` at small N lets
+        single outlying events run away, and loses power.
+    most
+        Events of both samples beyond which a random subset of so many is used, of the
+        smaller sample as many as half of them if it has them.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of range.
+
+    References
+    ----------
+    M. Letizia et al., Eur. Phys. J. C 82 (2022) 879 (arXiv:2204.02317), sec. 3.
+    """
+
+    quantile: float = 0.9
+    centres: int | None = None
+    spread: float = 1.0
+    most: int = 20_000
+
+    def __post_init__(self) -> None:
+        _check((self.quantile,), self.centres, self.spread, self.most)
+
+    @property
+    def thinned_to(self) -> int:
+        """Return `most`."""
+        return self.most
+
+    @property
+    def name(self) -> str:
+        """Return ``nplm``."""
+        return "nplm"
+
+    @property
+    def weights(self) -> str:
+        """Return ``positive``: a logistic loss of relabelings with negative weights has no minimum.
+
+        The score of samples with weights, which is what a multiplier bootstrap needs, has signs.
+        """
+        return "positive"
+
+    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedNPLM:
+        """Return whitened kernel functions of the pooled events."""
+        return _prepared(pooled, weights, rng, (self.quantile,), self)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatedNPLM:
+    r"""NPLM of several widths, the smallest of whose p-values is the statistic.
+
+    .. math:: s = -\log \min_j p_j
+
+    with each :math:`p_j` the rank among the observed and relabeled :math:`t_j` of
+    its width, and s calibrated on the same relabelings: see
+    :func:`~verisimile.stats.aggregate.min_p`.  Narrow widths see bumps that the
+    90 % quantile of the distances smooths away.
+
+    Attributes
+    ----------
+    quantiles
+        Of the pooled pairwise distances, one for each width.
+    centres, spread, most
+        As for :class:`NPLM`; all widths share the centres.
+
+    Raises
+    ------
+    InputError
+        If a setting is out of range.
+
+    References
+    ----------
+    G. Grosso, M. Letizia, arXiv:2408.12296.
+    """
+
+    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
+    centres: int | None = None
+    spread: float = 1.0
+    most: int = 20_000
+
+    def __post_init__(self) -> None:
+        _check(self.quantiles, self.centres, self.spread, self.most)
+
+    @property
+    def thinned_to(self) -> int:
+        """Return `most`."""
+        return self.most
+
+    @property
+    def name(self) -> str:
+        """Return ``aggregated nplm``."""
+        return "aggregated nplm"
+
+    @property
+    def weights(self) -> str:
+        """Return ``positive``."""
+        return "positive"
+
+    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedNPLMs:
+        """Return whitened kernel functions of the pooled events for each width."""
+        return PreparedNPLMs(_prepared(pooled, weights, rng, self.quantiles, self))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedNPLM:
+    """Kernel functions of one width on the pooled events.
+
+    Attributes
+    ----------
+    width
+        Kernel width, in common coordinates.
+    functions
+        Their values ``(n, r)``, scaled to a penalised Hessian of one at f = 0.
+    ridge
+        Penalty of each coefficient ``(r,)``.
+    weights
+        Event weights ``(n,)`` of mean one.
+    """
+
+    width: float
+    functions: Array
+    ridge: Array
+    weights: Array
+
+    def values(self, labels: Labels) -> Array:
+        """Return t of each relabeling ``(R,)``; NaN where a fit did not converge."""
+        if (self.weights < 0.0).any():
+            raise InputError(
+                "weights",
+                got=f"{int((self.weights < 0.0).sum())} negative weights",
+                expected="weights that are not negative",
+                remedy="With signed weights, use a statistic such as the energy distance.",
+            )
+        step = max(1, _BLOCK // (8 * labels.shape[1]))
+        return np.concatenate(
+            [self._ratios(labels[i : i + step]) for i in range(0, labels.shape[0], step)]
+        )
+
+    @property
+    def form(self) -> str:
+        """What is computed of weighted samples."""
+        return _SCORE
+
+    def of_masses(self, rows: MassRows) -> Array:
+        r"""Return the score statistic of each pair of mass rows, ``(R,)``.
+
+        .. math:: t = g^T H^{-1} g, \qquad g = \frac{\Psi^T (b - a)}{\sum v^2}, \qquad
+                  H = \frac{\Psi^T \mathrm{diag}(p) \Psi}{\sum v^2} + \Pi
+
+        twice the gain of the penalised logistic loss to second order at f = 0 (Rao's score
+        statistic), with the functions :math:`\Psi`, their penalties :math:`\Pi`, the signed
+        masses v of the samples and the shares p of all events together.  In units of the
+        samples' own :math:`v^2` a place without a heavy event would have no error.
+        """
+        total = (rows.base**2).sum()
+        share = np.abs(self.weights) / np.abs(self.weights).sum()
+        bend = self.functions.T @ ((share / total)[:, None] * self.functions)
+        root = np.linalg.cholesky(bend + np.diag(self.ridge))
+        score = self.functions.T @ (-rows.signed.T / total)
+        return np.asarray((linalg.solve_triangular(root, score, lower=True) ** 2).sum(axis=0))
+
+    def _ratios(self, labels: Labels) -> Array:
+        data, reference = _sides(labels, self.weights)
+        fit = Logistic(self.functions, self.ridge, data, reference).minimise()
+        return np.where(fit.converged, extended_ratio(fit.values, data, reference), np.nan)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedNPLMs:
+    """Kernel functions of several widths on the pooled events."""
+
+    parts: tuple[PreparedNPLM, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the widths."""
+        return tuple(f"width {part.width:.3g}" for part in self.parts)
+
+    def values(self, labels: Labels) -> Array:
+        """Return -log of the smallest p-value of each row among the rows given, ``(R,)``."""
+        table = self.table(labels)
+        return np.asarray(-np.log(smallest_p(table[0], table[1:])))
+
+    @property
+    def form(self) -> str:
+        """What is computed of weighted samples."""
+        return _SCORE
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the score statistic of each pair of mass rows and width ``(R, J)``."""
+        return np.column_stack([part.of_masses(rows) for part in self.parts])
+
+    def table(self, labels: Labels) -> Array:
+        """Return t of each relabeling and width ``(R, J)``."""
+        return np.column_stack([part.values(labels) for part in self.parts])
+
+
+def extended_ratio(values: Array, data: Array, reference: Array) -> Array:
+    r"""Return :math:`t = -2 [\sum_R w (e^f - 1) - \sum_D u f]` of each column ``(R,)``."""
+    excess = np.expm1(np.where(reference > 0.0, values, 0.0))
+    return np.asarray(-2.0 * (reference * excess - data * values).sum(axis=0))
+
+
+def _sides(labels: Labels, weights: Array) -> tuple[Array, Array]:
+    """Return weights of data and reference ``(N, R)``; both columns have the same sum."""
+    first = labels.T.astype(np.float64) * weights[:, None]
+    data = weights[:, None] - first
+    return data, first * (data.sum(axis=0) / first.sum(axis=0))
+
+
+def _prepared(
+    pooled: Array,
+    weights: Array,
+    rng: np.random.Generator,
+    quantiles: tuple[float, ...],
+    settings: NPLM | AggregatedNPLM,
+) -> tuple[PreparedNPLM, ...]:
+    order = rng.permutation(pooled.shape[0])
+    count = settings.centres or max(_FEWEST, int(np.ceil(np.sqrt(order.size))))
+    centres = pooled[order[:count]]
+    unit, size = weights / weights.mean(), np.abs(weights) / np.abs(weights).mean()
+    return tuple(
+        PreparedNPLM(width, *_whitened(pooled, centres, size, width, settings.spread), unit)
+        for width in _widths(pooled[order[-_PROBES:]], quantiles)
+    )
+
+
+def _whitened(
+    x: Array, centres: Array, weights: Array, width: float, spread: float
+) -> tuple[Array, Array]:
+    r"""Return functions whose penalised Hessian at f = 0 is the unit matrix, and penalties.
+
+    Nyström: with :math:`K_{MM} = V S V^T`, the functions :math:`K_{NM} V S^{-1/2}`
+    have unit norm in the kernel's space.  A second rotation makes the Hessian
+    diagonal too.
+    """
+    size, vectors = np.linalg.eigh(_kernel(centres, centres, width))
+    kept = size > _RANK * size[-1]
+    features = _kernel(x, centres, width) @ (vectors[:, kept] / np.sqrt(size[kept]))
+    ridge = spread**-2
+    # Each event counts a quarter of its weight at f = 0, whichever side it is on.
+    bend, turn = np.linalg.eigh(0.25 * features.T @ (weights[:, None] * features))
+    scale = np.maximum(bend, 0.0) + ridge
+    return features @ (turn / np.sqrt(scale)), ridge / scale
+
+
+def _kernel(x: Array, centres: Array, width: float) -> Array:
+    return np.asarray(np.exp(-0.5 * distance.cdist(x, centres, "sqeuclidean") / width**2))
+
+
+def _widths(some: Array, quantiles: tuple[float, ...]) -> list[float]:
+    """Return quantiles of the distances; of those that are not zero if one would be."""
+    apart = distance.pdist(some)
+    if apart.size and np.quantile(apart, min(quantiles)) <= 0.0:
+        apart = apart[apart > 0.0]
+    return [float(np.quantile(apart, q)) if apart.size else 1.0 for q in quantiles]
+
+
+def _check(quantiles: tuple[float, ...], centres: int | None, spread: float, most: int) -> None:
+    if not quantiles or not all(0.0 < q <= 1.0 for q in quantiles):
+        raise InputError("NPLM.quantile", got=quantiles, expected="numbers in (0, 1]")
+    if centres is not None and centres < 1:
+        raise InputError("NPLM.centres", got=centres, expected="at least one centre")
+    if not spread > 0.0:
+        raise InputError("NPLM.spread", got=spread, expected="a positive number")
+    if most < 2:
+        raise InputError("NPLM.most", got=most, expected="at least two events")
+
+
+_GAP = 1e-11
+_OUTER, _INNER = 60, 25
+_ARMIJO = 1e-4
+_HALVINGS = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LogisticFit:
+    """Coefficients ``(r, R)``, the fitted f ``(N, R)``, and which columns converged ``(R,)``."""
+
+    coefficients: Array
+    values: Array
+    converged: BoolArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Logistic:
+    r"""The loss of R labelings of the same events.
+
+    .. math:: J(\beta) = \sum_i \big[ a_i \log(1 + e^{-f_i}) + b_i \log(1 + e^{f_i}) \big]
+              + \tfrac12 \sum_k \pi_k \beta_k^2, \qquad f = \Psi \beta
+
+    Every column is a convex problem of its own; they share the products with
+    :math:`\Psi`.  The basis should make the Hessian at zero nearly the unit
+    matrix, so that a few conjugate-gradient steps solve for Newton's.
+
+    Attributes
+    ----------
+    basis
+        :math:`\Psi`, ``(N, r)``.
+    penalty
+        :math:`\pi`, ``(r,)``.
+    data, reference
+        Weights a and b, ``(N, R)``.
+    """
+
+    basis: Array
+    penalty: Array
+    data: Array
+    reference: Array
+
+    def loss(self, beta: Array) -> Array:
+        """Return J of each column ``(R,)`` at coefficients ``(r, R)``."""
+        return self._loss(beta, self.basis @ beta)
+
+    def gradient(self, beta: Array) -> Array:
+        """Return the gradients ``(r, R)``."""
+        return self._gradient(beta, self.basis @ beta)
+
+    def curvature(self, values: Array, direction: Array) -> Array:
+        """Return Hessian times direction ``(r, R)`` where f has the given values ``(N, R)``."""
+        share = special.expit(values)
+        bend = (self.data + self.reference) * share * (1.0 - share)
+        return self._product(bend, direction)
+
+    def minimise(self) -> LogisticFit:
+        """Minimise all columns from zero.
+
+        A column has converged when Newton's decrement, twice the distance of
+        J from its minimum, is below 1e-11: t is no minimum where J is, and feels the root of it.
+        """
+        beta = np.zeros((self.basis.shape[1], self.data.shape[1]))
+        values = np.zeros(self.data.shape)
+        open_ = np.arange(beta.shape[1])
+        for _ in range(_OUTER):
+            part = self._columns(open_)
+            step, decrement = part._newton(beta[:, open_], values[:, open_])
+            going = decrement > _GAP
+            open_, step, decrement = open_[going], step[:, going], decrement[going]
+            if not open_.size:
+                break
+            part = self._columns(open_)
+            moved, f = part._search(beta[:, open_], values[:, open_], step, decrement)
+            beta[:, open_], values[:, open_] = moved, f
+        converged = np.ones(beta.shape[1], dtype=np.bool_)
+        converged[open_] = False
+        return LogisticFit(beta, values, converged)
+
+    def _columns(self, index: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Logistic:
+        if index.size == self.data.shape[1]:
+            return self
+        return Logistic(self.basis, self.penalty, self.data[:, index], self.reference[:, index])
+
+    def _loss(self, beta: Array, values: Array) -> Array:
+        # log(1 + e^f) without overflow, many times as fast as logaddexp; log(1 + e^-f) is f less.
+        soft = np.maximum(values, 0.0) + np.log1p(np.exp(-np.abs(values)))
+        fit = (self.data * (soft - values) + self.reference * soft).sum(axis=0)
+        return np.asarray(fit + 0.5 * self.penalty @ beta**2)
+
+    def _gradient(self, beta: Array, values: Array) -> Array:
+        share = special.expit(values)
+        slope = self.reference * share - self.data * (1.0 - share)
+        return np.asarray(self.basis.T @ slope + self.penalty[:, None] * beta)
+
+    def _product(self, bend: Array, direction: Array) -> Array:
+        inner = self.basis.T @ (bend * (self.basis @ direction))
+        return np.asarray(inner + self.penalty[:, None] * direction)
+
+    def _newton(self, beta: Array, values: Array) -> tuple[Array, Array]:
+        """Return Newton's steps by conjugate gradients, and the decrements ``(R,)``."""
+        share = special.expit(values)
+        bend = (self.data + self.reference) * share * (1.0 - share)
+        gradient = self._gradient(beta, values)
+        residual = -gradient
+        first = np.einsum("kr,kr->r", residual, residual)
+        # Tighter near the optimum: superlinear, and no work wasted far from it.
+        goal = first * np.minimum(0.1, np.sqrt(first)) ** 2
+        step, direction, norm = np.zeros_like(beta), residual.copy(), first.copy()
+        for _ in range(_INNER):
+            if (norm <= goal).all():
+                break
+            image = self._product(bend, direction)
+            # A column that is done has a tiny residual; its steps are harmless, a 0/0 is not.
+            size = _ratio(norm, np.einsum("kr,kr->r", direction, image))
+            step += size * direction
+            residual = residual - size * image
+            new = np.einsum("kr,kr->r", residual, residual)
+            direction = residual + _ratio(new, norm) * direction
+            norm = new
+        return step, np.asarray(-np.einsum("kr,kr->r", step, gradient))
+
+    def _search(
+        self, beta: Array, values: Array, step: Array, decrement: Array
+    ) -> tuple[Array, Array]:
+        """Return the coefficients and f after halving each step until the loss falls enough."""
+        along = self.basis @ step
+        start = self._loss(beta, values)
+        size = np.ones(start.size)
+        for _ in range(_HALVINGS):
+            moved = beta + size * step
+            gain = start - self._loss(moved, values + size * along)
+            # Rounding of a loss of many events hides the last, tiny gains.
+            short = gain < _ARMIJO * size * decrement - 1e-12 * np.abs(start)
+            if not short.any():
+                break
+            size[short] *= 0.5
+        return beta + size * step, values + size * along
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    out = np.zeros_like(above)
+    np.divide(above, below, out=out, where=below > 0.0)
+    return out

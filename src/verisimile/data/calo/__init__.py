@@ -1,0 +1,1 @@
+"""Showers of the CaloChallenge: files, geometry, features."""

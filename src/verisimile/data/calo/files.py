@@ -1,0 +1,186 @@
+"""Calorimeter showers in the HDF5 layout of the CaloChallenge, as events of derived features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.data.calo.features import chosen, shower_columns, shower_features
+from verisimile.data.calo.geometry import Geometry, read_geometry
+from verisimile.data.events import Events
+from verisimile.data.feature import listing
+from verisimile.data.readers import optional
+from verisimile.data.table import Column, Source
+
+__all__ = ["THRESHOLD", "open_showers", "read_showers"]
+
+THRESHOLD = 0.01515
+"""Energy in MeV above which a voxel counts as occupied: 15.15 keV."""
+
+_CHUNK = 32 * 2**20  # bytes of voxel energies in double precision at a time
+_INCIDENT, _SHOWERS = "incident_energies", "showers"
+
+
+def read_showers(
+    path: str | os.PathLike[str],
+    geometry: str | os.PathLike[str] | Geometry,
+    *,
+    particle: str | None = None,
+    threshold: float = THRESHOLD,
+    layers: Sequence[int] | None = None,
+    features: Sequence[str] | None = None,
+) -> Events:
+    """Read showers and return features of each: energies, centres, widths, occupancies.
+
+    The file holds ``incident_energies`` ``(n, 1)`` and ``showers`` ``(n, voxels)`` in MeV.
+    It is read in pieces: memory does not grow with the number of voxels.
+
+    Parameters
+    ----------
+    path
+        The HDF5 file; opened for reading without locks.
+    geometry
+        The voxels, or the XML file that describes them.
+    particle
+        Name or pid of the particle in the XML file, if there are several.
+    threshold
+        Energy in MeV above which a voxel counts as occupied.  It changes nothing else.
+    layers
+        Numbers of the layers whose features are wanted; by default all.
+    features
+        Names, or groups among ``incident``, ``ratio``, ``energy``, ``centroid``, ``width``,
+        ``occupancy`` and ``radius``; by default all groups but the last.
+
+    Returns
+    -------
+    Events
+        Unweighted, with units, bounds and kinds of the features.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, lacks a dataset, has another number of voxels than the
+        geometry or energies that are negative or not finite, or an option does not exist.
+    """
+    file = Path(path)
+    voxels = geometry if isinstance(geometry, Geometry) else read_geometry(geometry, particle)
+    specs = shower_features(voxels)
+    names = chosen(specs, features, layers)
+    h5py = optional("h5py")
+    try:
+        with h5py.File(file, "r", locking=False) as store:
+            columns = _columns(_Showers.of(store, voxels), names, threshold)
+    except OSError as error:
+        raise InputError(str(file), got=f"{error}", expected="a readable HDF5 file") from None
+    except InputError as error:
+        raise InputError(
+            f"{file}: {error.name}", got=error.got, expected=error.expected, remedy=error.remedy
+        ) from None
+    return Events(
+        np.column_stack([columns[name] for name in names]),
+        features=[specs[name] for name in names],
+    )
+
+
+@contextmanager
+def open_showers(path: Path, described: str, wanted: Sequence[str] | None) -> Iterator[Source]:
+    """Open showers as columns; `described` is ``binning.xml`` or ``binning.xml,particle``."""
+    binning, _, particle = described.partition(",")
+    voxels = read_geometry(binning, particle or None)
+    specs = shower_features(voxels)
+    with optional("h5py").File(path, "r", locking=False) as store:
+        showers = _Showers.of(store, voxels)
+        names = tuple(wanted or chosen(specs, None, None))
+        columns = _columns(showers, [name for name in names if name in specs], THRESHOLD)
+        # All names are offered, for the message on one that does not exist.
+        offered = names if wanted is None else tuple(specs)
+        yield Source({name: Column(partial(_kept, columns, name)) for name in offered}, specs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Showers:
+    """The two datasets of an open file, checked against the geometry."""
+
+    geometry: Geometry
+    incident: Any
+    showers: Any
+
+    @classmethod
+    def of(cls, store: Any, geometry: Geometry) -> _Showers:  # noqa: ANN401  (h5py is untyped)
+        missing = [name for name in (_INCIDENT, _SHOWERS) if not hasattr(store.get(name), "shape")]
+        if missing:
+            raise InputError(
+                "datasets",
+                got=f"no {listing(missing)} among {listing(list(store))}",
+                expected=f"{_INCIDENT} (n, 1) and {_SHOWERS} (n, voxels)",
+            )
+        incident, showers = store[_INCIDENT], store[_SHOWERS]
+        _check_shapes(incident.shape, showers.shape, geometry)
+        return cls(geometry, incident, showers)
+
+    def pieces(self) -> Iterator[tuple[Array, Array]]:
+        """Yield incident energies and showers, a bounded number at a time."""
+        rows = max(1, _CHUNK // (8 * self.geometry.voxels))
+        for start in range(0, self.showers.shape[0], rows):
+            incident = np.asarray(self.incident[start : start + rows], np.float64).reshape(-1)
+            showers = np.asarray(self.showers[start : start + rows], np.float64)
+            _check_energies(incident, showers, start)
+            yield incident, showers
+
+
+def _columns(showers: _Showers, names: Sequence[str], threshold: float) -> dict[str, Array]:
+    if not (np.isfinite(threshold) and threshold >= 0.0):
+        raise InputError("threshold", got=threshold, expected="an energy in MeV, zero or more")
+    pieces: dict[str, list[Array]] = {name: [] for name in names}
+    for incident, energies in showers.pieces():
+        found = shower_columns(showers.geometry, incident, energies, threshold=threshold)
+        for name, parts in pieces.items():
+            parts.append(found[name])
+    return {name: np.concatenate(parts) for name, parts in pieces.items()}
+
+
+def _check_shapes(incident: tuple[int, ...], showers: tuple[int, ...], geometry: Geometry) -> None:
+    voxels = geometry.voxels
+    if len(showers) != 2 or showers[1] != voxels:
+        by_layer = {layer.number: layer.voxels for layer in geometry.layers}
+        raise InputError(
+            _SHOWERS,
+            got=f"shape {showers}",
+            expected=f"(n, {voxels}): the geometry of {geometry.particle!r} has {voxels} voxels,"
+            f" by layer {by_layer}",
+            remedy="Is this the binning of another data set or particle?",
+        )
+    if incident not in ((showers[0], 1), (showers[0],)):
+        raise InputError(
+            _INCIDENT, got=f"shape {incident}", expected=f"({showers[0]}, 1), as many as showers"
+        )
+    if not showers[0]:
+        raise InputError(_SHOWERS, got="no showers", expected="at least one")
+
+
+def _check_energies(incident: Array, showers: Array, start: int) -> None:
+    for name, bad, rule in (
+        (_INCIDENT, ~(np.isfinite(incident) & (incident > 0.0)), "finite and positive"),
+        (_SHOWERS, ~(np.isfinite(showers) & (showers >= 0.0)).all(axis=1), "finite, zero or more"),
+    ):
+        if bad.any():
+            first = start + int(np.flatnonzero(bad)[0])
+            raise InputError(
+                name,
+                got=f"{int(bad.sum())} showers with other energies, the first in row {first}",
+                expected=f"energies that are {rule}",
+                remedy="Remove these showers, or say in the generator what they should be.",
+            )
+
+
+def _kept(columns: dict[str, Array], name: str) -> Array:
+    return columns[name]

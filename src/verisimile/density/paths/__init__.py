@@ -1,0 +1,1 @@
+"""Densities along a path from noise: flow matching and diffusion."""

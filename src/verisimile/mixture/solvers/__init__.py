@@ -1,0 +1,1 @@
+"""Solvers of the weight fit behind one protocol."""

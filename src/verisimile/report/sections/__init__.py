@@ -1,0 +1,1 @@
+"""Sections of the report: what results say, and their figures."""

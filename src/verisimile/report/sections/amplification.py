@@ -1,0 +1,406 @@
+"""Amplification studies on the page: summary, section, figures, tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from verisimile.checks.amplification.averaging import Averaging
+from verisimile.checks.amplification.memorisation import Memorisation
+from verisimile.checks.amplification.result import Amplification
+from verisimile.checks.amplification.study import AmplificationStudy
+from verisimile.report import style
+from verisimile.report.content import NamedAmplification, ReportInput
+from verisimile.report.numbers import (
+    count,
+    fixed,
+    p_interval,
+    p_value,
+    percent,
+    rough,
+    value_and_error,
+)
+from verisimile.report.page import Illustration, Section, Table
+from verisimile.report.verdict import Verdict
+
+__all__ = [
+    "AmplificationFinding",
+    "LEVEL",
+    "amplification_figure",
+    "amplification_findings",
+    "amplification_section",
+    "amplification_summary",
+    "crossing_figure",
+    "gain_axes",
+    "gain_table",
+    "gain_words",
+]
+
+_QUANTILE = {"quantile": "quantile", "quantile-of-trainings": "quantile, of the trainings"}
+
+
+def amplification_summary(found: Sequence[AmplificationFinding]) -> Table:
+    """Return one row per finding."""
+    return Table(
+        caption="How many events of the truth the generated sample is worth, in units of its "
+        f"training sample, with {percent(0.68)} intervals. The number grows with the resolution "
+        "for every smooth generator.",
+        columns=("Generator", "Question", "Verdict", "In words"),
+        rows=tuple((f.sample, f.hypothesis, _verdict(f), f.sentence) for f in found),
+        marks=tuple(_verdict(finding) for finding in found),
+        words=frozenset({1, 2, 3}),
+    )
+
+
+def _verdict(finding: AmplificationFinding) -> str:
+    """Return the verdict; a gain is a measurement, which neither passes nor fails."""
+    return "measured" if finding.hypothesis == "amplification" else finding.verdict.value
+
+
+def amplification_section(named: NamedAmplification, number: int) -> Section:
+    """Return figures and tables of study `number`."""
+    study = named.study
+    tables = [gain_table(study)]
+    if study.memorisation is not None:
+        tables.append(_memory_table(study.memorisation))
+    return Section(
+        f"{named.name}: amplification",
+        f"{count(study.n_generated)} generated events, {count(study.n_train)} training events, "
+        f"{count(study.n_holdout)} held-out true events. G times the training sample: so many true "
+        f"events would be as near to the truth. Entropy label: {study.entropy.standing}",
+        tuple(_pictures(study, number)),
+        tuple(tables),
+    )
+
+
+def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
+    said = "; ".join(f"{p.resolution} regions: G {gain_words(p)}" for p in study.quantile.points)
+    yield Illustration(
+        name=f"amplification-{number}",
+        caption="G with 68 and 95 % intervals against the number of regions. An arrow: the "
+        "interval goes on, without a bound if 1/G may be zero. No dot: the estimate of 1/G is "
+        "negative by fluctuation.",
+        alt=f"Amplification by the quantile measure. {said}.",
+        figure=amplification_figure(study),
+    )
+    if study.averaging:
+        finest = study.averaging[-1]
+        yield Illustration(
+            name=f"crossing-{number}",
+            caption=f"Scatter of the members over {finest.amplification.resolution} regions "
+            "(root mean square) against the number of generated events; where it leaves the line "
+            f"of true events, more events bring nothing. {finest.cannot_see}",
+            alt=f"Scatter of members against the number of events; pooled gain "
+            f"{gain_words(finest.amplification)}.",
+            figure=crossing_figure(finest),
+        )
+
+
+def gain_table(study: AmplificationStudy) -> Table:
+    """Return one row per measure and resolution."""
+    rows = [_row(_QUANTILE[study.quantile.measure], point) for point in study.quantile.points]
+    rows += [_row("averaging", each.amplification) for each in study.averaging]
+    rows += [_row("mixture's own errors", each) for each in study.analytic]
+    rows.append(_row("energy distance", study.quadratic))
+    rows += [_row(f"KS of {name}", each) for name, each in study.kolmogorov.items()]
+    return Table(
+        caption="Amplification by measure. 1/G is what is estimated: it may be negative by "
+        "fluctuation, and G has no upper bound where its interval holds zero. k: effective "
+        "number of fitted parameters, (regions - 1) / G. A KS distance to one holdout gives a "
+        "lower limit and hardly more; no bound: most perfect generators are farther away.",
+        columns=("Measure", "Regions", "G, 68 %", "1 / G", "68 %", "95 %", "k"),
+        rows=tuple(rows),
+    )
+
+
+def _row(name: str, point: Amplification) -> tuple[str, ...]:
+    k = point.effective_parameters
+    return (
+        name,
+        count(point.resolution) if point.resolution else "–",
+        gain_words(point),
+        value_and_error(point.inverse_gain.value, point.inverse_gain.error),
+        _interval(point, 0.68),
+        _interval(point, 0.95),
+        value_and_error(k.value, k.error) if point.resolution else "–",
+    )
+
+
+def _interval(point: Amplification, level: float) -> str:
+    found = point.interval(level)
+    return f"{rough(found.low)} to {rough(found.high)}"
+
+
+def _memory_table(found: Memorisation) -> Table:
+    rows = (
+        (f"Alarm (p at most {found.level:g})", "yes" if found.alarm else "no"),
+        (
+            f"p of the alarm, with a tolerance of {percent(found.tolerance)}",
+            f"{p_value(found.p_value)} ({p_interval(found.p_value)})",
+        ),
+        (
+            "Generated events nearer to training than to held-out events "
+            f"({percent(found.expected_share)} expected)",
+            f"{percent(found.share.value)} ± {percent(found.share.error)}",
+        ),
+        ("p of this share alone", p_value(found.share_p)),
+        ("Mean log ratio of the distances (0 expected)", fixed(found.log_ratio, places=3)),
+        ("p of it alone", p_value(found.log_ratio_p)),
+        ("Copies of training events, exact or nearly", percent(found.near_copies)),
+        ("p of them alone", p_value(found.copies_p)),
+        ("Exact copies of training events, of held-out events",
+         f"{count(found.copies)}, {count(found.holdout_copies)}"),
+        (
+            "Events compared: generated, training, held-out",
+            f"{count(found.n_generated)}, {count(found.n_train)}, {count(found.n_holdout)}",
+        ),
+    )  # fmt: skip
+    return Table("Memorisation: is the generator nearer to its training events?",
+                 ("Quantity", "Value"), rows)  # fmt: skip
+
+
+LEVEL = 0.68
+
+
+@dataclass(frozen=True, slots=True)
+class AmplificationFinding:
+    """A sentence on the gain, or the verdict on memorisation.
+
+    Attributes
+    ----------
+    sample
+        Name of the generator.
+    hypothesis
+        ``"amplification"`` or ``"memorisation"``.
+    verdict, sentence
+        A gain is measured, which passes; an alarm fails.
+    """
+
+    sample: str
+    hypothesis: str
+    verdict: Verdict
+    sentence: str
+
+    @property
+    def decisive(self) -> bool:
+        """Both count."""
+        return True
+
+    @property
+    def headline(self) -> bool:
+        """Both are in the report's first line."""
+        return True
+
+    @property
+    def outcome(self) -> str:
+        """The conclusion in a few words."""
+        if self.hypothesis == "amplification":
+            return f"{self.sentence[0].lower()}{self.sentence[1:]}".rstrip(".")
+        return {
+            Verdict.PASSED: "no memorised events found",
+            Verdict.FAILED: "memorises its training events",
+            Verdict.INCONCLUSIVE: "nothing can be said of memorisation",
+        }[self.verdict]
+
+
+def amplification_findings(content: ReportInput) -> tuple[AmplificationFinding, ...]:
+    """Return the findings of all amplification studies."""
+    return tuple(
+        finding for named in content.amplifications for finding in _found(named.name, named.study)
+    )
+
+
+def _found(name: str, study: AmplificationStudy) -> Iterator[AmplificationFinding]:
+    yield AmplificationFinding(name, "amplification", Verdict.PASSED, _sentence(study))
+    if study.memorisation is not None:
+        alarm = study.memorisation.alarm
+        yield AmplificationFinding(
+            name, "memorisation", Verdict.FAILED if alarm else Verdict.PASSED, _memory(study)
+        )
+
+
+def _sentence(study: AmplificationStudy) -> str:
+    """Say the gain at a medium and at the finest resolution: it grows with it."""
+    points = study.quantile.points
+    middle, finest = points[len(points) // 2], points[-1]
+    regions = f"{count(middle.resolution)} regions"
+    said = [f"worth {gain_words(middle)} times the training sample at {regions}"]
+    if finest is not middle:
+        said.append(f"{gain_words(finest)} at {count(finest.resolution)}")
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def gain_words(point: Amplification, level: float = LEVEL) -> str:
+    """Return G with its interval, an unbounded one said as such.
+
+    The estimate is 1 over that of 1/G, and stands only where it is positive.
+    """
+    low, high = point.gain_interval(level)
+    if math.isnan(low) or math.isnan(high):
+        return "not known"
+    if math.isinf(low):
+        return "no bound"
+    if math.isinf(high):
+        return f"at least {rough(low)} (no upper bound)"
+    value = point.inverse_gain.value
+    if value <= 0.0:
+        return f"{rough(low)} to {rough(high)}"
+    return f"{rough(1.0 / value)} ({rough(low)} to {rough(high)})"
+
+
+def _memory(study: AmplificationStudy) -> str:
+    found = study.memorisation
+    if found is None:
+        return ""
+    share = f"{percent(found.share.value)} of generated events are nearer to training than to "
+    said = f"{share}held-out events ({percent(found.expected_share)} expected)"
+    if found.copies:
+        said += f", and {count(found.copies)} are copies of training events"
+    said += f"; p = {rough(found.p_value.value)}"
+    return f"{'Memorises' if found.alarm else 'No alarm'}: {said}."
+
+
+_LEVELS = (0.68, 0.95)
+_WIDTHS = (2.6, 0.9)
+_BEYOND = 2.5  # of the 68 % intervals; what reaches farther gets an arrow
+_APART = 0.06  # of the axis: the least distance of two tick labels
+_SIDE = 0.022  # of the axis: between measures at one resolution
+
+Curve = tuple[str, Sequence[Amplification], str]
+
+
+def amplification_figure(study: AmplificationStudy) -> Figure:
+    """Return G of every measure with regions, with its intervals."""
+    return style.draw(lambda figure: gain_axes(figure, _curves(study)), width=6.2, height=4.2)
+
+
+def crossing_figure(found: Averaging) -> Figure:
+    """Return the scatter of members against the number of generated events."""
+    return style.draw(lambda figure: _crossing(figure.subplots(), found), width=6.2, height=4.2)
+
+
+def _curves(study: AmplificationStudy) -> list[Curve]:
+    curves: list[Curve] = [
+        ("quantile", study.quantile.points, style.DATA),
+        ("averaging", [each.amplification for each in study.averaging], style.ALTERNATIVE),
+        ("mixture's own errors", study.analytic, style.REFERENCE),
+    ]
+    return [curve for curve in curves if curve[1]]
+
+
+def gain_axes(figure: Figure, curves: Sequence[Curve]) -> None:
+    """Draw G against the number of regions: names, points and colours of `curves`."""
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    every = [point for _, points, _ in curves for point in points]
+    low, high = _range(every)
+    axes.set_ylim(low, high)
+    axes.axhline(1.0, color=style.MUTED, lw=1.0, ls=(0, (4, 2)), label="the training sample")
+    ratio = _regions(axes, sorted({point.resolution for point in every}))
+    for place, (name, points, colour) in enumerate(curves):
+        shift = ratio ** (_SIDE * (place - 0.5 * (len(curves) - 1)))
+        _curve(axes, points, colour, name, shift)
+    axes.set_xlabel("regions")
+    axes.set_ylabel("G (times the training sample)")
+    _plain_ticks(axes)
+    _legend(axes)
+
+
+def _range(points: Sequence[Amplification]) -> tuple[float, float]:
+    """Return the limits of the axis: all estimates and 68 % intervals, and one."""
+    found = [1.0]
+    for point in points:
+        found += [*point.gain_interval(_LEVELS[0]), _estimate(point)]
+    finite = [value for value in found if 0.0 < value < math.inf]
+    return min(finite) / _BEYOND, max(finite) * _BEYOND
+
+
+def _estimate(point: Amplification) -> float:
+    value = point.inverse_gain.value
+    return 1.0 / value if value > 0.0 else math.nan
+
+
+def _regions(axes: Axes, resolutions: Sequence[int]) -> float:
+    """Set the axis of regions, labels where there is room, and return its range as a ratio."""
+    low, high = resolutions[0] / 1.3, resolutions[-1] * 1.3
+    axes.set_xlim(low, high)
+    span = math.log(high / low)
+    shown: list[int] = []
+    for number in resolutions:
+        if not shown or math.log(number / shown[-1]) > _APART * span:
+            shown.append(number)
+    axes.set_xticks(shown, [str(number) for number in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
+    return high / low
+
+
+def _curve(
+    axes: Axes, points: Sequence[Amplification], colour: str, name: str, shift: float
+) -> None:
+    bottom, top = axes.get_ylim()
+    x = np.array([point.resolution for point in points]) * shift
+    for level, width in zip(_LEVELS, _WIDTHS, strict=True):
+        ends = np.array([point.gain_interval(level) for point in points])
+        lows, highs = np.clip(ends, bottom, top).T
+        axes.vlines(x, lows, highs, colour, lw=width)
+        for low, sign in ((False, "^"), (True, "v")):
+            beyond = ends[:, 0] < bottom if low else ends[:, 1] > top
+            edge = np.full(int(beyond.sum()), bottom if low else top)
+            axes.plot(x[beyond], edge, sign, color=colour, ms=5.0, clip_on=False)
+    axes.plot(x, [_estimate(point) for point in points], "o", color=colour, ms=4.5, label=name)
+
+
+def _plain_ticks(axes: Axes) -> None:
+    axes.yaxis.set_major_locator(LogLocator(subs=list(_steps(*axes.get_ylim()))))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.15g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _steps(low: float, high: float) -> Iterator[float]:
+    """Yield the digits that have a tick: fewer on a long axis."""
+    decades = math.log10(high / low)
+    yield 1.0
+    if decades < 3.0:
+        yield from (2.0, 5.0)
+
+
+def _crossing(axes: Axes, found: Averaging) -> None:
+    crossing = found.crossing
+    # Root mean square over regions: sums of variances are what the measure pools.
+    spread = np.sqrt((crossing.spread**2).mean(axis=1))
+    sampling = np.sqrt((crossing.sampling**2).mean(axis=1))
+    axes.plot(crossing.sizes, spread, "o-", color=style.DATA, ms=4.0, label="scatter of members")
+    axes.plot(crossing.sizes, sampling, color=style.REFERENCE, label="as many true events")
+    axes.axvline(
+        found.amplification.n_train,
+        color=style.MUTED,
+        lw=1.0,
+        ls=(0, (4, 2)),
+        label="the training sample",
+    )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("events")
+    axes.set_ylabel("standard deviation of a region's share")
+    _legend(axes)
+
+
+def _legend(axes: Axes) -> None:
+    """Put the legend above the axes, where no interval is."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=4,
+        borderaxespad=0.1,
+        handlelength=1.4,
+        handletextpad=0.5,
+        columnspacing=1.2,
+    )

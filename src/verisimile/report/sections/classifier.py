@@ -1,0 +1,163 @@
+"""A classifier on the page: its figure, its area, closure and largest weights."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
+from verisimile.report import style
+from verisimile.report.numbers import (
+    count,
+    fixed,
+    p_interval,
+    p_value,
+    percent,
+    plain_number,
+    value_and_error,
+)
+from verisimile.report.page import Table
+
+__all__ = ["classifier_figure", "closure_table", "diagnosis_table", "tail_table"]
+
+
+def classifier_figure(found: ClassifierDiagnosis) -> Figure:
+    """Return the three panels side by side."""
+    return style.draw(lambda figure: _paint(figure, found), width=10.6, height=3.5)
+
+
+def _paint(figure: Figure, found: ClassifierDiagnosis) -> None:
+    left, middle, right = figure.subplots(1, 3)
+    _roc(left, found)
+    _calibration(middle, found)
+    _weights(right, found)
+
+
+def _roc(axes: Axes, found: ClassifierDiagnosis) -> None:
+    curve = found.roc
+    axes.plot([0, 1], [0, 1], color=style.MUTED, ls=(0, (4, 2)), lw=1.0, label="no difference")
+    axes.fill_between(curve.generated, curve.low, curve.high, color=style.BAND_1, lw=0.0)
+    axes.plot(
+        curve.generated,
+        curve.truth,
+        color=style.REFERENCE,
+        label=f"AUC {found.auc.value:.4f} ± {found.auc.error:.4f}",
+    )
+    axes.set_xlabel("share of generated events kept")
+    axes.set_ylabel("share of true events kept")
+    axes.set_xlim(0.0, 1.0)
+    axes.set_ylim(0.0, 1.0)
+    axes.legend(loc="lower right")
+
+
+def _calibration(axes: Axes, found: ClassifierDiagnosis) -> None:
+    bins = found.calibration
+    known = np.isfinite(bins.observed)
+    x, y = bins.predicted[known], bins.observed[known]
+    axes.plot([0, 1], [0, 1], color=style.MUTED, ls=(0, (4, 2)), lw=1.0)
+    errors = np.clip([y - bins.low[known], bins.high[known] - y], 0.0, None)
+    axes.errorbar(x, y, yerr=errors, fmt="o", color=style.DATA, ms=3.0, elinewidth=0.9)
+    reach = np.concatenate([x, bins.low[known], bins.high[known]])
+    margin = 0.05 * max(np.ptp(reach), 0.01) if reach.size else 0.0
+    if reach.size:
+        span = (reach.min() - margin, reach.max() + margin)
+        axes.set_xlim(*span)
+        axes.set_ylim(*span)
+    axes.locator_params(nbins=6)
+    axes.set_xlabel("score: predicted share of true events")
+    axes.set_ylabel("observed share")
+
+
+def _weights(axes: Axes, found: ClassifierDiagnosis) -> None:
+    shown = found.histogram
+    for values, colour, label in (
+        (shown.truth, style.REFERENCE, "true events"),
+        (shown.generated, style.ALTERNATIVE, "generated events"),
+    ):
+        axes.stairs(values, shown.edges, baseline=None, color=colour, label=label)
+    axes.axvline(0.0, color=style.MUTED, lw=1.0, ls=(0, (4, 2)))
+    axes.set_yscale("log")
+    positive = np.concatenate([shown.truth, shown.generated])
+    positive = positive[positive > 0.0]
+    if positive.size:
+        axes.set_ylim(0.5 * positive.min(), 4.0 * positive.max())
+    axes.set_xlabel("log w = log (true / generated density)")
+    axes.set_ylabel("share of the sample")
+    axes.legend(loc="upper right")
+
+
+_RANGES = 2
+
+
+def diagnosis_table(found: ClassifierDiagnosis) -> Table:
+    """Return the area under the curve and what the scores are worth."""
+    rows = (
+        (
+            "AUC on a half that was not trained on",
+            value_and_error(found.auc.value, found.auc.error),
+        ),
+        ("p", f"{p_value(found.p_value)} ({p_interval(found.p_value)})"),
+        ("AUC of the cross-fitted scores", fixed(found.cross_fitted_auc, places=4)),
+        (
+            "Expected calibration error (if every score were right)",
+            f"{plain_number(found.calibration.error, digits=2)} "
+            f"({plain_number(found.calibration.error_if_calibrated, digits=2)})",
+        ),
+        (
+            "Effective generated events left by reweighting to the truth",
+            percent(found.effective_fraction),
+        ),
+        ("Events without a finite weight", count(found.histogram.infinite)),
+        ("Learner, folds", f"{found.learner.rpartition('.')[2]}, {found.folds}"),
+        ("Events", f"{count(found.n_truth)} true, {count(found.n_generated)} generated"),
+    )
+    return Table("The classifier.", ("Quantity", "Value"), rows)
+
+
+def tail_table(found: ClassifierDiagnosis) -> Table:
+    """Return where the events with the largest and the smallest weights lie."""
+    rows = []
+    for tail in found.tails:
+        for place, where in enumerate(tail.ranges[:_RANGES]):
+            rows.append(
+                (
+                    f"{tail.side}, {_ordinal(place)}",
+                    where.feature,
+                    plain_number(where.low),
+                    plain_number(where.high),
+                    fixed(where.concentration, places=1),
+                    value_and_error(where.ratio.value, where.ratio.error),
+                )
+            )
+    return Table(
+        caption="Where the classifier's tails lie: missing, the 2 % of events with the largest "
+        "weights; excess, those with the smallest. Range: 80 % of the tail, in the features that "
+        "tell it best. Concentration: how much denser the tail is there. The ratio is counted, "
+        "whatever the classifier believes.",
+        columns=("Tail", "Feature", "From", "To", "Concentration", "True / generated there"),
+        rows=tuple(rows),
+        words=frozenset({1}),
+    )
+
+
+def _ordinal(place: int) -> str:
+    return ("first feature", "second feature")[place]
+
+
+def closure_table(found: ClassifierDiagnosis) -> Table:
+    """Return whether the classifier's weights mend the marginals."""
+    return Table(
+        caption="Closure: χ² of each marginal, before and after the generated events are weighted "
+        "by w. What stays large after is not understood by the classifier.",
+        columns=("Feature", "χ² before", "χ² after", "dof"),
+        rows=tuple(
+            (
+                each.feature,
+                plain_number(each.before, digits=3),
+                plain_number(each.after, digits=3),
+                count(each.dof),
+            )
+            for each in found.closure
+        ),
+    )

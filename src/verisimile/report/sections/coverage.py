@@ -1,0 +1,320 @@
+"""Coverage studies on the page: table, figure, words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from verisimile.checks.coverage.result import CONDITIONAL, Coverage, ObservableCoverage
+from verisimile.report import style
+from verisimile.report.content import ReportInput
+from verisimile.report.numbers import (
+    count,
+    fixed,
+    percent,
+    plain_number,
+    value_and_error,
+)
+from verisimile.report.page import Illustration, Section, Table
+from verisimile.report.verdict import Verdict
+from verisimile.stats.intervals import clopper_pearson
+
+__all__ = [
+    "CoverageFinding",
+    "coverage_figure",
+    "coverage_findings",
+    "coverage_section",
+    "coverage_summary",
+    "coverage_table",
+    "family_interval",
+    "judge_coverage",
+]
+
+_ABOUT = {
+    CONDITIONAL: "The members are given; in every data set only their weights are fitted anew. "
+    "What another training of the members would change is not in these numbers.",
+    "retrained": "Members and weights are made anew in every data set, so that the "
+    "fluctuations of the training are in these numbers.",
+}
+
+
+def coverage_summary(found: Sequence[CoverageFinding], level: float) -> Table:
+    """Return one row per study: verdict and what it means."""
+    return Table(
+        caption=f"Verdicts at a significance level of {level:g}, shared by the observables of a "
+        "study (Bonferroni, exact binomial intervals).",
+        columns=("Study", "Verdict", "Nominal", "Rates", "Data sets", "Events each", "In words"),
+        rows=tuple(_summary_row(finding) for finding in found),
+        marks=tuple(finding.verdict.value for finding in found),
+        words=frozenset({1, 6}),
+    )
+
+
+def _summary_row(finding: CoverageFinding) -> tuple[str, ...]:
+    study = finding.coverage
+    rates = [item.rate for item in study.observables]
+    span = f"{fixed(min(rates), places=3)} to {fixed(max(rates), places=3)}"
+    return (
+        finding.sample,
+        finding.verdict.value,
+        fixed(study.level, places=4),
+        span if len(rates) > 1 else fixed(rates[0], places=3),
+        count(study.datasets),
+        count(study.n_events),
+        finding.sentence,
+    )
+
+
+def coverage_table(study: Coverage, level: float) -> Table:
+    """Return one row per observable: rate with interval, pull, bias, spread, claimed error."""
+    total = len(study.observables)
+    confidence = 100.0 * (1.0 - level / max(total, 1))
+    return Table(
+        caption=f"Coverage by observable. Intervals on the rates are exact, {confidence:.4g}"
+        f"\N{NARROW NO-BREAK SPACE}% each. Pull: (estimate \N{MINUS SIGN} truth) / claimed error; "
+        "mean 0 and width 1 if all is well. Draws: part of the claimed variance that "
+        "comes from the members' finite draws, the same in all data sets.",
+        columns=(
+            "Observable",
+            "Rate",
+            "Interval",
+            "Pull mean",
+            "Pull width",
+            "Truth",
+            "Bias",
+            "Spread",
+            "Claimed error",
+            "Draws",
+            "Failed fits",
+        ),
+        rows=tuple(_row(item, total, level) for item in study.observables),
+    )
+
+
+def _row(item: ObservableCoverage, total: int, level: float) -> tuple[str, ...]:
+    low, high = family_interval(item, total, level)
+    truth = (
+        value_and_error(item.truth, item.truth_error)
+        if item.truth_error > 0.0
+        else plain_number(item.truth)
+    )
+    return (
+        item.name,
+        fixed(item.rate, places=3),
+        f"{fixed(low, places=3)} to {fixed(high, places=3)}",
+        value_and_error(item.pull_mean, item.pull_mean_error),
+        value_and_error(item.pull_width, item.pull_width_error),
+        truth,
+        plain_number(item.bias, digits=2),
+        plain_number(item.spread, digits=3),
+        plain_number(item.mean_error, digits=3),
+        percent(item.sampling_share),
+        count(item.failed),
+    )
+
+
+def coverage_section(finding: CoverageFinding, level: float, number: int) -> Section:
+    """Return figure and table of study `number`."""
+    study = finding.coverage
+    rates = ", ".join(f"{item.name} {item.rate:.3f}" for item in study.observables)
+    picture = Illustration(
+        name=f"coverage-{number}-{study.mode}",
+        caption=f"Left: share of {count(study.datasets)} data sets whose interval contains the "
+        f"truth, with {study.interval_level:.0%} intervals; dashed: the nominal level. Right: "
+        "pulls of all data sets against the standard normal.",
+        alt=f"Coverage rates ({rates}) against the nominal {study.level:.4f}, and histograms of "
+        "the pulls.",
+        figure=coverage_figure(study),
+        broad=True,
+    )
+    about = _ABOUT.get(study.mode, "")
+    return Section(finding.sample, about, (picture,), (coverage_table(study, level),))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoverageFinding:
+    """The verdict of one study, and one plain sentence.
+
+    Attributes
+    ----------
+    sample
+        How the reader knows the study.
+    coverage
+        The study.
+    verdict, sentence
+        The conclusion at the report's level.
+    """
+
+    sample: str
+    coverage: Coverage
+    verdict: Verdict
+    sentence: str
+
+    @property
+    def hypothesis(self) -> str:
+        """What was tested."""
+        return f"coverage, {self.coverage.mode}"
+
+    @property
+    def decisive(self) -> bool:
+        """Every study counts."""
+        return True
+
+    @property
+    def headline(self) -> bool:
+        """Every study is in the report's first line."""
+        return True
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in the words of a conclusion."""
+        return _OUTCOMES[self.verdict]
+
+
+_OUTCOMES = {
+    Verdict.PASSED: "the truth is in the intervals as often as stated",
+    Verdict.FAILED: "the truth is not in the intervals as often as stated",
+    Verdict.INCONCLUSIVE: "inconclusive",
+}
+_OF = {CONDITIONAL: "for these members", "retrained": "for the whole procedure"}
+
+
+def coverage_findings(content: ReportInput) -> tuple[CoverageFinding, ...]:
+    """Return one finding per study."""
+    found = []
+    for study in content.coverage:
+        verdict, sentence = judge_coverage(study, content.level)
+        name = f"Coverage, {study.mode}"
+        found.append(CoverageFinding(name, study, verdict, sentence))
+    return tuple(found)
+
+
+def judge_coverage(study: Coverage, level: float) -> tuple[Verdict, str]:
+    r"""Return the verdict of a study and one sentence.
+
+    Failed: the nominal level lies outside the exact interval of an observable,
+    of confidence :math:`1 - \mathrm{level} / K` for K observables (Bonferroni).
+    Inconclusive: so few data sets that even full coverage would pass.
+    """
+    items = study.observables
+    tail = level / max(len(items), 1)
+    blind = clopper_pearson(study.datasets, study.datasets, level=1.0 - tail)[0] <= study.level
+    if blind or not items:
+        return Verdict.INCONCLUSIVE, (
+            f"Nothing can be said: {count(study.datasets)} data sets cannot tell "
+            f"full coverage from {percent(study.level)}."
+        )
+    missed = [item for item in items if not _holds(study, item, level)]
+    if not missed:
+        return Verdict.PASSED, (
+            f"The truth is in the intervals as often as stated, {percent(study.level)}, "
+            f"{_OF.get(study.mode, study.mode)}: {len(items)} of {len(items)} observables."
+        )
+    rates = ", ".join(f"{item.name} {percent(item.rate)}" for item in missed)
+    return Verdict.FAILED, f"Not {percent(study.level)} as stated: {rates}."
+
+
+def family_interval(
+    item: ObservableCoverage, observables: int, level: float
+) -> tuple[float, float]:
+    """Return the exact interval of a rate that is one of several."""
+    return clopper_pearson(item.covered, item.trials, level=1.0 - level / observables)
+
+
+def _holds(study: Coverage, item: ObservableCoverage, level: float) -> bool:
+    low, high = family_interval(item, len(study.observables), level)
+    return low <= study.level <= high
+
+
+_REACH = 5.0
+_ROW = 0.3
+_BASE = 2.6
+_FEW = 2  # observables whose histograms can be told apart in one panel
+_COLOURS = (style.REFERENCE, style.ALTERNATIVE)
+
+
+def coverage_figure(result: Coverage) -> Figure:
+    """Return coverage by observable with its interval, beside the pulls of all data sets.
+
+    References
+    ----------
+    G. Badaracco et al., sec. 3 (coverage of first moments).
+    """
+
+    def paint(figure: Figure) -> None:
+        rates, pulls = figure.subplots(1, 2)
+        _rates(rates, result)
+        _pulls(pulls, result)
+
+    height = _BASE + _ROW * len(result.observables)
+    return style.draw(paint, width=7.6, height=height)
+
+
+def _rates(axes: Axes, result: Coverage) -> None:
+    items = result.observables
+    places = np.arange(len(items))
+    rates = np.array([item.rate for item in items])
+    low = rates - [item.low for item in items]
+    high = [item.high for item in items] - rates
+    axes.axvline(
+        result.level, color=style.ALTERNATIVE, ls="--", label=f"nominal {result.level:.4f}"
+    )
+    axes.errorbar(
+        rates,
+        places,
+        xerr=np.clip(np.array([low, high]), 0.0, None),
+        fmt="o",
+        color=style.REFERENCE,
+        label=f"measured, {result.interval_level:.0%} interval",
+    )
+    axes.set_yticks(places, [style.readable(item.name) for item in items])
+    axes.set_ylim(len(items) - 0.5, -0.5)
+    axes.set_xlabel("coverage")
+    axes.set_title(f"{result.mode}, {result.datasets} data sets", loc="left", pad=40)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.1)
+
+
+def _pulls(axes: Axes, result: Coverage) -> None:
+    if len(result.observables) <= _FEW:
+        _histograms(axes, result)
+    else:
+        _widths(axes, result)
+    axes.set_xlabel("pull (estimate \N{MINUS SIGN} truth) / error")
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)
+
+
+def _histograms(axes: Axes, result: Coverage) -> None:
+    bins = int(np.clip(2.0 * math.sqrt(result.datasets), 10, 40)) // 2 * 2
+    edges = np.linspace(-_REACH, _REACH, bins + 1)
+    for column, item in enumerate(result.observables):
+        pulls = result.pulls[:, column]
+        # Pulls beyond the axis are put into its last bins, so that none is hidden.
+        kept = np.clip(pulls[np.isfinite(pulls)], edges[0], edges[-1])
+        if kept.size:
+            axes.stairs(
+                np.histogram(kept, edges)[0] / (kept.size * np.diff(edges)),
+                edges,
+                color=_COLOURS[column],
+                label=style.readable(item.name),
+            )
+    x = np.linspace(edges[0], edges[-1], 201)
+    normal = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+    axes.plot(x, normal, color=style.DATA, ls="--", label="N(0, 1)")
+    axes.set_ylabel("data sets per unit")
+
+
+def _widths(axes: Axes, result: Coverage) -> None:
+    """Draw mean and width of the pulls in the rows of the rates."""
+    places = np.arange(len(result.observables))
+    mean = np.array([item.pull_mean for item in result.observables])
+    width = np.array([item.pull_width for item in result.observables])
+    axes.axvspan(-1.0, 1.0, color=style.BAND_2, label="N(0, 1): ±1")
+    axes.axvline(0.0, color=style.DATA, ls="--")
+    axes.errorbar(mean, places, xerr=width, fmt="o", color=style.REFERENCE, label="mean ± width")
+    axes.set_yticks(places, [""] * places.size)
+    axes.set_ylim(places.size - 0.5, -0.5)

@@ -1,0 +1,256 @@
+"""Figures of a validation: the battery, one feature, pairs of features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+
+from verisimile.checks.physics.correlations import CorrelationComparison
+from verisimile.checks.physics.histograms import MarginalPair
+from verisimile.checks.physics.pair_map import PairMap
+from verisimile.checks.twosample.windows import Window
+from verisimile.core.arrays import Array
+from verisimile.data.feature import Feature
+from verisimile.report import style
+from verisimile.samples.contents import Contents
+from verisimile.validation.result import Validation
+
+__all__ = [
+    "NUMBERS_UP_TO",
+    "battery_figure",
+    "correlation_figure",
+    "paint_battery",
+    "paint_pair",
+    "pair_figure",
+    "plane_figure",
+]
+
+
+def battery_figure(validation: Validation, level: float) -> Figure:
+    """Return p-values with their intervals, and Holm's adjusted ones, test by test."""
+    made = [test for test in validation.tests if test.p_value is not None]
+    height = 1.3 + 0.27 * max(len(made), 1)
+    return style.draw(
+        lambda figure: paint_battery(figure, validation, level), width=7.0, height=height
+    )
+
+
+def paint_battery(figure: FigureBase, validation: Validation, level: float) -> None:
+    """Draw it into a figure or a part of one."""
+    axes = figure.subplots()
+    rows = [(t.name, t.p_value, t.adjusted) for t in validation.tests if t.p_value is not None]
+    for place, (_, p, adjusted) in enumerate(rows):
+        # An interval that reaches zero is drawn to the edge of the figure.
+        low = p.low if p.low > 0.0 else 1e-12
+        axes.plot([low, p.high], [place, place], color=style.BAND_1, lw=3.0, solid_capstyle="butt")
+        axes.plot(p.value, place, "o", color=style.DATA, ms=4.0, label="p" if not place else None)
+        axes.plot(
+            adjusted,
+            place,
+            "|",
+            color=style.ALTERNATIVE,
+            ms=10.0,
+            mew=2.0,
+            label="Holm-adjusted" if not place else None,
+        )
+    axes.axvline(level, color=style.MUTED, lw=1.0, ls=(0, (4, 2)), label=f"level {level:g}")
+    axes.set_xscale("log")
+    smallest = min([level, *(p.value for _, p, _ in rows)])
+    axes.set_xlim(0.5 * smallest, 1.15)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(np.arange(len(rows)), [style.short(name) for name, _, _ in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("p-value")
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)
+
+
+_STEEP_COLOURS = 100.0
+_SMALLEST_RANGE, _LARGEST_RANGE = 0.06, 1.0
+_WELL_MEASURED = 0.3
+_SHADE = "#F3DFA2"
+
+
+def pair_figure(pair: MarginalPair, windows: Sequence[Window] = ()) -> Figure:
+    """Return the densities of both samples over the ratio; significant windows are shaded."""
+    return style.draw(lambda figure: paint_pair(figure, pair, windows), width=5.6, height=4.6)
+
+
+def paint_pair(figure: FigureBase, pair: MarginalPair, windows: Sequence[Window]) -> None:
+    """Draw it into a figure or a part of one."""
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
+    for axes in (upper, lower):
+        for window in windows:
+            for turn in _turns(pair.feature):
+                ends = window.low + turn, window.high + turn
+                axes.axvspan(*ends, color=_SHADE, lw=0.0, zorder=0)
+    _densities(upper, pair)
+    _ratio(lower, pair)
+    if pair.logarithmic:
+        upper.set_xscale("log")
+    upper.set_xlim(pair.edges[0], pair.edges[-1])
+    upper.tick_params(labelbottom=False)
+    upper.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1, columnspacing=1.2
+    )
+    lower.set_xlabel(style.readable(pair.feature.title))
+
+
+def _turns(feature: Feature) -> tuple[float, ...]:
+    """Return where a window is drawn again: of a periodic feature it may end in the next period."""
+    if feature.kind != "periodic":
+        return (0.0,)
+    return (-feature.period, 0.0, feature.period)
+
+
+def _densities(axes: Axes, pair: MarginalPair) -> None:
+    reference, error = pair.reference.density(pair.edges)
+    _band(axes, pair.edges, reference, error)
+    axes.stairs(reference, pair.edges, baseline=None, color=style.REFERENCE, label="reference")
+    generated, theirs = pair.generated.density(pair.edges)
+    _points(axes, pair, generated, theirs, "generated")
+    if pair.train is not None:
+        train = _density(pair.train.contents, pair.edges)
+        axes.stairs(train, pair.edges, baseline=None, color=style.MUTED, lw=1.0, label="training")
+    axes.set_ylabel("density")
+    positive = reference[reference > 0.0]
+    top = _top(reference + error, generated + theirs)
+    if positive.size and positive.max() > _STEEP_COLOURS * positive.min():
+        axes.set_yscale("log")
+        axes.set_ylim(0.4 * positive.min(), 1.8 * top)
+    else:
+        axes.set_ylim(min(0.0, 1.05 * float(generated.min())), 1.08 * top)
+
+
+def _ratio(axes: Axes, pair: MarginalPair) -> None:
+    reference, error = pair.reference.density(pair.edges)
+    own = np.full(reference.size, np.nan)
+    np.divide(error, reference, out=own, where=reference > 0.0)
+    _band(axes, pair.edges, np.ones(own.size), own)
+    axes.axhline(1.0, color=style.REFERENCE, lw=1.0)
+    if pair.train is not None:
+        axes.stairs(pair.train.ratio, pair.edges, baseline=None, color=style.MUTED, lw=1.0)
+    # The reference's own error is the band: here only that of the generated sample.
+    generated, theirs = pair.generated.density(pair.edges)
+    relative = np.full(own.size, np.nan)
+    np.divide(theirs, reference, out=relative, where=reference > 0.0)
+    _points(axes, pair, pair.ratio, relative, None)
+    half = _half_range(pair, relative)
+    _off_scale(axes, pair, half)
+    axes.set_ylim(1.0 - half, 1.0 + half)
+    axes.set_ylabel("ratio")
+
+
+def _band(axes: Axes, edges: Array, centre: Array, error: Array) -> None:
+    known = np.isfinite(error)
+    low, high = (np.where(known, centre + sign * error, np.nan) for sign in (-1.0, 1.0))
+    axes.stairs(high, edges, baseline=low, fill=True, color=style.BAND_1, lw=0.0)
+
+
+def _points(
+    axes: Axes, pair: MarginalPair, values: Array, errors: Array, label: str | None
+) -> None:
+    axes.errorbar(
+        _centres(pair),
+        values,
+        yerr=errors,
+        fmt="o",
+        color=style.DATA,
+        ms=2.8,
+        elinewidth=0.9,
+        label=label,
+    )
+
+
+def _off_scale(axes: Axes, pair: MarginalPair, half: float) -> None:
+    """Mark points beyond the ratio panel at its edge, so that none is missing."""
+    for beyond, marker, y in (
+        (pair.ratio > 1.0 + half, "^", 1.0 + 0.88 * half),
+        (pair.ratio < 1.0 - half, "v", 1.0 - 0.88 * half),
+    ):
+        x = _centres(pair)[beyond]
+        axes.plot(x, np.full(x.size, y), marker, color=style.DATA, ms=4.0, mfc="none")
+
+
+def _top(*reaches: Array) -> float:
+    finite = np.concatenate(reaches)
+    return float(finite[np.isfinite(finite)].max(initial=0.0)) or 1.0
+
+
+def _half_range(pair: MarginalPair, error: Array) -> float:
+    measured = np.isfinite(pair.ratio) & (np.nan_to_num(error, nan=np.inf) < _WELL_MEASURED)
+    reach = (np.abs(pair.ratio - 1.0) + error)[measured]
+    return float(np.clip(1.1 * reach.max(initial=0.0), _SMALLEST_RANGE, _LARGEST_RANGE))
+
+
+def _density(contents: Contents, edges: Array) -> Array:
+    return contents.density(edges)[0]
+
+
+def _centres(pair: MarginalPair) -> Array:
+    low, high = pair.edges[:-1], pair.edges[1:]
+    return np.sqrt(low * high) if pair.logarithmic else 0.5 * (low + high)
+
+
+_CLIP = 5.0  # standard deviations at the ends of the colour scale
+NUMBERS_UP_TO = 12  # features; names get smaller beyond
+_LABELS = 40  # as many as can be read
+_UNKNOWN = "#E5E7EB"  # cells that say nothing
+_STEEP = 5.0  # range over median from which an axis is logarithmic
+
+
+def correlation_figure(found: CorrelationComparison) -> Figure:
+    """Return the significance of every pair's difference as a matrix."""
+    size = 2.4 + 0.42 * min(len(found.features), NUMBERS_UP_TO)
+    return style.draw(lambda figure: _matrix(figure, found), width=size + 0.8, height=size)
+
+
+def plane_figure(found: PairMap) -> Figure:
+    """Return the significance of the local difference in the plane of two features."""
+    return style.draw(lambda figure: _plane(figure, found), width=5.0, height=4.2)
+
+
+def _matrix(figure: Figure, found: CorrelationComparison) -> None:
+    axes = figure.subplots()
+    names = [style.short(feature.name) for feature in found.features]
+    image = axes.imshow(_clipped(found.z), cmap="RdBu_r", vmin=-_CLIP, vmax=_CLIP)
+    step = -(-len(names) // _LABELS)
+    places = np.arange(0, len(names), step)
+    font = 9.0 if len(names) <= NUMBERS_UP_TO else 6.5
+    axes.set_xticks(
+        places, names[::step], rotation=45, ha="right", fontsize=font, rotation_mode="anchor"
+    )
+    axes.set_yticks(places, names[::step], fontsize=font)
+    axes.tick_params(length=0)
+    if len(names) <= NUMBERS_UP_TO:
+        for j, k in zip(*np.nonzero(np.isfinite(found.z)), strict=True):
+            colour = "white" if abs(found.z[j, k]) > 0.6 * _CLIP else "black"
+            text = f"{found.z[j, k]:+.1f}".replace("-", "\N{MINUS SIGN}")
+            axes.text(k, j, text, ha="center", va="center", color=colour, size=7)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="difference / error")
+
+
+def _plane(figure: Figure, found: PairMap) -> None:
+    axes = figure.subplots()
+    image = axes.pcolormesh(
+        *found.edges, _clipped(found.z).T, cmap="RdBu_r", vmin=-_CLIP, vmax=_CLIP
+    )
+    first, second = (style.readable(feature.title) for feature in found.features)
+    axes.set_xlabel(first)
+    axes.set_ylabel(second)
+    axes.set_facecolor(_UNKNOWN)
+    if _steep(found.edges[0]):
+        axes.set_xscale("log")
+    if _steep(found.edges[1]):
+        axes.set_yscale("log")
+    figure.colorbar(image, ax=axes, label="(generated \N{MINUS SIGN} reference) / error")
+
+
+def _steep(edges: Array) -> bool:
+    return bool(edges[0] > 0.0 and edges[-1] > _STEEP * np.median(edges))
+
+
+def _clipped(z: Array) -> Array:
+    return np.asarray(np.clip(z, -_CLIP, _CLIP))

@@ -1,0 +1,307 @@
+"""Sums of a kernel over pairs of events, for many relabelings as one matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from scipy.spatial.distance import cdist, pdist
+
+from verisimile.core.arrays import Array
+from verisimile.samples.draws import Labels
+
+__all__ = [
+    "Energy",
+    "Gaussian",
+    "KEPT_EVENTS",
+    "Kernel",
+    "Kernels",
+    "Masses",
+    "PairMeans",
+    "Pairs",
+    "Sums",
+    "kernel_matrix",
+    "median_distance",
+]
+
+Kernels = Callable[[Array], list[Array]]
+"""Squared distances ``(a, b)`` to J kernel matrices of the same shape."""
+
+KEPT_EVENTS = 10_000  # 400 MiB of kernel in memory
+_STRIP_ENTRIES = 2_000_000  # 16 MiB
+_FEWEST_ROWS = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    r"""Kernel sums :math:`\sum w_i w_j k(x_i, x_j)` of each kernel and relabeling, all ``(J, R)``.
+
+    Attributes
+    ----------
+    first, second
+        Over pairs within a sample, an event with itself included.
+    across
+        Over pairs of one event of each.
+    """
+
+    first: Array
+    second: Array
+    across: Array
+
+
+@dataclass(slots=True, eq=False)
+class Pairs:
+    r"""Kernels of all pairs of pooled events, in strips of the upper triangle.
+
+    With weights u of the first sample (zero elsewhere) and w of all,
+
+    .. math:: S_{11} = u^T K u, \quad S_{12} = u^T K w - S_{11}, \quad
+              S_{22} = w^T K w - 2 u^T K w + S_{11},
+
+    so that R relabelings cost one product ``(R + 1, N) @ (N, N)``, and half of it
+    by symmetry.  Every kernel entry is computed once for a call, whatever R is.
+    Up to `kept` events the strips also stay in memory for the next call; beyond,
+    a strip is gone once it is used, and memory is that of the labels.
+
+    Attributes
+    ----------
+    x
+        Coordinates ``(N, d)``.
+    weights
+        ``(N,)``.
+    kernels
+        From squared distances to J kernels.
+    kept
+        Most events whose kernels stay in memory, N² / 2 numbers each.
+    """
+
+    x: Array
+    weights: Array
+    kernels: Kernels
+    kept: int = KEPT_EVENTS
+    _strips: list[list[Array]] = field(default_factory=list, init=False, repr=False)
+
+    def sums(self, labels: Labels) -> Sums:
+        """Return the pair sums of relabelings ``(R, N)``."""
+        mine = np.vstack([np.where(labels, self.weights, 0.0), self.weights])
+        within: list[Array] = []
+        cross: list[Array] = []
+        for start, strips in self._walk():
+            for j, strip in enumerate(strips):
+                if len(within) <= j:
+                    within.append(np.zeros(len(mine)))
+                    cross.append(np.zeros(len(mine)))
+                _add(within[j], cross[j], mine, strip, start)
+        return _resolved(np.array(within), np.array(cross))
+
+    def quadratic(self, signed: Array) -> Array:
+        """Return v'Kv of each kernel and row of signed masses v ``(R, N)``, ``(J, R)``."""
+        total: list[Array] = []
+        for start, strips in self._walk():
+            for j, strip in enumerate(strips):
+                if len(total) <= j:
+                    total.append(np.zeros(len(signed)))
+                product = signed[:, start:] @ strip.T
+                here = signed[:, start : start + len(strip)]
+                total[j] += 2.0 * np.einsum("rb,rb->r", here, product)
+        return np.array(total)
+
+    def _walk(self) -> Iterator[tuple[int, list[Array]]]:
+        rows = max(_FEWEST_ROWS, _STRIP_ENTRIES // len(self.x))
+        starts = range(0, len(self.x), rows)
+        if self._strips:
+            yield from zip(starts, self._strips, strict=True)
+            return
+        keeping = len(self.x) <= self.kept
+        made = []
+        for start in starts:
+            strips = self._strip(start, rows)
+            if keeping:
+                made.append(strips)
+            yield start, strips
+        self._strips = made
+
+    def _strip(self, start: int, rows: int) -> list[Array]:
+        """Return kernels of some events with those from them on, the diagonal block halved."""
+        block = self.x[start : start + rows]
+        strips = self.kernels(cdist(block, self.x[start:], "sqeuclidean"))
+        for strip in strips:
+            strip[:, : len(block)] *= 0.5
+        return strips
+
+
+def _add(within: Array, cross: Array, mine: Array, strip: Array, start: int) -> None:
+    """Add a strip's share of u'Ku to `within` and of u'Kw to `cross`, for all rows u."""
+    product = mine[:, start:] @ strip.T
+    here = mine[:, start : start + len(strip)]
+    within += 2.0 * np.einsum("rb,rb->r", here, product)
+    cross += here @ product[-1] + product @ here[-1]
+
+
+def _resolved(within: Array, cross: Array) -> Sums:
+    first, total, mixed = within[:, :-1], within[:, -1:], cross[:, :-1]
+    return Sums(first=first, second=total - 2.0 * mixed + first, across=mixed - first)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masses:
+    r"""Sums of weights and of their squares of each relabeling, all ``(R,)``.
+
+    A sample whose weights have no positive sum cannot be normalised: NaN,
+    which makes the statistic of such a relabeling count as extreme.
+    """
+
+    first: Array
+    second: Array
+    first_squares: Array
+    second_squares: Array
+
+    @classmethod
+    def of(cls, labels: Labels, weights: Array) -> Masses:
+        """Return the masses of relabelings ``(R, N)`` of weights ``(N,)``."""
+        first, squares = labels @ weights, labels @ weights**2
+        return cls(
+            _positive(first),
+            _positive(weights.sum() - first),
+            squares,
+            (weights**2).sum() - squares,
+        )
+
+    def mean_across(self, across: Array) -> Array:
+        """Return the mean over pairs of one event of each sample."""
+        return np.asarray(across / (self.first * self.second))
+
+    def mean_within(self, first: Array, second: Array) -> tuple[Array, Array]:
+        r"""Return the means over pairs of different events of one sample.
+
+        .. math:: \sum_{i \ne j} w_i w_j k_{ij} / ((\sum w)^2 - \sum w^2)
+
+        from sums that hold no pair of an event with itself.
+        """
+        return (
+            np.asarray(first / _positive(self.first**2 - self.first_squares)),
+            np.asarray(second / _positive(self.second**2 - self.second_squares)),
+        )
+
+
+def _positive(values: Array) -> Array:
+    return np.where(values > 0.0, values, np.nan)
+
+
+_ENTRIES = 500_000  # 4 MB: a block stays near the processor
+
+
+class Kernel(Protocol):
+    """A kernel of the distance of two events."""
+
+    @property
+    def diagonal(self) -> float:
+        """Return k(x, x)."""
+        ...
+
+    def of(self, squared: Array) -> Array:
+        """Return k at squared distances, which may be overwritten."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    r"""The kernel of the energy distance, :math:`-\|x - y\|`."""
+
+    @property
+    def diagonal(self) -> float:
+        """Return 0."""
+        return 0.0
+
+    def of(self, squared: Array) -> Array:
+        """Return the negative distance."""
+        np.sqrt(squared, out=squared)
+        return np.negative(squared, out=squared)
+
+
+@dataclass(frozen=True, slots=True)
+class Gaussian:
+    r"""The kernel :math:`\exp(-\|x - y\|^2 / 2 h^2)` of bandwidth h."""
+
+    bandwidth: float
+
+    @property
+    def diagonal(self) -> float:
+        """Return 1."""
+        return 1.0
+
+    def of(self, squared: Array) -> Array:
+        """Return the Gaussian of the distance."""
+        squared *= -0.5 / self.bandwidth**2
+        return np.exp(squared, out=squared)
+
+
+@dataclass(frozen=True, slots=True)
+class PairMeans:
+    """Mean kernels over pairs of different events.
+
+    Attributes
+    ----------
+    first, second
+        Within each sample.
+    across
+        Over pairs of one event of each.
+    """
+
+    first: float
+    second: float
+    across: float
+
+    @classmethod
+    def of(cls, first: Array, second: Array, kernel: Kernel) -> PairMeans:
+        """Return the means of samples ``(n, d)`` and ``(m, d)`` in common coordinates."""
+        n, m = len(first), len(second)
+        return cls(
+            first=2.0 * _total(first, first, kernel, within=True) / (n * (n - 1)),
+            second=2.0 * _total(second, second, kernel, within=True) / (m * (m - 1)),
+            across=_total(first, second, kernel, within=False) / (n * m),
+        )
+
+    @property
+    def discrepancy(self) -> float:
+        """The unbiased squared discrepancy; it may be negative."""
+        return self.first + self.second - 2.0 * self.across
+
+
+def kernel_matrix(first: Array, second: Array, kernel: Kernel) -> Array:
+    """Return the kernel of all pairs ``(n, m)``."""
+    return kernel.of(_squares(first, second))
+
+
+def median_distance(x: Array) -> float:
+    """Return the median distance of different events, of those that are not zero."""
+    apart = pdist(x)
+    apart = apart[apart > 0.0]
+    return float(np.median(apart)) if apart.size else 1.0
+
+
+def _total(first: Array, second: Array, kernel: Kernel, *, within: bool) -> float:
+    """Return the sum over all pairs; within one sample over each pair of different ones once."""
+    total = 0.0
+    for rows in _blocks(len(first), len(second)):
+        beyond = rows.stop if within else 0
+        total += float(kernel_matrix(first[rows], second[beyond:], kernel).sum())
+        if within:
+            block = kernel_matrix(first[rows], first[rows], kernel)
+            total += 0.5 * float(block.sum() - np.trace(block))
+    return total
+
+
+def _squares(first: Array, second: Array) -> Array:
+    """Return squared distances; a product of matrices, as coordinates are of order one."""
+    squares = first @ (-2.0 * second.T)
+    squares += (first * first).sum(axis=1)[:, None]
+    squares += (second * second).sum(axis=1)
+    return np.maximum(squares, 0.0, out=squares)
+
+
+def _blocks(n: int, columns: int) -> Iterator[slice]:
+    step = max(16, _ENTRIES // columns)
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))

@@ -1,0 +1,369 @@
+"""The samples of a validation: matched, extended, cut, and looked at for mix-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.core.result import register
+from verisimile.data.derived import derived
+from verisimile.data.events import Events, match_features
+from verisimile.data.expressions import Condition
+from verisimile.data.periods import periods, with_periods
+from verisimile.samples.copies import copies_of
+from verisimile.samples.repeats import SampleRows, equal_rows, rows_of
+from verisimile.validation.study import Study, compared, computed_columns, needed_columns
+
+__all__ = [
+    "Inputs",
+    "Overlap",
+    "check_units",
+    "gathered_inputs",
+    "overlaps",
+    "rounding_mismatches",
+    "swapped_columns",
+]
+
+_FEWEST = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """What the tests see.
+
+    Attributes
+    ----------
+    reference, generated, train
+        The compared features of the samples, in the same order.
+    conditioned
+        Reference and generated events with all their columns, for conditions.
+    overlaps
+        Copies that two of the samples share.
+    rows
+        Different rows of each sample.
+    warnings
+        What a reader must know.
+    """
+
+    reference: Events
+    generated: Events
+    train: Events | None
+    conditioned: tuple[Events, Events]
+    overlaps: tuple[Overlap, ...]
+    rows: tuple[SampleRows, ...]
+    warnings: tuple[str, ...]
+
+
+def gathered_inputs(
+    reference: Events, generated: Events, train: Events | None, study: Study
+) -> Inputs:
+    """Return the samples as the tests shall see them.
+
+    Features are matched by name, the study's observables are appended, and its cut is
+    applied to every sample.
+
+    Raises
+    ------
+    InputError
+        If features do not match, a cut leaves too few events, an expression cannot be
+        evaluated, or one sample looks as if its units were others.
+    """
+    named = _matched(reference, generated, train, needed_columns(study))
+    extended = {role: _extended(events, role, study) for role, events in named.items()}
+    for role, events in extended.items():
+        _check_size(events, role)
+    turning = periods(study.samples.periodic)
+    shown = {
+        role: with_periods(compared(events, study), turning) for role, events in extended.items()
+    }
+    ours, theirs = shown["reference"], shown["generated"]
+    check_units(ours, theirs)
+    found, rows = overlaps(shown), rows_of(shown)
+    for role in (each.role for each in rows if each.dependent):
+        if shown[role].group is None:
+            codes = equal_rows(shown[role].x)
+            shown[role], extended[role] = (
+                Events(each.x, each.weights, features=each.features, group=codes)
+                for each in (shown[role], extended[role])
+            )
+    return Inputs(
+        shown["reference"],
+        shown["generated"],
+        shown.get("train"),
+        (extended["reference"], extended["generated"]),
+        found,
+        rows,
+        (
+            *(overlap.warning for overlap in found),
+            *(each.warning for each in rows if each.repeated),
+            *swapped_columns(ours, theirs),
+            *rounding_mismatches(ours, theirs),
+            *_constant(ours, theirs),
+            *_shrunk(named, extended),
+        ),
+    )
+
+
+def _matched(
+    reference: Events, generated: Events, train: Events | None, columns: list[str] | None
+) -> dict[str, Events]:
+    """Return the samples with the same columns in the same order."""
+    named = {"reference": reference, "generated": generated}
+    if train is not None:
+        named["train"] = train
+    if columns is not None:
+        named = {role: events.select(columns) for role, events in named.items()}
+    features = named["reference"].features
+    return {role: match_features(events, features) for role, events in named.items()}
+
+
+def _extended(events: Events, role: str, study: Study) -> Events:
+    # The cut comes first: a logarithm may need it.
+    return derived(_cut(events, role, study.samples.cut), computed_columns(study))
+
+
+def _cut(events: Events, role: str, text: str | None) -> Events:
+    if text is None:
+        return events
+    passed = Condition(text).of(events)
+    if not passed.any():
+        raise InputError(
+            f"{role} sample",
+            got=f"none of {events.n} events that fulfils {text!r}",
+            expected="events",
+            remedy="Check the cut, and the units of the columns in it.",
+        )
+    return events.take(passed)
+
+
+def _check_size(events: Events, role: str) -> None:
+    if events.n < _FEWEST:
+        raise InputError(
+            f"{role} sample",
+            got=f"{events.n} event",
+            expected="two events or more",
+            remedy="Check the file and the cut: a comparison needs a spread within each sample.",
+        )
+
+
+def _constant(reference: Events, generated: Events) -> list[str]:
+    found = []
+    for j, name in enumerate(reference.names):
+        ours, theirs = (np.ptp(events.x[:, j]) > 0.0 for events in (reference, generated))
+        if not ours and not theirs:
+            same = reference.x[0, j] == generated.x[0, j]
+            where = "and is left out" if same else "in each sample"
+            found.append(f"feature {name!r} has one value only {where}")
+        elif ours != theirs:
+            which = "generated" if ours else "reference"
+            found.append(f"feature {name!r} has one value only in the {which} sample")
+    return found
+
+
+def _shrunk(before: Mapping[str, Events], after: Mapping[str, Events]) -> list[str]:
+    """Say how much of each sample a cut has left."""
+    return [
+        f"the cut leaves {after[role].n} of {events.n} events of the {role} sample"
+        for role, events in before.items()
+        if after[role].n < events.n
+    ]
+
+
+_STEP = 1000.0  # MeV and GeV, mm and m
+_TOLERANCE = 1.3
+_PROBE = 5000  # events that are looked at
+_APART, _ALIKE = 0.15, 0.05  # Kolmogorov distances
+_FEWEST_COMPARED = 100
+_DECIMALS = 4  # digits after the point that are looked for
+_SINGLE, _DOUBLE = "single precision", "double precision"
+
+
+def check_units(reference: Events, generated: Events) -> None:
+    """Raise if a feature is a thousand times as large in one sample as in the other.
+
+    Compared are the median and the upper quartile of the absolute values: both must
+    agree on the factor.
+
+    Raises
+    ------
+    InputError
+        Naming the features, and what to do.
+    """
+    found = [
+        f"{name!r} about {factor:g} times as large"
+        for j, name in enumerate(reference.names)
+        if (factor := _factor(reference.x[:, j], generated.x[:, j])) is not None
+    ]
+    if found:
+        raise InputError(
+            "generated sample",
+            got=f"{', '.join(found)} as in the reference sample",
+            expected="the same units in both",
+            remedy="MeV and GeV? Convert one of the files.",
+        )
+
+
+def swapped_columns(reference: Events, generated: Events) -> list[str]:
+    """Return a warning for every two features that look exchanged in the generated sample.
+
+    Two features look exchanged if each differs clearly from its namesake (Kolmogorov
+    distance above 0.15) and agrees with the other one (below 0.05).
+    """
+    if min(reference.n, generated.n) < _FEWEST_COMPARED:
+        return []
+    ours, theirs = _probe(reference), _probe(generated)
+    apart = [j for j in range(reference.d) if _distance(ours[:, j], theirs[:, j]) > _APART]
+    return [
+        f"features {reference.names[i]!r} and {reference.names[j]!r} look exchanged in the "
+        "generated sample: check the names of its columns"
+        for place, i in enumerate(apart)
+        for j in apart[place + 1 :]
+        if max(_distance(ours[:, i], theirs[:, j]), _distance(ours[:, j], theirs[:, i])) < _ALIKE
+    ]
+
+
+def rounding_mismatches(reference: Events, generated: Events) -> list[str]:
+    """Return warnings of features that are rounded in one sample and otherwise in the other.
+
+    Looked for are whole numbers, one to four decimals, and single precision.  Tests see such a
+    difference as well as they see one of physics.
+    """
+    if min(reference.n, generated.n) < _FEWEST_COMPARED:
+        return []
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, ours, theirs in zip(reference.names, reference.x.T, generated.x.T, strict=True):
+        grains = _grain(ours), _grain(theirs)
+        if grains[0] != grains[1] and np.ptp(ours) > 0.0 and np.ptp(theirs) > 0.0:
+            found.setdefault(grains, []).append(repr(name))
+    return [
+        f"{'features' if len(names) > 1 else 'feature'} {', '.join(names)}: {ours} in the "
+        f"reference sample, {theirs} in the generated one; {_advice(ours, theirs)}"
+        for (ours, theirs), names in found.items()
+    ]
+
+
+def _advice(ours: str, theirs: str) -> str:
+    if {ours, theirs} == {_SINGLE, _DOUBLE}:
+        return "no test of distributions sees this difference, but copies are found after rounding"
+    return "round both alike, or tests see the rounding"
+
+
+def _grain(column: Array) -> str:
+    """Return what values of a column are rounded to."""
+    with np.errstate(over="ignore"):
+        single = bool((column == column.astype(np.float32)).all())
+    epsilon = float(np.finfo(np.float32 if single else np.float64).eps)
+    slack = 2.0 * epsilon * np.abs(column)
+    for digits in range(_DECIMALS + 1):
+        # A step near the resolution of the numbers says nothing.
+        fine = slack.max() < 1e-2 * 10.0**-digits or digits == 0
+        if fine and bool((np.abs(column - np.round(column, digits)) <= _room(slack, digits)).all()):
+            return "whole numbers" if digits == 0 else f"{digits} decimals"
+    return _SINGLE if single else _DOUBLE
+
+
+def _room(slack: Array, digits: int) -> Array:
+    return slack if digits else np.zeros_like(slack)
+
+
+def _factor(ours: Array, theirs: Array) -> float | None:
+    sizes = [np.quantile(np.abs(column), (0.5, 0.75)) for column in (ours, theirs)]
+    if not all((size > 0.0).all() for size in sizes):
+        return None
+    ratio = sizes[1] / sizes[0]
+    for factor in (_STEP, 1.0 / _STEP):
+        if (np.abs(np.log(ratio / factor)) < np.log(_TOLERANCE)).all():
+            return factor
+    return None
+
+
+def _probe(events: Events) -> Array:
+    # Evenly spread: a file may be sorted.
+    return events.x[:: max(1, events.n // _PROBE)]
+
+
+def _distance(first: Array, second: Array) -> float:
+    return float(stats.ks_2samp(first, second, method="asymp").statistic)
+
+
+_PAIRS = (("train", "generated"), ("train", "reference"), ("reference", "generated"))
+_MEANING = {
+    ("train", "generated"): "the generator returns events that it was trained on, and its "
+    "sample is worth no more events than those",
+    ("train", "reference"): "the reference sample is not independent of the training, and a "
+    "generator that memorises looks better on it than it is",
+    ("reference", "generated"): "samples that share events look more alike than they are, and no "
+    "p-value between them is valid",
+}
+
+
+_HOW = {
+    "exact": "occur in",
+    "float32": "are single-precision copies of events of",
+    "columns": "are copies, with columns in another order, of events of",
+    "near": "are nearly copies of events of",
+}
+
+
+@register("overlap", 1)
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Events of one sample that are copies of another's, more than coincide by chance.
+
+    Attributes
+    ----------
+    first, second
+        Roles of the samples.
+    shared
+        Events of the second that occur in the first.
+    size
+        Events of the second.
+    kind
+        ``"exact"``, ``"float32"`` (rounded), ``"columns"`` (in another order) or ``"near"``
+        (moved by little).
+    expected
+        How many would occur by chance.
+    """
+
+    first: str
+    second: str
+    shared: int
+    size: int
+    kind: str = "exact"
+    expected: float = 0.0
+
+    @property
+    def fraction(self) -> float:
+        """Share of the second sample."""
+        return self.shared / self.size
+
+    @property
+    def warning(self) -> str:
+        """What it means, in a sentence."""
+        meaning = _MEANING[(self.first, self.second)]
+        chance = f" ({self.expected:.3g} by chance)" if self.expected >= 1.0 else ""
+        return (
+            f"{self.shared} of {self.size} events ({100.0 * self.fraction:.3g} %) of the "
+            f"{self.second} sample {_HOW[self.kind]} the {self.first} sample{chance}: {meaning}"
+        )
+
+
+def overlaps(samples: Mapping[str, Events]) -> tuple[Overlap, ...]:
+    """Return what each pair of samples shares beyond chance, one entry per kind of copy.
+
+    Raises
+    ------
+    InputError
+        If their columns differ.
+    """
+    return tuple(
+        Overlap(first, second, found.count, found.size, found.kind, found.expected)
+        for first, second in _PAIRS
+        if first in samples and second in samples
+        for found in copies_of(samples[first], samples[second])
+    )
