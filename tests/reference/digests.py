@@ -59,6 +59,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     parser.add_argument("--check", type=Path)
     options = parser.parse_args()
+    # Read first: a file that is not there must not cost the minutes that follow.
+    before = json.loads(options.check.read_text(encoding="utf-8")) if options.check else {}
     found = {}
     for name, commands in COMMANDS.items():
         found[name] = _digest(commands)
@@ -66,7 +68,6 @@ def main() -> None:
     if options.write:
         options.write.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if options.check:
-        before = json.loads(options.check.read_text(encoding="utf-8"))
         moved = sorted(name for name in found if found[name] != before.get(name))
         print(f"moved: {', '.join(moved) or 'nothing'}")
         sys.exit(bool(moved))
