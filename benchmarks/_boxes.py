@@ -12,8 +12,6 @@ from verisimile.core.arrays import Array
 from verisimile.data.truths import GaussianMixtureTruth
 from verisimile.density.protocol import DensityEstimator
 
-__all__ = ["TRUTH", "Boxes", "merged"]
-
 _SHARES = np.array([0.5, 0.3, 0.2])
 _MEANS = np.array([[-1.0, 0.5], [1.2, -0.6], [0.4, 1.6]])
 _WIDTHS = np.array([[0.5, 0.8], [0.6, 0.45], [0.9, 0.35]])

@@ -26,20 +26,6 @@ from _problem import best_of
 
 _T = TypeVar("_T")
 
-__all__ = [
-    "HEAD",
-    "Spent",
-    "hyppo_statistic",
-    "hyppo_test",
-    "jetnet_fpd",
-    "jetnet_kpd",
-    "jetnet_warm",
-    "measured",
-    "prdc_of",
-    "ratio",
-    "version",
-]
-
 
 @dataclass(frozen=True)
 class Spent(Generic[_T]):

@@ -13,11 +13,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from analytic import Blend, draw, family, log_densities
 
 _T = TypeVar("_T")
-
-__all__ = ["Blend", "Timing", "best_of", "draw", "family", "gemm_rate", "log_densities"]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from sklearn.metrics import roc_auc_score
 
 from verisimile.core.arrays import Array
 
-__all__ = ["Rivals"]
-
 _PAIRS = 1000  # reference events for the median distance
 _NEWTON = 6
 _BLOCK = 250

@@ -15,8 +15,6 @@ from verisimile.checks.amplification.study import LEVELS, AmplificationStudy, en
 from verisimile.core.result import Estimate
 from verisimile.stats.nulls import Empirical
 
-__all__ = ["make_averaging", "make_memorisation", "make_point", "make_study"]
-
 N_TRAIN, N_GENERATED, N_HOLDOUT = 1000, 200_000, 5000
 _ERRORS_OF = dict(zip(LEVELS, (0.99, 1.96), strict=True))
 

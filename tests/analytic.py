@@ -9,8 +9,6 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.mixture.sampling import member_log_densities
 
-__all__ = ["Blend", "draw", "family", "log_densities", "near_copies"]
-
 
 @dataclass(frozen=True)
 class Blend:

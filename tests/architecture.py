@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-__all__ = ["LAYERS", "MAX_LINES", "faults"]
-
 LAYERS = (
     "core", "stats", "data", "samples", "density", "ensemble", "mixture", "checks", "validation",
     "report", "app",

@@ -9,8 +9,6 @@ from scipy import special
 
 from verisimile.core.arrays import Array, IntArray
 
-__all__ = ["EXACT_GAIN", "Edges", "Fits", "camel_draws", "camel_edges", "fit_camels", "replicas"]
-
 EXACT_GAIN = {10: 2.414, 20: 4.398, 50: 10.406, 100: 20.428}
 """(1 - 1/K) / tr(J I^-1 J^T) with the Fisher information I = diag(4, 1/2, 1, 1/2, 1) per event."""
 

@@ -12,22 +12,6 @@ from scipy import optimize, special
 from verisimile.core.arrays import Array
 from verisimile.data.truths import Camel
 
-__all__ = [
-    "FITTED_GAIN",
-    "Atoms",
-    "FittedMixture",
-    "Generator",
-    "KernelDensity",
-    "Trainer",
-    "camel_cdf",
-    "camel_quantiles",
-    "expected_inverse_gain",
-    "fitted",
-    "kernel_density",
-    "kernel_inverse_gain",
-    "resampled",
-]
-
 FITTED_GAIN = {10: 2.414, 20: 4.398, 50: 10.406, 100: 20.428}
 """G of the five-parameter maximum-likelihood fit, from its Fisher information."""
 

@@ -11,8 +11,6 @@ from scipy import stats
 from verisimile.core.arrays import Array
 from verisimile.data.events import Events
 
-__all__ = ["ConditionalBlend", "conditional_events", "conditional_family", "draw_at"]
-
 
 @dataclass(frozen=True)
 class ConditionalBlend:

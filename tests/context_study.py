@@ -14,14 +14,13 @@ from conditional_analytic import ConditionalBlend, conditional_events, draw_at
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.in_context import ContextBins, goodness_in_context
 from verisimile.core.arrays import Array
+from verisimile.core.dispatch import Task
 from verisimile.core.random import Seeds
-from verisimile.core.run import Run, Task
-from verisimile.core.store import Payload, Record
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Run
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.sampling import conditional_log_densities
-
-__all__ = ["TOYS", "p_values"]
 
 TOYS = 39
 N_WEIGHTS, N_TEST = 80, 3200

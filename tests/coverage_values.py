@@ -9,8 +9,6 @@ from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
 
-__all__ = ["PAPER", "spanning_members", "spanning_mixture"]
-
 PAPER = GaussianTruth.paper()
 
 

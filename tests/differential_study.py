@@ -15,8 +15,6 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-__all__ = ["GENERATORS", "LEVELS", "Generator", "camel", "events", "measured", "realised", "smooth"]
-
 LEVELS = (0.6826894921370859, 0.95)
 GRID = np.linspace(-14.0, 14.0, 2801)
 TRUTH = 0.5 * stats.norm.cdf(GRID + 4.0) + 0.5 * stats.norm.cdf(GRID - 4.0)

@@ -20,17 +20,6 @@ from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
 from verisimile.samples.draws import Labels
 
-__all__ = [
-    "ALL",
-    "BANDWIDTH",
-    "REFERENCES",
-    "Reference",
-    "energy",
-    "mmd",
-    "random_labels",
-    "values",
-]
-
 BANDWIDTH = 0.8
 LINES = 7
 

@@ -16,28 +16,16 @@ from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import Predictive
 from verisimile.core.arrays import Array
+from verisimile.core.dispatch import Task
 from verisimile.core.random import Seeds
-from verisimile.core.run import Run, Task
-from verisimile.core.store import Payload, Record
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import member_log_densities
 from verisimile.stats.linalg import symmetrised, tangent_basis
-
-__all__ = [
-    "SIX",
-    "Edge",
-    "TOYS",
-    "blend",
-    "collapsed",
-    "edge_p_values",
-    "six",
-    "six_fit",
-    "squared_pulls",
-    "twenty",
-]
 
 TOYS, CHUNK, PSEUDO = 39, 10, 1998
 PAPER = GaussianTruth.paper()

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["differences", "snapshot"]
-
 # These add warning filters of their own when first imported; a test that happens to be the
 # first to import one is not to blame.
 _ADD_FILTERS_AT_IMPORT = ("scipy.special", "scipy.stats", "sympy", "torch", "uproot")

@@ -8,8 +8,6 @@ from scipy import special
 from verisimile.checks.human.table import Ratings
 from verisimile.core.arrays import Array
 
-__all__ = ["choices", "crossed", "preferences", "scaled"]
-
 
 def crossed(raters: int, items: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return raters and items of a table in which everybody answers on everything."""

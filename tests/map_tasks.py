@@ -12,24 +12,10 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
+from verisimile.core.dispatch import Task
 from verisimile.core.errors import SupportError
 from verisimile.core.random import Seeds
-from verisimile.core.run import Task
-from verisimile.core.store import Payload, Record
-
-__all__ = [
-    "die_always",
-    "die_once",
-    "draw",
-    "executions",
-    "fail",
-    "hashes",
-    "logged",
-    "nap",
-    "no_payload",
-    "threads",
-    "tasks",
-]
+from verisimile.core.records import Payload, Record
 
 
 def tasks(arguments: Iterable[Any], *, config: object = "same") -> list[Task]:

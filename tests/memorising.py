@@ -9,8 +9,6 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.data.events import Events
 
-__all__ = ["KINDS", "samples"]
-
 D = 3
 
 

@@ -8,15 +8,6 @@ from verisimile.checks.twosample.statistics.frechet import gaussian_frechet
 from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array, BoolArray
 
-__all__ = [
-    "correlated",
-    "null_pair",
-    "permutation_p",
-    "relabelings",
-    "skewed",
-    "with_replacement",
-]
-
 PERMUTATIONS = 99
 
 

@@ -7,8 +7,6 @@ import numpy as np
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 
-__all__ = ["KINDS", "draw"]
-
 KINDS = ("none", "gamma", "steep", "signed")
 FEATURES = (Feature("a"), Feature("b"))
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 
-__all__ = ["Posterior", "conjugate"]
-
 _NOISE = 0.5  # of x about theta; theta has unit variance
 
 

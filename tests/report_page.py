@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-__all__ = ["Page"]
-
 
 class Page(HTMLParser):
     """Collects tags, attributes and text of a page."""

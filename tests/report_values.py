@@ -22,16 +22,6 @@ from verisimile.report.content import (
 )
 from verisimile.stats.nulls import Empirical
 
-__all__ = [
-    "FEATURE",
-    "make_content",
-    "make_fit",
-    "make_goodness",
-    "make_hotspots",
-    "make_marginal",
-    "make_surprise",
-]
-
 FEATURE = Feature("pt <ll>", unit="GeV", label=r"$p_T$", low=0.0)
 _DIGEST = "a" * 64
 

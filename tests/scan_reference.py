@@ -8,8 +8,6 @@ import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
 
-__all__ = ["reference_cells", "reference_scan", "reference_windows", "reference_z"]
-
 
 def reference_cells(column: Array, cells: int) -> IntArray:
     """Return the cell of each event: equal values in one, numbered without gaps."""

@@ -15,14 +15,13 @@ from verisimile.checks.goodness.null import Calibration
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import Goodness
 from verisimile.core.arrays import Array
+from verisimile.core.dispatch import Task
 from verisimile.core.random import Seeds
-from verisimile.core.run import Run, Task
-from verisimile.core.store import Payload, Record
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
-
-__all__ = ["KERNELS", "N_WEIGHTS", "TOYS", "TRUTH", "p_values"]
 
 N_WEIGHTS, TOYS = 500, 99
 TRUTH = np.array([0.35, 0.25, 0.15, 0.15, 0.10])

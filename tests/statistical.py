@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-__all__ = ["FIVE_SIGMA", "assert_rate", "assert_uniform", "assert_within"]
-
 FIVE_SIGMA = float(2 * stats.norm.sf(5))
 
 

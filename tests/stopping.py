@@ -12,8 +12,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["stop_before"]
-
 _PATIENCE = 300.0  # seconds: far beyond any machine's need, below the time limit of a test
 _WAITING = """
 import signal, sys

@@ -6,8 +6,6 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 
-__all__ = ["dense_metrics"]
-
 
 def dense_metrics(real: Array, fake: Array, k: int, *, beta: float = 1.0) -> Array:
     """Return precision, recall, density, coverage and F.

@@ -11,8 +11,6 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.example import load_example
 
-__all__ = ["DEFECTS", "REGIONS", "bump", "memoriser", "signed", "truths"]
-
 _MASS, _PT = 0, 1
 
 

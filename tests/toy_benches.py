@@ -10,8 +10,6 @@ from gauntlet.registry import Bench, Cell, Excuse
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["BENCHES", "Simple", "cell"]
-
 
 @dataclass(frozen=True)
 class Simple:

@@ -36,24 +36,6 @@ from verisimile.density.protocol import (
 from verisimile.density.samplers.gan import AdversarialTrainer
 from verisimile.density.samplers.vae import AutoencoderTrainer
 
-__all__ = [
-    "DENSITIES",
-    "MODELS",
-    "SAMPLERS",
-    "TRAINERS",
-    "banana",
-    "box_events",
-    "camel_events",
-    "conditional",
-    "events_of",
-    "generator",
-    "model_of",
-    "named",
-    "plane_events",
-    "sampler_of",
-    "trained",
-]
-
 _FLOW = SplineFlowTrainer(layers=2, hidden=16, epochs=12, batch=64)
 
 DENSITIES: dict[str, Trainer] = {

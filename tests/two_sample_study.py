@@ -14,8 +14,6 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-__all__ = ["RELABELINGS", "p_values", "spread_p"]
-
 RELABELINGS = 99
 
 

@@ -10,8 +10,6 @@ from verisimile.core.arrays import Array
 from verisimile.data.events import Events
 from verisimile.samples.draws import Labels
 
-__all__ = ["SumOfFirst", "samples"]
-
 
 @dataclass(frozen=True)
 class SumOfFirst:

@@ -9,8 +9,6 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.data.events import Events
 
-__all__ = ["PAIRS", "Pair", "lognormal", "reweighted", "signed_sample"]
-
 Pair = Callable[[np.random.Generator], tuple[Events, Events]]
 
 

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import map_tasks
+from verisimile.core.dispatch import Failure
 from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
-from verisimile.core.run import Failure, Run
-from verisimile.core.store import DirectoryStore, MemoryStore, Record, Store
+from verisimile.core.records import Record
+from verisimile.core.run import Run
+from verisimile.core.store import DirectoryStore, MemoryStore, Store
 
 SEEDS = Seeds(7)
 

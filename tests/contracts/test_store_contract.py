@@ -12,15 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from verisimile.core.errors import InputError, StoreError
-from verisimile.core.store import (
-    DirectoryStore,
-    MemoryStore,
-    Payload,
-    Receipt,
-    Record,
-    Store,
-    open_store,
-)
+from verisimile.core.records import Payload, Receipt, Record
+from verisimile.core.store import DirectoryStore, MemoryStore, Store, open_store
 
 FINGERPRINT = "f" * 64
 Damage = Callable[[str, Callable[[bytes], bytes]], None]

@@ -19,8 +19,6 @@ from gauntlet.table import put_into, report
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 
-__all__ = ["main"]
-
 _ROOT = Path(__file__).parents[2]
 _SEED = 20_261_129
 _BUSY = 0.9  # share of the workers' time that is spent on pseudo-experiments

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["LEVELS", "Claim", "Interval", "P", "Refused", "known", "p_or_refused"]
-
 LEVELS = (0.05, 0.32)
 
 _ROUNDING = 1e-9  # 5 of 100 is 5 %, whatever the last bit says

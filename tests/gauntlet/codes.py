@@ -13,8 +13,6 @@ import gauntlet
 import verisimile
 from gauntlet.registry import Cell
 
-__all__ = ["code_digest", "codes_of"]
-
 
 @cache
 def code_digest() -> str:

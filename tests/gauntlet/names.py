@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["EXCUSED", "FIELDS"]
-
 FIELDS = ("p_value", "p_values", "adjusted", "interval", "intervals", "low")
 """Fields by which a result class is known to state p-values or intervals."""
 

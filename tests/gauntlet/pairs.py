@@ -17,8 +17,6 @@ from verisimile.core.random import Seeds
 from verisimile.data.example import load_example
 from verisimile.data.feature import Feature
 
-__all__ = ["CORE", "EVENTS", "PAIRS", "WEIGHTED", "Pair", "file_pairs"]
-
 EVENTS = "VERISIMILE_GAUNTLET_EVENTS"
 """Environment variable that names a file of events to draw samples from."""
 

@@ -12,8 +12,6 @@ from gauntlet import families
 from gauntlet.claims import Claim
 from verisimile.core.random import Seeds
 
-__all__ = ["Bench", "Cell", "Excuse", "Setting", "all_benches", "bench", "cells"]
-
 
 class Setting(Protocol):
     """A null setting; its ``repr`` names everything that it consists of."""

@@ -11,8 +11,6 @@ from gauntlet.runner import ALL, Found
 from gauntlet.verdicts import Count, Judged, Tally, judged, threshold
 from verisimile.core.canonical import JSON
 
-__all__ = ["BEGIN", "END", "Report", "put_into", "report"]
-
 BEGIN, END = "<!-- gauntlet: begin -->", "<!-- gauntlet: end -->"
 
 _COLUMNS = 6  # subjects of one table: more are hard to read

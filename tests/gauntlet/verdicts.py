@@ -19,8 +19,6 @@ from gauntlet.claims import LEVELS
 from gauntlet.registry import Cell
 from verisimile.stats.intervals import clopper_pearson
 
-__all__ = ["ERROR", "Count", "Judged", "State", "Tally", "judged", "threshold"]
-
 ERROR = 0.05
 """Probability that the whole grid has a cell outside though all is right."""
 

@@ -25,8 +25,6 @@ from verisimile.report.numbers import duration
 from verisimile.report.sections.amplification import gain_table
 from verisimile.report.write import write_document
 
-__all__ = ["AmplifyRequest", "execute"]
-
 _PER_EVENT = 2e-5  # seconds of one core, all measures together
 _FEWEST_REGIONS = 2
 

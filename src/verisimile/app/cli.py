@@ -12,8 +12,6 @@ import typer
 
 from verisimile.app import cli_amplify, cli_compare, cli_mixture, cli_validate, options
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     name="verisimile",
     help="Can this learned density be trusted? Compare a generated sample with the truth; or "

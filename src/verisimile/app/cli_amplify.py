@@ -10,8 +10,6 @@ import typer
 from verisimile.app import options
 from verisimile.app.exits import told
 
-__all__ = ["amplify"]
-
 _REGIONS = "10,20,50,100"
 
 

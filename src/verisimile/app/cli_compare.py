@@ -10,8 +10,6 @@ import typer
 from verisimile.app import options
 from verisimile.app.exits import told
 
-__all__ = ["compare"]
-
 
 def compare(  # noqa: PLR0913  (one parameter per option)
     generated: Annotated[

@@ -13,8 +13,6 @@ import typer
 from verisimile.app import options
 from verisimile.app.exits import told
 
-__all__ = ["coverage", "demo", "fit", "gof", "inspect", "sample"]
-
 
 def demo(  # noqa: PLR0913  (one parameter per option)
     *,

@@ -10,8 +10,6 @@ import typer
 from verisimile.app import options
 from verisimile.app.exits import told
 
-__all__ = ["validate"]
-
 
 def validate(  # noqa: PLR0913  (one parameter per option)
     reference: Annotated[

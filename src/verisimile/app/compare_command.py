@@ -32,8 +32,6 @@ from verisimile.report.sections.families import family_table, variance_table
 from verisimile.report.sections.family_figures import sample_panels
 from verisimile.report.write import write_document
 
-__all__ = ["CompareRequest", "execute"]
-
 
 @dataclass(frozen=True, slots=True)
 class CompareRequest:

@@ -14,8 +14,6 @@ from verisimile.checks.precision_recall.variance import VarianceParts, variance_
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 
-__all__ = ["Factors", "read_factors"]
-
 _OPTION, _NESTED, _FILE = "--factors", "--nested", "file"
 _NAMED = 4
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from verisimile.core.errors import InputError
 
-__all__ = ["family_files"]
-
 _FEWEST = 3
 
 

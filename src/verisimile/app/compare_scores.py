@@ -13,8 +13,6 @@ from verisimile.checks.precision_recall.learned_scores import (
 from verisimile.checks.precision_recall.scores import Parzen, PooledNeighbours, Score
 from verisimile.core.errors import InputError
 
-__all__ = ["named_score"]
-
 _SCORES: dict[str, Callable[[], Score | BestScore]] = {
     "best": BestScore,
     "linear": lambda: BestScore((LinearScore(),)),

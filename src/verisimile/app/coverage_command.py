@@ -29,8 +29,6 @@ from verisimile.report.document import Document, document
 from verisimile.report.sections.coverage import coverage_table
 from verisimile.report.write import write_document
 
-__all__ = ["CoverageRequest", "execute"]
-
 _SIGNIFICANCE = 0.05
 
 

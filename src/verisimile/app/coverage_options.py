@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from verisimile.checks.coverage.observables import BinContent, Moment, Observable, Quantile
 from verisimile.core.errors import InputError
 
-__all__ = ["chosen_observables"]
-
 
 def chosen_observables(
     features: Sequence[str],

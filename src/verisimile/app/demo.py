@@ -32,8 +32,6 @@ from verisimile.report.numbers import duration
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_document
 
-__all__ = ["EPOCHS", "DemoRequest", "execute"]
-
 # Half of the default schedule: on 24 000 events the second half moved the mixture's
 # held-out log-likelihood by 0.001.
 EPOCHS = 10

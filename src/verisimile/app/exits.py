@@ -20,8 +20,6 @@ from verisimile.core.errors import (
     VerisimileWarning,
 )
 
-__all__ = ["ExitCode", "told"]
-
 
 class ExitCode(IntEnum):
     """What a command's exit code says."""

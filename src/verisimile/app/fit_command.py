@@ -26,8 +26,6 @@ from verisimile.mixture.model import Mixture
 from verisimile.report.content import InputSample
 from verisimile.report.numbers import duration, plain_number, value_and_error
 
-__all__ = ["FitRequest", "execute"]
-
 _FIT_FRACTION = 0.4
 
 

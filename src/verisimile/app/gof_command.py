@@ -42,17 +42,6 @@ from verisimile.report.write import write_document
 
 _Form = GaussianKernels | ExponentialTilt
 
-__all__ = [
-    "EXIT_CODES",
-    "NULLS",
-    "Deviations",
-    "GofRequest",
-    "check_toys",
-    "execute",
-    "how_many",
-    "print_verdicts",
-]
-
 NULLS: dict[str, Calibration] = {
     null.name: null for null in (Predictive(), FluctuatedCentre(), PlugIn())
 }

@@ -19,8 +19,6 @@ from verisimile.report.content import MemberTraining
 from verisimile.report.page import Table
 from verisimile.report.sections import goodness
 
-__all__ = ["execute"]
-
 
 def execute(folder: Path, *, as_json: bool) -> ExitCode:
     """Read every member and the weights, checking their hashes, and describe them."""

@@ -19,39 +19,6 @@ from verisimile.core.errors import InputError
 if TYPE_CHECKING:
     from verisimile.density.flows.trainer import SplineFlowTrainer
 
-__all__ = [
-    "FILE",
-    "ONE_SIGMA",
-    "SEED",
-    "Batch",
-    "Blocks",
-    "DryRun",
-    "Epochs",
-    "Executor",
-    "Features",
-    "Hidden",
-    "Hypothesis",
-    "Json",
-    "Layers",
-    "LearningRate",
-    "Members",
-    "Null",
-    "OtherSeed",
-    "Patience",
-    "RunFolder",
-    "Seed",
-    "SplineBins",
-    "Support",
-    "Toys",
-    "Version",
-    "column_list",
-    "command_line",
-    "default_executor",
-    "number_list",
-    "support_bounds",
-    "trainer",
-]
-
 SEED = 2026
 ONE_SIGMA = 0.6827
 FILE = "Events: .parquet, .root:Tree, .h5:group, .npz, .npy or .csv."

@@ -13,16 +13,6 @@ from verisimile.core.run import Run
 from verisimile.report.numbers import count, duration
 from verisimile.validation.study import CLASSIFIER, Battery, entry
 
-__all__ = [
-    "Planned",
-    "battery_stages",
-    "coverage_stages",
-    "curve_stages",
-    "print_plan",
-    "toy_stage",
-    "training_stage",
-]
-
 # Seconds of one core, measured on the example's flows; good to a factor of three.
 _PER_TRAINING_EVENT = 4e-5  # one event, one epoch
 _PER_DENSITY = 6e-6  # one event, one member

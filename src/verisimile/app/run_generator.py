@@ -13,16 +13,6 @@ from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.io import load_mixture
 from verisimile.mixture.model import Mixture
 
-__all__ = [
-    "MEMBER_EVENTS",
-    "TIMES",
-    "RunGenerator",
-    "draw_members",
-    "fitted_run",
-    "is_run",
-    "run_generator",
-]
-
 TIMES = 10
 """Generated events over those of the training, unless another number is asked for."""
 MEMBER_EVENTS = 50_000

@@ -18,8 +18,6 @@ from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import SampleAudit
 from verisimile.report.numbers import count, percent, value_and_error
 
-__all__ = ["SampleRequest", "execute"]
-
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:

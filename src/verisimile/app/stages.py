@@ -26,8 +26,6 @@ from verisimile.mixture.io import save_mixture
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import MemberTraining, SampleResult
 
-__all__ = ["ProfileSettings", "bounded", "compare", "failure_notes", "fit", "training_of"]
-
 _DRAWS = 10_000
 
 

@@ -11,8 +11,6 @@ from verisimile.core.result import from_dict, register, to_dict
 from verisimile.core.store import Store
 from verisimile.report.content import InputSample, Timings
 
-__all__ = ["FitStudy", "check_free", "finish", "load_study"]
-
 _NAME = "fit"
 _SHOWN = 40
 

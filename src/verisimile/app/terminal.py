@@ -12,8 +12,6 @@ import typer
 from verisimile.core.canonical import JSON, plain
 from verisimile.report.content import Stage, Timings
 
-__all__ = ["Clock", "print_json", "print_lines", "print_table"]
-
 
 def print_json(schema: str, values: Mapping[str, JSON]) -> None:
     """Print one strict JSON object, its schema first."""

@@ -25,8 +25,6 @@ from verisimile.report.write import write_document
 from verisimile.validation.samples import gathered_inputs
 from verisimile.validation.validate import validate
 
-__all__ = ["ValidateRequest", "execute"]
-
 
 @dataclass(frozen=True, slots=True)
 class ValidateRequest:

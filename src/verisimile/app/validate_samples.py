@@ -12,8 +12,6 @@ from verisimile.data.files import column_names, read_events
 from verisimile.report.content import InputSample
 from verisimile.validation.study import Study, needed_columns
 
-__all__ = ["ReadSamples", "read_samples"]
-
 _ROLES = ("reference", "generated", "train")
 _MEANINGS = {"weights": "weights", "group": "groups"}
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from verisimile.core.errors import InputError
 from verisimile.validation.study import Study, checked_study, read_study
 
-__all__ = ["StudyOptions", "named_texts", "study_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class StudyOptions:

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from verisimile.core.errors import InputError
 
-__all__ = ["Array", "BoolArray", "IntArray", "as_matrix", "as_vector", "digest", "frozen"]
-
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]

@@ -11,8 +11,6 @@ import numpy as np
 
 from verisimile.core.errors import InputError
 
-__all__ = ["JSON", "canonical", "plain", "restored", "text_key"]
-
 if TYPE_CHECKING:
     JSON: TypeAlias = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 else:

@@ -23,20 +23,6 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt
 from verisimile.core.store import Store
 
-__all__ = [
-    "Call",
-    "Failure",
-    "MAX_REBUILDS",
-    "Reply",
-    "Task",
-    "Work",
-    "cause_of",
-    "dispatch",
-    "failure",
-    "fingerprint",
-    "perform",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Task:

@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = [
-    "IncompleteError",
-    "InputError",
-    "NumericsError",
-    "StoreError",
-    "SupportError",
-    "VerisimileError",
-    "VerisimileWarning",
-]
-
 
 class VerisimileError(Exception):
     """Base of every error raised on purpose: what, got, expected, remedy.

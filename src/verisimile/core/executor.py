@@ -19,16 +19,6 @@ import threadpoolctl
 
 from verisimile.core.errors import InputError
 
-__all__ = [
-    "Borrowed",
-    "ExecutorSpec",
-    "Loky",
-    "Serial",
-    "quiet_pool",
-    "resolve_executor",
-    "single_threaded",
-]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

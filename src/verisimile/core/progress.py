@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     import rich.console
     import rich.progress
 
-__all__ = ["Handle", "Progress", "RichProgress", "Silent", "resolve_progress"]
-
 
 class Handle(Protocol):
     """The progress of one stage."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["HOME"]
-
 _NAMES = {
     "checks.amplification": "amplification",
     "checks.amplification.learning_curve": "learning_curve",

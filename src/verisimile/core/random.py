@@ -13,8 +13,6 @@ from verisimile.core.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Seeds"]
-
 
 @dataclass(frozen=True, slots=True)
 class Seeds:

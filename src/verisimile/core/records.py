@@ -16,8 +16,6 @@ import safetensors.numpy
 from verisimile.core.canonical import JSON, canonical, plain, restored
 from verisimile.core.errors import InputError
 
-__all__ = ["Payload", "Receipt", "Record", "State", "check_address", "examine", "pack", "portable"]
-
 State: TypeAlias = Literal["missing", "stale", "corrupt", "valid"]
 
 _SCHEMA = 1

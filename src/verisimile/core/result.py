@@ -21,22 +21,6 @@ from verisimile.core.errors import InputError, StoreError, VerisimileError
 from verisimile.core.records import portable
 from verisimile.core.store import write_atomic
 
-__all__ = [
-    "Estimate",
-    "Fetch",
-    "Keep",
-    "decode",
-    "encode",
-    "from_dict",
-    "inline",
-    "load",
-    "register",
-    "registered",
-    "save",
-    "schema_of",
-    "to_dict",
-]
-
 Keep: TypeAlias = Callable[[str, npt.NDArray[Any]], JSON]
 """Returns the JSON of the array at a place such as ``fit.weights``."""
 

@@ -23,8 +23,6 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt, Record, check_address
 from verisimile.core.store import Store, open_store
 
-__all__ = ["Failure", "Run", "Task"]
-
 Outcome = Record | Failure
 
 _NAMED_FAILURES = 5

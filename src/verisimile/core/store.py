@@ -21,20 +21,6 @@ from verisimile.core.records import (
     pack,
 )
 
-__all__ = [
-    "DirectoryStore",
-    "JSON",
-    "MemoryStore",
-    "Payload",
-    "Receipt",
-    "Record",
-    "State",
-    "Store",
-    "check_address",
-    "open_store",
-    "write_atomic",
-]
-
 
 class Store(Protocol):
     """Records under addresses, and a few JSON documents beside them.

@@ -16,8 +16,6 @@ from scipy.special import expit, ndtr, ndtri
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 
-__all__ = ["NUDGE", "ColumnTransform", "Identity", "Log", "Logit", "Probit"]
-
 NUDGE = 2.0**-25
 """Relative distance from a two-sided bound at which values on it are taken to lie:
 half the spacing of float32 numbers just below one."""

@@ -13,8 +13,6 @@ from verisimile.data.expressions import Condition, Quantity
 from verisimile.data.feature import Feature, listing
 from verisimile.data.user_file import ColumnFunction, column_function
 
-__all__ = ["derived", "passed"]
-
 
 def derived(events: Events, columns: Mapping[str, Quantity | Callable[..., object]]) -> Events:
     """Return the events with further columns, in the order given; weights and groups stay.

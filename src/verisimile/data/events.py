@@ -14,19 +14,6 @@ from verisimile.core.random import Seeds
 from verisimile.data.feature import Feature, listing, require, suggestion, unique
 from verisimile.data.groups import compact, group_codes, parts_of_groups
 
-__all__ = [
-    "Events",
-    "RowHashes",
-    "check_support",
-    "match_features",
-    "matrix_of",
-    "name_list",
-    "row_hashes",
-    "shared_rows",
-    "specs_of",
-    "weights_of",
-]
-
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class Events:

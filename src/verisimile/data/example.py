@@ -27,8 +27,6 @@ from types import MappingProxyType
 from verisimile.data.events import Events
 from verisimile.data.files import read_events
 
-__all__ = ["load_example"]
-
 _SAMPLES = ("truth", "generator_tune", "surrogate_smeared")
 _CODE = "sample"
 

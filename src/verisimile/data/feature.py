@@ -12,8 +12,6 @@ from typing import Literal, cast, get_args
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 
-__all__ = ["Feature", "Kind", "TransformName", "listing", "require", "suggestion", "unique"]
-
 Kind = Literal["continuous", "discrete", "periodic", "spike-at-zero"]
 TransformName = Literal["auto", "identity", "log", "logit", "probit"]
 

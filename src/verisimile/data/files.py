@@ -20,8 +20,6 @@ from verisimile.data.events import Events, name_list
 from verisimile.data.feature import Feature, suggestion
 from verisimile.data.table import Request, Source
 
-__all__ = ["Drawn", "column_names", "file_of", "read_drawn", "read_events", "write_events"]
-
 _SUFFIXES = (".parquet", ".root", ".h5", ".hdf5", ".npz", ".npy", ".csv")
 _SHOWERS = "calo="
 _WITH_PART = (".root", ".h5", ".hdf5")

@@ -10,8 +10,6 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 
-__all__ = ["compact", "group_codes", "parts_of_groups", "resampled_groups", "stacked_groups"]
-
 _NAME = "events.group"
 
 

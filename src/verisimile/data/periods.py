@@ -10,8 +10,6 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.data.feature import require
 
-__all__ = ["periods", "with_periods"]
-
 Ends = tuple[float, float] | None
 """Where one period begins and ends; None for an angle in radians, cut anywhere."""
 

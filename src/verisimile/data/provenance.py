@@ -12,8 +12,6 @@ from verisimile.core.errors import VerisimileWarning
 from verisimile.data.events import Events, RowHashes, row_hashes, shared_rows
 from verisimile.stats.coincidences import shared_by_chance
 
-__all__ = ["Provenance", "Seen", "group_notes", "warn_overlap"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:

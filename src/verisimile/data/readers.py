@@ -23,20 +23,6 @@ from verisimile.core.errors import InputError
 from verisimile.data.feature import Feature, listing, suggestion, unique
 from verisimile.data.table import Column, Source, array_fault
 
-__all__ = [
-    "Labels",
-    "SPECS_KEY",
-    "from_array",
-    "from_arrays",
-    "open_csv",
-    "open_hdf5",
-    "open_npy",
-    "open_npz",
-    "open_parquet",
-    "open_root",
-    "optional",
-]
-
 SPECS_KEY = b"verisimile.features"
 
 Labels = tuple[str, ...] | None

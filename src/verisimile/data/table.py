@@ -14,8 +14,6 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature, listing, require, unique
 
-__all__ = ["Column", "Request", "Source", "array_fault"]
-
 _EXACT = 2**53
 _WEIGHT_NAMES = ("weight", "weights")
 _GROUP_NAMES = ("group", "groups")

@@ -16,8 +16,6 @@ from verisimile.data.columns import ColumnTransform, Identity, Log, Logit, Probi
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 
-__all__ = ["Chain", "Transform", "feature_transform", "from_config"]
-
 _KINDS: dict[str, type[Identity] | type[Log] | type[Logit] | type[Probit]] = {
     "identity": Identity,
     "log": Log,

@@ -13,8 +13,6 @@ from verisimile.core.arrays import Array, as_matrix, as_vector, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["Camel", "GaussianMixtureTruth", "GaussianTruth", "RingOfEight"]
-
 _LOG_2PI = math.log(2 * math.pi)
 
 

@@ -17,8 +17,6 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events
 from verisimile.data.feature import listing, suggestion
 
-__all__ = ["ColumnFunction", "column_function", "functions_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class ColumnFunction:

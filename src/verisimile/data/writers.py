@@ -18,16 +18,6 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.readers import SPECS_KEY, optional
 
-__all__ = [
-    "Columns",
-    "columns_of",
-    "write_csv",
-    "write_hdf5",
-    "write_npz",
-    "write_parquet",
-    "write_root",
-]
-
 Columns = dict[str, Array | IntArray]
 
 _WEIGHT, _GROUP = "weight", "group"

@@ -24,16 +24,6 @@ from verisimile.density.protocol import (
     Sampler,
 )
 
-__all__ = [
-    "EstimatorCheck",
-    "Proposal",
-    "check_conditional",
-    "check_estimator",
-    "entropy_gap",
-    "integral",
-    "precision_gap",
-]
-
 T = TypeVar("T")
 
 _CHUNK_TOLERANCE = 1e-3  # float32 sums over another batch differ by 1e-5

@@ -19,8 +19,6 @@ from verisimile.data.events import Events
 from verisimile.data.transforms import Chain, feature_transform, from_config
 from verisimile.density.flows import rational_quadratic as rq
 
-__all__ = ["InputMap", "NormalScores", "excess_of", "score_of", "slope_at"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputMap:

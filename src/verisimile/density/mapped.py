@@ -11,11 +11,9 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import NumericsError
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.density.input_map import InputMap
 from verisimile.density.registry import register_family
-
-__all__ = ["Core", "DensityCore", "MappedDensity", "MappedSampler", "register_core"]
 
 _ROUNDS = 100
 

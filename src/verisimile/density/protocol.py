@@ -15,25 +15,6 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 
-__all__ = [
-    "AtContext",
-    "Checking",
-    "ConditionalDensity",
-    "ConditionalFitted",
-    "ConditionalTrainer",
-    "DensityEstimator",
-    "Fitted",
-    "FittedSampler",
-    "NamedConditional",
-    "Rounded",
-    "RoundedConditional",
-    "Sampler",
-    "SamplerTrainer",
-    "Trainer",
-    "as_pair",
-    "density_arguments",
-]
-
 
 @runtime_checkable
 class Sampler(Protocol):

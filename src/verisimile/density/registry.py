@@ -11,10 +11,8 @@ import numpy.typing as npt
 
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator, Sampler
-
-__all__ = ["Model", "Pack", "Unpack", "pack", "register_family", "unpack", "unpack_any"]
 
 Model = DensityEstimator | ConditionalDensity | Sampler
 """What a trainer may make and a store may keep."""

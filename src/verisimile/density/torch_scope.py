@@ -11,8 +11,6 @@ import torch
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["CPU", "Placement", "one_thread", "seeded", "threads"]
-
 
 @dataclass(frozen=True, slots=True)
 class Placement:

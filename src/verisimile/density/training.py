@@ -21,18 +21,6 @@ from verisimile.density.input_map import InputMap
 from verisimile.density.protocol import DensityEstimator, Fitted
 from verisimile.density.torch_scope import one_thread
 
-__all__ = [
-    "Curves",
-    "Sample",
-    "Schedule",
-    "Student",
-    "prepare",
-    "prepare_one",
-    "refuse_signed",
-    "require_positive",
-    "train",
-]
-
 _LOG_2PI = math.log(2 * math.pi)
 _CHUNK = 4096
 _FEWEST_STEPS = 32  # per epoch: small samples get smaller batches

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array
+from verisimile.core.dispatch import Failure, Task
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.run import Failure, Run, Task
+from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
@@ -25,8 +26,6 @@ from verisimile.density.protocol import (
 )
 from verisimile.density.registry import Model
 from verisimile.ensemble.member import MemberRecord
-
-__all__ = ["Ensemble", "log_density_matrix"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

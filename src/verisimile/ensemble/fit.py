@@ -11,10 +11,10 @@ from typing import Any, cast
 import numpy as np
 
 from verisimile.core.canonical import JSON, canonical, restored
-from verisimile.core.dispatch import fingerprint
+from verisimile.core.dispatch import Failure, Task, fingerprint
 from verisimile.core.errors import InputError, StoreError
 from verisimile.core.records import Payload, Record
-from verisimile.core.run import Failure, Run, Task
+from verisimile.core.run import Run
 from verisimile.core.store import MemoryStore, Store
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -24,16 +24,6 @@ from verisimile.density.protocol import Checking, ConditionalTrainer, SamplerTra
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.member import member_address, model_of, record_of, train_member
 from verisimile.ensemble.plan import Plan
-
-__all__ = [
-    "Ensemble",
-    "Manifest",
-    "check_manifest",
-    "fit_ensemble",
-    "load_ensemble",
-    "read_manifest",
-    "write_manifest",
-]
 
 _LABEL = "members"
 _SCHEMA = 1

@@ -22,8 +22,6 @@ from verisimile.density.registry import pack
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.member import MemberRecord
 
-__all__ = ["gather_ensemble"]
-
 _ROLE = "training"
 _PROBES = 256
 _NO_CURVE = frozen([])

@@ -22,8 +22,6 @@ from verisimile.density.protocol import (
 from verisimile.density.registry import Model, pack, unpack_any
 from verisimile.ensemble.plan import Plan
 
-__all__ = ["MemberRecord", "member_address", "model_of", "record_of", "train_member"]
-
 _MODEL = "model."
 _GAP_EVENTS = 2000
 

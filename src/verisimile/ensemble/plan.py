@@ -14,8 +14,6 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events, row_hashes
 from verisimile.data.groups import resampled_groups
 
-__all__ = ["BootstrapPlan", "InitialisationPlan", "Plan"]
-
 
 class Plan(Protocol):
     """What the members of an ensemble are trained on, and how they begin."""

@@ -27,8 +27,6 @@ from verisimile.mixture.sampling import (
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import WeightSolver
 
-__all__ = ["PseudoEvents", "context_columns", "fit_conditional_mixture", "fit_mixture"]
-
 
 @dataclass(frozen=True, slots=True)
 class PseudoEvents:

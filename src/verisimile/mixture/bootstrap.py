@@ -15,8 +15,6 @@ from verisimile.mixture.fit import Pseudo, WeightFit, fitted_weights
 from verisimile.mixture.solvers.protocol import WeightSolver
 from verisimile.stats.linalg import symmetrised
 
-__all__ = ["BOOTSTRAP", "Bootstrap", "Refit", "resampled", "resolved_covariance"]
-
 BOOTSTRAP = "bootstrap"
 _MAX_FAILED = 0.1
 

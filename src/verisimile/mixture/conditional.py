@@ -22,8 +22,6 @@ from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample, conditional_log_densities, sample_signed_at
 
-__all__ = ["ConditionalMixture", "ContextColumns"]
-
 _PROBES = 8
 _TOLERATED = 0.01
 

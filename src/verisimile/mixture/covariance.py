@@ -14,18 +14,6 @@ from verisimile.core.errors import InputError, NumericsError
 from verisimile.mixture.objective import LogLinear, blocks, weighted_gram
 from verisimile.stats.linalg import symmetrised
 
-__all__ = [
-    "CLOSED_FORMS",
-    "Information",
-    "closed_form",
-    "fisher",
-    "freedom",
-    "information",
-    "inverse_hessian",
-    "leverages",
-    "sandwich",
-]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Information:

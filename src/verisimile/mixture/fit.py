@@ -23,18 +23,6 @@ from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import Optimum, WeightSolver
 from verisimile.stats.linalg import positive_definite, symmetrised, tangent_basis
 
-__all__ = [
-    "FitRecord",
-    "Pseudo",
-    "Reduced",
-    "WeightFit",
-    "check_converged",
-    "fit_weights",
-    "fitted_weights",
-    "reduced_problem",
-    "single_weight",
-]
-
 # |w|_1 beyond which nothing is left of a mixture: of the digits of float32 densities,
 # and of a hit-or-miss sampler, which would keep one proposal in half a million.
 _RUNAWAY = 1e6

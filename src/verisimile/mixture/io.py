@@ -18,8 +18,6 @@ from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import FitRecord, WeightFit
 from verisimile.mixture.model import Mixture
 
-__all__ = ["load_conditional_mixture", "load_mixture", "save_mixture"]
-
 _ADDRESS = "mixture/weights"
 _SCHEMA = "verisimile.mixture/1"
 _OPTIONAL = ("draws", "boundary")

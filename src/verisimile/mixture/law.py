@@ -12,8 +12,6 @@ from verisimile.mixture.fit import WeightFit
 from verisimile.stats.linalg import whitening
 from verisimile.stats.restricted_normal import restricted_normal
 
-__all__ = ["WeightLaw"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WeightLaw:

@@ -19,8 +19,6 @@ from verisimile.mixture.solvers.minuit import Whitened, curvature_axes, migrad
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import Optimum, WeightSolver
 
-__all__ = ["MinosInterval", "minos_interval", "minos_observable"]
-
 _NO_MOTION = 1e-12
 
 

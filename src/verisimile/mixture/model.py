@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, as_matrix, as_vector, digest, frozen
+from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
+from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
-from verisimile.core.run import Run, Task
-from verisimile.core.store import Payload, Record
+from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
@@ -21,8 +22,6 @@ from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
-
-__all__ = ["HistogramEstimate", "Mixture", "linear_functional", "member_draws", "member_histogram"]
 
 _DRAWS = 20_000
 _PROBES = 8

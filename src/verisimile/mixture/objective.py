@@ -10,16 +10,6 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError, SupportError
 
-__all__ = [
-    "LogLinear",
-    "as_log_densities",
-    "blocks",
-    "density_error",
-    "mixed_log_density",
-    "scaled",
-    "weighted_gram",
-]
-
 # Rows of the design matrix that are scaled and multiplied at a time: the block
 # stays in the cache, and the memory is bounded for any number of events.
 BLOCK = 4096

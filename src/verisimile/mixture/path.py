@@ -11,8 +11,6 @@ from verisimile.core.arrays import Array
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.protocol import Optimum
 
-__all__ = ["DIRECT", "Descent", "descend"]
-
 DIRECT = 50  # steps straight to the optimum, of which an ordinary fit takes 5 to 20
 _FACTOR = 4.0  # by which weights fall from one stage to the next
 _CENTRED = 0.1  # squared decrement, in units of the stage's smallest weight, that ends a stage

@@ -14,17 +14,6 @@ from verisimile.core.result import Estimate, register
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.objective import blocks, scaled
 
-__all__ = [
-    "SampleAudit",
-    "SignedSample",
-    "conditional_log_densities",
-    "conditional_negative_mass",
-    "member_log_densities",
-    "negative_mass",
-    "sample_signed",
-    "sample_signed_at",
-]
-
 _HEADROOM = 1.05  # proposals beyond the expected need, so that one round mostly suffices
 _MAX_ROUNDS = 200
 _BATCH = 8192  # events at a time: a member's temporaries stay in the cache

@@ -21,18 +21,6 @@ from verisimile.mixture.fit import WeightFit
 from verisimile.report.sections.family_figures import SamplePanels
 from verisimile.validation.result import Validation
 
-__all__ = [
-    "FamilyStudy",
-    "InputSample",
-    "MemberTraining",
-    "NamedAmplification",
-    "NamedValidation",
-    "ReportInput",
-    "SampleResult",
-    "Stage",
-    "Timings",
-]
-
 _TITLE = "Goodness of fit"
 
 

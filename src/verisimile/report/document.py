@@ -20,8 +20,6 @@ from verisimile.report.sections.families import FamilyFinding, family_findings
 from verisimile.report.sections.validation_verdict import ValidationFinding, validation_findings
 from verisimile.report.verdict import Finding, Judged, findings, overall, verdict_line
 
-__all__ = ["Conclusion", "Document", "document", "dumped", "read_report"]
-
 
 @register("conclusion", 1)
 @dataclass(frozen=True, slots=True)

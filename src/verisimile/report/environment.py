@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from verisimile.core.result import register
 from verisimile.core.run import Run
 
-__all__ = ["Environment", "current_environment"]
-
 _PACKAGES = (
     "numpy",
     "scipy",

@@ -18,8 +18,6 @@ from verisimile.report.sections.goodness import hotspot_table, summary_table
 from verisimile.report.sections.validation import validation_sections
 from verisimile.report.sections.validation_tables import validation_summary
 
-__all__ = ["page_of", "pictures", "render", "summaries"]
-
 
 def page_of(report: Document) -> Page:
     """Return the headings, tables and figures of a report."""

@@ -6,21 +6,6 @@ import math
 
 from verisimile.stats.pvalues import PValue, Significance
 
-__all__ = [
-    "count",
-    "duration",
-    "fixed",
-    "interval",
-    "p_interval",
-    "p_value",
-    "percent",
-    "plain_number",
-    "rough",
-    "small_p",
-    "value_and_error",
-    "z_interval",
-]
-
 _MINUS = "\N{MINUS SIGN}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 

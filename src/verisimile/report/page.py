@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-__all__ = ["Illustration", "Page", "Section", "Table"]
-
 
 @dataclass(frozen=True, slots=True)
 class Table:

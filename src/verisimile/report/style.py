@@ -11,22 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 
-__all__ = [
-    "ALTERNATIVE",
-    "BAND_1",
-    "BAND_2",
-    "DATA",
-    "FAMILIES",
-    "MUTED",
-    "REFERENCE",
-    "TOYS",
-    "draw",
-    "readable",
-    "short",
-    "to_pdf",
-    "to_png",
-]
-
 DATA = "#111111"
 REFERENCE = "#0072B2"
 ALTERNATIVE = "#D55E00"

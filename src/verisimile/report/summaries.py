@@ -10,8 +10,6 @@ from verisimile.report.document import Document
 from verisimile.report.html import summaries
 from verisimile.report.verdict import Judged, Verdict
 
-__all__ = ["junit", "markdown"]
-
 _FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 

@@ -15,8 +15,6 @@ from verisimile.report.content import ReportInput
 from verisimile.report.numbers import count, percent
 from verisimile.stats.nulls import matches
 
-__all__ = ["Finding", "Judged", "Verdict", "findings", "judge", "overall", "verdict_line"]
-
 
 class Verdict(StrEnum):
     """What is concluded from one test."""

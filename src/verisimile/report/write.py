@@ -29,8 +29,6 @@ from verisimile.report.style import to_pdf, to_png
 from verisimile.report.summaries import junit, markdown
 from verisimile.validation.result import Validation
 
-__all__ = ["gathered", "write_document", "write_report"]
-
 
 def write_report(run: Run, results: Sequence[object] | ReportInput, folder: str | Path) -> Path:
     """Write a report on test results and return the path of its page.

@@ -17,8 +17,6 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 
-__all__ = ["Angle", "Circles", "circles", "circular_events", "on_circles", "periodic", "turned"]
-
 _HARMONICS = 8
 _NOTHING = 1e-8  # a mean resultant that is rounding: the pooled events have this symmetry
 _DECIMALS = 12  # of a turn: events at one place stay there, however the samples are turned

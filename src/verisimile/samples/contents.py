@@ -16,20 +16,6 @@ from verisimile.data.feature import Feature
 from verisimile.samples.weighted import pulls
 from verisimile.stats.linalg import solve_spd
 
-__all__ = [
-    "Agreement",
-    "Contents",
-    "LEAST",
-    "agreement",
-    "bin_edges",
-    "bin_pulls",
-    "cells_of",
-    "into_period",
-    "is_logarithmic",
-    "pooled",
-    "ratio_of",
-]
-
 LEAST, LEAST_WEIGHTED = 5.0, 10.0
 """Effective events of either sample that a cell of chi-squared must expect."""
 

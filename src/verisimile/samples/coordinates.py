@@ -11,8 +11,6 @@ from scipy import special, stats
 
 from verisimile.core.arrays import Array, BoolArray
 
-__all__ = ["Coordinates", "NormalScores", "Standardised", "varying"]
-
 
 class Coordinates(Protocol):
     """A map of the pooled events that treats all of them alike."""

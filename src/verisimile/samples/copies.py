@@ -14,8 +14,6 @@ from verisimile.data.events import Events, RowHashes, match_features, row_hashes
 from verisimile.samples.near import near_copies
 from verisimile.stats.coincidences import SMALLEST, shared_by_chance
 
-__all__ = ["KINDS", "LEVEL", "Copies", "copies_of", "exact_copies"]
-
 LEVEL = 1e-3  # of calling coincidences copies
 # Neighbours on a lattice are not quite independent of each other, and copies are far beyond.
 _STRICT = 1e-4

@@ -10,18 +10,6 @@ import numpy as np
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 
-__all__ = [
-    "Labels",
-    "MassRows",
-    "leverages",
-    "multiplied",
-    "relabeled",
-    "stretched_signs",
-    "unit_masses",
-    "units_of_first",
-    "variance_freedom",
-]
-
 _FREEDOM = 2.5
 _LEAST = 0.01  # of a variance that one unit may leave: where it is all, nothing is left
 

@@ -26,19 +26,6 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = [
-    "Classifier",
-    "Learner",
-    "boosted_trees",
-    "check_learner",
-    "checked_learner",
-    "identity",
-    "perceptron",
-    "polynomial",
-    "scores",
-    "title",
-]
-
 _FILTERS = threading.Lock()  # of warnings: they are the process's, not the thread's
 
 

@@ -11,16 +11,6 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, BoolArray, as_matrix, as_vector
 from verisimile.core.errors import InputError
 
-__all__ = [
-    "MomentSums",
-    "checked_sample",
-    "jackknife_error",
-    "mass_moments",
-    "membership",
-    "pair_chunk",
-    "subset_sums",
-]
-
 _WIDE = 64
 _ENTRIES = 1 << 21
 

@@ -12,8 +12,6 @@ from scipy.special import gammaln
 from verisimile.core.arrays import Array, IntArray
 from verisimile.stats.coincidences import SMALLEST
 
-__all__ = ["CHANCE", "Near", "Twins", "near_copies", "near_ratio", "scales", "twins"]
-
 CHANCE = 1e-3  # of an independent event to look like a near copy
 _QUERIES = 10_000
 _PAIRED = 20_000

@@ -13,8 +13,6 @@ from scipy.spatial.distance import cdist
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
 
-__all__ = ["Membership", "counts_within", "membership", "nearest", "neighbour_balls", "reach"]
-
 _DISTANCES = 1 << 20  # of a block of distances: 8 MiB
 _TREE_FEATURES = 8  # above, a tree looks at nearly every event
 

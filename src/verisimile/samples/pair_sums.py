@@ -12,20 +12,6 @@ from scipy.spatial.distance import cdist, pdist
 from verisimile.core.arrays import Array
 from verisimile.samples.draws import Labels
 
-__all__ = [
-    "Energy",
-    "Gaussian",
-    "KEPT_EVENTS",
-    "Kernel",
-    "Kernels",
-    "Masses",
-    "PairMeans",
-    "Pairs",
-    "Sums",
-    "kernel_matrix",
-    "median_distance",
-]
-
 Kernels = Callable[[Array], list[Array]]
 """Squared distances ``(a, b)`` to J kernel matrices of the same shape."""
 

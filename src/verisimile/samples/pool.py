@@ -26,8 +26,6 @@ from verisimile.samples.draws import (
     variance_freedom,
 )
 
-__all__ = ["FEWEST_EFFECTIVE", "LARGEST_SHARE", "Null", "Pool", "pooled"]
-
 Null = Literal["relabelings", "multipliers"]
 """Exact relabelings of exchangeable events, or a multiplier bootstrap of each side's masses."""
 

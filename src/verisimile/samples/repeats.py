@@ -13,8 +13,6 @@ from verisimile.data.events import Events, match_features, row_hashes
 from verisimile.samples.copies import LEVEL
 from verisimile.stats.coincidences import chance_of, value_pairs
 
-__all__ = ["SampleRows", "equal_rows", "rows_of", "values_repeat"]
-
 _CONTINUOUS = 0.05  # of different rows that share a value of the column
 _WHOLE = 1e-6
 _FEW = 0.01  # of the events: so few repetitions move no p-value that matters

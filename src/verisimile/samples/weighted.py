@@ -12,20 +12,6 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
 
-__all__ = [
-    "LEAST_CARRIERS",
-    "LEAST_EFFECTIVE",
-    "EqualLaws",
-    "Score",
-    "Spread",
-    "by_group",
-    "matched",
-    "pulls",
-    "shares",
-    "spread_of",
-    "two_sided",
-]
-
 LEAST_CARRIERS = 5.0
 """Events that must carry an error before a normal law is trusted."""
 

@@ -13,8 +13,6 @@ from verisimile.core.result import register
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue, add_one
 
-__all__ = ["Combined", "fisher", "min_p", "smallest_p"]
-
 _DIGITS = 9  # of standard deviations that tell tied rows apart
 _TIE = 1e-9  # relative; sums of the same logarithms in another order differ by rounding
 

@@ -8,8 +8,6 @@ from scipy import special, stats
 
 from verisimile.core.arrays import Array, IntArray
 
-__all__ = ["SMALLEST", "Keys", "chance_of", "shared_by_chance", "value_pairs"]
-
 Keys = npt.NDArray[np.uint64]
 
 SMALLEST = float(np.finfo(np.float64).tiny)  # a p-value is never zero

@@ -8,8 +8,6 @@ from scipy import special, stats
 
 from verisimile.core.errors import InputError
 
-__all__ = ["ONE_SIGMA", "Interval", "clopper_pearson", "garwood", "wilson"]
-
 ONE_SIGMA = 0.6826894921370859
 """Probability content of ±1 standard deviation of a normal distribution."""
 

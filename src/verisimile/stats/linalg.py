@@ -8,8 +8,6 @@ from scipy import linalg
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 
-__all__ = ["positive_definite", "solve_spd", "symmetrised", "tangent_basis", "whitening"]
-
 
 def tangent_basis(size: int) -> Array:
     r"""Return an orthonormal basis ``(M, M - 1)`` of :math:`\{d : \sum_i d_i = 0\}`.

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from verisimile.core.errors import InputError
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["corrected"]
-
 
 def corrected(p_values: Sequence[PValue]) -> PValue:
     r"""Return the p-value of l looks at fresh data, of which the best counted.

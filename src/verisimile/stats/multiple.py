@@ -8,8 +8,6 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 
-__all__ = ["benjamini_hochberg", "holm"]
-
 
 def holm(p: npt.ArrayLike) -> Array:
     r"""Return adjusted p-values, of the shape given, that bound the chance of any false alarm.

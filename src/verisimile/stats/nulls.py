@@ -10,8 +10,6 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.stats.pvalues import PValue, add_one
 
-__all__ = ["Empirical", "matches"]
-
 
 def matches(observed: npt.ArrayLike, toys: Array) -> BoolArray:
     """Return which toys are at least as extreme as the observation, in the shape of `toys`.

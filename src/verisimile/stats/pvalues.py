@@ -10,8 +10,6 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson
 
-__all__ = ["PValue", "Significance", "add_one"]
-
 
 @register("p-value", 1)
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 
-__all__ = ["restricted_normal"]
-
 _TRAJECTORIES = 8  # without a wall on the way, one already forgets where it began
 _BOUNCES = 500  # per trajectory; in a corner of 20 dimensions there are some dozens
 _ROUNDING = 1e-9

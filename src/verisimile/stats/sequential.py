@@ -12,8 +12,6 @@ from verisimile.stats.intervals import ONE_SIGMA, Interval, clopper_pearson
 from verisimile.stats.nulls import matches
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["besag_clifford", "enough", "inverse_binomial"]
-
 
 def besag_clifford(
     observed: float,

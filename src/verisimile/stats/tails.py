@@ -18,8 +18,6 @@ from verisimile.stats.aggregate import min_p
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson
 from verisimile.stats.pvalues import PValue, Significance
 
-__all__ = ["FAMILIES", "Tail", "fit_tail", "tail_distances"]
-
 _ENOUGH_TOYS: Final = 200
 _ACCEPTED: Final = 0.05
 _BELOW: Final = 0.5 * (1.0 - ONE_SIGMA)

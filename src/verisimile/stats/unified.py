@@ -10,8 +10,6 @@ from scipy import optimize, special, stats
 
 from verisimile.core.errors import NumericsError
 
-__all__ = ["Moments", "bounded_normal", "cdf", "tails", "unified_interval"]
-
 _DOUBLINGS = 200
 
 

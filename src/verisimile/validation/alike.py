@@ -15,8 +15,6 @@ from verisimile.samples.near import twins
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Alike", "alike_of"]
-
 
 @register("alike", 1)
 @dataclass(frozen=True, slots=True)

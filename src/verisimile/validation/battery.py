@@ -22,8 +22,6 @@ from verisimile.stats.pvalues import PValue
 from verisimile.validation.result import BatteryTest
 from verisimile.validation.study import CLASSIFIER, Battery, Entry, entry
 
-__all__ = ["BatteryOutcome", "battery_of", "draw_groups", "global_p_value"]
-
 _CLASSIFIER_SEES = "any difference that it can learn"
 _LEARNERS: Mapping[str, Callable[[], Classifier]] = {
     "trees": boosted_trees,

@@ -13,8 +13,6 @@ from verisimile.validation.battery import BatteryOutcome
 from verisimile.validation.physics import Physics
 from verisimile.validation.samples import Overlap
 
-__all__ = ["metrics_of"]
-
 
 def metrics_of(
     tested: BatteryOutcome,

@@ -19,8 +19,6 @@ from verisimile.stats.pvalues import PValue
 from verisimile.validation.samples import Inputs
 from verisimile.validation.study import Study, conditions
 
-__all__ = ["Physics", "further_p_values", "physics_of"]
-
 _PLANES = 2
 _MOST_BINS, _PER_CELL = 15, 25  # along each axis, events of a cell
 

@@ -18,8 +18,6 @@ from verisimile.validation.alike import Alike
 from verisimile.validation.physics import Physics
 from verisimile.validation.samples import Overlap
 
-__all__ = ["BatteryTest", "Bound", "Validation"]
-
 
 @register("battery-test", 1)
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,16 +19,6 @@ from verisimile.samples.copies import copies_of
 from verisimile.samples.repeats import SampleRows, equal_rows, rows_of
 from verisimile.validation.study import Study, compared, computed_columns, needed_columns
 
-__all__ = [
-    "Inputs",
-    "Overlap",
-    "check_units",
-    "gathered_inputs",
-    "overlaps",
-    "rounding_mismatches",
-    "swapped_columns",
-]
-
 _FEWEST = 2
 
 

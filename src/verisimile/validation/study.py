@@ -42,24 +42,6 @@ from verisimile.data.periods import periods
 from verisimile.data.user_file import functions_of
 from verisimile.samples.coordinates import Coordinates, NormalScores, Standardised
 
-__all__ = [
-    "Battery",
-    "CLASSIFIER",
-    "DEFAULT",
-    "Entry",
-    "NAMES",
-    "Samples",
-    "Study",
-    "Threshold",
-    "checked_study",
-    "compared",
-    "computed_columns",
-    "conditions",
-    "entry",
-    "needed_columns",
-    "read_study",
-]
-
 
 def computed_columns(study: Study) -> dict[str, Quantity]:
     """Return the study's further columns: its expressions, then the functions of its file.

@@ -22,8 +22,6 @@ from verisimile.validation.result import Bound, Validation
 from verisimile.validation.samples import Inputs, gathered_inputs
 from verisimile.validation.study import Study
 
-__all__ = ["validate"]
-
 _SUPPORT_EVENTS = 10_000  # of each sample: time and memory go with the square
 _SCAN = "interval-scan"
 

@@ -24,8 +24,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.mixture.fit import WeightFit
 
-__all__ = ["fitted_weights", "goodness", "minos", "plug_in"]
-
 TOYS = 99
 KERNELS = vs.GaussianKernels(count=12, width=0.7, reference=400)
 TILT = vs.ExponentialTilt(count=8, width=0.7)

@@ -18,8 +18,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.stats.intervals import ONE_SIGMA
 
-__all__ = ["areas", "bands", "distances", "foreign_holdout", "growth", "memory", "regions"]
-
 LEVELS = (ONE_SIGMA, 0.95)
 
 

@@ -24,15 +24,6 @@ from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import add_one
 from verisimile.stats.sequential import besag_clifford, inverse_binomial
 
-__all__ = [
-    "counts",
-    "known_cdf",
-    "known_density",
-    "selected",
-    "toy_p_values",
-    "without_the_one",
-]
-
 
 @dataclass(frozen=True)
 class Sample:

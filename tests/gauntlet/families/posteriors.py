@@ -19,8 +19,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.mixture.sampling import conditional_log_densities
 
-__all__ = ["bins_of_context", "conditional", "local", "posterior", "too_narrow"]
-
 CLASSIFIER = LogisticRegression()
 
 

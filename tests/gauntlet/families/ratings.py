@@ -13,8 +13,6 @@ from gauntlet.registry import bench
 from human_ratings import choices, preferences, scaled
 from verisimile.core.random import Seeds
 
-__all__ = ["answers", "independent_answers"]
-
 
 @dataclass(frozen=True)
 class Panel:

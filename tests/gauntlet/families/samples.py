@@ -22,8 +22,6 @@ from verisimile.report.verdict import Verdict
 from verisimile.validation.result import Validation
 from verisimile.validation.study import CLASSIFIER, NAMES
 
-__all__ = ["battery", "classified", "counted_as_events", "exchanged_with_weights"]
-
 RELABELINGS = 99
 TESTS = tuple(name for name in NAMES if name != CLASSIFIER)
 ALL = "all tests together"

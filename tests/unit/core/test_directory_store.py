@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from verisimile.core.errors import InputError, StoreError
-from verisimile.core.store import DirectoryStore, Payload
+from verisimile.core.records import Payload
+from verisimile.core.store import DirectoryStore
 
 
 def test_layout(tmp_path: Path) -> None:

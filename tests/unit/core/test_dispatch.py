@@ -12,7 +12,7 @@ import pytest
 from verisimile.core.dispatch import MAX_REBUILDS, Call, Failure, Reply, Task, Work, dispatch
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 
 P = ParamSpec("P")
 T = TypeVar("T")

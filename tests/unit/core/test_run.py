@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 import map_tasks
+from verisimile.core.dispatch import Failure, Task
 from verisimile.core.errors import IncompleteError, InputError, NumericsError
 from verisimile.core.executor import Serial
 from verisimile.core.progress import Handle, Silent
 from verisimile.core.random import Seeds
-from verisimile.core.run import Failure, Run, Task
-from verisimile.core.store import MemoryStore, Payload, Record
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Run
+from verisimile.core.store import MemoryStore
 
 
 def test_defaults() -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import map_tasks
+from verisimile.core.dispatch import Failure
 from verisimile.core.random import Seeds
-from verisimile.core.run import Failure, Run
+from verisimile.core.run import Run
 from verisimile.core.store import DirectoryStore, MemoryStore, Store
 
 SEEDS = Seeds(7)

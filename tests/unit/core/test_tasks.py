@@ -11,7 +11,8 @@ import pytest
 from verisimile.core.dispatch import Call, Failure, Task, Work, failure, fingerprint, perform
 from verisimile.core.errors import InputError, SupportError
 from verisimile.core.random import Seeds
-from verisimile.core.store import MemoryStore, Payload, Receipt
+from verisimile.core.records import Payload, Receipt
+from verisimile.core.store import MemoryStore
 
 TASK = Task("a", {"n": 3, "rate": 0.1}, Seeds(1).at("x"))
 

@@ -10,8 +10,8 @@ import threadpoolctl
 import map_tasks
 from verisimile.core.executor import single_threaded
 from verisimile.core.random import Seeds
+from verisimile.core.records import Record
 from verisimile.core.run import Run
-from verisimile.core.store import Record
 
 
 def limits() -> list[int]:

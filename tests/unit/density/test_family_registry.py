@@ -11,7 +11,7 @@ import pytest
 
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.data.truths import GaussianTruth
 from verisimile.density.registry import pack, register_family, unpack
 

@@ -16,7 +16,8 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.truths import Camel, GaussianTruth
 from verisimile.density.check import precision_gap
-from verisimile.density.flows.trainer import SplineFlow, SplineFlowTrainer
+from verisimile.density.flows.spline import SplineFlow
+from verisimile.density.flows.trainer import SplineFlowTrainer
 
 QUICK = SplineFlowTrainer(layers=2, hidden=16, epochs=4)
 FEATURES = (

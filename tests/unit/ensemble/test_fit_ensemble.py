@@ -13,8 +13,9 @@ import pytest
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, NumericsError, StoreError
 from verisimile.core.random import Seeds
+from verisimile.core.records import Payload
 from verisimile.core.run import Run
-from verisimile.core.store import DirectoryStore, Payload
+from verisimile.core.store import DirectoryStore
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import warn_overlap

@@ -17,7 +17,8 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.density.flows.trainer import SplineFlowTrainer
-from verisimile.ensemble.fit import Ensemble, fit_ensemble, load_ensemble
+from verisimile.ensemble.ensemble import Ensemble
+from verisimile.ensemble.fit import fit_ensemble, load_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import PseudoEvents, fit_conditional_mixture, fit_mixture
 from verisimile.mixture.bootstrap import Bootstrap

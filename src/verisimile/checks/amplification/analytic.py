@@ -17,15 +17,6 @@ from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.mixture.model import Mixture
 
-__all__ = [
-    "LEAVES_OUT",
-    "MixtureWorth",
-    "ObservableWorth",
-    "Propagation",
-    "analytic",
-    "analytic_observables",
-]
-
 LEAVES_OUT = (
     "The members are taken as given: what other training samples would have made of them is not "
     "in the covariance of the weights. The interval has the error of the members' draws only."

@@ -20,21 +20,6 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 
-__all__ = [
-    "Averaging",
-    "CANNOT_SEE",
-    "Crossing",
-    "Pooled",
-    "RegionMap",
-    "Spread",
-    "averaging",
-    "averaging_of_counts",
-    "crossing",
-    "pooled",
-    "region_limits",
-    "spread",
-]
-
 CANNOT_SEE = (
     "An ensemble that differs by initialisation only has not seen other training samples: its "
     "spread is too small and its G too large.  What all members have in common, such as a bias "

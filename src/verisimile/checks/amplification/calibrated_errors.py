@@ -15,8 +15,6 @@ from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 
-__all__ = ["BinCoverage", "ErrorScale", "calibrate_errors"]
-
 _RANGE = 1e6  # of the scale, to either side of where claimed and binomial errors are equal
 _GRID = 200
 

@@ -10,8 +10,6 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.samples.pair_sums import Kernel, PairMeans, kernel_matrix
 
-__all__ = ["LandmarkFeatures", "Realised", "Repeated", "Spectrum", "mean_square"]
-
 _STEPS = 45
 _SMALL = 3e-3  # of the largest variance
 _RANGE = 30.0  # of the logarithm of what is varied

@@ -17,8 +17,6 @@ from verisimile.core.result import Estimate
 from verisimile.data.events import Events, match_features
 from verisimile.stats.intervals import ONE_SIGMA
 
-__all__ = ["kolmogorov", "kolmogorov_features"]
-
 _MEAN_SQUARE = math.pi**2 / 12.0  # of the Kolmogorov distribution
 _SQUARE_SPREAD = math.sqrt(0.4)  # sd of its square over the mean: E K^4 = 7 pi^4 / 720
 _LIMIT = 0.95

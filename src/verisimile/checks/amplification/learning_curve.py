@@ -16,8 +16,6 @@ from verisimile.core.result import Estimate, register
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.unified import bounded_normal
 
-__all__ = ["LearningCurve", "learning_curve"]
-
 _SMALL = 0.01
 
 

@@ -15,8 +15,6 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.protocol import Sampler
 
-__all__ = ["Draws", "Labelled", "MemberCounts", "count_members", "member_counts", "tally"]
-
 _CHUNK = 1 << 17  # events; fixed, so that the draws do not depend on the memory at hand
 
 Draw = Callable[[int, np.random.Generator], Array]

@@ -21,8 +21,6 @@ from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Attraction", "LEVEL", "Memorisation", "NAMES", "memorisation"]
-
 LEVEL = 0.01
 _TOLERANCE = 0.1
 _FEWEST = 20

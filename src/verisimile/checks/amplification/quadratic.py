@@ -27,15 +27,6 @@ from verisimile.samples.angles import circular_events
 from verisimile.samples.pair_sums import Energy, Gaussian, Kernel, PairMeans, median_distance
 from verisimile.stats.intervals import ONE_SIGMA
 
-__all__ = [
-    "CramerVonMises",
-    "Distance",
-    "EnergyDistance",
-    "GaussianMMD",
-    "quadratic",
-    "quadratic_procedure",
-]
-
 _LANDMARKS = 100
 _SQUARED = 1000
 _FEWEST = 20

@@ -25,18 +25,6 @@ from verisimile.data.provenance import group_notes
 from verisimile.samples.copies import exact_copies
 from verisimile.stats.unified import Moments, unified_interval
 
-__all__ = [
-    "Counts",
-    "FINEST",
-    "Samples",
-    "check_numbers",
-    "of_generator",
-    "of_trainings",
-    "quantile",
-    "quantile_of_trainings",
-    "samples_of",
-]
-
 FINEST = (10, 20, 50, 100)
 """Numbers of regions if none are asked for."""
 

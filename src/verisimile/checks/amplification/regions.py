@@ -15,20 +15,6 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 
-__all__ = [
-    "BoxRegions",
-    "PER_REGION",
-    "QuantileRegions",
-    "Regions",
-    "Resolutions",
-    "UserRegions",
-    "equal_regions",
-    "median_split_regions",
-    "product_regions",
-    "quantile_regions",
-    "resolutions_of",
-]
-
 
 class Regions(Protocol):
     """A division of the feature space that was made without the events counted in it."""

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 
-__all__ = ["Amplification", "AmplificationCurve", "Interval"]
-
 
 @register("interval", 1)
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,6 @@ import numpy as np
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, NumericsError
 
-__all__ = ["Difference", "Shares", "difference", "reject_signed", "shares_of"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shares:

@@ -20,8 +20,6 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.mixture.model import Mixture
 
-__all__ = ["AmplificationStudy", "EntropyLabel", "LEVELS", "amplify", "entropy_label"]
-
 _FEWEST_MEMBERS = 3
 LEVELS = (0.68, 0.95)
 """Contents of all intervals."""

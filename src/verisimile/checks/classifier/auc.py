@@ -13,17 +13,6 @@ from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = [
-    "Calibration",
-    "RankSums",
-    "RocCurve",
-    "auc",
-    "auc_estimate",
-    "auc_p_value",
-    "calibration_of",
-    "roc_of",
-]
-
 _BLOCK = 32_000_000  # bytes of labels as numbers
 
 

@@ -24,15 +24,6 @@ from verisimile.samples.learners import Classifier, boosted_trees, check_learner
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = [
-    "ConditionalDiagnosis",
-    "GroupedPool",
-    "covariance_p_value",
-    "diagnose_conditional",
-    "grouped",
-    "relabeled",
-]
-
 _BLOCK = 4_000_000  # labels at a time
 _LEAST = 40  # test events with a partner at their context
 

@@ -11,12 +11,11 @@ from verisimile.checks.classifier.auc import auc
 from verisimile.checks.classifier.samples import Pool
 from verisimile.core.arrays import Array, BoolArray, IntArray, digest
 from verisimile.core.canonical import JSON
+from verisimile.core.dispatch import Failure, Task
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.run import Failure, Run, Task
+from verisimile.core.run import Run
 from verisimile.samples.learners import Classifier, identity, scores
-
-__all__ = ["Scored", "Scorer", "unfinished_note"]
 
 _SCHEMA = 2  # of stored fits
 

@@ -33,16 +33,6 @@ from verisimile.stats.linalg import solve_spd, whitening
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = [
-    "ClassifierDiagnosis",
-    "Closure",
-    "WeightHistogram",
-    "closure_of",
-    "diagnose_with_classifier",
-    "shape_chi2",
-    "weight_histogram",
-]
-
 _CALIBRATION_BINS = 20
 
 

@@ -12,8 +12,6 @@ from verisimile.samples.draws import multiplied, relabeled, stretched_signs, var
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["areas_of_masses", "group_p_value", "multiplier_p_value"]
-
 _ENTRIES = 4_000_000  # 32 MiB for each of a few arrays of masses at a time
 _TIE = 1e-12
 

@@ -15,8 +15,6 @@ from verisimile.samples.coordinates import Standardised
 from verisimile.samples.pool import Pool as Samples
 from verisimile.samples.pool import pooled
 
-__all__ = ["Pool", "pool_of"]
-
 _LEAST = 40
 
 

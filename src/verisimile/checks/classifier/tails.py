@@ -10,8 +10,6 @@ from verisimile.checks.classifier.samples import Pool
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.result import Estimate, register
 
-__all__ = ["TailRange", "WeightTail", "tails_of"]
-
 _INSIDE = 0.8
 
 

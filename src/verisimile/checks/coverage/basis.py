@@ -16,16 +16,6 @@ from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.objective import scaled
 from verisimile.mixture.solvers.newton import NewtonSolver
 
-__all__ = [
-    "BasisTerm",
-    "Fitted",
-    "LeaveOneOut",
-    "MemberBootstrap",
-    "left_out",
-    "restricted",
-    "widened",
-]
-
 _RTOL = 1e-10
 
 

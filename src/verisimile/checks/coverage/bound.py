@@ -17,20 +17,6 @@ from verisimile.core.result import Estimate
 from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.objective import scaled
 
-__all__ = [
-    "Bound",
-    "Calibrated",
-    "Columns",
-    "Crossing",
-    "Drawn",
-    "KnowsMarginals",
-    "KnowsMoments",
-    "Mean",
-    "Pointwise",
-    "density_ratios",
-    "stratified",
-]
-
 _SPAN = 0.2  # of the smaller tail: the probability over which a density is differenced
 
 

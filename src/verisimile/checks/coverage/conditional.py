@@ -39,8 +39,6 @@ from verisimile.mixture.sampling import member_log_densities, sample_signed
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.intervals import ONE_SIGMA
 
-__all__ = ["MixtureTruth", "PseudoDraws", "closure_notes", "closure_values", "coverage"]
-
 _CHUNK = 10  # data sets per record; each has its own stream, so this changes no number
 
 

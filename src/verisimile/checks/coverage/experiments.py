@@ -13,21 +13,13 @@ from verisimile.checks.coverage.responses import Propagated
 from verisimile.checks.coverage.result import Coverage, ObservableCoverage
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON, canonical
+from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError, NumericsError, SupportError
 from verisimile.core.random import Seeds
+from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate
-from verisimile.core.run import Run, Task
-from verisimile.core.store import Payload, Record
+from verisimile.core.run import Run
 from verisimile.stats.intervals import clopper_pearson, wilson
-
-__all__ = [
-    "Experiment",
-    "INTERVAL_LEVEL",
-    "Outcomes",
-    "check_sizes",
-    "run_experiments",
-    "summarise",
-]
 
 Experiment = Callable[[Seeds], Sequence[Propagated]]
 """One pseudo-experiment: its random streams to one estimate per observable."""

@@ -11,16 +11,15 @@ import numpy as np
 from verisimile.checks.coverage.bound import Bound, Calibrated, Columns, density_ratios, stratified
 from verisimile.checks.coverage.responses import Response
 from verisimile.core.arrays import Array
+from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.run import Run, Task
-from verisimile.core.store import Payload, Record
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Run
 from verisimile.density.protocol import DensityEstimator
 from verisimile.mixture.fit import WeightFit
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import member_log_densities
-
-__all__ = ["PooledDraws", "local_responses", "member_responses", "pilot_columns", "pooled"]
 
 _PILOT = 20_000
 _FIRST = 50_000

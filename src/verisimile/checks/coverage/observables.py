@@ -21,16 +21,6 @@ from verisimile.core.arrays import Array, as_vector, frozen
 from verisimile.core.errors import InputError
 from verisimile.density.protocol import Sampler
 
-__all__ = [
-    "BinContent",
-    "DensityAt",
-    "Expectation",
-    "Moment",
-    "Observable",
-    "Quantile",
-    "bind_all",
-]
-
 _NODES = 49
 _NEAR = 0.6  # of the smaller tail, where nodes are close
 

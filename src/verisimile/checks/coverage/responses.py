@@ -11,8 +11,6 @@ import numpy as np
 from verisimile.core.arrays import Array, digest
 from verisimile.mixture.fit import WeightFit
 
-__all__ = ["CrossingResponse", "LinearResponse", "Propagated", "Response"]
-
 _SPAN = 0.2  # of the smaller tail: the probability over which a density is differenced
 
 

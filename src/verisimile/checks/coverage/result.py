@@ -8,8 +8,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 
-__all__ = ["CONDITIONAL", "RETRAINED", "Coverage", "ObservableCoverage"]
-
 CONDITIONAL = "conditional"
 RETRAINED = "retrained"
 

@@ -30,8 +30,6 @@ from verisimile.mixture.objective import scaled
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.intervals import ONE_SIGMA
 
-__all__ = ["MakeMixture", "Saturation", "coverage_retrained", "saturation"]
-
 MakeMixture = Callable[[Seeds, Events], Mixture | tuple[Mixture, Events]]
 
 

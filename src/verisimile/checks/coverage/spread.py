@@ -14,8 +14,6 @@ from verisimile.core.arrays import Array, as_matrix, as_vector
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 
-__all__ = ["BinErrors", "BinIntervals", "normal_intervals", "spread_intervals", "summarise_bins"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinIntervals:

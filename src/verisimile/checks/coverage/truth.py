@@ -14,16 +14,6 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.density.protocol import Sampler
 
-__all__ = [
-    "KnownTruth",
-    "SampledTruth",
-    "draw_truth",
-    "remaining",
-    "true_values",
-    "truth_key",
-    "truth_notes",
-]
-
 _SAMPLE = 1_000_000
 _PROBES = 64
 

@@ -20,16 +20,6 @@ from verisimile.data.events import Events
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = [
-    "Judge",
-    "Trial",
-    "alternative_fit",
-    "averaged",
-    "check_sample",
-    "null_notes",
-    "resolved",
-]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:

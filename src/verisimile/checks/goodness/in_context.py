@@ -37,16 +37,6 @@ from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = [
-    "BinSetup",
-    "Combination",
-    "ContextBins",
-    "PlacedBins",
-    "SmallestP",
-    "SumOfBins",
-    "goodness_in_context",
-]
-
 _NODES = 8
 
 

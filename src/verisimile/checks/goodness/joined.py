@@ -18,8 +18,6 @@ from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 from verisimile.stats.sequential import besag_clifford
 
-__all__ = ["PILOT", "Columns", "Joined", "Scale", "failure_notes", "surprise_fit"]
-
 PILOT = 20
 """Toys apart that scale the statistics of a sequential search."""
 

@@ -29,8 +29,6 @@ from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
 from verisimile.stats.sequential import enough
 
-__all__ = ["compare_hypotheses", "default_alternative", "goodness_of_fit", "single"]
-
 _KERNELS_UP_TO = 2  # by the power study and the embedded example: docs/measured.md
 
 

@@ -19,17 +19,6 @@ from verisimile.data.events import Events, match_features
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.stats.linalg import solve_spd
 
-__all__ = [
-    "Hotspots",
-    "Information",
-    "Localisation",
-    "Tangents",
-    "information",
-    "localise",
-    "nearness",
-    "tangents",
-]
-
 _BLOCK = 20_000
 _PER_EVENT, _DRAWS = 10, (20_000, 200_000)
 _PER_KERNEL = 20  # with fewer, the error of the expectations is itself unknown

@@ -19,15 +19,6 @@ from verisimile.samples.contents import bin_edges, is_logarithmic
 from verisimile.stats.intervals import garwood
 from verisimile.stats.linalg import solve_spd
 
-__all__ = [
-    "CHI2_EXPECTED",
-    "Cells",
-    "MarginalComparison",
-    "bin_means",
-    "cell_edges",
-    "marginal_comparisons",
-]
-
 
 class FittedDensities(Protocol):
     """The two fitted densities of a profile test, relative to the mixture."""

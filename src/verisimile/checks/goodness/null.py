@@ -25,17 +25,6 @@ from verisimile.mixture.sampling import (
     sample_signed_at,
 )
 
-__all__ = [
-    "AveragedNull",
-    "Calibration",
-    "ConditionalNull",
-    "FluctuatedCentre",
-    "Null",
-    "NullModel",
-    "PlugIn",
-    "Predictive",
-]
-
 
 class Null(Protocol):
     r"""A density :math:`p_0 = \sum_i (\hat w + L\eta)_i f_i`, with :math:`\eta \sim N(0, 1)`."""

@@ -13,8 +13,6 @@ from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError
 
-__all__ = ["data_log_densities", "observed", "profiled"]
-
 
 def data_log_densities(null: Null, x: Array) -> Array:
     """Return the members' log-densities ``(n, M)`` at data, none outside the features' bounds."""

@@ -12,16 +12,6 @@ from verisimile.core.arrays import Array
 from verisimile.mixture.objective import LogLinear, as_log_densities
 from verisimile.mixture.solvers.protocol import WeightSolver
 
-__all__ = [
-    "Basis",
-    "HYPOTHESES",
-    "Hypothesis",
-    "Profile",
-    "Rows",
-    "feasible_start",
-    "profile_ratio",
-]
-
 # Kernel over model at an event, beyond e^20 of which the squares in the Hessian would
 # drown everything else in rounding.  Events of the model itself stay below e^10.
 _CAP = 20.0

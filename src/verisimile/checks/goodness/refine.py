@@ -19,8 +19,6 @@ from verisimile.samples.repeats import values_repeat
 from verisimile.stats.looks import corrected
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Look", "Refinement", "refine"]
-
 
 @dataclass(frozen=True, slots=True)
 class Look:

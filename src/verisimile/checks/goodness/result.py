@@ -14,8 +14,6 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.stats.pvalues import PValue, Significance
 
-__all__ = ["AlternativeFit", "ContextGoodness", "FittedRatio", "Goodness", "SurpriseFit"]
-
 
 def _nothing() -> Array:
     return frozen(np.empty(0))

@@ -11,8 +11,6 @@ from verisimile.checks.goodness.surprise import Surprise
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 
-__all__ = ["PLACEMENTS", "Search", "search_of"]
-
 PLACEMENTS = 4
 """How often an alternative is placed unless said otherwise: docs/goodness-of-fit.md."""
 

@@ -14,8 +14,6 @@ from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.newton import NewtonSolver, minimise
 from verisimile.mixture.solvers.protocol import Optimum
 
-__all__ = ["SoftPenalty", "penalised_mass", "soft_penalty_ratio"]
-
 STRENGTH = 1e6
 """Published strength of the quadratic penalty."""
 

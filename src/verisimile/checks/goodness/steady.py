@@ -20,8 +20,6 @@ from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified_gap
 from verisimile.stats.linalg import solve_spd
 
-__all__ = ["minimised", "solved"]
-
 _SHRINK = 0.99  # share of the way to the boundary that a step may go
 _ARMIJO = 0.1
 _SHORTEST = 1e-14

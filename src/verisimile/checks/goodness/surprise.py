@@ -19,8 +19,6 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.run import Run
 
-__all__ = ["NAMES", "PlacedSurprise", "Surprise", "surprises"]
-
 NAMES = ("mean surprise", "surprise beyond the model's 1/n tail")
 _KEPT = 1e-3
 _PER_EVENT = 4

@@ -13,12 +13,11 @@ from verisimile.checks.goodness.profile import Hypothesis
 from verisimile.checks.goodness.surprise import NAMES, PlacedSurprise
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
+from verisimile.core.dispatch import Failure, Task
 from verisimile.core.errors import IncompleteError, InputError, NumericsError, SupportError
 from verisimile.core.random import Seeds
-from verisimile.core.run import Failure, Run, Task
-from verisimile.core.store import Payload, Record
-
-__all__ = ["Contest", "Sequential", "Thrown", "most_toys", "throw_toys"]
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Run
 
 _CHUNK = 10  # toys per stored record; each toy has its own stream, so this changes no number
 _WAVE = 5  # chunks between two looks at whether more toys are needed

@@ -14,8 +14,6 @@ from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 
-__all__ = ["Agreement", "agreement", "fleiss_kappa"]
-
 
 @register("agreement", 1)
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.stats.intervals import Interval
 
-__all__ = ["Clusters", "Rate", "rate_of"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:

@@ -16,8 +16,6 @@ from verisimile.core.result import register
 from verisimile.stats.intervals import clopper_pearson
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["ForcedChoice", "binomial_p_value", "exact", "flip_p_value", "forced_choice"]
-
 _WORDS = {"generated": 1.0, "real": 0.0}
 _FEW = 10
 

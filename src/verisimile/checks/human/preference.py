@@ -16,16 +16,6 @@ from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.result import register
 from verisimile.stats.pvalues import PValue
 
-__all__ = [
-    "PairRate",
-    "Preference",
-    "bradley_terry",
-    "check_connected",
-    "information",
-    "inverse_information",
-    "preference",
-]
-
 _TIE = "tie"
 
 

@@ -18,8 +18,6 @@ from verisimile.core.run import Run
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["ScaleComparison", "ScaleRating", "scale_ratings"]
-
 _BLOCK = 4_000_000  # labels at a time
 
 

@@ -14,8 +14,6 @@ import numpy as np
 from verisimile.core.arrays import BoolArray, IntArray
 from verisimile.core.errors import InputError
 
-__all__ = ["Ratings", "coded", "read_ratings"]
-
 _SINGLE = ("rater", "item", "system", "answer")
 _PAIRED = ("rater", "item", "first", "second", "answer")
 _FORMS = f"the columns {', '.join(_SINGLE)} or {', '.join(_PAIRED)}"

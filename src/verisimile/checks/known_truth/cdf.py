@@ -18,8 +18,6 @@ from verisimile.data.events import Events
 from verisimile.data.feature import require
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Cdf", "OneSample", "one_sample_tests"]
-
 Cdf = Callable[[Array], npt.ArrayLike]
 """Returns the probability of values up to each of ``(n,)``."""
 

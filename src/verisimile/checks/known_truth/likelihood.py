@@ -8,17 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_vector, digest, frozen
+from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
-from verisimile.core.run import Run, Task
+from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.protocol import DensityEstimator
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
-
-__all__ = ["Likelihood", "LikelihoodTest", "likelihood", "likelihood_test", "two_sided"]
 
 _BLOCK = 50  # toys of a record
 

@@ -17,8 +17,6 @@ from verisimile.data.expressions import Condition, Expression
 from verisimile.samples.weighted import matched, shares
 from verisimile.stats.intervals import clopper_pearson
 
-__all__ = ["ConstraintComparison", "Vanishes", "Violations", "violations", "violations_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Vanishes:

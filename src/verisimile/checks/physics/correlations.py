@@ -18,15 +18,6 @@ from verisimile.samples.angles import circular_events, periodic
 from verisimile.samples.weighted import EqualLaws, matched, shares
 from verisimile.stats.multiple import holm
 
-__all__ = [
-    "Coefficient",
-    "Correlated",
-    "CorrelationComparison",
-    "correlations",
-    "pearson",
-    "spearman",
-]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correlated:

@@ -22,8 +22,6 @@ from verisimile.samples.contents import (
 )
 from verisimile.samples.weighted import matched, shares
 
-__all__ = ["MarginalPair", "Yardstick", "marginal_pair", "wasserstein"]
-
 
 @register("marginal-yardstick", 1)
 @dataclass(frozen=True, slots=True, eq=False)

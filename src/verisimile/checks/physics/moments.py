@@ -14,8 +14,6 @@ from verisimile.data.feature import Feature
 from verisimile.samples.angles import circular_events
 from verisimile.samples.weighted import EqualLaws, Spread, matched, shares, spread_of
 
-__all__ = ["MOMENTS", "MomentComparison", "moments", "weighted_moments"]
-
 MOMENTS = ("mean", "standard deviation", "skewness", "excess kurtosis")
 
 _ROUNDING = 1e-12

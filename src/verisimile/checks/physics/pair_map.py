@@ -14,8 +14,6 @@ from verisimile.data.feature import Feature
 from verisimile.samples.contents import Contents, bin_pulls, pooled
 from verisimile.samples.weighted import matched
 
-__all__ = ["PairMap", "pair_map"]
-
 
 @register("pair-map", 1)
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,8 +18,6 @@ from verisimile.data.user_file import ColumnFunction
 from verisimile.samples.weighted import by_group, matched, pulls, shares, two_sided
 from verisimile.stats.intervals import clopper_pearson
 
-__all__ = ["Efficiency", "EfficiencyComparison", "efficiencies", "rate_p_value"]
-
 _LEAST = 10.0
 _SMALLEST = float(np.finfo(np.float64).tiny)
 

@@ -11,8 +11,6 @@ from scipy.spatial import cKDTree
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import InputError
 
-__all__ = ["FixedPoints", "Neighbours", "References", "ShiftedCentres", "UniformBox"]
-
 
 class References(Protocol):
     """A rule that places R references for each simulation."""

@@ -22,8 +22,6 @@ from verisimile.core.run import Run
 from verisimile.stats.multiple import holm
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Quantity", "Sbc", "ranks_among", "sbc"]
-
 Quantity = Callable[[Array, Array], npt.ArrayLike]
 """Returns values ``(m,)`` of parameters ``(m, d)`` and their contexts ``(m, k)``."""
 

@@ -12,8 +12,6 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.density.protocol import ConditionalDensity
 
-__all__ = ["Hidden", "Simulations", "as_draws", "posterior_draws"]
-
 _FEWEST = 2
 
 

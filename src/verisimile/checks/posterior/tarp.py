@@ -24,8 +24,6 @@ from verisimile.core.run import Run
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Tarp", "tarp"]
-
 _STATISTICS = {"kolmogorov": kolmogorov, "anderson-darling": anderson_darling}
 _NULL = "another draw as truth"
 

@@ -15,17 +15,6 @@ from verisimile.core.result import register
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = [
-    "StatisticName",
-    "UniformNull",
-    "UniformTest",
-    "Uniformity",
-    "anderson_darling",
-    "exact_kolmogorov",
-    "jittered",
-    "kolmogorov",
-]
-
 StatisticName = Literal["kolmogorov", "anderson-darling", "chi-square", "ecdf"]
 
 _NAMES = ("kolmogorov", "anderson-darling", "chi-square", "ecdf")

@@ -7,8 +7,6 @@ import numpy as np
 from verisimile.checks.precision_recall.envelope import Envelope, cosine
 from verisimile.core.arrays import Array
 
-__all__ = ["area_slopes", "area_variances", "curve_area"]
-
 
 def curve_area(radii: Array, theta: Array) -> Array:
     r"""Return the area below the frontier, of radii ``(..., L)``.

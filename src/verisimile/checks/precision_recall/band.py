@@ -32,16 +32,6 @@ from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-__all__ = [
-    "AreaSpread",
-    "Band",
-    "RadialBand",
-    "RecallBand",
-    "precision_recall_band",
-    "precision_recall_bands",
-    "simultaneous_band",
-]
-
 _BAND = (0.1, 0.9)
 _RECALLS = 1000
 _FEWEST = 3

@@ -20,8 +20,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["BestScore", "chosen_score", "neighbour_ladder", "set_apart"]
-
 _FEWEST_NEIGHBOURS, _STEPS = 5, 4
 _APART = 5  # one event of so many chooses the score of a band
 

@@ -17,8 +17,6 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["FOLDS", "Bounded", "Half", "Halves", "bounded"]
-
 Pair = tuple[Array, Array]
 
 FOLDS = 5

@@ -21,18 +21,6 @@ from verisimile.data.events import Events
 from verisimile.stats.multiple import benjamini_hochberg
 from verisimile.stats.pvalues import PValue, add_one
 
-__all__ = [
-    "AreaDifference",
-    "BandComparison",
-    "PairedTests",
-    "Relabeled",
-    "area_interval",
-    "compare_bands",
-    "compare_curves",
-    "paired_tests",
-    "relabeled",
-]
-
 _LEVEL = 0.95
 _ALPHA = 0.05
 

@@ -25,19 +25,6 @@ from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-__all__ = [
-    "BOUND",
-    "CandidateArea",
-    "EXACT",
-    "NullCurves",
-    "PUBLISHED",
-    "PrecisionRecall",
-    "kind_of",
-    "null_curves",
-    "precision_recall",
-    "traced",
-]
-
 PUBLISHED, EXACT, BOUND = "test half", "exact", "held out"
 
 

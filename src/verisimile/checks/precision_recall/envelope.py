@@ -12,8 +12,6 @@ from scipy.optimize import isotonic_regression
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 
-__all__ = ["Envelope", "angles", "cosine", "envelope", "f_beta_pair", "points_at", "radii_of"]
-
 _BETA = 8.0
 
 

@@ -16,8 +16,6 @@ from verisimile.checks.precision_recall.swapped import Traced
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 
-__all__ = ["Evaluation", "evaluation_variances"]
-
 _FEWEST = 160
 
 

@@ -12,8 +12,6 @@ from sklearn.mixture import GaussianMixture
 
 from verisimile.core.arrays import Array
 
-__all__ = ["BoostedTrees", "LinearScore", "MixtureRatio"]
-
 _COMPONENTS = (1, 2, 4, 8, 16)
 _PER_PARAMETER = 5  # events
 _FLOOR = 1e-4  # variance of a component, in units of the column's

@@ -12,8 +12,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 
-__all__ = ["LearningCurve", "interval", "learning_curve"]
-
 _PARTS = (4, 2)  # one event of so many
 _EXPONENT, _SLOWEST, _AT_ONSET, _UNSEEN = 1.0 / 2.0, 1.0 / 4.0, 0.15, 0.1
 _ONSET = 1.0 / 3.0

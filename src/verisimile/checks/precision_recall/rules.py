@@ -12,8 +12,6 @@ from verisimile.checks.precision_recall.area import area_slopes, curve_area
 from verisimile.checks.precision_recall.envelope import cosine
 from verisimile.core.arrays import Array
 
-__all__ = ["HeldOut", "Rule", "exact_turns", "held_out", "learned_rule"]
-
 _ALWAYS = math.pi  # beyond the grid: called generated at every angle
 _HALF = 0.5  # an event more of each kind, so that no block of scores is certain
 

@@ -12,8 +12,6 @@ from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
 from verisimile.samples.angles import on_circles
 
-__all__ = ["Sample", "generated_sample", "true_sample"]
-
 _FEWEST = 8
 
 

@@ -13,19 +13,6 @@ from verisimile.core.arrays import Array, BoolArray, as_matrix
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.samples.neighbours import counts_within, nearest, reach
 
-__all__ = [
-    "BallsOfCentres",
-    "ClassifierScore",
-    "CoverageScore",
-    "FitPredict",
-    "LogDensities",
-    "MappedScore",
-    "NEIGHBOURS",
-    "Parzen",
-    "PooledNeighbours",
-    "Score",
-]
-
 
 @runtime_checkable
 class Score(Protocol):

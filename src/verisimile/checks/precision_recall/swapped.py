@@ -15,8 +15,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 
-__all__ = ["Traced", "area_errors", "swapped"]
-
 _PIECES, _FEWEST, _PIECE = 16, 4, 40
 _FEW_NEIGHBOURS = 5
 

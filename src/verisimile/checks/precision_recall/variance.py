@@ -13,8 +13,6 @@ from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 
-__all__ = ["VarianceParts", "variance_parts"]
-
 _MOST = 2000
 _SINGULAR = 1e-10
 

@@ -12,8 +12,6 @@ from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 
-__all__ = ["InceptionScore", "inception_score"]
-
 _TOLERANCE = 1e-4
 
 

@@ -12,18 +12,6 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.samples.neighbours import membership, neighbour_balls
 
-__all__ = [
-    "Balls",
-    "NAMES",
-    "Quarters",
-    "Support",
-    "SupportMetric",
-    "evaluate",
-    "expected_coverage",
-    "matched",
-    "support_metrics",
-]
-
 _PIECES = 10
 _FEWEST = 4
 

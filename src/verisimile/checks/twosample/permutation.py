@@ -21,17 +21,16 @@ from verisimile.checks.twosample.statistics.protocol import (
 )
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
+from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.run import Run, Task
-from verisimile.core.store import Payload, Record
+from verisimile.core.records import Payload, Record
+from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Coordinates, Standardised
 from verisimile.samples.draws import MassRows
 from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.nulls import matches
-
-__all__ = ["Exchangeable", "Job", "accepts", "permutation_test", "record_name", "valued"]
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
 _FIRST_LOOK = 100  # relabelings between looks at whether enough of them are extreme

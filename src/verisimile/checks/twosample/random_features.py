@@ -12,8 +12,6 @@ from verisimile.core.arrays import Array
 from verisimile.samples.draws import Labels
 from verisimile.samples.pair_sums import Masses, Sums
 
-__all__ = ["Features", "distance_features", "gaussian_features"]
-
 _ENTRIES = 1_000_000  # 8 MiB of cosines, and of sines, at a time
 
 

@@ -15,8 +15,6 @@ from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue, Significance
 from verisimile.stats.sequential import besag_clifford
 
-__all__ = ["TwoSample", "Values", "judged", "tie_threshold"]
-
 
 @register("two-sample", 1)
 @dataclass(frozen=True, slots=True, eq=False)

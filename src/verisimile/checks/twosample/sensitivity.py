@@ -15,11 +15,12 @@ from verisimile.checks.twosample.statistics.protocol import Statistic, Tabulated
 from verisimile.checks.twosample.tilts import Local, Shift, Tilt, tilted, tilted_masses
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.canonical import JSON
+from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
-from verisimile.core.run import Run, Task
-from verisimile.core.store import Payload, Record
+from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.samples.angles import circles, periodic, turned
 from verisimile.samples.coordinates import Coordinates, Standardised
@@ -27,17 +28,6 @@ from verisimile.samples.draws import MassRows
 from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
-
-__all__ = [
-    "PowerCurve",
-    "Sensitivity",
-    "TiltedValues",
-    "keep_tilted_values",
-    "null_table",
-    "rejected",
-    "smallest_effects",
-    "tilted_values",
-]
 
 _LABELINGS = 24  # at each strength
 _STEPS = 1.5 ** np.arange(8)  # strengths, in standard errors of a mean difference

@@ -16,8 +16,6 @@ from verisimile.samples.coordinates import NormalScores, Standardised, varying
 from verisimile.samples.draws import Labels, MassRows, units_of_first
 from verisimile.samples.pool import Pool
 
-__all__ = ["Direction", "Local", "Shift", "Tilt", "tilted", "tilted_masses"]
-
 _SHARE = 0.01
 _CANDIDATES = 8  # intervals drawn where ties make some of them wide
 

@@ -21,8 +21,6 @@ from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
-__all__ = ["Window", "Windows", "deviating_windows"]
-
 _NEAR = 0.05  # standard deviations: coordinates may round neighbouring values together
 
 

@@ -11,8 +11,6 @@ from verisimile.core.errors import InputError
 from verisimile.data.calo.geometry import Geometry, Layer
 from verisimile.data.feature import Feature, listing, suggestion
 
-__all__ = ["GROUPS", "chosen", "shower_columns", "shower_features"]
-
 GROUPS = ("incident", "ratio", "energy", "centroid", "width", "occupancy", "radius")
 """Kinds of features; ``radius`` is not among the default ones."""
 

@@ -21,8 +21,6 @@ from verisimile.data.feature import listing
 from verisimile.data.readers import optional
 from verisimile.data.table import Column, Source
 
-__all__ = ["THRESHOLD", "open_showers", "read_showers"]
-
 THRESHOLD = 0.01515
 """Energy in MeV above which a voxel counts as occupied: 15.15 keV."""
 

@@ -29,8 +29,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data.feature import listing, suggestion
 
-__all__ = ["Geometry", "Layer", "read_geometry"]
-
 
 @dataclass(frozen=True, slots=True)
 class Layer:

@@ -16,8 +16,6 @@ from verisimile.data.events import Events
 from verisimile.data.expressions.tree import columns_of, fault, parsed, value_of
 from verisimile.data.feature import listing, suggestion
 
-__all__ = ["Condition", "Expression", "Quantity"]
-
 
 class Quantity(Protocol):
     """A number per event, computed from named columns."""

@@ -15,21 +15,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data.feature import listing, suggestion
 
-__all__ = [
-    "ARITHMETIC",
-    "COMPARISONS",
-    "CONSTANTS",
-    "FUNCTIONS",
-    "LONGEST",
-    "both",
-    "columns_of",
-    "delta_phi",
-    "either",
-    "fault",
-    "parsed",
-    "value_of",
-]
-
 LONGEST = 2000
 """Characters of an expression."""
 

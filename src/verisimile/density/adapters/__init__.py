@@ -12,8 +12,6 @@ from verisimile.density.adapters.scipy import scipy_frozen, scipy_kernels
 from verisimile.density.adapters.sklearn import sklearn_kernels, sklearn_mixture
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 
-__all__ = ["CallableDensity", "adapt"]
-
 
 def adapt(model: object) -> DensityEstimator:
     """Return `model` as a density estimator.

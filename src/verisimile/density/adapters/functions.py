@@ -11,8 +11,6 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import InputError
 
-__all__ = ["Adapted", "CallableDensity", "stranger_title"]
-
 
 @dataclass(frozen=True, slots=True)
 class CallableDensity:

@@ -18,8 +18,6 @@ from verisimile.core.errors import InputError
 from verisimile.density.adapters.functions import Adapted, CallableDensity, stranger_title
 from verisimile.density.protocol import DensityEstimator
 
-__all__ = ["scipy_frozen", "scipy_kernels"]
-
 _PROBES = (5, 7)  # two sizes: one may happen to fit vector-valued parameters
 
 

@@ -19,8 +19,6 @@ from verisimile.data.truths import GaussianMixtureTruth
 from verisimile.density.adapters.functions import Adapted, CallableDensity, stranger_title
 from verisimile.density.protocol import DensityEstimator
 
-__all__ = ["sklearn_kernels", "sklearn_mixture"]
-
 
 class _SklearnKernelEstimate(Protocol):
     kernel: str

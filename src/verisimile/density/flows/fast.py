@@ -23,8 +23,6 @@ from verisimile.core.arrays import IntArray
 from verisimile.density.flows import rational_quadratic as rq
 from verisimile.density.flows.nflows import Architecture
 
-__all__ = ["FastFlow"]
-
 _MIN_ROWS = 16  # below this a block of a matrix product costs more than the zeros it saves
 
 

@@ -27,8 +27,6 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.density.flows import rational_quadratic as rq
 
-__all__ = ["Architecture", "Parameters", "build", "export"]
-
 Parameters = dict[str, npt.NDArray[np.float32]]
 """Masked weights and biases: ``{layer}.{linear}.weight`` and ``….bias``."""
 

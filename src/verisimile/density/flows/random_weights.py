@@ -21,13 +21,11 @@ from scipy.special import logsumexp
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.canonical import JSON
 from verisimile.core.random import Seeds
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.density.flows.nflows import Architecture, Parameters
 from verisimile.density.flows.spline import SplineFlow
 from verisimile.density.input_map import InputMap
 from verisimile.density.registry import register_family
-
-__all__ = ["BayesianFlow", "DropoutFlow", "PosteriorFlow"]
 
 
 class PosteriorFlow(ABC):

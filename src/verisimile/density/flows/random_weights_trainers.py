@@ -21,8 +21,6 @@ from verisimile.density.protocol import Fitted
 from verisimile.density.torch_scope import seeded
 from verisimile.density.training import prepare_one, require_positive, train
 
-__all__ = ["BayesianFlowTrainer", "DropoutFlowTrainer", "Variational"]
-
 
 @dataclass(frozen=True, slots=True)
 class BayesianFlowTrainer:

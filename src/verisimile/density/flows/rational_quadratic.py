@@ -23,18 +23,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = [
-    "MIN_SHARE",
-    "MIN_SLOPE",
-    "Bins",
-    "Knots",
-    "evaluate",
-    "gather",
-    "invert",
-    "knots",
-    "locate",
-]
-
 MIN_SHARE = 1e-3  # of a bin in the sum of widths or heights, as in nflows
 MIN_SLOPE = 1e-3
 

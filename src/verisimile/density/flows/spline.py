@@ -15,7 +15,7 @@ import torch
 from verisimile.core.arrays import Array, IntArray, as_matrix, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import NumericsError, SupportError
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.density.flows.fast import FastFlow
 from verisimile.density.flows.nflows import Architecture
@@ -23,15 +23,6 @@ from verisimile.density.input_map import InputMap
 from verisimile.density.protocol import as_pair
 from verisimile.density.registry import register_family
 from verisimile.density.torch_scope import one_thread
-
-__all__ = [
-    "ConditionalMap",
-    "ConditionalSplineFlow",
-    "Precision",
-    "SplineFlow",
-    "from_base",
-    "log_base",
-]
 
 Precision = Literal["float32", "float64"]
 

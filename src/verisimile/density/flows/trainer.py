@@ -29,8 +29,6 @@ from verisimile.density.training import (
     train,
 )
 
-__all__ = ["ConditionalSplineFlowTrainer", "SplineFlow", "SplineFlowTrainer"]
-
 
 @dataclass(frozen=True, slots=True)
 class SplineFlowTrainer:

@@ -18,7 +18,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.data.transforms import feature_transform
 from verisimile.density.mapped import MappedDensity, register_core
@@ -31,8 +31,6 @@ from verisimile.density.training import (
     require_positive,
     train,
 )
-
-__all__ = ["ZukoCore", "ZukoSplineTrainer"]
 
 _FAMILY = "zuko-spline-flow"
 _HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))

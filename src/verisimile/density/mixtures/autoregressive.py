@@ -23,15 +23,13 @@ from torch import Tensor
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.random import Seeds
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.density.mapped import MappedDensity, register_core
 from verisimile.density.protocol import Fitted
 from verisimile.density.samplers.decoder import layers_of, leaky, perceptron
 from verisimile.density.torch_scope import seeded
 from verisimile.density.training import Schedule, prepare_one, require_positive, train
-
-__all__ = ["MixtureNetwork", "MixtureNetworkCore", "MixtureNetworkTrainer"]
 
 _FAMILY = "autoregressive-mixture"
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)

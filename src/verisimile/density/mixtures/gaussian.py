@@ -17,15 +17,13 @@ from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.data.events import Events, match_features
 from verisimile.data.truths import GaussianMixtureTruth
 from verisimile.density.adapters.sklearn import sklearn_mixture
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedDensity, register_core
 from verisimile.density.protocol import Fitted
-
-__all__ = ["GaussianMixtureTrainer", "MixtureCore"]
 
 _FAMILY = "gaussian-mixture"
 

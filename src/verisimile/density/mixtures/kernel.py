@@ -16,14 +16,12 @@ from verisimile.core.arrays import Array, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.data.events import Events, match_features
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedDensity, register_core
 from verisimile.density.protocol import Fitted
 from verisimile.density.training import refuse_signed
-
-__all__ = ["KernelCore", "KernelDensityTrainer"]
 
 _FAMILY = "kernel-density"
 

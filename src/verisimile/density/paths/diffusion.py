@@ -24,7 +24,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.density.mapped import MappedSampler, register_core
 from verisimile.density.paths import network
@@ -33,8 +33,6 @@ from verisimile.density.paths.training import PathSchedule, train_paths
 from verisimile.density.protocol import FittedSampler
 from verisimile.density.torch_scope import CPU, Placement, one_thread
 from verisimile.density.training import Schedule, prepare
-
-__all__ = ["CosineNoise", "DiffusionCore", "DiffusionTrainer", "NoisingPath"]
 
 _FAMILY = "diffusion"
 _CHUNK = 4096

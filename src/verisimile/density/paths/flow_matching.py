@@ -27,7 +27,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.density.mapped import MappedDensity, register_core
 from verisimile.density.paths.network import NetworkShape, Parameters, field, numbers, tensors
@@ -35,8 +35,6 @@ from verisimile.density.paths.training import PathSchedule, train_paths
 from verisimile.density.protocol import Fitted
 from verisimile.density.torch_scope import CPU, Placement, one_thread
 from verisimile.density.training import Schedule, prepare, require_positive
-
-__all__ = ["ContinuousFlowCore", "FlowMatchingTrainer", "StraightPath", "squash"]
 
 _FAMILY = "flow-matching"
 _CHUNK = 4096

@@ -22,8 +22,6 @@ from torch.nn.functional import silu
 
 from verisimile.core.errors import InputError
 
-__all__ = ["NetworkShape", "Parameters", "field", "initial", "numbers", "stack", "tensors"]
-
 Parameters = dict[str, Tensor]
 """Weights ``(M, in, out)`` and biases ``(M, 1, out)`` of each linear map."""
 

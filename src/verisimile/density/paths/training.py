@@ -28,8 +28,6 @@ from verisimile.density.paths.network import NetworkShape, Parameters, field, in
 from verisimile.density.torch_scope import Placement, threads
 from verisimile.density.training import Curves, Schedule, Student
 
-__all__ = ["Outcome", "Path", "PathSchedule", "train_paths"]
-
 _REPEATS = 4  # noises per validation event
 
 

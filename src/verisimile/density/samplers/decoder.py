@@ -10,10 +10,8 @@ import numpy.typing as npt
 import torch
 
 from verisimile.core.arrays import Array
-from verisimile.core.store import Payload
+from verisimile.core.records import Payload
 from verisimile.density.mapped import MappedSampler, register_core
-
-__all__ = ["DecoderCore", "layers_of", "leaky", "perceptron"]
 
 _LEAK = 0.2
 

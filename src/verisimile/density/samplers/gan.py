@@ -21,8 +21,6 @@ from verisimile.density.samplers.decoder import DecoderCore, layers_of, perceptr
 from verisimile.density.torch_scope import one_thread, seeded
 from verisimile.density.training import Student, prepare_one, require_positive
 
-__all__ = ["AdversarialTrainer"]
-
 
 @dataclass(frozen=True, slots=True)
 class AdversarialTrainer:

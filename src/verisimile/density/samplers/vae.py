@@ -18,8 +18,6 @@ from verisimile.density.samplers.decoder import DecoderCore, layers_of, perceptr
 from verisimile.density.torch_scope import seeded
 from verisimile.density.training import Schedule, prepare_one, require_positive, train
 
-__all__ = ["AutoencoderTrainer"]
-
 _START = -1.5  # of log τ: at the width of the sample the code would be ignored for good
 
 

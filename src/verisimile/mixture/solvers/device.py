@@ -14,8 +14,6 @@ from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.path import descend
 from verisimile.mixture.solvers.protocol import Optimum, certified_gap, self_concordance
 
-__all__ = ["DeviceNewton"]
-
 _SHRINK = 0.99  # share of the way to the boundary that a step may go
 _ARMIJO = 0.1
 _QUADRATIC = 0.25  # decrement below which full steps converge quadratically

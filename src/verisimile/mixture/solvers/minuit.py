@@ -12,8 +12,6 @@ from verisimile.core.errors import InputError, NumericsError
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.protocol import Optimum, certified
 
-__all__ = ["MinuitSolver", "Whitened", "curvature_axes", "migrad"]
-
 _CUT = 1e-6  # share of a row's reference density below which the logarithm is continued
 _EDM = 1e-4  # MIGRAD's tolerance: an estimated distance of 1e-7 nats
 _SHORTEST = 1e-9  # share of a step that is worth taking

@@ -14,8 +14,6 @@ from verisimile.mixture.path import descend
 from verisimile.mixture.solvers.protocol import Optimum, certified_gap, self_concordance
 from verisimile.stats.linalg import solve_spd
 
-__all__ = ["Curvature", "NewtonSolver", "minimise"]
-
 _SHRINK = 0.99  # share of the way to the boundary that a step may go
 _ARMIJO = 0.1
 _POLISH = 1e-4  # the last steps gain a constant factor each, not its square

@@ -11,8 +11,6 @@ from verisimile.core.errors import NumericsError
 from verisimile.mixture.objective import LogLinear
 from verisimile.stats.linalg import solve_spd
 
-__all__ = ["Optimum", "WeightSolver", "certified", "certified_gap", "self_concordance"]
-
 _CERTIFIED = 0.68
 
 

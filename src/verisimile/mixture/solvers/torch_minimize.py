@@ -15,8 +15,6 @@ from verisimile.core.errors import InputError
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.protocol import Optimum, certified
 
-__all__ = ["TorchSolver"]
-
 _FAR = 1e12  # a coordinate that the caller will refuse anyway
 
 

@@ -29,19 +29,6 @@ from verisimile.report.numbers import (
 from verisimile.report.page import Illustration, Section, Table
 from verisimile.report.verdict import Verdict
 
-__all__ = [
-    "AmplificationFinding",
-    "LEVEL",
-    "amplification_figure",
-    "amplification_findings",
-    "amplification_section",
-    "amplification_summary",
-    "crossing_figure",
-    "gain_axes",
-    "gain_table",
-    "gain_words",
-]
-
 _QUANTILE = {"quantile": "quantile", "quantile-of-trainings": "quantile, of the trainings"}
 
 

@@ -19,8 +19,6 @@ from verisimile.report.numbers import (
 )
 from verisimile.report.page import Table
 
-__all__ = ["classifier_figure", "closure_table", "diagnosis_table", "tail_table"]
-
 
 def classifier_figure(found: ClassifierDiagnosis) -> Figure:
     """Return the three panels side by side."""

@@ -24,17 +24,6 @@ from verisimile.report.page import Illustration, Section, Table
 from verisimile.report.verdict import Verdict
 from verisimile.stats.intervals import clopper_pearson
 
-__all__ = [
-    "CoverageFinding",
-    "coverage_figure",
-    "coverage_findings",
-    "coverage_section",
-    "coverage_summary",
-    "coverage_table",
-    "family_interval",
-    "judge_coverage",
-]
-
 _ABOUT = {
     CONDITIONAL: "The members are given; in every data set only their weights are fitted anew. "
     "What another training of the members would change is not in these numbers.",

@@ -26,17 +26,6 @@ from verisimile.report.sections.family_figures import (
 )
 from verisimile.report.verdict import Verdict
 
-__all__ = [
-    "FamilyFinding",
-    "family_findings",
-    "family_pictures",
-    "family_section",
-    "family_summary",
-    "family_table",
-    "variance_sentence",
-    "variance_table",
-]
-
 
 def family_summary(found: Sequence[FamilyFinding]) -> Table:
     """Return one row per finding."""

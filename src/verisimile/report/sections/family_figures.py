@@ -21,19 +21,6 @@ from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.report import style
 
-__all__ = [
-    "SamplePanel",
-    "SamplePanels",
-    "band_figure",
-    "bound_label",
-    "paint_bands",
-    "paint_radial",
-    "radial_figure",
-    "recall_figure",
-    "sample_figure",
-    "sample_panels",
-]
-
 
 def band_figure(names: tuple[str, ...], bands: tuple[Band, ...]) -> Figure:
     """Return mean curves and bands of one or two families, taken along rays from the origin."""

@@ -28,20 +28,6 @@ from verisimile.report.numbers import (
 from verisimile.report.page import Table
 from verisimile.report.verdict import Finding
 
-__all__ = [
-    "environment_table",
-    "feature_table",
-    "fit_table",
-    "goodness_table",
-    "hotspot_table",
-    "input_table",
-    "marginal_table",
-    "member_table",
-    "summary_table",
-    "timing_table",
-    "weight_table",
-]
-
 
 def summary_table(found: Sequence[Finding], level: float) -> Table:
     """Return one row per test: verdict, numbers, and what they mean."""

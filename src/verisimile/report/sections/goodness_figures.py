@@ -21,16 +21,6 @@ from verisimile.report.content import MemberTraining, SampleResult
 from verisimile.report.numbers import count, fixed, p_interval, p_value, plain_number, z_interval
 from verisimile.report.page import Illustration
 
-__all__ = [
-    "marginal_figure",
-    "null_figure",
-    "of_ensemble",
-    "of_sample",
-    "of_weights",
-    "training_figure",
-    "weights_figure",
-]
-
 _STEEP = 100.0  # ratio of largest to smallest expectation from which the counts need a log axis
 _LEGEND = ("DATA", "REF", "±1σ", "±2σ", "LRT RECO")
 _SMALLEST_RANGE, _LARGEST_RANGE = 0.12, 1.0

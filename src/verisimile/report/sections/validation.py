@@ -24,8 +24,6 @@ from verisimile.report.sections.validation_figures import (
 from verisimile.validation.physics import Physics
 from verisimile.validation.result import Validation
 
-__all__ = ["validation_sections"]
-
 
 def validation_sections(named: NamedValidation, level: float, number: int) -> Iterator[Section]:
     """Yield the sections of validation `number`."""

@@ -18,16 +18,6 @@ from verisimile.report import style
 from verisimile.samples.contents import Contents
 from verisimile.validation.result import Validation
 
-__all__ = [
-    "NUMBERS_UP_TO",
-    "battery_figure",
-    "correlation_figure",
-    "paint_battery",
-    "paint_pair",
-    "pair_figure",
-    "plane_figure",
-]
-
 
 def battery_figure(validation: Validation, level: float) -> Figure:
     """Return p-values with their intervals, and Holm's adjusted ones, test by test."""

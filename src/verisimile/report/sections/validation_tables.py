@@ -33,21 +33,6 @@ from verisimile.samples.copies import KINDS
 from verisimile.validation.alike import Alike
 from verisimile.validation.result import BatteryTest, Validation
 
-__all__ = [
-    "battery_table",
-    "constraint_table",
-    "correlation_table",
-    "independence_table",
-    "likelihood_table",
-    "metric_table",
-    "moment_table",
-    "pair_table",
-    "selection_table",
-    "support_table",
-    "validation_summary",
-    "window_table",
-]
-
 _NONE = "–"
 _WINDOWS = 8
 _TOGETHER = "all tests together"

@@ -12,8 +12,6 @@ from verisimile.report.verdict import Verdict
 from verisimile.validation.battery import draw_groups
 from verisimile.validation.result import BatteryTest, Bound, Validation
 
-__all__ = ["ValidationFinding", "judge_validation", "validation_findings"]
-
 _ALL = "all tests together"
 _SHARED = 0.01  # of the smaller sample: fewer copies change no p-value that matters
 _ALIKE = 0.01  # level of the lower tail

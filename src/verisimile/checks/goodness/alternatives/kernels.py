@@ -21,18 +21,6 @@ from verisimile.density.input_map import InputMap
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import WeightSolver
 
-__all__ = [
-    "GaussianKernels",
-    "Kernels",
-    "LinearFits",
-    "LinearSetup",
-    "Quantiles",
-    "SCAN",
-    "Widths",
-    "kernel_widths",
-    "narrowed",
-]
-
 # Floors of the widths at two quantiles of distances, with a power law between: in few
 # features the quantiles alone leave kernels nearly empty.  Chosen by power, docs/measured.md.
 _QUANTILES = (0.0005, 0.01)

@@ -11,8 +11,6 @@ from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.run import Run
 
-__all__ = ["Alternative", "Fits", "Setup", "SeveralPlacements"]
-
 
 class Fits(Protocol):
     """One data set as one alternative sees it."""

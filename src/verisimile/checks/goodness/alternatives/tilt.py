@@ -29,15 +29,6 @@ from verisimile.density.input_map import InputMap
 from verisimile.mixture.objective import as_log_densities, mixed_log_density
 from verisimile.mixture.solvers.newton import NewtonSolver
 
-__all__ = [
-    "ExponentialTilt",
-    "TiltFeatures",
-    "TiltFits",
-    "TiltSetup",
-    "bump_directions",
-    "capped_variations",
-]
-
 _PER_EVENT = 10
 _FEWEST, _MOST = 10_000, 1_000_000
 _QUANTILES, _OF_QUANTILES = (0.0005, 0.5), np.array([1.0, 0.7])

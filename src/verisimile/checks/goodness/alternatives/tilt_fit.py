@@ -18,16 +18,6 @@ from verisimile.core.arrays import Array
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.linalg import solve_spd
 
-__all__ = [
-    "Curvature",
-    "Tilt",
-    "TiltOptimum",
-    "TiltPoint",
-    "covariance_at",
-    "log_partition",
-    "minimise_tilt",
-]
-
 _ARMIJO = 0.1
 _CONTRACTION = 0.25  # of the squared decrement, beyond which a Hessian is renewed
 _TOO_FAR = 1e-3  # share of a Hessian that is kept, below which it certifies little

@@ -13,20 +13,6 @@ from verisimile.core.errors import InputError
 from verisimile.samples.draws import Labels, MassRows
 from verisimile.samples.pair_sums import Masses
 
-__all__ = [
-    "CramerVonMises",
-    "Lines",
-    "MarginalKS",
-    "MeanOverLines",
-    "SlicedKS",
-    "SlicedWasserstein",
-    "area",
-    "directions",
-    "ends_of",
-    "sum_of_squares",
-    "supremum",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class MarginalKS:

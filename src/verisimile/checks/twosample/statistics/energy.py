@@ -12,8 +12,6 @@ from verisimile.core.arrays import Array
 from verisimile.samples.draws import Labels, MassRows
 from verisimile.samples.pair_sums import Masses, Pairs
 
-__all__ = ["EnergyDistance"]
-
 _WAVES = 128
 
 

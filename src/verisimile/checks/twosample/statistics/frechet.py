@@ -23,15 +23,6 @@ from verisimile.samples.moments import (
     subset_sums,
 )
 
-__all__ = [
-    "Frechet",
-    "FrechetDistance",
-    "PreparedFrechet",
-    "distance_of_sums",
-    "frechet_distance",
-    "gaussian_frechet",
-]
-
 _BLOCKS, _FEW_BLOCKS, _MANY_FEATURES = 16, 4, 256
 
 

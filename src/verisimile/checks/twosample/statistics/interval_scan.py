@@ -13,8 +13,6 @@ from verisimile.core.errors import InputError
 from verisimile.samples.angles import Angle
 from verisimile.samples.draws import Labels, MassRows
 
-__all__ = ["FeatureWindows", "IntervalScan", "PreparedScan", "cells_of", "windows_of"]
-
 _ENTRIES = 4_000_000  # 32 MiB of labels as numbers at a time
 
 

@@ -21,8 +21,6 @@ from verisimile.samples.moments import (
     membership,
 )
 
-__all__ = ["KernelDistance", "PolynomialKernel", "kernel_distance", "row_blocks"]
-
 _BLOCKS = 32
 _FEWEST_EFFECTIVE, _QUADRATIC = 50.0, 2
 

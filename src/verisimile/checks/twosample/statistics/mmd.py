@@ -15,8 +15,6 @@ from verisimile.samples.draws import Labels, MassRows
 from verisimile.samples.pair_sums import Masses, Pairs
 from verisimile.stats.aggregate import smallest_p
 
-__all__ = ["MMD", "AggregatedMMD", "median_distance"]
-
 _WAVES = 128  # of each width
 _PROBES = 2000  # events whose distances give the median, 2 million pairs
 

@@ -13,16 +13,6 @@ from verisimile.core.errors import InputError
 from verisimile.samples.draws import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
-__all__ = [
-    "AggregatedNPLM",
-    "Logistic",
-    "LogisticFit",
-    "NPLM",
-    "PreparedNPLM",
-    "PreparedNPLMs",
-    "extended_ratio",
-]
-
 _PROBES = 1000  # events whose distances give the widths
 _BLOCK = 32_000_000  # bytes of one (N, R) array
 _FEWEST = 20

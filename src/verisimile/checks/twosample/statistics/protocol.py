@@ -11,18 +11,6 @@ from verisimile.core.arrays import Array
 from verisimile.samples.angles import Angle
 from verisimile.samples.draws import Labels, MassRows
 
-__all__ = [
-    "AroundCircles",
-    "Demanding",
-    "Detailed",
-    "Formed",
-    "OfMasses",
-    "Prepared",
-    "Statistic",
-    "Tabulated",
-    "Thinned",
-]
-
 
 class Prepared(Protocol):
     """A statistic that has seen the pooled events, but not which sample they belong to."""
