@@ -15,7 +15,7 @@ from verisimile.core.dispatch import (
     dispatch,
     failure,
     fingerprint,
-)  # fmt: skip
+)
 from verisimile.core.errors import IncompleteError, NumericsError, VerisimileError
 from verisimile.core.executor import ExecutorSpec, resolve_executor
 from verisimile.core.progress import Progress, resolve_progress

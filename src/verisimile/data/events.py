@@ -11,7 +11,7 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, IntArray, as_matrix, as_vector, digest
 from verisimile.core.errors import InputError, SupportError
 from verisimile.core.random import Seeds
-from verisimile.data.feature import Feature, listing, require, suggestion, unique
+from verisimile.data.feature import Feature, listing, require_columns, suggestion, unique
 from verisimile.data.groups import compact, group_codes, parts_of_groups
 
 
@@ -118,7 +118,7 @@ class Events:
 
     def column(self, name: str) -> Array:
         """Return the values ``(n,)`` of one feature."""
-        require([name], self.names, "events")
+        require_columns([name], self.names, "events")
         return self.x[:, self.names.index(name)]
 
     def take(self, index: npt.ArrayLike) -> Events:
@@ -145,7 +145,7 @@ class Events:
             If a name is missing, repeated, or none is given.
         """
         wanted = name_list(names, "events.select")
-        require(wanted, self.names, "events")
+        require_columns(wanted, self.names, "events")
         columns = [self.names.index(name) for name in wanted]
         features = tuple(self.features[j] for j in columns)
         x = np.ascontiguousarray(self.x[:, columns])

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.data.feature import require
+from verisimile.data.feature import require_columns
 
 Ends = tuple[float, float] | None
 """Where one period begins and ends; None for an angle in radians, cut anywhere."""
@@ -49,7 +49,7 @@ def with_periods(events: Events, ends: Mapping[str, Ends]) -> Events:
     """
     if not ends:
         return events
-    require(list(ends), events.names, "periodic")
+    require_columns(list(ends), events.names, "periodic")
     features = []
     for spec in events.features:
         if spec.name not in ends:

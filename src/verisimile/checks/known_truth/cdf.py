@@ -15,7 +15,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.data.events import Events
-from verisimile.data.feature import require
+from verisimile.data.feature import require_columns
 from verisimile.stats.pvalues import PValue
 
 Cdf = Callable[[Array], npt.ArrayLike]
@@ -245,7 +245,7 @@ def _warnings(x: Array) -> tuple[str, ...]:
 
 
 def _check(events: Events, cdfs: Mapping[str, Cdf], statistics: Sequence[str]) -> None:
-    require(list(cdfs), events.names, "cdfs")
+    require_columns(list(cdfs), events.names, "cdfs")
     unknown = [word for word in statistics if word not in _TITLES]
     if unknown or not statistics or not cdfs:
         raise InputError(

@@ -18,7 +18,7 @@ from verisimile.data.calo.features import chosen, shower_columns, shower_feature
 from verisimile.data.calo.geometry import Geometry, read_geometry
 from verisimile.data.events import Events
 from verisimile.data.feature import listing
-from verisimile.data.readers import optional
+from verisimile.data.formats import optional
 from verisimile.data.table import Column, Source
 
 THRESHOLD = 0.01515
@@ -80,9 +80,7 @@ def read_showers(
     except OSError as error:
         raise InputError(str(file), got=f"{error}", expected="a readable HDF5 file") from None
     except InputError as error:
-        raise InputError(
-            f"{file}: {error.name}", got=error.got, expected=error.expected, remedy=error.remedy
-        ) from None
+        raise error.within(file) from None
     return Events(
         np.column_stack([columns[name] for name in names]),
         features=[specs[name] for name in names],
