@@ -7,12 +7,14 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.data.feature import listing, suggestion
 
 LONGEST = 2000
@@ -31,18 +33,13 @@ _HINTS = (
 def parsed(text: str) -> tuple[str, ast.expr, bool]:
     """Return the text on one line, its checked tree, and whether it is a condition.
 
-    Raises
-    ------
-    InputError
-        With a caret under what is wrong.
+    An InputError has a caret under what is wrong.
     """
-    if not isinstance(text, str):
-        raise InputError("expression", got=repr(text), expected="text such as 'hypot(px, py)'")
+    is_text = isinstance(text, str)
+    require(is_text, "expression", got=repr(text), expected="text such as 'hypot(px, py)'")
     line = " ".join(text.split())
-    if not line or len(line) > LONGEST:
-        raise InputError(
-            "expression", got=f"{len(line)} characters", expected=f"1 to {LONGEST} characters"
-        )
+    fits, got = 0 < len(line) <= LONGEST, f"{len(line)} characters"
+    require(fits, "expression", got=got, expected=f"1 to {LONGEST} characters")
     tree = _tree(line)
     return line, tree, _Checker(line).logical(tree)
 
@@ -69,10 +66,9 @@ def value_of(node: ast.expr, columns: Mapping[str, Array]) -> Array:
         case ast.Name(id=name):
             return np.asarray(CONSTANTS[name]) if name in CONSTANTS else columns[name]
         case ast.UnaryOp(op=op, operand=operand):
-            value = value_of(operand, columns)
-            return _unary(op, value)
+            return UNARY[type(op)](value_of(operand, columns))
         case ast.BinOp(left=left, op=op, right=right):
-            return _binary(op, value_of(left, columns), value_of(right, columns))
+            return BINARY[type(op)](value_of(left, columns), value_of(right, columns))
         case ast.BoolOp(op=op, values=values):
             return _logic(op, [value_of(value, columns) for value in values])
         case ast.Compare(left=left, ops=ops, comparators=others):
@@ -82,25 +78,8 @@ def value_of(node: ast.expr, columns: Mapping[str, Array]) -> Array:
     raise InputError("expression", got=ast.unparse(node), expected="a checked expression")
 
 
-def _unary(op: ast.unaryop, value: Array) -> Array:
-    if isinstance(op, ast.Not | ast.Invert):
-        return 1.0 - value
-    return -value if isinstance(op, ast.USub) else value
-
-
-def _binary(op: ast.operator, left: Array, right: Array) -> Array:
-    if isinstance(op, ast.BitAnd):
-        return both(left, right)
-    if isinstance(op, ast.BitOr):
-        return either(left, right)
-    return ARITHMETIC[type(op)](left, right)
-
-
 def _logic(op: ast.boolop, values: list[Array]) -> Array:
-    out = values[0]
-    for value in values[1:]:
-        out = both(out, value) if isinstance(op, ast.And) else either(out, value)
-    return out
+    return reduce(both if isinstance(op, ast.And) else either, values)
 
 
 def _comparison(ops: list[ast.cmpop], values: list[Array]) -> Array:
@@ -143,7 +122,10 @@ class _Checker:
         kinds = [self.logical(child, depth + 1) for child in self._children(node)]
         logical = self._kind(node, kinds)
         if isinstance(node, ast.BinOp | ast.Call | ast.UnaryOp) and not columns_of(node):
-            self._check_constant(node)
+            with np.errstate(all="ignore"):
+                finite = np.isfinite(value_of(node, {})).all()
+            if not finite:
+                raise self.fault(node, "a constant without finite value", "a finite number")
         return logical
 
     def _children(self, node: ast.expr) -> list[ast.expr]:
@@ -158,7 +140,10 @@ class _Checker:
             case ast.UnaryOp(operand=operand):
                 return [operand]
             case ast.BinOp(left=left, op=op, right=right):
-                self._check_operator(node, op)
+                if type(op) not in BINARY:
+                    remedy = "Write ** for a power." if isinstance(op, ast.BitXor) else ""
+                    got = f"the operator {type(op).__name__}"
+                    raise self.fault(node, got, "+ - * / ** % & or |", remedy)
                 return [left, right]
             case ast.BoolOp(values=values):
                 return values
@@ -211,12 +196,6 @@ class _Checker:
         if not abs(value) <= sys.float_info.max:
             raise self.fault(node, "a number beyond all doubles", "a finite number")
 
-    def _check_operator(self, node: ast.expr, op: ast.operator) -> None:
-        if type(op) in ARITHMETIC or isinstance(op, ast.BitAnd | ast.BitOr):
-            return
-        remedy = "Write ** for a power." if isinstance(op, ast.BitXor) else ""
-        raise self.fault(node, f"the operator {type(op).__name__}", "+ - * / ** % & or |", remedy)
-
     def _check_call(self, node: ast.Call) -> None:
         if not isinstance(node.func, ast.Name):
             raise self.fault(node, _described(self.line, node.func), "the name of a function")
@@ -230,11 +209,6 @@ class _Checker:
         if node.keywords or len(node.args) != count:
             got = f"{len(node.args)} plain and {len(node.keywords)} named arguments of {name}"
             raise self.fault(node, got, f"{count} plain")
-
-    def _check_constant(self, node: ast.expr) -> None:
-        with np.errstate(all="ignore"):
-            if not np.isfinite(value_of(node, {})).all():
-                raise self.fault(node, "a constant without finite value", "a finite number")
 
     def fault(self, node: ast.expr, got: str, expected: str, remedy: str = "") -> InputError:
         return fault(self.line, node, got, expected, remedy)
@@ -283,23 +257,12 @@ def _where(condition: Array, yes: Array, no: Array) -> Array:
     return np.asarray(np.where(np.isnan(condition), math.nan, chosen))
 
 
+_OF_ONE = (
+    "abs", "sqrt", "exp", "log", "log10", "sin", "cos", "tan", "sinh", "cosh", "tanh", "floor",
+)  # fmt: skip
 FUNCTIONS: dict[str, tuple[Callable[..., Array], int]] = {
-    "abs": (np.abs, 1),
-    "sqrt": (np.sqrt, 1),
-    "exp": (np.exp, 1),
-    "log": (np.log, 1),
-    "log10": (np.log10, 1),
-    "sin": (np.sin, 1),
-    "cos": (np.cos, 1),
-    "tan": (np.tan, 1),
-    "sinh": (np.sinh, 1),
-    "cosh": (np.cosh, 1),
-    "tanh": (np.tanh, 1),
-    "floor": (np.floor, 1),
-    "arctan2": (np.arctan2, 2),
-    "hypot": (np.hypot, 2),
-    "minimum": (np.minimum, 2),
-    "maximum": (np.maximum, 2),
+    **{name: (getattr(np, name), 1) for name in _OF_ONE},
+    **{name: (getattr(np, name), 2) for name in ("arctan2", "hypot", "minimum", "maximum")},
     "delta_phi": (delta_phi, 2),
     "where": (_where, 3),
 }
@@ -307,13 +270,22 @@ FUNCTIONS: dict[str, tuple[Callable[..., Array], int]] = {
 
 CONSTANTS = {"pi": math.pi}
 
-ARITHMETIC: dict[type[ast.operator], Callable[[Array, Array], Array]] = {
+UNARY: dict[type[ast.unaryop], Callable[[Array], Array]] = {
+    ast.Not: lambda value: 1.0 - value,
+    ast.Invert: lambda value: 1.0 - value,
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
+}
+
+BINARY: dict[type[ast.operator], Callable[[Array, Array], Array]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
     ast.Div: np.divide,
     ast.Mod: np.mod,
     ast.Pow: np.power,
+    ast.BitAnd: both,
+    ast.BitOr: either,
 }
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Array, Array], Array]] = {
