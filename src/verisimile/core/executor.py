@@ -38,25 +38,20 @@ class ExecutorSpec(Protocol):
     @property
     def name(self) -> str:
         """The words that describe it in reports."""
-        ...
 
     @property
     def window(self) -> int:
         """How many tasks to keep in flight."""
-        ...
 
     @property
     def renewable(self) -> bool:
         """Whether a broken executor can be replaced by a new one."""
-        ...
 
     def start(self, broken: Executor | None = None) -> Executor:
         """Return a working executor, a new one if the last was `broken`."""
-        ...
 
     def abort(self) -> None:
         """Stop as much of the running work as this executor allows, at once."""
-        ...
 
 
 class Serial:

@@ -15,11 +15,9 @@ class Handle(Protocol):
 
     def advance(self) -> None:
         """Note that one more task has finished or failed."""
-        ...
 
     def close(self) -> None:
         """Note that the stage has ended, for whatever reason."""
-        ...
 
 
 class Progress(Protocol):
@@ -27,7 +25,6 @@ class Progress(Protocol):
 
     def begin(self, label: str, total: int, done: int) -> Handle:
         """Return the handle of a stage of `total` tasks, `done` of them from before."""
-        ...
 
 
 class Silent:

@@ -92,10 +92,7 @@ def pack(
 
 
 def examine(
-    address: str,
-    fingerprint: str,
-    text: bytes | None,
-    read_payload: Callable[[], bytes | None],
+    address: str, fingerprint: str, text: bytes | None, read_payload: Callable[[], bytes | None]
 ) -> tuple[State, Record | None]:
     """Return what a record text and its payload are worth, and the record if valid.
 

@@ -26,33 +26,26 @@ class Store(Protocol):
     @property
     def portable(self) -> bool:
         """Whether the store may be sent to a worker, who then writes himself."""
-        ...
 
     def load(self, address: str, fingerprint: str) -> Record | None:
         """Return the valid record at `address`, or None."""
-        ...
 
     def state(self, address: str, fingerprint: str) -> State:
         """Return whether the record is missing, stale, corrupt or valid."""
-        ...
 
     def save(
         self, address: str, fingerprint: str, label: str, payload: Payload, *, seeds: str = ""
     ) -> Receipt:
         """Write the record, in place of any older one."""
-        ...
 
     def addresses(self, prefix: str = "") -> list[str]:
         """Return the sorted addresses below the folder `prefix`, of records of any state."""
-        ...
 
     def read_json(self, name: str) -> JSON:
         """Return the document `name`, or None if there is none."""
-        ...
 
     def write_json(self, name: str, value: JSON) -> None:
         """Write the document `name` in one piece."""
-        ...
 
 
 class _NamedBytes(ABC):

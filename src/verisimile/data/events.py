@@ -180,11 +180,7 @@ class Events:
         return (_trusted, (self.x, self.weights, self.features, self.group))
 
     def _set(
-        self,
-        x: Array,
-        weights: Array | None,
-        features: tuple[Feature, ...],
-        group: IntArray | None,
+        self, x: Array, weights: Array | None, features: tuple[Feature, ...], group: IntArray | None
     ) -> None:
         for array in (x, weights, group):
             if array is not None:

@@ -26,7 +26,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.require import require
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature, listing, suggestion, unique
-from verisimile.data.table import Column, Source, array_fault
+from verisimile.data.table import Column, Source
 
 SPECS_KEY = b"verisimile.features"
 
@@ -231,7 +231,11 @@ def _of_array(array: Any, labels: Labels) -> Source:  # noqa: ANN401  (NumPy arr
 
 
 def _column(array: Any) -> Column:  # noqa: ANN401  (NumPy array or HDF5 dataset)
-    return Column(lambda: np.asarray(array[()]), array_fault(array.dtype, array.shape))
+    numeric = array.dtype.kind in "iuf"
+    fault = "" if numeric else f"values of type {array.dtype}"
+    if len(array.shape) != 1:
+        fault = f"an array of shape {array.shape}"
+    return Column(lambda: np.asarray(array[()]), fault)
 
 
 def columns_of(events: Events) -> dict[str, Array | IntArray]:

@@ -139,13 +139,6 @@ class Request:
         return spec
 
 
-def array_fault(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
-    """Return why an array cannot be a feature: not flat, or not of numbers; else nothing."""
-    if len(shape) != 1:
-        return f"an array of shape {shape}"
-    return "" if dtype.kind in "iuf" else f"values of type {dtype}"
-
-
 def _loaded(name: str, column: Column) -> Array:
     require(
         not column.fault,
