@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.localise import localise
     from verisimile.checks.goodness.null import FluctuatedCentre, PlugIn, Predictive
     from verisimile.checks.goodness.refine import Look, refine
-    from verisimile.checks.goodness.search import Search
-    from verisimile.checks.goodness.surprise import Surprise
+    from verisimile.checks.goodness.search import Search, Surprise
     from verisimile.checks.goodness.toys import Sequential
     from verisimile.checks.human.agreement import agreement
     from verisimile.checks.human.forced_choice import forced_choice

@@ -22,8 +22,7 @@ from verisimile.checks.goodness.null import (
     PlugIn,
     Predictive,
 )
-from verisimile.checks.goodness.search import PLACEMENTS, Search
-from verisimile.checks.goodness.surprise import Surprise
+from verisimile.checks.goodness.search import PLACEMENTS, Search, Surprise
 from verisimile.checks.goodness.toys import Sequential, most_toys
 from verisimile.core.errors import InputError, NumericsError, VerisimileWarning
 from verisimile.core.random import Seeds

@@ -20,8 +20,7 @@ from verisimile.checks.goodness.null import (
     PlugIn,
     Predictive,
 )
-from verisimile.checks.goodness.search import Search
-from verisimile.checks.goodness.surprise import Surprise, surprises
+from verisimile.checks.goodness.search import Search, Surprise, surprises
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds

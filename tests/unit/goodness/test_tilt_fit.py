@@ -14,7 +14,7 @@ from verisimile.checks.goodness.alternatives.tilt_fit import (
     covariance_at,
     minimise_tilt,
 )
-from verisimile.checks.goodness.profile import HYPOTHESES, Basis, Rows, profile_ratio
+from verisimile.checks.goodness.profile import HYPOTHESES, Basis, BasisDensities, profile_ratio
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.solvers.newton import NewtonSolver
@@ -180,8 +180,8 @@ def _waves(x: Array) -> Array:
 def _linear(design: Array) -> float:
     basis = Basis(np.ones(1), np.zeros((1, 0)), np.eye(P), 0.0)
     return profile_ratio(
-        Rows(np.ones(len(design)), design, 0),
-        Rows(np.zeros(0), np.zeros((0, P)), 0),
+        BasisDensities(np.ones(len(design)), design, 0),
+        BasisDensities(np.zeros(0), np.zeros((0, P)), 0),
         0.01,
         basis,
         hypothesis=HYPOTHESES["single"],

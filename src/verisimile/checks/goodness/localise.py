@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.goodness.alternatives.kernels import Kernels
-from verisimile.checks.goodness.observed import observed
+from verisimile.checks.goodness.alternatives.protocol import fits_of_data
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import FittedRatio, Goodness
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
@@ -291,7 +291,7 @@ def tangents(fitted: FittedRatio, x: Array, logf: Array) -> Tangents:
     """Return the tangents of a fitted null at events ``(n, d)``, of log-densities ``(n, M)``."""
     setup = fitted.setup
     null = setup.null
-    relative, _ = observed(setup, x, logf).relative(fitted.profile)
+    relative, _ = fits_of_data(setup, x, logf).relative(fitted.profile)
     top = np.maximum(logf.max(axis=1), np.finfo(np.float64).min)  # -inf: impossible, no NaN
     density = np.exp(logf - top[:, None])
     at_null = relative * (density @ null.weights)

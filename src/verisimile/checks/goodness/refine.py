@@ -16,7 +16,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.model import Mixture
 from verisimile.samples.repeats import values_repeat
-from verisimile.stats.looks import corrected
+from verisimile.stats.aggregate import corrected
 from verisimile.stats.pvalues import PValue
 
 
@@ -51,7 +51,7 @@ class Refinement:
     level
         What the corrected p-value had to exceed.
     p_value
-        Corrected for the looks: see :func:`~verisimile.stats.looks.corrected`.
+        Corrected for the looks: see :func:`~verisimile.stats.aggregate.corrected`.
     """
 
     looks: tuple[Goodness, ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.profile import Basis, Rows
+from verisimile.checks.goodness.profile import Basis, BasisDensities
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.objective import LogLinear
@@ -57,7 +57,7 @@ def penalised_mass(events: int, coefficients: int, *, strength: float = STRENGTH
 
 
 def soft_penalty_ratio(
-    data: Rows,
+    data: BasisDensities,
     basis: Basis,
     *,
     coefficients: tuple[int, int],
@@ -75,7 +75,7 @@ def soft_penalty_ratio(
     Parameters
     ----------
     data
-        Rows of the test sample (frozen weights: the variations are not used).
+        Densities of the test sample (frozen weights: the variations are not used).
     basis
         Kernel directions.
     coefficients

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.alternatives.protocol import Fits, Setup
+from verisimile.checks.goodness.alternatives.protocol import Fits, Observer
 from verisimile.checks.goodness.null import Calibration, Null
 from verisimile.checks.goodness.profile import Hypothesis
-from verisimile.checks.goodness.surprise import NAMES, PlacedSurprise
+from verisimile.checks.goodness.search import NAMES, PlacedSurprise
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.dispatch import Failure, Task
@@ -46,7 +46,7 @@ class Contest:
     """
 
     null: Null
-    setups: tuple[Setup, ...]
+    setups: tuple[Observer, ...]
     calibration: Calibration
     hypotheses: tuple[Hypothesis, ...]
     events: int
@@ -263,7 +263,7 @@ class Sequential:
 
     A p-value of 0.5 is settled by some 20 toys, one of 0.01 takes about
     a thousand.  The p-value is valid whatever the settings: see
-    :func:`~verisimile.stats.sequential.besag_clifford`.
+    :func:`~verisimile.stats.nulls.besag_clifford`.
 
     Attributes
     ----------

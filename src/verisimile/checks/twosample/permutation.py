@@ -105,7 +105,7 @@ def permutation_test(
         that events may be relabeled with their weights.
     stop_after
         End after so many extreme relabelings, with the p-value of
-        :func:`~verisimile.stats.sequential.besag_clifford`; None for all B.
+        :func:`~verisimile.stats.nulls.besag_clifford`; None for all B.
         A statistic combined by min-p needs all of them and ignores it.
     coordinates
         Coordinates of the pooled events.

@@ -11,7 +11,13 @@ from scipy import linalg
 from scipy.spatial.distance import pdist
 
 from verisimile.checks.goodness.null import Null
-from verisimile.checks.goodness.profile import Basis, Hypothesis, Profile, Rows, profile_ratio
+from verisimile.checks.goodness.profile import (
+    Basis,
+    BasisDensities,
+    Hypothesis,
+    Profile,
+    profile_ratio,
+)
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
@@ -289,8 +295,8 @@ class GaussianKernels:
             null=null,
             basis=basis,
             kernels=kernels,
-            barrier=Rows.of(drawn.log_densities, logk, basis).joined(
-                Rows.of(null.log_densities(probes), kernels.log_density(probes), basis)
+            barrier=BasisDensities.of(drawn.log_densities, logk, basis).joined(
+                BasisDensities.of(null.log_densities(probes), kernels.log_density(probes), basis)
             ),
             barrier_weight=self.barrier,
             solver=self.solver,
@@ -339,7 +345,7 @@ class LinearSetup:
     kernels
         Placed kernels.
     barrier
-        Rows of the reference events and of the kernels' own events.
+        Densities of the reference events and of the kernels' own events.
     barrier_weight
         Weight of each of them.
     solver
@@ -349,7 +355,7 @@ class LinearSetup:
     null: Null
     basis: Basis
     kernels: Kernels
-    barrier: Rows
+    barrier: BasisDensities
     barrier_weight: float
     solver: WeightSolver
 
@@ -372,7 +378,7 @@ class LinearSetup:
 
     def observe(self, x: Array, logf: Array) -> LinearFits:
         """Return the fits to events ``(n, d)`` of known log-densities ``(n, M)``."""
-        return LinearFits(self, Rows.of(logf, self.kernels.log_density(x), self.basis))
+        return LinearFits(self, BasisDensities.of(logf, self.kernels.log_density(x), self.basis))
 
     def coefficients(self, profile: Profile) -> Array:
         """Return the fitted mass moved into each kernel, ``(K,)``."""
@@ -384,7 +390,7 @@ class LinearFits:
     """One data set in the coordinates of the basis."""
 
     setup: LinearSetup
-    rows: Rows
+    rows: BasisDensities
 
     @property
     def capped(self) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.steady import solved
+from verisimile.checks.goodness.profile import solve_rounded
 from verisimile.core.arrays import Array
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.linalg import solve_spd
@@ -49,7 +49,7 @@ class Curvature:
         """
         if not hessian.size:
             return cls(hessian, logits)
-        solve = solved if (precision > 0.0).all() else solve_spd
+        solve = solve_rounded if (precision > 0.0).all() else solve_spd
         return cls(solve(hessian, np.eye(hessian.shape[0])), logits)
 
     def reach(self, rows: Array) -> float:
