@@ -13,7 +13,7 @@ from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.provenance import Provenance, Seen
 from verisimile.ensemble.fit import load_ensemble
-from verisimile.mixture.bind import context_columns
+from verisimile.mixture.bind import context_columns, ensemble_features
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import FitRecord, WeightFit
 from verisimile.mixture.model import Mixture
@@ -75,12 +75,10 @@ def load_conditional_mixture(run: Run) -> ConditionalMixture:
     """
     ensemble = load_ensemble(run)
     record = _load(run)
-    by_name = {feature.name: feature for feature in ensemble.features}
-    members = ensemble.conditionals
     mixture = ConditionalMixture(
-        members,
+        ensemble.conditionals,
         _weight_fit(record),
-        features=[by_name[name] for name in members[0].names],
+        features=ensemble_features(ensemble),
         context=context_columns(ensemble),
         provenance=_provenance(record),
     )

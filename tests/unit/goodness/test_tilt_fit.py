@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from verisimile.checks.goodness.alternatives.tilt_fit import (
-    Curvature,
     Tilt,
+    TiltCurvature,
     TiltOptimum,
     covariance_at,
     minimise_tilt,
@@ -43,7 +43,7 @@ def _fit(problem: Tilt, start: Array | None = None, tolerance: float = 1e-10) ->
     hessian = problem.events * covariance + np.diag(problem.precision[problem.free])
     begin = np.zeros(problem.total.size) if start is None else start
     solver = NewtonSolver(tolerance=tolerance)
-    origin = Curvature.of(hessian, problem.precision[problem.free])
+    origin = TiltCurvature.of(hessian, problem.precision[problem.free])
     return minimise_tilt(problem, begin, origin, origin.reach(rows), solver)
 
 
@@ -107,7 +107,7 @@ def test_the_gap_bounds_how_far_a_stopped_fit_is_from_the_optimum(
 def test_a_hessian_keeps_the_share_that_is_claimed(rng: np.random.Generator) -> None:
     problem = _problem(rng)
     hessian = problem.hessian(problem.at(np.zeros(P)))
-    origin = Curvature.of(hessian, problem.precision[problem.free])
+    origin = TiltCurvature.of(hessian, problem.precision[problem.free])
     for scale in (0.01, 0.3, 1.0):
         point = problem.at(scale * rng.standard_normal(P))
         left = problem.hessian(point) - origin.kept(point) * hessian

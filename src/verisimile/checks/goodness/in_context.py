@@ -17,7 +17,7 @@ from verisimile.checks.goodness.alternatives.protocol import (
     fits_of_data,
 )
 from verisimile.checks.goodness.likelihood_ratio import (
-    Columns,
+    JointStatistic,
     check_sample,
     failure_notes,
     null_notes,
@@ -116,9 +116,11 @@ def goodness_in_context(
     used = matched.take(placed.inside)
     contexts = model.contexts(used)
     notes += model.context.warn_outside(contexts, "test")
-    parts, surprise = _Test(model, bins, placed.kept(), chosen, null).outcome(run, used, toys)
-    columns, table = _joint(bins.combination, parts, surprise)
-    p_value = columns.joined(table, toys, null.name).p_value
+    parts, surprise = _ContextTest(model, bins, placed.kept(), chosen, null).outcome(
+        run, used, toys
+    )
+    joint, table = _joint(bins.combination, parts, surprise)
+    p_value = joint.joined(table, toys, null.name).p_value
     return ContextGoodness(
         p_value=p_value,
         z=p_value.significance,
@@ -146,7 +148,7 @@ def goodness_in_context(
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
+class _ContextTest:
     """The settings of one test."""
 
     mixture: ConditionalMixture
@@ -201,14 +203,14 @@ class _Test:
 
 def _joint(
     combination: Combination, parts: tuple[AlternativeFit, ...], surprise: SurpriseFit | None
-) -> tuple[Columns, Array]:
+) -> tuple[JointStatistic, Array]:
     """Return the statistics that become one p-value, and those of the toys ``(B, J)``."""
     observed = combination.columns(np.array([part.statistic for part in parts]))
     toys = combination.columns(np.stack([part.toys for part in parts], axis=1))
     if surprise is not None:
         observed = np.concatenate([observed, surprise.statistics])
         toys = np.column_stack([toys, surprise.toys])
-    return Columns(observed), toys
+    return JointStatistic(observed), toys
 
 
 def _checked(mixture: ConditionalMixture, events: Events, toys: int) -> Events:

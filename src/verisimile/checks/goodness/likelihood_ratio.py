@@ -237,7 +237,7 @@ def _tested(
             for alternative in zip(names, placed, fits, strict=True)
         )
         observed = np.concatenate([[trial.statistic for trial in trials], own])
-        tests.append(_Test(number, hypothesis, trials, Columns(observed)))
+        tests.append(_HypothesisTest(number, hypothesis, trials, JointStatistic(observed)))
     setups = tuple(setup for each in placed for setup in each)
     contest = Contest(model, setups, null, tuple(hypotheses), events.n, surprise)
     tests, thrown = _thrown(run, contest, tests, toys)
@@ -249,39 +249,39 @@ def _tested(
 
 
 def _thrown(
-    run: Run, contest: Contest, tests: list[_Test], toys: int | Sequential
-) -> tuple[list[_Test], Thrown]:
+    run: Run, contest: Contest, tests: list[_HypothesisTest], toys: int | Sequential
+) -> tuple[list[_HypothesisTest], Thrown]:
     """Throw the toys; those of a sequential search of several statistics after a pilot."""
     if not isinstance(toys, Sequential):
         return tests, throw_toys(run, contest, toys)
-    if not tests[0].columns.alone:
+    if not tests[0].joint.alone:
         pilot = throw_toys(run, contest, PILOT, pilot=True)
         tests = [test.scaled_by(pilot) for test in tests]
 
     def settled(found: Thrown) -> bool:
-        joined = [test.columns.scaled(test.table(found)) for test in tests]
+        joined = [test.joint.scaled(test.table(found)) for test in tests]
         return all(enough(value, table, stop_after=toys.exceedances) for value, table in joined)
 
     return tests, throw_toys(run, contest, toys.most, enough=settled)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Test:
+class _HypothesisTest:
     """One hypothesis: its number among those of the toys, its alternatives, all statistics."""
 
     number: int
     hypothesis: Hypothesis
     trials: tuple[Trial, ...]
-    columns: Columns
+    joint: JointStatistic
 
     def table(self, found: Thrown) -> Array:
         """Return the toys' statistics ``(B, J)``."""
         each = by_alternative(found.statistic[:, :, self.number], self.trials)
         return np.column_stack([*(toys.mean(axis=1) for toys in each), found.surprise])
 
-    def scaled_by(self, pilot: Thrown) -> _Test:
+    def scaled_by(self, pilot: Thrown) -> _HypothesisTest:
         """Return the test whose statistics are scaled by those of other toys."""
-        return replace(self, columns=replace(self.columns, scale=Scale.of(self.table(pilot))))
+        return replace(self, joint=replace(self.joint, scale=Scale.of(self.table(pilot))))
 
     def result(
         self,
@@ -299,9 +299,9 @@ class _Test:
         parts = tuple(
             trial.part(each, null.name) for trial, each in zip(self.trials, placements, strict=True)
         )
-        joined = self.columns.joined(table, toys, null.name)
+        joined = self.joint.joined(table, toys, null.name)
         used = slice(joined.p_value.n_null)
-        if self.columns.alone:  # its p-value is the test's, also of sequential toys
+        if self.joint.alone:  # its p-value is the test's, also of sequential toys
             parts = (replace(parts[0], p_value=joined.p_value, toys=frozen(joined.toys[used])),)
         return Goodness(
             statistic=joined.statistic,
@@ -360,7 +360,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Columns:
+class JointStatistic:
     """The statistics of the data ``(J,)``: those of the alternatives, then surprise.
 
     `scale` joins several of them in a sequential search.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue, Significance
+
+F = TypeVar("F")
 
 
 def _nothing() -> Array:
@@ -320,19 +323,24 @@ class Goodness:
             If the result was loaded from disk: the fitted densities stay with
             the mixture.
         """
-        if self.fitted is None:
-            raise InputError(
-                "Goodness.ratio",
-                got="a result read back from a file",
-                expected="a result of goodness_of_fit in this process",
-                remedy="Call goodness_of_fit again with the same run: the toys are reused.",
-            )
-        return self.fitted(x)
+        return fitted_here(self.fitted, "Goodness.ratio")(x)
 
     @property
     def fitted(self) -> FittedRatio | None:
         """The fitted densities of the leading alternative; None if loaded from disk."""
         return self.leading.fitted
+
+
+def fitted_here(fitted: F | None, name: str = "goodness") -> F:
+    """Return the fitted densities of a result, unless it was read back from a file."""
+    if fitted is None:
+        raise InputError(
+            name,
+            got="a result read back from a file",
+            expected="a result of goodness_of_fit in this process",
+            remedy="Call goodness_of_fit again with the same run: the toys are reused.",
+        )
+    return fitted
 
 
 @register("goodness-in-context", 2)

@@ -74,19 +74,12 @@ def soft_penalty_ratio(
 
     Parameters
     ----------
-    data
-        Densities of the test sample (frozen weights: the variations are not used).
-    basis
-        Kernel directions.
+    data, basis
+        Densities of the test sample, and kernel directions; the weights are frozen.
     coefficients
         Numbers m of coefficients of null and alternative.
     strength
         Penalty strength :math:`\lambda`.
-
-    Raises
-    ------
-    NumericsError
-        If a fit does not converge.
 
     References
     ----------
@@ -104,9 +97,7 @@ def _fit(
     base: Array, kernels: Array, coefficients: int, strength: float, solver: NewtonSolver
 ) -> Optimum:
     # The mass is the first parameter: all other directions carry none.
-    columns = 1 + kernels.shape[1]
-    first = np.zeros(columns)
-    first[0] = 1.0
+    first = np.eye(1 + kernels.shape[1])[0]
     problem = LogLinear(
         base=np.zeros(base.size),
         design=np.column_stack([base, kernels]),
