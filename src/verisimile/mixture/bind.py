@@ -72,10 +72,8 @@ def fit_mixture(
     ----------
     run
         Random streams (``"pseudo"``, ``"audit"``, ``"bootstrap"``) and storage.
-    ensemble
-        Trained members.
-    events
-        Weight-fit sample ``(n, d)``; features are matched by name.
+    ensemble, events
+        Trained members, and weight-fit sample ``(n, d)``; features are matched by name.
     solver, pseudo
         Settings of :func:`~verisimile.mixture.fit.fit_weights`.
     covariance
@@ -157,29 +155,8 @@ def fit_conditional_mixture(
               + \left(\sum_i w_i - 1\right)
 
     Pseudo-events and the audit of the negative mass use contexts of `events`,
-    drawn with replacement.
-
-    Parameters
-    ----------
-    run
-        Random streams (``"pseudo"``, ``"audit"``, ``"bootstrap"``) and storage.
-    ensemble
-        Trained members.
-    events
-        Weight-fit sample with features and context, matched by name.
-    solver, pseudo, covariance
-        As for :func:`fit_mixture`.
-
-    Raises
-    ------
-    InputError, NumericsError
-        As :func:`fit_mixture`; also if the ensemble has no context.
-
-    Warns
-    -----
-    VerisimileWarning
-        If events are shared with the training sample, or contexts lie outside
-        of its range.
+    drawn with replacement.  All else is as for :func:`fit_mixture`; an ensemble without
+    context is refused, and a warning says if contexts lie outside of the training range.
     """
     members = ensemble.conditionals
     columns = context_columns(ensemble)

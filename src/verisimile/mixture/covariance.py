@@ -90,7 +90,7 @@ def sandwich(known: Information) -> Array:
     C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, for event weights.
     """
     if not known.basis.size:
-        return _zero(known.basis)
+        return np.zeros(2 * known.basis.shape[:1])
     factor = _cholesky(known.curvature)
     whitened = linalg.solve_triangular(factor, known.scatter, lower=True)
     middle = linalg.solve_triangular(factor, whitened.T, lower=True)
@@ -117,7 +117,7 @@ def closed_form(name: str) -> Formula:
 def inverse_hessian(basis: Array, hessian: Array) -> Array:
     r"""Return :math:`U H^{-1} U^T`, ``(M, M)``, of a matrix ``(r, r)`` along a basis ``(M, r)``."""
     if not basis.size:
-        return _zero(basis)
+        return np.zeros(2 * basis.shape[:1])
     # By a factor, so that rounding leaves no negative variance.
     lifted = linalg.solve_triangular(_cholesky(hessian), basis.T, lower=True)
     return symmetrised(lifted.T @ lifted)
@@ -153,10 +153,6 @@ def leverages(design: Array, density: Array, hessian: Array) -> Array:
         whitened = linalg.solve_triangular(factor, scores, lower=True)
         np.einsum("pn,pn->n", whitened, whitened, out=out[rows])
     return np.asarray(out + 1.0 / n)
-
-
-def _zero(basis: Array) -> Array:
-    return np.zeros((basis.shape[0], basis.shape[0]))
 
 
 def _cholesky(matrix: Array) -> Array:

@@ -152,9 +152,8 @@ def fit_weights(
     weights
         Positive event weights ``(n,)``; rescaled to mean one.
     solver
-        What minimises, and its rank truncation: :class:`NewtonSolver`,
-        :class:`~verisimile.mixture.solvers.torch_minimize.TorchSolver`,
-        :class:`~verisimile.mixture.solvers.minuit.MinuitSolver`, or any other
+        What minimises, and its rank truncation: :class:`NewtonSolver`, ``TorchSolver``,
+        ``MinuitSolver``, ``DeviceNewton``, or any other
         :class:`~verisimile.mixture.solvers.protocol.WeightSolver`.
     pseudo
         Pseudo-events that keep the optimum finite (see :class:`Pseudo`).
@@ -211,6 +210,16 @@ def check_converged(fit: WeightFit, name: str) -> None:
         raise _unconverged(name, fit.record.iterations, fit.record.decrement)
 
 
+def check_one_weight_each(members: int, fit: WeightFit, name: str) -> None:
+    """Raise unless there are as many members as weights."""
+    require(
+        members == fit.weights.size,
+        name,
+        got=f"{members} members for {fit.weights.size} weights",
+        expected="one weight per member, in the same order",
+    )
+
+
 def _solved(
     logf: Array, weights: Array | None, pseudo: Pseudo | None, solver: WeightSolver
 ) -> tuple[Reduced, Optimum]:
@@ -242,30 +251,26 @@ def _boundary(pseudo: Pseudo, fitted: Array, covariance: Array) -> Array:
 
 def single_weight() -> WeightFit:
     """Return the trivial fit of a single density: weight one, no uncertainty."""
-    return WeightFit(
-        weights=frozen([1.0]),
-        covariance=frozen([[0.0]]),
-        inverse_hessian=frozen([[0.0]]),
-        nll=math.nan,
-        record=FitRecord(
-            n_events=0,
-            n_members=1,
-            n_pseudo=0,
-            pseudo_strength=0.0,
-            iterations=0,
-            converged=True,
-            decrement=0.0,
-            gap=0.0,
-            effective_rank=0,
-            condition=1.0,
-            l1_norm=1.0,
-            max_leverage=math.nan,
-            min_density=math.nan,
-            negative_mass=0.0,
-            negative_mass_error=0.0,
-            free_share=1.0,
-        ),
+    record = FitRecord(
+        n_events=0,
+        n_members=1,
+        n_pseudo=0,
+        pseudo_strength=0.0,
+        iterations=0,
+        converged=True,
+        decrement=0.0,
+        gap=0.0,
+        effective_rank=0,
+        condition=1.0,
+        l1_norm=1.0,
+        max_leverage=math.nan,
+        min_density=math.nan,
+        negative_mass=0.0,
+        negative_mass_error=0.0,
+        free_share=1.0,
     )
+    zero = frozen([[0.0]])
+    return WeightFit(frozen([1.0]), zero, zero, nll=math.nan, record=record)
 
 
 def _record(

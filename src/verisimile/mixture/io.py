@@ -48,8 +48,7 @@ def load_mixture(run: Run) -> Mixture:
     Raises
     ------
     StoreError
-        If no mixture was kept, a record is corrupted, or the members are not
-        those that the weights were fitted for.
+        If none was kept, or the members are not those that the weights were fitted for.
     """
     ensemble = load_ensemble(run)
     record = _load(run)
@@ -64,15 +63,7 @@ def load_mixture(run: Run) -> Mixture:
 
 
 def load_conditional_mixture(run: Run) -> ConditionalMixture:
-    """Return the conditional mixture kept in the run's store, with its members.
-
-    Raises
-    ------
-    StoreError
-        As :func:`load_mixture`.
-    InputError
-        If the members are densities without context.
-    """
+    """Return the conditional mixture kept in the run's store: see :func:`load_mixture`."""
     ensemble = load_ensemble(run)
     record = _load(run)
     mixture = ConditionalMixture(

@@ -67,17 +67,11 @@ def min_p(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combin
 
     Parameters
     ----------
-    observed
-        Statistics of the data ``(J,)``; large is extreme.
-    toys
-        Statistics of the toys ``(B, J)``; a non-finite one is as extreme as can be.
+    observed, toys
+        Statistics of the data ``(J,)`` and of the toys ``(B, J)``; large is extreme, and a
+        toy's non-finite one as extreme as can be.
     null
         How the toys were made.
-
-    Raises
-    ------
-    InputError
-        If the shapes do not fit, or there are no toys or no columns.
 
     References
     ----------
@@ -119,11 +113,6 @@ def fisher(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combi
     with the pooled ranks of :func:`min_p`.  No :math:`\chi^2_{2J}` law is
     used, which only independent columns follow.  Better than `min_p` when
     every column sees a little of the deviation, worse when one sees it all.
-
-    Parameters
-    ----------
-    observed, toys, null
-        As for :func:`min_p`.
 
     References
     ----------

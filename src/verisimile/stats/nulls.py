@@ -15,17 +15,10 @@ from verisimile.stats.pvalues import PValue, add_one
 
 
 def matches(observed: npt.ArrayLike, toys: Array) -> BoolArray:
-    """Return which toys are at least as extreme as the observation, in the shape of `toys`.
+    """Return which toys ``(B,)`` or ``(B, J)`` are at least as extreme as the observation.
 
     A toy that failed, NaN or infinite, is as extreme as can be.  So is an
     observation without a finite statistic: only failed toys match it.
-
-    Parameters
-    ----------
-    observed
-        A statistic, or one for each column ``(J,)``.
-    toys
-        Statistics of the toys, ``(B,)`` or ``(B, J)``.
     """
     # NaN compares false with everything, and must not look like a good fit.
     row = np.asarray(observed, dtype=np.float64)
@@ -34,26 +27,13 @@ def matches(observed: npt.ArrayLike, toys: Array) -> BoolArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Empirical:
-    """The null distribution as the statistics of toys.
-
-    Attributes
-    ----------
-    toys
-        Statistics of the toys, ``(B,)``; a toy that failed is NaN or infinite
-        and counts as at least as extreme as any observation.
-    name
-        How the toys were made.
-    """
+    """The null distribution as the statistics of toys ``(B,)``, and how these were made."""
 
     toys: Array
     name: str
 
     def p_value(self, observed: float) -> PValue:
-        r"""Return :math:`(k + 1)/(B + 1)` with :math:`k = \#\{t_b \ge t\}` plus failed toys.
-
-        An observation without a finite statistic is itself as extreme as can
-        be: only failed toys match it.
-        """
+        r"""Return :math:`(k + 1)/(B + 1)`, k toys at least as extreme: see :func:`matches`."""
         return add_one(
             int(matches(observed, self.toys).sum()),
             self.toys.size,
@@ -93,30 +73,21 @@ def besag_clifford(
 
     Parameters
     ----------
-    observed
-        Statistic of the data.
-    toys
-        Statistics ``(b,)`` in the order in which the toys were numbered.  Those
-        after the stop are not looked at, so that blocks of any size give the
-        same p-value.
+    observed, toys
+        Statistic of the data, and of toys ``(b,)`` in the order in which they were numbered.
+        Those after the stop are not looked at nor counted, so that blocks of any size give
+        the same p-value.
     stop_after
         h, the exceedances that end the search; failed toys are exceedances.
     maximum
         B, the toys after which the search ends anyway.
-    null
-        How the toys were made.
-    level
-        Probability content of the interval.
-
-    Returns
-    -------
-    PValue
-        `n_null` and `n_failed` count the toys up to the stop.
+    null, level
+        How the toys were made, and the probability content of the interval.
 
     Raises
     ------
     InputError
-        If `stop_after` or `maximum` is below one, or the toys end before the search.
+        If the toys end before the search.
 
     References
     ----------
@@ -164,11 +135,6 @@ def inverse_binomial(successes: int, trials: int, *, level: float = ONE_SIGMA) -
 
     The lower end is that of Clopper and Pearson; the upper one is lower than
     theirs, because the last trial is known to be a success.
-
-    Raises
-    ------
-    InputError
-        If the counts are impossible or the level is outside (0, 1).
 
     References
     ----------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson
 
@@ -47,11 +47,7 @@ class PValue:
     @property
     def significance(self) -> Significance:
         """The one-sided Gaussian significance of the value and of its interval."""
-        return Significance(
-            value=float(stats.norm.isf(self.value)),
-            low=float(stats.norm.isf(self.high)),
-            high=float(stats.norm.isf(self.low)),
-        )
+        return Significance.of(self.value, self.low, self.high)
 
 
 @register("significance", 1)
@@ -66,6 +62,11 @@ class Significance:
     value: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, p: float, low: float, high: float) -> Significance:
+        """Return the significance of a p-value with its interval."""
+        return cls(*(float(stats.norm.isf(each)) for each in (p, high, low)))
 
     def __repr__(self) -> str:
         """Return one line: value and interval."""
@@ -83,14 +84,10 @@ def add_one(
 
     Parameters
     ----------
-    exceedances
-        k, the toys at least as extreme as the observation, failed toys included.
-    n_null
-        B, the number of toys.
-    null
-        Name of the null distribution.
-    n_failed
-        Toys without a finite statistic (already in `exceedances`).
+    exceedances, n_null
+        k, the toys at least as extreme as the observation, failed ones included, of B.
+    null, n_failed
+        As in :class:`PValue`.
     level
         Probability content of the Clopper–Pearson interval on k / B.
 
@@ -98,19 +95,12 @@ def add_one(
     ----------
     B. Phipson, G. K. Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39, eq. 2.
     """
-    if n_null < 1:
-        raise InputError(
-            "toys",
-            got=n_null,
-            expected="at least one toy",
-            remedy="A p-value needs a null distribution; ask for 200 toys or more.",
-        )
-    low, high = clopper_pearson(exceedances, n_null, level=level)
-    return PValue(
-        value=(exceedances + 1) / (n_null + 1),
-        low=low,
-        high=high,
-        null=null,
-        n_null=n_null,
-        n_failed=n_failed,
+    require(
+        n_null >= 1,
+        "toys",
+        got=n_null,
+        expected="at least one toy",
+        remedy="A p-value needs a null distribution; ask for 200 toys or more.",
     )
+    low, high = clopper_pearson(exceedances, n_null, level=level)
+    return PValue((exceedances + 1) / (n_null + 1), low, high, null, n_null, n_failed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -41,7 +41,6 @@ from verisimile.checks.goodness.search import Search, search_of
 from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.arrays import Array, IntArray, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
 from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -82,25 +81,19 @@ def goodness_in_context(
 
     Parameters
     ----------
-    run
-        Random streams, execution and storage of toys.
-    mixture
-        The model under test.
+    run, mixture, hypothesis, null, toys
+        As for :func:`goodness_of_fit`.
     events
         Unweighted test sample with features and context, disjoint from training
         and weight-fit data; columns are matched by name.
     bins
         Bins of one context column, alternative and combination.
-    hypothesis, null, toys
-        As for :func:`goodness_of_fit`.
 
     Raises
     ------
-    InputError
-        For a mixture without context, weighted events, an unknown context
-        column, or bins with too few events.
-    NumericsError, IncompleteError
-        As for :func:`goodness_of_fit`.
+    InputError, NumericsError, IncompleteError
+        As for :func:`goodness_of_fit`; also for a mixture without context, an unknown
+        context column, or bins with too few events.
 
     Warns
     -----
@@ -116,6 +109,9 @@ def goodness_in_context(
     used = matched.take(placed.inside)
     contexts = model.contexts(used)
     notes += model.context.warn_outside(contexts, "test")
+    if matched.n > used.n:
+        outside = f"{matched.n - used.n} events lie outside of the bins of {placed.feature}"
+        notes += (f"{outside} and are not tested.",)
     parts, surprise = _ContextTest(model, bins, placed.kept(), chosen, null).outcome(
         run, used, toys
     )
@@ -139,7 +135,6 @@ def goodness_in_context(
         events_digest=matched.digest,
         warnings=(
             *notes,
-            *_unused(placed),
             *null_notes(null, parts),
             *failure_notes(np.stack([part.toys for part in parts], axis=1)),
         ),
@@ -236,13 +231,6 @@ def _single(mixture: ConditionalMixture) -> ConditionalMixture:
     )
 
 
-def _unused(placed: PlacedBins) -> tuple[str, ...]:
-    count = placed.index.size - placed.inside.size
-    if not count:
-        return ()
-    return (f"{count} events lie outside of the bins of {placed.feature} and are not tested.",)
-
-
 class Combination(Protocol):
     """Compares the statistics of all bins with those of the toys at once.
 
@@ -265,10 +253,7 @@ class Combination(Protocol):
 class SumOfBins:
     r"""The sum, :math:`T = \sum_b t_b`: as if all bins were one fit."""
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "sum"
+    name: ClassVar[str] = "sum"
 
     def columns(self, table: Array) -> Array:
         """Return the sum, ``(..., 1)``."""
@@ -287,10 +272,7 @@ class SmallestP:
     only about G / (B + 1): throw more toys.
     """
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "min-p"
+    name: ClassVar[str] = "min-p"
 
     def columns(self, table: Array) -> Array:
         """Return the bins as they are, ``(..., G)``."""
@@ -365,36 +347,21 @@ class ContextBins:
         index[values == edges[-1]] = edges.size - 2
         index[(values < edges[0]) | (values > edges[-1])] = -1
         counts = np.bincount(index[index >= 0], minlength=edges.size - 1)
-        self._enough(edges, counts)
-        return PlacedBins(self.feature, frozen(edges), index.astype(np.int64))
-
-    def _enough(self, edges: Array, counts: IntArray) -> None:
         poor = np.flatnonzero(counts < self.fewest)
-        if poor.size:
-            named = ", ".join(
-                f"{counts[b]} in [{edges[b]:.6g}, {edges[b + 1]:.6g}]" for b in poor[:5]
-            )
-            raise InputError(
-                f"bins of {self.feature}",
-                got=f"{poor.size} bins with too few events: {named}",
-                expected=f"at least {self.fewest} events in each",
-                remedy="Use fewer or wider bins, or set ContextBins(fewest=...).",
-            )
+        named = (f"{counts[b]} in [{edges[b]:.6g}, {edges[b + 1]:.6g}]" for b in poor[:5])
+        require(
+            not poor.size,
+            f"bins of {self.feature}",
+            got=f"{poor.size} bins with too few events: {', '.join(named)}",
+            expected=f"at least {self.fewest} events in each",
+            remedy="Use fewer or wider bins, or set ContextBins(fewest=...).",
+        )
+        return PlacedBins(self.feature, frozen(edges), index.astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedBins:
-    """Bins and the events in them.
-
-    Attributes
-    ----------
-    feature
-        Name of the binned column.
-    edges
-        ``(G + 1,)``.
-    index
-        Bin of each event ``(n,)``; -1 outside of the edges.
-    """
+    """Bins of one column with edges ``(G + 1,)``, and that of each event; -1 is outside."""
 
     feature: str
     edges: Array

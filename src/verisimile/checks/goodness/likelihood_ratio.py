@@ -30,7 +30,7 @@ from verisimile.checks.goodness.result import (
 from verisimile.checks.goodness.search import Search, search_of
 from verisimile.checks.goodness.toys import Contest, Sequential, Thrown, most_toys, throw_toys
 from verisimile.core.arrays import Array, frozen
-from verisimile.core.errors import InputError, VerisimileWarning
+from verisimile.core.errors import VerisimileWarning
 from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -71,10 +71,8 @@ def goodness_of_fit(
 
     Parameters
     ----------
-    run
-        Random streams, execution and storage of toys.
-    mixture
-        The model under test.
+    run, mixture
+        Random streams, execution and storage of toys; the model under test.
     events
         Unweighted test sample ``(n, d)``, disjoint from training and weight-fit
         data; features are matched by name.
@@ -138,19 +136,32 @@ def compare_hypotheses(
     The hypotheses on the mixture share their pseudo-data; ``"single"`` needs
     its own.  Results come in the order of `hypotheses`.
     """
-    _refuse_conditional(mixture)
+    require(
+        not hasattr(mixture, "context"),
+        "mixture",
+        got="a conditional mixture f(x | c)",
+        expected="a mixture without context",
+        remedy="Use goodness_in_context, which tests it in bins of its context.",
+    )
     matched = match_features(events, mixture.features)
     chosen = [hypothesis_of(name) for name in hypotheses]
     check_sample(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
     search = search_of(alternative, default_alternative(len(mixture.features)))
-    _refuse_several_in_a_sequence(search, toys)
-    tested = partial(_tested, run, events=matched, search=search, null=null, toys=toys)
+    count = len(search.alternatives)
+    require(
+        count == 1 or not isinstance(toys, Sequential),
+        "toys",
+        got=f"{count} alternatives and a sequential number of toys",
+        expected="a fixed number: the smallest p-value is ranked among all toys",
+        remedy="Give toys=1000, or one alternative.",
+    )
+    results = partial(_results, run, events=matched, search=search, null=null, toys=toys)
     found: list[Goodness] = []
     if alone := [h for h in chosen if h.name == "single"]:
-        found += tested(single(mixture), alone)
+        found += results(single(mixture), alone)
     if joint := [h for h in chosen if h.name != "single"]:
-        found += tested(mixture, joint)
+        found += results(mixture, joint)
     by_name = {each.hypothesis: replace(each, warnings=(*notes, *each.warnings)) for each in found}
     return tuple(by_name[h.name] for h in chosen)
 
@@ -191,27 +202,7 @@ def check_sample(events: Events, toys: int | Sequential) -> None:
     require(some, "toys", got=toys, expected="at least one toy", remedy="Use 200 or more.")
 
 
-def _refuse_conditional(mixture: object) -> None:
-    require(
-        not hasattr(mixture, "context"),
-        "mixture",
-        got="a conditional mixture f(x | c)",
-        expected="a mixture without context",
-        remedy="Use goodness_in_context, which tests it in bins of its context.",
-    )
-
-
-def _refuse_several_in_a_sequence(search: Search, toys: int | Sequential) -> None:
-    if len(search.alternatives) > 1 and isinstance(toys, Sequential):
-        raise InputError(
-            "toys",
-            got=f"{len(search.alternatives)} alternatives and a sequential number of toys",
-            expected="a fixed number: the smallest p-value is ranked among all toys",
-            remedy="Give toys=1000, or one alternative.",
-        )
-
-
-def _tested(
+def _results(
     run: Run,
     mixture: Mixture,
     hypotheses: list[Hypothesis],
@@ -240,7 +231,7 @@ def _tested(
         tests.append(_HypothesisTest(number, hypothesis, trials, JointStatistic(observed)))
     setups = tuple(setup for each in placed for setup in each)
     contest = Contest(model, setups, null, tuple(hypotheses), events.n, surprise)
-    tests, thrown = _thrown(run, contest, tests, toys)
+    tests, thrown = _throw(run, contest, tests, toys)
     seen = None
     if surprise is not None:
         seen = surprise_fit(surprise, logf, thrown.surprise, null.name, centre=centre)
@@ -248,7 +239,7 @@ def _tested(
     return [test.result(thrown, seen, events, members, null=null, toys=toys) for test in tests]
 
 
-def _thrown(
+def _throw(
     run: Run, contest: Contest, tests: list[_HypothesisTest], toys: int | Sequential
 ) -> tuple[list[_HypothesisTest], Thrown]:
     """Throw the toys; those of a sequential search of several statistics after a pilot."""

@@ -145,11 +145,9 @@ def localise(
     ----------
     run
         Random stream of the draws.
-    goodness
-        The test, made in this process; of several alternatives, the leading
+    goodness, events
+        The test, made in this process, and its sample; of several alternatives, the leading
         one is localised.
-    events
-        Its test sample.
     draws
         Events for the expectations, None for ten times the test sample within
         20 000 and 200 000.
@@ -235,15 +233,8 @@ _STEEP = 200.0  # kernel over null beyond e^200 is as good as infinite, and squa
 class Tangents:
     r"""The fitted null at events, and how it changes with the weights.
 
-    Attributes
-    ----------
-    possible
-        Events at which the fitted null :math:`p_0` is positive ``(n,)``; the
-        other entries are of these n' events alone.
-    log_null
-        :math:`\log p_0` ``(n',)``.
-    weights
-        :math:`B / p_0`, along the variations of the weights ``(n', r)``.
+    At the n' of n events where the null is positive, :math:`\log p_0` ``(n',)`` and its slope
+    :math:`B / p_0` along the variations of the weights ``(n', r)``.
     """
 
     possible: BoolArray
@@ -269,19 +260,15 @@ def tangents(fitted: FittedRatio, x: Array, logf: Array) -> Tangents:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NullMoments:
-    """Moments of the null, for one event.
+    """Moments of the null, for one event, of kernels scaled to one at their centres and of B/p0.
 
     Attributes
     ----------
     expected, error
-        Mean of each kernel scaled to one at its centre, and the standard error
-        of its estimate, ``(K,)``.
-    kernels
-        Variance of the scaled kernels ``(K,)``.
-    cross
-        Covariance of scaled kernels and B/p0 ``(K, r)``.
-    weights
-        Covariance of B/p0 ``(r, r)``.
+        Mean of each kernel, and the standard error of its estimate, ``(K,)``.
+    kernels, cross, weights
+        Variance of the kernels ``(K,)``, their covariance with B/p0 ``(K, r)``, and its own
+        ``(r, r)``.
     """
 
     expected: Array

@@ -29,7 +29,7 @@ class FittedDensities(Protocol):
 
 
 class ProfileTest(Protocol):
-    """What a comparison needs of a goodness-of-fit result."""
+    """What a comparison needs of a :class:`~verisimile.checks.goodness.result.Goodness`."""
 
     @property
     def fitted(self) -> FittedDensities | None:

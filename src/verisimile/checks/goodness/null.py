@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from scipy.special import logsumexp
@@ -165,12 +165,7 @@ class AveragedNull:
 
     .. math:: \bar f_i(x) = \frac1S \sum_s f_i(x \mid c_s)
 
-    Attributes
-    ----------
-    model
-        The conditional model at the contexts of the bin ``(n, C)``.
-    nodes
-        Some of these contexts ``(S, C)``, over which densities are averaged.
+    The nodes ``(S, C)`` are some of the contexts of the bin.
     """
 
     model: ConditionalNull
@@ -227,11 +222,9 @@ class Calibration(Protocol):
     @property
     def name(self) -> str:
         """Name that is recorded with the p-value."""
-        ...
 
     def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return (truth, centre), each ``(r,)``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +239,7 @@ class Predictive:
     D. B. Rubin, Ann. Statist. 12 (1984) 1151 (predictive checks).
     """
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "predictive"
+    name: ClassVar[str] = "predictive"
 
     def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return a fluctuated truth and the fitted centre."""
@@ -265,10 +255,7 @@ class FluctuatedCentre:
     G. Cowan et al., Eur. Phys. J. C 71 (2011) 1554, sec. 2 (auxiliary measurements).
     """
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "fluctuated-centre"
+    name: ClassVar[str] = "fluctuated-centre"
 
     def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the fitted truth and a fluctuated centre."""
@@ -287,10 +274,7 @@ class PlugIn:
     G. Badaracco et al., sec. 2 (last paragraph of step 4).
     """
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "plug-in"
+    name: ClassVar[str] = "plug-in"
 
     def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:  # noqa: ARG002
         """Return the fitted truth and the fitted centre."""

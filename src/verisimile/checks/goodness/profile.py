@@ -27,14 +27,8 @@ _BLOCK = 1024  # events at a time: their densities stay in the cache
 class Hypothesis:
     """What the null hypothesis leaves free.
 
-    Attributes
-    ----------
-    name
-        ``single``: one member; ``ensemble``: the mixture with frozen weights;
-        ``ensemble+uncertainty``: the mixture with its weights profiled under
-        their covariance.
-    free
-        Whether the weights are profiled.
+    ``single``: one member; ``ensemble``: the mixture with frozen weights;
+    ``ensemble+uncertainty``: the mixture with its weights profiled under their covariance.
     """
 
     name: str
@@ -134,15 +128,11 @@ class Profile:
 
     Attributes
     ----------
-    statistic
-        :math:`t = 2(\ell_1 - \ell_0) \ge 0`; infinite if the null cannot
-        describe some event at all, NaN if a fit did not converge.
-    gap
-        Certified bound on the error of t.
-    null, alternative
-        Weight variations ``(r,)`` of the two fits.
-    amplitudes
-        b, along the kernel directions ``(v,)``, of the alternative.
+    statistic, gap
+        :math:`t = 2(\ell_1 - \ell_0) \ge 0` and a certified bound on its error; infinite if the
+        null cannot describe some event at all, NaN if a fit did not converge.
+    null, alternative, amplitudes
+        Weight variations ``(r,)`` of the two fits, and b ``(v,)`` of the alternative.
     iterations
         Newton steps of both fits together.
     """
@@ -186,14 +176,9 @@ def profile_ratio(
         where the model at `centre` has no density are left out.
     barrier_weight
         epsilon.
-    basis
-        Variations and kernel directions.
-    hypothesis
-        Whether the weights are profiled under the constraint or frozen at its centre.
-    centre
-        Centre c of the constraint ``(r,)``; zero for data.
-    solver
-        What minimises: :class:`~verisimile.mixture.solvers.newton.NewtonSolver`, or any other.
+    hypothesis, centre
+        Whether the weights are profiled under the constraint or frozen at its centre c
+        ``(r,)``, which is zero for data.
 
     References
     ----------

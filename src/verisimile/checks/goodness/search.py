@@ -184,18 +184,13 @@ class PlacedSurprise:
 
 
 def surprises(logf: Array, weights: Array) -> Array:
-    """Return s ``(n,)`` of log-densities ``(n, M)``; infinite where every member has none.
-
-    Raises
-    ------
-    NumericsError
-        If a log-density is NaN or plus infinity.
-    """
+    """Return s ``(n,)`` of log-densities ``(n, M)``; infinite where every member has none."""
     top = logf.max(axis=1)
-    if np.isnan(top).any() or (top == np.inf).any():
+    bad = np.isnan(top) | (top == np.inf)
+    if bad.any():
         raise NumericsError(
             "log-densities",
-            got=f"{int((np.isnan(top) | (top == np.inf)).sum())} events with NaN or infinity",
+            got=f"{int(bad.sum())} events with NaN or infinity",
             expected="finite log-densities or minus infinity",
             remedy="Drop that member, or look at the event.",
         )

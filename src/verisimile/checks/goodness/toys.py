@@ -86,16 +86,8 @@ def throw_toys(
     interrupted run reuse what is there.  A fit that fails leaves NaN, which
     counts as extreme; anything else that fails says nothing about the model, and ends the call.
 
-    Parameters
-    ----------
-    run, contest
-        Random streams, execution and storage; what the toys are.
-    toys
-        Number of toys, or the most if `enough` ends them earlier.
-    enough
-        Told all statistics so far, says whether to stop.
-    pilot
-        Whether these are toys apart, from which only a scale is taken.
+    `toys` is their number, or the most if `enough`, told all statistics so far, ends them
+    earlier.  A pilot are toys apart, from which only a scale is taken.
 
     Raises
     ------

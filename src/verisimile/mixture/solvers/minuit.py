@@ -27,13 +27,10 @@ class MinuitSolver:
 
     Attributes
     ----------
-    tolerance
-        Squared Newton decrement (in nats, summed over events) up to which the
-        end counts as converged.
+    tolerance, truncation
+        As for :class:`~verisimile.mixture.solvers.newton.NewtonSolver`, at the end.
     max_calls
         Calls of MIGRAD, each from where the last one ended.
-    truncation
-        As for :class:`NewtonSolver`.
 
     References
     ----------
@@ -117,13 +114,7 @@ class Whitened:
 
 
 def curvature_axes(problem: LogLinear, optimum: Optimum) -> Array:
-    """Return T with ``T T^T = H^-1``, the directions in which the curvature is one.
-
-    Raises
-    ------
-    NumericsError
-        If the Hessian is not positive definite.
-    """
+    """Return T with ``T T^T = H^-1``, the directions in which the curvature is one."""
     _, hessian = problem.derivatives(optimum.density, optimum.theta)
     try:
         return np.asarray(np.linalg.inv(np.linalg.cholesky(hessian)).T)

@@ -178,14 +178,8 @@ class Curvature:
     :math:`\hat H` is at least the true one divided by :math:`\rho`: the bound
     is exact, and needs no second Hessian.
 
-    Attributes
-    ----------
-    hessian
-        :math:`\hat H`, ``(P, P)``.
-    gradient
-        Exact gradient at the density of the last :meth:`move`, ``(P,)``.
-    slack
-        :math:`\rho \ge 1`.
+    Attributes are :math:`\hat H` ``(P, P)``, the exact gradient at the density of the last
+    :meth:`move` ``(P,)``, and the slack :math:`\rho \ge 1`.
     """
 
     def __init__(self, problem: LogLinear, density: Array, theta: Array) -> None:
@@ -196,13 +190,7 @@ class Curvature:
         self._renew(density, theta)
 
     def step(self) -> Array:
-        """Return the Newton step ``(P,)``.
-
-        Raises
-        ------
-        NumericsError
-            If even a fresh Hessian is not positive definite.
-        """
+        """Return the Newton step ``(P,)``."""
         try:
             return -solve_spd(self.hessian, self.gradient)
         except NumericsError:

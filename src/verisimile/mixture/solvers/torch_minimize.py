@@ -26,15 +26,12 @@ class TorchSolver:
 
     Attributes
     ----------
-    tolerance
-        Squared Newton decrement (in nats, summed over events) up to which the
-        end counts as converged.
+    tolerance, truncation
+        As for :class:`~verisimile.mixture.solvers.newton.NewtonSolver`, at the end.
     step_tolerance
         The iteration stops when a step moves the tangent coordinates by less on average.
     max_iterations
         Iterations after which the fit is returned as it is.
-    truncation
-        As for :class:`NewtonSolver`.
 
     References
     ----------

@@ -203,20 +203,10 @@ _BLOCK = 2048  # rows per block: it stays in the cache between its two products
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tilt:
-    r"""One fit: n events with feature sums T, the features free along a slice.
+    r"""One fit: n events with feature sums T ``(P,)``, and features F of the reference ``(R, P)``.
 
-    Attributes
-    ----------
-    reference
-        F, features of the reference events, centred there: ``(R, P)``.
-    total
-        T, their sums over the data ``(P,)``.
-    events
-        n.
-    precision, centre
-        q and c ``(P,)``.
-    free
-        The parameters that are fitted; the others keep their start.
+    Penalised by q and c ``(P,)``, as :class:`~verisimile.mixture.objective.LogLinear`; only the
+    `free` parameters are fitted, the others keep their start.
     """
 
     reference: Array
