@@ -17,9 +17,9 @@ import pytest
 from analytic import family
 from statistical import assert_rate, assert_uniform
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Setup
 from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES
+from verisimile.checks.goodness.search import Setup
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -7,11 +7,11 @@ import pytest
 
 from analytic import Blend, draw, family, log_densities
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit, single
 from verisimile.checks.goodness.localise import NullMoments, information, localise
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.search import Alternative
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds

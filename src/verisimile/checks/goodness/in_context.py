@@ -9,13 +9,6 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import (
-    Alternative,
-    Fits,
-    Setup,
-    data_log_densities,
-    fits_of_data,
-)
 from verisimile.checks.goodness.likelihood_ratio import (
     JointStatistic,
     check_sample,
@@ -37,7 +30,15 @@ from verisimile.checks.goodness.result import (
     by_alternative,
     surprise_fit,
 )
-from verisimile.checks.goodness.search import Search, search_of
+from verisimile.checks.goodness.search import (
+    Alternative,
+    Fits,
+    Search,
+    Setup,
+    data_log_densities,
+    fits_of_data,
+    search_of,
+)
 from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.arrays import Array, IntArray, digest, frozen
 from verisimile.core.canonical import JSON

@@ -12,11 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import (
-    Alternative,
-    data_log_densities,
-    fits_of_data,
-)
 from verisimile.checks.goodness.null import Calibration, NullModel, PlugIn, Predictive
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, hypothesis_of
 from verisimile.checks.goodness.result import (
@@ -27,7 +22,13 @@ from verisimile.checks.goodness.result import (
     by_alternative,
     surprise_fit,
 )
-from verisimile.checks.goodness.search import Search, search_of
+from verisimile.checks.goodness.search import (
+    Alternative,
+    Search,
+    data_log_densities,
+    fits_of_data,
+    search_of,
+)
 from verisimile.checks.goodness.toys import Contest, Sequential, Thrown, most_toys, throw_toys
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import VerisimileWarning

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.goodness.alternatives.kernels import Kernels
-from verisimile.checks.goodness.alternatives.protocol import fits_of_data
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import FittedRatio, Goodness, fitted_here
+from verisimile.checks.goodness.search import fits_of_data
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.require import require
 from verisimile.core.result import register

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import Calibration, Predictive
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.search import Alternative
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.require import require
 from verisimile.core.result import register

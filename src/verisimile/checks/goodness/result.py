@@ -9,15 +9,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from verisimile.checks.goodness.alternatives.protocol import (
+from verisimile.checks.goodness.profile import Hypothesis, Profile
+from verisimile.checks.goodness.search import (
+    SURPRISE_NAMES,
     Fits,
+    PlacedSurprise,
     Setup,
     data_log_densities,
     fits_of_data,
     profile_of_data,
 )
-from verisimile.checks.goodness.profile import Hypothesis, Profile
-from verisimile.checks.goodness.search import NAMES, PlacedSurprise
 from verisimile.core.arrays import Array, IntArray, as_matrix, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -219,7 +220,7 @@ def surprise_fit(
         for value, column in zip(values, toys.T, strict=True)
     )
     return SurpriseFit(
-        names=NAMES,
+        names=SURPRISE_NAMES,
         statistics=frozen(values),
         toys=frozen(toys),
         p_values=p_values,

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.alternatives.protocol import Fits, Observer
 from verisimile.checks.goodness.null import Calibration, Null
 from verisimile.checks.goodness.profile import Hypothesis
-from verisimile.checks.goodness.search import NAMES, PlacedSurprise
+from verisimile.checks.goodness.search import SURPRISE_NAMES, Fits, Observer, PlacedSurprise
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.dispatch import Failure, Task
@@ -196,7 +195,7 @@ def _throw(
         seen = [setup.observe(sample.x, sample.log_densities) for setup in contest.setups]
     except (NumericsError, SupportError) as error:
         # One toy that fails must not cost its nine neighbours; it is counted as extreme.
-        unknown = np.full(0 if contest.surprise is None else len(NAMES), np.nan)
+        unknown = np.full(0 if contest.surprise is None else len(SURPRISE_NAMES), np.nan)
         table = [[_FAILED] * len(contest.hypotheses)] * len(contest.setups)
         return table, unknown, str(error)
     reasons: list[str] = []
