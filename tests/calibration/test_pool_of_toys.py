@@ -26,7 +26,7 @@ from verisimile.core.run import Run
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import SignedSample
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 Show = Callable[[str], None]
 

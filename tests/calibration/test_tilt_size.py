@@ -26,7 +26,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 Show = Callable[[str], None]
 OfData = Callable[[Seeds, NullModel, Setup], Setup]

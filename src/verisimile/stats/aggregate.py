@@ -11,8 +11,7 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array
 from verisimile.core.require import require
 from verisimile.core.result import register
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue, add_one
+from verisimile.stats.pvalues import Empirical, PValue, add_one
 
 _DIGITS = 9  # of standard deviations that tell tied rows apart
 _TIE = 1e-9  # relative; sums of the same logarithms in another order differ by rounding

@@ -19,8 +19,7 @@ from verisimile.core.random import Seeds
 from verisimile.stats.aggregate import corrected, fisher, min_p
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson, garwood
 from verisimile.stats.multiple import holm
-from verisimile.stats.nulls import Empirical, besag_clifford, inverse_binomial
-from verisimile.stats.pvalues import add_one
+from verisimile.stats.pvalues import Empirical, add_one, besag_clifford, inverse_binomial
 
 
 @dataclass(frozen=True)

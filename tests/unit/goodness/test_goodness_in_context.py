@@ -35,7 +35,7 @@ from verisimile.data.provenance import Seen
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.sampling import conditional_log_densities
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 M = 4
 TRUTH = np.array([0.4, 0.3, 0.2, 0.1])

@@ -50,8 +50,7 @@ from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
 from verisimile.stats.aggregate import min_p
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 _NODES = 8
 

@@ -39,8 +39,7 @@ from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
 from verisimile.stats.aggregate import smallest_p
-from verisimile.stats.nulls import Empirical, besag_clifford, enough
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue, besag_clifford, enough
 
 if TYPE_CHECKING:
     from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt

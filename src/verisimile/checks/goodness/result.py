@@ -22,8 +22,7 @@ from verisimile.checks.goodness.search import (
 from verisimile.core.arrays import Array, IntArray, as_matrix, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue, Significance
+from verisimile.stats.pvalues import Empirical, PValue, Significance
 
 F = TypeVar("F")
 

@@ -223,7 +223,7 @@ class Sequential:
 
     A p-value of 0.5 is settled by some 20 toys, one of 0.01 takes about
     a thousand.  The p-value is valid whatever the settings: see
-    :func:`~verisimile.stats.nulls.besag_clifford`.
+    :func:`~verisimile.stats.pvalues.besag_clifford`.
 
     Attributes
     ----------
