@@ -174,12 +174,12 @@ def localise(
         remedy="Leave it out: the default suits the test sample.",
     )
     known = information(fitted, kernels, size, run.seeds.at("localise").numpy())
-    parts = list(_block_sums(fitted, kernels, matched.x))
-    slopes, near = (np.sum([part[which] for part in parts], axis=0) for which in (0, 1))
+    slopes, nearby, shares = zip(*_block_sums(fitted, kernels, matched.x), strict=True)
+    near = np.sum(nearby, axis=0)
     score = near - matched.n * known.expected
     free = HYPOTHESES[goodness.hypothesis].free
     if free:
-        score = known.efficient(score, slopes - fitted.profile.null, matched.n)
+        score = known.efficient(score, np.sum(slopes, axis=0) - fitted.profile.null, matched.n)
     variance = known.variance(matched.n, profiled="weights" if free else "nothing")
     return Localisation(
         alternative=goodness.leading.alternative,
@@ -190,7 +190,7 @@ def localise(
         coefficients=goodness.leading.coefficients,
         observed=frozen(near),
         expected=frozen(matched.n * known.expected),
-        contributions=frozen(np.concatenate([part[2] for part in parts])),
+        contributions=frozen(np.concatenate(shares)),
         draws=size,
     )
 
