@@ -32,7 +32,7 @@ from _problem import Timing, best_of, draw, family, log_densities
 
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, LinearFits, LinearSetup
 from verisimile.checks.goodness.null import NullModel
-from verisimile.checks.goodness.profile import HYPOTHESES, Profile, Rows
+from verisimile.checks.goodness.profile import HYPOTHESES, BasisDensities, Profile
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import Pseudo, fit_weights
@@ -123,7 +123,7 @@ class _Problem:
     directions: np.ndarray
 
     @classmethod
-    def of(cls, setup: LinearSetup, data: Rows) -> _Problem:
+    def of(cls, setup: LinearSetup, data: BasisDensities) -> _Problem:
         """Return the problem whose parameters are the raw ones, not the whitened ones."""
         joined = data.joined(setup.barrier)
         rank = setup.basis.variations.shape[1]

@@ -15,7 +15,7 @@ from _problem import best_of, draw, family, gemm_rate, log_densities
 
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, LinearFits, Quantiles
 from verisimile.checks.goodness.null import NullModel
-from verisimile.checks.goodness.profile import HYPOTHESES, Rows
+from verisimile.checks.goodness.profile import HYPOTHESES, BasisDensities
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import Pseudo, fit_weights
@@ -45,7 +45,7 @@ def main() -> None:
     for name, width in (("width 0.05", 0.05), ("width 0.5", 0.5), ("two quantiles", Quantiles())):
         setup = GaussianKernels(count=K, width=width).prepare(Run(Seeds(1)), null, events=N)
         logk = setup.kernels.log_density(x)
-        rows, made = best_of(lambda s=setup, k=logk: Rows.of(logf, k, s.basis), 5)  # type: ignore[misc]
+        rows, made = best_of(lambda s=setup, k=logk: BasisDensities.of(logf, k, s.basis), 5)  # type: ignore[misc]
         centre = np.zeros(setup.basis.variations.shape[1])
         fits = LinearFits(setup, rows)
         profile, fitted = best_of(

@@ -25,10 +25,10 @@ from _problem import draw, family, log_densities
 from _rivals import Rivals
 
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Setup
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES
+from verisimile.checks.goodness.search import Setup
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -13,7 +13,7 @@ from verisimile.checks.amplification.memorisation import Memorisation
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve, Interval
 from verisimile.checks.amplification.study import LEVELS, AmplificationStudy, entropy_label
 from verisimile.core.result import Estimate
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 N_TRAIN, N_GENERATED, N_HOLDOUT = 1000, 200_000, 5000
 _ERRORS_OF = dict(zip(LEVELS, (0.99, 1.96), strict=True))

@@ -20,7 +20,7 @@ from verisimile.report.content import (
     Stage,
     Timings,
 )
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 FEATURE = Feature("pt <ll>", unit="GeV", label=r"$p_T$", low=0.0)
 _DIGEST = "a" * 64

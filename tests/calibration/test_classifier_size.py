@@ -22,7 +22,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.learners import Classifier, boosted_trees, scores
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 Show = Callable[[str], None]
 PValueOf = Callable[[Seeds, Pool], float]

@@ -18,12 +18,12 @@ from scipy import stats
 from analytic import draw, family, log_densities
 from statistical import assert_within
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses
 from verisimile.checks.goodness.localise import information, localise, nearness
 from verisimile.checks.goodness.null import NullModel, Predictive
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.search import Alternative
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run

@@ -17,16 +17,16 @@ import pytest
 from analytic import family
 from statistical import assert_rate, assert_uniform
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Setup
 from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES
+from verisimile.checks.goodness.search import Setup
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import SignedSample
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 Show = Callable[[str], None]
 

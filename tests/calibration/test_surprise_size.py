@@ -23,8 +23,7 @@ from statistical import assert_rate
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.null import Calibration, FluctuatedCentre, NullModel, Predictive
 from verisimile.checks.goodness.profile import HYPOTHESES
-from verisimile.checks.goodness.search import Search
-from verisimile.checks.goodness.surprise import PlacedSurprise, Surprise
+from verisimile.checks.goodness.search import PlacedSurprise, Search, Surprise
 from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

@@ -16,17 +16,17 @@ import pytest
 
 from analytic import Blend, draw, family, log_densities
 from statistical import assert_rate, assert_uniform
-from verisimile.checks.goodness.alternatives.protocol import Setup
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.null import NullModel, Predictive
 from verisimile.checks.goodness.profile import HYPOTHESES
+from verisimile.checks.goodness.search import Setup
 from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 Show = Callable[[str], None]
 OfData = Callable[[Seeds, NullModel, Setup], Setup]

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verisimile.checks.goodness.profile import HYPOTHESES, Basis, Profile, Rows, profile_ratio
+from verisimile.checks.goodness.profile import (
+    HYPOTHESES,
+    Basis,
+    BasisDensities,
+    Profile,
+    profile_ratio,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.solvers.newton import NewtonSolver
@@ -34,8 +40,8 @@ class Case:
 
     def profile(self, shift: float = 0.0) -> Profile:
         """Run the test, all densities in a unit that differs by ``exp(shift)``."""
-        data = Rows.of(self.logf + shift, self.logk + shift, self.basis)
-        barrier = Rows.of(self.barrier[0] + shift, self.barrier[1] + shift, self.basis)
+        data = BasisDensities.of(self.logf + shift, self.logk + shift, self.basis)
+        barrier = BasisDensities.of(self.barrier[0] + shift, self.barrier[1] + shift, self.basis)
         return profile_ratio(
             data,
             barrier,

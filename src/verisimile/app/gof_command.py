@@ -13,7 +13,6 @@ from verisimile.app.plans import print_plan, toy_stage
 from verisimile.app.study import FitStudy, load_study
 from verisimile.app.terminal import Clock, print_json, print_lines, print_table
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import default_alternative
 from verisimile.checks.goodness.null import (
@@ -22,8 +21,7 @@ from verisimile.checks.goodness.null import (
     PlugIn,
     Predictive,
 )
-from verisimile.checks.goodness.search import PLACEMENTS, Search
-from verisimile.checks.goodness.surprise import Surprise
+from verisimile.checks.goodness.search import PLACEMENTS, Alternative, Search, Surprise
 from verisimile.checks.goodness.toys import Sequential, most_toys
 from verisimile.core.errors import InputError, NumericsError, VerisimileWarning
 from verisimile.core.random import Seeds

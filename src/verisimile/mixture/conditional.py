@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, BoolArray, as_matrix, as_vector, digest, frozen
-from verisimile.core.errors import InputError, VerisimileWarning
+from verisimile.core.errors import VerisimileWarning
+from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature, unique
 from verisimile.data.provenance import Provenance
 from verisimile.density.protocol import AtContext, ConditionalDensity, as_pair
-from verisimile.mixture.fit import WeightFit, check_converged
+from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample, conditional_log_densities, sample_signed_at
@@ -28,12 +29,10 @@ _TOLERATED = 0.01
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ContextColumns:
-    """The columns that are given, and where the members have seen them.
+    """The C columns that are given, and where the members have seen them.
 
     Attributes
     ----------
-    features
-        Names, units and supports, ``(C,)``.
     span
         Smallest and largest training context ``(2, C)``, or None if unknown.
     places
@@ -82,10 +81,8 @@ class ConditionalMixture:
 
     Parameters
     ----------
-    members
-        M conditional densities of the same features and context.
-    fit
-        Their weights and covariance.
+    members, fit
+        M conditional densities of the same features and context, their weights and covariance.
     features
         Names, units and supports of x, ``(d,)``; ``x0, x1, ...`` if not given.
     context
@@ -119,12 +116,12 @@ class ConditionalMixture:
         self.features = tuple(features) if features else tuple(Feature(f"x{i}") for i in range(d))
         self.context = context or ContextColumns(tuple(Feature(f"c{i}") for i in range(c)))
         self.provenance = provenance
-        if (len(self.features), len(self.context.features)) != (d, c):
-            raise InputError(
-                "ConditionalMixture",
-                got=f"{len(self.features)} features, {len(self.context.features)} context columns",
-                expected=f"{d} features and {c} context columns, as the members have",
-            )
+        require(
+            (self.n_features, self.n_context) == (d, c),
+            "ConditionalMixture",
+            got=f"{self.n_features} features, {self.n_context} context columns",
+            expected=f"{d} features and {c} context columns, as the members have",
+        )
         unique([feature.name for feature in self.columns], "ConditionalMixture")
         self.fingerprint = _fingerprint(self)
 
@@ -156,13 +153,7 @@ class ConditionalMixture:
         return self.fit.weights
 
     def divide(self, events: Events) -> tuple[Array, Array]:
-        """Return x ``(n, d)`` and c ``(n, C)`` of events, matched by name.
-
-        Raises
-        ------
-        InputError
-            If the columns differ.
-        """
+        """Return x ``(n, d)`` and c ``(n, C)`` of events, matched by name."""
         matched = match_features(events, self.columns)
         names = [feature.name for feature in self.features]
         return matched.select(names).x, matched.select(self.context.names).x
@@ -181,35 +172,15 @@ class ConditionalMixture:
         return density_error(self.log_densities(x, context), self.fit.covariance)
 
     def at(self, context: npt.ArrayLike) -> Mixture:
-        """Return the ordinary mixture at one context ``(C,)``: expectations, histograms, samples.
-
-        Raises
-        ------
-        InputError
-            If `context` is not C finite numbers.
-        """
+        """Return the ordinary mixture at one context ``(C,)``, with histograms and samples."""
         row = as_vector(context, "context", length=self.n_context)
         return Mixture([AtContext(m, row) for m in self.members], self.fit, features=self.features)
 
     def sample(self, context: Events | npt.ArrayLike, run: Run) -> Events:
         """Draw one event for each context; the same run gives the same events.
 
-        Parameters
-        ----------
-        context
-            Events with the context columns among theirs, or a matrix ``(n, C)``.
-        run
-            Gives the random stream.
-
-        Returns
-        -------
-        Events
-            Features and context, in the order of the contexts.
-
-        Warns
-        -----
-        VerisimileWarning
-            If contexts lie outside the range of the training contexts.
+        Contexts are a matrix ``(n, C)``, or columns of events.  Features and context are
+        returned in their order, with a warning if they leave the training range.
         """
         rows = self.contexts(context)
         self.context.warn_outside(rows, "sampled")
@@ -235,26 +206,22 @@ class ConditionalMixture:
 
 
 def _sizes(members: Sequence[ConditionalDensity], fit: WeightFit) -> tuple[int, int]:
-    if len(members) != fit.weights.size:
-        raise InputError(
-            "ConditionalMixture.members",
-            got=f"{len(members)} members for {fit.weights.size} weights",
-            expected="one weight per member, in the same order",
-        )
-    if not all(isinstance(member, ConditionalDensity) for member in members):
-        raise InputError(
-            "ConditionalMixture.members",
-            got="members without context",
-            expected="conditional densities with n_context, log_prob(x, c), sample(c, rng)",
-            remedy="Use Mixture for densities without context.",
-        )
+    name = "ConditionalMixture.members"
+    check_one_weight_each(len(members), fit, name)
+    require(
+        all(isinstance(member, ConditionalDensity) for member in members),
+        name,
+        got="members without context",
+        expected="conditional densities with n_context, log_prob(x, c), sample(c, rng)",
+        remedy="Use Mixture for densities without context.",
+    )
     sizes = {(member.n_features, member.n_context) for member in members}
-    if len(sizes) != 1:
-        raise InputError(
-            "ConditionalMixture.members",
-            got=f"members of (features, context) {sorted(sizes)}",
-            expected="one number of features and of context columns",
-        )
+    require(
+        len(sizes) == 1,
+        name,
+        got=f"members of (features, context) {sorted(sizes)}",
+        expected="one number of features and of context columns",
+    )
     return sizes.pop()
 
 

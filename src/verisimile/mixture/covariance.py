@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy import linalg
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError, NumericsError
-from verisimile.mixture.objective import LogLinear, blocks, weighted_gram
+from verisimile.core.errors import NumericsError
+from verisimile.core.require import require_one_of
+from verisimile.mixture.objective import Reduced, blocks, weighted_gram
 from verisimile.stats.linalg import symmetrised
 
 
@@ -41,23 +41,7 @@ class Information:
     scatter: Array
 
 
-class Rows(Protocol):
-    """The objective on the tangent: events first, pseudo-events after them."""
-
-    @property
-    def problem(self) -> LogLinear:
-        """Objective over the tangent ``(r,)``."""
-
-    @property
-    def basis(self) -> Array:
-        """Retained tangent directions ``(M, r)``."""
-
-    @property
-    def data(self) -> int:
-        """Number of events."""
-
-
-def information(rows: Rows, density: Array) -> Information:
+def information(rows: Reduced, density: Array) -> Information:
     r"""Return the information of events and pseudo-events, given the fitted density ``(n,)``.
 
     A pseudo-event that lies where positivity binds has a curvature
@@ -83,22 +67,14 @@ def information(rows: Rows, density: Array) -> Information:
     at_origin = np.sqrt(u[n:]) / problem.base[n:]
     prior, _ = weighted_gram(design[n:], at_origin, at_origin)
     known = Information(rows.basis, events + prior, events + prior)
+    scale = u[:n] / density[:n]
     if n < u.size and rows.basis.size:
-        scale = (
-            u[:n] / density[:n] / np.sqrt(1.0 - np.minimum(_influence(rows, density, known), 0.5))
-        )
-    elif np.ptp(u[:n]) > 0.0:
-        scale = u[:n] / density[:n]
-    else:
+        share = leverages(design[:n], density[:n], known.curvature) - 1.0 / n
+        scale = scale / np.sqrt(1.0 - np.minimum(u[:n] * share, 0.5))
+    elif not np.ptp(u[:n]) > 0.0:
         return known
     scatter, _ = weighted_gram(design[:n], scale, scale)
     return Information(rows.basis, known.curvature, scatter + prior)
-
-
-def _influence(rows: Rows, density: Array, known: Information) -> Array:
-    n = rows.data
-    share = leverages(rows.problem.design[:n], density[:n], known.curvature) - 1.0 / n
-    return np.asarray(rows.problem.weights[:n] * share)
 
 
 def sandwich(known: Information) -> Array:
@@ -114,7 +90,7 @@ def sandwich(known: Information) -> Array:
     C. Langenbruch, Eur. Phys. J. C 82 (2022) 393, for event weights.
     """
     if not known.basis.size:
-        return _zero(known.basis)
+        return np.zeros(2 * known.basis.shape[:1])
     factor = _cholesky(known.curvature)
     whitened = linalg.solve_triangular(factor, known.scatter, lower=True)
     middle = linalg.solve_triangular(factor, whitened.T, lower=True)
@@ -124,7 +100,7 @@ def sandwich(known: Information) -> Array:
 
 def fisher(known: Information) -> Array:
     r"""Return :math:`C = U I^{-1} U^T`, ``(M, M)``: right for unit event weights only."""
-    return _inverse(known.basis, known.curvature)
+    return inverse_hessian(known.basis, known.curvature)
 
 
 Formula = Callable[[Information], Array]
@@ -132,34 +108,19 @@ CLOSED_FORMS: dict[str, Formula] = {"sandwich": sandwich, "fisher": fisher}
 
 
 def closed_form(name: str) -> Formula:
-    """Return the formula of that name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    if name not in CLOSED_FORMS:
-        raise InputError(
-            "covariance",
-            got=repr(name),
-            expected=f"one of {list(CLOSED_FORMS)}",
-            remedy="A bootstrap needs random numbers and members: fit_mixture has it.",
-        )
+    """Return the formula of that name."""
+    remedy = "A bootstrap needs random numbers and members: fit_mixture has it."
+    require_one_of(name, CLOSED_FORMS, "covariance", remedy=remedy)
     return CLOSED_FORMS[name]
 
 
 def inverse_hessian(basis: Array, hessian: Array) -> Array:
-    r"""Return :math:`U H^{-1} U^T`, ``(M, M)``, for the Hessian of the objective.
-
-    Parameters
-    ----------
-    basis
-        U, retained tangent directions ``(M, r)``.
-    hessian
-        H of events and pseudo-events in these coordinates, ``(r, r)``.
-    """
-    return _inverse(basis, hessian)
+    r"""Return :math:`U H^{-1} U^T`, ``(M, M)``, of a matrix ``(r, r)`` along a basis ``(M, r)``."""
+    if not basis.size:
+        return np.zeros(2 * basis.shape[:1])
+    # By a factor, so that rounding leaves no negative variance.
+    lifted = linalg.solve_triangular(_cholesky(hessian), basis.T, lower=True)
+    return symmetrised(lifted.T @ lifted)
 
 
 def freedom(known: Information, hessian: Array) -> float:
@@ -192,18 +153,6 @@ def leverages(design: Array, density: Array, hessian: Array) -> Array:
         whitened = linalg.solve_triangular(factor, scores, lower=True)
         np.einsum("pn,pn->n", whitened, whitened, out=out[rows])
     return np.asarray(out + 1.0 / n)
-
-
-def _inverse(basis: Array, matrix: Array) -> Array:
-    if not basis.size:
-        return _zero(basis)
-    # By a factor, so that rounding leaves no negative variance.
-    lifted = linalg.solve_triangular(_cholesky(matrix), basis.T, lower=True)
-    return symmetrised(lifted.T @ lifted)
-
-
-def _zero(basis: Array) -> Array:
-    return np.zeros((basis.shape[0], basis.shape[0]))
 
 
 def _cholesky(matrix: Array) -> Array:

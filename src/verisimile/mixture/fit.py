@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, frozen
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.mixture.covariance import (
     closed_form,
@@ -18,7 +19,7 @@ from verisimile.mixture.covariance import (
     inverse_hessian,
     leverages,
 )
-from verisimile.mixture.objective import LogLinear, as_log_densities, blocks, scaled
+from verisimile.mixture.objective import LogLinear, Reduced, as_log_densities, blocks, scaled
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import Optimum, WeightSolver
 from verisimile.stats.linalg import positive_definite, symmetrised, tangent_basis
@@ -151,9 +152,8 @@ def fit_weights(
     weights
         Positive event weights ``(n,)``; rescaled to mean one.
     solver
-        What minimises, and its rank truncation: :class:`NewtonSolver`,
-        :class:`~verisimile.mixture.solvers.torch_minimize.TorchSolver`,
-        :class:`~verisimile.mixture.solvers.minuit.MinuitSolver`, or any other
+        What minimises, and its rank truncation: :class:`NewtonSolver`, ``TorchSolver``,
+        ``MinuitSolver``, ``DeviceNewton``, or any other
         :class:`~verisimile.mixture.solvers.protocol.WeightSolver`.
     pseudo
         Pseudo-events that keep the optimum finite (see :class:`Pseudo`).
@@ -205,15 +205,19 @@ def fitted_weights(
 
 
 def check_converged(fit: WeightFit, name: str) -> None:
-    """Refuse a fit that has stopped before its optimum: its weights and errors mean nothing.
-
-    Raises
-    ------
-    NumericsError
-        If its solver had not converged.
-    """
+    """Refuse a fit that has stopped before its optimum: its weights and errors mean nothing."""
     if not fit.record.converged:
         raise _unconverged(name, fit.record.iterations, fit.record.decrement)
+
+
+def check_one_weight_each(members: int, fit: WeightFit, name: str) -> None:
+    """Raise unless there are as many members as weights."""
+    require(
+        members == fit.weights.size,
+        name,
+        got=f"{members} members for {fit.weights.size} weights",
+        expected="one weight per member, in the same order",
+    )
 
 
 def _solved(
@@ -223,7 +227,12 @@ def _solved(
     try:
         optimum = solver.minimise(reduced.problem, np.zeros(reduced.basis.shape[1]))
     except NumericsError as error:  # on the way to infinity the curvature runs out of digits
-        raise _flat(error) from error
+        raise NumericsError(
+            "weight fit",
+            got=error.got,
+            expected="a finite optimum",
+            remedy=f"Members are collinear (raise the solver's truncation), or {_TRADED}",
+        ) from error
     found = reduced.weights(optimum.theta)
     if not (np.abs(found).sum() < _RUNAWAY and optimum.decrement < math.inf):
         raise _runaway(found)
@@ -242,30 +251,26 @@ def _boundary(pseudo: Pseudo, fitted: Array, covariance: Array) -> Array:
 
 def single_weight() -> WeightFit:
     """Return the trivial fit of a single density: weight one, no uncertainty."""
-    return WeightFit(
-        weights=frozen([1.0]),
-        covariance=frozen([[0.0]]),
-        inverse_hessian=frozen([[0.0]]),
-        nll=math.nan,
-        record=FitRecord(
-            n_events=0,
-            n_members=1,
-            n_pseudo=0,
-            pseudo_strength=0.0,
-            iterations=0,
-            converged=True,
-            decrement=0.0,
-            gap=0.0,
-            effective_rank=0,
-            condition=1.0,
-            l1_norm=1.0,
-            max_leverage=math.nan,
-            min_density=math.nan,
-            negative_mass=0.0,
-            negative_mass_error=0.0,
-            free_share=1.0,
-        ),
+    record = FitRecord(
+        n_events=0,
+        n_members=1,
+        n_pseudo=0,
+        pseudo_strength=0.0,
+        iterations=0,
+        converged=True,
+        decrement=0.0,
+        gap=0.0,
+        effective_rank=0,
+        condition=1.0,
+        l1_norm=1.0,
+        max_leverage=math.nan,
+        min_density=math.nan,
+        negative_mass=0.0,
+        negative_mass_error=0.0,
+        free_share=1.0,
     )
+    zero = frozen([[0.0]])
+    return WeightFit(frozen([1.0]), zero, zero, nll=math.nan, record=record)
 
 
 def _record(
@@ -294,23 +299,15 @@ def _record(
     )
 
 
+_TRADED = "signed weights trade mass where no event lies: pass pseudo-events (fit_mixture does)."
+
+
 def _runaway(weights: Array) -> NumericsError:
     return NumericsError(
         "weight fit",
         got=f"weights that run away (sum of moduli {float(np.abs(weights).sum()):.2g})",
         expected="a finite optimum",
-        remedy="Either members are not normalised (vs.check_estimator tells), or signed "
-        "weights trade mass where no event lies: pass pseudo-events (fit_mixture does).",
-    )
-
-
-def _flat(error: NumericsError) -> NumericsError:
-    return NumericsError(
-        "weight fit",
-        got=error.got,
-        expected="a finite optimum",
-        remedy="Members are collinear (raise the solver's truncation), or signed weights trade "
-        "mass where no event lies: pass pseudo-events (fit_mixture does).",
+        remedy=f"Either members are not normalised (vs.check_estimator tells), or {_TRADED}",
     )
 
 
@@ -343,53 +340,10 @@ class Pseudo:
     strength: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reduced:
-    r"""The objective on the tangent :math:`w = 1/M + U \theta` that every solver is given.
-
-    Attributes
-    ----------
-    problem
-        Objective over theta ``(r,)``, feasible at zero; the `data` first rows are events.
-    basis
-        U, retained tangent directions ``(M, r)``.
-    condition
-        Largest over smallest curvature among all tangent directions.
-    shift
-        Logarithm of the densities' scale at the events ``(n,)``.
-    """
-
-    problem: LogLinear
-    basis: Array
-    condition: float
-    shift: Array
-
-    @property
-    def data(self) -> int:
-        """Return n, the number of events; the rows after them are pseudo-events."""
-        return self.shift.size
-
-    def weights(self, theta: Array) -> Array:
-        """Return the members' weights ``(M,)`` at `theta`."""
-        members = self.basis.shape[0]
-        return np.full(members, 1.0 / members) + self.basis @ theta
-
-    def nll(self, density: Array) -> float:
-        """Return the negative log-likelihood of the events, in nats, given `problem`'s density."""
-        u = self.problem.weights[: self.data]
-        return -float(u @ (np.log(density[: self.data]) + self.shift))
-
-
 def reduced_problem(
     logf: Array, weights: Array | None, pseudo: Pseudo | None, truncation: float
 ) -> Reduced:
-    """Check the input and return the objective on the retained tangent.
-
-    Raises
-    ------
-    InputError, SupportError, NumericsError
-        As :func:`~verisimile.mixture.fit.fit_weights`.
-    """
+    """Check the input of :func:`fit_weights` and return the objective on the retained tangent."""
     matrix = as_log_densities(logf, "logf")
     n = matrix.shape[0]
     u, tables = _unit_mean(weights, n), [matrix]
@@ -404,8 +358,7 @@ def reduced_problem(
     for rows, density, _ in _density_blocks(tables):
         np.matmul(density, basis, out=design[rows])
     zero = np.zeros(basis.shape[1])
-    reduced = LogLinear(base, design, u, zero, zero)
-    return Reduced(reduced, basis, condition, shift[:n])
+    return Reduced(LogLinear(base, design, u, zero, zero), basis, condition, shift[:n])
 
 
 def _density_blocks(tables: Sequence[Array]) -> Iterator[tuple[slice, Array, Array]]:
@@ -432,9 +385,8 @@ def _equal_weights(tables: Sequence[Array], u: Array) -> tuple[Array, Array, Arr
 
 def _retained(hessian: Array, truncation: float) -> tuple[Array, float]:
     """Return tangent directions ``(M, r)`` that the data can see, and the tangent's condition."""
-    members = hessian.shape[0]
-    tangent = tangent_basis(members)
-    if members == 1:
+    tangent = tangent_basis(hessian.shape[0])
+    if hessian.shape[0] == 1:
         return tangent, 1.0
     curvature, vectors = np.linalg.eigh(symmetrised(tangent.T @ hessian @ tangent))
     largest = float(np.linalg.eigvalsh(hessian)[-1])
@@ -448,12 +400,12 @@ def _unit_mean(weights: Array | None, n: int) -> Array:
     if weights is None:
         return np.ones(n)
     u = as_vector(weights, "weights", length=n)
-    if not u.min() > 0.0:
-        raise InputError(
-            "weights",
-            got=f"{int((u <= 0).sum())} event weights that are zero or negative",
-            expected="positive event weights",
-            remedy="The likelihood is not convex with negative weights; unweight the sample "
-            "(cell resampling), or fit the weights on an unweighted sample.",
-        )
+    require(
+        u.min() > 0.0,
+        "weights",
+        got=f"{int((u <= 0).sum())} event weights that are zero or negative",
+        expected="positive event weights",
+        remedy="The likelihood is not convex with negative weights; unweight the sample "
+        "(cell resampling), or fit the weights on an unweighted sample.",
+    )
     return np.asarray(u / u.mean())

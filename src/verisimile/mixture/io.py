@@ -13,7 +13,7 @@ from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.provenance import Provenance, Seen
 from verisimile.ensemble.fit import load_ensemble
-from verisimile.mixture.bind import context_columns
+from verisimile.mixture.bind import context_columns, ensemble_features
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import FitRecord, WeightFit
 from verisimile.mixture.model import Mixture
@@ -48,8 +48,7 @@ def load_mixture(run: Run) -> Mixture:
     Raises
     ------
     StoreError
-        If no mixture was kept, a record is corrupted, or the members are not
-        those that the weights were fitted for.
+        If none was kept, or the members are not those that the weights were fitted for.
     """
     ensemble = load_ensemble(run)
     record = _load(run)
@@ -64,23 +63,13 @@ def load_mixture(run: Run) -> Mixture:
 
 
 def load_conditional_mixture(run: Run) -> ConditionalMixture:
-    """Return the conditional mixture kept in the run's store, with its members.
-
-    Raises
-    ------
-    StoreError
-        As :func:`load_mixture`.
-    InputError
-        If the members are densities without context.
-    """
+    """Return the conditional mixture kept in the run's store: see :func:`load_mixture`."""
     ensemble = load_ensemble(run)
     record = _load(run)
-    by_name = {feature.name: feature for feature in ensemble.features}
-    members = ensemble.conditionals
     mixture = ConditionalMixture(
-        members,
+        ensemble.conditionals,
         _weight_fit(record),
-        features=[by_name[name] for name in members[0].names],
+        features=ensemble_features(ensemble),
         context=context_columns(ensemble),
         provenance=_provenance(record),
     )

@@ -10,10 +10,11 @@ from iminuit import Minuit
 from scipy import stats
 
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.mixture.covariance import information, sandwich
-from verisimile.mixture.fit import Pseudo, Reduced, reduced_problem
+from verisimile.mixture.fit import Pseudo, reduced_problem
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.minuit import Whitened, curvature_axes, migrad
 from verisimile.mixture.solvers.newton import NewtonSolver
@@ -76,10 +77,8 @@ def minos_interval(
 
     Raises
     ------
-    InputError
-        If there is no such member or level; otherwise as ``fit_weights``.
-    NumericsError
-        If the fit has no certified optimum.
+    InputError, NumericsError
+        If there is no such member or level, or no certified optimum; otherwise as ``fit_weights``.
 
     References
     ----------
@@ -87,8 +86,8 @@ def minos_interval(
     R. E. Chandler, S. Bate, Biometrika 94 (2007) 167 (the division).
     """
     members = np.shape(logf)[-1] if np.ndim(logf) else 0
-    if not 0 <= index < members:
-        raise InputError("index", got=repr(index), expected=f"a member, from 0 to {members - 1}")
+    expected = f"a member, from 0 to {members - 1}"
+    require(0 <= index < members, "index", got=repr(index), expected=expected)
     unit = np.zeros(members)
     unit[index] = 1.0
     return minos_observable(logf, unit, weights=weights, level=level, pseudo=pseudo, solver=solver)
@@ -122,34 +121,34 @@ def minos_observable(
 
     Raises
     ------
-    InputError
-        If the values are not M finite numbers, or there is no such level;
-        otherwise as ``fit_weights``.
-    NumericsError
-        If the fit has no certified optimum.
+    InputError, NumericsError
+        If the values are not M finite numbers; otherwise as :func:`minos_interval`.
     """
     reduced = reduced_problem(logf, weights, pseudo, solver.truncation)
-    if not 0.0 < level < 1.0:
-        raise InputError("level", got=repr(level), expected="a confidence level in (0, 1)")
+    good = 0.0 < level < 1.0
+    require(good, "level", got=repr(level), expected="a confidence level in (0, 1)")
     per_member = as_vector(values, "values", length=reduced.basis.shape[0])
-    if not np.isfinite(per_member).all():
-        raise InputError("values", got="NaN or infinity", expected="finite numbers")
+    finite = np.isfinite(per_member).all()
+    require(finite, "values", got="NaN or infinity", expected="finite numbers")
     optimum = solver.minimise(reduced.problem, np.zeros(reduced.basis.shape[1]))
-    _check_certified(optimum)
+    if not optimum.converged:
+        raise NumericsError(
+            "MINOS",
+            got=f"a fit that ended at a Newton decrement of {optimum.decrement:.2g}",
+            expected="a certified optimum",
+            remedy="Pass pseudo-events, or raise the solver's limit of iterations.",
+        )
     value = float(per_member @ reduced.weights(optimum.theta))
     row = per_member @ reduced.basis
     # The same for all members, or moved only by weights that truncation has frozen.
     if np.linalg.norm(row) <= _NO_MOTION * np.linalg.norm(per_member):
         return MinosInterval(value, value, value, valid=True)
     axes, sigma = _axes(reduced.problem, optimum, row)
-    rise = _sharpness(reduced, optimum, per_member, sigma) * float(stats.chi2.ppf(level, 1))
-    return _scanned(Whitened(reduced.problem, optimum.theta, axes), value, sigma, rise=rise)
-
-
-def _sharpness(reduced: Reduced, optimum: Optimum, values: Array, sigma: float) -> float:
-    """Return the fit's own variance of an observable over that of the curvature."""
+    # The fit's own variance of the observable over that of the curvature.
     errors = sandwich(information(reduced, optimum.density))
-    return float(values @ errors @ values) / sigma**2
+    sharpness = float(per_member @ errors @ per_member) / sigma**2
+    rise = sharpness * float(stats.chi2.ppf(level, 1))
+    return _scanned(Whitened(reduced.problem, optimum.theta, axes), value, sigma, rise=rise)
 
 
 def _axes(problem: LogLinear, optimum: Optimum, row: Array) -> tuple[Array, float]:
@@ -173,13 +172,3 @@ def _scanned(cost: Whitened, value: float, sigma: float, *, rise: float) -> Mino
         for end, ok in ((found.lower, found.lower_valid), (found.upper, found.upper_valid))
     )
     return MinosInterval(value, low, high, valid=bool(found.is_valid))
-
-
-def _check_certified(optimum: Optimum) -> None:
-    if not optimum.converged:
-        raise NumericsError(
-            "MINOS",
-            got=f"a fit that ended at a Newton decrement of {optimum.decrement:.2g}",
-            expected="a certified optimum",
-            remedy="Pass pseudo-events, or raise the solver's limit of iterations.",
-        )

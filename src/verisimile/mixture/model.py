@@ -10,16 +10,17 @@ import numpy as np
 
 from verisimile.core.arrays import Array, as_matrix, as_vector, digest, frozen
 from verisimile.core.dispatch import Task
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
+from verisimile.core.require import require, require_one_of
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Provenance
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
-from verisimile.mixture.fit import WeightFit, check_converged
+from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
 
@@ -32,10 +33,8 @@ class Mixture:
 
     Parameters
     ----------
-    members
-        M normalised density estimators of the same features.
-    fit
-        Their weights and covariance.
+    members, fit
+        M normalised density estimators of the same features, their weights and covariance.
     features
         Names, units and supports, ``(d,)``; ``x0, x1, ...`` if not given.
     provenance
@@ -64,32 +63,26 @@ class Mixture:
         features: Sequence[Feature] | None = None,
         provenance: Provenance = (),
     ) -> None:
-        if len(members) != fit.weights.size:
-            raise InputError(
-                "Mixture.members",
-                got=f"{len(members)} members for {fit.weights.size} weights",
-                expected="one weight per member, in the same order",
-            )
-        if any(isinstance(member, ConditionalDensity) for member in members):
-            raise InputError(
-                "Mixture.members",
-                got="conditional densities f(x | c)",
-                expected="densities without context",
-                remedy="Use ConditionalMixture.",
-            )
+        name = "Mixture.members"
+        check_one_weight_each(len(members), fit, name)
+        require(
+            not any(isinstance(member, ConditionalDensity) for member in members),
+            name,
+            got="conditional densities f(x | c)",
+            expected="densities without context",
+            remedy="Use ConditionalMixture.",
+        )
         width = {member.n_features for member in members}
-        if len(width) != 1:
-            raise InputError(
-                "Mixture.members", got=f"members of {sorted(width)} features", expected="one number"
-            )
+        found = f"members of {sorted(width)} features"
+        require(len(width) == 1, name, got=found, expected="one number")
         check_converged(fit, "Mixture.fit")
         d = width.pop()
         self.members = tuple(members)
         self.fit = fit
         self.features = tuple(features) if features else tuple(Feature(f"x{i}") for i in range(d))
         self.provenance = provenance
-        if len(self.features) != d:
-            raise InputError("Mixture.features", got=len(self.features), expected=f"{d} features")
+        count = len(self.features)
+        require(count == d, "Mixture.features", got=count, expected=f"{d} features")
         self.fingerprint = _fingerprint(self.members, fit)
 
     def __repr__(self) -> str:
@@ -152,23 +145,15 @@ class Mixture:
     def histogram(
         self, edges: Array, *, feature: str, run: Run, draws: int = _DRAWS
     ) -> HistogramEstimate:
-        """Return bin probabilities of one feature's marginal, with their full covariance.
+        """Return the content of bins ``(G + 1,)`` of one feature, with their full covariance.
 
-        Parameters
-        ----------
-        edges
-            Increasing bin edges ``(G + 1,)``.
-        feature
-            Name of the feature.
-        run, draws
-            As for :meth:`expectation`.
+        `run` and `draws` as for :meth:`expectation`.
         """
         names = [spec.name for spec in self.features]
-        if feature not in names:
-            raise InputError("feature", got=repr(feature), expected=f"one of {names}")
-        samples = self.draws(run, draws)
+        require_one_of(feature, names, "feature")
         column = names.index(feature)
-        return member_histogram([x[:, column] for x in samples], edges, self.fit)
+        samples = [x[:, column] for x in self.draws(run, draws)]
+        return member_histogram(samples, edges, self.fit)
 
     def draws(self, run: Run, draws: int) -> list[Array]:
         """Return `draws` events of each member, M arrays ``(draws, d)``, kept by the run."""
@@ -198,17 +183,10 @@ def _fingerprint(members: tuple[DensityEstimator, ...], fit: WeightFit) -> str:
 @register("histogram-estimate", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class HistogramEstimate:
-    """Bin probabilities of a marginal with their covariance.
+    """Bin probabilities ``(G,)`` of a marginal, which sum to one when the edges span the support.
 
-    Attributes
-    ----------
-    edges
-        ``(G + 1,)``.
-    values
-        Probability content of each bin ``(G,)``; they sum to one when the
-        edges span the support.
-    covariance
-        ``(G, G)``: weight covariance plus Monte-Carlo error of the members' contents.
+    Their covariance ``(G, G)`` is that of the weights plus the Monte-Carlo error of the
+    members' contents.
     """
 
     edges: Array
@@ -225,8 +203,7 @@ def member_draws(
     run: Run, members: Sequence[DensityEstimator], draws: int, fingerprint: str
 ) -> list[Array]:
     """Return `draws` events of every member, made once per run and kept in its store."""
-    if draws < 2:
-        raise InputError("draws", got=draws, expected="at least two events per member")
+    require(draws >= 2, "draws", got=draws, expected="at least two events per member")
     tasks = [
         Task(
             address=f"draws/{fingerprint[:16]}/{draws}/{i:04d}",
@@ -266,8 +243,8 @@ def member_histogram(columns: Sequence[Array], edges: Array, fit: WeightFit) -> 
               (\mathrm{diag}(P_i) - P_i P_i^T) / n_i
     """
     bins = as_vector(edges, "edges")
-    if bins.size < 2 or not (np.diff(bins) > 0).all():
-        raise InputError("edges", got=bins.tolist(), expected="at least two increasing edges")
+    rising = bins.size >= 2 and (np.diff(bins) > 0).all()
+    require(rising, "edges", got=bins.tolist(), expected="at least two increasing edges")
     contents = np.array([np.histogram(column, bins)[0] / column.size for column in columns])
     covariance = contents.T @ fit.covariance @ contents
     for weight, content, column in zip(fit.weights, contents, columns, strict=True):

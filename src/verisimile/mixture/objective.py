@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError, NumericsError, SupportError
+from verisimile.core.errors import NumericsError, SupportError
+from verisimile.core.require import require
 
 # Rows of the design matrix that are scaled and multiplied at a time: the block
 # stays in the cache, and the memory is bounded for any number of events.
@@ -71,13 +72,49 @@ class LogLinear:
 
     def restricted(self, count: int) -> LogLinear:
         """Return the objective over the first `count` parameters, the others at zero."""
-        return LogLinear(
-            base=self.base,
+        return replace(
+            self,
             design=np.ascontiguousarray(self.design[:, :count]),
-            weights=self.weights,
             precision=self.precision[:count],
             centre=self.centre[:count],
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reduced:
+    r"""The objective on the tangent :math:`w = 1/M + U \theta` that every solver is given.
+
+    Attributes
+    ----------
+    problem
+        Objective over theta ``(r,)``, feasible at zero; the `data` first rows are events.
+    basis
+        U, retained tangent directions ``(M, r)``.
+    condition
+        Largest over smallest curvature among all tangent directions.
+    shift
+        Logarithm of the densities' scale at the events ``(n,)``.
+    """
+
+    problem: LogLinear
+    basis: Array
+    condition: float
+    shift: Array
+
+    @property
+    def data(self) -> int:
+        """The number n of events; the rows after them are pseudo-events."""
+        return self.shift.size
+
+    def weights(self, theta: Array) -> Array:
+        """Return the members' weights ``(M,)`` at `theta`."""
+        members = self.basis.shape[0]
+        return np.full(members, 1.0 / members) + self.basis @ theta
+
+    def nll(self, density: Array) -> float:
+        """Return the negative log-likelihood of the events, in nats, given `problem`'s density."""
+        u = self.problem.weights[: self.data]
+        return -float(u @ (np.log(density[: self.data]) + self.shift))
 
 
 def weighted_gram(design: Array, scale: Array, root: Array) -> tuple[Array, Array]:
@@ -105,20 +142,16 @@ def as_log_densities(logf: Array, name: str) -> Array:
 
     Raises
     ------
-    InputError
-        If it is not a matrix with at least one event and one member.
-    NumericsError
-        If an entry is NaN or plus infinity.
-    SupportError
-        If all members give some event zero density.
+    InputError, NumericsError, SupportError
+        If it is no matrix, has NaN or plus infinity, or an event with zero density everywhere.
     """
     matrix = np.ascontiguousarray(logf, dtype=np.float64)
-    if matrix.ndim != 2 or not matrix.size:
-        raise InputError(
-            name,
-            got=f"an array of shape {matrix.shape}",
-            expected="log-densities of shape (events, members), neither of them zero",
-        )
+    require(
+        matrix.ndim == 2 and matrix.size,
+        name,
+        got=f"an array of shape {matrix.shape}",
+        expected="log-densities of shape (events, members), neither of them zero",
+    )
     top = matrix.max(axis=1)  # NaN if the row has one
     if np.isfinite(top).all():
         return matrix

@@ -46,16 +46,9 @@ class SampleAudit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SignedSample:
-    """Events of a signed mixture, with the members' log-densities that came for free.
+    """Events of a signed mixture ``(n, d)``, in random order, with what came for free.
 
-    Attributes
-    ----------
-    x
-        Events ``(n, d)``, in random order.
-    log_densities
-        ``(n, M)``.
-    audit
-        Acceptance and negative mass.
+    That is the members' log-densities ``(n, M)``, and acceptance and negative mass.
     """
 
     x: Array
@@ -108,16 +101,11 @@ def sample_signed(
             remedy="The weights cancel almost everywhere: refit with a larger truncation.",
         )
     negative = np.concatenate([batch.negative for batch in kept])
+    mass, undefined = _scaled_mean(negative, total), proposed - negative.size
     return SignedSample(
         x=np.concatenate([batch.x for batch in kept])[:n],
         log_densities=np.concatenate([batch.log_densities for batch in kept])[:n],
-        audit=SampleAudit(
-            proposed=proposed,
-            accepted=accepted,
-            positive_weight=total,
-            negative_mass=_scaled_mean(negative, total),
-            undefined=proposed - negative.size,
-        ),
+        audit=SampleAudit(proposed, accepted, total, mass, undefined),
     )
 
 
@@ -207,19 +195,10 @@ def sample_signed_at(
     probability :math:`\max(0, \hat f) / (W_+ P_+) \le 1`, until it is accepted.
     Contexts keep their rows: they are given, not drawn.
 
-    Parameters
-    ----------
-    members, weights
-        M conditional densities and their weights ``(M,)``.
-    context
-        ``(n, C)``.
-    rng
-        Stream of the draws.
-
     Raises
     ------
     NumericsError
-        If some context never accepts.
+        If some of the contexts ``(n, C)`` never accepts.
     """
     total = float(np.clip(weights, 0.0, None).sum())
     n = len(context)
@@ -292,7 +271,4 @@ def _ratio_given(logf: Array, weights: Array) -> Array:
 
 def _scaled_mean_given(parts: Sequence[Array], scale: float) -> Estimate:
     values = np.concatenate([*parts, np.empty(0)])
-    if values.size < 2:
-        return Estimate(math.nan, math.nan)
-    error = float(values.std(ddof=1)) / math.sqrt(values.size)
-    return Estimate(scale * float(values.mean()), scale * error)
+    return _scaled_mean(values, scale) if values.size > 1 else Estimate(math.nan, math.nan)

@@ -13,7 +13,7 @@ import numpy as np
 from verisimile.checks.goodness.result import Goodness
 from verisimile.report.content import ReportInput
 from verisimile.report.numbers import count, percent
-from verisimile.stats.nulls import matches
+from verisimile.stats.pvalues import matches
 
 
 class Verdict(StrEnum):

@@ -1,17 +1,17 @@
-"""Several statistics of the same data become one p-value, calibrated on the same toys."""
+"""Several statistics of the same data, or several looks at fresh data, become one p-value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue, add_one
+from verisimile.stats.pvalues import Empirical, PValue, add_one
 
 _DIGITS = 9  # of standard deviations that tell tied rows apart
 _TIE = 1e-9  # relative; sums of the same logarithms in another order differ by rounding
@@ -66,17 +66,11 @@ def min_p(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combin
 
     Parameters
     ----------
-    observed
-        Statistics of the data ``(J,)``; large is extreme.
-    toys
-        Statistics of the toys ``(B, J)``; a non-finite one is as extreme as can be.
+    observed, toys
+        Statistics of the data ``(J,)`` and of the toys ``(B, J)``; large is extreme, and a
+        toy's non-finite one as extreme as can be.
     null
         How the toys were made.
-
-    Raises
-    ------
-    InputError
-        If the shapes do not fit, or there are no toys or no columns.
 
     References
     ----------
@@ -119,11 +113,6 @@ def fisher(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combi
     used, which only independent columns follow.  Better than `min_p` when
     every column sees a little of the deviation, worse when one sees it all.
 
-    Parameters
-    ----------
-    observed, toys, null
-        As for :func:`min_p`.
-
     References
     ----------
     R. A. Fisher, Statistical Methods for Research Workers (1925), sec. 21.1.
@@ -138,12 +127,12 @@ def fisher(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combi
 def _ranks(observed: npt.ArrayLike, toys: Array) -> npt.NDArray[np.int64]:
     """Return how many of the pool are at least as large, ``(B + 1, J)``; the data come first."""
     row = np.asarray(observed, dtype=np.float64)
-    if row.ndim != 1 or toys.ndim != 2 or toys.shape[1] != row.size or not toys.size:
-        raise InputError(
-            "statistics",
-            got=f"shapes {row.shape} of the data and {toys.shape} of the toys",
-            expected="(J,) and (B, J) with at least one toy and one column",
-        )
+    require(
+        row.ndim == 1 and toys.ndim == 2 and toys.shape[1] == row.size and toys.size,
+        "statistics",
+        got=f"shapes {row.shape} of the data and {toys.shape} of the toys",
+        expected="(J,) and (B, J) with at least one toy and one column",
+    )
     pool = np.vstack([row, toys])
     pool = np.where(np.isfinite(pool), pool, np.inf)
     ordered = np.sort(pool, axis=0)
@@ -181,4 +170,51 @@ def _combined(
         columns=columns,
         smallest=int(np.argmin([p.value for p in columns])),
         rule=rule,
+    )
+
+
+def corrected(p_values: Sequence[PValue]) -> PValue:
+    r"""Return the p-value of l looks at fresh data, of which the best counted.
+
+    .. math:: c_l = \big(\max_{i \le l} p_i\big)^l
+
+    The largest of l independent p-values of true models has the distribution
+    :math:`x^l`, so that :math:`P(c_l \le a) \le a` at a fixed l, with equality
+    for continuous p-values.  It holds for a random l too, if the search ends
+    at the first look with :math:`c_l > \alpha`, or after L looks: a search
+    goes on after look l just if :math:`p_i \le \alpha^{1/i}` for all
+    :math:`i \le l`, and with :math:`H_l = 1 + \tfrac12 + \dots + \tfrac1l`
+
+    .. math:: P(c \le a) = a - \sum_{l=2}^{L} \alpha^{H_{l-1}} (1 - a^{1/l})
+              \le a \quad (a \ge \alpha), \qquad
+              P(c \le a) = a^{1/L} \prod_{l=1}^{L-1} \min(\alpha^{1/l}, a^{1/L})
+              \le a \quad (a < \alpha).
+
+    So no look of L passes with probability :math:`\alpha^{H_L}` if all the
+    models are true, and with :math:`\prod_l F_l(\alpha^{1/l})` if their
+    p-values have distributions :math:`F_l`: a wrong model gets no second
+    chance at the old price.
+
+    The guarantee needs looks that are independent: fresh events, fresh toys,
+    and weights that are not fitted to the same data.  It is about all models
+    together.  If the first ones were wrong, a true model at look l still has
+    to exceed :math:`\alpha^{1/l}`; its own p-value is that of its own look.
+
+    Its interval is that of the largest p-value, mapped, and its toys are those of that look.
+
+    Examples
+    --------
+    >>> look = PValue(0.3, 0.28, 0.32, "toys", 500, 0)
+    >>> round(corrected([look, look]).value, 3)
+    0.09
+    """
+    require(p_values, "p-values", got="none", expected="one for each look")
+    count = len(p_values)
+    best = max(p_values, key=lambda p: p.value)
+    return replace(
+        best,
+        value=best.value**count,
+        low=best.low**count,
+        high=best.high**count,
+        null=f"{best.null}, {count} looks" if count > 1 else best.null,
     )

@@ -6,7 +6,7 @@ import math
 
 from scipy import special, stats
 
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 
 ONE_SIGMA = 0.6826894921370859
 """Probability content of ±1 standard deviation of a normal distribution."""
@@ -22,11 +22,6 @@ def clopper_pearson(successes: int, trials: int, *, level: float = ONE_SIGMA) ->
 
     Coverage is at least `level` for every rate and every `trials`.
 
-    Raises
-    ------
-    InputError
-        If the counts are impossible or the level is outside (0, 1).
-
     References
     ----------
     C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404.
@@ -38,12 +33,11 @@ def clopper_pearson(successes: int, trials: int, *, level: float = ONE_SIGMA) ->
     """
     _check(successes, trials, level)
     tail = 0.5 * (1.0 - level)
-    low = float(special.betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
-    high = (
-        float(special.betaincinv(successes + 1, trials - successes, 1.0 - tail))
-        if successes < trials
-        else 1.0
-    )
+    low, high, failures = 0.0, 1.0, trials - successes
+    if successes:
+        low = float(special.betaincinv(successes, failures + 1, tail))
+    if failures:
+        high = float(special.betaincinv(successes + 1, failures, 1.0 - tail))
     return low, high
 
 
@@ -78,19 +72,17 @@ def garwood(count: int, *, level: float = ONE_SIGMA) -> Interval:
     ----------
     F. Garwood, Biometrika 28 (1936) 437.
     """
-    if count < 0:
-        raise InputError("count", got=count, expected="a non-negative integer")
+    require(count >= 0, "count", got=count, expected="a non-negative integer")
     tail = 0.5 * (1.0 - level)
     low = float(special.gammaincinv(count, tail)) if count else 0.0
     return low, float(special.gammaincinv(count + 1, 1.0 - tail))
 
 
 def _check(successes: int, trials: int, level: float) -> None:
-    if trials < 1 or not 0 <= successes <= trials:
-        raise InputError(
-            "binomial counts",
-            got=f"{successes} of {trials}",
-            expected="at least one trial and 0 <= successes <= trials",
-        )
-    if not 0.0 < level < 1.0:
-        raise InputError("level", got=level, expected="a probability content in (0, 1)")
+    require(
+        trials >= 1 and 0 <= successes <= trials,
+        "binomial counts",
+        got=f"{successes} of {trials}",
+        expected="at least one trial and 0 <= successes <= trials",
+    )
+    require(0.0 < level < 1.0, "level", got=level, expected="a probability content in (0, 1)")

@@ -39,13 +39,7 @@ def positive_definite(matrix: Array) -> bool:
 
 
 def solve_spd(matrix: Array, right: Array) -> Array:
-    """Solve a symmetric positive definite system by Cholesky factorisation.
-
-    Raises
-    ------
-    NumericsError
-        If the matrix is not positive definite in float64.
-    """
+    """Solve a symmetric positive definite system by Cholesky factorisation."""
     # NumPy's routines and not SciPy's: the two bring separate thread pools, and
     # switching between them inside a loop costs more than the solution.
     try:

@@ -18,11 +18,6 @@ def holm(p: npt.ArrayLike) -> Array:
     probability at most :math:`\alpha`, whatever the dependence of the tests.  NaN stays
     NaN and counts as a test that was made.
 
-    Raises
-    ------
-    InputError
-        If a value is no probability.
-
     References
     ----------
     S. Holm, Scand. J. Stat. 6 (1979) 65.
@@ -35,7 +30,7 @@ def holm(p: npt.ArrayLike) -> Array:
     values, order = _sorted(p)
     factors = values.size - np.arange(values.size)
     steps = np.minimum(factors * values.ravel()[order], 1.0)
-    return _placed(np.maximum.accumulate(steps[_known(steps)]), order, values)
+    return _placed(np.maximum.accumulate(steps[~np.isnan(steps)]), order, values)
 
 
 def benjamini_hochberg(p: npt.ArrayLike) -> Array:
@@ -44,11 +39,6 @@ def benjamini_hochberg(p: npt.ArrayLike) -> Array:
     .. math:: \tilde p_{(i)} = \min_{j \ge i} \min\{J\, p_{(j)} / j, 1\}
 
     For independent or positively dependent tests.  NaN stays NaN and counts as a test.
-
-    Raises
-    ------
-    InputError
-        If a value is no probability.
 
     References
     ----------
@@ -61,21 +51,17 @@ def benjamini_hochberg(p: npt.ArrayLike) -> Array:
     """
     values, order = _sorted(p)
     steps = np.minimum(values.size * values.ravel()[order] / (1.0 + np.arange(values.size)), 1.0)
-    known = steps[_known(steps)]
+    known = steps[~np.isnan(steps)]
     return _placed(np.minimum.accumulate(known[::-1])[::-1], order, values)
 
 
 def _sorted(p: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.intp]]:
     """Return the values and the order of the flattened ones; NaN comes last."""
     values = np.asarray(p, dtype=np.float64)
-    if ((values < 0.0) | (values > 1.0)).any():
-        worst = values[(values < 0.0) | (values > 1.0)][0]
-        raise InputError("p-values", got=float(worst), expected="numbers in [0, 1], or NaN")
+    wrong = values[(values < 0.0) | (values > 1.0)]
+    if wrong.size:
+        raise InputError("p-values", got=float(wrong[0]), expected="numbers in [0, 1], or NaN")
     return values, np.argsort(values, axis=None, kind="stable")
-
-
-def _known(steps: Array) -> npt.NDArray[np.bool_]:
-    return ~np.isnan(steps)
 
 
 def _placed(adjusted: Array, order: npt.NDArray[np.intp], values: Array) -> Array:

@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_one_of
 from verisimile.core.result import register
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson
@@ -97,8 +97,7 @@ class Tail:
     @property
     def significance(self) -> Significance:
         """The one-sided Gaussian significance of the value and of its interval."""
-        value, low, high = (float(stats.norm.isf(p)) for p in (self.value, self.high, self.low))
-        return Significance(value=value, low=low, high=high)
+        return Significance.of(self.value, self.low, self.high)
 
 
 def fit_tail(
@@ -133,22 +132,17 @@ def fit_tail(
 
     Parameters
     ----------
-    toys
-        Null statistics ``(B,)``, positive or not finite.
-    observed
-        Statistic of the data.
-    rng
-        Stream of the resampling.
+    toys, observed
+        Null statistics ``(B,)``, positive or not finite, and that of the data.
+    rng, resamples
+        Stream and number of the resampled data sets.
     family
         ``"gamma"`` or ``"chi2"``.
-    resamples
-        Number of resampled data sets.
 
     Raises
     ------
     InputError
-        If a toy is not positive, fewer than ten are finite, the observation is
-        not positive and finite, or the family is unknown.
+        If a toy or the observation is not positive, or fewer than ten toys are finite.
 
     References
     ----------
@@ -161,11 +155,11 @@ def fit_tail(
     >>> tail = fit_tail(rng.chisquare(5, 1000), 60.0, rng)
     >>> tail.agreed, tail.extrapolated, round(tail.significance.value, 1)
     (False, True, 6.7)
-    >>> truth = stats.chi2.sf(60.0, 5)
+    >>> truth = special.chdtrc(5, 60.0)  # of a chi-square with five degrees of freedom
     >>> bool(tail.range_low < truth < tail.range_high)
     True
     """
-    _family(family)
+    require_one_of(family, FAMILIES, "family")
     finite = _checked(toys, observed)
     read = {name: _read(toys, finite, observed, rng, name, resamples) for name in FAMILIES}
     chosen = read[family]
@@ -273,10 +267,7 @@ def tail_distances(log_sf: Array) -> Array:
 
     The first sees a wrong body, the second a few toys from a wider law.
 
-    Parameters
-    ----------
-    log_sf
-        :math:`\log(1 - F)` at the sample in ascending order ``(n,)``.
+    `log_sf` is :math:`\log(1 - F)` at the sample in ascending order ``(n,)``.
 
     References
     ----------
@@ -321,23 +312,17 @@ FAMILIES: Final[dict[str, Callable[[float, float], tuple[float, float]]]] = {
 """Maximum-likelihood shape and scale by family, from the means of t and of log t."""
 
 
-def _family(name: str) -> Callable[[float, float], tuple[float, float]]:
-    if name not in FAMILIES:
-        raise InputError("family", got=repr(name), expected=f"one of {list(FAMILIES)}")
-    return FAMILIES[name]
-
-
 def _checked(toys: Array, observed: float) -> Array:
     finite = toys[np.isfinite(toys)]
-    if toys.ndim != 1 or finite.size < 10 or not (finite > 0.0).all() or np.ptp(finite) == 0.0:
-        raise InputError(
-            "toys",
-            got=f"{finite.size} finite of {toys.size}, {int((finite <= 0.0).sum())} not positive",
-            expected="a vector with ten or more finite statistics, positive and not all equal",
-            remedy="Quote the p-value of the toys alone.",
-        )
-    if not 0.0 < observed < np.inf:
-        raise InputError("observed", got=observed, expected="a positive, finite statistic")
+    require(
+        toys.ndim == 1 and finite.size >= 10 and finite.min() > 0.0 and np.ptp(finite) > 0.0,
+        "toys",
+        got=f"{finite.size} finite of {toys.size}, {int((finite <= 0.0).sum())} not positive",
+        expected="a vector with ten or more finite statistics, positive and not all equal",
+        remedy="Quote the p-value of the toys alone.",
+    )
+    good = 0.0 < observed < np.inf
+    require(good, "observed", got=observed, expected="a positive, finite statistic")
     return finite
 
 

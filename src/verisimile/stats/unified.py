@@ -80,14 +80,8 @@ def unified_interval(
     :math:`\alpha_1 + \alpha_2 = 1 - \mathrm{level}` for every :math:`\theta`, it covers where F is
     right.  It passes by itself from an upper limit to a two-sided interval, and is never empty.
 
-    Parameters
-    ----------
-    observed
-        The statistic :math:`t \ge 0`, whose mean grows with :math:`\theta`.
-    law
-        Its moments as a function of :math:`\theta`.
-    level
-        Content of the interval.
+    `law` gives the moments of the statistic :math:`t \ge 0`, whose mean grows with
+    :math:`\theta`.
     """
     unit = math.sqrt(law(0.0).variance)
 
@@ -128,12 +122,7 @@ def bounded_normal(value: float, error: float, level: float) -> tuple[float, flo
     It covers exactly at every mean, is never empty, and goes from one-sided to
     two-sided by itself.
 
-    Parameters
-    ----------
-    value, error
-        The unbounded estimate, which may be negative, and its standard error.
-    level
-        Content.
+    `value` is the unbounded estimate, which may be negative, `error` its standard error.
 
     References
     ----------
@@ -150,8 +139,10 @@ def bounded_normal(value: float, error: float, level: float) -> tuple[float, flo
     def excess(mean: float) -> float:
         return _content(x, mean) - level
 
-    high = _root(excess, best, best + _FAR)
-    low = 0.0 if excess(0.0) <= 0.0 else _root(excess, 0.0, best)
+    high = float(optimize.brentq(excess, best, best + _FAR, xtol=1e-10))
+    low = 0.0
+    if excess(0.0) > 0.0:
+        low = float(optimize.brentq(excess, 0.0, best, xtol=1e-10))
     return low * error, high * error
 
 
@@ -163,7 +154,3 @@ def _content(x: float, mean: float) -> float:
         return above if root > 0.0 else 0.0  # all negative numbers fit a mean of zero perfectly
     below = -root if root <= mean else -(mean**2 + root**2) / (2.0 * mean)
     return above - float(stats.norm.cdf(below))
-
-
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    return float(optimize.brentq(function, low, high, xtol=1e-10))

@@ -18,8 +18,8 @@ import verisimile as vs
 from analytic import Blend, draw, family, log_densities, near_copies
 from gauntlet.claims import Claim, Interval, P, Refused, known
 from gauntlet.registry import bench
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.null import Calibration
+from verisimile.checks.goodness.search import Alternative
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.mixture.fit import WeightFit

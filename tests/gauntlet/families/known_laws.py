@@ -16,13 +16,10 @@ from verisimile.checks.physics.constraints import violations_of
 from verisimile.checks.physics.selections import efficiencies
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
-from verisimile.stats.aggregate import fisher, min_p
+from verisimile.stats.aggregate import corrected, fisher, min_p
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson, garwood
-from verisimile.stats.looks import corrected
 from verisimile.stats.multiple import holm
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import add_one
-from verisimile.stats.sequential import besag_clifford, inverse_binomial
+from verisimile.stats.pvalues import Empirical, add_one, besag_clifford, inverse_binomial
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.learners import boosted_trees
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 NAMES = ("x", "c")
 LINEAR = LogisticRegression()

@@ -12,7 +12,6 @@ import pytest
 from conditional_analytic import conditional_events, conditional_family, draw_at
 from statistical import assert_within
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.in_context import (
     Combination,
@@ -24,6 +23,7 @@ from verisimile.checks.goodness.in_context import (
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import AveragedNull, ConditionalNull, PlugIn
 from verisimile.checks.goodness.result import ContextGoodness
+from verisimile.checks.goodness.search import Alternative
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.random import Seeds
@@ -35,7 +35,7 @@ from verisimile.data.provenance import Seen
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.sampling import conditional_log_densities
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 M = 4
 TRUTH = np.array([0.4, 0.3, 0.2, 0.1])

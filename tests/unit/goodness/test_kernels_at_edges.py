@@ -12,7 +12,7 @@ from analytic import Blend
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, LinearSetup
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import NullModel
-from verisimile.checks.goodness.profile import HYPOTHESES, Rows, profile_ratio
+from verisimile.checks.goodness.profile import HYPOTHESES, BasisDensities, profile_ratio
 from verisimile.checks.goodness.search import Search
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
@@ -50,13 +50,13 @@ def _setup(mixture: Mixture, reach: float) -> LinearSetup:
     return kernels.prepare(Run(Seeds(1)), NullModel.of(mixture), events=2000)
 
 
-def _statistics(setup: LinearSetup, barrier: Rows, samples: int) -> list[float]:
+def _statistics(setup: LinearSetup, barrier: BasisDensities, samples: int) -> list[float]:
     """Return t of samples of the model itself; a fit that runs away counts as infinite."""
     found = [_statistic(setup, barrier, seed) for seed in range(samples)]
     return [t if math.isfinite(t) else math.inf for t in found]
 
 
-def _statistic(setup: LinearSetup, barrier: Rows, seed: int) -> float:
+def _statistic(setup: LinearSetup, barrier: BasisDensities, seed: int) -> float:
     x = Ridge().sample(2000, np.random.default_rng(seed))
     rows = setup.observe(x, Ridge().log_prob(x)[:, None]).rows
     return profile_ratio(
@@ -83,7 +83,7 @@ def test_a_true_model_runs_away_only_without_probes_and_narrowing(mixture: Mixtu
     # Defective twin: barrier events from the model alone.  A kernel beside the
     # ridge sheds mass where no event can object, and the others take it.
     loose = _setup(mixture, 1e300)
-    bare = Rows(loose.barrier.base[:400], loose.barrier.design[:400], 0)
+    bare = BasisDensities(loose.barrier.base[:400], loose.barrier.design[:400], 0)
     assert max(right) < min(_statistics(loose, bare, 3))
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from analytic import Blend, draw, family, log_densities
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit, single
-from verisimile.checks.goodness.localise import Information, information, localise
+from verisimile.checks.goodness.localise import NullMoments, information, localise
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.search import Alternative
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -117,7 +117,7 @@ def test_the_moments_of_a_gaussian_are_its_closed_form() -> None:
 
 def test_profiling_absorbs_what_the_weights_can_do() -> None:
     # One kernel that is one variation of the weights, K = r = 1 and a second that is none.
-    known = Information(
+    known = NullMoments(
         kernels=np.array([4.0, 4.0]),
         cross=np.array([[2.0], [0.0]]),
         weights=np.array([[1.0]]),

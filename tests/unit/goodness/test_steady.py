@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verisimile.checks.goodness.steady import minimised, solved
+from verisimile.checks.goodness.profile import solve_rounded, steady_minimum
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.objective import LogLinear
@@ -37,7 +37,7 @@ def _problem(rng: np.random.Generator, *, outlier: float = 1.0) -> LogLinear:
 def test_it_ends_where_newton_ends(rng: np.random.Generator) -> None:
     problem = _problem(rng)
     newton = NewtonSolver().minimise(problem, np.zeros(4))
-    rows = minimised(problem, np.zeros(4), GivesUp())
+    rows = steady_minimum(problem, np.zeros(4), GivesUp())
     assert rows.converged
     assert rows.theta == pytest.approx(newton.theta, abs=1e-6)
     assert abs(rows.value - newton.value) <= rows.gap + newton.gap + 1e-9
@@ -49,7 +49,7 @@ def test_one_row_of_enormous_size_leaves_the_others_their_optimum(
 ) -> None:
     # The row only wants a sign of the first parameter; its logarithm is then of no account.
     problem = _problem(rng, outlier=outlier)
-    found = minimised(problem, np.zeros(4), NewtonSolver())
+    found = steady_minimum(problem, np.zeros(4), NewtonSolver())
     assert found.converged
     assert found.gap < 1e-7
     gradient = problem.gradient(found.density, found.theta)
@@ -61,7 +61,7 @@ def test_one_row_of_enormous_size_leaves_the_others_their_optimum(
 def test_a_parameter_that_no_row_sees_does_not_move(rng: np.random.Generator) -> None:
     problem = _problem(rng)
     problem.design[:, 3] = 0.0
-    found = minimised(problem, np.zeros(4), GivesUp())
+    found = steady_minimum(problem, np.zeros(4), GivesUp())
     assert found.converged
     assert found.theta[3] == 0.0
 
@@ -69,7 +69,7 @@ def test_a_parameter_that_no_row_sees_does_not_move(rng: np.random.Generator) ->
 def test_equal_columns_share_what_they_do(rng: np.random.Generator) -> None:
     problem = _problem(rng)
     problem.design[:, 3] = problem.design[:, 2]
-    found = minimised(problem, np.zeros(4), NewtonSolver())
+    found = steady_minimum(problem, np.zeros(4), NewtonSolver())
     assert found.converged
     assert found.gap < 1e-7
 
@@ -78,6 +78,6 @@ def test_a_singular_system_is_solved_where_it_can_be(rng: np.random.Generator) -
     half = rng.standard_normal((6, 3))
     matrix = half @ half.T
     right = matrix @ rng.standard_normal(6)
-    assert matrix @ solved(matrix, right) == pytest.approx(right, abs=1e-6)
+    assert matrix @ solve_rounded(matrix, right) == pytest.approx(right, abs=1e-6)
     plain = matrix + np.eye(6)
-    assert solved(plain, right) == pytest.approx(np.linalg.solve(plain, right))
+    assert solve_rounded(plain, right) == pytest.approx(np.linalg.solve(plain, right))

@@ -10,7 +10,6 @@ from scipy import stats
 
 from analytic import Blend, draw, family, log_densities
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, goodness_of_fit
 from verisimile.checks.goodness.null import (
@@ -20,8 +19,7 @@ from verisimile.checks.goodness.null import (
     PlugIn,
     Predictive,
 )
-from verisimile.checks.goodness.search import Search
-from verisimile.checks.goodness.surprise import Surprise, surprises
+from verisimile.checks.goodness.search import Alternative, Search, Surprise, surprises
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds

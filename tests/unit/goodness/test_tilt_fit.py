@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from verisimile.checks.goodness.alternatives.tilt_fit import (
-    Curvature,
     Tilt,
+    TiltCurvature,
     TiltOptimum,
     covariance_at,
     minimise_tilt,
 )
-from verisimile.checks.goodness.profile import HYPOTHESES, Basis, Rows, profile_ratio
+from verisimile.checks.goodness.profile import HYPOTHESES, Basis, BasisDensities, profile_ratio
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.solvers.newton import NewtonSolver
@@ -43,7 +43,7 @@ def _fit(problem: Tilt, start: Array | None = None, tolerance: float = 1e-10) ->
     hessian = problem.events * covariance + np.diag(problem.precision[problem.free])
     begin = np.zeros(problem.total.size) if start is None else start
     solver = NewtonSolver(tolerance=tolerance)
-    origin = Curvature.of(hessian, problem.precision[problem.free])
+    origin = TiltCurvature.of(hessian, problem.precision[problem.free])
     return minimise_tilt(problem, begin, origin, origin.reach(rows), solver)
 
 
@@ -107,7 +107,7 @@ def test_the_gap_bounds_how_far_a_stopped_fit_is_from_the_optimum(
 def test_a_hessian_keeps_the_share_that_is_claimed(rng: np.random.Generator) -> None:
     problem = _problem(rng)
     hessian = problem.hessian(problem.at(np.zeros(P)))
-    origin = Curvature.of(hessian, problem.precision[problem.free])
+    origin = TiltCurvature.of(hessian, problem.precision[problem.free])
     for scale in (0.01, 0.3, 1.0):
         point = problem.at(scale * rng.standard_normal(P))
         left = problem.hessian(point) - origin.kept(point) * hessian
@@ -180,8 +180,8 @@ def _waves(x: Array) -> Array:
 def _linear(design: Array) -> float:
     basis = Basis(np.ones(1), np.zeros((1, 0)), np.eye(P), 0.0)
     return profile_ratio(
-        Rows(np.ones(len(design)), design, 0),
-        Rows(np.zeros(0), np.zeros((0, P)), 0),
+        BasisDensities(np.ones(len(design)), design, 0),
+        BasisDensities(np.zeros(0), np.zeros((0, P)), 0),
         0.01,
         basis,
         hypothesis=HYPOTHESES["single"],

@@ -20,8 +20,7 @@ from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import fit_ensemble, load_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
-from verisimile.mixture.bind import PseudoEvents, fit_conditional_mixture, fit_mixture
-from verisimile.mixture.bootstrap import Bootstrap
+from verisimile.mixture.bind import Bootstrap, PseudoEvents, fit_conditional_mixture, fit_mixture
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.fit import WeightFit, fit_weights, single_weight
 from verisimile.mixture.io import load_conditional_mixture, load_mixture, save_mixture

@@ -17,8 +17,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.ensemble.gather import gather_ensemble
-from verisimile.mixture.bind import PseudoEvents, fit_mixture
-from verisimile.mixture.bootstrap import Bootstrap
+from verisimile.mixture.bind import Bootstrap, PseudoEvents, fit_mixture
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights, reduced_problem
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import Mixture

@@ -13,7 +13,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
 from verisimile.stats.aggregate import Combined, fisher, min_p, smallest_p
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 Rule = Callable[..., Combined]
 RULES: list[Rule] = [min_p, fisher]

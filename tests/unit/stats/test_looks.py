@@ -9,7 +9,7 @@ from scipy import stats
 from statistical import assert_rate
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.stats.looks import corrected
+from verisimile.stats.aggregate import corrected
 from verisimile.stats.pvalues import PValue, add_one
 
 SEARCHES, LOOKS, LEVEL = 20_000, 3, 0.05

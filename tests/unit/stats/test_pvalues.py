@@ -9,8 +9,7 @@ import pytest
 from scipy import stats
 
 from verisimile.core.errors import InputError
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import add_one
+from verisimile.stats.pvalues import Empirical, add_one
 
 
 def test_a_p_value_is_never_zero_and_z_stays_finite() -> None:

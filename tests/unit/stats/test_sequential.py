@@ -12,8 +12,7 @@ from scipy import stats
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.sequential import besag_clifford, enough, inverse_binomial
+from verisimile.stats.pvalues import Empirical, besag_clifford, enough, inverse_binomial
 
 H, B = 2, 6
 ORDERS = np.array(list(permutations(range(B + 1))), dtype=np.float64)

@@ -18,8 +18,7 @@ from verisimile.samples.angles import circular_events
 from verisimile.samples.copies import KINDS, Copies, copies_of
 from verisimile.samples.near import near_ratio
 from verisimile.stats.aggregate import min_p
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 LEVEL = 0.01
 _TOLERANCE = 0.1

@@ -10,8 +10,7 @@ from scipy import stats
 from verisimile.core.arrays import Array, BoolArray, frozen
 from verisimile.core.result import Estimate, register
 from verisimile.stats.intervals import ONE_SIGMA
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 _BLOCK = 32_000_000  # bytes of labels as numbers
 

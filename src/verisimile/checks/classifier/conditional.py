@@ -21,8 +21,7 @@ from verisimile.data.events import Events, name_list
 from verisimile.data.feature import require_columns
 from verisimile.samples.angles import Circles
 from verisimile.samples.learners import Classifier, boosted_trees, check_learner, scores, title
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 _BLOCK = 4_000_000  # labels at a time
 _LEAST = 40  # test events with a partner at their context

@@ -30,8 +30,7 @@ from verisimile.data.events import Events
 from verisimile.samples.copies import exact_copies
 from verisimile.samples.learners import boosted_trees, check_learner, title
 from verisimile.stats.linalg import solve_spd, whitening
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 _CALIBRATION_BINS = 20
 

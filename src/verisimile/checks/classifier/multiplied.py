@@ -9,8 +9,7 @@ from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
 from verisimile.samples.draws import multiplied, relabeled, stretched_signs, variance_freedom
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 _ENTRIES = 4_000_000  # 32 MiB for each of a few arrays of masses at a time
 _TIE = 1e-12

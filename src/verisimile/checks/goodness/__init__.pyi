@@ -3,5 +3,5 @@ from .in_context import SmallestP as SmallestP
 from .in_context import SumOfBins as SumOfBins
 from .refine import Look as Look
 from .search import Search as Search
-from .surprise import Surprise as Surprise
+from .search import Surprise as Surprise
 from .toys import Sequential as Sequential

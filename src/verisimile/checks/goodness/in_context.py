@@ -4,29 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, Kernels
-from verisimile.checks.goodness.alternatives.protocol import Alternative, Fits, Setup
-from verisimile.checks.goodness.assemble import Trial, averaged, check_sample, null_notes, resolved
-from verisimile.checks.goodness.joined import Columns, failure_notes, surprise_fit
+from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+from verisimile.checks.goodness.likelihood_ratio import (
+    JointStatistic,
+    check_sample,
+    failure_notes,
+    null_notes,
+)
 from verisimile.checks.goodness.null import (
     AveragedNull,
     Calibration,
     ConditionalNull,
-    Null,
     Predictive,
 )
-from verisimile.checks.goodness.observed import data_log_densities, observed, profiled
-from verisimile.checks.goodness.profile import Hypothesis, Profile
-from verisimile.checks.goodness.result import AlternativeFit, ContextGoodness, SurpriseFit
-from verisimile.checks.goodness.search import Search, search_of
+from verisimile.checks.goodness.profile import Hypothesis, hypothesis_of
+from verisimile.checks.goodness.result import (
+    AlternativeFit,
+    ContextGoodness,
+    SurpriseFit,
+    Trial,
+    by_alternative,
+    surprise_fit,
+)
+from verisimile.checks.goodness.search import (
+    Alternative,
+    Fits,
+    Search,
+    Setup,
+    data_log_densities,
+    fits_of_data,
+    search_of,
+)
 from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.arrays import Array, IntArray, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import require_columns
@@ -34,8 +50,7 @@ from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
 from verisimile.stats.aggregate import min_p
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 _NODES = 8
 
@@ -66,25 +81,19 @@ def goodness_in_context(
 
     Parameters
     ----------
-    run
-        Random streams, execution and storage of toys.
-    mixture
-        The model under test.
+    run, mixture, hypothesis, null, toys
+        As for :func:`goodness_of_fit`.
     events
         Unweighted test sample with features and context, disjoint from training
         and weight-fit data; columns are matched by name.
     bins
         Bins of one context column, alternative and combination.
-    hypothesis, null, toys
-        As for :func:`goodness_of_fit`.
 
     Raises
     ------
-    InputError
-        For a mixture without context, weighted events, an unknown context
-        column, or bins with too few events.
-    NumericsError, IncompleteError
-        As for :func:`goodness_of_fit`.
+    InputError, NumericsError, IncompleteError
+        As for :func:`goodness_of_fit`; also for a mixture without context, an unknown
+        context column, or bins with too few events.
 
     Warns
     -----
@@ -92,18 +101,22 @@ def goodness_in_context(
         If events are shared with an earlier sample, contexts lie outside of
         the trained range, or toys failed.
     """
-    matched, chosen = _checked(mixture, events, toys), resolved(hypothesis)
+    matched, chosen = _checked(mixture, events, toys), hypothesis_of(hypothesis)
     model = _single(mixture) if chosen.name == "single" else mixture
     require_columns([bins.feature], model.context.names, "ContextBins.feature")
     notes = warn_overlap(model.provenance, matched, "test")
     placed = bins.place(matched.column(bins.feature))
     used = matched.take(placed.inside)
-    notes += model.context.warn_outside(model.contexts(used), "test")
-    trial = _Trial(model, bins, placed.kept(), chosen, null)
-    parts, surprise = trial.outcome(run, used, toys)
-    joined = _columns(bins, parts, surprise).joined(toys, null.name)
-    p_value = joined.p_value
-    variations = parts[0].null_pulls.size
+    contexts = model.contexts(used)
+    notes += model.context.warn_outside(contexts, "test")
+    if matched.n > used.n:
+        outside = f"{matched.n - used.n} events lie outside of the bins of {placed.feature}"
+        notes += (f"{outside} and are not tested.",)
+    parts, surprise = _ContextTest(model, bins, placed.kept(), chosen, null).outcome(
+        run, used, toys
+    )
+    joint, table = _joint(bins.combination, parts, surprise)
+    p_value = joint.joined(table, toys, null.name).p_value
     return ContextGoodness(
         p_value=p_value,
         z=p_value.significance,
@@ -117,13 +130,12 @@ def goodness_in_context(
         n_events=used.n,
         n_unused=matched.n - used.n,
         n_members=len(model.members),
-        n_outside=int(model.context.outside(model.contexts(used)).sum()),
-        variations=variations,
+        n_outside=int(model.context.outside(contexts).sum()),
+        variations=parts[0].null_pulls.size,
         events_digest=matched.digest,
         warnings=(
             *notes,
-            *_unused(placed),
-            *null_notes(null, variations, parts),
+            *null_notes(null, parts),
             *failure_notes(np.stack([part.toys for part in parts], axis=1)),
         ),
         surprise=surprise,
@@ -131,7 +143,7 @@ def goodness_in_context(
 
 
 @dataclass(frozen=True, slots=True)
-class _Trial:
+class _ContextTest:
     """The settings of one test."""
 
     mixture: ConditionalMixture
@@ -148,37 +160,28 @@ class _Trial:
         whole = ConditionalNull.of(self.mixture, context)
         logf = data_log_densities(whole, x)
         centre = np.zeros(whole.variations.shape[1])
-        search = self.bins.search
-        surprise = (
-            None if search.surprise is None else search.surprise.place(run, whole, events=used.n)
-        )
+        surprise = self.bins.search.place_surprise(run, whole, events=used.n)
         setups = [self._setups(run, whole, number) for number in range(self.placed.count)]
-        trials = [self._trial(b, each, x, logf, centre) for b, each in enumerate(setups)]
+        trials = [
+            Trial.of(
+                f"{self.bins.search.alternatives[0].name}, {self.placed.interval(number)}",
+                tuple(setup.local for setup in each),
+                tuple(setup.observe(x, logf) for setup in each),
+                self.hypothesis,
+                centre,
+            )
+            for number, each in enumerate(setups)
+        ]
         flat = tuple(setup for each in setups for setup in each)
         contest = Contest(whole, flat, self.null, (self.hypothesis,), used.n, surprise)
-        thrown = throw_toys(run, contest, toys)
-        name = self.null.name
+        thrown, name = throw_toys(run, contest, toys), self.null.name
+        placements = by_alternative(thrown.statistic[:, :, 0], trials)
         parts = tuple(
-            trial.part(each, name)
-            for trial, each in zip(trials, averaged(thrown.statistic[:, :, 0], trials), strict=True)
+            trial.part(each, name) for trial, each in zip(trials, placements, strict=True)
         )
         if surprise is None:
             return parts, None
         return parts, surprise_fit(surprise, logf, thrown.surprise, name, centre=centre)
-
-    def _trial(
-        self, number: int, setups: tuple[BinSetup, ...], x: Array, logf: Array, centre: Array
-    ) -> Trial:
-        seen = tuple(setup.observe(x, logf) for setup in setups)
-        return Trial(
-            f"{self.bins.search.alternatives[0].name}, {self.placed.interval(number)}",
-            tuple(setup.local for setup in setups),
-            seen,
-            tuple(
-                profiled(fits, self.hypothesis, centre, setup.rank)
-                for fits, setup in zip(seen, setups, strict=True)
-            ),
-        )
 
     def _setups(self, run: Run, whole: ConditionalNull, number: int) -> tuple[BinSetup, ...]:
         """Place the alternative on the model in one bin."""
@@ -193,25 +196,26 @@ class _Trial:
         return tuple(BinSetup(setup, rows) for setup in placed)
 
 
-def _columns(
-    bins: ContextBins, parts: tuple[AlternativeFit, ...], surprise: SurpriseFit | None
-) -> Columns:
-    observed = bins.combination.columns(np.array([part.statistic for part in parts]))
-    toys = bins.combination.columns(np.stack([part.toys for part in parts], axis=1))
+def _joint(
+    combination: Combination, parts: tuple[AlternativeFit, ...], surprise: SurpriseFit | None
+) -> tuple[JointStatistic, Array]:
+    """Return the statistics that become one p-value, and those of the toys ``(B, J)``."""
+    observed = combination.columns(np.array([part.statistic for part in parts]))
+    toys = combination.columns(np.stack([part.toys for part in parts], axis=1))
     if surprise is not None:
         observed = np.concatenate([observed, surprise.statistics])
         toys = np.column_stack([toys, surprise.toys])
-    return Columns(observed, toys, surprise, None)
+    return JointStatistic(observed), toys
 
 
 def _checked(mixture: ConditionalMixture, events: Events, toys: int) -> Events:
-    if not isinstance(mixture, ConditionalMixture):
-        raise InputError(
-            "mixture",
-            got=f"a {type(mixture).__name__}",
-            expected="a ConditionalMixture",
-            remedy="Use goodness_of_fit for a mixture without context.",
-        )
+    require(
+        isinstance(mixture, ConditionalMixture),
+        "mixture",
+        got=f"a {type(mixture).__name__}",
+        expected="a ConditionalMixture",
+        remedy="Use goodness_of_fit for a mixture without context.",
+    )
     matched = match_features(events, mixture.columns)
     check_sample(matched, toys)
     return matched
@@ -225,13 +229,6 @@ def _single(mixture: ConditionalMixture) -> ConditionalMixture:
         context=mixture.context,
         provenance=mixture.provenance,
     )
-
-
-def _unused(placed: PlacedBins) -> tuple[str, ...]:
-    count = placed.index.size - placed.inside.size
-    if not count:
-        return ()
-    return (f"{count} events lie outside of the bins of {placed.feature} and are not tested.",)
 
 
 class Combination(Protocol):
@@ -256,10 +253,7 @@ class Combination(Protocol):
 class SumOfBins:
     r"""The sum, :math:`T = \sum_b t_b`: as if all bins were one fit."""
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "sum"
+    name: ClassVar[str] = "sum"
 
     def columns(self, table: Array) -> Array:
         """Return the sum, ``(..., 1)``."""
@@ -278,10 +272,7 @@ class SmallestP:
     only about G / (B + 1): throw more toys.
     """
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "min-p"
+    name: ClassVar[str] = "min-p"
 
     def columns(self, table: Array) -> Array:
         """Return the bins as they are, ``(..., G)``."""
@@ -325,18 +316,19 @@ class ContextBins:
             array = np.asarray(self.edges, dtype=np.float64)
             rising = array.ndim == 1 and array.size >= 2 and bool((np.diff(array) > 0).all())
             good = rising and bool(np.isfinite(array).all())
-        if not good or self.fewest < 1:
-            raise InputError(
-                "ContextBins",
-                got=f"edges={self.edges!r}, fewest={self.fewest}",
-                expected="a positive number of bins or finite rising edges; fewest >= 1",
-            )
-        if len(self.search.alternatives) > 1:
-            raise InputError(
-                "ContextBins.alternative",
-                got=f"{len(self.search.alternatives)} alternatives",
-                expected="one for each bin",
-            )
+        require(
+            good and self.fewest >= 1,
+            "ContextBins",
+            got=f"edges={self.edges!r}, fewest={self.fewest}",
+            expected="a positive number of bins or finite rising edges; fewest >= 1",
+        )
+        count = len(self.search.alternatives)
+        require(
+            count == 1,
+            "ContextBins.alternative",
+            got=f"{count} alternatives",
+            expected="one for each bin",
+        )
 
     @property
     def search(self) -> Search:
@@ -344,13 +336,7 @@ class ContextBins:
         return search_of(self.alternative, GaussianKernels())
 
     def place(self, values: Array) -> PlacedBins:
-        """Return the bins of given contexts ``(n,)``.
-
-        Raises
-        ------
-        InputError
-            If a bin has fewer than `fewest` events.
-        """
+        """Return the bins of given contexts ``(n,)``, unless one has too few events."""
         if isinstance(self.edges, int):
             # Ties can make quantiles coincide; the bins are then fewer.
             edges = np.unique(np.quantile(values, np.linspace(0.0, 1.0, self.edges + 1)))
@@ -361,36 +347,21 @@ class ContextBins:
         index[values == edges[-1]] = edges.size - 2
         index[(values < edges[0]) | (values > edges[-1])] = -1
         counts = np.bincount(index[index >= 0], minlength=edges.size - 1)
-        self._enough(edges, counts)
-        return PlacedBins(self.feature, frozen(edges), index.astype(np.int64))
-
-    def _enough(self, edges: Array, counts: IntArray) -> None:
         poor = np.flatnonzero(counts < self.fewest)
-        if poor.size:
-            named = ", ".join(
-                f"{counts[b]} in [{edges[b]:.6g}, {edges[b + 1]:.6g}]" for b in poor[:5]
-            )
-            raise InputError(
-                f"bins of {self.feature}",
-                got=f"{poor.size} bins with too few events: {named}",
-                expected=f"at least {self.fewest} events in each",
-                remedy="Use fewer or wider bins, or set ContextBins(fewest=...).",
-            )
+        named = (f"{counts[b]} in [{edges[b]:.6g}, {edges[b + 1]:.6g}]" for b in poor[:5])
+        require(
+            not poor.size,
+            f"bins of {self.feature}",
+            got=f"{poor.size} bins with too few events: {', '.join(named)}",
+            expected=f"at least {self.fewest} events in each",
+            remedy="Use fewer or wider bins, or set ContextBins(fewest=...).",
+        )
+        return PlacedBins(self.feature, frozen(edges), index.astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedBins:
-    """Bins and the events in them.
-
-    Attributes
-    ----------
-    feature
-        Name of the binned column.
-    edges
-        ``(G + 1,)``.
-    index
-        Bin of each event ``(n,)``; -1 outside of the edges.
-    """
+    """Bins of one column with edges ``(G + 1,)``, and that of each event; -1 is outside."""
 
     feature: str
     edges: Array
@@ -427,33 +398,14 @@ class PlacedBins:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinSetup:
-    """A setup for some rows of the sample; data and toys have the same contexts, row by row.
+    """The alternative of one bin, for the rows of the sample that lie there.
 
-    Attributes
-    ----------
-    local
-        The alternative, placed on the model averaged over the bin.
-    rows
-        Numbers of the events in the bin.
+    It is placed on the model averaged over the bin; data and toys have the same contexts,
+    row by row.
     """
 
     local: Setup
     rows: IntArray
-
-    @property
-    def null(self) -> Null:
-        """The averaged model of the bin."""
-        return self.local.null
-
-    @property
-    def kernels(self) -> Kernels:
-        """Where the alternative can deviate."""
-        return self.local.kernels
-
-    @property
-    def rank(self) -> int:
-        """Independent directions of deviation."""
-        return self.local.rank
 
     def identity(self) -> dict[str, JSON]:
         """Return what, beside the null model, determines the statistic of a toy."""
@@ -461,8 +413,4 @@ class BinSetup:
 
     def observe(self, x: Array, logf: Array) -> Fits:
         """Return the fits to the bin's events, given those of the whole sample."""
-        return observed(self.local, x[self.rows], logf[self.rows])
-
-    def coefficients(self, profile: Profile) -> Array:
-        """Return how much of each kernel the alternative took, ``(K,)``."""
-        return self.local.coefficients(profile)
+        return fits_of_data(self.local, x[self.rows], logf[self.rows])

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.alternatives.protocol import Alternative
-from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
-from verisimile.checks.goodness.assemble import Judge, Trial, averaged, check_sample, resolved
-from verisimile.checks.goodness.joined import PILOT, Columns, Scale, surprise_fit
-from verisimile.checks.goodness.null import Calibration, NullModel, Predictive
-from verisimile.checks.goodness.observed import data_log_densities, observed, profiled
-from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis
-from verisimile.checks.goodness.result import Goodness, SurpriseFit
-from verisimile.checks.goodness.search import Search, search_of
-from verisimile.checks.goodness.surprise import PlacedSurprise
-from verisimile.checks.goodness.toys import Contest, Sequential, Thrown, throw_toys
-from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.checks.goodness.null import Calibration, NullModel, PlugIn, Predictive
+from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, hypothesis_of
+from verisimile.checks.goodness.result import (
+    AlternativeFit,
+    Goodness,
+    SurpriseFit,
+    Trial,
+    by_alternative,
+    surprise_fit,
+)
+from verisimile.checks.goodness.search import (
+    Alternative,
+    Search,
+    data_log_densities,
+    fits_of_data,
+    search_of,
+)
+from verisimile.checks.goodness.toys import Contest, Sequential, Thrown, most_toys, throw_toys
+from verisimile.core.arrays import Array, frozen
+from verisimile.core.errors import VerisimileWarning
+from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.provenance import warn_overlap
-from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
-from verisimile.stats.sequential import enough
+from verisimile.stats.aggregate import smallest_p
+from verisimile.stats.pvalues import Empirical, PValue, besag_clifford, enough
 
+if TYPE_CHECKING:
+    from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
+
+PILOT = 20
+"""Toys apart that scale the statistics of a sequential search."""
 _KERNELS_UP_TO = 2  # by the power study and the embedded example: docs/measured.md
 
 
@@ -54,10 +71,8 @@ def goodness_of_fit(
 
     Parameters
     ----------
-    run
-        Random streams, execution and storage of toys.
-    mixture
-        The model under test.
+    run, mixture
+        Random streams, execution and storage of toys; the model under test.
     events
         Unweighted test sample ``(n, d)``, disjoint from training and weight-fit
         data; features are matched by name.
@@ -95,7 +110,7 @@ def goodness_of_fit(
     ----------
     G. Badaracco et al., sec. 2, step 4; R. T. d'Agnolo et al., Eur. Phys. J. C 82 (2022) 275.
     """
-    found = compare_hypotheses(
+    return compare_hypotheses(
         run,
         mixture,
         events,
@@ -103,8 +118,7 @@ def goodness_of_fit(
         hypotheses=(hypothesis,),
         null=null,
         toys=toys,
-    )
-    return found[0]
+    )[0]
 
 
 def compare_hypotheses(
@@ -122,21 +136,34 @@ def compare_hypotheses(
     The hypotheses on the mixture share their pseudo-data; ``"single"`` needs
     its own.  Results come in the order of `hypotheses`.
     """
-    _refuse_conditional(mixture)
+    require(
+        not hasattr(mixture, "context"),
+        "mixture",
+        got="a conditional mixture f(x | c)",
+        expected="a mixture without context",
+        remedy="Use goodness_in_context, which tests it in bins of its context.",
+    )
     matched = match_features(events, mixture.features)
-    chosen = [resolved(name) for name in hypotheses]
+    chosen = [hypothesis_of(name) for name in hypotheses]
     check_sample(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
-    search = search_of(alternative, default_alternative(mixture.n_features))
-    plan = _Plan(_checked(search, toys), null, toys, notes)
-    found: dict[str, Goodness] = {}
-    alone = [h for h in chosen if h.name == "single"]
-    joint = [h for h in chosen if h.name != "single"]
-    for model, group in ((single(mixture), alone), (mixture, joint)):
-        if group:
-            results = _tested(run, model, matched, group, plan)
-            found.update({result.hypothesis: result for result in results})
-    return tuple(found[h.name] for h in chosen)
+    search = search_of(alternative, default_alternative(len(mixture.features)))
+    count = len(search.alternatives)
+    require(
+        count == 1 or not isinstance(toys, Sequential),
+        "toys",
+        got=f"{count} alternatives and a sequential number of toys",
+        expected="a fixed number: the smallest p-value is ranked among all toys",
+        remedy="Give toys=1000, or one alternative.",
+    )
+    results = partial(_results, run, events=matched, search=search, null=null, toys=toys)
+    found: list[Goodness] = []
+    if alone := [h for h in chosen if h.name == "single"]:
+        found += results(single(mixture), alone)
+    if joint := [h for h in chosen if h.name != "single"]:
+        found += results(mixture, joint)
+    by_name = {each.hypothesis: replace(each, warnings=(*notes, *each.warnings)) for each in found}
+    return tuple(by_name[h.name] for h in chosen)
 
 
 def default_alternative(features: int) -> GaussianKernels | ExponentialTilt:
@@ -145,7 +172,11 @@ def default_alternative(features: int) -> GaussianKernels | ExponentialTilt:
     Gaussian kernels up to two; beyond, they have to be narrowed at the edges of the
     model, and the exponential tilt sees more.
     """
-    return GaussianKernels() if features <= _KERNELS_UP_TO else ExponentialTilt()
+    if features <= _KERNELS_UP_TO:
+        return GaussianKernels()
+    from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt  # noqa: PLC0415  (few need it)
+
+    return ExponentialTilt()
 
 
 def single(mixture: Mixture, index: int = 0) -> Mixture:
@@ -158,139 +189,245 @@ def single(mixture: Mixture, index: int = 0) -> Mixture:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The settings that all hypotheses share."""
+def check_sample(events: Events, toys: int | Sequential) -> None:
+    """Raise unless the test sample is unweighted and there are toys to compare it with."""
+    require(
+        events.weights is None,
+        "events.weights",
+        got="a weighted test sample",
+        expected="unweighted events: the toys have none",
+        remedy="Unweight the sample, or drop the weights if they are all equal.",
+    )
+    some = isinstance(toys, Sequential) or toys >= 1
+    require(some, "toys", got=toys, expected="at least one toy", remedy="Use 200 or more.")
 
-    search: Search
-    null: Calibration
-    toys: int | Sequential
-    notes: tuple[str, ...]
 
-
-def _tested(
-    run: Run, mixture: Mixture, events: Events, hypotheses: list[Hypothesis], plan: _Plan
+def _results(
+    run: Run,
+    mixture: Mixture,
+    hypotheses: list[Hypothesis],
+    *,
+    events: Events,
+    search: Search,
+    null: Calibration,
+    toys: int | Sequential,
 ) -> list[Goodness]:
-    null = NullModel.of(mixture)
-    logf = data_log_densities(null, events.x)
-    centre = np.zeros(null.variations.shape[1])
-    search = plan.search
-    placed = search.place(run, null, events=events.n)
-    surprise = (
-        None if search.surprise is None else search.surprise.place(run, null, events=events.n)
-    )
-    contest = Contest(
-        null,
-        tuple(s for each in placed for s in each),
-        plan.null,
-        tuple(hypotheses),
-        events.n,
-        surprise,
-    )
-    fits = [tuple(observed(setup, events.x, logf) for setup in each) for each in placed]
-    trials = [
-        [
-            Trial(
-                alternative.name,
-                setups,
-                seen,
-                tuple(
-                    profiled(one, h, centre, s.rank) for one, s in zip(seen, setups, strict=True)
-                ),
-            )
-            for alternative, setups, seen in zip(search.alternatives, placed, fits, strict=True)
-        ]
-        for h in hypotheses
-    ]
-    tables = _Tables(trials, surprise, logf, centre, plan)
-    thrown = tables.thrown(run, contest)
-    judge = Judge(plan.null, plan.toys, plan.notes)
-    return [
-        judge.result(
-            trials[h],
-            hypothesis,
-            tables.columns(thrown, h),
-            thrown.statistic[:, :, h],
-            events,
-            members=len(mixture.members),
+    """Return the results of hypotheses that share their toys."""
+    model = NullModel.of(mixture)
+    logf = data_log_densities(model, events.x)
+    centre = np.zeros(model.variations.shape[1])
+    placed = search.place(run, model, events=events.n)
+    surprise = search.place_surprise(run, model, events=events.n)
+    fits = [tuple(fits_of_data(setup, events.x, logf) for setup in each) for each in placed]
+    names = [alternative.name for alternative in search.alternatives]
+    own = np.empty(0) if surprise is None else surprise.statistics(logf, centre)
+    tests = []
+    for number, hypothesis in enumerate(hypotheses):
+        trials = tuple(
+            Trial.of(*alternative, hypothesis, centre)
+            for alternative in zip(names, placed, fits, strict=True)
         )
-        for h, hypothesis in enumerate(hypotheses)
-    ]
+        observed = np.concatenate([[trial.statistic for trial in trials], own])
+        tests.append(_HypothesisTest(number, hypothesis, trials, JointStatistic(observed)))
+    setups = tuple(setup for each in placed for setup in each)
+    contest = Contest(model, setups, null, tuple(hypotheses), events.n, surprise)
+    tests, thrown = _throw(run, contest, tests, toys)
+    seen = None
+    if surprise is not None:
+        seen = surprise_fit(surprise, logf, thrown.surprise, null.name, centre=centre)
+    members = len(mixture.members)
+    return [test.result(thrown, seen, events, members, null=null, toys=toys) for test in tests]
 
 
-class _Tables:
-    """The statistics of data and toys under every hypothesis, and how many toys are enough."""
+def _throw(
+    run: Run, contest: Contest, tests: list[_HypothesisTest], toys: int | Sequential
+) -> tuple[list[_HypothesisTest], Thrown]:
+    """Throw the toys; those of a sequential search of several statistics after a pilot."""
+    if not isinstance(toys, Sequential):
+        return tests, throw_toys(run, contest, toys)
+    if not tests[0].joint.alone:
+        pilot = throw_toys(run, contest, PILOT, pilot=True)
+        tests = [test.scaled_by(pilot) for test in tests]
 
-    def __init__(
-        self,
-        trials: list[list[Trial]],
-        surprise: PlacedSurprise | None,
-        logf: Array,
-        centre: Array,
-        plan: _Plan,
-    ) -> None:
-        self.trials, self.surprise, self.plan = trials, surprise, plan
-        self.logf, self.centre = logf, centre
-        own = np.empty(0) if surprise is None else surprise.statistics(logf, centre)
-        self.observed = [
-            np.concatenate([[trial.statistic for trial in row], own]) for row in trials
-        ]
-        self.scales: list[Scale | None] = [None] * len(trials)
+    def settled(found: Thrown) -> bool:
+        joined = [test.joint.scaled(test.table(found)) for test in tests]
+        return all(enough(value, table, stop_after=toys.exceedances) for value, table in joined)
 
-    def thrown(self, run: Run, contest: Contest) -> Thrown:
-        """Throw the toys; those of a sequential search of several statistics after a pilot."""
-        toys = self.plan.toys
-        if not isinstance(toys, Sequential):
-            return throw_toys(run, contest, toys)
-        if self.observed[0].size > 1:
-            pilot = throw_toys(run, contest, PILOT, pilot=True)
-            self.scales = [Scale.of(self.table(pilot, h)) for h in range(len(self.trials))]
-        stop_after = toys.exceedances
+    return tests, throw_toys(run, contest, toys.most, enough=settled)
 
-        def settled(found: Thrown) -> bool:
-            joined = [self.scaled(found, h) for h in range(len(self.trials))]
-            return all(enough(value, table, stop_after=stop_after) for value, table in joined)
 
-        return throw_toys(run, contest, toys.most, enough=settled)
+@dataclass(frozen=True, slots=True, eq=False)
+class _HypothesisTest:
+    """One hypothesis: its number among those of the toys, its alternatives, all statistics."""
 
-    def table(self, found: Thrown, h: int) -> Array:
-        """Return the toys' statistics under hypothesis `h`, ``(B, J)``."""
-        each = averaged(found.statistic[:, :, h], self.trials[h])
+    number: int
+    hypothesis: Hypothesis
+    trials: tuple[Trial, ...]
+    joint: JointStatistic
+
+    def table(self, found: Thrown) -> Array:
+        """Return the toys' statistics ``(B, J)``."""
+        each = by_alternative(found.statistic[:, :, self.number], self.trials)
         return np.column_stack([*(toys.mean(axis=1) for toys in each), found.surprise])
 
-    def scaled(self, found: Thrown, h: int) -> tuple[float, Array]:
-        """Return the joined statistic of the data and of the toys so far."""
-        return self._columns(found, h, None).scaled()
+    def scaled_by(self, pilot: Thrown) -> _HypothesisTest:
+        """Return the test whose statistics are scaled by those of other toys."""
+        return replace(self, joint=replace(self.joint, scale=Scale.of(self.table(pilot))))
 
-    def columns(self, found: Thrown, h: int) -> Columns:
-        """Return all statistics under hypothesis `h`."""
-        if self.surprise is None:
-            return self._columns(found, h, None)
-        fit = surprise_fit(
-            self.surprise, self.logf, found.surprise, self.plan.null.name, centre=self.centre
+    def result(
+        self,
+        thrown: Thrown,
+        surprise: SurpriseFit | None,
+        events: Events,
+        members: int,
+        *,
+        null: Calibration,
+        toys: int | Sequential,
+    ) -> Goodness:
+        """Return what the toys say."""
+        table = self.table(thrown)
+        placements = by_alternative(thrown.statistic[:, :, self.number], self.trials)
+        parts = tuple(
+            trial.part(each, null.name) for trial, each in zip(self.trials, placements, strict=True)
         )
-        return self._columns(found, h, fit)
-
-    def _columns(self, found: Thrown, h: int, fit: SurpriseFit | None) -> Columns:
-        return Columns(self.observed[h], self.table(found, h), fit, self.scales[h])
-
-
-def _checked(search: Search, toys: int | Sequential) -> Search:
-    if len(search.alternatives) > 1 and isinstance(toys, Sequential):
-        raise InputError(
-            "toys",
-            got=f"{len(search.alternatives)} alternatives and a sequential number of toys",
-            expected="a fixed number: the smallest p-value is ranked among all toys",
-            remedy="Give toys=1000, or one alternative.",
+        joined = self.joint.joined(table, toys, null.name)
+        used = slice(joined.p_value.n_null)
+        if self.joint.alone:  # its p-value is the test's, also of sequential toys
+            parts = (replace(parts[0], p_value=joined.p_value, toys=frozen(joined.toys[used])),)
+        return Goodness(
+            statistic=joined.statistic,
+            p_value=joined.p_value,
+            z=joined.p_value.significance,
+            toys=frozen(joined.toys[used]),
+            most_toys=most_toys(toys),
+            hypothesis=self.hypothesis.name,
+            null=null.name,
+            n_events=events.n,
+            n_members=members,
+            variations=parts[0].null_pulls.size,
+            parts=parts,
+            events_digest=events.digest,
+            warnings=(*null_notes(null, parts), *failure_notes(table[used])),
+            surprise=surprise,
+            rule=joined.rule,
         )
-    return search
 
 
-def _refuse_conditional(mixture: object) -> None:
-    if isinstance(mixture, ConditionalMixture):
-        raise InputError(
-            "mixture",
-            got="a conditional mixture f(x | c)",
-            expected="a mixture without context",
-            remedy="Use goodness_in_context, which tests it in bins of its context.",
+@dataclass(frozen=True, slots=True, eq=False)
+class Joined:
+    """One statistic of the data and of the toys ``(B,)``, its p-value, and what it is."""
+
+    statistic: float
+    toys: Array
+    p_value: PValue
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    r"""The scale of each statistic in a pilot, :math:`z_j = (s_j - \mu_j) / \sigma_j`.
+
+    The smallest p-value is ranked among all toys, whose number a sequential search does
+    not know.  It takes :math:`\max_j z_j` instead, with moments of other toys, so that
+    each toy's value depends on that toy alone.
+    """
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def of(cls, pilot: Array) -> Scale:
+        """Return the scale from the statistics of pilot toys ``(B', J)``."""
+        kept = np.where(np.isfinite(pilot), pilot, np.nan)
+        known = np.isfinite(kept).any(axis=0)
+        mean, deviation = np.zeros(pilot.shape[1]), np.ones(pilot.shape[1])
+        mean[known] = np.nanmean(kept[:, known], axis=0)
+        deviation[known] = np.nanstd(kept[:, known], axis=0)
+        return cls(mean, np.where(deviation > 0.0, deviation, 1.0))
+
+    def largest(self, table: Array) -> Array:
+        """Return the largest scaled statistic of each row ``(..., J)``; NaN if one is NaN."""
+        return np.asarray(((table - self.mean) / self.deviation).max(axis=-1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointStatistic:
+    """The statistics of the data ``(J,)``: those of the alternatives, then surprise.
+
+    `scale` joins several of them in a sequential search.
+    """
+
+    observed: Array
+    scale: Scale | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is a single statistic."""
+        return self.observed.size == 1
+
+    def joined(self, table: Array, toys: int | Sequential, null: str) -> Joined:
+        """Return the test of all statistics together, from those of the toys ``(B, J)``.
+
+        A statistic that the data do not have, because a fit failed, is no evidence; one that
+        a toy does not have is as extreme as can be.
+        """
+        if self.alone or self.scale is not None:
+            value, thrown = self.scaled(table)
+            rule = "t" if self.alone else "largest z"
+        elif np.isnan(self.observed).all():
+            value, thrown, rule = math.nan, np.full(len(table), np.nan), "-log min p"
+        else:
+            smallest = -np.log(smallest_p(_least(self.observed, table), table))
+            value, thrown, rule = float(smallest[0]), smallest[1:], "-log min p"
+            thrown[np.isnan(table).any(axis=1)] = np.nan
+        return Joined(value, thrown, _p_value(value, thrown, toys, null), rule)
+
+    def scaled(self, table: Array) -> tuple[float, Array]:
+        """Return the only statistic, or the largest scaled one, of the data and of the toys."""
+        if self.scale is None:
+            return float(self.observed[0]), table[:, 0]
+        known = self.observed[~np.isnan(self.observed)]
+        least = np.where(np.isnan(self.observed), -np.inf, self.observed)
+        value = float(self.scale.largest(least)) if known.size else math.nan
+        return value, self.scale.largest(table)
+
+
+def _least(observed: Array, toys: Array) -> Array:
+    """Return the statistics of the data, those that failed below all toys' ``(J,)``."""
+    lowest = np.where(np.isfinite(toys), toys, np.inf).min(axis=0, initial=0.0)
+    return np.where(np.isnan(observed), lowest - 1.0, observed)
+
+
+def _p_value(value: float, thrown: Array, toys: int | Sequential, null: str) -> PValue:
+    if not isinstance(toys, Sequential):
+        return Empirical(thrown, null).p_value(value)
+    return besag_clifford(value, thrown, stop_after=toys.exceedances, maximum=toys.most, null=null)
+
+
+def null_notes(null: Calibration, parts: tuple[AlternativeFit, ...]) -> tuple[str, ...]:
+    """Return what a reader must know about the calibration and the fits."""
+    notes = []
+    if isinstance(null, PlugIn) and parts[0].null_pulls.size:
+        notes.append(
+            "plug-in toys have a perfect constraint that no data set has: true models are "
+            "rejected too often. Use Predictive()."
         )
+    if any(math.isinf(part.statistic) for part in parts):
+        notes.append("some event has no density under the null: the statistic is infinite.")
+    if any(math.isnan(part.statistic) for part in parts):
+        notes.append("the fit to the test sample did not converge: there is no statistic.")
+    return tuple(notes)
+
+
+def failure_notes(toys: Array) -> tuple[str, ...]:
+    """Warn of toys ``(B, J)`` without a finite statistic, and return the warning for the result."""
+    failed = int(np.isnan(toys).any(axis=1).sum())
+    impossible = int((~np.isfinite(toys)).any(axis=1).sum()) - failed
+    if not failed + impossible:
+        return ()
+    note = (
+        f"{failed + impossible} of {len(toys)} toys have no finite statistic ({failed} failed, "
+        f"{impossible} hold an event to which the null gives no density); each counts as extreme."
+    )
+    warnings.warn(note, VerisimileWarning, stacklevel=2)
+    return (note,)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.goodness.alternatives.kernels import Kernels
-from verisimile.checks.goodness.observed import observed
 from verisimile.checks.goodness.profile import HYPOTHESES
-from verisimile.checks.goodness.result import FittedRatio, Goodness
+from verisimile.checks.goodness.result import FittedRatio, Goodness, fitted_here
+from verisimile.checks.goodness.search import fits_of_data
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -145,11 +145,9 @@ def localise(
     ----------
     run
         Random stream of the draws.
-    goodness
-        The test, made in this process; of several alternatives, the leading
+    goodness, events
+        The test, made in this process, and its sample; of several alternatives, the leading
         one is localised.
-    events
-        Its test sample.
     draws
         Events for the expectations, None for ten times the test sample within
         20 000 and 200 000.
@@ -164,103 +162,67 @@ def localise(
     ----------
     C. R. Rao, Proc. Camb. Phil. Soc. 44 (1948) 50 (score test with free parameters).
     """
-    matched = match_features(events, _fitted(goodness).setup.null.features)
+    matched = match_features(events, fitted_here(goodness.fitted).setup.null.features)
     fitted = _checked(goodness, matched)
     kernels = fitted.setup.kernels
     size = int(np.clip(_PER_EVENT * matched.n, *_DRAWS)) if draws is None else draws
-    if size < _PER_KERNEL * kernels.widths.size:
-        raise InputError(
-            "draws",
-            got=size,
-            expected=f"at least {_PER_KERNEL} for each of {kernels.widths.size} kernels",
-            remedy="Leave it out: the default suits the test sample.",
-        )
+    require(
+        size >= _PER_KERNEL * kernels.widths.size,
+        "draws",
+        got=size,
+        expected=f"at least {_PER_KERNEL} for each of {kernels.widths.size} kernels",
+        remedy="Leave it out: the default suits the test sample.",
+    )
     known = information(fitted, kernels, size, run.seeds.at("localise").numpy())
-    found = _Sums.of(fitted, kernels, matched.x)
+    slopes, nearby, shares = zip(*_block_sums(fitted, kernels, matched.x), strict=True)
+    near = np.sum(nearby, axis=0)
+    score = near - matched.n * known.expected
+    free = HYPOTHESES[goodness.hypothesis].free
+    if free:
+        score = known.efficient(score, np.sum(slopes, axis=0) - fitted.profile.null, matched.n)
+    variance = known.variance(matched.n, profiled="weights" if free else "nothing")
     return Localisation(
         alternative=goodness.leading.alternative,
         hypothesis=goodness.hypothesis,
         centres=frozen(kernels.transform.inverse(kernels.centres)),
         widths=frozen(kernels.widths),
-        z=frozen(_pulls(fitted, found, known, matched.n, goodness.hypothesis)),
+        z=frozen(score / np.sqrt(variance)),
         coefficients=goodness.leading.coefficients,
-        observed=frozen(found.near),
+        observed=frozen(near),
         expected=frozen(matched.n * known.expected),
-        contributions=frozen(found.contributions),
+        contributions=frozen(np.concatenate(shares)),
         draws=size,
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
-    """Sums of a test sample: slopes of the weights, and nearness; and each event's share."""
-
-    slopes: Array
-    near: Array
-    contributions: Array
-
-    @classmethod
-    def of(cls, fitted: FittedRatio, kernels: Kernels, x: Array) -> _Sums:
-        parts = list(_sums(fitted, kernels, x))
-        return cls(
-            np.sum([part.slopes for part in parts], axis=0),
-            np.sum([part.near for part in parts], axis=0),
-            np.concatenate([part.contributions for part in parts]),
-        )
-
-
-def _sums(fitted: FittedRatio, kernels: Kernels, x: Array) -> Iterator[_Sums]:
+def _block_sums(
+    fitted: FittedRatio, kernels: Kernels, x: Array
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield sums of the slopes ``(r,)`` and of nearness ``(K,)``, and each event's share."""
     # In blocks: n times K kernel values of a large sample would not fit into memory.
     for start in range(0, x.shape[0], _BLOCK):
         block = x[start : start + _BLOCK]
         seen = tangents(fitted, block, fitted.setup.null.log_densities(block))
-        yield _Sums(
-            seen.weights.sum(axis=0),
-            nearness(kernels, block).sum(axis=0),
-            _contributions(fitted, block),
-        )
-
-
-def _contributions(fitted: FittedRatio, x: Array) -> Array:
-    ratio = fitted(x)
-    out = np.full(ratio.size, np.inf)  # where the null has no density
-    np.log(ratio, out=out, where=ratio > 0.0)
-    return 2.0 * out
-
-
-def _pulls(fitted: FittedRatio, found: _Sums, known: Information, n: int, hypothesis: str) -> Array:
-    score = found.near - n * known.expected
-    free = HYPOTHESES[hypothesis].free
-    if free:
-        score = known.efficient(score, found.slopes - fitted.profile.null, n)
-    return score / np.sqrt(known.variance(n, profiled="weights" if free else "nothing"))
-
-
-def _fitted(goodness: Goodness) -> FittedRatio:
-    if goodness.fitted is None:
-        raise InputError(
-            "goodness",
-            got="a result read back from a file",
-            expected="a result of goodness_of_fit in this process",
-            remedy="Call goodness_of_fit again with the same run: the toys are reused.",
-        )
-    return goodness.fitted
+        ratio = fitted(block)
+        share = np.full(ratio.size, np.inf)  # where the null has no density
+        np.log(ratio, out=share, where=ratio > 0.0)
+        yield seen.weights.sum(axis=0), nearness(kernels, block).sum(axis=0), 2.0 * share
 
 
 def _checked(goodness: Goodness, events: Events) -> FittedRatio:
-    fitted = _fitted(goodness)
-    if events.digest != goodness.events_digest:
-        raise InputError(
-            "events",
-            got="another sample than was tested",
-            expected="the test sample of this result, in its order",
-        )
-    if not fitted.setup.kernels.widths.size:
-        raise InputError(
-            "goodness",
-            got="an alternative without kernels",
-            expected="kernels, whose places can be named",
-        )
+    fitted = fitted_here(goodness.fitted)
+    require(
+        events.digest == goodness.events_digest,
+        "events",
+        got="another sample than was tested",
+        expected="the test sample of this result, in its order",
+    )
+    require(
+        fitted.setup.kernels.widths.size,
+        "goodness",
+        got="an alternative without kernels",
+        expected="kernels, whose places can be named",
+    )
     return fitted
 
 
@@ -271,15 +233,8 @@ _STEEP = 200.0  # kernel over null beyond e^200 is as good as infinite, and squa
 class Tangents:
     r"""The fitted null at events, and how it changes with the weights.
 
-    Attributes
-    ----------
-    possible
-        Events at which the fitted null :math:`p_0` is positive ``(n,)``; the
-        other entries are of these n' events alone.
-    log_null
-        :math:`\log p_0` ``(n',)``.
-    weights
-        :math:`B / p_0`, along the variations of the weights ``(n', r)``.
+    At the n' of n events where the null is positive, :math:`\log p_0` ``(n',)`` and its slope
+    :math:`B / p_0` along the variations of the weights ``(n', r)``.
     """
 
     possible: BoolArray
@@ -291,7 +246,7 @@ def tangents(fitted: FittedRatio, x: Array, logf: Array) -> Tangents:
     """Return the tangents of a fitted null at events ``(n, d)``, of log-densities ``(n, M)``."""
     setup = fitted.setup
     null = setup.null
-    relative, _ = observed(setup, x, logf).relative(fitted.profile)
+    relative, _ = fits_of_data(setup, x, logf).relative(fitted.profile)
     top = np.maximum(logf.max(axis=1), np.finfo(np.float64).min)  # -inf: impossible, no NaN
     density = np.exp(logf - top[:, None])
     at_null = relative * (density @ null.weights)
@@ -304,20 +259,16 @@ def tangents(fitted: FittedRatio, x: Array, logf: Array) -> Tangents:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Information:
-    """Moments of the null, for one event.
+class NullMoments:
+    """Moments of the null, for one event, of kernels scaled to one at their centres and of B/p0.
 
     Attributes
     ----------
     expected, error
-        Mean of each kernel scaled to one at its centre, and the standard error
-        of its estimate, ``(K,)``.
-    kernels
-        Variance of the scaled kernels ``(K,)``.
-    cross
-        Covariance of scaled kernels and B/p0 ``(K, r)``.
-    weights
-        Covariance of B/p0 ``(r, r)``.
+        Mean of each kernel, and the standard error of its estimate, ``(K,)``.
+    kernels, cross, weights
+        Variance of the kernels ``(K,)``, their covariance with B/p0 ``(K, r)``, and its own
+        ``(r, r)``.
     """
 
     expected: Array
@@ -336,12 +287,7 @@ class Information:
         differs from them by a draw of their covariance; to both the error of
         the expectation is added.
 
-        Parameters
-        ----------
-        n
-            Number of events.
-        profiled
-            ``"weights"`` or ``"nothing"``.
+        `profiled` is ``"weights"`` or ``"nothing"``.
         """
         cross = n * self.cross
         if profiled == "weights":
@@ -353,15 +299,8 @@ class Information:
     def efficient(self, score: Array, slope: Array, n: int) -> Array:
         r"""Return :math:`s_k - n I_{k\eta} (n I_{\eta\eta} + 1)^{-1} s_\eta`, ``(K,)``.
 
-        Parameters
-        ----------
-        score
-            Scores of the kernels ``(K,)``.
-        slope
-            Gradient of the constrained log-likelihood along the weights
-            ``(r,)``: zero at the optimum, but for the barrier.
-        n
-            Number of events.
+        `slope` is the gradient of the constrained log-likelihood along the weights ``(r,)``:
+        zero at the optimum, but for the barrier.
         """
         return np.asarray(score - n * self.cross @ solve_spd(self._curvature(n), slope))
 
@@ -371,7 +310,7 @@ class Information:
 
 def information(
     fitted: FittedRatio, kernels: Kernels, draws: int, rng: np.random.Generator
-) -> Information:
+) -> NullMoments:
     r"""Estimate the moments of the fitted null from events of the null and of the kernels.
 
     Half of the events come from the mixture at the null's weights,
@@ -387,10 +326,11 @@ def information(
     E. Veach, L. Guibas, SIGGRAPH (1995), sec. 3 (the balance heuristic).
     """
     null, at = fitted.setup.null, fitted.profile.null
-    count = kernels.widths.size
+    count, d = kernels.centres.shape
     each = max(draws // (2 * count), 1)
     own = null.sample(at, each * count, rng)
-    x = _kernel_events(kernels, each, rng)
+    steps = kernels.widths[:, None, None] * rng.standard_normal((count, each, d))
+    x = kernels.transform.inverse((kernels.centres[:, None, :] + steps).reshape(-1, d))
     logf = null.log_densities(x)
     held = logf.max(axis=1) > -np.inf
     pool = np.concatenate([own.x, x[held]])
@@ -401,7 +341,7 @@ def information(
     share = _share(seen, proposed, kernels.log_density(inside))
     near = nearness(kernels, inside)
     expected = share @ near
-    return Information(
+    return NullMoments(
         expected=expected,
         error=np.sqrt((share * share) @ (near - expected) ** 2),
         kernels=share @ (near * near) - expected**2,
@@ -417,13 +357,6 @@ def nearness(kernels: Kernels, x: Array) -> Array:
     for k, (centre, width) in enumerate(zip(kernels.centres, kernels.widths, strict=True)):
         out[:, k] = np.exp(-0.5 * (((y - centre) / width) ** 2).sum(axis=1))
     return out
-
-
-def _kernel_events(kernels: Kernels, each: int, rng: np.random.Generator) -> Array:
-    """Return `each` events of every kernel, ``(K each, d)``."""
-    count, d = kernels.centres.shape
-    steps = kernels.widths[:, None, None] * rng.standard_normal((count, each, d))
-    return kernels.transform.inverse((kernels.centres[:, None, :] + steps).reshape(-1, d))
 
 
 def _share(seen: Tangents, proposed: Array, log_kernels: Array) -> Array:

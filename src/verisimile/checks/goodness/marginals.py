@@ -8,8 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from verisimile.checks.goodness.result import fitted_here
 from verisimile.core.arrays import Array, IntArray, frozen
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -25,31 +26,26 @@ class FittedDensities(Protocol):
 
     def relative(self, x: Array) -> tuple[Array, Array]:
         r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f` at events ``(n, d)``."""
-        ...
 
 
 class ProfileTest(Protocol):
-    """What a comparison needs of a goodness-of-fit result."""
+    """What a comparison needs of a :class:`~verisimile.checks.goodness.result.Goodness`."""
 
     @property
     def fitted(self) -> FittedDensities | None:
         """The fitted densities, None in a result read back from disk."""
-        ...
 
     @property
     def hypothesis(self) -> str:
         """What the null left free."""
-        ...
 
     @property
     def n_members(self) -> int:
         """Members of the mixture that was tested."""
-        ...
 
     @property
     def events_digest(self) -> str:
         """Content key of the test sample."""
-        ...
 
 
 @register("marginal-comparison", 1)
@@ -141,12 +137,8 @@ def marginal_comparisons(
     ----------
     run
         Random streams (``"marginals"``) and storage of the members' draws.
-    mixture
-        The tested mixture.
-    goodness
-        The test's result, of this process.
-    events
-        The test sample; features are matched by name.
+    mixture, goodness, events
+        The tested mixture, the test's result, of this process, and its sample.
     bins
         G, at most.
     draws
@@ -215,25 +207,21 @@ def _comparison(
 
 
 def _checked(goodness: ProfileTest, mixture: Mixture, events: Events) -> FittedDensities:
-    if goodness.fitted is None:
-        raise InputError(
-            "goodness",
-            got="a result read back from a file",
-            expected="a result of goodness_of_fit in this process",
-            remedy="Call goodness_of_fit again with the same run: the toys are reused.",
-        )
-    if goodness.n_members != len(mixture.members):
-        raise InputError(
-            "goodness",
-            got=f"the test of a mixture of {goodness.n_members} members",
-            expected=f"the test of this mixture of {len(mixture.members)}",
-            remedy='For the hypothesis "single" pass single(mixture).',
-        )
-    if goodness.events_digest != events.digest:
-        raise InputError(
-            "events", got="another sample than was tested", expected="the tested sample"
-        )
-    return goodness.fitted
+    fitted = fitted_here(goodness.fitted)
+    require(
+        goodness.n_members == len(mixture.members),
+        "goodness",
+        got=f"the test of a mixture of {goodness.n_members} members",
+        expected=f"the test of this mixture of {len(mixture.members)}",
+        remedy='For the hypothesis "single" pass single(mixture).',
+    )
+    require(
+        goodness.events_digest == events.digest,
+        "events",
+        got="another sample than was tested",
+        expected="the tested sample",
+    )
+    return fitted
 
 
 _BEYOND = 1e300

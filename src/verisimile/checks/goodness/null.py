@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from scipy.special import logsumexp
 
 from verisimile.core.arrays import Array, digest
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.data.feature import Feature
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
-from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.law import WeightLaw
-from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import (
     SignedSample,
@@ -24,6 +22,10 @@ from verisimile.mixture.sampling import (
     sample_signed,
     sample_signed_at,
 )
+
+if TYPE_CHECKING:
+    from verisimile.mixture.conditional import ConditionalMixture
+    from verisimile.mixture.model import Mixture
 
 
 class Null(Protocol):
@@ -56,27 +58,9 @@ class Null(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NullModel:
-    """A fitted mixture as the null hypothesis.
-
-    Attributes
-    ----------
-    members
-        M density estimators.
-    weights
-        Fitted weights ``(M,)``.
-    variations
-        L, eigen-variations of the weights ``(M, r)``: covariance = L L^T.
-    features
-        Names and supports of the features ``(d,)``.
-    fingerprint
-        Content key of members, weights and covariance.
-    law
-        What the true weights may be.
-    """
+    """A fitted mixture as the null hypothesis: members, the law of their weights, content key."""
 
     members: tuple[DensityEstimator, ...]
-    weights: Array
-    variations: Array
     features: tuple[Feature, ...]
     fingerprint: str
     law: WeightLaw
@@ -85,14 +69,17 @@ class NullModel:
     def of(cls, mixture: Mixture) -> NullModel:
         """Return the null hypothesis that a mixture describes the data."""
         law = WeightLaw.of(mixture.fit)
-        return cls(
-            mixture.members,
-            mixture.weights,
-            law.variations,
-            mixture.features,
-            mixture.fingerprint,
-            law,
-        )
+        return cls(mixture.members, mixture.features, mixture.fingerprint, law)
+
+    @property
+    def weights(self) -> Array:
+        """Fitted weights ``(M,)``."""
+        return self.law.weights
+
+    @property
+    def variations(self) -> Array:
+        """L, eigen-variations of the weights ``(M, r)``."""
+        return self.law.variations
 
     def identity(self) -> dict[str, JSON]:
         """Return the content keys of members, weights and their law."""
@@ -113,35 +100,16 @@ class NullModel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConditionalNull:
-    r"""A density of x for each of n given contexts.
+    r"""A density of x for each of n given contexts ``(n, C)``.
 
     .. math:: p_0(x_n \mid c_n) = \sum_i (\hat w + L\eta)_i f_i(x_n \mid c_n)
 
     A sample has one event per context, in their order: contexts are ancillary,
     toys keep those of the test sample.  One draw of :math:`\eta` serves all
     contexts, as one fit of the weights does.
-
-    Attributes
-    ----------
-    members
-        M conditional densities.
-    weights
-        Fitted weights ``(M,)``.
-    variations
-        L, eigen-variations of the weights ``(M, r)``: covariance = L L^T.
-    features
-        Names and supports of x, ``(d,)``.
-    context
-        ``(n, C)``.
-    fingerprint
-        Content key of members, weights and covariance.
-    law
-        What the true weights may be.
     """
 
     members: tuple[ConditionalDensity, ...]
-    weights: Array
-    variations: Array
     features: tuple[Feature, ...]
     context: Array
     fingerprint: str
@@ -151,18 +119,20 @@ class ConditionalNull:
     def of(cls, mixture: ConditionalMixture, context: Array) -> ConditionalNull:
         """Return the null hypothesis that a mixture describes events at `context`."""
         law = WeightLaw.of(mixture.fit)
-        return cls(
-            mixture.members,
-            mixture.weights,
-            law.variations,
-            mixture.features,
-            context,
-            mixture.fingerprint,
-            law,
-        )
+        return cls(mixture.members, mixture.features, context, mixture.fingerprint, law)
+
+    @property
+    def weights(self) -> Array:
+        """Fitted weights ``(M,)``."""
+        return self.law.weights
+
+    @property
+    def variations(self) -> Array:
+        """L, eigen-variations of the weights ``(M, r)``."""
+        return self.law.variations
 
     def identity(self) -> dict[str, JSON]:
-        """Return the content keys of members, weights, variations and contexts."""
+        """Return the content keys of the model and of the contexts."""
         weights = self.law.digest
         return {"mixture": self.fingerprint, "weights": weights, "context": digest(self.context)}
 
@@ -181,12 +151,12 @@ class ConditionalNull:
         return sample_signed_at(self.members, self.law.varied(truth, rng), self.context, rng)
 
     def _one_each(self, n: int) -> None:
-        if n != len(self.context):
-            raise InputError(
-                "ConditionalNull",
-                got=f"{n} events for {len(self.context)} contexts",
-                expected="one event for each context",
-            )
+        require(
+            n == len(self.context),
+            "ConditionalNull",
+            got=f"{n} events for {len(self.context)} contexts",
+            expected="one event for each context",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,12 +165,7 @@ class AveragedNull:
 
     .. math:: \bar f_i(x) = \frac1S \sum_s f_i(x \mid c_s)
 
-    Attributes
-    ----------
-    model
-        The conditional model at the contexts of the bin ``(n, C)``.
-    nodes
-        Some of these contexts ``(S, C)``, over which densities are averaged.
+    The nodes ``(S, C)`` are some of the contexts of the bin.
     """
 
     model: ConditionalNull
@@ -257,11 +222,9 @@ class Calibration(Protocol):
     @property
     def name(self) -> str:
         """Name that is recorded with the p-value."""
-        ...
 
     def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return (truth, centre), each ``(r,)``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +239,7 @@ class Predictive:
     D. B. Rubin, Ann. Statist. 12 (1984) 1151 (predictive checks).
     """
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "predictive"
+    name: ClassVar[str] = "predictive"
 
     def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return a fluctuated truth and the fitted centre."""
@@ -295,10 +255,7 @@ class FluctuatedCentre:
     G. Cowan et al., Eur. Phys. J. C 71 (2011) 1554, sec. 2 (auxiliary measurements).
     """
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "fluctuated-centre"
+    name: ClassVar[str] = "fluctuated-centre"
 
     def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the fitted truth and a fluctuated centre."""
@@ -317,10 +274,7 @@ class PlugIn:
     G. Badaracco et al., sec. 2 (last paragraph of step 4).
     """
 
-    @property
-    def name(self) -> str:
-        """Name that is recorded with the p-value."""
-        return "plug-in"
+    name: ClassVar[str] = "plug-in"
 
     def draw(self, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:  # noqa: ARG002
         """Return the fitted truth and the fitted centre."""

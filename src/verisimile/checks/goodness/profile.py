@@ -6,11 +6,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
 
-from verisimile.checks.goodness.steady import minimised, solved
 from verisimile.core.arrays import Array
+from verisimile.core.errors import NumericsError
+from verisimile.core.require import require_one_of
 from verisimile.mixture.objective import LogLinear, as_log_densities
-from verisimile.mixture.solvers.protocol import WeightSolver
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified_gap
+from verisimile.stats.linalg import solve_spd
 
 # Kernel over model at an event, beyond e^20 of which the squares in the Hessian would
 # drown everything else in rounding.  Events of the model itself stay below e^10.
@@ -23,14 +27,8 @@ _BLOCK = 1024  # events at a time: their densities stay in the cache
 class Hypothesis:
     """What the null hypothesis leaves free.
 
-    Attributes
-    ----------
-    name
-        ``single``: one member; ``ensemble``: the mixture with frozen weights;
-        ``ensemble+uncertainty``: the mixture with its weights profiled under
-        their covariance.
-    free
-        Whether the weights are profiled.
+    ``single``: one member; ``ensemble``: the mixture with frozen weights;
+    ``ensemble+uncertainty``: the mixture with its weights profiled under their covariance.
     """
 
     name: str
@@ -38,13 +36,16 @@ class Hypothesis:
 
 
 HYPOTHESES = {
-    h.name: h
-    for h in (
-        Hypothesis("single", free=False),
-        Hypothesis("ensemble", free=False),
-        Hypothesis("ensemble+uncertainty", free=True),
-    )
+    "single": Hypothesis("single", free=False),
+    "ensemble": Hypothesis("ensemble", free=False),
+    "ensemble+uncertainty": Hypothesis("ensemble+uncertainty", free=True),
 }
+
+
+def hypothesis_of(name: str) -> Hypothesis:
+    """Return the hypothesis of that name."""
+    require_one_of(name, HYPOTHESES, "hypothesis")
+    return HYPOTHESES[name]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class BasisDensities:
     """Densities of a set of events in the coordinates of a basis, rescaled per event.
 
     Attributes
@@ -89,7 +90,7 @@ class Rows:
     capped: int
 
     @classmethod
-    def of(cls, logf: Array, logk: Array, basis: Basis) -> Rows:
+    def of(cls, logf: Array, logk: Array, basis: Basis) -> BasisDensities:
         """Return the rows of events with log-densities ``(n, M)`` and ``(n, K)``."""
         matrix = as_log_densities(logf, "log-densities")
         rank = basis.variations.shape[1]
@@ -105,14 +106,16 @@ class Rows:
             capped += outside
         return cls(base, design, capped)
 
-    def possible(self, centre: Array) -> Rows:
+    def possible(self, centre: Array) -> BasisDensities:
         """Return the rows that have a positive density for weights at `centre`."""
         keep = self.base + self.design[:, : centre.size] @ centre > 0.0
-        return self if keep.all() else Rows(self.base[keep], self.design[keep], self.capped)
+        return (
+            self if keep.all() else BasisDensities(self.base[keep], self.design[keep], self.capped)
+        )
 
-    def joined(self, other: Rows) -> Rows:
+    def joined(self, other: BasisDensities) -> BasisDensities:
         """Return these rows followed by those of `other`, which are no data."""
-        return Rows(
+        return BasisDensities(
             np.concatenate([self.base, other.base]),
             np.concatenate([self.design, other.design]),
             self.capped,
@@ -125,15 +128,11 @@ class Profile:
 
     Attributes
     ----------
-    statistic
-        :math:`t = 2(\ell_1 - \ell_0) \ge 0`; infinite if the null cannot
-        describe some event at all, NaN if a fit did not converge.
-    gap
-        Certified bound on the error of t.
-    null, alternative
-        Weight variations ``(r,)`` of the two fits.
-    amplitudes
-        b, along the kernel directions ``(v,)``, of the alternative.
+    statistic, gap
+        :math:`t = 2(\ell_1 - \ell_0) \ge 0` and a certified bound on its error; infinite if the
+        null cannot describe some event at all, NaN if a fit did not converge.
+    null, alternative, amplitudes
+        Weight variations ``(r,)`` of the two fits, and b ``(v,)`` of the alternative.
     iterations
         Newton steps of both fits together.
     """
@@ -145,10 +144,15 @@ class Profile:
     amplitudes: Array
     iterations: int
 
+    @classmethod
+    def without_fit(cls, statistic: float, centre: Array, directions: int) -> Profile:
+        """Return the profile of data that have no fit, with weights at `centre` ``(r,)``."""
+        return cls(statistic, math.inf, centre, centre, np.zeros(directions), 0)
+
 
 def profile_ratio(
-    data: Rows,
-    barrier: Rows,
+    data: BasisDensities,
+    barrier: BasisDensities,
     barrier_weight: float,
     basis: Basis,
     *,
@@ -168,18 +172,13 @@ def profile_ratio(
     Parameters
     ----------
     data, barrier
-        Rows of the test sample and of the barrier events z; of these, the ones
+        Densities of the test sample and of the barrier events z; of these, the ones
         where the model at `centre` has no density are left out.
     barrier_weight
         epsilon.
-    basis
-        Variations and kernel directions.
-    hypothesis
-        Whether the weights are profiled under the constraint or frozen at its centre.
-    centre
-        Centre c of the constraint ``(r,)``; zero for data.
-    solver
-        What minimises: :class:`~verisimile.mixture.solvers.newton.NewtonSolver`, or any other.
+    hypothesis, centre
+        Whether the weights are profiled under the constraint or frozen at its centre c
+        ``(r,)``, which is zero for data.
 
     References
     ----------
@@ -200,9 +199,9 @@ def profile_ratio(
     restricted = full.restricted(free)
     start = feasible_start(restricted, restricted.centre)
     if start is None:
-        return _impossible(centre, v)
-    null = minimised(restricted, start, solver)
-    alternative = minimised(full, np.concatenate([null.theta, np.zeros(v)]), solver)
+        return Profile.without_fit(math.inf, centre, v)
+    null = steady_minimum(restricted, start, solver)
+    alternative = steady_minimum(full, np.concatenate([null.theta, np.zeros(v)]), solver)
     good = null.converged and alternative.converged
     return Profile(
         # Not below zero: the alternative starts at the null, so only rounding can be.
@@ -230,15 +229,11 @@ def _relative(logf: Array, logk: Array) -> tuple[Array, Array, int]:
     return np.exp(logf - top), np.exp(relative, out=relative), int((excess > 0.0).sum())
 
 
-def _impossible(centre: Array, directions: int) -> Profile:
-    return Profile(math.inf, math.inf, centre, centre, np.zeros(directions), 0)
-
-
 # Depths at which -log p is continued by its parabola.  A shallow one bends
 # easily, a deep one is nearly the true objective.
 _DEPTHS = (1e-2, 1e-3, 1e-4, 1e-6)
 _STEPS = 200
-_TOLERANCE = 1e-10  # squared decrement: it is only a start
+_ROUGHLY = 1e-10  # squared decrement: it is only a start
 
 
 def feasible_start(problem: LogLinear, start: Array) -> Array | None:
@@ -272,9 +267,9 @@ def _relaxed_minimum(problem: LogLinear, theta: Array, depth: float) -> Array:
         u = problem.weights
         gradient = problem.design.T @ (u * slope) + problem.precision * (theta - problem.centre)
         hessian = (problem.design * (u * curve)[:, None]).T @ problem.design
-        step = -solved(hessian + np.diag(problem.precision), gradient)
+        step = -solve_rounded(hessian + np.diag(problem.precision), gradient)
         decrement = -float(gradient @ step)
-        if decrement < _TOLERANCE:
+        if decrement < _ROUGHLY:
             break
         length, current = 1.0, float(u @ value) + _penalty(problem, theta)
         while length > 1e-10:
@@ -301,3 +296,131 @@ def _relaxed(density: Array, depth: float) -> tuple[Array, Array, Array]:
     value = -np.log(safe) + away + 0.5 * away * away
     slope = np.where(inside, -1.0 / safe, -(1.0 + away) / depth)
     return value, slope, 1.0 / (safe * safe)
+
+
+# Fits that end where a Hessian is singular in float64.  An event whose density is a tiny
+# difference of members, or to which a kernel gives e^20 times the model's density, puts a
+# square of 1e17 into the Hessian; what the other thousand events say along its row is then
+# below rounding.  The rows themselves lose half as many digits as their squares.
+_SHRINK = 0.99  # share of the way to the boundary that a step may go
+_ARMIJO = 0.1
+_SHORTEST = 1e-14
+_MOST = 400  # a step at most doubles the density of a lone event: e^20 takes thirty
+_RANK = 1e-13  # of the longest column: curvature below its square is rounding, not data
+_LOST = 1e-8  # nats
+_UNSEEN = 1e-12  # a column this short: no row says anything about that parameter
+_TOLERANCE = NewtonSolver().tolerance
+
+
+def steady_minimum(problem: LogLinear, start: Array, solver: WeightSolver) -> Optimum:
+    r"""Minimise from a feasible point by `solver`, and where it gives up by steps on the rows.
+
+    With :math:`J = (\sqrt{u_n} A_n / p_n;\ \sqrt{q})` and r its residuals, :math:`H = J^T J`,
+    :math:`-g = J^T r`, the Newton step is the least-squares solution of :math:`J s = r`
+    and the squared decrement :math:`|J s|^2`, from a QR factorisation of J: H is never
+    formed.  Combinations of columns that are zero to rounding do not move.  The objective
+    and its certificate are the same, so that the data may end one way and a toy the other.
+
+    References
+    ----------
+    A. J. Cox, N. J. Higham, Stability of Householder QR factorization for weighted least
+    squares problems (1998): rows sorted by size, columns pivoted.
+    """
+    try:
+        return solver.minimise(problem, start)
+    except NumericsError:
+        return _by_rows(problem, start)
+
+
+def solve_rounded(matrix: Array, right: Array) -> Array:
+    """Solve a symmetric system that is positive definite but for rounding.
+
+    By Cholesky where there is a factor, else in the eigenvectors of the matrix
+    scaled to a unit diagonal, without those whose eigenvalue is rounding.
+    """
+    try:
+        return solve_spd(matrix, right)
+    except NumericsError:
+        pass
+    size = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    size[size == 0.0] = 1.0
+    values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
+    floor = 10.0 * values.size * float(np.finfo(np.float64).eps) * float(values[-1])
+    kept = values > floor
+    scale = size if right.ndim == 1 else size[:, None]
+    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    return np.asarray((inverse @ (right / scale)) / scale)
+
+
+def _by_rows(problem: LogLinear, start: Array) -> Optimum:
+    theta, density = start, problem.density(start)
+    value = problem.value(density, theta)
+    square, iteration = 0.0 if not theta.size else math.inf, 0
+    while square > _TOLERANCE and iteration < _MOST:
+        iteration += 1
+        step, square = _step(problem, theta, density)
+        length = _length(problem, theta, density, step, value, square)
+        if length == 0.0:
+            break
+        theta = theta + length * step
+        density = problem.density(theta)
+        value = problem.value(density, theta)
+    lost = _rounding(problem, theta, density)
+    return Optimum(
+        theta=theta,
+        density=density,
+        value=value,
+        decrement=math.sqrt(square),
+        gap=certified_gap(problem, math.sqrt(square)) + lost,
+        iterations=iteration,
+        # Parameters so large that they cancel in the density certify nothing.
+        converged=square <= _TOLERANCE and lost <= _LOST,
+    )
+
+
+def _rounding(problem: LogLinear, theta: Array, density: Array) -> float:
+    """Return how far rounding in the density may have moved the objective."""
+    terms = np.abs(problem.design) @ np.abs(theta) + np.abs(problem.base)
+    return float(np.finfo(np.float64).eps) * float(problem.weights @ (terms / density))
+
+
+def _step(problem: LogLinear, theta: Array, density: Array) -> tuple[Array, float]:
+    """Return the Newton step ``(P,)`` and the squared decrement."""
+    root, held = np.sqrt(problem.weights), problem.precision > 0.0
+    pulls = np.sqrt(problem.precision[held])
+    rows = np.concatenate(
+        [problem.design * (root / density)[:, None], np.diag(np.sqrt(problem.precision))[held]]
+    )
+    residual = np.concatenate([root, -pulls * (theta - problem.centre)[held]])
+    columns = np.sqrt((rows * rows).sum(axis=0))
+    unseen = columns < _UNSEEN
+    columns[unseen] = 1.0
+    rows[:, unseen] = 0.0
+    rows /= columns
+    order = np.argsort(-np.abs(rows).max(axis=1), kind="stable")
+    q, r, pivots = linalg.qr(rows[order], mode="economic", pivoting=True, check_finite=False)
+    diagonal = np.abs(np.diag(r))
+    rank = int((diagonal > _RANK).sum())  # columns have length one or zero
+    along = q[:, :rank].T @ residual[order]
+    step = np.zeros(theta.size)
+    step[pivots[:rank]] = linalg.solve_triangular(r[:rank, :rank], along, check_finite=False)
+    return step / columns, float(along @ along)
+
+
+def _length(
+    problem: LogLinear, theta: Array, density: Array, step: Array, value: float, square: float
+) -> float:
+    """Return a step length that stays feasible and lowers the objective, or zero."""
+    slope = problem.design @ step
+    steepest = float(np.max(-slope / density))
+    length = min(1.0, _SHRINK / steepest) if steepest > 0.0 else 1.0
+    rounding = 4.0 * float(np.finfo(np.float64).eps) * (1.0 + abs(value))
+    while length > _SHORTEST:
+        moved = theta + length * step
+        there = problem.density(moved)
+        if there.min() > 0.0:
+            fall = _ARMIJO * length * square
+            if problem.value(there, moved) <= value - fall + rounding:
+                return length
+        length *= 0.5
+    return 0.0

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from verisimile.checks.goodness.alternatives.protocol import Alternative
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import Calibration, Predictive
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.search import Alternative
 from verisimile.checks.goodness.toys import Sequential
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.model import Mixture
 from verisimile.samples.repeats import values_repeat
-from verisimile.stats.looks import corrected
+from verisimile.stats.aggregate import corrected
 from verisimile.stats.pvalues import PValue
 
 
@@ -51,7 +52,7 @@ class Refinement:
     level
         What the corrected p-value had to exceed.
     p_value
-        Corrected for the looks: see :func:`~verisimile.stats.looks.corrected`.
+        Corrected for the looks: see :func:`~verisimile.stats.aggregate.corrected`.
     """
 
     looks: tuple[Goodness, ...]
@@ -102,14 +103,10 @@ def refine(
         Random streams, execution and storage; each look has its own streams.
     grow
         Returns the model of look 1, 2, ...: for example with more members.
-    events
-        Unweighted test sample; every look gets a part of n / looks.
-    looks
-        L, the most looks.
-    level
-        alpha.
-    look
-        Settings of each test.
+    events, looks
+        Unweighted test sample, and L, the most looks: each gets a part of n / L.
+    level, look
+        alpha, and the settings of each test.
 
     Raises
     ------
@@ -123,18 +120,15 @@ def refine(
     """
     parts = _parts(run, events, looks, level)
     found: list[Goodness] = []
+    test = partial(
+        goodness_of_fit,
+        alternative=look.alternative,
+        hypothesis=look.hypothesis,
+        null=look.null,
+        toys=look.toys,
+    )
     for number, part in enumerate(parts, start=1):
-        found.append(
-            goodness_of_fit(
-                run.at("look", number),
-                grow(number),
-                part,
-                alternative=look.alternative,
-                hypothesis=look.hypothesis,
-                null=look.null,
-                toys=look.toys,
-            )
-        )
+        found.append(test(run.at("look", number), grow(number), part))
         p_value = corrected([tested.p_value for tested in found])
         if p_value.value > level:
             break
@@ -142,19 +136,19 @@ def refine(
 
 
 def _parts(run: Run, events: Events, looks: int, level: float) -> tuple[Events, ...]:
-    if not 1 <= looks <= events.n or not 0.0 < level < 1.0:
-        raise InputError(
-            "refine",
-            got=f"looks = {looks}, level = {level}, {events.n} events",
-            expected="at least one look, as many events, and a level in (0, 1)",
-        )
+    require(
+        1 <= looks <= events.n and 0.0 < level < 1.0,
+        "refine",
+        got=f"looks = {looks}, level = {level}, {events.n} events",
+        expected="at least one look, as many events, and a level in (0, 1)",
+    )
     parts = events.split([1.0 / looks] * looks, run.seeds.at("looks"))
     shared = sum(part.overlap(other) for i, part in enumerate(parts) for other in parts[:i])
-    if shared and not values_repeat(events):
-        raise InputError(
-            "events",
-            got=f"{shared} events that occur in several looks",
-            expected="every event once",
-            remedy="Remove duplicates: a look at events seen before is no fresh look.",
-        )
+    require(
+        not shared or values_repeat(events),
+        "events",
+        got=f"{shared} events that occur in several looks",
+        expected="every event once",
+        remedy="Remove duplicates: a look at events seen before is no fresh look.",
+    )
     return parts

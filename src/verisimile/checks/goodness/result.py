@@ -1,18 +1,30 @@
-"""The outcome of a goodness-of-fit test, also in bins of context."""
+"""The outcome of a goodness-of-fit test, also in bins of context, and what makes its parts."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
-from verisimile.checks.goodness.alternatives.protocol import Setup
-from verisimile.checks.goodness.observed import data_log_densities, observed
-from verisimile.checks.goodness.profile import Profile
+from verisimile.checks.goodness.profile import Hypothesis, Profile
+from verisimile.checks.goodness.search import (
+    SURPRISE_NAMES,
+    Fits,
+    PlacedSurprise,
+    Setup,
+    data_log_densities,
+    fits_of_data,
+    profile_of_data,
+)
 from verisimile.core.arrays import Array, IntArray, as_matrix, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
-from verisimile.stats.pvalues import PValue, Significance
+from verisimile.stats.pvalues import Empirical, PValue, Significance
+
+F = TypeVar("F")
 
 
 def _nothing() -> Array:
@@ -38,7 +50,7 @@ class FittedRatio:
         null = self.setup.null
         events = as_matrix(x, "x", columns=len(null.features))
         logf = data_log_densities(null, events)
-        return observed(self.setup, events, logf).relative(self.profile)
+        return fits_of_data(self.setup, events, logf).relative(self.profile)
 
 
 @register("alternative-fit", 2)
@@ -90,6 +102,74 @@ class AlternativeFit:
     fitted: FittedRatio | None = field(default=None, metadata={"transient": True})
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One alternative fitted to the data under one hypothesis, at each of its P placements."""
+
+    name: str
+    setups: tuple[Setup, ...]
+    fits: tuple[Fits, ...]
+    profiles: tuple[Profile, ...]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        setups: tuple[Setup, ...],
+        fits: tuple[Fits, ...],
+        hypothesis: Hypothesis,
+        centre: Array,
+    ) -> Trial:
+        """Return the profiles of data that the placed alternative sees as `fits`."""
+        pairs = zip(setups, fits, strict=True)
+        profiles = (profile_of_data(one, hypothesis, centre, setup.rank) for setup, one in pairs)
+        return cls(name, setups, fits, tuple(profiles))
+
+    @property
+    def statistic(self) -> float:
+        """The mean likelihood ratio."""
+        return float(np.mean([profile.statistic for profile in self.profiles]))
+
+    def part(self, toys: Array, null: str) -> AlternativeFit:
+        """Return the outcome from toys ``(B, P)``: the p-value is that of the mean over P."""
+        column = toys.mean(axis=1)
+        p_value = Empirical(column, null).p_value(self.statistic)
+        setup, profile = self.setups[0], self.profiles[0]
+        own = [profile.statistic for profile in self.profiles]
+        each = [
+            Empirical(thrown, null).p_value(t).value for t, thrown in zip(own, toys.T, strict=True)
+        ]
+        return AlternativeFit(
+            alternative=self.name,
+            statistic=self.statistic,
+            p_value=p_value,
+            toys=frozen(column[: p_value.n_null]),
+            n_kernels=setup.kernels.widths.size,
+            rank=setup.rank,
+            widths=_range(setup.kernels.widths),
+            gap=float(np.mean([profile.gap for profile in self.profiles])),
+            capped=max(fits.capped for fits in self.fits),
+            null_pulls=frozen(profile.null),
+            alternative_pulls=frozen(profile.alternative),
+            coefficients=frozen(setup.coefficients(profile)),
+            placement_statistics=frozen(own),
+            placement_p_values=frozen(each),
+            fitted=FittedRatio(setup, profile),
+        )
+
+
+def by_alternative(toys: Array, trials: Sequence[Trial]) -> list[Array]:
+    """Return the toys ``(B, P)`` of each alternative from those of all placements ``(B, A)``."""
+    ends = np.cumsum([len(trial.profiles) for trial in trials])
+    return np.split(toys, ends[:-1], axis=1)
+
+
+def _range(widths: Array) -> tuple[float, float, float]:
+    if not widths.size:  # an alternative without kernels is the null
+        return math.nan, math.nan, math.nan
+    return float(widths.min()), float(np.median(widths)), float(widths.max())
+
+
 @register("surprise", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class SurpriseFit:
@@ -127,6 +207,27 @@ class SurpriseFit:
             f"SurpriseFit({each}; {self.beyond} events beyond {self.threshold:.1f} nats, "
             f"largest {self.largest:.4g})"
         )
+
+
+def surprise_fit(
+    placed: PlacedSurprise, logf: Array, toys: Array, null: str, *, centre: Array
+) -> SurpriseFit:
+    """Return the surprise of data with log-densities ``(n, M)`` beside its toys ``(B, 2)``."""
+    seen, values = placed.of(logf, centre), placed.statistics(logf, centre)
+    p_values = tuple(
+        Empirical(column, null).p_value(float(value))
+        for value, column in zip(values, toys.T, strict=True)
+    )
+    return SurpriseFit(
+        names=SURPRISE_NAMES,
+        statistics=frozen(values),
+        toys=frozen(toys),
+        p_values=p_values,
+        threshold=placed.threshold,
+        largest=float(seen.max()),
+        beyond=int((seen > placed.threshold).sum()),
+        impossible=int(np.isposinf(seen).sum()),
+    )
 
 
 @register("goodness", 3)
@@ -222,19 +323,24 @@ class Goodness:
             If the result was loaded from disk: the fitted densities stay with
             the mixture.
         """
-        if self.fitted is None:
-            raise InputError(
-                "Goodness.ratio",
-                got="a result read back from a file",
-                expected="a result of goodness_of_fit in this process",
-                remedy="Call goodness_of_fit again with the same run: the toys are reused.",
-            )
-        return self.fitted(x)
+        return fitted_here(self.fitted, "Goodness.ratio")(x)
 
     @property
     def fitted(self) -> FittedRatio | None:
         """The fitted densities of the leading alternative; None if loaded from disk."""
         return self.leading.fitted
+
+
+def fitted_here(fitted: F | None, name: str = "goodness") -> F:
+    """Return the fitted densities of a result, unless it was read back from a file."""
+    if fitted is None:
+        raise InputError(
+            name,
+            got="a result read back from a file",
+            expected="a result of goodness_of_fit in this process",
+            remedy="Call goodness_of_fit again with the same run: the toys are reused.",
+        )
+    return fitted
 
 
 @register("goodness-in-context", 2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.profile import Basis, Rows
+from verisimile.checks.goodness.profile import Basis, BasisDensities
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.objective import LogLinear
@@ -57,7 +57,7 @@ def penalised_mass(events: int, coefficients: int, *, strength: float = STRENGTH
 
 
 def soft_penalty_ratio(
-    data: Rows,
+    data: BasisDensities,
     basis: Basis,
     *,
     coefficients: tuple[int, int],
@@ -74,19 +74,12 @@ def soft_penalty_ratio(
 
     Parameters
     ----------
-    data
-        Rows of the test sample (frozen weights: the variations are not used).
-    basis
-        Kernel directions.
+    data, basis
+        Densities of the test sample, and kernel directions; the weights are frozen.
     coefficients
         Numbers m of coefficients of null and alternative.
     strength
         Penalty strength :math:`\lambda`.
-
-    Raises
-    ------
-    NumericsError
-        If a fit does not converge.
 
     References
     ----------
@@ -104,9 +97,7 @@ def _fit(
     base: Array, kernels: Array, coefficients: int, strength: float, solver: NewtonSolver
 ) -> Optimum:
     # The mass is the first parameter: all other directions carry none.
-    columns = 1 + kernels.shape[1]
-    first = np.zeros(columns)
-    first[0] = 1.0
+    first = np.eye(1 + kernels.shape[1])[0]
     problem = LogLinear(
         base=np.zeros(base.size),
         design=np.column_stack([base, kernels]),

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.alternatives.protocol import Fits, Setup
 from verisimile.checks.goodness.null import Calibration, Null
 from verisimile.checks.goodness.profile import Hypothesis
-from verisimile.checks.goodness.surprise import NAMES, PlacedSurprise
+from verisimile.checks.goodness.search import SURPRISE_NAMES, Fits, Observer, PlacedSurprise
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.dispatch import Failure, Task
-from verisimile.core.errors import IncompleteError, InputError, NumericsError, SupportError
+from verisimile.core.errors import IncompleteError, NumericsError, SupportError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
+from verisimile.core.require import require
 from verisimile.core.run import Run
 
 _CHUNK = 10  # toys per stored record; each toy has its own stream, so this changes no number
@@ -27,35 +27,18 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contest:
-    """Everything that determines the statistics of a toy.
+    """Everything that determines the statistics of a toy of n events.
 
-    Attributes
-    ----------
-    null
-        The model that toys are drawn from.
-    setups
-        A placed alternatives.
-    calibration
-        How the truth of a toy relates to the fitted weights.
-    hypotheses
-        H null hypotheses.
-    events
-        n, events of a toy.
-    surprise
-        The surprise statistics, if they are wanted.
+    It is drawn from `null` as the calibration says, and compared with A placed alternatives
+    and H null hypotheses, and by its surprise if that is wanted.
     """
 
     null: Null
-    setups: tuple[Setup, ...]
+    setups: tuple[Observer, ...]
     calibration: Calibration
     hypotheses: tuple[Hypothesis, ...]
     events: int
     surprise: PlacedSurprise | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(A, H)."""
-        return len(self.setups), len(self.hypotheses)
 
     def identity(self) -> dict[str, JSON]:
         """Return what determines a toy, beside its random stream."""
@@ -72,14 +55,9 @@ class Contest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thrown:
-    """What became of toys; NaN marks a fit or a toy that failed.
+    """Likelihood ratios ``(B, A, H)`` and surprise ``(B, S)`` of toys, S = 2 or none.
 
-    Attributes
-    ----------
-    statistic
-        Likelihood ratios ``(B, A, H)``.
-    surprise
-        Surprise statistics ``(B, S)``, S = 2 or none.
+    NaN marks a fit or a toy that failed.
     """
 
     statistic: Array
@@ -107,18 +85,8 @@ def throw_toys(
     interrupted run reuse what is there.  A fit that fails leaves NaN, which
     counts as extreme; anything else that fails says nothing about the model, and ends the call.
 
-    Parameters
-    ----------
-    run
-        Random streams, execution and storage.
-    contest
-        What the toys are.
-    toys
-        Number of toys, or the most if `enough` ends them earlier.
-    enough
-        Told all statistics so far, says whether to stop.
-    pilot
-        Whether these are toys apart, from which only a scale is taken.
+    `toys` is their number, or the most if `enough`, told all statistics so far, ends them
+    earlier.  A pilot are toys apart, from which only a scale is taken.
 
     Raises
     ------
@@ -179,7 +147,8 @@ def _judge(found: Thrown, records: Sequence[Record]) -> None:
     failed = found.failed
     if failed.sum() <= _MAX_FAILED * failed.size:
         return
-    reasons = [str(reason) for record in records for reason in _reasons(record)]
+    noted = (record.meta.get("failures", []) for record in records)
+    reasons = [str(reason) for each in noted if isinstance(each, list) for reason in each]
     raise NumericsError(
         "toys",
         got=f"{int(failed.sum())} of {failed.size} toys failed"
@@ -189,40 +158,31 @@ def _judge(found: Thrown, records: Sequence[Record]) -> None:
     )
 
 
-def _reasons(record: Record) -> Sequence[JSON]:
-    reasons = record.meta.get("failures", [])
-    return reasons if isinstance(reasons, list) else []
-
-
 def _throw_chunk(seeds: Seeds, contest: Contest, first: int, count: int) -> Payload:
     made = [_throw(seeds.at(toy).numpy(), contest) for toy in range(first, first + count)]
-    # One matrix (A, H) of (statistic, gap, iterations) per toy.
-    table = np.array([toy.table for toy in made]).reshape(count, *contest.shape, 3)
+    tables, surprises, reasons = zip(*made, strict=True)
+    table = np.array(tables).reshape(count, len(contest.setups), len(contest.hypotheses), 3)
     return Payload(
         {
             "statistic": table[..., 0],
             "gap": table[..., 1],
             "iterations": table[..., 2],
-            "surprise": np.array([toy.surprise for toy in made]).reshape(count, -1),
+            "surprise": np.array(surprises).reshape(count, -1),
         },
         {
             "hypotheses": [hypothesis.name for hypothesis in contest.hypotheses],
-            "failures": [toy.reason for toy in made if toy.reason],
+            "failures": [reason for reason in reasons if reason],
         },
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Toy:
-    table: list[list[tuple[float, float, int]]]
-    surprise: Array
-    reason: str
 
 
 _FAILED = (np.nan, np.inf, 0)
 
 
-def _throw(rng: np.random.Generator, contest: Contest) -> _Toy:
+def _throw(
+    rng: np.random.Generator, contest: Contest
+) -> tuple[list[list[tuple[float, float, int]]], Array, str]:
+    """Return (statistic, gap, iterations) ``(A, H)``, surprise ``(S,)``, and why a fit failed."""
     null = contest.null
     truth, centre = contest.calibration.draw(null.variations.shape[1], rng)
     try:
@@ -235,15 +195,15 @@ def _throw(rng: np.random.Generator, contest: Contest) -> _Toy:
         seen = [setup.observe(sample.x, sample.log_densities) for setup in contest.setups]
     except (NumericsError, SupportError) as error:
         # One toy that fails must not cost its nine neighbours; it is counted as extreme.
-        unknown = np.full(0 if contest.surprise is None else len(NAMES), np.nan)
+        unknown = np.full(0 if contest.surprise is None else len(SURPRISE_NAMES), np.nan)
         table = [[_FAILED] * len(contest.hypotheses)] * len(contest.setups)
-        return _Toy(table, unknown, str(error))
+        return table, unknown, str(error)
     reasons: list[str] = []
     found = [
         [_outcome(fits, hypothesis, centre, reasons) for hypothesis in contest.hypotheses]
         for fits in seen
     ]
-    return _Toy(found, surprise, reasons[0] if reasons else "")
+    return found, surprise, reasons[0] if reasons else ""
 
 
 def _outcome(
@@ -263,7 +223,7 @@ class Sequential:
 
     A p-value of 0.5 is settled by some 20 toys, one of 0.01 takes about
     a thousand.  The p-value is valid whatever the settings: see
-    :func:`~verisimile.stats.sequential.besag_clifford`.
+    :func:`~verisimile.stats.pvalues.besag_clifford`.
 
     Attributes
     ----------
@@ -282,13 +242,13 @@ class Sequential:
     most: int = 1000
 
     def __post_init__(self) -> None:
-        if not 1 <= self.exceedances <= self.most:
-            raise InputError(
-                "Sequential",
-                got=repr(self),
-                expected="1 <= exceedances <= most",
-                remedy="10 exceedances in at most 1000 toys are a good start.",
-            )
+        require(
+            1 <= self.exceedances <= self.most,
+            "Sequential",
+            got=repr(self),
+            expected="1 <= exceedances <= most",
+            remedy="10 exceedances in at most 1000 toys are a good start.",
+        )
 
 
 def most_toys(toys: int | Sequential) -> int:

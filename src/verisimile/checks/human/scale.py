@@ -15,8 +15,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 _BLOCK = 4_000_000  # labels at a time
 

@@ -12,8 +12,7 @@ from scipy import stats
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 StatisticName = Literal["kolmogorov", "anderson-darling", "chi-square", "ecdf"]
 

@@ -30,7 +30,7 @@ from verisimile.data.events import Events
 from verisimile.samples.coordinates import Coordinates, Standardised
 from verisimile.samples.draws import MassRows
 from verisimile.samples.pool import Pool, pooled
-from verisimile.stats.nulls import matches
+from verisimile.stats.pvalues import matches
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
 _FIRST_LOOK = 100  # relabelings between looks at whether enough of them are extreme
@@ -105,7 +105,7 @@ def permutation_test(
         that events may be relabeled with their weights.
     stop_after
         End after so many extreme relabelings, with the p-value of
-        :func:`~verisimile.stats.sequential.besag_clifford`; None for all B.
+        :func:`~verisimile.stats.pvalues.besag_clifford`; None for all B.
         A statistic combined by min-p needs all of them and ignores it.
     coordinates
         Coordinates of the pooled events.

@@ -11,9 +11,7 @@ from verisimile.core.arrays import Array, frozen
 from verisimile.core.result import register
 from verisimile.samples.pool import Pool
 from verisimile.stats.aggregate import min_p, smallest_p
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue, Significance
-from verisimile.stats.sequential import besag_clifford
+from verisimile.stats.pvalues import Empirical, PValue, Significance, besag_clifford
 
 
 @register("two-sample", 1)

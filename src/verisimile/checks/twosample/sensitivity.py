@@ -27,7 +27,7 @@ from verisimile.samples.coordinates import Coordinates, Standardised
 from verisimile.samples.draws import MassRows
 from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.aggregate import min_p
-from verisimile.stats.nulls import Empirical
+from verisimile.stats.pvalues import Empirical
 
 _LABELINGS = 24  # at each strength
 _STEPS = 1.5 ** np.arange(8)  # strengths, in standard errors of a mean difference

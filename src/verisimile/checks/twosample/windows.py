@@ -18,8 +18,7 @@ from verisimile.samples.angles import periodic, turned
 from verisimile.samples.contents import into_period
 from verisimile.samples.coordinates import Standardised, varying
 from verisimile.samples.pool import Pool, pooled
-from verisimile.stats.nulls import Empirical
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import Empirical, PValue
 
 _NEAR = 0.05  # standard deviations: coordinates may round neighbouring values together
 

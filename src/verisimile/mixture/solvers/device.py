@@ -10,9 +10,14 @@ import torch
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.require import require
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.path import descend
-from verisimile.mixture.solvers.protocol import Optimum, certified_gap, self_concordance
+from verisimile.mixture.solvers.protocol import (
+    Optimum,
+    certified_gap,
+    descend,
+    self_concordance,
+)
 
 _SHRINK = 0.99  # share of the way to the boundary that a step may go
 _ARMIJO = 0.1
@@ -43,23 +48,15 @@ class DeviceNewton:
     truncation: float = 1e-8
 
     def __post_init__(self) -> None:
-        if not (self.tolerance > 0 and self.max_iterations > 0 and 0 <= self.truncation < 1):
-            raise InputError(
-                "DeviceNewton",
-                got=repr(self),
-                expected="tolerance > 0, max_iterations > 0 and 0 <= truncation < 1",
-            )
+        require(
+            self.tolerance > 0 and self.max_iterations > 0 and 0 <= self.truncation < 1,
+            "DeviceNewton",
+            got=repr(self),
+            expected="tolerance > 0, max_iterations > 0 and 0 <= truncation < 1",
+        )
 
     def minimise(self, problem: LogLinear, start: Array) -> Optimum:
-        """Return the optimum reached from a feasible start ``(P,)``, with its certificate.
-
-        Raises
-        ------
-        InputError
-            If the device is not there.
-        NumericsError
-            If the start is not feasible or the Hessian is singular.
-        """
+        """Return the optimum reached from a feasible start ``(P,)``, with its certificate."""
         return descend(
             problem, start, self._descent, tolerance=self.tolerance, most=self.max_iterations
         )

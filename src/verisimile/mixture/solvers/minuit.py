@@ -8,14 +8,14 @@ import numpy as np
 from iminuit import Minuit
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
+from verisimile.core.require import require
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.solvers.protocol import Optimum, certified
+from verisimile.mixture.solvers.protocol import FAR, Optimum, certified
 
 _CUT = 1e-6  # share of a row's reference density below which the logarithm is continued
 _EDM = 1e-4  # MIGRAD's tolerance: an estimated distance of 1e-7 nats
 _SHORTEST = 1e-9  # share of a step that is worth taking
-_FAR = 1e12  # a coordinate that the caller will refuse anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,10 @@ class MinuitSolver:
 
     Attributes
     ----------
-    tolerance
-        Squared Newton decrement (in nats, summed over events) up to which the
-        end counts as converged.
+    tolerance, truncation
+        As for :class:`~verisimile.mixture.solvers.newton.NewtonSolver`, at the end.
     max_calls
         Calls of MIGRAD, each from where the last one ended.
-    truncation
-        As for :class:`NewtonSolver`.
 
     References
     ----------
@@ -45,18 +42,20 @@ class MinuitSolver:
     truncation: float = 1e-8
 
     def __post_init__(self) -> None:
-        if not (self.tolerance > 0 and self.max_calls > 0 and 0 <= self.truncation < 1):
-            raise InputError(
-                "MinuitSolver",
-                got=repr(self),
-                expected="tolerance > 0, max_calls > 0 and 0 <= truncation < 1",
-            )
+        require(
+            self.tolerance > 0 and self.max_calls > 0 and 0 <= self.truncation < 1,
+            "MinuitSolver",
+            got=repr(self),
+            expected="tolerance > 0, max_calls > 0 and 0 <= truncation < 1",
+        )
 
     def minimise(self, problem: LogLinear, start: Array) -> Optimum:
         """Return the optimum reached from a feasible start ``(P,)``, with its certificate."""
         theta, calls = start, 0
         optimum = certified(problem, theta, iterations=0, tolerance=self.tolerance)
-        while not (optimum.converged or calls == self.max_calls or _runs_away(theta)):
+        while not (
+            optimum.converged or calls == self.max_calls or np.abs(theta).max(initial=0.0) > FAR
+        ):
             calls += 1
             try:
                 axes = curvature_axes(problem, optimum)
@@ -115,13 +114,7 @@ class Whitened:
 
 
 def curvature_axes(problem: LogLinear, optimum: Optimum) -> Array:
-    """Return T with ``T T^T = H^-1``, the directions in which the curvature is one.
-
-    Raises
-    ------
-    NumericsError
-        If the Hessian is not positive definite.
-    """
+    """Return T with ``T T^T = H^-1``, the directions in which the curvature is one."""
     _, hessian = problem.derivatives(optimum.density, optimum.theta)
     try:
         return np.asarray(np.linalg.inv(np.linalg.cholesky(hessian)).T)
@@ -136,18 +129,13 @@ def curvature_axes(problem: LogLinear, optimum: Optimum) -> Array:
 
 def migrad(cost: Whitened) -> Minuit:
     """Return Minuit after MIGRAD from the origin, with unit steps."""
-    size = cost.size
-    minuit = Minuit(cost.value, np.zeros(size), grad=cost.gradient)
+    minuit = Minuit(cost.value, np.zeros(cost.size), grad=cost.gradient)
     minuit.errordef = Minuit.LIKELIHOOD
     minuit.strategy = 2
     minuit.tol = _EDM
-    minuit.errors = np.ones(size)
+    minuit.errors = np.ones(cost.size)
     with np.errstate(over="ignore", invalid="ignore"):  # of trial points on the way to infinity
         return minuit.migrad(use_simplex=False)
-
-
-def _runs_away(theta: Array) -> bool:
-    return bool(np.abs(theta).max(initial=0.0) > _FAR)
 
 
 def _inside(problem: LogLinear, start: Array, end: Array) -> Array:

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
+from verisimile.core.require import require
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.path import descend
-from verisimile.mixture.solvers.protocol import Optimum, certified_gap, self_concordance
+from verisimile.mixture.solvers.protocol import (
+    Optimum,
+    certified_gap,
+    descend,
+    self_concordance,
+)
 from verisimile.stats.linalg import solve_spd
 
 _SHRINK = 0.99  # share of the way to the boundary that a step may go
@@ -31,8 +36,8 @@ class NewtonSolver:
         over events) is below it.
     max_iterations
         Steps after which the end is not converged: an error of the weight fit.  After
-        50 of them, rows of small weight are approached by stages (:func:`descend
-        <verisimile.mixture.path.descend>`).
+        50 of them, rows of small weight are approached by stages: see
+        :func:`~verisimile.mixture.solvers.protocol.descend`.
     truncation
         Tangent directions whose curvature is below this fraction of the largest
         curvature of the weight Hessian are frozen at equal weights.  Below
@@ -45,12 +50,12 @@ class NewtonSolver:
     truncation: float = 1e-8
 
     def __post_init__(self) -> None:
-        if not (self.tolerance > 0 and self.max_iterations > 0 and 0 <= self.truncation < 1):
-            raise InputError(
-                "NewtonSolver",
-                got=repr(self),
-                expected="tolerance > 0, max_iterations > 0 and 0 <= truncation < 1",
-            )
+        require(
+            self.tolerance > 0 and self.max_iterations > 0 and 0 <= self.truncation < 1,
+            "NewtonSolver",
+            got=repr(self),
+            expected="tolerance > 0, max_iterations > 0 and 0 <= truncation < 1",
+        )
 
     def minimise(self, problem: LogLinear, start: Array) -> Optimum:
         """Return the optimum reached from a feasible start ``(P,)``: see :func:`minimise`."""
@@ -65,9 +70,7 @@ def minimise(problem: LogLinear, start: Array, solver: NewtonSolver) -> Optimum:
     :math:`t_{max} = 1 / \max_n(-(A d)_n / p_n)`, and backtracked until the
     objective falls enough.  H is that of :class:`Curvature`: after the first
     step only the rows whose density has moved are assembled again, and the
-    decrement is an upper bound of the true one.  Where rows of small weight make
-    that way too long, it goes over heavier ones
-    (:func:`~verisimile.mixture.path.descend`).
+    decrement is an upper bound of the true one.
 
     Raises
     ------
@@ -175,14 +178,8 @@ class Curvature:
     :math:`\hat H` is at least the true one divided by :math:`\rho`: the bound
     is exact, and needs no second Hessian.
 
-    Attributes
-    ----------
-    hessian
-        :math:`\hat H`, ``(P, P)``.
-    gradient
-        Exact gradient at the density of the last :meth:`move`, ``(P,)``.
-    slack
-        :math:`\rho \ge 1`.
+    Attributes are :math:`\hat H` ``(P, P)``, the exact gradient at the density of the last
+    :meth:`move` ``(P,)``, and the slack :math:`\rho \ge 1`.
     """
 
     def __init__(self, problem: LogLinear, density: Array, theta: Array) -> None:
@@ -193,13 +190,7 @@ class Curvature:
         self._renew(density, theta)
 
     def step(self) -> Array:
-        """Return the Newton step ``(P,)``.
-
-        Raises
-        ------
-        NumericsError
-            If even a fresh Hessian is not positive definite.
-        """
+        """Return the Newton step ``(P,)``."""
         try:
             return -solve_spd(self.hessian, self.gradient)
         except NumericsError:

@@ -11,11 +11,9 @@ import torch
 import torchmin
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.solvers.protocol import Optimum, certified
-
-_FAR = 1e12  # a coordinate that the caller will refuse anyway
+from verisimile.mixture.solvers.protocol import FAR, Optimum, certified
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +26,12 @@ class TorchSolver:
 
     Attributes
     ----------
-    tolerance
-        Squared Newton decrement (in nats, summed over events) up to which the
-        end counts as converged.
+    tolerance, truncation
+        As for :class:`~verisimile.mixture.solvers.newton.NewtonSolver`, at the end.
     step_tolerance
         The iteration stops when a step moves the tangent coordinates by less on average.
     max_iterations
         Iterations after which the fit is returned as it is.
-    truncation
-        As for :class:`NewtonSolver`.
 
     References
     ----------
@@ -50,12 +45,12 @@ class TorchSolver:
 
     def __post_init__(self) -> None:
         positive = min(self.tolerance, self.step_tolerance, self.max_iterations) > 0
-        if not (positive and 0 <= self.truncation < 1):
-            raise InputError(
-                "TorchSolver",
-                got=repr(self),
-                expected="positive tolerances and max_iterations, and 0 <= truncation < 1",
-            )
+        require(
+            positive and 0 <= self.truncation < 1,
+            "TorchSolver",
+            got=repr(self),
+            expected="positive tolerances and max_iterations, and 0 <= truncation < 1",
+        )
 
     def minimise(self, problem: LogLinear, start: Array) -> Optimum:
         """Return the optimum reached from a feasible start ``(P,)``, with its certificate."""
@@ -98,7 +93,7 @@ def _objective(problem: LogLinear, start: Array) -> Callable[[torch.Tensor], tor
 
 
 def _runs_away(theta: torch.Tensor) -> bool:
-    return bool(theta.abs().max() > _FAR)
+    return bool(theta.abs().max() > FAR)
 
 
 def _outside(theta: torch.Tensor) -> torch.Tensor:

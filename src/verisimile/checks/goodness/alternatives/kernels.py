@@ -11,10 +11,16 @@ from scipy import linalg
 from scipy.spatial.distance import pdist
 
 from verisimile.checks.goodness.null import Null
-from verisimile.checks.goodness.profile import Basis, Hypothesis, Profile, Rows, profile_ratio
+from verisimile.checks.goodness.profile import (
+    Basis,
+    BasisDensities,
+    Hypothesis,
+    Profile,
+    profile_ratio,
+)
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
@@ -46,8 +52,8 @@ class Quantiles:
     of_distances: tuple[float, ...] = _QUANTILES
 
     def __post_init__(self) -> None:
-        if not self.of_distances or not all(0 < q < 1 for q in self.of_distances):
-            raise InputError("Quantiles", got=repr(self), expected="probabilities between 0 and 1")
+        good = self.of_distances and all(0 < q < 1 for q in self.of_distances)
+        require(good, "Quantiles", got=repr(self), expected="probabilities between 0 and 1")
 
 
 Widths = float | tuple[float, ...] | Quantiles
@@ -83,18 +89,9 @@ class Kernels:
         probes: int,
         rng: np.random.Generator,
     ) -> Kernels:
-        """Return kernels centred on the first `count` events of a reference sample.
+        """Return kernels centred on the first `count` of reference events, with `probes` each.
 
-        Parameters
-        ----------
-        reference
-            Events of the model ``(R, d)``.
-        count, width
-            K, and the widths that take equal shares of them.
-        probes
-            Draws per kernel.
-        rng
-            Stream of the probes.
+        Several widths take equal shares of the kernels.
         """
         transform = InputMap.fit(reference, _SCORE_BINS)
         y, _ = transform.forward(reference.x)
@@ -138,11 +135,8 @@ class Kernels:
         return np.asarray((at_probes - at_centres).reshape(k, count).max(axis=1))
 
     def _exponents(self, y: Array) -> Array:
-        square = (
-            (y * y).sum(axis=1)[:, None]
-            - 2.0 * (y @ self.centres.T)
-            + (self.centres * self.centres).sum(axis=1)
-        )
+        own = (self.centres * self.centres).sum(axis=1)
+        square = (y * y).sum(axis=1)[:, None] - 2.0 * (y @ self.centres.T) + own
         np.clip(square, 0.0, None, out=square)
         square *= -0.5 / self.widths**2
         return np.asarray(square)
@@ -188,12 +182,11 @@ class GaussianKernels:
         and cost power against each: see the power study.
     width
         Standard deviation of the kernels in normal scores: coordinates in which
-        each feature of the model is about N(0, 1).  A tuple, or
-        :class:`~verisimile.checks.goodness.alternatives.kernels.Quantiles` of the distances
-        between reference events, gives each width an equal share of the
-        kernels.  The default takes 0.3 and 0.75 up to three features, and about
-        0.35 and 0.75 for four.  One narrow width is blind in many dimensions,
-        one wide width is blind to narrow defects; :meth:`scan` tests them one by one.
+        each feature of the model is about N(0, 1).  A tuple, or :class:`Quantiles` of the
+        distances between reference events, gives each width an equal share of the kernels.
+        The default takes 0.3 and 0.75 up to three features, and about 0.35 and 0.75 for
+        four.  One narrow width is blind in many dimensions, one wide width is blind to
+        narrow defects; :meth:`scan` tests them one by one.
     reference
         R, events drawn once from the model; centres are the first K of them.
     probes
@@ -243,13 +236,13 @@ class GaussianKernels:
             and self.ridge >= 0
             and 0 < self.truncation < 1
         )
-        if not good:
-            raise InputError(
-                "GaussianKernels",
-                got=repr(self),
-                expected="count >= 2, reference >= count, width > 0, probes >= 1, reach >= 1, "
-                "barrier > 0, ridge >= 0, 0 < truncation < 1",
-            )
+        require(
+            good,
+            "GaussianKernels",
+            got=repr(self),
+            expected="count >= 2, reference >= count, width > 0, probes >= 1, reach >= 1, "
+            "barrier > 0, ridge >= 0, 0 < truncation < 1",
+        )
 
     @property
     def name(self) -> str:
@@ -284,29 +277,18 @@ class GaussianKernels:
         logk = kernels.log_density(drawn.x)
         directions = _directions(drawn.log_densities, logk, null.weights, self.truncation)
         basis = Basis(null.weights, null.variations, directions, self.ridge)
-        probes = _probes(null, kernels)
-        return LinearSetup(
-            null=null,
-            basis=basis,
-            kernels=kernels,
-            barrier=Rows.of(drawn.log_densities, logk, basis).joined(
-                Rows.of(null.log_densities(probes), kernels.log_density(probes), basis)
-            ),
-            barrier_weight=self.barrier,
-            solver=self.solver,
+        probes = kernels.probe_events()
+        probes = probes[null.log_densities(probes).max(axis=1) > -np.inf]
+        barrier = BasisDensities.of(drawn.log_densities, logk, basis).joined(
+            BasisDensities.of(null.log_densities(probes), kernels.log_density(probes), basis)
         )
+        return LinearSetup(null, basis, kernels, barrier, self.barrier, self.solver)
 
 
 def _numbers(width: Widths) -> tuple[float, ...]:
     if isinstance(width, Quantiles):
         return ()
     return width if isinstance(width, tuple) else (width,)
-
-
-def _probes(null: Null, kernels: Kernels) -> Array:
-    """Return the kernels' own events at which some member has a density, ``(R', d)``."""
-    x = kernels.probe_events()
-    return np.asarray(x[null.log_densities(x).max(axis=1) > -np.inf])
 
 
 def _directions(logf: Array, logk: Array, weights: Array, truncation: float) -> Array:
@@ -330,26 +312,13 @@ def _directions(logf: Array, logk: Array, weights: Array, truncation: float) -> 
 class LinearSetup:
     r"""Basis, kernels and barrier of :math:`p_1 = p_0 + \sum_k a_k k_k`, :math:`\sum_k a_k = 0`.
 
-    Attributes
-    ----------
-    null
-        The model under test.
-    basis
-        Weights, their variations and the kernel directions.
-    kernels
-        Placed kernels.
-    barrier
-        Rows of the reference events and of the kernels' own events.
-    barrier_weight
-        Weight of each of them.
-    solver
-        What minimises.
+    The barrier are the reference events and the kernels' own events, each of `barrier_weight`.
     """
 
     null: Null
     basis: Basis
     kernels: Kernels
-    barrier: Rows
+    barrier: BasisDensities
     barrier_weight: float
     solver: WeightSolver
 
@@ -372,7 +341,7 @@ class LinearSetup:
 
     def observe(self, x: Array, logf: Array) -> LinearFits:
         """Return the fits to events ``(n, d)`` of known log-densities ``(n, M)``."""
-        return LinearFits(self, Rows.of(logf, self.kernels.log_density(x), self.basis))
+        return LinearFits(self, BasisDensities.of(logf, self.kernels.log_density(x), self.basis))
 
     def coefficients(self, profile: Profile) -> Array:
         """Return the fitted mass moved into each kernel, ``(K,)``."""
@@ -384,7 +353,7 @@ class LinearFits:
     """One data set in the coordinates of the basis."""
 
     setup: LinearSetup
-    rows: Rows
+    rows: BasisDensities
 
     @property
     def capped(self) -> int:

@@ -11,8 +11,8 @@ from scipy.spatial.distance import pdist
 
 from verisimile.checks.goodness.alternatives.kernels import SCAN, Kernels, Quantiles, Widths
 from verisimile.checks.goodness.alternatives.tilt_fit import (
-    Curvature,
     Tilt,
+    TiltCurvature,
     TiltOptimum,
     covariance_at,
     log_partition,
@@ -22,7 +22,7 @@ from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
@@ -101,13 +101,13 @@ class ExponentialTilt:
             and 0 < self.truncation < 1
             and self.cap > 0
         )
-        if not good:
-            raise InputError(
-                "ExponentialTilt",
-                got=repr(self),
-                expected="count >= 0, width > 0, reference >= 1000, ridge >= 0, "
-                "0 < truncation < 1, cap > 0",
-            )
+        require(
+            good,
+            "ExponentialTilt",
+            got=repr(self),
+            expected="count >= 0, width > 0, reference >= 1000, ridge >= 0, "
+            "0 < truncation < 1, cap > 0",
+        )
 
     @property
     def name(self) -> str:
@@ -156,9 +156,10 @@ class ExponentialTilt:
         return replace(kernels, centres=frozen(centres))
 
     def _on(self, null: Null, kernels: Kernels, x: Array, logf: Array, events: int) -> TiltSetup:
-        features = TiltFeatures.whitened(
-            null, kernels, cap=self.cap, bumps=kernels.bumps(x), truncation=self.truncation
-        )
+        bumps = kernels.bumps(x)
+        directions = bump_directions(bumps, self.truncation)
+        means = bumps.mean(axis=0) @ directions
+        features = TiltFeatures(null, kernels, directions, self.cap, means)
         rows, _ = features.at(x, logf)
         return TiltSetup.of(features, rows, events=events, ridge=self.ridge, solver=self.solver)
 
@@ -176,20 +177,12 @@ class TiltSetup:
 
     Attributes
     ----------
-    features
-        F.
-    reference
-        F at the reference events ``(R, r + v)``.
-    covariance
-        Of F there, ``(r + v, r + v)``.
-    reaches
-        rho of the fits, by the slices of free parameters that occur.
-    events
-        n, for which `reaches` hold.
-    ridge
-        Quadratic penalty on b.
-    solver
-        Newton settings.
+    features, reference, covariance
+        F, its values at the reference events ``(R, r + v)``, and their covariance.
+    reaches, events
+        rho of the fits to n events, by the slices of free parameters that occur.
+    ridge, solver
+        Of :class:`ExponentialTilt`.
     """
 
     features: TiltFeatures
@@ -217,7 +210,7 @@ class TiltSetup:
         weights, kernels, both = (
             bare.origin(free, events).reach(reference[:, free]) for free in bare.slices
         )
-        return cls(features, reference, covariance, (weights, kernels, both), events, ridge, solver)
+        return replace(bare, reaches=(weights, kernels, both))
 
     @property
     def null(self) -> Null:
@@ -245,10 +238,10 @@ class TiltSetup:
         """Quadratic penalties on eta and b ``(r + v,)``."""
         return np.concatenate([np.ones(self.features.rank), np.full(self.rank, self.ridge)])
 
-    def origin(self, free: slice, events: int) -> Curvature:
+    def origin(self, free: slice, events: int) -> TiltCurvature:
         """Return the Hessian of `events` events at no tilt, along some parameters."""
         hessian = events * self.covariance[free, free] + np.diag(self.precision[free])
-        return Curvature.of(hessian, self.precision[free])
+        return TiltCurvature.of(hessian, self.precision[free])
 
     def reach(self, free: slice, events: int) -> float:
         """Return rho of a fit to `events` events; fewer than planned can only lengthen it."""
@@ -283,18 +276,10 @@ class TiltSetup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TiltFits:
-    """One data set.  Its fits see it only through `total`, the sums of its features.
+    """One data set.  Its fits see it only through `total`, the sums ``(r + v,)`` of its features.
 
-    Attributes
-    ----------
-    setup
-        What was fixed before.
-    x, logf
-        Events ``(n, d)`` and log-densities ``(n, M)``, kept to evaluate the fitted ratio.
-    total
-        T ``(r + v,)``.
-    capped
-        Events at which the variations were capped.
+    Events ``(n, d)`` and log-densities ``(n, M)`` are kept to evaluate the fitted ratio; at
+    `capped` events the variations were held to their cap.
     """
 
     setup: TiltSetup
@@ -312,9 +297,10 @@ class TiltFits:
             both if hypothesis.free else kernels, start if null is None else null.theta, centre
         )
         fits = [fit for fit in (null, full) if fit is not None]
-        rank = centre.size
+        good, rank = all(fit.converged for fit in fits), centre.size
         return Profile(
-            statistic=_statistic(full) if all(fit.converged for fit in fits) else math.nan,
+            # The full fit starts at the null's optimum: a rise beyond it is rounding.
+            statistic=2.0 * max(0.0, full.first - full.value) if good else math.nan,
             gap=2.0 * sum(fit.gap for fit in fits),
             null=centre if null is None else null.theta[:rank],
             alternative=full.theta[:rank],
@@ -347,11 +333,6 @@ class TiltFits:
         )
 
 
-def _statistic(full: TiltOptimum) -> float:
-    # The fit starts at the null's optimum: a rise beyond it is rounding.
-    return 2.0 * max(0.0, full.first - full.value)
-
-
 _LEAST = 10.0  # reference events a bump must hold; one of the data then costs it no surprise
 
 
@@ -370,16 +351,13 @@ class TiltFeatures:
 
     Attributes
     ----------
-    null
-        The model.
-    kernels
-        Placed kernels, of which only the bumps are used.
-    directions
-        V, combinations of bumps ``(K, v)``.
+    null, kernels
+        The model, and placed kernels of which only the bumps are used.
+    directions, means
+        V, combinations of bumps ``(K, v)``, and their means in the reference ``(v,)``, which
+        are taken off.
     cap
         Largest length of s.
-    means
-        Means of the bumps' combinations in the reference ``(v,)``, which are taken off.
     """
 
     null: Null
@@ -387,14 +365,6 @@ class TiltFeatures:
     directions: Array
     cap: float
     means: Array
-
-    @classmethod
-    def whitened(
-        cls, null: Null, kernels: Kernels, *, cap: float, bumps: Array, truncation: float
-    ) -> TiltFeatures:
-        """Return features whose bumps are whitened where a reference has them at ``(R, K)``."""
-        directions = bump_directions(bumps, truncation)
-        return cls(null, kernels, directions, cap, bumps.mean(axis=0) @ directions)
 
     @property
     def rank(self) -> int:
@@ -439,13 +409,13 @@ def bump_directions(bumps: Array, truncation: float) -> Array:
     size = np.where(filled, bumps.std(axis=0), np.inf)
     if not bumps.shape[1]:
         return np.zeros((0, 0))
-    if not filled.any():
-        raise InputError(
-            "ExponentialTilt.width",
-            got=f"{filled.size} bumps, none of which holds {_LEAST:.0f} of {count} events",
-            expected="bumps wide enough for the model to have events in them",
-            remedy="Give larger widths, or more reference events.",
-        )
+    require(
+        filled.any(),
+        "ExponentialTilt.width",
+        got=f"{filled.size} bumps, none of which holds {_LEAST:.0f} of {count} events",
+        expected="bumps wide enough for the model to have events in them",
+        remedy="Give larger widths, or more reference events.",
+    )
     mean = bumps.mean(axis=0)
     covariance = bumps.T @ bumps / count - np.outer(mean, mean)
     values, vectors = linalg.eigh(covariance / np.outer(size, size))

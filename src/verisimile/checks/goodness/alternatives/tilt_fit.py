@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.steady import solved
+from verisimile.checks.goodness.profile import solve_rounded
 from verisimile.core.arrays import Array
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.linalg import solve_spd
@@ -26,22 +26,17 @@ _NOTHING = -600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Curvature:
-    r"""A Hessian and where it was taken.
+class TiltCurvature:
+    r"""The inverse of a Hessian along the free parameters, and where it was taken.
 
-    Attributes
-    ----------
-    inverse
-        H^-1, along the free parameters.
-    logits
-        Log p / f at the reference where it was taken; None at the origin.
+    That is said by `logits`, log p / f at the reference; None at the origin.
     """
 
     inverse: Array
     logits: Array | None
 
     @classmethod
-    def of(cls, hessian: Array, precision: Array, logits: Array | None = None) -> Curvature:
+    def of(cls, hessian: Array, precision: Array, logits: Array | None = None) -> TiltCurvature:
         """Return the curvature of a Hessian, which whitened bumps keep well conditioned.
 
         Where the data exceed the reference the covariance vanishes and `precision` ``(P,)``,
@@ -49,7 +44,7 @@ class Curvature:
         """
         if not hessian.size:
             return cls(hessian, logits)
-        solve = solved if (precision > 0.0).all() else solve_spd
+        solve = solve_rounded if (precision > 0.0).all() else solve_spd
         return cls(solve(hessian, np.eye(hessian.shape[0])), logits)
 
     def reach(self, rows: Array) -> float:
@@ -98,25 +93,13 @@ class TiltOptimum:
 
 
 def minimise_tilt(
-    problem: Tilt, start: Array, origin: Curvature, reach: float, solver: NewtonSolver
+    problem: Tilt, start: Array, origin: TiltCurvature, reach: float, solver: NewtonSolver
 ) -> TiltOptimum:
     r"""Minimise from `start` with the Hessian of the origin, renewed where it is too far off.
 
-    Parameters
-    ----------
-    problem
-        The fit.
-    start
-        Parameters ``(P,)``.
-    origin
-        The Hessian at :math:`\theta = 0`.
-    reach
-        :math:`\rho = 2 \max_r |F_r|_{H^{-1}}` in this Hessian's metric.
-    solver
-        Tolerance on the squared Newton decrement, and the most iterations.
+    `reach` is :math:`\rho = 2 \max_r |F_r|_{H^{-1}}` in this Hessian's metric; `solver` says the
+    tolerance on the squared Newton decrement, and the most iterations.
 
-    Notes
-    -----
     Along any direction h the third derivative is n times a third central moment,
     :math:`|\Phi'''| \le \rho |h|_H \Phi''`.  On the way to the minimum, at distance
     :math:`\delta` in the metric of the end point with decrement :math:`\nu`, this gives
@@ -125,7 +108,7 @@ def minimise_tilt(
 
     .. math:: \Phi - \min \Phi \le \nu^2 \frac{-\log(1 - \rho\nu)}{\rho\nu}, \quad \rho\nu < 1
 
-    Both numbers are bounded through the Hessian at hand, see :meth:`Curvature.kept`;
+    Both numbers are bounded through the Hessian at hand, see :meth:`TiltCurvature.kept`;
     where :math:`\rho\nu \ge 1` nothing is certified and the gap is infinite.
 
     References
@@ -169,7 +152,7 @@ def _learnt(here: TiltPoint, there: TiltPoint, free: slice) -> list[Secant]:
     return [Secant(step, change, 1.0 / rise)] if rise > 0.0 else []  # zero only by rounding
 
 
-def _inverse_applied(curve: Curvature, secants: Sequence[Secant], gradient: Array) -> Array:
+def _inverse_applied(curve: TiltCurvature, secants: Sequence[Secant], gradient: Array) -> Array:
     """Return the BFGS inverse times the gradient, by the two-loop recursion from H^-1."""
     q, pulls = gradient.copy(), []
     for secant in reversed(secants):
@@ -189,9 +172,9 @@ def _falls(problem: Tilt, here: TiltPoint, there: TiltPoint, step: Array) -> boo
     return there.value <= here.value + _ARMIJO * float(here.gradient @ step) + rounding
 
 
-def _renewed(problem: Tilt, point: TiltPoint) -> tuple[Curvature, list[Secant]]:
+def _renewed(problem: Tilt, point: TiltPoint) -> tuple[TiltCurvature, list[Secant]]:
     precision = problem.precision[problem.free]
-    return Curvature.of(problem.hessian(point), precision, point.logits), []
+    return TiltCurvature.of(problem.hessian(point), precision, point.logits), []
 
 
 def _shortened(problem: Tilt, here: TiltPoint, step: Array) -> TiltPoint | None:
@@ -204,7 +187,7 @@ def _shortened(problem: Tilt, here: TiltPoint, step: Array) -> TiltPoint | None:
     return None
 
 
-def _gap(problem: Tilt, here: TiltPoint, curve: Curvature, reach: float) -> float:
+def _gap(problem: Tilt, here: TiltPoint, curve: TiltCurvature, reach: float) -> float:
     kept = curve.kept(here)
     decrement = math.sqrt(curve.squared(here.gradient) / kept)
     if reach * decrement >= 1.0 and curve.logits is not None:
@@ -220,20 +203,10 @@ _BLOCK = 2048  # rows per block: it stays in the cache between its two products
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tilt:
-    r"""One fit: n events with feature sums T, the features free along a slice.
+    r"""One fit: n events with feature sums T ``(P,)``, and features F of the reference ``(R, P)``.
 
-    Attributes
-    ----------
-    reference
-        F, features of the reference events, centred there: ``(R, P)``.
-    total
-        T, their sums over the data ``(P,)``.
-    events
-        n.
-    precision, centre
-        q and c ``(P,)``.
-    free
-        The parameters that are fitted; the others keep their start.
+    Penalised by q and c ``(P,)``, as :class:`~verisimile.mixture.objective.LogLinear`; only the
+    `free` parameters are fitted, the others keep their start.
     """
 
     reference: Array
