@@ -10,8 +10,8 @@ from verisimile.checks.amplification.learning_curve import learning_curve
 from verisimile.checks.amplification.member_counts import Draws
 from verisimile.checks.amplification.memorisation import memorisation
 from verisimile.checks.amplification.quadratic import (
-    CramerVonMises,
-    EnergyDistance,
+    CramerVonMisesDiscrepancy,
+    EnergyDiscrepancy,
     GaussianMMD,
     quadratic,
     quadratic_procedure,
@@ -26,9 +26,9 @@ from verisimile.checks.amplification.regions import (
 from verisimile.checks.amplification.study import amplify, entropy_label
 
 __all__ = [
-    "CramerVonMises",
+    "CramerVonMisesDiscrepancy",
     "Draws",
-    "EnergyDistance",
+    "EnergyDiscrepancy",
     "GaussianMMD",
     "UserRegions",
     "amplify",

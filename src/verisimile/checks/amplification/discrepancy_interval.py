@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.samples.pair_sums import Kernel, PairMeans, kernel_matrix
+from verisimile.samples.pair_sums import Kernel, kernel_matrix
 
 _STEPS = 45
 _SMALL = 3e-3  # of the largest variance
@@ -238,8 +238,8 @@ class Spectrum:
         Eigenvalues of the covariance of one true event's features, ``(r,)``.
     rest_variance
         Variance of the discrepancy outside the features: many directions, none large.
-    single_rest
-        Trace of that covariance outside the features.
+    total, single_rest
+        Trace :math:`E\,k(x, x) - E\,k(x, x')` of that covariance, and its part outside them.
     square
         Sum of squares of all its eigenvalues.
     """
@@ -248,6 +248,7 @@ class Spectrum:
     variances: Array
     single: Array
     rest_variance: float
+    total: float
     single_rest: float
     square: float
 
@@ -257,11 +258,11 @@ class Spectrum:
         generated: Array,
         holdout: Array,
         features: LandmarkFeatures,
-        means: PairMeans,
+        total: float,
         square: float,
     ) -> Spectrum:
-        """Return the spectrum of two samples whose `mean_square` and mean kernels are known."""
-        n, m, diagonal = len(generated), len(holdout), features.kernel.diagonal
+        """Return the spectrum of two samples whose `mean_square` and trace are known."""
+        n, m = len(generated), len(holdout)
         (first, spread), (second, true_spread) = (
             features.moments(generated),
             features.moments(holdout),
@@ -276,7 +277,8 @@ class Spectrum:
             rest_variance=2.0
             * max(0.0, square * (1.0 / n + 1.0 / m) ** 2 - float((variances**2).sum())),
             square=max(square, float((single**2).sum())),
-            single_rest=max(0.0, diagonal - means.second - float(single.sum())),
+            total=total,
+            single_rest=max(0.0, total - float(single.sum())),
         )
 
     @property

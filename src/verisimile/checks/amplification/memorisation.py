@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from verisimile.checks.amplification.kolmogorov import ks_distance, refuse_weights
 from verisimile.core.arrays import Array, BoolArray, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -144,21 +144,16 @@ def memorisation(
     run
         Seeds of subsets and labels.
     generated, holdout, train
-        Events; `holdout` from the law of `train`, never seen by the generator.
+        Unweighted events, 20 or more; `holdout` from the law of `train`, never seen by the
+        generator.
     relabelings
-        B.
+        B, 99 or more.
     most
         Generated events used, random ones.  All training and held-out events are: leaving out
         training events would hide their copies.
     tolerance
         What counts as nothing, in [0, 1); 0 asks whether the generator depends on its
         training sample at all.
-
-    Raises
-    ------
-    InputError
-        If features differ, a sample has weights or fewer than 20 events, training and
-        holdout share more events than coincide, B is below 99, or no feature varies.
     """
     refuse_weights(generated=generated, holdout=holdout, train=train)
     _check(generated, holdout, train, relabelings, tolerance)
@@ -208,12 +203,8 @@ def memorisation(
 def _attraction(run: Run, generated: Array, train: Array, holdout: Array) -> Attraction:
     union = np.concatenate([train, holdout])
     varying = np.ptp(union, axis=0) > 0.0
-    if not varying.any():
-        raise InputError(
-            "features",
-            got="one and the same value in every true event",
-            expected="a feature that varies",
-        )
+    got = "one and the same value in every true event"
+    require(varying.any(), "features", got=got, expected="a feature that varies")
     scale = union[:, varying].std(axis=0)
     ours, known, unseen = (part[:, varying] / scale for part in (generated, train, holdout))
     return Attraction.of(ours, known, unseen, run.at("order"))
@@ -242,20 +233,18 @@ def _check(
     generated: Events, holdout: Events, train: Events, relabelings: int, tolerance: float
 ) -> None:
     fewest = min(generated.n, holdout.n, train.n)
-    if fewest < _FEWEST:
-        raise InputError("events", got=fewest, expected=f"at least {_FEWEST} of each sample")
-    if relabelings < 99:
-        raise InputError("relabelings", got=relabelings, expected="99 or more")
-    if not 0.0 <= tolerance < 1.0:
-        raise InputError("tolerance", got=tolerance, expected="a number in [0, 1)")
+    expected = f"at least {_FEWEST} of each sample"
+    require(fewest >= _FEWEST, "events", got=fewest, expected=expected)
+    require(relabelings >= 99, "relabelings", got=relabelings, expected="99 or more")
+    require(0.0 <= tolerance < 1.0, "tolerance", got=tolerance, expected="a number in [0, 1)")
     shared = sum(each.count for each in copies_of(train, holdout))
-    if shared > _SHARED * holdout.n:
-        raise InputError(
-            "holdout",
-            got=f"{shared} of {holdout.n} events that are training events",
-            expected="events that were not trained with",
-            remedy="Split the sample before training: events.split([0.5, 0.5], seeds).",
-        )
+    require(
+        shared <= _SHARED * holdout.n,
+        "holdout",
+        got=f"{shared} of {holdout.n} events that are training events",
+        expected="events that were not trained with",
+        remedy="Split the sample before training: events.split([0.5, 0.5], seeds).",
+    )
 
 
 def _warnings(
@@ -273,7 +262,6 @@ def _warnings(
     return tuple(found)
 
 
-NAMES = ("share", "log ratio", "copies")
 _NEIGHBOURS = 8
 _MOST = float(np.log(1000.0))  # a copy counts as a thousand times nearer, not infinitely
 
