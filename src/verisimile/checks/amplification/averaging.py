@@ -19,7 +19,7 @@ from verisimile.checks.amplification.member_counts import (
 )
 from verisimile.checks.amplification.regions import Regions
 from verisimile.checks.amplification.result import Amplification, check_plan
-from verisimile.core.arrays import Array, IntArray, frozen
+from verisimile.core.arrays import Array, frozen
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 
@@ -71,18 +71,9 @@ class RegionMap:
 @register("averaging", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class Averaging:
-    """The averaging measure: pooled, region by region, and against the sample size.
+    """The averaging measure: pooled, region by region, and against the number of events.
 
-    Attributes
-    ----------
-    amplification
-        Pooled over regions.
-    regions
-        Region by region.
-    crossing
-        Spread against the number of generated events.
-    cannot_see
-        What no ensemble of this kind can tell.
+    `cannot_see` is what no ensemble of this kind can tell.
     """
 
     amplification: Amplification
@@ -169,7 +160,7 @@ def averaging_of_counts(
         warnings=_warnings(moments, found),
     )
     regions = _map(moments, n_train, levels[0])
-    return Averaging(amplification, regions, crossing(counts, moments, rng))
+    return Averaging(amplification, regions, _crossing(counts, moments, rng))
 
 
 def _map(moments: Spread, n_train: int, level: float) -> RegionMap:
@@ -245,7 +236,7 @@ class Crossing:
         return np.sqrt(scale / self.sizes[:, None])
 
 
-def crossing(counts: MemberCounts, moments: Spread, rng: np.random.Generator) -> Crossing:
+def _crossing(counts: MemberCounts, moments: Spread, rng: np.random.Generator) -> Crossing:
     """Return the spread at sizes over three decades below the smallest sample.
 
     Thinning draws without replacement from the counts themselves, which is what
@@ -255,10 +246,8 @@ def crossing(counts: MemberCounts, moments: Spread, rng: np.random.Generator) ->
     smallest = max(2.0, largest / 10.0**_DECADES)
     sizes = np.unique(np.geomspace(smallest, largest, _SIZES).round().astype(np.int64))
     table = np.column_stack([counts.counts, counts.totals - counts.counts.sum(axis=1)])
-    spreads = [_thinned(table, int(size), rng).std(axis=0, ddof=1)[:-1] for size in sizes]
+    spreads = []
+    for size in sizes:
+        kept = [rng.multivariate_hypergeometric(row, size, method="marginals") for row in table]
+        spreads.append((np.array(kept) / size).std(axis=0, ddof=1)[:-1])
     return Crossing(frozen(sizes), frozen(spreads), frozen(moments.probability))
-
-
-def _thinned(table: IntArray, size: int, rng: np.random.Generator) -> Array:
-    kept = [rng.multivariate_hypergeometric(row, size, method="marginals") for row in table]
-    return np.asarray(np.array(kept) / size)

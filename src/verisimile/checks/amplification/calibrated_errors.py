@@ -44,12 +44,8 @@ class ErrorScale:
         small against that noise to matter.
     coverage
         Over bins and runs, with the errors as claimed and with :math:`\tau` times them.
-    runs, bins
-        What it is from.
     correlated
         Whether the correlations of the bins were known.
-    warnings
-        What a reader must know.
     """
 
     scale: Estimate

@@ -42,8 +42,6 @@ class LearningCurve:
         Goodness of the two terms; the p-value is NaN for two points.
     n_train, inverse_n_equiv, errors
         The measured points.
-    warnings
-        What a reader must know.
     """
 
     amplitude: Estimate

@@ -26,12 +26,7 @@ Draw = Callable[[int, np.random.Generator], Array]
 class Draws:
     """A member that makes its `n` events while they are counted.
 
-    Attributes
-    ----------
-    source
-        A `Sampler`, or a function of a number and a generator to events ``(n, d)``.
-    n
-        How many events to draw.
+    The source is a `Sampler`, or a function of a number and a generator to events ``(n, d)``.
     """
 
     source: Sampler | Draw
@@ -50,15 +45,7 @@ Member = Events | Draws
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemberCounts:
-    """Counts of J members in K regions.
-
-    Attributes
-    ----------
-    counts
-        ``(J, K)``.
-    totals
-        Events of each member ``(J,)``, those in no region included.
-    """
+    """Counts ``(J, K)`` of J members in K regions, and all events of each ``(J,)``."""
 
     counts: IntArray
     totals: IntArray

@@ -75,8 +75,6 @@ class Memorisation:
     details
         ``ks_train`` and ``ks_holdout``: the mean KS distance of the features over what
         two true samples of these sizes would have.
-    warnings
-        What a reader must know.
     """
 
     p_value: PValue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy import stats
@@ -235,14 +235,11 @@ class EnergyDiscrepancy:
     G. J. Székely, M. L. Rizzo, J. Stat. Plan. Inference 143 (2013) 1249, eq. 2.5.
     """
 
-    @property
-    def name(self) -> str:
-        """Return ``energy``."""
-        return "energy"
+    name: ClassVar[str] = "energy"
 
     def coordinates(self, generated: Array, holdout: Array) -> tuple[Array, Array]:
         """Return both samples standardised."""
-        return standardised(generated, holdout)
+        return _standardised(generated, holdout)
 
     def kernel(self, holdout: Array) -> Kernel:  # noqa: ARG002  (this one has no scale)
         """Return the negative distance."""
@@ -266,20 +263,16 @@ class GaussianMMD:
     A. Gretton et al., J. Mach. Learn. Res. 13 (2012) 723, eq. 3.
     """
 
+    name: ClassVar[str] = "mmd"
     bandwidth: float | None = None
 
     def __post_init__(self) -> None:
         if self.bandwidth is not None:
             require_positive(self.bandwidth, "bandwidth")
 
-    @property
-    def name(self) -> str:
-        """Return ``mmd``."""
-        return "mmd"
-
     def coordinates(self, generated: Array, holdout: Array) -> tuple[Array, Array]:
         """Return both samples standardised."""
-        return standardised(generated, holdout)
+        return _standardised(generated, holdout)
 
     def kernel(self, holdout: Array) -> Kernel:
         """Return the Gaussian."""
@@ -299,10 +292,7 @@ class CramerVonMisesDiscrepancy:
     T. W. Anderson, Ann. Math. Statist. 33 (1962) 1148, eq. 2.
     """
 
-    @property
-    def name(self) -> str:
-        """Return ``cramer-von-mises``."""
-        return "cramer-von-mises"
+    name: ClassVar[str] = "cramer-von-mises"
 
     def coordinates(self, generated: Array, holdout: Array) -> tuple[Array, Array]:
         """Return both samples as ranks in the pool of both, over its size."""
@@ -322,7 +312,7 @@ class CramerVonMisesDiscrepancy:
         return Energy()
 
 
-def standardised(x: Array, reference: Array) -> tuple[Array, Array]:
+def _standardised(x: Array, reference: Array) -> tuple[Array, Array]:
     """Return both in units of the mean and standard deviation of the reference's features."""
     centre, scale = reference.mean(axis=0), reference.std(axis=0)
     scale = np.where(scale > 0.0, scale, 1.0)

@@ -161,23 +161,15 @@ def quantile_of_trainings(
 
     Parameters
     ----------
-    run
-        Gives the stream that sets events aside for the edges.
+    run, holdout, n_train, regions, levels
+        As for :func:`quantile`.
     generated
         Samples of J generators, each trained on events of its own; one is enough.
-    holdout
-        True events that no generator has seen.
-    n_train
-        Events that each was trained on.
-    regions
-        As for :func:`quantile`.
     directions
         K.  None takes :math:`(N_Q - 1) \min(1, 1/G)`, the parameters that an efficient fit
         of this G spends, or all directions for G below one: right for maximum likelihood
         and for a memoriser, too cautious for a generator that is better than its training
         sample in all directions alike.
-    levels
-        Contents of the intervals.
     """
     check_plan(n_train, levels, fewest=2)
     if directions is not None:

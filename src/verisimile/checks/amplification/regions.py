@@ -48,13 +48,7 @@ def tally(labels: IntArray, count: int, n: int) -> IntArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantileRegions:
-    """Intervals of one feature, each with its upper edge.
-
-    Attributes
-    ----------
-    edges
-        Inner edges ``(count - 1,)``, ascending.
-    """
+    """Intervals of one feature, each with its upper edge; inner edges ``(count - 1,)``."""
 
     edges: Array
 
@@ -93,15 +87,7 @@ def quantile_regions(sample: Array, count: int) -> QuantileRegions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserRegions:
-    """Regions of the user's own.
-
-    Attributes
-    ----------
-    assign
-        Takes events ``(n, d)`` and returns their region numbers ``(n,)``.
-    count
-        Number of regions.
-    """
+    """Regions of the user's own: `assign` takes events ``(n, d)`` to region numbers ``(n,)``."""
 
     assign: Callable[[Array], npt.ArrayLike]
     count: int
@@ -324,19 +310,7 @@ PER_REGION = 200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolutions:
-    """Regions in ascending number, and each generated sample without the events that made them.
-
-    Attributes
-    ----------
-    regions
-        One division of the space for each resolution.
-    counted
-        What is left of the generated samples.
-    used
-        Generated events that the edges took.
-    warnings
-        What a reader must know.
-    """
+    """Regions in ascending number, and generated samples less the `used` events of the edges."""
 
     regions: tuple[Regions, ...]
     counted: tuple[Events, ...]

@@ -70,8 +70,6 @@ class Amplification:
         Sizes; zero for a sample that the measure does not use.
     details
         What else the measure says, by name.
-    warnings
-        What a reader must know.
     """
 
     measure: str

@@ -37,8 +37,8 @@ class AmplificationStudy:
 
     Attributes
     ----------
-    n_train, n_generated, n_holdout
-        Sizes; `n_generated` of the first sample.
+    n_generated
+        Events of the first sample.
     quantile
         Region probabilities against the holdout: of this generator, or of the procedure
         that trained several.
@@ -54,8 +54,6 @@ class AmplificationStudy:
         The label of resolution.
     memorisation
         Whether the generator repeats its training events; None without them.
-    warnings
-        What a reader must know.
     """
 
     n_train: int
@@ -188,12 +186,8 @@ class EntropyLabel:
               \quad\Rightarrow\quad
               G = n_\mathrm{train}^{M/2 - 1} \le \sqrt{n_\mathrm{train}}.
 
-    Attributes
-    ----------
-    n_train, n_generated
-        Sizes.
-    exponent
-        :math:`M_\mathrm{eff} = 2 \ln n_\mathrm{generated} / \ln n_\mathrm{train}`.
+    The exponent of a sample is
+    :math:`M_\mathrm{eff} = 2 \ln n_\mathrm{generated} / \ln n_\mathrm{train}`.
 
     References
     ----------
