@@ -14,7 +14,6 @@ from verisimile.checks.amplification.member_counts import (
     Spread,
     count_members,
     pooled,
-    region_limits,
     spread,
 )
 from verisimile.checks.amplification.regions import Regions
@@ -164,7 +163,7 @@ def averaging_of_counts(
 
 
 def _map(moments: Spread, n_train: int, level: float) -> RegionMap:
-    low, high = region_limits(moments, level)
+    low, high = moments.limits(level)
     shrink = (moments.members - 3) / (moments.members - 1)
     return RegionMap(
         level=level,

@@ -153,6 +153,19 @@ class Spread:
         r"""Variance :math:`\bar p_i (1 - \bar p_i)` of a single true event ``(K,)``."""
         return self.probability * (1.0 - self.probability)
 
+    def limits(self, level: float) -> tuple[Array, Array]:
+        r"""Return limits ``(K,)`` on each region's variance between members, cut at zero.
+
+        .. math:: \frac{(J - 1)\, v_i}{\chi^2_{J-1}} - \text{noise}_i
+
+        Exact for members that scatter normally.
+        """
+        degrees, tail = self.members - 1, 0.5 * (1.0 - level)
+        scaled = degrees * self.variance
+        low = scaled / stats.chi2.isf(tail, degrees) - self.noise
+        high = scaled / stats.chi2.ppf(tail, degrees) - self.noise
+        return np.clip(low, 0.0, None), np.clip(high, 0.0, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
@@ -250,18 +263,3 @@ def pooled(found: MemberCounts, moments: Spread) -> Pooled:
         farthest=int(square.argmax()),
         farthest_share=float(square.max() / square.sum()),
     )
-
-
-def region_limits(moments: Spread, level: float) -> tuple[Array, Array]:
-    r"""Return limits ``(K,)`` on each region's variance between members, cut at zero.
-
-    .. math:: \frac{(J - 1)\, v_i}{\chi^2_{J-1}} - \text{noise}_i
-
-    Exact for members that scatter normally.
-    """
-    degrees = moments.members - 1
-    tail = 0.5 * (1.0 - level)
-    scaled = degrees * moments.variance
-    low = scaled / stats.chi2.isf(tail, degrees) - moments.noise
-    high = scaled / stats.chi2.ppf(tail, degrees) - moments.noise
-    return np.clip(low, 0.0, None), np.clip(high, 0.0, None)

@@ -294,14 +294,12 @@ def _cut(values: Array, wanted: float) -> tuple[float, float] | None:
         return None
     rank = min(max(math.ceil(wanted * n), 1), n) - 1
     value = float(np.partition(values, rank)[rank])
-    choices: list[tuple[float, float, float]] = []
-    at_most = np.count_nonzero(values <= value)
-    if at_most < n:
-        choices.append((float(abs(at_most / n - wanted)), value, float(at_most / n)))
+    choices = [(value, int((values <= value).sum()))]
     below = values[values < value]
     if below.size:
-        choices.append((float(abs(below.size / n - wanted)), float(below.max()), below.size / n))
-    return min(choices)[1:] if choices else None
+        choices.append((float(below.max()), below.size))
+    found = [(cut, count / n) for cut, count in choices if count < n]
+    return min(found, key=lambda each: (abs(each[1] - wanted), each[0]), default=None)
 
 
 PER_REGION = 200

@@ -18,7 +18,6 @@ from verisimile.checks.coverage.result import CONDITIONAL, Coverage, check_sizes
 from verisimile.checks.coverage.truth import (
     MixtureTruth,
     closure_notes,
-    closure_values,
     draw_truth,
     remaining,
     true_values,
@@ -29,6 +28,7 @@ from verisimile.core.arrays import digest
 from verisimile.core.canonical import JSON
 from verisimile.core.random import Seeds
 from verisimile.core.require import require
+from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.fit import Pseudo, fit_weights
@@ -130,7 +130,8 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     if truth is None:
         # True values come from the same draws: their error is in no difference.
         responses = tuple(response.certain() for response in responses)
-        values = closure_values(mixture, dict(zip(bound, responses, strict=True)))
+        known = [response.value(mixture.weights) for response in responses]
+        values = {name: Estimate(item, 0.0) for name, item in zip(bound, known, strict=True)}
         notes = closure_notes(mixture, n)
     else:
         values = true_values(truth, bound, seeds.at("truth"))

@@ -135,7 +135,7 @@ class Quantile:
         near = p + _NEAR * min(p, 1.0 - p) * np.linspace(-1.0, 1.0, _NODES)
         grid = np.concatenate([np.linspace(0.0, 1.0, _NODES), near])
         nodes = np.unique(np.quantile(columns.pilot[:, index], grid))
-        return QuantileCrossing(index, p, frozen(nodes))
+        return _QuantileCrossing(index, p, frozen(nodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class DensityAt:
     def bind(self, columns: FeatureColumns) -> BoundObservable:
         """Return the pointwise density."""
         point = as_vector(self.x, "DensityAt.x", length=len(columns.names))
-        return Pointwise(frozen(point[None, :]))
+        return _Pointwise(frozen(point[None, :]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class QuantileCrossing:
+class _QuantileCrossing:
     """Quantile of one column, from distribution functions at fixed nodes ``(G,)``."""
 
     column: int
@@ -294,11 +294,9 @@ class QuantileCrossing:
 
     @property
     def key(self) -> str:
-        """Content key."""
         return digest(np.array([self.column, self.probability]), self.nodes)
 
     def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
-        """Return the crossing of exact distribution functions."""
         known = [member for member in members if isinstance(member, KnowsMarginals)]
         if len(known) != len(members):
             return None
@@ -315,7 +313,6 @@ class QuantileCrossing:
         return np.stack([part.T @ part for part in parts])
 
     def collect(self, pool: CalibratedPool, sums: Array) -> Response:
-        """Return the crossing of the mixture's distribution function."""
         below = np.cumsum(sums, axis=0)  # an indicator is its own square
         means = pool.expectations(below).T
         spread = pool.covariances(below, below)
@@ -331,30 +328,25 @@ class QuantileCrossing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pointwise:
+class _Pointwise:
     """Density at a point ``(1, d)``: no Monte Carlo."""
 
     point: Array
 
     @property
     def key(self) -> str:
-        """Content key."""
         return digest(self.point)
 
     def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
-        """Return the linear response of the members' densities."""
         return _certain(np.exp([self._log_prob(member)[0] for member in members]))
 
     def accumulate(self, x: Array, ratios: Array) -> Array:  # noqa: ARG002
-        """Return no sums: densities are exact."""
         return np.zeros((0, ratios.shape[1], ratios.shape[1]))
 
     def collect(self, pool: CalibratedPool, sums: Array) -> Response:  # noqa: ARG002
-        """Refuse: nothing is estimated."""
         raise TypeError("a density at a point is known exactly")
 
     def true_value(self, truth: Sampler, x: Array) -> Estimate:  # noqa: ARG002
-        """Return the density of a truth that knows it."""
         return Estimate(float(np.exp(self._log_prob(truth)[0])), 0.0)
 
     def _log_prob(self, model: Sampler) -> Array:

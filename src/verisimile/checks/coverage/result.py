@@ -201,12 +201,9 @@ def _row(experiment: Experiment, seeds: Seeds, observables: int) -> Array:
     except (NumericsError, SupportError):
         # One failed fit must not cost its neighbours; it counts as not covered.
         return np.full((observables, 3), np.nan)
-    return np.array([_numbers(item) for item in found])
-
-
-def _numbers(item: ObservableEstimate) -> tuple[float, float, float]:
-    usable = math.isfinite(item.value) and math.isfinite(item.error) and item.error > 0.0
-    return (item.value, item.error, item.sampling) if usable else (math.nan,) * 3
+    row = np.array([(item.value, item.error, item.sampling) for item in found])
+    usable = np.isfinite(row[:, :2]).all(axis=1) & (row[:, 1] > 0.0)
+    return np.where(usable[:, None], row, np.nan)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.coverage.observables import BoundObservable
-from verisimile.checks.coverage.responses import Response
 from verisimile.core.arrays import Array, as_matrix, digest
 from verisimile.core.random import Seeds
 from verisimile.core.require import require
@@ -128,11 +127,6 @@ def true_values(
         return Estimate(found.value, scale * found.error)
 
     return {name: value(name, item) for name, item in observables.items()}
-
-
-def closure_values(mixture: Mixture, responses: Mapping[str, Response]) -> dict[str, Estimate]:
-    """Return the mixture's own values, whose Monte-Carlo error the estimates share exactly."""
-    return {name: Estimate(r.value(mixture.weights), 0.0) for name, r in responses.items()}
 
 
 def _source(truth: Sampler) -> Sampler:
