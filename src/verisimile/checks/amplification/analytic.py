@@ -27,8 +27,6 @@ _DRAWS = 20_000
 Propagation = Callable[[Array], Array]
 """Members' means of K observables ``(M, K)`` to the covariance ``(K, K)`` of the mixture's."""
 
-_Ratio = Callable[[Array, Array], Array]
-
 
 @register("observable-worth", 1)
 @dataclass(frozen=True, slots=True)
@@ -37,8 +35,6 @@ class ObservableWorth:
 
     Attributes
     ----------
-    name
-        Of the observable.
     mean, deviation
         Mean and standard deviation of h over events of the mixture.
     error
@@ -211,7 +207,9 @@ def _drawn(run: Run, mixture: Mixture, draws: int) -> list[Array]:
     return [x[: draws - draws % _BLOCKS] for x in mixture.draws(run, draws)]
 
 
-def _jackknife(blocks: tuple[Array, Array], parts: _Ratio) -> tuple[Array, Array]:
+def _jackknife(
+    blocks: tuple[Array, Array], parts: Callable[[Array, Array], Array]
+) -> tuple[Array, Array]:
     """Return the estimate without its bias in one over the draws, and its error.
 
     The numerators are quadratic in means of draws, whose bias this removes exactly.

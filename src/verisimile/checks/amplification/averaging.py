@@ -218,10 +218,9 @@ class Crossing:
     ----------
     sizes
         Generated events per member ``(S,)``, ascending.
-    spread
-        Standard deviation over members ``(S, K)``, from samples thinned to that size.
-    probability
-        Mean over members ``(K,)``.
+    spread, probability
+        Standard deviation over members ``(S, K)``, of samples thinned to that size; their mean
+        ``(K,)``.
     """
 
     sizes: Array

@@ -11,7 +11,7 @@ from scipy import stats
 
 from verisimile.checks.amplification.result import Interval, normal_interval, normal_reach
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.require import require, require_positive
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.unified import bounded_normal
@@ -98,14 +98,14 @@ class LearningCurve:
 
     def at(self, n_train: float) -> Estimate:
         """Return 1/n_equiv at another number of training events."""
-        require_positive(n_train, "n_train")
+        require(n_train > 0.0, "n_train", got=n_train, expected="a positive number of events")
         a, b = self.amplitude, self.floor
         variance = (a.error / n_train) ** 2 + b.error**2 + 2.0 * self.covariance / n_train
         return Estimate(a.value / n_train + b.value, math.sqrt(max(0.0, variance)))
 
     def share_of_floor(self, n_train: float) -> float:
         """Return which part of 1/n_equiv more training events would not remove, in [0, 1]."""
-        require_positive(n_train, "n_train")
+        require(n_train > 0.0, "n_train", got=n_train, expected="a positive number of events")
         a, b = max(0.0, self.amplitude.value) / n_train, max(0.0, self.floor.value)
         return b / (a + b) if a + b > 0.0 else math.nan
 

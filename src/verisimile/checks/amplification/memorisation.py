@@ -41,8 +41,6 @@ class Memorisation:
     alarm
         Whether it is at most `level`: a generator that does not depend on which true
         events it was trained with raises one with this probability or less.
-    level, tolerance
-        Of the alarm.
     share
         Share of generated events whose nearest true event is one of training.  The error is the
         standard deviation of relabelings.
@@ -53,25 +51,19 @@ class Memorisation:
         :math:`(s - \pi) / (1 - \pi)` of the share s and the expected :math:`\pi`: if so many
         generated events were tied to a training event and the others independent, the share would
         be what it is.
-    share_p
-        One-sided p-value of the share alone.
     log_ratio
         Mean logarithm of the distance to the nearest true event over that to the second
         nearest if the former is of training, and of its inverse, weighted by
         :math:`\pi / (1 - \pi)`, if it is held out; 0 is expected.
-    log_ratio_p
-        One-sided p-value of it being so low.
     copies, holdout_copies
         Generated events that equal a training event, and a held-out one.
     near_copies
         Share of generated events that are copies of a training event or far nearer to one than
         true events are to each other.
-    copies_p
-        One-sided p-value of it.
+    share_p, log_ratio_p, copies_p
+        One-sided p-values of share, log ratio and near copies alone.
     kinds
         What kinds of copies of training events there are.
-    n_generated, n_train, n_holdout
-        Events used.
     details
         ``ks_train`` and ``ks_holdout``: the mean KS distance of the features over what
         two true samples of these sizes would have.

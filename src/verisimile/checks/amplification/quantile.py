@@ -29,7 +29,7 @@ from verisimile.checks.amplification.shares import (
 )
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.require import require, require_positive
+from verisimile.core.require import require
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -172,8 +172,8 @@ def quantile_of_trainings(
         sample in all directions alike.
     """
     check_plan(n_train, levels, fewest=2)
-    if directions is not None:
-        require_positive(directions, "directions")
+    positive = directions is None or directions > 0.0
+    require(positive, "directions", got=directions, expected="a positive number")
     seeds = run.seeds.at("amplification", "trainings")
     found, notes = _counted(seeds, generated, holdout, n_train, regions)
     points = [_of_trainings(counts, levels, directions) for counts, _ in found]

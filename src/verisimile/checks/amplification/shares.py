@@ -81,10 +81,8 @@ class Difference:
     ----------
     distance
         Unbiased estimate; may be negative.
-    noise
-        Counting noise that was taken out, the trace of the difference's covariance V.
-    trace2
-        Trace of its square.
+    noise, trace2
+        Counting noise that was taken out, the trace of the difference's covariance V; that of V².
     along
         Noise in the direction of the difference d found, :math:`d^T V d / d^T d`, and not below
         :math:`\mathrm{tr} V^3 / \mathrm{tr} V^2`, that in the direction of noise.

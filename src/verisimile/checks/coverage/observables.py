@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from verisimile.checks.coverage.responses import (
+    SPAN,
     CalibratedPool,
     CrossingResponse,
     LinearResponse,
@@ -28,7 +29,6 @@ from verisimile.density.protocol import DensityEstimator, Sampler
 
 _NODES = 49
 _NEAR = 0.6  # of the smaller tail, where nodes are close
-_SPAN = 0.2  # of the smaller tail: the probability over which a density is differenced
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -234,8 +234,6 @@ class Mean:
     ----------
     function
         From events ``(n, d)`` to values ``(n,)``.
-    key
-        Content key.
     shift
         Subtracted from the values before their products are summed: rounding.
     closed
@@ -321,7 +319,7 @@ class _QuantileCrossing:
     def true_value(self, truth: Sampler, x: Array) -> Estimate:  # noqa: ARG002
         """Return the quantile of the sample of the truth, with its delta-method error."""
         p = self.probability
-        half = _SPAN * min(p, 1.0 - p)
+        half = SPAN * min(p, 1.0 - p)
         below, value, above = np.quantile(x[:, self.column], [p - half, p, p + half])
         slope = (above - below) / (2.0 * half)
         return Estimate(float(value), float(slope) * math.sqrt(p * (1.0 - p) / len(x)))

@@ -11,7 +11,7 @@ import numpy as np
 from verisimile.core.arrays import Array, digest
 from verisimile.mixture.fit import WeightFit
 
-_SPAN = 0.2  # of the smaller tail: the probability over which a density is differenced
+SPAN = 0.2  # of the smaller tail: the probability over which a density is differenced
 _RTOL = 1e-10
 
 
@@ -94,8 +94,6 @@ class CrossingResponse:
 
     Attributes
     ----------
-    probability
-        p in (0, 1).
     nodes
         Increasing values of the feature ``(G,)``.
     means, covariances
@@ -144,7 +142,7 @@ class CrossingResponse:
 
     def _crossing(self, weights: Array) -> tuple[float, float]:
         """Return the quantile and the inverse of the marginal density there."""
-        half = _SPAN * min(self.probability, 1.0 - self.probability)
+        half = SPAN * min(self.probability, 1.0 - self.probability)
         near = self.probability + half * np.array([-1.0, 0.0, 1.0])
         below, value, above = self._quantiles(weights, near)
         return float(value), float(above - below) / (2.0 * half)
@@ -188,12 +186,7 @@ class CalibratedPool:
     the error of any signed sum is :math:`w^T V w`.  Residuals of the regression
     are orthogonal to every :math:`r_j`, so that equal shares bring no further gain.
 
-    Attributes
-    ----------
-    base
-        A, ``(M, M)``.
-    count
-        N, events of the pool.
+    `base` is A, ``(M, M)``, of a pool of `count` events, N.
     """
 
     base: Array

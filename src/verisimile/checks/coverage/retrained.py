@@ -152,8 +152,6 @@ class Saturation:
 
     Attributes
     ----------
-    names
-        Observables.
     sizes
         Numbers of members, increasing to M.
     values, errors

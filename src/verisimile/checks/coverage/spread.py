@@ -17,15 +17,7 @@ from verisimile.core.result import Estimate, register
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinIntervals:
-    """Contents of K bins, their standard errors, and an interval for each level.
-
-    Attributes
-    ----------
-    values, errors
-        ``(K,)``.
-    low, high
-        ``(L, K)``, one row per level.
-    """
+    """Contents and standard errors of K bins ``(K,)``, and L intervals ``(L, K)`` on them."""
 
     values: Array
     errors: Array

@@ -112,13 +112,11 @@ def true_values(
     unknown = sorted(set(known) - set(observables))
     got, expected = f"values of {unknown}", f"of {list(observables)}"
     require(not unknown, "KnownTruth.values", got=got, expected=expected)
-    source = _source(truth)
-    if isinstance(source, SampledTruth):
-        # The sample is the whole truth: its values have no error.
-        x, scale = source.x, 0.0
-    else:
-        sampled = set(observables) != set(known)
-        x, scale = draw_truth(source, _SAMPLE if sampled else 1, seeds.numpy()), 1.0
+    source, whole = _source(truth), _whole(truth)
+    # A sample that is the whole truth has values without error.
+    scale = 1.0 if whole is None else 0.0
+    size = _SAMPLE if set(observables) != set(known) else 1
+    x = draw_truth(source, size, seeds.numpy()) if whole is None else whole
 
     def value(name: str, item: BoundObservable) -> Estimate:
         if name in known:
@@ -133,21 +131,26 @@ def _source(truth: Sampler) -> Sampler:
     return truth.sampler if isinstance(truth, KnownTruth) else truth
 
 
+def _whole(truth: Sampler) -> Array | None:
+    """Return the sample that is the truth, if one is."""
+    source = _source(truth)
+    return source.x if isinstance(source, SampledTruth) else None
+
+
 def remaining(truth: Sampler, n: int) -> float:
     """Return the part of the variance that `n` events of the truth have: 1 if it is a law."""
-    source = _source(truth)
-    return 1.0 - n / source.x.shape[0] if isinstance(source, SampledTruth) else 1.0
+    whole = _whole(truth)
+    return 1.0 if whole is None else 1.0 - n / len(whole)
 
 
 def truth_notes(truth: Sampler, n: int, datasets: int) -> tuple[str, ...]:
     """Return a warning if the data sets have more events than a sampled truth."""
-    source = _source(truth)
-    if not isinstance(source, SampledTruth) or n * datasets <= source.x.shape[0]:
+    whole = _whole(truth)
+    if whole is None or n * datasets <= len(whole):
         return ()
-    size = source.x.shape[0]
     return (
-        f"{datasets} data sets of {n} events share the {size} events of the truth's sample: the "
-        "rates are those for this sample as the truth, and another sample would give others.",
+        f"{datasets} data sets of {n} events share the {len(whole)} events of the truth's sample: "
+        "the rates are those for this sample as the truth, and another sample would give others.",
     )
 
 
@@ -173,7 +176,5 @@ def draw_truth(truth: Sampler, n: int, rng: np.random.Generator) -> Array:
 
 def truth_key(truth: Sampler) -> str:
     """Return a content key: a truth has no identity of its own, so some of its events stand in."""
-    source = _source(truth)
-    if isinstance(source, SampledTruth):
-        return digest(source.x)
-    return digest(draw_truth(truth, _PROBES, np.random.default_rng(0)))
+    whole = _whole(truth)
+    return digest(draw_truth(truth, _PROBES, np.random.default_rng(0)) if whole is None else whole)
