@@ -26,7 +26,7 @@ from typing import Any, cast
 import numpy as np
 from _boxes import TRUTH, Boxes, merged
 
-from verisimile.checks.coverage.basis import Fitted, left_out
+from verisimile.checks.coverage.basis import BasisFit, left_out
 from verisimile.checks.coverage.spread import (
     BinErrors,
     BinIntervals,
@@ -160,7 +160,7 @@ def _weighted(
     """Return contents of the fitted mixture, its weights' covariance, and left-out directions."""
     ensemble = gather_ensemble(Run(seeds), models, training=events)
     mixture = fit_mixture(Run(seeds), ensemble, further, pseudo=PseudoEvents(audit=1000))
-    fitted = Fitted(mixture.fit, ensemble.log_densities(further))
+    fitted = BasisFit(mixture.fit, ensemble.log_densities(further))
     return mixture.weights @ contents, mixture.fit.covariance, left_out(fitted)
 
 

@@ -19,8 +19,14 @@ import pytest
 
 from camel_fits import EXACT_GAIN, camel_draws, camel_edges, fit_camels, replicas
 from statistical import assert_rate, assert_within
-from verisimile.checks.amplification.averaging import Pooled, averaging_of_counts, pooled, spread
-from verisimile.checks.amplification.member_counts import MemberCounts, member_counts
+from verisimile.checks.amplification.averaging import averaging_of_counts
+from verisimile.checks.amplification.member_counts import (
+    MemberCounts,
+    Pooled,
+    member_counts,
+    pooled,
+    spread,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 

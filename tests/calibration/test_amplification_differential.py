@@ -20,8 +20,8 @@ from verisimile.checks.amplification.kolmogorov import kolmogorov
 from verisimile.checks.amplification.learning_curve import learning_curve
 from verisimile.checks.amplification.memorisation import memorisation
 from verisimile.checks.amplification.quadratic import (
-    Distance,
-    EnergyDistance,
+    Discrepancy,
+    EnergyDiscrepancy,
     GaussianMMD,
     quadratic,
     quadratic_procedure,
@@ -100,8 +100,8 @@ def test_narrow_kernels_cover_as_well(show: Show) -> None:
         assert_rate(int(count), REPETITIONS, level, alpha=ALPHA)
 
 
-@pytest.mark.parametrize("distance", [EnergyDistance(), GaussianMMD(0.5)])
-def test_perfect_generators_of_five_features(distance: Distance, show: Show) -> None:
+@pytest.mark.parametrize("distance", [EnergyDiscrepancy(), GaussianMMD(0.5)])
+def test_perfect_generators_of_five_features(distance: Discrepancy, show: Show) -> None:
     # Most of the noise of a narrow kernel lies outside the landmarks' directions.
     ends = []
     for repetition in range(REPETITIONS):

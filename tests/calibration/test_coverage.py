@@ -24,9 +24,8 @@ from coverage_values import PAPER, spanning_members, spanning_mixture
 from statistical import assert_rate
 from verisimile.checks.coverage.basis import BasisTerm, LeaveOneOut
 from verisimile.checks.coverage.conditional import coverage
-from verisimile.checks.coverage.experiments import Outcomes, summarise
 from verisimile.checks.coverage.observables import Moment, Observable
-from verisimile.checks.coverage.result import Coverage, ObservableCoverage
+from verisimile.checks.coverage.result import Coverage, ObservableCoverage, Outcomes, summarise
 from verisimile.checks.coverage.retrained import MakeMixture, coverage_retrained
 from verisimile.checks.coverage.truth import KnownTruth
 from verisimile.core.arrays import Array

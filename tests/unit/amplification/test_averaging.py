@@ -9,18 +9,14 @@ import pytest
 
 from camel_fits import EXACT_GAIN, Edges, camel_draws, camel_edges, fit_camels
 from statistical import assert_within
-from verisimile.checks.amplification.averaging import (
-    Averaging,
-    averaging,
-    averaging_of_counts,
-    pooled,
-    spread,
-)
+from verisimile.checks.amplification.averaging import Averaging, averaging, averaging_of_counts
 from verisimile.checks.amplification.member_counts import (
     Draws,
     MemberCounts,
     count_members,
     member_counts,
+    pooled,
+    spread,
 )
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError

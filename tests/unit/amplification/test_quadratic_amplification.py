@@ -8,8 +8,8 @@ from scipy.spatial.distance import cdist
 from differential_study import LEVELS, camel, events, measured
 from statistical import assert_rate, assert_within
 from verisimile.checks.amplification.quadratic import (
-    CramerVonMises,
-    EnergyDistance,
+    CramerVonMisesDiscrepancy,
+    EnergyDiscrepancy,
     GaussianMMD,
     quadratic,
     quadratic_procedure,
@@ -39,7 +39,7 @@ def test_pair_means_are_those_of_all_pairs() -> None:
 def test_cramer_von_mises_is_the_classical_statistic() -> None:
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(60, 1)), rng.normal(size=(90, 1))
-    first, second = CramerVonMises().coordinates(x, y)
+    first, second = CramerVonMisesDiscrepancy().coordinates(x, y)
     found = PairMeans.of(first, second, Energy())
     n, m = 60, 90
     biased = found.discrepancy - found.first / n - found.second / m
@@ -50,8 +50,10 @@ def test_cramer_von_mises_is_the_classical_statistic() -> None:
     assert biased == pytest.approx(2.0 * squares / total, rel=1e-9)
 
 
-@pytest.mark.parametrize("distance", [EnergyDistance(), GaussianMMD(), CramerVonMises()])
-def test_equal_distributions_have_no_bias(distance: EnergyDistance) -> None:
+@pytest.mark.parametrize(
+    "distance", [EnergyDiscrepancy(), GaussianMMD(), CramerVonMisesDiscrepancy()]
+)
+def test_equal_distributions_have_no_bias(distance: EnergyDiscrepancy) -> None:
     values, errors = [], []
     for seed in range(REPETITIONS):
         rng = np.random.default_rng(seed)
@@ -126,7 +128,7 @@ def test_impossible_input_is_refused() -> None:
     run, rng = Run(Seeds(1)), np.random.default_rng(8)
     good = Events(rng.normal(size=(50, 2)))
     with pytest.raises(InputError, match="features"):
-        quadratic(run, good, good, 50, distance=CramerVonMises())
+        quadratic(run, good, good, 50, distance=CramerVonMisesDiscrepancy())
     with pytest.raises(InputError, match="at least 20"):
         quadratic(run, good.take([0, 1]), good, 50)
     with pytest.raises(InputError, match="generators"):

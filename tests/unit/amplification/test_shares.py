@@ -64,9 +64,9 @@ def test_equal_regions_have_the_textbook_noise() -> None:
 @pytest.mark.parametrize("make", [_plain, _weighted])
 def test_distance_and_spread_are_free_of_bias(make: Make) -> None:
     rng = np.random.default_rng(2)
-    found = [_pair(make, rng) for _ in range(2000)]
-    distances = np.array([each.distance for each in found])
-    spreads = np.array([each.spread for each in found])
+    holdouts = [make(rng, P, 100) for _ in range(2000)]
+    distances = np.array([difference(make(rng, Q, 200), each).distance for each in holdouts])
+    spreads = np.array([each.spread for each in holdouts])
     # A ratio of weighted sums is biased at second order in 1/n only.
     assert_within(distances.mean(), ((P - Q) ** 2).sum(), distances.std(ddof=1) / 2000**0.5)
     assert_within(spreads.mean(), (P * (1 - P)).sum(), spreads.std(ddof=1) / 2000**0.5)

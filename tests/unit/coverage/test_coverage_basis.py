@@ -11,12 +11,12 @@ import pytest
 from analytic import log_densities
 from coverage_values import PAPER, spanning_members
 from verisimile.checks.coverage.basis import (
+    BasisFit,
     BasisTerm,
-    Fitted,
     LeaveOneOut,
     MemberBootstrap,
+    add_basis_variance,
     left_out,
-    widened,
 )
 from verisimile.checks.coverage.conditional import coverage
 from verisimile.checks.coverage.observables import Moment, Observable
@@ -36,14 +36,14 @@ SEEDS = Seeds(4)
 FIRST: dict[str, Observable] = {"first": Moment("x0")}
 
 
-def _fitted(count: int) -> tuple[Fitted, LinearResponse]:
+def _fitted(count: int) -> tuple[BasisFit, LinearResponse]:
     members = spanning_members(count)
     rng = np.random.default_rng(2)
     logf = log_densities(members, PAPER.sample(800, rng))
     pseudo = Pseudo(log_densities(members, members[0].sample(50, rng)))
     means = np.array([m.shares @ m.means[:, 0] for m in members])
     fit = fit_weights(logf, pseudo=pseudo)
-    return Fitted(fit, logf, pseudo), LinearResponse(means, np.zeros((count, count)))
+    return BasisFit(fit, logf, pseudo), LinearResponse(means, np.zeros((count, count)))
 
 
 def test_two_members_stand_for_each_other() -> None:
@@ -72,7 +72,7 @@ def test_left_out_weights_minimise_the_distance() -> None:
 def test_repeated_members_need_no_term() -> None:
     fitted, response = _fitted(3)
     twice = np.concatenate([fitted.logf, fitted.logf], axis=1)
-    doubled = Fitted(fit_weights(twice), twice)
+    doubled = BasisFit(fit_weights(twice), twice)
     means = np.concatenate([response.means, response.means])
     found = LeaveOneOut().variances([LinearResponse(means, np.zeros((6, 6)))], doubled, SEEDS)
     np.testing.assert_allclose(found, 0.0, atol=1e-12)
@@ -90,7 +90,7 @@ def test_bootstrap_of_two_members_has_three_outcomes() -> None:
 def test_the_term_is_added_in_quadrature_and_for_quantiles_too() -> None:
     fitted, response = _fitted(3)
     before = response.estimate(fitted.fit)
-    (after,) = widened([before], [response], fitted, LeaveOneOut(), SEEDS)
+    (after,) = add_basis_variance([before], [response], fitted, LeaveOneOut(), SEEDS)
     extra = float(LeaveOneOut().variances([response], fitted, SEEDS)[0])
     assert after.error == pytest.approx(math.hypot(before.error, math.sqrt(extra)))
     assert (after.value, after.sampling) == (before.value, before.sampling)
@@ -106,9 +106,9 @@ def test_the_term_is_added_in_quadrature_and_for_quantiles_too() -> None:
 
 def test_one_member_has_no_spread() -> None:
     fitted, response = _fitted(2)
-    single = Fitted(fitted.fit, fitted.logf[:, :1])
+    single = BasisFit(fitted.fit, fitted.logf[:, :1])
     with pytest.raises(InputError, match="one member"):
-        widened([], [response], single, LeaveOneOut(), SEEDS)
+        add_basis_variance([], [response], single, LeaveOneOut(), SEEDS)
     with pytest.raises(InputError, match="replicas"):
         MemberBootstrap(replicas=1)
 

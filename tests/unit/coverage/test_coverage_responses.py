@@ -12,15 +12,21 @@ from scipy.special import ndtr
 from analytic import Blend, log_densities
 from coverage_values import PAPER, spanning_members, spanning_mixture
 from statistical import assert_within
-from verisimile.checks.coverage.bound import Calibrated, Columns, Drawn, density_ratios, stratified
+from verisimile.checks.coverage.members import density_ratios, stratified
 from verisimile.checks.coverage.observables import (
     BinContent,
     Expectation,
+    FeatureColumns,
     Moment,
     Observable,
     Quantile,
 )
-from verisimile.checks.coverage.responses import CrossingResponse, LinearResponse, Response
+from verisimile.checks.coverage.responses import (
+    CalibratedPool,
+    CrossingResponse,
+    LinearResponse,
+    Response,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -34,9 +40,9 @@ def _pooled(observable: Observable, count: int, seed: int) -> tuple[Response, Ar
     """Return the response from a pool of `count` draws, and all sums behind it."""
     rng = np.random.default_rng(seed)
     x = stratified(MEMBERS, count // len(MEMBERS), rng)
-    bound = observable.bind(Columns(("x0", "x1"), x[::7]))
+    bound = observable.bind(FeatureColumns(("x0", "x1"), x[::7]))
     ratios, _ = density_ratios(log_densities(MEMBERS, x))
-    pool = Calibrated(ratios.T @ ratios, x.shape[0])
+    pool = CalibratedPool(ratios.T @ ratios, x.shape[0])
     return bound.collect(pool, bound.accumulate(x, ratios)), ratios
 
 
@@ -48,7 +54,7 @@ def test_linear_error_is_that_of_the_mixture() -> None:
     assert found.value == pytest.approx(float(w @ means))
     assert found.sampling == pytest.approx(w @ spread @ w)
     assert found.error == pytest.approx(math.sqrt(means @ c @ means + found.sampling))
-    assert found.widened(1.0).error == pytest.approx(math.hypot(found.error, 1.0))
+    assert found.plus_variance(1.0).error == pytest.approx(math.hypot(found.error, 1.0))
 
 
 def test_pooled_expectations_are_those_of_the_members_with_their_claimed_errors() -> None:
@@ -83,8 +89,8 @@ def test_large_signed_weights_do_not_raise_the_noise_of_the_mixture() -> None:
         w = np.linalg.solve(shares.T, np.eye(6)[0])  # exactly the truth
         pool = stratified(members, 2000, np.random.default_rng(9))
         ratios, _ = density_ratios(log_densities(members, pool))
-        bound = Moment("x0").bind(Columns(("x0", "x1"), x))
-        calibrated = Calibrated(ratios.T @ ratios, pool.shape[0])
+        bound = Moment("x0").bind(FeatureColumns(("x0", "x1"), x))
+        calibrated = CalibratedPool(ratios.T @ ratios, pool.shape[0])
         found = bound.collect(calibrated, bound.accumulate(pool, ratios))
         assert isinstance(found, LinearResponse)
         noise.append((np.abs(w).sum(), math.sqrt(w @ found.covariance @ w)))
@@ -125,7 +131,7 @@ def _cdf(member: Blend, column: int, x: Array) -> Array:
 
 def test_members_that_know_their_moments_need_no_draws() -> None:
     members = (PAPER, GaussianTruth((0.0, 1.0), (1.0, 2.0)))
-    columns = Columns(("x0", "x1"), PAPER.sample(100, np.random.default_rng(6)))
+    columns = FeatureColumns(("x0", "x1"), PAPER.sample(100, np.random.default_rng(6)))
     second = Moment("x1", 2).bind(columns).exact(members)
     assert isinstance(second, LinearResponse)
     np.testing.assert_allclose(second.means, [0.6**2 + 0.4**2, 5.0])
@@ -137,7 +143,7 @@ def test_members_that_know_their_moments_need_no_draws() -> None:
     assert median is not None
     assert median.value(np.ones(1)) == pytest.approx(-0.5, abs=1e-3)
     assert Moment("x0").bind(columns).exact((PAPER, MEMBERS[0])) is None
-    assert Moment("x0", 3).bind(columns).true_value(Drawn(PAPER, columns.pilot)).error == 0.0
+    assert Moment("x0", 3).bind(columns).true_value(PAPER, columns.pilot).error == 0.0
     assert PAPER.moment(0, 3) == pytest.approx((-0.5) ** 3 + 3 * (-0.5) * 0.25**2)
 
 
@@ -183,17 +189,17 @@ class _Anonymous:
 
 def test_truth_sample_gives_quantiles_and_moments_with_errors() -> None:
     rng = np.random.default_rng(4)
-    drawn = Drawn(_Anonymous(), PAPER.sample(100_000, rng))
-    columns = Columns(("x0", "x1"), drawn.x[:1000])
-    mean = Moment("x0").bind(columns).true_value(drawn)
+    truth, x = _Anonymous(), PAPER.sample(100_000, rng)
+    columns = FeatureColumns(("x0", "x1"), x[:1000])
+    mean = Moment("x0").bind(columns).true_value(truth, x)
     assert mean.error == pytest.approx(0.25 / math.sqrt(100_000), rel=0.02)
-    median = Quantile("x0", 0.5).bind(columns).true_value(drawn)
+    median = Quantile("x0", 0.5).bind(columns).true_value(truth, x)
     assert median.error == pytest.approx(0.25 * math.sqrt(math.pi / 2 / 100_000), rel=0.03)
     assert abs(median.value + 0.5) < 5 * median.error
 
 
 def test_keys_tell_observables_apart() -> None:
-    columns = Columns(("x0", "x1"), PAPER.sample(100, np.random.default_rng(5)))
+    columns = FeatureColumns(("x0", "x1"), PAPER.sample(100, np.random.default_rng(5)))
     observables: list[Observable] = [
         Moment("x0"),
         Moment("x1"),

@@ -13,7 +13,6 @@ from scipy import stats
 from coverage_values import PAPER, spanning_members, spanning_mixture
 from statistical import assert_rate, assert_within
 from verisimile.checks.coverage.conditional import PseudoDraws, coverage
-from verisimile.checks.coverage.experiments import Outcomes, summarise
 from verisimile.checks.coverage.members import PooledDraws
 from verisimile.checks.coverage.observables import (
     BinContent,
@@ -23,7 +22,7 @@ from verisimile.checks.coverage.observables import (
     Observable,
     Quantile,
 )
-from verisimile.checks.coverage.result import Coverage
+from verisimile.checks.coverage.result import Coverage, Outcomes, summarise
 from verisimile.checks.coverage.retrained import coverage_retrained
 from verisimile.checks.coverage.truth import KnownTruth, SampledTruth
 from verisimile.core.arrays import Array

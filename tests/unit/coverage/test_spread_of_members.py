@@ -132,7 +132,7 @@ def test_one_repetition_has_no_error() -> None:
     ("call", "message"),
     [
         (lambda: spread_intervals(np.ones((1, 3)), LEVELS), "two or more"),
-        (lambda: spread_intervals(np.ones((3, 3)), (1.0,)), "probability contents"),
+        (lambda: spread_intervals(np.ones((3, 3)), (1.0,)), "numbers in"),
         (lambda: normal_intervals([0.1], [-0.1], LEVELS), "standard errors"),
         (lambda: summarise_bins([], TRUTH, BINOMIAL), "one or more"),
         (lambda: summarise_bins([_spread(np.ones((3, 3)))], TRUTH, BINOMIAL), "4 bins"),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from verisimile.checks.coverage.experiments import Outcomes, summarise
+from verisimile.checks.coverage.result import Outcomes, summarise
 from verisimile.core.result import Estimate
 from verisimile.report.sections.coverage import coverage_figure
 from verisimile.report.style import to_png

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verisimile.checks.coverage.experiments import Outcomes, summarise
-from verisimile.checks.coverage.result import Coverage
+from verisimile.checks.coverage.result import Coverage, Outcomes, summarise
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run

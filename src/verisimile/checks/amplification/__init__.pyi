@@ -7,8 +7,8 @@ from .kolmogorov import kolmogorov_features as kolmogorov_features
 from .learning_curve import learning_curve as learning_curve
 from .member_counts import Draws as Draws
 from .memorisation import memorisation as memorisation
-from .quadratic import CramerVonMises as CramerVonMises
-from .quadratic import EnergyDistance as EnergyDistance
+from .quadratic import CramerVonMisesDiscrepancy as CramerVonMisesDiscrepancy
+from .quadratic import EnergyDiscrepancy as EnergyDiscrepancy
 from .quadratic import GaussianMMD as GaussianMMD
 from .quadratic import quadratic as quadratic
 from .quadratic import quadratic_procedure as quadratic_procedure

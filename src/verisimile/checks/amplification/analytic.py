@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from verisimile.checks.amplification.member_counts import Labelled, tally
-from verisimile.checks.amplification.result import Amplification, Interval
+from verisimile.checks.amplification.regions import Regions, tally
+from verisimile.checks.amplification.result import Amplification, check_plan, normal_interval
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_at_least
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.mixture.model import Mixture
@@ -28,8 +27,6 @@ _DRAWS = 20_000
 Propagation = Callable[[Array], Array]
 """Members' means of K observables ``(M, K)`` to the covariance ``(K, K)`` of the mixture's."""
 
-_Ratio = Callable[[Array, Array], Array]
-
 
 @register("observable-worth", 1)
 @dataclass(frozen=True, slots=True)
@@ -38,8 +35,6 @@ class ObservableWorth:
 
     Attributes
     ----------
-    name
-        Of the observable.
     mean, deviation
         Mean and standard deviation of h over events of the mixture.
     error
@@ -99,15 +94,9 @@ def analytic_observables(
         From the members' means ``(M, K)`` to the covariance ``(K, K)`` of the
         mixture's, if that of the weights alone, :math:`O^T C\, O`, is not enough.
     draws
-        Events drawn per member.
-
-    Raises
-    ------
-    InputError
-        For no observables, values that are not finite, or fewer than 20 draws.
+        Events drawn per member, 20 or more.
     """
-    if not observables:
-        raise InputError("observables", got="none", expected="at least one")
+    require(observables, "observables", got="none", expected="at least one")
 
     def values(x: Array) -> Array:
         return np.column_stack([as_vector(h(x), name) for name, h in observables.items()])
@@ -122,16 +111,25 @@ def analytic_observables(
         return np.stack([mean, scatter, variance, variance / scatter])
 
     found, errors = _jackknife(blocks, parts)
-    return MixtureWorth(
-        tuple(_worth(name, found[:, k], float(errors[3, k])) for k, name in enumerate(observables)),
-        () if covariance else (LEAVES_OUT,),
+    worth = tuple(
+        ObservableWorth(
+            name=name,
+            mean=float(mean),
+            deviation=math.sqrt(max(float(scatter), 0.0)),
+            error=math.sqrt(max(float(variance), 0.0)),
+            inverse_size=Estimate(float(ratio), float(error)),
+        )
+        for name, (mean, scatter, variance, ratio), error in zip(
+            observables, found.T, errors[3], strict=True
+        )
     )
+    return MixtureWorth(worth, () if covariance else (LEAVES_OUT,))
 
 
 def analytic(
     run: Run,
     mixture: Mixture,
-    regions: Labelled,
+    regions: Regions,
     *,
     n_train: int,
     covariance: Propagation | None = None,
@@ -156,14 +154,8 @@ def analytic(
         Events to compare with: those of the weight fit, or of all the training.
     levels
         Contents of the intervals, which have the error of the draws only.
-
-    Raises
-    ------
-    InputError
-        For fewer than 20 draws, regions out of range, or no training events.
     """
-    if n_train < 1:
-        raise InputError("n_train", got=n_train, expected="at least one event")
+    check_plan(n_train, levels)
 
     def parts(first: Array, second: Array) -> Array:  # noqa: ARG001  (squares of indicators)
         content = mixture.weights @ first
@@ -177,7 +169,7 @@ def analytic(
         measure="analytic",
         resolution=regions.count,
         inverse_gain=inverse,
-        intervals=tuple(_normal(inverse, level) for level in levels),
+        intervals=tuple(normal_interval(inverse, level) for level in levels),
         n_train=n_train,
         n_generated=draws,
         n_holdout=0,
@@ -199,7 +191,7 @@ def _moments(
     return parts.mean(axis=2), (parts**2).mean(axis=2)
 
 
-def _contents(run: Run, mixture: Mixture, draws: int, regions: Labelled) -> Array:
+def _contents(run: Run, mixture: Mixture, draws: int, regions: Regions) -> Array:
     """Return each member's fraction in each region in blocks of draws ``(B, M, K)``."""
     count = regions.count
     rows = [
@@ -211,12 +203,13 @@ def _contents(run: Run, mixture: Mixture, draws: int, regions: Labelled) -> Arra
 
 def _drawn(run: Run, mixture: Mixture, draws: int) -> list[Array]:
     """Return draws of each member, cut to equal blocks."""
-    if draws < 2 * _BLOCKS:
-        raise InputError("draws", got=draws, expected=f"{2 * _BLOCKS} or more per member")
+    require_at_least(2 * _BLOCKS, draws, "draws")
     return [x[: draws - draws % _BLOCKS] for x in mixture.draws(run, draws)]
 
 
-def _jackknife(blocks: tuple[Array, Array], parts: _Ratio) -> tuple[Array, Array]:
+def _jackknife(
+    blocks: tuple[Array, Array], parts: Callable[[Array, Array], Array]
+) -> tuple[Array, Array]:
     """Return the estimate without its bias in one over the draws, and its error.
 
     The numerators are quadratic in means of draws, whose bias this removes exactly.
@@ -226,20 +219,3 @@ def _jackknife(blocks: tuple[Array, Array], parts: _Ratio) -> tuple[Array, Array
     left_out = np.array([parts(*(item[k].mean(axis=0) for item in blocks)) for k in kept])
     value = _BLOCKS * whole - (_BLOCKS - 1) * left_out.mean(axis=0)
     return value, np.asarray(np.sqrt((_BLOCKS - 1) * left_out.var(axis=0)))
-
-
-def _worth(name: str, found: Array, error: float) -> ObservableWorth:
-    mean, scatter, variance, ratio = (float(item) for item in found)
-    return ObservableWorth(
-        name=name,
-        mean=mean,
-        deviation=math.sqrt(max(scatter, 0.0)),
-        error=math.sqrt(max(variance, 0.0)),
-        inverse_size=Estimate(ratio, error),
-    )
-
-
-def _normal(inverse: Estimate, level: float) -> Interval:
-    half = float(stats.norm.isf(0.5 * (1.0 - level))) * inverse.error
-    low, high = inverse.value - half, inverse.value + half
-    return Interval(level, max(0.0, low), max(0.0, high))

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from verisimile.checks.amplification.member_counts import (
-    Labelled,
     Member,
     MemberCounts,
+    Pooled,
+    Spread,
     count_members,
+    pooled,
+    spread,
 )
-from verisimile.checks.amplification.result import Amplification, Interval
-from verisimile.core.arrays import Array, IntArray, frozen
-from verisimile.core.errors import InputError
+from verisimile.checks.amplification.regions import Regions
+from verisimile.checks.amplification.result import Amplification, check_plan
+from verisimile.core.arrays import Array, frozen
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 
@@ -68,18 +70,9 @@ class RegionMap:
 @register("averaging", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class Averaging:
-    """The averaging measure: pooled, region by region, and against the sample size.
+    """The averaging measure: pooled, region by region, and against the number of events.
 
-    Attributes
-    ----------
-    amplification
-        Pooled over regions.
-    regions
-        Region by region.
-    crossing
-        Spread against the number of generated events.
-    cannot_see
-        What no ensemble of this kind can tell.
+    `cannot_see` is what no ensemble of this kind can tell.
     """
 
     amplification: Amplification
@@ -97,7 +90,7 @@ def averaging(
     member_samples: Sequence[Member],
     *,
     n_train: int,
-    regions: Labelled,
+    regions: Regions,
     levels: Sequence[float] = (0.68, 0.95),
 ) -> Averaging:
     r"""Return how many events the generator is worth by the scatter of its members.
@@ -119,19 +112,14 @@ def averaging(
     run
         Gives the random streams of `Draws`, and the progress.
     member_samples
-        One per member, trained on bootstrap replicas or drawn from a posterior:
-        `Events`, or `Draws`, which are made in chunks and not kept.
+        Three or more, one per member, trained on bootstrap replicas or drawn from a posterior:
+        unweighted `Events`, or `Draws`, which are made in chunks and not kept.
     n_train
         Events that each member was trained on.
     regions
         Object with ``count`` and ``of(x)``: the region of each event.
     levels
         Contents of the intervals; the map has the first.
-
-    Raises
-    ------
-    InputError
-        For fewer than three members, weighted events, or identical members.
 
     References
     ----------
@@ -149,34 +137,15 @@ def averaging_of_counts(
     n_train: int,
     levels: Sequence[float] = (0.68, 0.95),
 ) -> Averaging:
-    """Return the measure of counts that are there already; `rng` thins them for the crossing.
-
-    Raises
-    ------
-    InputError
-        For identical members, or levels outside (0, 1).
-    """
-    if n_train < 1:
-        raise InputError("n_train", got=n_train, expected="the events that a member was trained on")
-    if not levels or not all(0.0 < level < 1.0 for level in levels):
-        raise InputError("levels", got=list(levels), expected="contents in (0, 1)")
+    """Return the measure of counts that are there already; `rng` thins them for the crossing."""
+    check_plan(n_train, levels)
     moments = spread(counts)
     found = pooled(counts, moments)
-    return Averaging(
-        amplification=_amplification(counts, moments, found, n_train, levels),
-        regions=_map(moments, n_train, levels[0]),
-        crossing=crossing(counts, moments, rng),
-    )
-
-
-def _amplification(
-    counts: MemberCounts, moments: Spread, found: Pooled, n_train: int, levels: Sequence[float]
-) -> Amplification:
-    return Amplification(
+    amplification = Amplification(
         measure="averaging",
         resolution=moments.probability.size,
         inverse_gain=Estimate(n_train * found.inverse_size, n_train * found.error / found.scale),
-        intervals=tuple(_times(found.limits(level), n_train) for level in levels),
+        intervals=tuple(found.limits(level).scaled(n_train) for level in levels),
         n_train=n_train,
         n_generated=int(counts.totals.min()),
         n_holdout=0,
@@ -189,14 +158,12 @@ def _amplification(
         },
         warnings=_warnings(moments, found),
     )
-
-
-def _times(inverse: Interval, n_train: int) -> Interval:
-    return Interval(inverse.level, n_train * inverse.low, n_train * inverse.high)
+    regions = _map(moments, n_train, levels[0])
+    return Averaging(amplification, regions, _crossing(counts, moments, rng))
 
 
 def _map(moments: Spread, n_train: int, level: float) -> RegionMap:
-    low, high = region_limits(moments, level)
+    low, high = moments.limits(level)
     shrink = (moments.members - 3) / (moments.members - 1)
     return RegionMap(
         level=level,
@@ -251,10 +218,9 @@ class Crossing:
     ----------
     sizes
         Generated events per member ``(S,)``, ascending.
-    spread
-        Standard deviation over members ``(S, K)``, from samples thinned to that size.
-    probability
-        Mean over members ``(K,)``.
+    spread, probability
+        Standard deviation over members ``(S, K)``, of samples thinned to that size; their mean
+        ``(K,)``.
     """
 
     sizes: Array
@@ -268,7 +234,7 @@ class Crossing:
         return np.sqrt(scale / self.sizes[:, None])
 
 
-def crossing(counts: MemberCounts, moments: Spread, rng: np.random.Generator) -> Crossing:
+def _crossing(counts: MemberCounts, moments: Spread, rng: np.random.Generator) -> Crossing:
     """Return the spread at sizes over three decades below the smallest sample.
 
     Thinning draws without replacement from the counts themselves, which is what
@@ -278,162 +244,8 @@ def crossing(counts: MemberCounts, moments: Spread, rng: np.random.Generator) ->
     smallest = max(2.0, largest / 10.0**_DECADES)
     sizes = np.unique(np.geomspace(smallest, largest, _SIZES).round().astype(np.int64))
     table = np.column_stack([counts.counts, counts.totals - counts.counts.sum(axis=1)])
-    spreads = [_thinned(table, int(size), rng).std(axis=0, ddof=1)[:-1] for size in sizes]
+    spreads = []
+    for size in sizes:
+        kept = [rng.multivariate_hypergeometric(row, size, method="marginals") for row in table]
+        spreads.append((np.array(kept) / size).std(axis=0, ddof=1)[:-1])
     return Crossing(frozen(sizes), frozen(spreads), frozen(moments.probability))
-
-
-def _thinned(table: IntArray, size: int, rng: np.random.Generator) -> Array:
-    kept = [rng.multivariate_hypergeometric(row, size, method="marginals") for row in table]
-    return np.asarray(np.array(kept) / size)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Spread:
-    r"""Moments of J members in K regions.
-
-    .. math:: \hat a_i = v_i - \frac1J \sum_j \frac{P_{ji} (1 - P_{ji})}{n_j - 1}
-
-    with :math:`v_i` the sample variance over members of the fractions.  Each
-    member's term is the unbiased binomial variance of its own fraction, so that
-    :math:`\hat a_i` has no bias for any numbers of events :math:`n_j`.
-
-    Attributes
-    ----------
-    probability
-        Mean over members ``(K,)``.
-    variance, noise
-        :math:`v_i` and the mean binomial variance in it ``(K,)``.
-    """
-
-    members: int
-    probability: Array
-    variance: Array
-    noise: Array
-
-    @property
-    def between(self) -> Array:
-        r"""The members' own variance :math:`\hat a_i`, ``(K,)``; negative by fluctuation."""
-        return self.variance - self.noise
-
-    @property
-    def scale(self) -> Array:
-        r"""Variance :math:`\bar p_i (1 - \bar p_i)` of a single true event ``(K,)``."""
-        return self.probability * (1.0 - self.probability)
-
-
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    r"""Sum over regions of the variance, with the jackknife over members.
-
-    Attributes
-    ----------
-    total, noise
-        :math:`T = \sum_i v_i`, and the binomial part of it.
-    error
-        Standard error of T.
-    scale
-        :math:`\sum_i \bar p_i (1 - \bar p_i)`.
-    members
-        J.
-    farthest, farthest_share
-        The member farthest from the mean, and its share of T.
-    """
-
-    total: float
-    noise: float
-    error: float
-    scale: float
-    members: int
-    farthest: int
-    farthest_share: float
-
-    @property
-    def inverse_size(self) -> float:
-        r"""One over the equivalent events, :math:`\sum \hat a_i / \sum \bar p_i (1 - \bar p_i)`."""
-        return (self.total - self.noise) / self.scale
-
-    @property
-    def effective_degrees(self) -> float:
-        r"""Degrees of freedom :math:`2 T^2 / \mathrm{var}(T)` of a chi-square as wide as T."""
-        return float(np.inf) if self.error == 0.0 else 2.0 * (self.total / self.error) ** 2
-
-    def limits(self, level: float) -> Interval:
-        r"""Return the interval on one over the equivalent number of events, cut at zero.
-
-        .. math:: T\, e^{\pm t_{J-1} s / T} - N
-
-        The logarithm of a variance is nearly symmetric, and Student's t allows
-        for an error :math:`s` that comes from J members.  Measured coverage is nominal
-        from 7 members on; with 5 it is 0.70 to 0.75 and 0.95 to 0.97, with 3 it is 0.78
-        and 0.98.  Members of heavy tails are another matter: no J of this size shows
-        how heavy they are, and the coverage is lower.
-        """
-        half = float(stats.t.isf(0.5 * (1.0 - level), self.members - 1)) * self.error / self.total
-        low, high = (self.total * np.exp(sign * half) - self.noise for sign in (-1.0, 1.0))
-        return Interval(level, max(0.0, low / self.scale), max(0.0, high / self.scale))
-
-
-def spread(found: MemberCounts) -> Spread:
-    """Return the moments over members of the fractions of their events."""
-    fractions = found.fractions
-    noise = fractions * (1.0 - fractions) / (found.totals[:, None] - 1)
-    return Spread(
-        members=len(fractions),
-        probability=fractions.mean(axis=0),
-        variance=fractions.var(axis=0, ddof=1),
-        noise=noise.mean(axis=0),
-    )
-
-
-def pooled(found: MemberCounts, moments: Spread) -> Pooled:
-    r"""Return the sum over regions, whose error is the jackknife over members.
-
-    Leaving out member j changes :math:`T = \sum_j |P_j - \bar p|^2 / (J - 1)` to
-
-    .. math:: T_{(j)} = \frac{(J - 1) T - |P_j - \bar p|^2 J / (J - 1)}{J - 2},
-
-    whatever the correlations of the regions and the shape of the members' law.  For
-    members that scatter normally its mean square is (J - 1)/(J - 2) times the
-    variance of T: too much for few members, never too little.
-
-    Raises
-    ------
-    InputError
-        If all members have the same counts, or one region holds every event.
-    """
-    total, size = float(moments.variance.sum()), moments.members
-    scale = float(moments.scale.sum())
-    if scale <= 0.0 or (found.fractions == found.fractions[0]).all():
-        raise InputError(
-            "member_samples",
-            got="the same fraction in every region for all members",
-            expected="independent samples, spread over two or more regions",
-            remedy="Check that the members do not share a random seed.",
-        )
-    square = ((found.fractions - moments.probability) ** 2).sum(axis=1)
-    left_out = ((size - 1) * total - square * size / (size - 1)) / (size - 2)
-    error = np.sqrt((size - 1) / size * ((left_out - left_out.mean()) ** 2).sum())
-    return Pooled(
-        total=total,
-        noise=float(moments.noise.sum()),
-        error=float(error),
-        scale=scale,
-        members=size,
-        farthest=int(square.argmax()),
-        farthest_share=float(square.max() / square.sum()),
-    )
-
-
-def region_limits(moments: Spread, level: float) -> tuple[Array, Array]:
-    r"""Return limits ``(K,)`` on each region's variance between members, cut at zero.
-
-    .. math:: \frac{(J - 1)\, v_i}{\chi^2_{J-1}} - \text{noise}_i
-
-    Exact for members that scatter normally.
-    """
-    degrees = moments.members - 1
-    tail = 0.5 * (1.0 - level)
-    scaled = degrees * moments.variance
-    low = scaled / stats.chi2.isf(tail, degrees) - moments.noise
-    high = scaled / stats.chi2.ppf(tail, degrees) - moments.noise
-    return np.clip(low, 0.0, None), np.clip(high, 0.0, None)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, optimize, stats
 
-from verisimile.checks.amplification.result import Interval
+from verisimile.checks.amplification.result import Interval, normal_reach
 from verisimile.core.arrays import Array, as_matrix
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 
 _RANGE = 1e6  # of the scale, to either side of where claimed and binomial errors are equal
@@ -44,12 +44,8 @@ class ErrorScale:
         small against that noise to matter.
     coverage
         Over bins and runs, with the errors as claimed and with :math:`\tau` times them.
-    runs, bins
-        What it is from.
     correlated
         Whether the correlations of the bins were known.
-    warnings
-        What a reader must know.
     """
 
     scale: Estimate
@@ -95,11 +91,6 @@ def calibrate_errors(
     levels
         Contents of the intervals and bands.
 
-    Raises
-    ------
-    InputError
-        For shapes that do not agree, contents outside (0, 1), or errors that are all zero.
-
     References
     ----------
     S. Bieringer et al., arXiv:2408.00838, section on calibration.
@@ -113,6 +104,11 @@ def calibrate_errors(
     profile = _Profile(pulls, ratios)
     tau, error = profile.best()
     single = _separate(c, n, p, _standard(sigma))
+    notes = {
+        "Bins count as independent: give covariances, or the interval of few runs is "
+        "too narrow.": not correlated,
+        "Some bins hold fewer than five events, where the normal law is rough.": (c < 5.0).any(),
+    }
     return ErrorScale(
         scale=Estimate(tau, error),
         intervals=tuple(profile.interval(level) for level in levels),
@@ -120,7 +116,7 @@ def calibrate_errors(
         runs=c.shape[0],
         bins=c.shape[1],
         correlated=correlated,
-        warnings=_warnings(c, correlated=correlated),
+        warnings=tuple(text for text, holds in notes.items() if holds),
     )
 
 
@@ -176,16 +172,14 @@ def _separate(c: Array, n: Array, p: Array, sigma: Array) -> tuple[Array, Array]
 
 
 def _rotated(c: Array, n: Array, p: Array, covariance: Array) -> tuple[Array, Array]:
-    """Return pulls in the axes in which multinomial and claimed covariance are both diagonal.
-
-    Without its last bin the multinomial covariance of all bins has an inverse.
-    """
+    """Return pulls in the axes in which multinomial and claimed covariance are both diagonal."""
     parts = [_axes(*row) for row in zip(c, n, p, covariance, strict=True)]
     pulls, ratios = (np.concatenate(item) for item in zip(*parts, strict=True))
     return pulls, ratios
 
 
 def _axes(c: Array, n: float, p: Array, covariance: Array) -> tuple[Array, Array]:
+    # Without its last bin the multinomial covariance of all bins has an inverse.
     kept = p.size - (abs(p.sum() - 1.0) < 1e-6)
     q = p[:kept]
     noise = n * (np.diag(q) - np.outer(q, q))
@@ -199,34 +193,23 @@ def _standard(sigma: Array) -> Array:
 
 def _coverage(single: tuple[Array, Array], tau: float, level: float) -> BinCoverage:
     pulls, ratios = single
-    reach = float(stats.norm.isf(0.5 * (1.0 - level)))
+    reach = normal_reach(level)
     claimed, scaled = (np.sqrt(1.0 + scale**2 * ratios) for scale in (1.0, tau))
     inside = [float((np.abs(pulls) <= reach * width).mean()) for width in (claimed, scaled)]
     return BinCoverage(level, *inside)
 
 
-def _warnings(counts: Array, *, correlated: bool) -> tuple[str, ...]:
-    said = []
-    if not correlated:
-        said.append(
-            "Bins count as independent: give covariances, or the interval of few runs is "
-            "too narrow."
-        )
-    if (counts < 5.0).any():
-        said.append("Some bins hold fewer than five events, where the normal law is rough.")
-    return tuple(said)
-
-
 def _check(c: Array, n: Array, p: Array, sigma: Array) -> None:
     runs, bins = c.shape
-    if p.shape != c.shape or n.shape != (runs,) or sigma.shape not in {c.shape, (runs, bins, bins)}:
-        raise InputError(
-            "calibrate_errors",
-            got=f"counts {c.shape}, totals {n.shape}, contents {p.shape}, errors {sigma.shape}",
-            expected="(R, K), (R,), (R, K), and (R, K) or (R, K, K)",
-        )
-    if not ((p > 0.0) & (p < 1.0)).all():
-        raise InputError("contents", got="some at or beyond 0 or 1", expected="inside (0, 1)")
+    shapes = sigma.shape in {c.shape, (runs, bins, bins)}
+    require(
+        p.shape == c.shape and n.shape == (runs,) and shapes,
+        "calibrate_errors",
+        got=f"counts {c.shape}, totals {n.shape}, contents {p.shape}, errors {sigma.shape}",
+        expected="(R, K), (R,), (R, K), and (R, K) or (R, K, K)",
+    )
+    inside = ((p > 0.0) & (p < 1.0)).all()
+    require(inside, "contents", got="some at or beyond 0 or 1", expected="inside (0, 1)")
     claimed = _standard(sigma)
-    if not (np.isfinite(sigma).all() and (claimed >= 0.0).all() and (claimed > 0.0).any()):
-        raise InputError("errors", got="unusable ones", expected="finite, >= 0, not all zero")
+    usable = np.isfinite(sigma).all() and (claimed >= 0.0).all() and (claimed > 0.0).any()
+    require(usable, "errors", got="unusable ones", expected="finite, >= 0, not all zero")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.samples.pair_sums import Kernel, PairMeans, kernel_matrix
+from verisimile.samples.pair_sums import Kernel, kernel_matrix
 
 _STEPS = 45
 _SMALL = 3e-3  # of the largest variance
@@ -35,10 +35,8 @@ class Realised:
 
     Parameters
     ----------
-    spectrum
-        Differences and their noise.
-    observed
-        The unbiased discrepancy.
+    spectrum, observed
+        Differences and their noise; the unbiased discrepancy.
     rng, draws
         Normal draws; the same ones at every hypothesis.
     """
@@ -64,12 +62,11 @@ class Realised:
         if np.quantile(self._null, below) >= self._observed:
             return 0.0
 
-        def short(log_rho: float) -> bool:
-            """Tell whether the hypothesis is small enough to give less than was observed."""
-            differences = self._shared_out(log_rho)
-            return bool(np.quantile(self._values(differences), below) < self._observed)
+        def values(log_rho: float) -> Array:
+            return self._values(self._shared_out(log_rho))
 
-        return float((self._shared_out(_bisected(short)) ** 2).sum())
+        log_rho = _bisected(values, self._observed, below)
+        return float((self._shared_out(log_rho) ** 2).sum())
 
     def _values(self, differences: Array) -> Array:
         """Return draws of the unbiased discrepancy."""
@@ -145,12 +142,9 @@ class Repeated:
         return float(self._values(inverse).std())
 
     def _limit(self, observed: float, below: float) -> float:
-        def short(log_inverse: float) -> bool:
-            return bool(np.quantile(self._values(np.exp(log_inverse)), below) < observed)
-
         if np.quantile(self._values(0.0), below) >= observed:
             return 0.0
-        return float(np.exp(_bisected(short)))
+        return float(np.exp(_bisected(lambda log: self._values(np.exp(log)), observed, below)))
 
     def _values(self, inverse: float) -> Array:
         """Return draws of the mean discrepancy at a value of 1/n_equiv."""
@@ -164,12 +158,12 @@ class Repeated:
         return np.asarray(drawn + self._common / holdout - known + rest)
 
 
-def _bisected(short: Callable[[float], bool]) -> float:
-    """Return where `short`, true below and false above, changes."""
+def _bisected(values: Callable[[float], Array], observed: float, below: float) -> float:
+    """Return the logarithm of the hypothesis whose draws have `observed` as quantile `below`."""
     low, high = -_RANGE, _RANGE
     for _ in range(_STEPS):
         middle = 0.5 * (low + high)
-        if short(middle):
+        if np.quantile(values(middle), below) < observed:
             low = middle
         else:
             high = middle
@@ -188,14 +182,7 @@ class LandmarkFeatures:
     with L landmarks Z and the centring H (Nyström).  Any kernel of a discrepancy
     becomes positive by the centring, which does not change the discrepancy.
 
-    Attributes
-    ----------
-    landmarks
-        ``(L, d)``.
-    map
-        :math:`H U \Lambda^{-1/2}`, ``(L, r)``.
-    kernel
-        The kernel.
+    `landmarks` are ``(L, d)``, the `map` :math:`H U \Lambda^{-1/2}` is ``(L, r)``.
     """
 
     landmarks: Array
@@ -207,8 +194,7 @@ class LandmarkFeatures:
         """Return the features of landmarks ``(L, d)``."""
         matrix = kernel_matrix(landmarks, landmarks, kernel)
         np.fill_diagonal(matrix, kernel.diagonal)
-        matrix = matrix - matrix.mean(axis=0)
-        matrix -= matrix.mean(axis=1)[:, None]
+        matrix = _centred(matrix)
         values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
         kept = values > _LEAST * values[-1]
         scaled = vectors[:, kept] / np.sqrt(values[kept])
@@ -238,8 +224,8 @@ class Spectrum:
         Eigenvalues of the covariance of one true event's features, ``(r,)``.
     rest_variance
         Variance of the discrepancy outside the features: many directions, none large.
-    single_rest
-        Trace of that covariance outside the features.
+    total, single_rest
+        Trace :math:`E\,k(x, x) - E\,k(x, x')` of that covariance, and its part outside them.
     square
         Sum of squares of all its eigenvalues.
     """
@@ -248,6 +234,7 @@ class Spectrum:
     variances: Array
     single: Array
     rest_variance: float
+    total: float
     single_rest: float
     square: float
 
@@ -257,15 +244,13 @@ class Spectrum:
         generated: Array,
         holdout: Array,
         features: LandmarkFeatures,
-        means: PairMeans,
+        total: float,
         square: float,
     ) -> Spectrum:
-        """Return the spectrum of two samples whose `mean_square` and mean kernels are known."""
-        n, m, diagonal = len(generated), len(holdout), features.kernel.diagonal
-        (first, spread), (second, true_spread) = (
-            features.moments(generated),
-            features.moments(holdout),
-        )
+        """Return the spectrum of two samples whose `mean_square` and trace are known."""
+        n, m = len(generated), len(holdout)
+        first, spread = features.moments(generated)
+        second, true_spread = features.moments(holdout)
         variances, axes = np.linalg.eigh(spread / n + true_spread / m)
         variances = np.maximum(variances, _LEAST * variances[-1])
         single = np.maximum(np.linalg.eigvalsh(true_spread), 0.0)
@@ -276,7 +261,8 @@ class Spectrum:
             rest_variance=2.0
             * max(0.0, square * (1.0 / n + 1.0 / m) ** 2 - float((variances**2).sum())),
             square=max(square, float((single**2).sum())),
-            single_rest=max(0.0, diagonal - means.second - float(single.sum())),
+            total=total,
+            single_rest=max(0.0, total - float(single.sum())),
         )
 
     @property
@@ -294,7 +280,10 @@ class Spectrum:
 
 def mean_square(first: Array, second: Array, kernel: Kernel) -> float:
     r"""Return :math:`\sum \lambda^2` of the centred kernel, from events of disjoint samples."""
-    matrix = kernel_matrix(first, second, kernel)
+    return float((_centred(kernel_matrix(first, second, kernel)) ** 2).mean())
+
+
+def _centred(matrix: Array) -> Array:
     matrix = matrix - matrix.mean(axis=0)
     matrix -= matrix.mean(axis=1)[:, None]
-    return float((matrix**2).mean())
+    return matrix

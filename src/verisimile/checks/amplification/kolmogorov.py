@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
-from verisimile.checks.amplification.result import Amplification, Interval
+from verisimile.checks.amplification.result import Amplification, Interval, check_plan
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import Estimate
 from verisimile.data.events import Events, match_features
 from verisimile.stats.intervals import ONE_SIGMA
@@ -59,16 +59,13 @@ def kolmogorov(
     levels
         Contents of the intervals.
 
-    Raises
-    ------
-    InputError
-        If a sample has fewer than two values, or n_train or a level is impossible.
-
     References
     ----------
     VERaiPHY eqs. 34-37; test inversion and correction: this package.
     """
-    first, second = _values(generated, "generated"), _values(holdout, "holdout")
+    first, second = as_vector(generated, "generated"), as_vector(holdout, "holdout")
+    for values, name in ((first, "generated"), (second, "holdout")):
+        require(values.size > 1, name, got=f"{values.size} values", expected="two or more")
     check_plan(n_train, levels)
     noise = 1.0 / first.size + 1.0 / second.size
     distance = ks_distance(first, second)
@@ -84,9 +81,9 @@ def kolmogorov(
         intervals=tuple(
             Interval(
                 level,
-                n_train * hypothesis.inverse(_quantile(0.5 * (1.0 + level))),
-                n_train * hypothesis.inverse(_quantile(0.5 * (1.0 - level))),
-            )
+                hypothesis.inverse(_quantile(0.5 * (1.0 + level))),
+                hypothesis.inverse(_quantile(0.5 * (1.0 - level))),
+            ).scaled(n_train)
             for level in levels
         ),
         n_train=n_train,
@@ -112,11 +109,6 @@ def kolmogorov_features(
 
     The intervals hold for each feature on its own; correlations between features are
     not looked at.
-
-    Raises
-    ------
-    InputError
-        If the samples' features differ, or one has weights.
     """
     refuse_weights(generated=generated, holdout=holdout)
     matched = match_features(generated, holdout.features)
@@ -137,28 +129,13 @@ def ks_distance(first: Array, second: Array) -> float:
 def refuse_weights(**samples: Events) -> None:
     """Raise InputError for a sample with weights, naming it."""
     for name, events in samples.items():
-        if events.weights is not None:
-            raise InputError(
-                name,
-                got="events with weights",
-                expected="events that each count once",
-                remedy="Unweight them first: the noise of weighted events is another one.",
-            )
-
-
-def check_plan(n_train: int, levels: Sequence[float]) -> None:
-    """Raise InputError for an impossible number of training events or level."""
-    if n_train < 1:
-        raise InputError("n_train", got=n_train, expected="the number of training events")
-    if not levels or not all(0.0 < level < 1.0 for level in levels):
-        raise InputError("levels", got=levels, expected="probability contents in (0, 1)")
-
-
-def _values(sample: npt.ArrayLike, name: str) -> Array:
-    values = as_vector(sample, name)
-    if values.size < 2:
-        raise InputError(name, got=f"{values.size} values", expected="two or more")
-    return values
+        require(
+            events.weights is None,
+            name,
+            got="events with weights",
+            expected="events that each count once",
+            remedy="Unweight them first: the noise of weighted events is another one.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

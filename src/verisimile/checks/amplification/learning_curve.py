@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from verisimile.checks.amplification.result import Interval
+from verisimile.checks.amplification.result import Interval, normal_interval, normal_reach
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.unified import bounded_normal
@@ -42,8 +42,6 @@ class LearningCurve:
         Goodness of the two terms; the p-value is NaN for two points.
     n_train, inverse_n_equiv, errors
         The measured points.
-    warnings
-        What a reader must know.
     """
 
     amplitude: Estimate
@@ -82,16 +80,11 @@ class LearningCurve:
         The upper limit is infinite where there may be no floor, the lower one zero
         where there may be no other term.
 
-        Raises
-        ------
-        InputError
-            If the level is not in (0, 1).
-
         References
         ----------
         E. C. Fieller, J. R. Stat. Soc. B 16 (1954) 175.
         """
-        z2 = _quantile(level) ** 2
+        z2 = normal_reach(level) ** 2
         a, b = self.amplitude, self.floor
         # Coefficients of n^2, n, 1 of (a - n b)^2 - z^2 V, which is negative inside.
         square = b.value**2 - z2 * b.error**2
@@ -105,14 +98,14 @@ class LearningCurve:
 
     def at(self, n_train: float) -> Estimate:
         """Return 1/n_equiv at another number of training events."""
-        _positive(n_train)
+        require(n_train > 0.0, "n_train", got=n_train, expected="a positive number of events")
         a, b = self.amplitude, self.floor
         variance = (a.error / n_train) ** 2 + b.error**2 + 2.0 * self.covariance / n_train
         return Estimate(a.value / n_train + b.value, math.sqrt(max(0.0, variance)))
 
     def share_of_floor(self, n_train: float) -> float:
         """Return which part of 1/n_equiv more training events would not remove, in [0, 1]."""
-        _positive(n_train)
+        require(n_train > 0.0, "n_train", got=n_train, expected="a positive number of events")
         a, b = max(0.0, self.amplitude.value) / n_train, max(0.0, self.floor.value)
         return b / (a + b) if a + b > 0.0 else math.nan
 
@@ -145,12 +138,6 @@ def learning_curve(
     levels
         Contents of the intervals.
 
-    Raises
-    ------
-    InputError
-        If lengths differ, fewer than two different n_train are given, or an error or
-        n_train is not positive.
-
     References
     ----------
     VERaiPHY sec. 6.3 (as an open question).
@@ -158,8 +145,17 @@ def learning_curve(
     n = as_vector(n_train, "n_train")
     y = as_vector(inverse_n_equiv, "inverse_n_equiv", length=n.size)
     sigma = as_vector(errors, "errors", length=n.size)
-    _check(n, sigma)
-    values, covariance, chi2 = _fitted(n, y, sigma)
+    different = np.unique(n).size
+    require(
+        different > 1,
+        "n_train",
+        got=f"{different} different numbers of events",
+        expected="two or more",
+        remedy="Train with halves and quarters of the sample, too.",
+    )
+    for name, numbers in (("n_train", n), ("errors", sigma)):
+        require((numbers > 0.0).all(), name, got=float(numbers.min()), expected="positive numbers")
+    values, covariance, chi2 = _fit(n, y, sigma)
     a, b = (
         Estimate(float(v), float(np.sqrt(e)))
         for v, e in zip(values, np.diag(covariance), strict=True)
@@ -170,7 +166,7 @@ def learning_curve(
         amplitude=a,
         floor=b,
         covariance=float(covariance[0, 1]),
-        amplitude_intervals=tuple(_cut(a, level) for level in levels),
+        amplitude_intervals=tuple(normal_interval(a, level) for level in levels),
         floor_intervals=tuple(
             Interval(level, *bounded_normal(b.value, b.error, level)) for level in levels
         ),
@@ -184,7 +180,7 @@ def learning_curve(
     )
 
 
-def _fitted(n: Array, y: Array, sigma: Array) -> tuple[Array, Array, float]:
+def _fit(n: Array, y: Array, sigma: Array) -> tuple[Array, Array, float]:
     """Return (a, b), their covariance and chi²."""
     scale = float(n.min())  # both columns of order one
     design = np.stack([scale / n, np.ones_like(n)], axis=1) / sigma[:, None]
@@ -193,35 +189,6 @@ def _fitted(n: Array, y: Array, sigma: Array) -> tuple[Array, Array, float]:
     values = inverse @ design.T @ (y / sigma)
     chi2 = float(((y / sigma - design @ values) ** 2).sum())
     return values * back, inverse * np.outer(back, back), chi2
-
-
-def _cut(estimate: Estimate, level: float) -> Interval:
-    half = _quantile(level) * estimate.error
-    return Interval(level, max(0.0, estimate.value - half), max(0.0, estimate.value + half))
-
-
-def _quantile(level: float) -> float:
-    if not 0.0 < level < 1.0:
-        raise InputError("level", got=level, expected="a probability content in (0, 1)")
-    return float(stats.norm.isf(0.5 * (1.0 - level)))
-
-
-def _positive(n_train: float) -> None:
-    if not n_train > 0.0:
-        raise InputError("n_train", got=n_train, expected="a positive number of events")
-
-
-def _check(n: Array, sigma: Array) -> None:
-    if np.unique(n).size < 2:
-        raise InputError(
-            "n_train",
-            got=f"{np.unique(n).size} different numbers of events",
-            expected="two or more",
-            remedy="Train with halves and quarters of the sample, too.",
-        )
-    for name, values in (("n_train", n), ("errors", sigma)):
-        if not (values > 0.0).all():
-            raise InputError(name, got=float(values.min()), expected="positive numbers")
 
 
 def _warnings(p_value: float, amplitude: Estimate) -> tuple[str, ...]:

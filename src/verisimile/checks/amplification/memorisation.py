@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from verisimile.checks.amplification.kolmogorov import ks_distance, refuse_weights
 from verisimile.core.arrays import Array, BoolArray, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -40,8 +40,6 @@ class Memorisation:
     alarm
         Whether it is at most `level`: a generator that does not depend on which true
         events it was trained with raises one with this probability or less.
-    level, tolerance
-        Of the alarm.
     share
         Share of generated events whose nearest true event is one of training.  The error is the
         standard deviation of relabelings.
@@ -52,30 +50,22 @@ class Memorisation:
         :math:`(s - \pi) / (1 - \pi)` of the share s and the expected :math:`\pi`: if so many
         generated events were tied to a training event and the others independent, the share would
         be what it is.
-    share_p
-        One-sided p-value of the share alone.
     log_ratio
         Mean logarithm of the distance to the nearest true event over that to the second
         nearest if the former is of training, and of its inverse, weighted by
         :math:`\pi / (1 - \pi)`, if it is held out; 0 is expected.
-    log_ratio_p
-        One-sided p-value of it being so low.
     copies, holdout_copies
         Generated events that equal a training event, and a held-out one.
     near_copies
         Share of generated events that are copies of a training event or far nearer to one than
         true events are to each other.
-    copies_p
-        One-sided p-value of it.
+    share_p, log_ratio_p, copies_p
+        One-sided p-values of share, log ratio and near copies alone.
     kinds
         What kinds of copies of training events there are.
-    n_generated, n_train, n_holdout
-        Events used.
     details
         ``ks_train`` and ``ks_holdout``: the mean KS distance of the features over what
         two true samples of these sizes would have.
-    warnings
-        What a reader must know.
     """
 
     p_value: PValue
@@ -143,21 +133,16 @@ def memorisation(
     run
         Seeds of subsets and labels.
     generated, holdout, train
-        Events; `holdout` from the law of `train`, never seen by the generator.
+        Unweighted events, 20 or more; `holdout` from the law of `train`, never seen by the
+        generator.
     relabelings
-        B.
+        B, 99 or more.
     most
         Generated events used, random ones.  All training and held-out events are: leaving out
         training events would hide their copies.
     tolerance
         What counts as nothing, in [0, 1); 0 asks whether the generator depends on its
         training sample at all.
-
-    Raises
-    ------
-    InputError
-        If features differ, a sample has weights or fewer than 20 events, training and
-        holdout share more events than coincide, B is below 99, or no feature varies.
     """
     refuse_weights(generated=generated, holdout=holdout, train=train)
     _check(generated, holdout, train, relabelings, tolerance)
@@ -207,12 +192,8 @@ def memorisation(
 def _attraction(run: Run, generated: Array, train: Array, holdout: Array) -> Attraction:
     union = np.concatenate([train, holdout])
     varying = np.ptp(union, axis=0) > 0.0
-    if not varying.any():
-        raise InputError(
-            "features",
-            got="one and the same value in every true event",
-            expected="a feature that varies",
-        )
+    got = "one and the same value in every true event"
+    require(varying.any(), "features", got=got, expected="a feature that varies")
     scale = union[:, varying].std(axis=0)
     ours, known, unseen = (part[:, varying] / scale for part in (generated, train, holdout))
     return Attraction.of(ours, known, unseen, run.at("order"))
@@ -241,20 +222,18 @@ def _check(
     generated: Events, holdout: Events, train: Events, relabelings: int, tolerance: float
 ) -> None:
     fewest = min(generated.n, holdout.n, train.n)
-    if fewest < _FEWEST:
-        raise InputError("events", got=fewest, expected=f"at least {_FEWEST} of each sample")
-    if relabelings < 99:
-        raise InputError("relabelings", got=relabelings, expected="99 or more")
-    if not 0.0 <= tolerance < 1.0:
-        raise InputError("tolerance", got=tolerance, expected="a number in [0, 1)")
+    expected = f"at least {_FEWEST} of each sample"
+    require(fewest >= _FEWEST, "events", got=fewest, expected=expected)
+    require(relabelings >= 99, "relabelings", got=relabelings, expected="99 or more")
+    require(0.0 <= tolerance < 1.0, "tolerance", got=tolerance, expected="a number in [0, 1)")
     shared = sum(each.count for each in copies_of(train, holdout))
-    if shared > _SHARED * holdout.n:
-        raise InputError(
-            "holdout",
-            got=f"{shared} of {holdout.n} events that are training events",
-            expected="events that were not trained with",
-            remedy="Split the sample before training: events.split([0.5, 0.5], seeds).",
-        )
+    require(
+        shared <= _SHARED * holdout.n,
+        "holdout",
+        got=f"{shared} of {holdout.n} events that are training events",
+        expected="events that were not trained with",
+        remedy="Split the sample before training: events.split([0.5, 0.5], seeds).",
+    )
 
 
 def _warnings(
@@ -272,7 +251,6 @@ def _warnings(
     return tuple(found)
 
 
-NAMES = ("share", "log ratio", "copies")
 _NEIGHBOURS = 8
 _MOST = float(np.log(1000.0))  # a copy counts as a thousand times nearer, not infinitely
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy import stats
@@ -16,10 +16,10 @@ from verisimile.checks.amplification.discrepancy_interval import (
     Spectrum,
     mean_square,
 )
-from verisimile.checks.amplification.kolmogorov import check_plan, refuse_weights
-from verisimile.checks.amplification.result import Amplification, Interval
+from verisimile.checks.amplification.kolmogorov import refuse_weights
+from verisimile.checks.amplification.result import Amplification, Interval, check_plan
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_positive
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -32,22 +32,13 @@ _SQUARED = 1000
 _FEWEST = 20
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Measured:
-    """One generator against the holdout."""
-
-    means: PairMeans
-    spectrum: Spectrum
-    spread: float
-
-
 def quadratic(
     run: Run,
     generated: Events,
     holdout: Events,
     n_train: int,
     *,
-    distance: Distance | None = None,
+    distance: Discrepancy | None = None,
     most: int = 20_000,
     levels: Sequence[float] = (ONE_SIGMA, 0.95),
 ) -> Amplification:
@@ -70,9 +61,9 @@ def quadratic(
     run
         Seeds of the subsets, landmarks and draws.
     generated
-        Events of the generator.
+        Events of the generator, 20 or more, without weights.
     holdout
-        True events that the generator has never seen.
+        True events that the generator has never seen, as many.
     n_train
         Events that it was trained with.
     distance
@@ -82,35 +73,35 @@ def quadratic(
     levels
         Contents of the intervals.
 
-    Raises
-    ------
-    InputError
-        If features differ, a sample has weights or fewer than 20 events, or n_train or
-        a level is impossible.
-
     References
     ----------
     VERaiPHY eqs. 22-25, for a quadratic distance.
     """
     check_plan(n_train, levels)
-    used = _used(run, [generated], holdout, most)
-    (found,) = _measured(run, *used, distance or EnergyDistance())
-    inverse = Realised(found.spectrum, found.means.discrepancy, run.at("draws").seeds.numpy())
-    scale = n_train / found.spread
+    distance = distance or EnergyDiscrepancy()
+    (drawn,), true = _used(run, [generated], holdout, most)
+    means, spectrum = _spectrum(run, drawn, true, distance)
+    inverse = Realised(spectrum, means.discrepancy, run.at("draws").seeds.numpy())
+    scale = n_train / spectrum.total
+    notes = _thinned([generated], holdout, most)
+    if inverse.interval(max(levels))[1] <= 0.0:
+        notes += ("nearer to the holdout than noise allows: chance, or the generator has seen it",)
     return Amplification(
-        measure=(distance or EnergyDistance()).name,
+        measure=distance.name,
         resolution=0,
-        inverse_gain=Estimate(scale * found.means.discrepancy, scale * found.spectrum.error),
-        intervals=tuple(_scaled(level, inverse.interval(level), scale) for level in levels),
+        inverse_gain=Estimate(scale * means.discrepancy, scale * spectrum.error),
+        intervals=tuple(
+            Interval(level, *inverse.interval(level)).scaled(scale) for level in levels
+        ),
         n_train=n_train,
-        n_generated=len(used[0][0]),
-        n_holdout=len(used[1]),
+        n_generated=len(drawn),
+        n_holdout=len(true),
         details={
-            "discrepancy": found.means.discrepancy,
-            "spread": found.spread,
-            "effective_dimensions": found.spectrum.effective_dimensions,
+            "discrepancy": means.discrepancy,
+            "spread": spectrum.total,
+            "effective_dimensions": spectrum.effective_dimensions,
         },
-        warnings=_thinned([generated], holdout, most) + _too_near(inverse.interval(max(levels))),
+        warnings=notes,
     )
 
 
@@ -120,7 +111,7 @@ def quadratic_procedure(
     holdout: Events,
     n_train: int,
     *,
-    distance: Distance | None = None,
+    distance: Discrepancy | None = None,
     most: int = 20_000,
     levels: Sequence[float] = (ONE_SIGMA, 0.95),
 ) -> Amplification:
@@ -138,27 +129,22 @@ def quadratic_procedure(
         As for :func:`quadratic`.
     generators
         Generated events of each training, on an independent training sample each.
-
-    Raises
-    ------
-    InputError
-        As :func:`quadratic`, or without generators.
     """
     check_plan(n_train, levels)
-    used = _used(run, generators, holdout, most)
-    found = _measured(run, *used, distance or EnergyDistance())
-    values = np.array([each.means.discrepancy for each in found])
-    spread = float(np.mean([each.spread for each in found]))
-    sizes = len(used[0][0]), len(used[1])
-    rng = run.at("draws").seeds.numpy()
-    inverse = Repeated(found[0].spectrum, sizes, len(found), rng)
-    mean, scale = float(values.mean()), n_train / spread
+    distance = distance or EnergyDiscrepancy()
+    drawn, true = _used(run, generators, holdout, most)
+    found = [_spectrum(run, each, true, distance) for each in drawn]
+    mean = float(np.mean([means.discrepancy for means, _ in found]))
+    spread = float(np.mean([spectrum.total for _, spectrum in found]))
+    sizes, first = (len(drawn[0]), len(true)), found[0][1]
+    inverse = Repeated(first, sizes, len(found), run.at("draws").seeds.numpy())
+    scale = n_train / spread
     return Amplification(
-        measure=f"{(distance or EnergyDistance()).name} of the procedure",
+        measure=f"{distance.name} of the procedure",
         resolution=0,
         inverse_gain=Estimate(scale * mean, scale * inverse.error(max(0.0, mean / spread))),
         intervals=tuple(
-            _scaled(level, inverse.interval(mean, level), float(n_train)) for level in levels
+            Interval(level, *inverse.interval(mean, level)).scaled(n_train) for level in levels
         ),
         n_train=n_train,
         n_generated=sizes[0],
@@ -166,49 +152,39 @@ def quadratic_procedure(
         details={
             "discrepancy": mean,
             "spread": spread,
-            "effective_dimensions": found[0].spectrum.effective_dimensions,
+            "effective_dimensions": first.effective_dimensions,
             "trainings": float(len(found)),
         },
         warnings=_thinned(generators, holdout, most),
     )
 
 
-def _measured(
-    run: Run, generators: Sequence[Array], holdout: Array, distance: Distance
-) -> list[_Measured]:
-    """Return each generator's mean kernels and noise spectrum."""
-    found = []
-    for x in generators:
-        first, second = distance.coordinates(x, holdout)
-        kernel = distance.kernel(second)
-        means = PairMeans.of(first, second, kernel)
-        spectrum = _spectrum(run, first, second, kernel, means)
-        found.append(_Measured(means, spectrum, kernel.diagonal - means.second))
-    return found
-
-
-def _spectrum(run: Run, first: Array, second: Array, kernel: Kernel, means: PairMeans) -> Spectrum:
-    """Return the noise spectrum, from landmarks and other events of the pool."""
+def _spectrum(
+    run: Run, generated: Array, holdout: Array, distance: Discrepancy
+) -> tuple[PairMeans, Spectrum]:
+    """Return mean kernels and noise spectrum, from landmarks and other events of the pool."""
+    first, second = distance.coordinates(generated, holdout)
+    kernel = distance.kernel(second)
+    means = PairMeans.of(first, second, kernel)
     pool = np.concatenate([first, second])
     pool = pool[run.at("landmarks").seeds.numpy().permutation(len(pool))]
     landmarks = min(_LANDMARKS, len(pool) // 3)
     others = pool[landmarks : landmarks + 2 * _SQUARED]
     square = mean_square(others[::2], others[1::2], kernel)
     features = LandmarkFeatures.of(pool[:landmarks], kernel)
-    return Spectrum.of(first, second, features, means, square)
+    return means, Spectrum.of(first, second, features, kernel.diagonal - means.second, square)
 
 
 def _used(
     run: Run, generators: Sequence[Events], holdout: Events, most: int
 ) -> tuple[list[Array], Array]:
     """Return random subsets of the same size of each generator, and one of the holdout."""
-    if not generators:
-        raise InputError("generators", got="none", expected="events of at least one training")
+    require(generators, "generators", got="none", expected="events of at least one training")
     refuse_weights(holdout=holdout, **{f"generated[{i}]": e for i, e in enumerate(generators)})
     fewest = min(holdout.n, most, *(each.n for each in generators))
-    if fewest < _FEWEST:
-        raise InputError("events", got=fewest, expected=f"at least {_FEWEST} of each sample")
-    size = min(most, *(each.n for each in generators), most)
+    expected = f"at least {_FEWEST} of each sample"
+    require(fewest >= _FEWEST, "events", got=fewest, expected=expected)
+    size = min(most, *(each.n for each in generators))
     holdout, *generators = circular_events((holdout, *generators))
     subsets = [
         _subset(run.at("generated", index), match_features(each, holdout.features), size)
@@ -223,26 +199,16 @@ def _subset(run: Run, events: Events, most: int) -> Array:
     return events.x[run.seeds.numpy().choice(events.n, size=most, replace=False)]
 
 
-def _scaled(level: float, limits: tuple[float, float], scale: float) -> Interval:
-    return Interval(level, scale * limits[0], scale * limits[1])
-
-
 def _thinned(generators: Sequence[Events], holdout: Events, most: int) -> tuple[str, ...]:
     largest = max(holdout.n, *(each.n for each in generators), 0)
     return (f"{most} random events of each sample were used",) if largest > most else ()
 
 
-def _too_near(limits: tuple[float, float]) -> tuple[str, ...]:
-    if limits[1] > 0.0:
-        return ()
-    return ("nearer to the holdout than noise allows: chance, or the generator has seen it",)
-
-
 _PROBES = 1000  # events whose distances give the median
 
 
-class Distance(Protocol):
-    """A kernel and the coordinates that it is taken in."""
+class Discrepancy(Protocol):
+    """A quadratic distance of two laws: a kernel and the coordinates that it is taken in."""
 
     @property
     def name(self) -> str:
@@ -259,7 +225,7 @@ class Distance(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class EnergyDistance:
+class EnergyDiscrepancy:
     r"""The energy distance, each feature in units of the holdout's standard deviation.
 
     .. math:: D^2 = 2 E\|X - Y\| - E\|X - X'\| - E\|Y - Y'\|
@@ -269,14 +235,11 @@ class EnergyDistance:
     G. J. Székely, M. L. Rizzo, J. Stat. Plan. Inference 143 (2013) 1249, eq. 2.5.
     """
 
-    @property
-    def name(self) -> str:
-        """Return ``energy``."""
-        return "energy"
+    name: ClassVar[str] = "energy"
 
     def coordinates(self, generated: Array, holdout: Array) -> tuple[Array, Array]:
         """Return both samples standardised."""
-        return standardised(generated, holdout)
+        return _standardised(generated, holdout)
 
     def kernel(self, holdout: Array) -> Kernel:  # noqa: ARG002  (this one has no scale)
         """Return the negative distance."""
@@ -300,20 +263,16 @@ class GaussianMMD:
     A. Gretton et al., J. Mach. Learn. Res. 13 (2012) 723, eq. 3.
     """
 
+    name: ClassVar[str] = "mmd"
     bandwidth: float | None = None
 
     def __post_init__(self) -> None:
-        if self.bandwidth is not None and not 0.0 < self.bandwidth < np.inf:
-            raise InputError("bandwidth", got=self.bandwidth, expected="a positive number")
-
-    @property
-    def name(self) -> str:
-        """Return ``mmd``."""
-        return "mmd"
+        if self.bandwidth is not None:
+            require_positive(self.bandwidth, "bandwidth")
 
     def coordinates(self, generated: Array, holdout: Array) -> tuple[Array, Array]:
         """Return both samples standardised."""
-        return standardised(generated, holdout)
+        return _standardised(generated, holdout)
 
     def kernel(self, holdout: Array) -> Kernel:
         """Return the Gaussian."""
@@ -321,7 +280,7 @@ class GaussianMMD:
 
 
 @dataclass(frozen=True, slots=True)
-class CramerVonMises:
+class CramerVonMisesDiscrepancy:
     r"""The mean squared difference of two distribution functions, of one feature.
 
     .. math:: D^2 = 2 \int (F - G)^2 \, dH
@@ -333,20 +292,17 @@ class CramerVonMises:
     T. W. Anderson, Ann. Math. Statist. 33 (1962) 1148, eq. 2.
     """
 
-    @property
-    def name(self) -> str:
-        """Return ``cramer-von-mises``."""
-        return "cramer-von-mises"
+    name: ClassVar[str] = "cramer-von-mises"
 
     def coordinates(self, generated: Array, holdout: Array) -> tuple[Array, Array]:
         """Return both samples as ranks in the pool of both, over its size."""
-        if holdout.shape[1] != 1:
-            raise InputError(
-                "features",
-                got=f"{holdout.shape[1]} of them",
-                expected="one",
-                remedy="Use events.select, or the energy distance.",
-            )
+        require(
+            holdout.shape[1] == 1,
+            "features",
+            got=f"{holdout.shape[1]} of them",
+            expected="one",
+            remedy="Use events.select, or the energy distance.",
+        )
         pool = np.concatenate([generated, holdout])
         ranks = stats.rankdata(pool, axis=0) / len(pool)
         return ranks[: len(generated)], ranks[len(generated) :]
@@ -356,7 +312,7 @@ class CramerVonMises:
         return Energy()
 
 
-def standardised(x: Array, reference: Array) -> tuple[Array, Array]:
+def _standardised(x: Array, reference: Array) -> tuple[Array, Array]:
     """Return both in units of the mean and standard deviation of the reference's features."""
     centre, scale = reference.mean(axis=0), reference.std(axis=0)
     scale = np.where(scale > 0.0, scale, 1.0)

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.amplification.regions import Regions, Resolutions, resolutions_of
-from verisimile.checks.amplification.result import Amplification, AmplificationCurve, Interval
+from verisimile.checks.amplification.regions import (
+    AnyRegions,
+    Regions,
+    Resolutions,
+    resolutions_of,
+)
+from verisimile.checks.amplification.result import (
+    Amplification,
+    AmplificationCurve,
+    Interval,
+    check_plan,
+)
 from verisimile.checks.amplification.shares import (
     Difference,
     Shares,
@@ -18,6 +28,8 @@ from verisimile.checks.amplification.shares import (
     shares_of,
 )
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -29,27 +41,8 @@ FINEST = (10, 20, 50, 100)
 """Numbers of regions if none are asked for."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """Samples with their columns in the same order, and what must be said about them."""
-
-    generated: tuple[Events, ...]
-    holdout: Events
-    train: Events | None
-    warnings: tuple[str, ...]
-
-
-def samples_of(
-    generated: Sequence[Events], holdout: Events | None, train: Events | None = None
-) -> Samples:
-    """Return the samples, matched by column name to the holdout.
-
-    Raises
-    ------
-    InputError
-        If there is no holdout or it consists of training events, weights are negative, or
-        columns differ.
-    """
+def require_holdout(holdout: Events | None) -> Events:
+    """Return the holdout; where there is none, the error says how to get one."""
     if holdout is None:
         raise InputError(
             "holdout",
@@ -59,22 +52,7 @@ def samples_of(
             "of the training sample, and that part is the holdout.  Against the training sample "
             "itself a generator that memorises looks perfect.",
         )
-    if not generated:
-        raise InputError("generated", got="no sample", expected="one or more")
-    matched = tuple(match_features(each, holdout.features) for each in generated)
-    known = None if train is None else match_features(train, holdout.features)
-    for each, name in [*((each, "generated") for each in matched), (holdout, "holdout")]:
-        reject_signed(each.weights, name)
-    notes = group_notes({"generated": matched[0], "holdout": holdout})
-    return Samples(matched, holdout, known, (*_shared(matched[0], holdout, known), *notes))
-
-
-def check_numbers(n_train: int, levels: Sequence[float]) -> None:
-    """Raise unless the training had two events or more and the levels are contents."""
-    if n_train < 2:
-        raise InputError("n_train", got=n_train, expected="the number of training events")
-    if not levels or not all(0.0 < level < 1.0 for level in levels):
-        raise InputError("levels", got=tuple(levels), expected="contents in (0, 1)")
+    return holdout
 
 
 def _shared(generated: Events, holdout: Events, train: Events | None) -> list[str]:
@@ -110,7 +88,7 @@ def quantile(
     holdout: Events | None,
     *,
     n_train: int,
-    regions: Sequence[int] | Sequence[Regions] | Regions = FINEST,
+    regions: AnyRegions = FINEST,
     train: Events | None = None,
     levels: Sequence[float] = (0.68, 0.95),
 ) -> AmplificationCurve:
@@ -138,7 +116,7 @@ def quantile(
     generated
         Independent draws of the generator; the more, the better.
     holdout
-        True events that the generator has never seen.
+        True events that the generator has never seen; required.
     n_train
         Events it was trained on.
     regions
@@ -148,25 +126,15 @@ def quantile(
     levels
         Contents of the intervals.
 
-    Raises
-    ------
-    InputError
-        If there is no holdout, or it consists of training events; if weights are negative, or
-        a number is out of range.
-
     References
     ----------
     A. Butter et al., SciPost Phys. 10 (2021) 139, section 2 (the measure, without noise).
     """
-    check_numbers(n_train, levels)
-    samples = samples_of([generated], holdout, train)
-    plan = resolutions_of(run.seeds.at("amplification", "quantile"), samples.generated, regions)
-    points = []
-    for each in plan.regions:
-        counts = _counts(each, plan, samples.holdout, n_train)
-        details = _against_train(each, plan, samples.train, n_train)
-        points.append(of_generator(counts, levels=levels, details=details))
-    return AmplificationCurve("quantile", tuple(points), (*plan.warnings, *samples.warnings))
+    check_plan(n_train, levels, fewest=2)
+    seeds = run.seeds.at("amplification", "quantile")
+    found, notes = _counted(seeds, [generated], holdout, n_train, regions, train)
+    points = [_of_generator(counts, against, levels) for counts, against in found]
+    return AmplificationCurve("quantile", tuple(points), notes)
 
 
 def quantile_of_trainings(
@@ -175,7 +143,7 @@ def quantile_of_trainings(
     holdout: Events | None,
     *,
     n_train: int,
-    regions: Sequence[int] | Sequence[Regions] | Regions = FINEST,
+    regions: AnyRegions = FINEST,
     directions: float | None = None,
     levels: Sequence[float] = (0.68, 0.95),
 ) -> AmplificationCurve:
@@ -193,66 +161,52 @@ def quantile_of_trainings(
 
     Parameters
     ----------
-    run
-        Gives the stream that sets events aside for the edges.
+    run, holdout, n_train, regions, levels
+        As for :func:`quantile`.
     generated
         Samples of J generators, each trained on events of its own; one is enough.
-    holdout
-        True events that no generator has seen.
-    n_train
-        Events that each was trained on.
-    regions
-        As for :func:`quantile`.
     directions
         K.  None takes :math:`(N_Q - 1) \min(1, 1/G)`, the parameters that an efficient fit
         of this G spends, or all directions for G below one: right for maximum likelihood
         and for a memoriser, too cautious for a generator that is better than its training
         sample in all directions alike.
-    levels
-        Contents of the intervals.
-
-    Raises
-    ------
-    InputError
-        As for :func:`quantile`.
     """
-    check_numbers(n_train, levels)
-    samples = samples_of(generated, holdout)
-    plan = resolutions_of(run.seeds.at("amplification", "trainings"), samples.generated, regions)
-    points = [
-        of_trainings(
-            _counts(each, plan, samples.holdout, n_train),
-            levels=levels,
-            directions=directions,
+    check_plan(n_train, levels, fewest=2)
+    positive = directions is None or directions > 0.0
+    require(positive, "directions", got=directions, expected="a positive number")
+    seeds = run.seeds.at("amplification", "trainings")
+    found, notes = _counted(seeds, generated, holdout, n_train, regions)
+    points = [_of_trainings(counts, levels, directions) for counts, _ in found]
+    return AmplificationCurve("quantile-of-trainings", tuple(points), notes)
+
+
+def _counted(
+    seeds: Seeds,
+    generated: Sequence[Events],
+    holdout: Events | None,
+    n_train: int,
+    regions: AnyRegions,
+    train: Events | None = None,
+) -> tuple[list[tuple[Counts, Counts | None]], tuple[str, ...]]:
+    """Return counts at each resolution, with those against the training events, and warnings."""
+    holdout = require_holdout(holdout)
+    require(generated, "generated", got="no sample", expected="one or more")
+    samples = [match_features(each, holdout.features) for each in generated]
+    train = None if train is None else match_features(train, holdout.features)
+    for each in samples:
+        reject_signed(each.weights, "generated")
+    reject_signed(holdout.weights, "holdout")
+    shared = _shared(samples[0], holdout, train)
+    plan = resolutions_of(seeds, samples, regions)
+    found = [
+        (
+            Counts.of(each, plan, holdout, n_train),
+            None if train is None else Counts.of(each, plan, train, n_train),
         )
         for each in plan.regions
     ]
-    said = (*plan.warnings, *samples.warnings)
-    return AmplificationCurve("quantile-of-trainings", tuple(points), said)
-
-
-def _counts(regions: Regions, plan: Resolutions, holdout: Events, n_train: int) -> Counts:
-    return Counts(
-        generated=tuple(
-            shares_of(regions.of(each.x), regions.count, each.weights, "generated")
-            for each in plan.counted
-        ),
-        holdout=shares_of(regions.of(holdout.x), regions.count, holdout.weights, "holdout"),
-        n_train=n_train,
-        n_generated=plan.used + sum(each.n for each in plan.counted),
-        n_holdout=holdout.n,
-        n_edges=plan.used,
-    )
-
-
-def _against_train(
-    regions: Regions, plan: Resolutions, train: Events | None, n_train: int
-) -> dict[str, float]:
-    """Return 1/G as it would be if the training sample were a holdout; it is none."""
-    if train is None:
-        return {}
-    counts = _counts(regions, plan, train, n_train)
-    return {"1/G against train": counts.inverse(counts.differences[0].distance)}
+    notes = group_notes({"generated": samples[0], "holdout": holdout})
+    return found, (*plan.warnings, *shared, *notes)
 
 
 _FEW = 5.0
@@ -270,6 +224,22 @@ class Counts:
     n_holdout: int
     n_edges: int
 
+    @classmethod
+    def of(cls, regions: Regions, plan: Resolutions, holdout: Events, n_train: int) -> Counts:
+        """Count the generated events that made no edges, and the holdout."""
+
+        def shares(events: Events, name: str) -> Shares:
+            return shares_of(regions.of(events.x), regions.count, events.weights, name)
+
+        return cls(
+            generated=tuple(shares(each, "generated") for each in plan.counted),
+            holdout=shares(holdout, "holdout"),
+            n_train=n_train,
+            n_generated=plan.used + sum(each.n for each in plan.counted),
+            n_holdout=holdout.n,
+            n_edges=plan.used,
+        )
+
     @property
     def count(self) -> int:
         """Number of regions."""
@@ -286,9 +256,7 @@ class Counts:
         return self.n_train * distance / spread if spread > 0.0 else math.nan
 
 
-def of_generator(
-    counts: Counts, *, levels: Sequence[float], details: Mapping[str, float]
-) -> Amplification:
+def _of_generator(counts: Counts, against: Counts | None, levels: Sequence[float]) -> Amplification:
     r"""Return 1/G of one generator as it is.
 
     With V the covariance of the shares' difference d, its square has
@@ -304,11 +272,13 @@ def of_generator(
     def law(theta: float) -> Moments:
         return Moments(found.noise + theta, 2.0 * found.trace2 + 4.0 * found.along * theta)
 
-    return _point("quantile", counts, found.distance, law, levels, details)
+    # 1/G as it would be if the training sample were a holdout; it is none.
+    known = against and {"1/G against train": against.inverse(against.differences[0].distance)}
+    return _point("quantile", counts, found.distance, law, levels, known or {})
 
 
-def of_trainings(
-    counts: Counts, *, levels: Sequence[float], directions: float | None
+def _of_trainings(
+    counts: Counts, levels: Sequence[float], directions: float | None
 ) -> Amplification:
     r"""Return the expectation of 1/G over trainings, of which J were made.
 
@@ -317,8 +287,6 @@ def of_trainings(
 
     .. math:: \mathrm{var} = \frac1J \Big[\frac{2 (1 - f)^2 \theta^2}{K} + 4 f \theta c\Big].
     """
-    if directions is not None and not directions > 0.0:
-        raise InputError("directions", got=directions, expected="a positive number")
     found = counts.differences
     size = len(found)
     distance = float(np.mean([each.distance for each in found]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, IntArray, as_vector
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.data.events import Events
 
 
@@ -23,19 +24,31 @@ class Regions(Protocol):
     def count(self) -> int:
         """Number of regions."""
 
-    def of(self, x: Array) -> IntArray:
-        """Return the region numbers ``(n,)`` of events ``(n, d)``, from 0 to count - 1."""
+    def of(self, x: Array, /) -> IntArray:
+        """Return the region numbers ``(n,)`` of events ``(n, d)``, from 0 to count - 1.
+
+        Regions that scatter is measured in need not cover the space: -1 is an event in none.
+        """
+
+
+AnyRegions = Sequence[int] | Sequence[Regions] | Regions
+"""Numbers of regions to be made, or regions of the caller's."""
+
+
+def tally(labels: IntArray, count: int, n: int) -> IntArray:
+    """Return how many labels, one for each of `n` events, are -1, 0, ... ``(count + 1,)``."""
+    require(
+        labels.shape == (n,) and (not n or (labels.min() >= -1 and labels.max() < count)),
+        "regions.of(x)",
+        got=f"labels of shape {labels.shape}",
+        expected=f"one number for each of {n} events, from -1 to {count - 1}",
+    )
+    return np.bincount(labels + 1, minlength=count + 1).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantileRegions:
-    """Intervals of one feature, each with its upper edge.
-
-    Attributes
-    ----------
-    edges
-        Inner edges ``(count - 1,)``, ascending.
-    """
+    """Intervals of one feature, each with its upper edge; inner edges ``(count - 1,)``."""
 
     edges: Array
 
@@ -61,17 +74,12 @@ def quantile_regions(sample: Array, count: int) -> QuantileRegions:
     Parameters
     ----------
     sample
-        Events ``(n, 1)`` that are counted nowhere.
+        Events ``(n, 1)`` that are counted nowhere, as many as intervals or more.
     count
         Intervals wanted.
-
-    Raises
-    ------
-    InputError
-        If there are several features, or fewer events than intervals.
     """
     values = np.sort(_single(sample))
-    check_count(count, values.size)
+    _check_count(count, values.size)
     rank = -(-np.arange(1, count) * values.size // count) - 1
     edges = np.unique(values[rank])
     return QuantileRegions(edges[edges < values[-1]])
@@ -79,30 +87,16 @@ def quantile_regions(sample: Array, count: int) -> QuantileRegions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserRegions:
-    """Regions of the user's own.
-
-    Attributes
-    ----------
-    assign
-        Takes events ``(n, d)`` and returns their region numbers ``(n,)``.
-    count
-        Number of regions.
-    """
+    """Regions of the user's own: `assign` takes events ``(n, d)`` to region numbers ``(n,)``."""
 
     assign: Callable[[Array], npt.ArrayLike]
     count: int
 
     def of(self, x: Array) -> IntArray:
-        """Return the region numbers ``(n,)``.
-
-        Raises
-        ------
-        InputError
-            If a number is not one of 0 to count - 1.
-        """
+        """Return the region numbers ``(n,)``, each an integer from 0 to count - 1."""
         labels = as_vector(np.asarray(self.assign(x)), "region numbers", length=len(x))
         numbers = labels.astype(np.int64)
-        if (numbers != labels).any() or ((numbers < 0) | (numbers >= self.count)).any():
+        if ((numbers != labels) | (numbers < 0) | (numbers >= self.count)).any():
             raise InputError(
                 "region numbers",
                 got=f"numbers from {labels.min():g} to {labels.max():g}",
@@ -128,34 +122,32 @@ def product_regions(edges: Sequence[npt.ArrayLike | None]) -> UserRegions:
     shape = tuple(each.size + 1 for each in inner)
 
     def assign(x: Array) -> IntArray:
-        if x.shape[1] != len(inner):
-            got = f"edges of {len(inner)} features"
-            raise InputError("edges", got=got, expected=f"those of {x.shape[1]} features")
+        got, expected = f"edges of {len(inner)} features", f"those of {x.shape[1]} features"
+        require(x.shape[1] == len(inner), "edges", got=got, expected=expected)
         cells = [np.searchsorted(e, x[:, j], side="left") for j, e in enumerate(inner)]
         return np.ravel_multi_index(tuple(cells), shape).astype(np.int64, copy=False)
 
     return UserRegions(assign, int(np.prod(shape)))
 
 
-def check_count(count: int, n: int) -> None:
-    """Raise unless `n` events can make `count` regions, two or more."""
-    if count < 2 or count > n:
-        raise InputError(
-            "regions",
-            got=f"{count} regions to be made of {n} events",
-            expected="at least two, and no more than events",
-            remedy="Ask for fewer regions or generate more events.",
-        )
+def _check_count(count: int, n: int) -> None:
+    require(
+        2 <= count <= n,
+        "regions",
+        got=f"{count} regions to be made of {n} events",
+        expected="at least two, and no more than events",
+        remedy="Ask for fewer regions or generate more events.",
+    )
 
 
 def _single(x: Array) -> Array:
-    if x.ndim != 2 or x.shape[1] != 1:
-        raise InputError(
-            "sample",
-            got=f"shape {x.shape}",
-            expected="one feature, (n, 1)",
-            remedy="Use median_split_regions for several features.",
-        )
+    require(
+        x.ndim == 2 and x.shape[1] == 1,
+        "sample",
+        got=f"shape {x.shape}",
+        expected="one feature, (n, 1)",
+        remedy="Use median_split_regions for several features.",
+    )
     return x[:, 0]
 
 
@@ -192,9 +184,8 @@ class BoxRegions:
 
     def of(self, x: Array) -> IntArray:
         """Return the number of the box that each event ``(n, d)`` lies in."""
-        if x.ndim != 2 or x.shape[1] != self.n_features:
-            got, expected = f"shape {x.shape}", f"(n, {self.n_features})"
-            raise InputError("events", got=got, expected=expected)
+        got, expected = f"shape {x.shape}", f"(n, {self.n_features})"
+        require(x.ndim == 2 and x.shape[1] == self.n_features, "events", got=got, expected=expected)
         out = np.empty(len(x), dtype=np.int64)
         for start in range(0, len(x), _BLOCK):
             rows = slice(start, start + _BLOCK)
@@ -239,21 +230,16 @@ def median_split_regions(sample: Array, count: int) -> BoxRegions:
     Parameters
     ----------
     sample
-        Events ``(n, d)`` that are counted nowhere.
+        Events ``(n, d)`` that are counted nowhere, as many as regions or more.
     count
         Regions wanted; any number, a power of two or not.
-
-    Raises
-    ------
-    InputError
-        If there are fewer events than regions.
 
     References
     ----------
     .. [1] D. A. S. Fraser, Ann. Math. Stat. 24 (1953) 44.
     """
     x = np.asarray(sample, dtype=np.float64)
-    check_count(count, len(x))
+    _check_count(count, len(x))
     feature, cut, left = [-1], [math.nan], [-1]
     regions, depth = 0, 0
     pending = [_Node(0, np.arange(len(x)), count, (0,) * x.shape[1], 0)]
@@ -288,7 +274,8 @@ def _best_split(x: Array, node: _Node) -> tuple[int, float] | None:
     """Return feature and cut nearest to the wanted share; None if all events are alike."""
     wanted = (node.leaves // 2) / node.leaves
     best, least = None, math.inf
-    for column in _order(node):
+    d = len(node.cuts)
+    for column in sorted(range(d), key=lambda j: (node.cuts[j], (j - node.first) % d)):
         found = _cut(x[node.rows, column], wanted)
         if found is None:
             continue
@@ -300,11 +287,6 @@ def _best_split(x: Array, node: _Node) -> tuple[int, float] | None:
     return best
 
 
-def _order(node: _Node) -> Iterator[int]:
-    d = len(node.cuts)
-    yield from sorted(range(d), key=lambda j: (node.cuts[j], (j - node.first) % d))
-
-
 def _cut(values: Array, wanted: float) -> tuple[float, float] | None:
     """Return the value with the share nearest to `wanted` at or below it, and that share."""
     n = values.size
@@ -312,14 +294,12 @@ def _cut(values: Array, wanted: float) -> tuple[float, float] | None:
         return None
     rank = min(max(math.ceil(wanted * n), 1), n) - 1
     value = float(np.partition(values, rank)[rank])
-    choices: list[tuple[float, float, float]] = []
-    at_most = np.count_nonzero(values <= value)
-    if at_most < n:
-        choices.append((float(abs(at_most / n - wanted)), value, float(at_most / n)))
+    choices = [(value, int((values <= value).sum()))]
     below = values[values < value]
     if below.size:
-        choices.append((float(abs(below.size / n - wanted)), float(below.max()), below.size / n))
-    return min(choices)[1:] if choices else None
+        choices.append((float(below.max()), below.size))
+    found = [(cut, count / n) for cut, count in choices if count < n]
+    return min(found, key=lambda each: (abs(each[1] - wanted), each[0]), default=None)
 
 
 PER_REGION = 200
@@ -328,19 +308,7 @@ PER_REGION = 200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolutions:
-    """Regions in ascending number, and each generated sample without the events that made them.
-
-    Attributes
-    ----------
-    regions
-        One division of the space for each resolution.
-    counted
-        What is left of the generated samples.
-    used
-        Generated events that the edges took.
-    warnings
-        What a reader must know.
-    """
+    """Regions in ascending number, and generated samples less the `used` events of the edges."""
 
     regions: tuple[Regions, ...]
     counted: tuple[Events, ...]
@@ -353,49 +321,36 @@ def equal_regions(sample: Array, count: int) -> Regions:
     return (quantile_regions if sample.shape[1] == 1 else median_split_regions)(sample, count)
 
 
-def resolutions_of(
-    seeds: Seeds, generated: Sequence[Events], wanted: Sequence[int] | Sequence[Regions] | Regions
-) -> Resolutions:
+def resolutions_of(seeds: Seeds, generated: Sequence[Events], wanted: AnyRegions) -> Resolutions:
     """Return regions of equal generated share, or the caller's own.
 
     Up to half of each generated sample, and no more than 200 events for each of the finest
     regions, makes the edges and is not counted.
-
-    Raises
-    ------
-    InputError
-        If no regions are asked for, or there are fewer events than regions.
     """
-    counts, own = _sorted_out(wanted)
+    each: list[int | Regions] = list(wanted) if isinstance(wanted, Sequence) else [wanted]
+    counts = sorted({int(item) for item in each if isinstance(item, int | np.integer)})
+    own = [item for item in each if not isinstance(item, int | np.integer)]
+    expected = "numbers of regions, or regions"
+    require(bool(counts) ^ bool(own), "regions", got=repr(wanted), expected=expected)
     if own:
         return Resolutions(_ascending(own), tuple(generated), 0, ())
     sample, counted = _apart(seeds, generated, counts[-1])
     made = _ascending([equal_regions(sample, count) for count in counts])
-    return Resolutions(made, counted, len(sample), _too_few(made, counts))
-
-
-def _sorted_out(
-    wanted: Sequence[int] | Sequence[Regions] | Regions,
-) -> tuple[list[int], list[Regions]]:
-    """Return the numbers, ascending, or the regions."""
-    each: list[int | Regions] = list(wanted) if isinstance(wanted, Sequence) else [wanted]
-    counts = sorted({int(item) for item in each if isinstance(item, int | np.integer)})
-    own = [item for item in each if not isinstance(item, int | np.integer)]
-    if not (bool(counts) ^ bool(own)):
-        raise InputError("regions", got=repr(wanted), expected="numbers of regions, or regions")
-    return counts, own
+    found = [each.count for each in made]
+    note = f"repeated values allow only {found} regions where {counts} were asked for"
+    return Resolutions(made, counted, len(sample), () if found == counts else (note,))
 
 
 def _ascending(made: Sequence[Regions]) -> tuple[Regions, ...]:
     """Return one of each number of regions; ties may have made several into the same."""
     distinct = {each.count: each for each in made if each.count > 1}
-    if not distinct:
-        raise InputError(
-            "regions",
-            got="a single one, as the generated events are all alike",
-            expected="two or more",
-            remedy="Nothing can be said at this resolution but that the generator is constant.",
-        )
+    require(
+        distinct,
+        "regions",
+        got="a single one, as the generated events are all alike",
+        expected="two or more",
+        remedy="Nothing can be said at this resolution but that the generator is constant.",
+    )
     return tuple(distinct[count] for count in sorted(distinct))
 
 
@@ -409,8 +364,7 @@ def _apart(
         rng = seeds.at("edges", number).numpy()
         order = rng.permutation(events.n)
         size = min(share, events.n // 2)
-        if size < 1:
-            raise InputError("generated", got=f"{events.n} events", expected="two or more")
+        require(size, "generated", got=f"{events.n} events", expected="two or more")
         edges.append(_plain(events, order[:size], rng))
         counted.append(events.take(order[size:]))
     return np.concatenate(edges), tuple(counted)
@@ -421,14 +375,6 @@ def _plain(events: Events, rows: IntArray, rng: np.random.Generator) -> Array:
     if events.weights is None:
         return np.asarray(events.x[rows])
     weights = np.maximum(events.weights[rows], 0.0)
-    if not weights.any():
-        raise InputError("generated.weights", got="none positive", expected="positive weights")
+    require(weights.any(), "generated.weights", got="none positive", expected="positive weights")
     drawn = rng.choice(rows, size=rows.size, p=weights / weights.sum())
     return np.asarray(events.x[drawn])
-
-
-def _too_few(made: Sequence[Regions], counts: Sequence[int]) -> tuple[str, ...]:
-    found = [each.count for each in made]
-    if found == list(counts):
-        return ()
-    return (f"repeated values allow only {found} regions where {list(counts)} were asked for",)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from scipy import stats
+
 from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_fraction
 from verisimile.core.result import Estimate, register
 
 
@@ -18,6 +21,29 @@ class Interval:
     level: float
     low: float
     high: float
+
+    def scaled(self, factor: float) -> Interval:
+        """Return the interval on `factor` times the number."""
+        return Interval(self.level, factor * self.low, factor * self.high)
+
+
+def normal_interval(estimate: Estimate, level: float) -> Interval:
+    """Return the normal interval on a number that cannot be negative, cut at zero."""
+    half = normal_reach(level) * estimate.error
+    return Interval(level, max(0.0, estimate.value - half), max(0.0, estimate.value + half))
+
+
+def normal_reach(level: float) -> float:
+    """Return the standard deviations to either side that hold `level` of a normal law."""
+    require_fraction(level, "level")
+    return float(stats.norm.isf(0.5 * (1.0 - level)))
+
+
+def check_plan(n_train: int, levels: Sequence[float], *, fewest: int = 1) -> None:
+    """Raise unless `fewest` events or more were trained with, and the levels are contents."""
+    require(n_train >= fewest, "n_train", got=n_train, expected="the number of training events")
+    require(levels, "levels", got=tuple(levels), expected="contents in (0, 1)")
+    require_fraction(levels, "levels")
 
 
 @register("amplification", 1)
@@ -44,8 +70,6 @@ class Amplification:
         Sizes; zero for a sample that the measure does not use.
     details
         What else the measure says, by name.
-    warnings
-        What a reader must know.
     """
 
     measure: str
@@ -70,13 +94,7 @@ class Amplification:
         )
 
     def interval(self, level: float) -> Interval:
-        """Return the interval on 1/G of content `level`.
-
-        Raises
-        ------
-        InputError
-            If there is none of this content.
-        """
+        """Return the interval on 1/G of content `level`, which is one of those stated."""
         for each in self.intervals:
             if math.isclose(each.level, level):
                 return each
@@ -86,7 +104,10 @@ class Amplification:
     def gain_interval(self, level: float) -> tuple[float, float]:
         """Return the interval on G; the upper end is infinite where 1/G may be zero."""
         inverse = self.interval(level)
-        return _inverted(inverse.high), _inverted(inverse.low)
+        low, high = (
+            math.inf if limit <= 0.0 else 1.0 / limit for limit in (inverse.high, inverse.low)
+        )
+        return low, high
 
     @property
     def effective_parameters(self) -> Estimate:
@@ -101,36 +122,16 @@ class Amplification:
 @register("amplification-curve", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class AmplificationCurve:
-    """One measure at several resolutions.
-
-    Attributes
-    ----------
-    measure
-        Its name.
-    points
-        One per resolution, ascending.
-    warnings
-        What a reader must know.
-    """
+    """One measure at several resolutions, ascending."""
 
     measure: str
     points: tuple[Amplification, ...]
     warnings: tuple[str, ...] = ()
 
     def at(self, resolution: int) -> Amplification:
-        """Return the point of this resolution.
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
+        """Return the point of this resolution."""
         for point in self.points:
             if point.resolution == resolution:
                 return point
         known = ", ".join(str(point.resolution) for point in self.points)
         raise InputError("resolution", got=resolution, expected=f"one of {known}")
-
-
-def _inverted(value: float) -> float:
-    return math.inf if value <= 0.0 else 1.0 / value

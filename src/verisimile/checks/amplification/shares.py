@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
+from verisimile.core.require import require
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,13 +58,7 @@ class Shares:
 
 
 def shares_of(labels: IntArray, count: int, weights: Array | None, name: str) -> Shares:
-    """Return the shares of events in their regions.
-
-    Raises
-    ------
-    InputError
-        If weights are negative, or fewer than two events count.
-    """
+    """Return the shares of two or more events in their regions."""
     if weights is None:
         values = np.bincount(labels, minlength=count) / labels.size
         shares = Shares(values, values / labels.size)
@@ -73,8 +68,8 @@ def shares_of(labels: IntArray, count: int, weights: Array | None, name: str) ->
         values = np.bincount(labels, weights, minlength=count) / total
         squares = np.bincount(labels, weights**2, minlength=count) / total**2
         shares = Shares(values, squares)
-    if shares.n_effective < 2.0:
-        raise InputError(name, got="less than two effective events", expected="many events")
+    got = "less than two effective events"
+    require(shares.n_effective >= 2.0, name, got=got, expected="many events")
     return shares
 
 
@@ -86,25 +81,17 @@ class Difference:
     ----------
     distance
         Unbiased estimate; may be negative.
-    noise
-        Counting noise that was taken out, the trace of the difference's covariance V.
-    trace2
-        Trace of its square.
+    noise, trace2
+        Counting noise that was taken out, the trace of the difference's covariance V; that of V².
     along
         Noise in the direction of the difference d found, :math:`d^T V d / d^T d`, and not below
         :math:`\mathrm{tr} V^3 / \mathrm{tr} V^2`, that in the direction of noise.
-    spread
-        Unbiased :math:`\sum_j p_j (1 - p_j)` of the holdout.
-    count
-        Regions.
     """
 
     distance: float
     noise: float
     trace2: float
     along: float
-    spread: float
-    count: int
 
 
 def difference(generated: Shares, holdout: Shares) -> Difference:
@@ -112,16 +99,15 @@ def difference(generated: Shares, holdout: Shares) -> Difference:
 
     .. math:: \sum_j \Big[(g_j - h_j)^2 - \frac{g_j (1 - g_j)}{n_g - 1}
                           - \frac{h_j (1 - h_j)}{n_h - 1}\Big]
-
-    Raises
-    ------
-    NumericsError
-        If all events lie in one region.
     """
     d = generated.values - holdout.values
     noise = float((generated.diagonal + holdout.diagonal).sum())
     squared = float(d @ d)
-    covariance = _Covariance.of(generated, holdout)
+    a, u, m = generated.low_rank()
+    b, v, k = holdout.low_rank()
+    middle = np.zeros((4, 4))
+    middle[:2, :2], middle[2:, 2:] = m, k
+    covariance = _Covariance(a + b, np.column_stack([u, v]), middle)
     trace2, trace3 = covariance.traces()
     if noise <= 0.0:
         raise NumericsError(
@@ -136,8 +122,6 @@ def difference(generated: Shares, holdout: Shares) -> Difference:
         noise=noise,
         trace2=trace2,
         along=max(float(d @ covariance.times(d)) / squared, of_noise) if squared else of_noise,
-        spread=holdout.spread,
-        count=d.size,
     )
 
 
@@ -148,13 +132,6 @@ class _Covariance:
     diagonal: Array
     factors: Array
     middle: Array
-
-    @classmethod
-    def of(cls, first: Shares, second: Shares) -> _Covariance:
-        a, u, m = first.low_rank()
-        b, v, k = second.low_rank()
-        zero = np.zeros((2, 2))
-        return cls(a + b, np.column_stack([u, v]), np.block([[m, zero], [zero, k]]))
 
     def times(self, vector: Array) -> Array:
         return np.asarray(
@@ -179,11 +156,12 @@ class _Covariance:
 
 def reject_signed(weights: Array | None, name: str) -> None:
     """Raise if there are negative weights."""
-    if weights is not None and (weights < 0.0).any():
-        raise InputError(
-            f"{name}.weights",
-            got=f"{int((weights < 0.0).sum())} negative weights",
-            expected="weights that are all positive",
-            remedy="Counting noise of signed weights may exceed any difference: "
-            "draw unweighted events first.",
-        )
+    negative = 0 if weights is None else int((weights < 0.0).sum())
+    require(
+        not negative,
+        f"{name}.weights",
+        got=f"{negative} negative weights",
+        expected="weights that are all positive",
+        remedy="Counting noise of signed weights may exceed any difference: "
+        "draw unweighted events first.",
+    )

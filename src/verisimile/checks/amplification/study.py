@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from verisimile.checks.amplification.analytic import analytic
@@ -11,10 +11,15 @@ from verisimile.checks.amplification.averaging import Averaging, averaging
 from verisimile.checks.amplification.kolmogorov import kolmogorov_features
 from verisimile.checks.amplification.memorisation import Memorisation, memorisation
 from verisimile.checks.amplification.quadratic import quadratic
-from verisimile.checks.amplification.quantile import FINEST, quantile, quantile_of_trainings
+from verisimile.checks.amplification.quantile import (
+    FINEST,
+    quantile,
+    quantile_of_trainings,
+    require_holdout,
+)
 from verisimile.checks.amplification.regions import resolutions_of
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -32,8 +37,8 @@ class AmplificationStudy:
 
     Attributes
     ----------
-    n_train, n_generated, n_holdout
-        Sizes; `n_generated` of the first sample.
+    n_generated
+        Events of the first sample.
     quantile
         Region probabilities against the holdout: of this generator, or of the procedure
         that trained several.
@@ -49,8 +54,6 @@ class AmplificationStudy:
         The label of resolution.
     memorisation
         Whether the generator repeats its training events; None without them.
-    warnings
-        What a reader must know.
     """
 
     n_train: int
@@ -107,26 +110,25 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         A fitted mixture of the same features, whose own errors are then compared.
     regions
         Resolutions.
-
-    Raises
-    ------
-    InputError
-        Without a holdout, or for samples that cannot be compared.
     """
-    if not generated:
-        raise InputError("generated", got="no sample", expected="one or more")
+    require(generated, "generated", got="no sample", expected="one or more")
     at = run.at("amplify")
     # Regions are columns of numbers: the mixture's members are asked in the same order.
     features = generated[0].features if mixture is None else mixture.features
     samples = [match_features(each, features) for each in generated]
-    curve = _quantile(at, samples, holdout, n_train=n_train, train=train, regions=regions)
-    known = match_features(_given(holdout), features)
+    holdout = require_holdout(holdout)
+    curve = (
+        quantile(at, samples[0], holdout, n_train=n_train, regions=regions, train=train)
+        if len(samples) == 1
+        else quantile_of_trainings(at, samples, holdout, n_train=n_train, regions=regions)
+    )
+    known = match_features(holdout, features)
     scatter = [match_features(each, features) for each in members] or samples
     plan = resolutions_of(at.seeds.at("regions"), scatter, regions)
-    several = plan.regions if len(scatter) >= _FEWEST_MEMBERS else ()
     averaged = tuple(
         averaging(at.at(each.count), plan.counted, n_train=n_train, regions=each)
-        for each in several
+        for each in plan.regions
+        if len(scatter) >= _FEWEST_MEMBERS
     )
     own = tuple(
         analytic(at.at(each.count), mixture, each, n_train=n_train)
@@ -135,8 +137,12 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     )
     distance = quadratic(at, samples[0], known, n_train, levels=LEVELS)
     features_alone = kolmogorov_features(samples[0], known, n_train, levels=LEVELS)
-    memory = _memorisation(at, samples[0], known, train)
-    notes = _notes(curve, [*(each.amplification for each in averaged), *own, distance])
+    memory = (
+        None
+        if train is None
+        else memorisation(at, samples[0], known, match_features(train, known.features))
+    )
+    points = (*curve.points, *(each.amplification for each in averaged), *own, distance)
     return AmplificationStudy(
         n_train=n_train,
         n_generated=samples[0].n,
@@ -148,54 +154,23 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         kolmogorov=features_alone,
         entropy=entropy_label(n_train=n_train, n_generated=samples[0].n),
         memorisation=memory,
-        warnings=(*notes, *_notes_aside(features_alone, memory)),
+        warnings=_notes((curve, *points), features_alone, memory),
     )
 
 
-def _notes(curve: AmplificationCurve, points: Sequence[Amplification]) -> tuple[str, ...]:
+def _notes(
+    measures: Sequence[AmplificationCurve | Amplification],
+    features: Mapping[str, Amplification],
+    memory: Memorisation | None,
+) -> tuple[str, ...]:
     """Return every warning once, each with its measure."""
-    found = [f"{curve.measure} measure: {note}" for note in curve.warnings]
-    for point in (*curve.points, *points):
-        found += [f"{point.measure} measure: {note}" for note in point.warnings]
-    return tuple(dict.fromkeys(found))
-
-
-def _notes_aside(
-    features: Mapping[str, Amplification], memory: Memorisation | None
-) -> Iterator[str]:
-    for name, point in features.items():
-        yield from (f"{point.measure} measure of {name}: {note}" for note in point.warnings)
+    said = [(f"{each.measure} measure", each.warnings) for each in measures]
+    said += [
+        (f"{each.measure} measure of {name}", each.warnings) for name, each in features.items()
+    ]
     if memory is not None:
-        yield from (f"memorisation: {note}" for note in memory.warnings)
-
-
-def _quantile(
-    run: Run,
-    samples: Sequence[Events],
-    holdout: Events | None,
-    *,
-    n_train: int,
-    train: Events | None,
-    regions: Sequence[int],
-) -> AmplificationCurve:
-    if len(samples) == 1:
-        return quantile(run, samples[0], holdout, n_train=n_train, regions=regions, train=train)
-    return quantile_of_trainings(run, samples, holdout, n_train=n_train, regions=regions)
-
-
-def _given(holdout: Events | None) -> Events:
-    # The quantile measure has refused its absence already, with the remedy.
-    if holdout is None:
-        raise InputError("holdout", got="none", expected="events")
-    return holdout
-
-
-def _memorisation(
-    run: Run, generated: Events, holdout: Events, train: Events | None
-) -> Memorisation | None:
-    if train is None:
-        return None
-    return memorisation(run, generated, holdout, match_features(train, holdout.features))
+        said.append(("memorisation", memory.warnings))
+    return tuple(dict.fromkeys(f"{source}: {note}" for source, notes in said for note in notes))
 
 
 @register("entropy-label", 1)
@@ -211,12 +186,8 @@ class EntropyLabel:
               \quad\Rightarrow\quad
               G = n_\mathrm{train}^{M/2 - 1} \le \sqrt{n_\mathrm{train}}.
 
-    Attributes
-    ----------
-    n_train, n_generated
-        Sizes.
-    exponent
-        :math:`M_\mathrm{eff} = 2 \ln n_\mathrm{generated} / \ln n_\mathrm{train}`.
+    The exponent of a sample is
+    :math:`M_\mathrm{eff} = 2 \ln n_\mathrm{generated} / \ln n_\mathrm{train}`.
 
     References
     ----------
@@ -266,21 +237,16 @@ class EntropyLabel:
 def entropy_label(*, n_train: int, n_generated: int) -> EntropyLabel:
     """Return the label of a sample of `n_generated` events.
 
-    Raises
-    ------
-    InputError
-        For fewer than two training events, or no generated one.
-
     Examples
     --------
     >>> round(entropy_label(n_train=10_000, n_generated=1_000_000).exponent, 9)
     3.0
     """
-    if n_train < 2 or n_generated < 1:
-        raise InputError(
-            "entropy_label",
-            got=f"{n_generated} generated, {n_train} training events",
-            expected="at least one and two",
-        )
+    require(
+        n_train >= 2 and n_generated >= 1,
+        "entropy_label",
+        got=f"{n_generated} generated, {n_train} training events",
+        expected="at least one and two",
+    )
     exponent = 2.0 * math.log(n_generated) / math.log(n_train)
     return EntropyLabel(n_train, n_generated, exponent)

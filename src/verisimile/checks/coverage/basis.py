@@ -8,19 +8,18 @@ from typing import Protocol
 
 import numpy as np
 
-from verisimile.checks.coverage.responses import Propagated, Response
+from verisimile.checks.coverage.responses import ObservableEstimate, Response
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require, require_at_least
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.objective import scaled
-from verisimile.mixture.solvers.newton import NewtonSolver
 
 _RTOL = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
+class BasisFit:
     """A weight fit with what it was made from: log-densities ``(n, M)``, pseudo-events."""
 
     fit: WeightFit
@@ -31,7 +30,7 @@ class Fitted:
 class BasisTerm(Protocol):
     """An estimate of the members' part of the variance of observables."""
 
-    def variances(self, responses: Sequence[Response], fitted: Fitted, seeds: Seeds) -> Array:
+    def variances(self, responses: Sequence[Response], fitted: BasisFit, seeds: Seeds) -> Array:
         """Return the variance to add to each observable ``(K,)``."""
         ...
 
@@ -54,7 +53,7 @@ class LeaveOneOut:
     def variances(
         self,
         responses: Sequence[Response],
-        fitted: Fitted,
+        fitted: BasisFit,
         seeds: Seeds,  # noqa: ARG002  (nothing is random here)
     ) -> Array:
         """Return the mean squared difference between a member and its fit by the others."""
@@ -85,50 +84,39 @@ class MemberBootstrap:
     replicas: int = 30
 
     def __post_init__(self) -> None:
-        if self.replicas < 2:
-            raise InputError("MemberBootstrap.replicas", got=self.replicas, expected="2 or more")
+        require_at_least(2, self.replicas, "MemberBootstrap.replicas")
 
-    def variances(self, responses: Sequence[Response], fitted: Fitted, seeds: Seeds) -> Array:
-        """Return the variance over refits.
-
-        Raises
-        ------
-        SupportError, NumericsError
-            If one of the refits has no answer.
-        """
+    def variances(self, responses: Sequence[Response], fitted: BasisFit, seeds: Seeds) -> Array:
+        """Return the variance over refits, all of which must have an answer."""
         members, rng = fitted.logf.shape[1], seeds.numpy()
         seen: dict[bytes, list[float]] = {}
         rows = []
         for _ in range(self.replicas):
             picked = np.unique(rng.integers(members, size=members))
             if picked.tobytes() not in seen:
-                weights = _refitted(fitted, picked)
+                pseudo = restricted(fitted.pseudo, picked)
+                weights = np.zeros(members)
+                weights[picked] = fit_weights(fitted.logf[:, picked], pseudo=pseudo).weights
                 seen[picked.tobytes()] = [response.value(weights) for response in responses]
             rows.append(seen[picked.tobytes()])
         return np.asarray(np.var(rows, axis=0, ddof=1))
 
 
-def widened(
-    found: Sequence[Propagated],
+def add_basis_variance(
+    found: Sequence[ObservableEstimate],
     responses: Sequence[Response],
-    fitted: Fitted,
+    fitted: BasisFit,
     term: BasisTerm,
     seeds: Seeds,
-) -> list[Propagated]:
-    """Return the estimates with the members' variance in their errors.
-
-    Raises
-    ------
-    InputError
-        If there is one member only.
-    """
-    if fitted.logf.shape[1] < 2:
-        raise InputError("basis", got="one member", expected="two or more, for a spread")
+) -> list[ObservableEstimate]:
+    """Return the estimates with the variance of two or more members in their errors."""
+    several, expected = fitted.logf.shape[1] > 1, "two or more, for a spread"
+    require(several, "basis", got="one member", expected=expected)
     extra = term.variances(responses, fitted, seeds)
-    return [item.widened(float(more)) for item, more in zip(found, extra, strict=True)]
+    return [item.plus_variance(float(more)) for item, more in zip(found, extra, strict=True)]
 
 
-def left_out(fitted: Fitted) -> Array:
+def left_out(fitted: BasisFit) -> Array:
     """Return, for every member, itself minus its fit by the others: rows ``(M, M)``."""
     density, _ = scaled(fitted.logf)
     scores = density / (density @ fitted.fit.weights)[:, None]
@@ -155,11 +143,3 @@ def _projected(gram: Array, right: Array) -> Array:
     inverse = np.linalg.pinv(gram, rcond=_RTOL, hermitian=True)
     free, ones = inverse @ right, inverse.sum(axis=1)
     return np.asarray(free + (1.0 - free.sum()) / ones.sum() * ones)
-
-
-def _refitted(fitted: Fitted, picked: IntArray) -> Array:
-    pseudo = restricted(fitted.pseudo, picked)
-    fit = fit_weights(fitted.logf[:, picked], solver=NewtonSolver(), pseudo=pseudo)
-    weights = np.zeros(fitted.logf.shape[1])
-    weights[picked] = fit.weights
-    return weights

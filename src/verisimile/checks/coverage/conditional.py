@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
-import numpy as np
-
-from verisimile.checks.coverage.basis import BasisTerm, Fitted, widened
-from verisimile.checks.coverage.experiments import check_sizes, run_experiments, summarise
+from verisimile.checks.coverage.basis import BasisFit, BasisTerm, add_basis_variance
 from verisimile.checks.coverage.members import (
     PooledDraws,
     member_responses,
     pilot_columns,
-    pooled,
+    pseudo_events,
 )
 from verisimile.checks.coverage.observables import Observable, bind_all
-from verisimile.checks.coverage.responses import Propagated, Response
-from verisimile.checks.coverage.result import CONDITIONAL, Coverage
+from verisimile.checks.coverage.responses import ObservableEstimate, Response
+from verisimile.checks.coverage.result import CONDITIONAL, Coverage, check_sizes, run_experiments
 from verisimile.checks.coverage.truth import (
+    MixtureTruth,
+    closure_notes,
     draw_truth,
     remaining,
     true_values,
     truth_key,
     truth_notes,
 )
-from verisimile.core.arrays import Array, digest
+from verisimile.core.arrays import digest
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.sampling import member_log_densities, sample_signed
+from verisimile.mixture.sampling import member_log_densities
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.intervals import ONE_SIGMA
 
@@ -58,10 +56,9 @@ class PseudoDraws:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.count < 0 or not self.strength > 0.0:
-            raise InputError(
-                "PseudoDraws", got=repr(self), expected="a count >= 0 and a strength > 0"
-            )
+        fine = self.count >= 0 and self.strength > 0.0
+        expected = "a count >= 0 and a strength > 0"
+        require(fine, "PseudoDraws", got=repr(self), expected=expected)
 
 
 def coverage(  # noqa: PLR0913  (what a study consists of)
@@ -85,7 +82,8 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     .. math:: |\hat O - O| \le z_{level}\, \sigma, \quad \hat O = \sum_i w_i O_i, \quad
               \sigma^2 = O^T C O + w^T V w
 
-    with V the Monte-Carlo covariance of the members' expectations.
+    with V the Monte-Carlo covariance of the members' expectations.  A change of the basis is not
+    in it.
 
     Parameters
     ----------
@@ -114,18 +112,6 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
         Adds the members' own variance to every error (:class:`LeaveOneOut`);
         nothing if not given.  With given members it is real in no data set.
 
-    Returns
-    -------
-    Coverage
-        With mode ``"conditional"``: a change of the basis is not in it.
-
-    Raises
-    ------
-    InputError
-        For impossible sizes, unknown features or observables, or a truth of other features.
-    NumericsError
-        If more than a tenth of the data sets end in another error than a failed fit.
-
     References
     ----------
     G. Badaracco et al., eq. 4.
@@ -134,46 +120,45 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     n = record.n_events if events is None else events
     check_sizes(level=level, datasets=datasets, events=n)
     source: Sampler = MixtureTruth(mixture) if truth is None else truth
-    _same_features(mixture, source)
+    got, expected = f"{source.n_features} features", f"{mixture.n_features}"
+    same = source.n_features == mixture.n_features
+    require(same, "truth", got=got, expected=expected)
     plan = pseudo or PseudoDraws(record.n_pseudo, record.pseudo_strength or 1.0)
     seeds = run.seeds.at("coverage")
     bound = bind_all(observables, pilot_columns(mixture, seeds))
-    responses = member_responses(run, mixture, bound, n, draws)
+    responses = member_responses(run, mixture, list(bound.values()), n, draws)
     if truth is None:
         # True values come from the same draws: their error is in no difference.
         responses = tuple(response.certain() for response in responses)
-    experiment = _Refit(
+        known = [response.value(mixture.weights) for response in responses]
+        values = {name: Estimate(item, 0.0) for name, item in zip(bound, known, strict=True)}
+        notes = closure_notes(mixture, n)
+    else:
+        values = true_values(truth, bound, seeds.at("truth"))
+        notes = truth_notes(truth, n, datasets)
+    experiment = _WeightRefit(
         truth=source,
         members=mixture.members,
         responses=responses,
-        pseudo=_pseudo(mixture, plan, seeds.at("pseudo")),
+        pseudo=pseudo_events(mixture, plan.count, plan.strength, seeds.at("pseudo")),
         solver=NewtonSolver(),
         events=n,
         basis=basis,
     )
-    outcomes = run_experiments(
+    return run_experiments(
         run,
         experiment,
         experiment.identity(mixture.fingerprint),
+        values,
+        level=level,
         datasets=datasets,
-        observables=len(bound),
         chunk=_CHUNK,
+        notes=notes,
     )
-    if truth is None:
-        values = closure_values(mixture, responses)
-        notes = closure_notes(mixture, n)
-    else:
-        labelled = dict(zip(observables, bound, strict=True))
-        values = true_values(truth, labelled, seeds.at("truth"))
-        notes = truth_notes(truth, n, datasets)
-    found = summarise(
-        outcomes, list(observables), values, mode=CONDITIONAL, level=level, n_events=n
-    )
-    return replace(found, warnings=(*found.warnings, *notes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Refit:
+class _WeightRefit:
     """One pseudo-experiment with fixed members."""
 
     truth: Sampler
@@ -184,17 +169,17 @@ class _Refit:
     events: int
     basis: BasisTerm | None
 
-    def __call__(self, seeds: Seeds) -> list[Propagated]:
+    def __call__(self, seeds: Seeds) -> list[ObservableEstimate]:
         """Draw, fit, and return all observables."""
         x = draw_truth(self.truth, self.events, seeds.numpy())
         logf = member_log_densities(self.members, x)
         fit = fit_weights(logf, solver=self.solver, pseudo=self.pseudo)
         share = remaining(self.truth, self.events)
-        found = [response.estimate(fit).narrowed(share) for response in self.responses]
+        found = [response.estimate(fit).with_share(share) for response in self.responses]
         if self.basis is None:
             return found
-        fitted = Fitted(fit, logf, self.pseudo)
-        return widened(found, self.responses, fitted, self.basis, seeds.at("basis"))
+        fitted = BasisFit(fit, logf, self.pseudo)
+        return add_basis_variance(found, self.responses, fitted, self.basis, seeds.at("basis"))
 
     def identity(self, fingerprint: str) -> dict[str, JSON]:
         """Return all that determines the outcome, apart from the seeds."""
@@ -210,60 +195,3 @@ class _Refit:
             "events": self.events,
             "basis": repr(self.basis),
         }
-
-
-def _pseudo(mixture: Mixture, plan: PseudoDraws, seeds: Seeds) -> Pseudo | None:
-    if not plan.count:
-        return None
-    z = pooled(mixture.members, plan.count, seeds.numpy())
-    return Pseudo(member_log_densities(mixture.members, z), plan.strength)
-
-
-def _same_features(mixture: Mixture, truth: Sampler) -> None:
-    if truth.n_features != mixture.n_features:
-        raise InputError(
-            "truth", got=f"{truth.n_features} features", expected=f"{mixture.n_features}"
-        )
-
-
-_NOTICEABLE = 0.03  # standard deviations
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MixtureTruth:
-    """Draws from the positive part of a fitted mixture."""
-
-    mixture: Mixture
-
-    @property
-    def n_features(self) -> int:
-        """Number of features d."""
-        return self.mixture.n_features
-
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Return `n` events ``(n, d)``."""
-        return sample_signed(self.mixture.members, self.mixture.weights, n, rng).x
-
-    def log_prob(self, x: Array) -> Array:
-        """Return log-densities ``(n,)``."""
-        return self.mixture.log_prob(x)
-
-
-def closure_values(mixture: Mixture, responses: Sequence[Response]) -> tuple[Estimate, ...]:
-    """Return the mixture's own values, whose Monte-Carlo error the estimates share exactly."""
-    return tuple(Estimate(response.value(mixture.weights), 0.0) for response in responses)
-
-
-def closure_notes(mixture: Mixture, events: int) -> tuple[str, ...]:
-    r"""Return a warning if the negative mass, which no event can show, shifts the estimates.
-
-    Of the order of :math:`N_- \sqrt{n}` standard deviations.
-    """
-    shift = mixture.fit.record.negative_mass * math.sqrt(events)
-    if not shift > _NOTICEABLE:
-        return ()
-    return (
-        f"closure: the mixture has a negative mass of {mixture.fit.record.negative_mass:.2g}, "
-        f"which sampling cuts away: with {events} events estimates are off by about "
-        f"{shift:.2g} standard deviations.",
-    )

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
-from verisimile.checks.coverage.bound import Bound, Calibrated, Columns, density_ratios, stratified
-from verisimile.checks.coverage.responses import Response
+from verisimile.checks.coverage.observables import BoundObservable, FeatureColumns
+from verisimile.checks.coverage.responses import CalibratedPool, Response
 from verisimile.core.arrays import Array
 from verisimile.core.dispatch import Task
-from verisimile.core.errors import InputError
+from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
+from verisimile.core.require import require
 from verisimile.core.run import Run
-from verisimile.density.protocol import DensityEstimator
-from verisimile.mixture.fit import WeightFit
+from verisimile.density.protocol import DensityEstimator, Sampler
+from verisimile.mixture.fit import Pseudo, WeightFit
 from verisimile.mixture.model import Mixture
+from verisimile.mixture.objective import scaled
 from verisimile.mixture.sampling import member_log_densities
 
 _PILOT = 20_000
@@ -26,6 +29,7 @@ _FIRST = 50_000
 _BLOCK = 25_000  # events in memory at a time
 _TASKS = 16
 _ROUNDS = 6
+_UNDEFINED = 1e-3  # share of draws without any density beyond which nothing is believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,9 @@ class PooledDraws:
     most: int = 4_000_000
 
     def __post_init__(self) -> None:
-        if not (0.0 < self.share < 1.0 and self.most > 1):
-            raise InputError(
-                "PooledDraws", got=repr(self), expected="a share in (0, 1) and a number of draws"
-            )
+        fine = 0.0 < self.share < 1.0 and self.most > 1
+        expected = "a share in (0, 1) and a number of draws"
+        require(fine, "PooledDraws", got=repr(self), expected=expected)
 
 
 def pooled(members: Sequence[DensityEstimator], n: int, rng: np.random.Generator) -> Array:
@@ -58,71 +61,117 @@ def pooled(members: Sequence[DensityEstimator], n: int, rng: np.random.Generator
     return np.concatenate(parts)
 
 
-def pilot_columns(mixture: Mixture, seeds: Seeds) -> Columns:
+def pseudo_events(mixture: Mixture, count: int, strength: float, seeds: Seeds) -> Pseudo | None:
+    """Return `count` pseudo-events that weigh `strength` together; None for none."""
+    if not count:
+        return None
+    z = pooled(mixture.members, count, seeds.numpy())
+    return Pseudo(mixture.log_densities(z), strength)
+
+
+def pilot_columns(mixture: Mixture, seeds: Seeds) -> FeatureColumns:
     """Return the features with pooled draws that show where the members' events lie."""
     names = tuple(feature.name for feature in mixture.features)
-    return Columns(names, pooled(mixture.members, _PILOT, seeds.at("pilot").numpy()))
+    return FeatureColumns(names, pooled(mixture.members, _PILOT, seeds.at("pilot").numpy()))
+
+
+def density_ratios(logf: Array) -> tuple[Array, Array]:
+    r"""Return :math:`r = f / \bar f` where any member has density, and where that is."""
+    defined = logf.max(axis=1) > -np.inf
+    if defined.mean() < 1.0 - _UNDEFINED:
+        raise NumericsError(
+            "draws of the members",
+            got=f"{int((~defined).sum())} of {defined.size} without any density",
+            expected="draws where their own member has density",
+            remedy="vs.check_estimator tells whether sampler and density belong together.",
+        )
+    density, _ = scaled(logf[defined])
+    return density / density.mean(axis=1, keepdims=True), defined
+
+
+def stratified(members: Sequence[Sampler], each: int, rng: np.random.Generator) -> Array:
+    """Return `each` draws of every member, one member after the other."""
+    return np.concatenate([member.sample(each, rng) for member in members])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sums:
+class _PoolSums:
     """Additive sums over a pool: A, and those of each observable."""
 
     count: int
     base: Array
     parts: tuple[Array, ...]
 
-    def plus(self, other: _Sums) -> _Sums:
+    def plus(self, other: _PoolSums) -> _PoolSums:
         parts = tuple(a + b for a, b in zip(self.parts, other.parts, strict=True))
-        return _Sums(self.count + other.count, self.base + other.base, parts)
+        return _PoolSums(self.count + other.count, self.base + other.base, parts)
 
-    def responses(self, bound: Sequence[Bound]) -> tuple[Response, ...]:
-        pool = Calibrated(self.base, self.count)
+    @classmethod
+    def of(cls, record: Record) -> _PoolSums:
+        base, count = np.asarray(record.arrays["base"]), int(str(record.meta["count"]))
+        parts = (record.arrays[f"part{k}"] for k in range(len(record.arrays) - 1))
+        return cls(count, base, tuple(np.asarray(part) for part in parts))
+
+    def responses(self, bound: Sequence[BoundObservable]) -> tuple[Response, ...]:
+        pool = CalibratedPool(self.base, self.count)
         return tuple(item.collect(pool, part) for item, part in zip(bound, self.parts, strict=True))
 
 
-_Draw = Callable[[Sequence[Bound], int, int], _Sums]
+_Draw = Callable[[Sequence[BoundObservable], int, int], _PoolSums]
 """From observables, the number of the round, and events to the sums over them."""
 
 
 def member_responses(
-    run: Run, mixture: Mixture, bound: Sequence[Bound], events: int, draws: PooledDraws
+    run: Run, mixture: Mixture, bound: Sequence[BoundObservable], events: int, draws: PooledDraws
 ) -> tuple[Response, ...]:
     """Return the response of every observable, for data sets of `events` events.
 
     Sums are kept by the run, and memory does not grow with the draws.
     """
 
-    def draw(items: Sequence[Bound], number: int, count: int) -> _Sums:
+    def draw(items: Sequence[BoundObservable], number: int, count: int) -> _PoolSums:
         size = max(_FIRST, math.ceil(count / _TASKS))
+        sizes = [min(size, count - start) for start in range(0, count, size)]
         tasks = [
-            _task(run, mixture, items, number, k, min(size, count - k * size))
-            for k in range(math.ceil(count / size))
+            Task(
+                address=f"coverage/{mixture.fingerprint[:16]}/pool/{number}-{block:04d}-{n}",
+                config={
+                    "mixture": mixture.fingerprint,
+                    "round": number,
+                    "block": block,
+                    "count": n,
+                    "observables": [item.key for item in items],
+                },
+                seeds=run.seeds.at("coverage", "pool", number, block),
+                args=(mixture.members, tuple(items), n),
+            )
+            for block, n in enumerate(sizes)
         ]
-        records = run.map(_sum, tasks, label="coverage-members")
+        records = run.map(_pool_sums, tasks, label="coverage-members")
         # With no failures allowed, every outcome is a record.
-        found = [_of(record, len(items)) for record in records if isinstance(record, Record)]
-        total = found[0]
-        for more in found[1:]:
-            total = total.plus(more)
-        return total
+        found = (_PoolSums.of(record) for record in records if isinstance(record, Record))
+        return reduce(_PoolSums.plus, found)
 
-    return _settled(draw, mixture, bound, events, draws)
+    return _until_precise(draw, mixture, bound, events, draws)
 
 
 def local_responses(
-    seeds: Seeds, mixture: Mixture, bound: Sequence[Bound], events: int, draws: PooledDraws
+    seeds: Seeds,
+    mixture: Mixture,
+    bound: Sequence[BoundObservable],
+    events: int,
+    draws: PooledDraws,
 ) -> tuple[Response, ...]:
     """Return the same inside one task, without storage."""
 
-    def draw(items: Sequence[Bound], number: int, count: int) -> _Sums:
+    def draw(items: Sequence[BoundObservable], number: int, count: int) -> _PoolSums:
         return _summed(mixture.members, items, count, seeds.at("pool", number).numpy())
 
-    return _settled(draw, mixture, bound, events, draws)
+    return _until_precise(draw, mixture, bound, events, draws)
 
 
-def _settled(
-    draw: _Draw, mixture: Mixture, bound: Sequence[Bound], events: int, draws: PooledDraws
+def _until_precise(
+    draw: _Draw, mixture: Mixture, bound: Sequence[BoundObservable], events: int, draws: PooledDraws
 ) -> tuple[Response, ...]:
     """Draw until the Monte-Carlo share of all observables is small, or there are too many."""
     exact = [item.exact(mixture.members) for item in bound]
@@ -152,57 +201,30 @@ def _worst_share(responses: Sequence[Response], fit: WeightFit, events: int) -> 
     return worst
 
 
-def _task(
-    run: Run, mixture: Mixture, bound: Sequence[Bound], number: int, block: int, count: int
-) -> Task:
-    return Task(
-        address=f"coverage/{mixture.fingerprint[:16]}/pool/{number}-{block:04d}-{count}",
-        config={
-            "mixture": mixture.fingerprint,
-            "round": number,
-            "block": block,
-            "count": count,
-            "observables": [item.key for item in bound],
-        },
-        seeds=run.seeds.at("coverage", "pool", number, block),
-        args=(mixture.members, tuple(bound), count),
-    )
-
-
-def _sum(
-    seeds: Seeds, members: tuple[DensityEstimator, ...], bound: tuple[Bound, ...], count: int
+def _pool_sums(
+    seeds: Seeds,
+    members: tuple[DensityEstimator, ...],
+    bound: tuple[BoundObservable, ...],
+    count: int,
 ) -> Payload:
     sums = _summed(members, bound, count, seeds.numpy())
     parts = {f"part{k}": part for k, part in enumerate(sums.parts)}
     return Payload({"base": sums.base, **parts}, {"count": sums.count})
 
 
-def _of(record: Record, observables: int) -> _Sums:
-    parts = tuple(np.asarray(record.arrays[f"part{k}"]) for k in range(observables))
-    return _Sums(int(str(record.meta["count"])), np.asarray(record.arrays["base"]), parts)
-
-
 def _summed(
     members: Sequence[DensityEstimator],
-    bound: Sequence[Bound],
+    bound: Sequence[BoundObservable],
     count: int,
     rng: np.random.Generator,
-) -> _Sums:
+) -> _PoolSums:
     blocks = max(1, round(count / _BLOCK))
     each = math.ceil(count / (blocks * len(members)))
-    total = _block(members, bound, each, rng)
-    for _ in range(blocks - 1):
-        total = total.plus(_block(members, bound, each, rng))
-    return total
 
+    def block() -> _PoolSums:
+        x = stratified(members, each, rng)
+        ratios, defined = density_ratios(member_log_densities(members, x))
+        parts = tuple(item.accumulate(x[defined], ratios) for item in bound)
+        return _PoolSums(ratios.shape[0], ratios.T @ ratios, parts)
 
-def _block(
-    members: Sequence[DensityEstimator],
-    bound: Sequence[Bound],
-    each: int,
-    rng: np.random.Generator,
-) -> _Sums:
-    x = stratified(members, each, rng)
-    ratios, defined = density_ratios(member_log_densities(members, x))
-    parts = tuple(item.accumulate(x[defined], ratios) for item in bound)
-    return _Sums(ratios.shape[0], ratios.T @ ratios, parts)
+    return reduce(_PoolSums.plus, (block() for _ in range(blocks)))

@@ -1,36 +1,82 @@
-"""Observables whose coverage can be asked for."""
+"""Observables whose coverage can be asked for, and what is computed of members and truth.
+
+A new one takes a frozen dataclass whose ``bind`` returns a `BoundObservable`: for an
+expectation ``Mean.of(function, columns.pilot)``, which does the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from verisimile.checks.coverage.bound import (
-    Bound,
-    Columns,
-    Crossing,
-    KnowsMarginals,
-    KnowsMoments,
-    Mean,
-    Pointwise,
+from verisimile.checks.coverage.responses import (
+    SPAN,
+    CalibratedPool,
+    CrossingResponse,
+    LinearResponse,
+    Response,
 )
-from verisimile.core.arrays import Array, as_vector, frozen
+from verisimile.core.arrays import Array, as_vector, digest, frozen
 from verisimile.core.errors import InputError
-from verisimile.density.protocol import Sampler
+from verisimile.core.require import require, require_fraction
+from verisimile.core.result import Estimate
+from verisimile.density.protocol import DensityEstimator, Sampler
 
 _NODES = 49
 _NEAR = 0.6  # of the smaller tail, where nodes are close
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureColumns:
+    """Names of the features, and a pilot sample ``(n, d)`` that shows where events lie."""
+
+    names: tuple[str, ...]
+    pilot: Array
+
+    def index(self, feature: str) -> int:
+        """Return the column of a feature."""
+        expected = f"one of {list(self.names)}"
+        known = feature in self.names
+        require(known, "observable.feature", got=repr(feature), expected=expected)
+        return self.names.index(feature)
 
 
 @runtime_checkable
 class Observable(Protocol):
     """A number that a density has."""
 
-    def bind(self, columns: Columns) -> Bound:
+    def bind(self, columns: FeatureColumns) -> BoundObservable:
         """Return the observable for these features."""
+        ...
+
+
+class BoundObservable(Protocol):
+    """An observable that knows its columns."""
+
+    @property
+    def key(self) -> str:
+        """Content key: two observables with the same key are the same."""
+        ...
+
+    def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
+        """Return the response if all members know it in closed form."""
+        ...
+
+    def accumulate(self, x: Array, ratios: Array) -> Array:
+        """Return the sums ``(Q, M, M)`` over pooled events ``(n, d)``, ratios ``(n, M)``."""
+        ...
+
+    def collect(self, pool: CalibratedPool, sums: Array) -> Response:
+        """Return the response of all members from these sums over the whole pool."""
+        ...
+
+    def true_value(self, truth: Sampler, x: Array) -> Estimate:
+        """Return the true value, exactly or from a large sample of the truth ``(n, d)``."""
         ...
 
 
@@ -42,10 +88,9 @@ class Moment:
     order: int = 1
 
     def __post_init__(self) -> None:
-        if self.order < 1:
-            raise InputError("Moment.order", got=self.order, expected="a positive integer")
+        require(self.order > 0, "Moment.order", got=self.order, expected="a positive integer")
 
-    def bind(self, columns: Columns) -> Bound:
+    def bind(self, columns: FeatureColumns) -> BoundObservable:
         """Return the mean of powers of the feature."""
         power = _Power(columns.index(self.feature), self.order)
         return Mean.of(power, columns.pilot, power.closed)
@@ -60,10 +105,10 @@ class BinContent:
     high: float
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
-            raise InputError("BinContent", got=f"[{self.low}, {self.high})", expected="low < high")
+        got = f"[{self.low}, {self.high})"
+        require(self.low < self.high, "BinContent", got=got, expected="low < high")
 
-    def bind(self, columns: Columns) -> Bound:
+    def bind(self, columns: FeatureColumns) -> BoundObservable:
         """Return the mean of the bin's indicator."""
         # The indicator on a finite pilot cannot tell two empty bins apart; its edges do.
         inside = _Inside(columns.index(self.feature), self.low, self.high)
@@ -82,16 +127,15 @@ class Quantile:
     probability: float
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.probability < 1.0:
-            raise InputError(
-                "Quantile.probability", got=self.probability, expected="a number in (0, 1)"
-            )
+        require_fraction(self.probability, "Quantile.probability")
 
-    def bind(self, columns: Columns) -> Bound:
+    def bind(self, columns: FeatureColumns) -> BoundObservable:
         """Return the crossing, with nodes at quantiles of the pilot sample, dense near p."""
-        index = columns.index(self.feature)
-        nodes = np.unique(np.quantile(columns.pilot[:, index], _grid(self.probability)))
-        return Crossing(index, self.probability, frozen(nodes))
+        index, p = columns.index(self.feature), self.probability
+        near = p + _NEAR * min(p, 1.0 - p) * np.linspace(-1.0, 1.0, _NODES)
+        grid = np.concatenate([np.linspace(0.0, 1.0, _NODES), near])
+        nodes = np.unique(np.quantile(columns.pilot[:, index], grid))
+        return _QuantileCrossing(index, p, frozen(nodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +144,10 @@ class DensityAt:
 
     x: tuple[float, ...]
 
-    def bind(self, columns: Columns) -> Bound:
+    def bind(self, columns: FeatureColumns) -> BoundObservable:
         """Return the pointwise density."""
-        return Pointwise(
-            frozen(as_vector(self.x, "DensityAt.x", length=len(columns.names))[None, :])
-        )
+        point = as_vector(self.x, "DensityAt.x", length=len(columns.names))
+        return _Pointwise(frozen(point[None, :]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,29 +157,42 @@ class Expectation:
     name: str
     function: Callable[[Array], Array]
 
-    def bind(self, columns: Columns) -> Bound:
+    def bind(self, columns: FeatureColumns) -> BoundObservable:
         """Return the mean of the function."""
         return Mean.of(self.function, columns.pilot)
 
 
-def bind_all(observables: Mapping[str, Observable], columns: Columns) -> tuple[Bound, ...]:
-    """Bind every observable to the features.
-
-    Raises
-    ------
-    InputError
-        If there is none, or one is of an unknown kind or feature.
-    """
-    if not observables:
-        raise InputError("observables", got="none", expected="at least one, by name")
+def bind_all(
+    observables: Mapping[str, Observable], columns: FeatureColumns
+) -> dict[str, BoundObservable]:
+    """Bind every observable to the features, by name."""
+    require(observables, "observables", got="none", expected="at least one, by name")
     for name, item in observables.items():
-        if not isinstance(item, Observable):
-            raise InputError(
-                f"observables[{name!r}]",
-                got=f"a {type(item).__name__}",
-                expected="Moment, BinContent, Quantile, DensityAt or Expectation",
-            )
-    return tuple(item.bind(columns) for item in observables.values())
+        require(
+            isinstance(item, Observable),
+            f"observables[{name!r}]",
+            got=f"a {type(item).__name__}",
+            expected="Moment, BinContent, Quantile, DensityAt or Expectation",
+        )
+    return {name: item.bind(columns) for name, item in observables.items()}
+
+
+@runtime_checkable
+class KnowsMoments(Protocol):
+    """A member or truth with exact moments."""
+
+    def moment(self, column: int, order: int) -> float:
+        """Return the raw moment of one feature."""
+        ...
+
+
+@runtime_checkable
+class KnowsMarginals(Protocol):
+    """A member or truth with exact distribution functions of its features."""
+
+    def marginal_cdf(self, column: int, x: Array) -> Array:
+        """Return the distribution function of one feature at `x`, ``(G,)``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +226,141 @@ class _Inside:
         return float(above - below)
 
 
-def _grid(probability: float) -> Array:
-    """Return probabilities of nodes: even ones, and closer ones around `probability`."""
-    reach = _NEAR * min(probability, 1.0 - probability)
-    near = probability + reach * np.linspace(-1.0, 1.0, _NODES)
-    return np.concatenate([np.linspace(0.0, 1.0, _NODES), near])
+@dataclass(frozen=True, slots=True, eq=False)
+class Mean:
+    """Expectation of a function of events.
+
+    Attributes
+    ----------
+    function
+        From events ``(n, d)`` to values ``(n,)``.
+    shift
+        Subtracted from the values before their products are summed: rounding.
+    closed
+        From a model to its exact expectation, or None.
+    """
+
+    function: Callable[[Array], Array]
+    key: str
+    shift: float = 0.0
+    closed: Callable[[Sampler], float | None] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[[Array], Array],
+        pilot: Array,
+        closed: Callable[[Sampler], float | None] | None = None,
+    ) -> Mean:
+        """Bind a function, with its values on the pilot sample as identity."""
+        values = _values(function, pilot)
+        return cls(function, digest(values), float(values.mean()), closed)
+
+    def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
+        """Return the linear response of exact expectations."""
+        found = [self.closed(member) if self.closed else None for member in members]
+        known = [value for value in found if value is not None]
+        return _certain(np.array(known)) if len(known) == len(found) else None
+
+    def accumulate(self, x: Array, ratios: Array) -> Array:
+        """Return T(h) and T(h squared), ``(2, M, M)``."""
+        values = _values(self.function, x) - self.shift
+        weighted = ratios * values[:, None]
+        return np.stack([weighted.T @ ratios, weighted.T @ weighted])
+
+    def collect(self, pool: CalibratedPool, sums: Array) -> Response:
+        """Return the linear response."""
+        means = self.shift + pool.expectations(sums[0])
+        return LinearResponse(frozen(means), frozen(pool.covariances(sums[0], sums[1])))
+
+    def true_value(self, truth: Sampler, x: Array) -> Estimate:
+        """Return the exact expectation, or the mean over the sample of the truth."""
+        exact = self.closed(truth) if self.closed else None
+        if exact is not None:
+            return Estimate(exact, 0.0)
+        values = _values(self.function, x)
+        return Estimate(float(values.mean()), math.sqrt(float(values.var(ddof=1)) / values.size))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _QuantileCrossing:
+    """Quantile of one column, from distribution functions at fixed nodes ``(G,)``."""
+
+    column: int
+    probability: float
+    nodes: Array
+
+    @property
+    def key(self) -> str:
+        return digest(np.array([self.column, self.probability]), self.nodes)
+
+    def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
+        known = [member for member in members if isinstance(member, KnowsMarginals)]
+        if len(known) != len(members):
+            return None
+        cdf = np.array([member.marginal_cdf(self.column, self.nodes) for member in known])
+        free = np.zeros((self.nodes.size, len(members), len(members)))
+        return CrossingResponse(self.probability, self.nodes, frozen(cdf), frozen(free))
+
+    def accumulate(self, x: Array, ratios: Array) -> Array:
+        """Return the sums between neighbouring nodes, ``(G, M, M)``."""
+        place = np.searchsorted(self.nodes, x[:, self.column], side="left")
+        order = np.argsort(place, kind="stable")
+        edges = np.searchsorted(place[order], np.arange(self.nodes.size + 1))
+        parts = [ratios[order[a:b]] for a, b in pairwise(edges)]
+        return np.stack([part.T @ part for part in parts])
+
+    def collect(self, pool: CalibratedPool, sums: Array) -> Response:
+        below = np.cumsum(sums, axis=0)  # an indicator is its own square
+        means = pool.expectations(below).T
+        spread = pool.covariances(below, below)
+        return CrossingResponse(self.probability, self.nodes, frozen(means), frozen(spread))
+
+    def true_value(self, truth: Sampler, x: Array) -> Estimate:  # noqa: ARG002
+        """Return the quantile of the sample of the truth, with its delta-method error."""
+        p = self.probability
+        half = SPAN * min(p, 1.0 - p)
+        below, value, above = np.quantile(x[:, self.column], [p - half, p, p + half])
+        slope = (above - below) / (2.0 * half)
+        return Estimate(float(value), float(slope) * math.sqrt(p * (1.0 - p) / len(x)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pointwise:
+    """Density at a point ``(1, d)``: no Monte Carlo."""
+
+    point: Array
+
+    @property
+    def key(self) -> str:
+        return digest(self.point)
+
+    def exact(self, members: Sequence[DensityEstimator]) -> Response | None:
+        return _certain(np.exp([self._log_prob(member)[0] for member in members]))
+
+    def accumulate(self, x: Array, ratios: Array) -> Array:  # noqa: ARG002
+        return np.zeros((0, ratios.shape[1], ratios.shape[1]))
+
+    def collect(self, pool: CalibratedPool, sums: Array) -> Response:  # noqa: ARG002
+        raise TypeError("a density at a point is known exactly")
+
+    def true_value(self, truth: Sampler, x: Array) -> Estimate:  # noqa: ARG002
+        return Estimate(float(np.exp(self._log_prob(truth)[0])), 0.0)
+
+    def _log_prob(self, model: Sampler) -> Array:
+        if not isinstance(model, DensityEstimator):
+            raise InputError(
+                "truth",
+                got=f"a {type(model).__name__} without log_prob",
+                expected="a known density, for an observable DensityAt",
+                remedy="Give the true value: KnownTruth(truth, {name: value}).",
+            )
+        return np.asarray(model.log_prob(self.point))
+
+
+def _certain(means: Array) -> LinearResponse:
+    return LinearResponse(frozen(means), frozen(np.zeros((means.size, means.size))))
+
+
+def _values(function: Callable[[Array], Array], x: Array) -> Array:
+    return as_vector(function(x), "observable(x)", length=x.shape[0])

@@ -1,4 +1,4 @@
-"""How an observable follows the weights, once its members' part is known."""
+"""How an observable follows the weights, once its members' part is known or estimated."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ import numpy as np
 from verisimile.core.arrays import Array, digest
 from verisimile.mixture.fit import WeightFit
 
-_SPAN = 0.2  # of the smaller tail: the probability over which a density is differenced
+SPAN = 0.2  # of the smaller tail: the probability over which a density is differenced
+_RTOL = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
-class Propagated:
+class ObservableEstimate:
     """Value of an observable, its error, and the Monte-Carlo part of that error squared."""
 
     value: float
     error: float
     sampling: float
 
-    def widened(self, variance: float) -> Propagated:
+    def plus_variance(self, variance: float) -> ObservableEstimate:
         """Return the same with another variance added to the error."""
-        return Propagated(self.value, math.sqrt(self.error**2 + variance), self.sampling)
+        return ObservableEstimate(self.value, math.sqrt(self.error**2 + variance), self.sampling)
 
-    def narrowed(self, share: float) -> Propagated:
+    def with_share(self, share: float) -> ObservableEstimate:
         """Return the same with only a share of the statistical variance."""
         variance = share * (self.error**2 - self.sampling) + self.sampling
-        return Propagated(self.value, math.sqrt(max(variance, 0.0)), self.sampling)
+        return ObservableEstimate(self.value, math.sqrt(max(variance, 0.0)), self.sampling)
 
 
 class Response(Protocol):
@@ -48,7 +49,7 @@ class Response(Protocol):
         """Return the derivative of the value along a change of the weights ``(M,)``."""
         ...
 
-    def estimate(self, fit: WeightFit) -> Propagated:
+    def estimate(self, fit: WeightFit) -> ObservableEstimate:
         """Return value and error under fitted weights."""
         ...
 
@@ -77,10 +78,10 @@ class LinearResponse:
         """Return the same sum over the change: the response is linear."""
         return float(direction @ self.means)
 
-    def estimate(self, fit: WeightFit) -> Propagated:
+    def estimate(self, fit: WeightFit) -> ObservableEstimate:
         r"""Return O with :math:`\sigma^2 = O^T C O + w^T V w`."""
         variance, sampling = _variances(self.means, self.covariance, fit)
-        return Propagated(self.value(fit.weights), math.sqrt(variance), sampling)
+        return ObservableEstimate(self.value(fit.weights), math.sqrt(variance), sampling)
 
     def certain(self) -> LinearResponse:
         """Return the same without Monte-Carlo error."""
@@ -93,8 +94,6 @@ class CrossingResponse:
 
     Attributes
     ----------
-    probability
-        p in (0, 1).
     nodes
         Increasing values of the feature ``(G,)``.
     means, covariances
@@ -121,7 +120,7 @@ class CrossingResponse:
         value, slope = self._crossing(weights)
         return -slope * float(direction @ self._at(value))
 
-    def estimate(self, fit: WeightFit) -> Propagated:
+    def estimate(self, fit: WeightFit) -> ObservableEstimate:
         r"""Return the quantile with its error by the delta method.
 
         .. math:: \hat F(\hat q) = p, \quad
@@ -133,9 +132,9 @@ class CrossingResponse:
         """
         value, slope = self._crossing(fit.weights)
         if math.isnan(value):
-            return Propagated(math.nan, math.nan, math.nan)
+            return ObservableEstimate(math.nan, math.nan, math.nan)
         variance, sampling = _variances(self._at(value), self._covariance(value), fit)
-        return Propagated(value, slope * math.sqrt(variance), slope**2 * sampling)
+        return ObservableEstimate(value, slope * math.sqrt(variance), slope**2 * sampling)
 
     def certain(self) -> CrossingResponse:
         """Return the same without Monte-Carlo error."""
@@ -143,7 +142,7 @@ class CrossingResponse:
 
     def _crossing(self, weights: Array) -> tuple[float, float]:
         """Return the quantile and the inverse of the marginal density there."""
-        half = _SPAN * min(self.probability, 1.0 - self.probability)
+        half = SPAN * min(self.probability, 1.0 - self.probability)
         near = self.probability + half * np.array([-1.0, 0.0, 1.0])
         below, value, above = self._quantiles(weights, near)
         return float(value), float(above - below) / (2.0 * half)
@@ -171,3 +170,37 @@ def _variances(means: Array, covariance: Array, fit: WeightFit) -> tuple[float, 
     """Return the whole variance and its Monte-Carlo part; rounding may not make them negative."""
     sampling = max(float(fit.weights @ covariance @ fit.weights), 0.0)
     return max(float(means @ fit.covariance @ means), 0.0) + sampling, sampling
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibratedPool:
+    r"""Sums of products of ratios over a pool, and estimates that are calibrated on them.
+
+    The exact expectations :math:`E_{\bar f}[r_j] = 1` serve as control variates:
+    with :math:`T(h) = \sum_z h\, r r^T` and :math:`A = T(1)`,
+
+    .. math:: O = T(h)\, A^{-1} 1, \qquad
+              V = \frac{T(h^2) - T(h)\, A^{-1}\, T(h)}{N (N - M)}
+
+    so that :math:`\sum_i w_i O_i = \sum_i w_i` exactly for :math:`h = 1`, and
+    the error of any signed sum is :math:`w^T V w`.  Residuals of the regression
+    are orthogonal to every :math:`r_j`, so that equal shares bring no further gain.
+
+    `base` is A, ``(M, M)``, of a pool of `count` events, N.
+    """
+
+    base: Array
+    count: int
+
+    def expectations(self, first: Array) -> Array:
+        """Return members' expectations ``(..., M)`` from T(h), ``(..., M, M)``."""
+        return np.asarray(first @ (self._inverse() @ np.ones(self.base.shape[0])))
+
+    def covariances(self, first: Array, second: Array) -> Array:
+        """Return their covariances ``(..., M, M)`` from T(h) and T(h squared)."""
+        residual = second - first @ self._inverse() @ first
+        return np.asarray(residual / (self.count * max(self.count - self.base.shape[0], 1)))
+
+    def _inverse(self) -> Array:
+        # Members that repeat each other leave the constant inside the span.
+        return np.asarray(np.linalg.pinv(self.base, rcond=_RTOL, hermitian=True))

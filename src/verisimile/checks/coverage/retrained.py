@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.coverage.basis import BasisTerm, Fitted, restricted, widened
-from verisimile.checks.coverage.bound import Columns
-from verisimile.checks.coverage.experiments import check_sizes, run_experiments, summarise
-from verisimile.checks.coverage.members import PooledDraws, local_responses, pilot_columns, pooled
-from verisimile.checks.coverage.observables import Observable, bind_all
-from verisimile.checks.coverage.responses import Propagated
-from verisimile.checks.coverage.result import RETRAINED, Coverage
+from verisimile.checks.coverage.basis import (
+    BasisFit,
+    BasisTerm,
+    add_basis_variance,
+    restricted,
+)
+from verisimile.checks.coverage.members import (
+    PooledDraws,
+    local_responses,
+    pilot_columns,
+    pseudo_events,
+)
+from verisimile.checks.coverage.observables import FeatureColumns, Observable, bind_all
+from verisimile.checks.coverage.responses import ObservableEstimate
+from verisimile.checks.coverage.result import RETRAINED, Coverage, check_sizes, run_experiments
 from verisimile.checks.coverage.truth import draw_truth, true_values, truth_key, truth_notes
 from verisimile.core.arrays import Array, IntArray, as_vector, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -66,49 +75,35 @@ def coverage_retrained(  # noqa: PLR0913  (what a study consists of)
     basis
         Adds the members' own variance to every error (:class:`LeaveOneOut`);
         nothing if not given.
-
-    Returns
-    -------
-    Coverage
-        With mode ``"retrained"``.
-
-    Raises
-    ------
-    InputError
-        For impossible sizes, unknown features or observables.
-    NumericsError
-        If more than a tenth of the data sets end in another error than a failed fit.
     """
     check_sizes(level=level, datasets=datasets, events=events)
     pilot = draw_truth(truth, 1000, run.seeds.at("coverage", "pilot").numpy())
-    columns = Columns(tuple(Events(pilot).names), pilot)
-    bound = dict(zip(observables, bind_all(observables, columns), strict=True))
+    columns = FeatureColumns(tuple(Events(pilot).names), pilot)
+    bound = bind_all(observables, columns)
+    named = make_mixture if hasattr(make_mixture, "__qualname__") else type(make_mixture)
     identity: dict[str, JSON] = {
         "mode": RETRAINED,
-        "recipe": _name(make_mixture),
+        "recipe": f"{named.__module__}.{named.__qualname__}",
         "truth": truth_key(truth),
         "observables": [item.key for item in bound.values()],
         "events": events,
         "draws": repr(draws),
         "basis": repr(basis),
     }
-    outcomes = run_experiments(
+    return run_experiments(
         run,
-        _Retrain(truth, make_mixture, dict(observables), events, draws, basis),
+        _Retraining(truth, make_mixture, dict(observables), events, draws, basis),
         identity,
+        true_values(truth, bound, run.seeds.at("coverage", "truth")),
+        level=level,
         datasets=datasets,
-        observables=len(bound),
         chunk=1,
+        notes=truth_notes(truth, events, datasets),
     )
-    truths = true_values(truth, bound, run.seeds.at("coverage", "truth"))
-    found = summarise(
-        outcomes, list(observables), truths, mode=RETRAINED, level=level, n_events=events
-    )
-    return replace(found, warnings=(*found.warnings, *truth_notes(truth, events, datasets)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Retrain:
+class _Retraining:
     """One pseudo-experiment from its events to its observables."""
 
     truth: Sampler
@@ -118,45 +113,30 @@ class _Retrain:
     draws: PooledDraws
     basis: BasisTerm | None
 
-    def __call__(self, seeds: Seeds) -> list[Propagated]:
+    def __call__(self, seeds: Seeds) -> list[ObservableEstimate]:
         """Draw, train, fit, and return all observables."""
         x = draw_truth(self.truth, self.events, seeds.at("events").numpy())
         made = self.make_mixture(seeds.at("mixture"), Events(x))
         mixture = made if isinstance(made, Mixture) else made[0]
-        bound = bind_all(self.observables, pilot_columns(mixture, seeds))
+        bound = [*bind_all(self.observables, pilot_columns(mixture, seeds)).values()]
         n = mixture.fit.record.n_events
         responses = local_responses(seeds, mixture, bound, n, self.draws)
         found = [response.estimate(mixture.fit) for response in responses]
         if self.basis is None:
             return found
-        logf = mixture.log_densities(_weighting(made).x)
-        pseudo = _pseudo(mixture, seeds.at("basis", "pseudo"))
-        fitted = Fitted(mixture.fit, logf, pseudo)
-        return widened(found, responses, fitted, self.basis, seeds.at("basis"))
-
-
-def _weighting(made: Mixture | tuple[Mixture, Events]) -> Events:
-    if isinstance(made, Mixture):
-        raise InputError(
-            "make_mixture",
-            got="a mixture alone",
-            expected="a mixture and the events of its weight fit, to refit with other members",
-            remedy="Return (mixture, events), or leave out basis=.",
+        if isinstance(made, Mixture):
+            raise InputError(
+                "make_mixture",
+                got="a mixture alone",
+                expected="a mixture and the events of its weight fit, to refit with other members",
+                remedy="Return (mixture, events), or leave out basis=.",
+            )
+        record = mixture.fit.record
+        pseudo = pseudo_events(
+            mixture, record.n_pseudo, record.pseudo_strength, seeds.at("basis", "pseudo")
         )
-    return made[1]
-
-
-def _pseudo(mixture: Mixture, seeds: Seeds) -> Pseudo | None:
-    record = mixture.fit.record
-    if not record.n_pseudo:
-        return None
-    z = pooled(mixture.members, record.n_pseudo, seeds.numpy())
-    return Pseudo(mixture.log_densities(z), record.pseudo_strength)
-
-
-def _name(function: MakeMixture) -> str:
-    named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"
+        fitted = BasisFit(mixture.fit, mixture.log_densities(made[1].x), pseudo)
+        return add_basis_variance(found, responses, fitted, self.basis, seeds.at("basis"))
 
 
 _FEWEST = 4
@@ -172,8 +152,6 @@ class Saturation:
 
     Attributes
     ----------
-    names
-        Observables.
     sizes
         Numbers of members, increasing to M.
     values, errors
@@ -251,7 +229,7 @@ def saturation(
     Parameters
     ----------
     logf
-        Log-densities ``(n, M)`` of the members at the weight-fit events.
+        Log-densities ``(n, M)`` of four members or more at the weight-fit events.
     expectations
         Members' expectations ``(M,)`` of each observable, by name.
     weights, pseudo, solver
@@ -263,28 +241,20 @@ def saturation(
     observed
         Values h ``(n,)`` of observables at the weight-fit events, by name.
 
-    Raises
-    ------
-    InputError
-        If there are fewer than four members, or names or shapes do not match.
-    SupportError, NumericsError
-        If one of the fits has no answer.
-
     References
     ----------
     J. A. Hausman, Econometrica 46 (1978) 1251 (variance of the shift).
     """
     matrix = np.asarray(logf, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[1] < _FEWEST:
-        raise InputError(
-            "logf",
-            got=f"an array of shape {matrix.shape}",
-            expected=f"log-densities of at least {_FEWEST} members",
-        )
-    if not expectations:
-        raise InputError("expectations", got="none", expected="at least one observable")
+    require(
+        matrix.ndim == 2 and matrix.shape[1] >= _FEWEST,
+        "logf",
+        got=f"an array of shape {matrix.shape}",
+        expected=f"log-densities of at least {_FEWEST} members",
+    )
+    require(expectations, "expectations", got="none", expected="at least one observable")
     names, members = tuple(expectations), matrix.shape[1]
-    refit = _Refit(
+    refit = _SubsetRefits(
         matrix,
         _table(expectations, names, members, math.nan),
         _table(draw_errors or {}, names, members, 0.0),
@@ -294,6 +264,7 @@ def saturation(
     sizes = (members // 4, members // 2)
     nested = [refit.subset(np.arange(m)) for m in sizes]
     halves = [nested[1], *(refit.subset(part) for part in _halves(members))]
+    excess = [refit.shift(half, full) ** 2 - refit.noise(half, full) ** 2 for half in halves]
     known = _table(observed or {}, names, matrix.shape[0], math.nan)
     return Saturation(
         names=names,
@@ -302,13 +273,13 @@ def saturation(
         errors=frozen([fit.errors for fit in (*nested, full)]),
         shifts=frozen([np.abs(refit.shift(fit, full)) for fit in nested]),
         shift_errors=frozen([refit.noise(fit, full) for fit in nested]),
-        half_shifts=frozen(_excess(refit, halves, full)),
+        half_shifts=frozen(np.sqrt(np.maximum(np.mean(excess, axis=0), 0.0))),
         pulls=frozen(refit.pulls(full, known)),
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class _SubsetFit:
     """A fit of some of the members: weights ``(M,)``, values and errors ``(observables,)``."""
 
     fit: WeightFit
@@ -318,7 +289,7 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Refit:
+class _SubsetRefits:
     """Log-densities ``(n, M)``, expectations and their errors ``(observables, M)``, settings."""
 
     logf: Array
@@ -326,7 +297,7 @@ class _Refit:
     draws: Array
     settings: tuple[Array | None, Pseudo | None, NewtonSolver]
 
-    def subset(self, members: IntArray) -> _Part:
+    def subset(self, members: IntArray) -> _SubsetFit:
         u, pseudo, solver = self.settings
         fit = fit_weights(
             self.logf[:, members], u, solver=solver, pseudo=restricted(pseudo, members)
@@ -336,19 +307,19 @@ class _Refit:
         part = self.table[:, members]
         variances = np.einsum("oi,ij,oj->o", part, fit.covariance, part)
         errors = np.sqrt(np.clip(variances, 0.0, None))
-        return _Part(fit, weights, self.table @ weights, np.asarray(errors))
+        return _SubsetFit(fit, weights, self.table @ weights, np.asarray(errors))
 
-    def shift(self, part: _Part, full: _Part) -> Array:
+    def shift(self, part: _SubsetFit, full: _SubsetFit) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray((part.values - full.values) / full.errors)
 
-    def noise(self, part: _Part, full: _Part) -> Array:
+    def noise(self, part: _SubsetFit, full: _SubsetFit) -> Array:
         drawn = (self.draws**2) @ (part.weights - full.weights) ** 2
         events = np.clip(full.errors**2 - part.errors**2, 0.0, None)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.sqrt(events + drawn) / full.errors)
 
-    def pulls(self, full: _Part, observed: Array) -> Array:
+    def pulls(self, full: _SubsetFit, observed: Array) -> Array:
         density, _ = scaled(self.logf)
         scores = density / (density @ full.weights)[:, None]
         n = self.logf.shape[0]
@@ -364,8 +335,7 @@ class _Refit:
 def _table(given: Mapping[str, Array], names: Sequence[str], length: int, missing: float) -> Array:
     """Return one row per observable, `missing` where there is none of that name."""
     unknown = sorted(given.keys() - set(names))
-    if unknown:
-        raise InputError("observables", got=unknown, expected=f"names among {list(names)}")
+    require(not unknown, "observables", got=unknown, expected=f"names among {list(names)}")
     rows = [
         as_vector(given[name], name, length=length) if name in given else np.full(length, missing)
         for name in names
@@ -381,8 +351,3 @@ def _halves(members: int) -> list[IntArray]:
         order = np.argsort(place // stride % 2, kind="stable")
         parts += [np.sort(order[:size]), np.sort(order[-size:])]
     return parts
-
-
-def _excess(refit: _Refit, halves: Sequence[_Part], full: _Part) -> Array:
-    squares = [refit.shift(part, full) ** 2 - refit.noise(part, full) ** 2 for part in halves]
-    return np.asarray(np.sqrt(np.maximum(np.mean(squares, axis=0), 0.0)))

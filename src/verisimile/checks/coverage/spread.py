@@ -11,21 +11,13 @@ import numpy.typing as npt
 from scipy import stats
 
 from verisimile.core.arrays import Array, as_matrix, as_vector
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_fraction
 from verisimile.core.result import Estimate, register
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinIntervals:
-    """Contents of K bins, their standard errors, and an interval for each level.
-
-    Attributes
-    ----------
-    values, errors
-        ``(K,)``.
-    low, high
-        ``(L, K)``, one row per level.
-    """
+    """Contents and standard errors of K bins ``(K,)``, and L intervals ``(L, K)`` on them."""
 
     values: Array
     errors: Array
@@ -76,19 +68,13 @@ def spread_intervals(contents: npt.ArrayLike, levels: Sequence[float]) -> BinInt
     Parameters
     ----------
     contents
-        ``(M, K)``.
+        ``(M, K)``, of two members or more.
     levels
         Probability contents ``(L,)``.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two members, or a level is outside (0, 1).
     """
     p = as_matrix(contents, "contents")
     members = p.shape[0]
-    if members < 2:
-        raise InputError("contents", got="one member", expected="two or more, for a spread")
+    require(members > 1, "contents", got="one member", expected="two or more, for a spread")
     reach = stats.t.isf(_tails(levels), members - 1)
     errors = p.std(axis=0, ddof=1) * math.sqrt(1.0 + 1.0 / members)
     return _around(p.mean(axis=0), errors, reach)
@@ -97,17 +83,10 @@ def spread_intervals(contents: npt.ArrayLike, levels: Sequence[float]) -> BinInt
 def normal_intervals(
     values: npt.ArrayLike, errors: npt.ArrayLike, levels: Sequence[float]
 ) -> BinIntervals:
-    r"""Return :math:`p \pm z \sigma` for contents and standard errors ``(K,)``.
-
-    Raises
-    ------
-    InputError
-        If the lengths differ, an error is negative, or a level is outside (0, 1).
-    """
+    r"""Return :math:`p \pm z \sigma` for contents and standard errors ``(K,)``."""
     p = as_vector(values, "values")
     sigma = as_vector(errors, "errors", length=p.size)
-    if (sigma < 0.0).any():
-        raise InputError("errors", got="negative ones", expected="standard errors")
+    require((sigma >= 0.0).all(), "errors", got="negative ones", expected="standard errors")
     return _around(p, sigma, stats.norm.isf(_tails(levels)))
 
 
@@ -125,11 +104,6 @@ def summarise_bins(
     reference
         Positive errors to compare with ``(K,)``, for instance binomial ones.
 
-    Raises
-    ------
-    InputError
-        If there is no repetition, the numbers of bins differ, or a reference is not positive.
-
     References
     ----------
     S. Bieringer et al., arXiv:2408.00838, use the rate of such intervals over bins and
@@ -137,7 +111,14 @@ def summarise_bins(
     """
     true = as_vector(truth, "truth")
     unit = as_vector(reference, "reference", length=true.size)
-    _check(repetitions, true, unit)
+    shapes = {each.low.shape for each in repetitions}
+    require(
+        len(shapes) == 1 and next(iter(shapes))[1] == true.size,
+        "repetitions",
+        got=f"{len(repetitions)} with intervals of shapes {sorted(shapes)}",
+        expected=f"one or more, of the same levels and {true.size} bins",
+    )
+    require((unit > 0.0).all(), "reference", got=reference, expected="positive errors")
     distance = np.stack([(each.values - true) / unit for each in repetitions])
     claimed = np.stack([each.errors / unit for each in repetitions])
     inside = np.stack([(each.low <= true) & (true <= each.high) for each in repetitions])
@@ -158,21 +139,8 @@ def _around(values: Array, errors: Array, reach: Array) -> BinIntervals:
 
 def _tails(levels: Sequence[float]) -> Array:
     level = as_vector(levels, "levels")
-    if not ((level > 0.0) & (level < 1.0)).all():
-        raise InputError("levels", got=list(levels), expected="probability contents in (0, 1)")
+    require_fraction(levels, "levels")
     return np.asarray(0.5 * (1.0 - level))
-
-
-def _check(repetitions: Sequence[BinIntervals], truth: Array, reference: Array) -> None:
-    shapes = {each.low.shape for each in repetitions}
-    if len(shapes) != 1 or shapes.pop()[1] != truth.size:
-        raise InputError(
-            "repetitions",
-            got=f"{len(repetitions)} with intervals of shapes {sorted(shapes)}",
-            expected=f"one or more, of the same levels and {truth.size} bins",
-        )
-    if not (reference > 0.0).all():
-        raise InputError("reference", got=reference, expected="positive errors")
 
 
 def _jackknife(statistic: Callable[..., float], *arrays: Array) -> Estimate:

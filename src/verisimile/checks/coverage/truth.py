@@ -1,21 +1,25 @@
-"""True values of observables: given, exact, or from a large sample."""
+"""Truths to draw data sets from, and their true values: given, exact, or from a large sample."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.coverage.bound import Bound, Drawn
+from verisimile.checks.coverage.observables import BoundObservable
 from verisimile.core.arrays import Array, as_matrix, digest
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.core.result import Estimate
 from verisimile.density.protocol import Sampler
+from verisimile.mixture.model import Mixture
+from verisimile.mixture.sampling import sample_signed
 
 _SAMPLE = 1_000_000
 _PROBES = 64
+_NOTICEABLE = 0.03  # standard deviations
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,78 +73,99 @@ class SampledTruth:
         return int(self.x.shape[1])
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Return `n` different events ``(n, d)``.
-
-        Raises
-        ------
-        InputError
-            If the sample has no more than `n` events.
-        """
-        if n >= self.x.shape[0]:
-            raise InputError(
-                "truth",
-                got=f"{self.x.shape[0]} events",
-                expected=f"more than the {n} of a data set",
-                remedy="Use smaller data sets or a larger sample, ten times theirs or more.",
-            )
+        """Return `n` different events ``(n, d)``, fewer than the sample has."""
+        require(
+            n < self.x.shape[0],
+            "truth",
+            got=f"{self.x.shape[0]} events",
+            expected=f"more than the {n} of a data set",
+            remedy="Use smaller data sets or a larger sample, ten times theirs or more.",
+        )
         return self.x[rng.choice(self.x.shape[0], size=n, replace=False)]
 
 
-def true_values(
-    truth: Sampler, observables: Mapping[str, Bound], seeds: Seeds
-) -> tuple[Estimate, ...]:
-    """Return the true values; those that are neither given nor exact have an error.
+@dataclass(frozen=True, slots=True, eq=False)
+class MixtureTruth:
+    """Draws from the positive part of a fitted mixture."""
 
-    Raises
-    ------
-    InputError
-        If a value is given for an observable that is not asked for.
-    """
+    mixture: Mixture
+
+    @property
+    def n_features(self) -> int:
+        """Number of features d."""
+        return self.mixture.n_features
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Return `n` events ``(n, d)``."""
+        return sample_signed(self.mixture.members, self.mixture.weights, n, rng).x
+
+    def log_prob(self, x: Array) -> Array:
+        """Return log-densities ``(n,)``."""
+        return self.mixture.log_prob(x)
+
+
+def true_values(
+    truth: Sampler, observables: Mapping[str, BoundObservable], seeds: Seeds
+) -> dict[str, Estimate]:
+    """Return the true values by name; those that are neither given nor exact have an error."""
     known = truth.values if isinstance(truth, KnownTruth) else {}
     unknown = sorted(set(known) - set(observables))
-    if unknown:
-        raise InputError(
-            "KnownTruth.values", got=f"values of {unknown}", expected=f"of {list(observables)}"
-        )
-    source = _source(truth)
-    if isinstance(source, SampledTruth):
-        # The sample is the whole truth: its values have no error.
-        drawn, error = Drawn(source, source.x), 0.0
-    else:
-        sampled = set(observables) != set(known)
-        x = draw_truth(source, _SAMPLE if sampled else 1, seeds.numpy())
-        drawn, error = Drawn(source, x), 1.0
-    return tuple(
-        Estimate(float(known[name]), 0.0)
-        if name in known
-        else _scaled(item.true_value(drawn), error)
-        for name, item in observables.items()
-    )
+    got, expected = f"values of {unknown}", f"of {list(observables)}"
+    require(not unknown, "KnownTruth.values", got=got, expected=expected)
+    source, whole = _source(truth), _whole(truth)
+    # A sample that is the whole truth has values without error.
+    scale = 1.0 if whole is None else 0.0
+    size = _SAMPLE if set(observables) != set(known) else 1
+    x = draw_truth(source, size, seeds.numpy()) if whole is None else whole
+
+    def value(name: str, item: BoundObservable) -> Estimate:
+        if name in known:
+            return Estimate(float(known[name]), 0.0)
+        found = item.true_value(source, x)
+        return Estimate(found.value, scale * found.error)
+
+    return {name: value(name, item) for name, item in observables.items()}
 
 
 def _source(truth: Sampler) -> Sampler:
     return truth.sampler if isinstance(truth, KnownTruth) else truth
 
 
-def _scaled(found: Estimate, error: float) -> Estimate:
-    return Estimate(found.value, error * found.error)
+def _whole(truth: Sampler) -> Array | None:
+    """Return the sample that is the truth, if one is."""
+    source = _source(truth)
+    return source.x if isinstance(source, SampledTruth) else None
 
 
 def remaining(truth: Sampler, n: int) -> float:
     """Return the part of the variance that `n` events of the truth have: 1 if it is a law."""
-    source = _source(truth)
-    return 1.0 - n / source.x.shape[0] if isinstance(source, SampledTruth) else 1.0
+    whole = _whole(truth)
+    return 1.0 if whole is None else 1.0 - n / len(whole)
 
 
 def truth_notes(truth: Sampler, n: int, datasets: int) -> tuple[str, ...]:
     """Return a warning if the data sets have more events than a sampled truth."""
-    source = _source(truth)
-    if not isinstance(source, SampledTruth) or n * datasets <= source.x.shape[0]:
+    whole = _whole(truth)
+    if whole is None or n * datasets <= len(whole):
         return ()
-    size = source.x.shape[0]
     return (
-        f"{datasets} data sets of {n} events share the {size} events of the truth's sample: the "
-        "rates are those for this sample as the truth, and another sample would give others.",
+        f"{datasets} data sets of {n} events share the {len(whole)} events of the truth's sample: "
+        "the rates are those for this sample as the truth, and another sample would give others.",
+    )
+
+
+def closure_notes(mixture: Mixture, events: int) -> tuple[str, ...]:
+    r"""Return a warning if the negative mass, which no event can show, shifts the estimates.
+
+    Of the order of :math:`N_- \sqrt{n}` standard deviations.
+    """
+    shift = mixture.fit.record.negative_mass * math.sqrt(events)
+    if not shift > _NOTICEABLE:
+        return ()
+    return (
+        f"closure: the mixture has a negative mass of {mixture.fit.record.negative_mass:.2g}, "
+        f"which sampling cuts away: with {events} events estimates are off by about "
+        f"{shift:.2g} standard deviations.",
     )
 
 
@@ -151,7 +176,5 @@ def draw_truth(truth: Sampler, n: int, rng: np.random.Generator) -> Array:
 
 def truth_key(truth: Sampler) -> str:
     """Return a content key: a truth has no identity of its own, so some of its events stand in."""
-    source = _source(truth)
-    if isinstance(source, SampledTruth):
-        return digest(source.x)
-    return digest(draw_truth(truth, _PROBES, np.random.default_rng(0)))
+    whole = _whole(truth)
+    return digest(draw_truth(truth, _PROBES, np.random.default_rng(0)) if whole is None else whole)
