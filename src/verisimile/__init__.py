@@ -115,10 +115,7 @@ if TYPE_CHECKING:
     from verisimile.data.files import read_events, write_events
     from verisimile.density.adapters import adapt
     from verisimile.density.check import check_conditional, check_estimator
-    from verisimile.density.flows.random_weights_trainers import (
-        BayesianFlowTrainer,
-        DropoutFlowTrainer,
-    )
+    from verisimile.density.flows.random_weights import BayesianFlowTrainer, DropoutFlowTrainer
     from verisimile.density.flows.trainer import SplineFlowTrainer
     from verisimile.density.flows.zuko import ZukoSplineTrainer
     from verisimile.density.mixtures.autoregressive import MixtureNetworkTrainer
@@ -126,8 +123,7 @@ if TYPE_CHECKING:
     from verisimile.density.mixtures.kernel import KernelDensityTrainer
     from verisimile.density.paths.diffusion import DiffusionTrainer
     from verisimile.density.paths.flow_matching import FlowMatchingTrainer
-    from verisimile.density.samplers.gan import AdversarialTrainer
-    from verisimile.density.samplers.vae import AutoencoderTrainer
+    from verisimile.density.samplers import AdversarialTrainer, AutoencoderTrainer
     from verisimile.density.torch_scope import Placement
     from verisimile.ensemble.fit import fit_ensemble
     from verisimile.ensemble.gather import gather_ensemble
