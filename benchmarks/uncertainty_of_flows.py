@@ -43,8 +43,11 @@ from verisimile.core.result import Estimate, to_dict
 from verisimile.core.run import Run
 from verisimile.core.store import DirectoryStore, write_atomic
 from verisimile.data.events import Events
-from verisimile.density.flows.random_weights import PosteriorFlow
-from verisimile.density.flows.random_weights_trainers import BayesianFlowTrainer, DropoutFlowTrainer
+from verisimile.density.flows.random_weights import (
+    BayesianFlowTrainer,
+    DropoutFlowTrainer,
+    PosteriorFlow,
+)
 from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.protocol import DensityEstimator, Trainer
 from verisimile.ensemble.fit import fit_ensemble

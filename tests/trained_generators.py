@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.truths import Camel
-from verisimile.density.flows.random_weights import PosteriorFlow
-from verisimile.density.flows.random_weights_trainers import BayesianFlowTrainer, DropoutFlowTrainer
+from verisimile.density.flows.random_weights import (
+    BayesianFlowTrainer,
+    DropoutFlowTrainer,
+    PosteriorFlow,
+)
 from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.flows.zuko import ZukoSplineTrainer
 from verisimile.density.mixtures.autoregressive import MixtureNetworkTrainer
@@ -27,14 +31,12 @@ from verisimile.density.protocol import (
     ConditionalDensity,
     DensityEstimator,
     Fitted,
-    FittedSampler,
     Rounded,
     Sampler,
     SamplerTrainer,
     Trainer,
 )
-from verisimile.density.samplers.gan import AdversarialTrainer
-from verisimile.density.samplers.vae import AutoencoderTrainer
+from verisimile.density.samplers import AdversarialTrainer, AutoencoderTrainer
 
 _FLOW = SplineFlowTrainer(layers=2, hidden=16, epochs=12, batch=64)
 
@@ -115,17 +117,17 @@ def named(*names: str) -> list[object]:
 
 
 @functools.cache
-def generator(name: str, d: int) -> Fitted | FittedSampler:
+def generator(name: str, d: int) -> Fitted[Sampler]:
     """Return the family's small model of one, two or three features."""
     training, validation = events_of(d).split((0.7, 0.3), Seeds(1))
     return TRAINERS[name].fit(training, validation, Seeds(2))
 
 
-def trained(name: str, d: int) -> Fitted:
+def trained(name: str, d: int) -> Fitted[DensityEstimator]:
     """Return the small model of a family with a density."""
     fitted = generator(name, d)
-    assert isinstance(fitted, Fitted)
-    return fitted
+    assert isinstance(fitted.model, DensityEstimator)
+    return cast(Fitted[DensityEstimator], fitted)
 
 
 @functools.cache

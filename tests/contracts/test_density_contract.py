@@ -19,8 +19,7 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.truths import Camel, GaussianTruth, RingOfEight
-from verisimile.density.adapters import adapt
-from verisimile.density.adapters.functions import CallableDensity
+from verisimile.density.adapters import CallableDensity, adapt
 from verisimile.density.check import check_estimator
 from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.protocol import DensityEstimator, Rounded

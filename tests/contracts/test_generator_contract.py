@@ -31,8 +31,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.store import DirectoryStore
 from verisimile.data.events import Events
-from verisimile.density.adapters import adapt
-from verisimile.density.adapters.functions import CallableDensity
+from verisimile.density.adapters import CallableDensity, adapt
 from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator, Sampler
 from verisimile.density.registry import Model, pack, unpack_any

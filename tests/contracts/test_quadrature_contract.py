@@ -21,8 +21,7 @@ from trained_generators import MODELS, model_of, named
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.data.truths import Camel, GaussianMixtureTruth, GaussianTruth
-from verisimile.density.adapters import adapt
-from verisimile.density.adapters.functions import CallableDensity
+from verisimile.density.adapters import CallableDensity, adapt
 from verisimile.density.protocol import DensityEstimator
 
 N = 10_000

@@ -64,16 +64,16 @@ class EstimatorCheck:
         One sentence for each promise that is not kept; empty if all are.
     """
 
-    n_features: int
-    draws: int
-    bad_draws: int
-    repeatable_sample: bool
-    repeatable_density: bool
-    undefined: int
-    chunk_gap: float
-    integral: Estimate
-    entropy_gap: Estimate
-    problems: tuple[str, ...]
+    n_features: int = 0
+    draws: int = 0
+    bad_draws: int = 0
+    repeatable_sample: bool = False
+    repeatable_density: bool = False
+    undefined: int = 0
+    chunk_gap: float = math.nan
+    integral: Estimate = _UNKNOWN
+    entropy_gap: Estimate = _UNKNOWN
+    problems: tuple[str, ...] = ()
 
 
 def check_estimator(
@@ -84,14 +84,7 @@ def check_estimator(
 ) -> EstimatorCheck:
     """Try a model out and return what was found; whatever the model does, nothing is raised.
 
-    Parameters
-    ----------
-    model
-        A density estimator, or anything that `adapt` knows.
-    seeds
-        Random streams of the check.
-    draws
-        Events to draw.
+    The `model` is a density estimator, or anything that `adapt` knows; `draws` events are drawn.
 
     Examples
     --------
@@ -116,17 +109,7 @@ class _Inspection:
         self.n = draws
         self.draws: Array | None = None
         self.problems: list[str] = []
-        self.found: dict[str, Any] = {
-            "n_features": 0,
-            "draws": 0,
-            "bad_draws": 0,
-            "repeatable_sample": False,
-            "repeatable_density": False,
-            "undefined": 0,
-            "chunk_gap": math.nan,
-            "integral": _UNKNOWN,
-            "entropy_gap": _UNKNOWN,
-        }
+        self.found: dict[str, Any] = {}
 
     def attempt(self, what: str, action: Callable[[], T]) -> T | None:
         """Return the result of `action`, or None and a problem."""
@@ -137,10 +120,10 @@ class _Inspection:
             self.problems.append(f"{what}: {type(error).__name__}: {error}")
             return None
 
-    def require(self, *, kept: bool, else_problem: str) -> None:
-        """Note a problem unless the promise is `kept`."""
-        if not kept:
-            self.problems.append(else_problem)
+    def note(self, problem: str, *, unless: bool) -> None:
+        """Note a broken promise, unless it was kept."""
+        if not unless:
+            self.problems.append(problem)
 
     def sampling(self, model: DensityEstimator) -> None:
         """Draw twice from one stream and once from another."""
@@ -150,52 +133,45 @@ class _Inspection:
         other = self.attempt("sample fails", lambda: self._draw(model, "other"))
         if drawn is None or again is None or other is None:
             return
-        shape = f"sample({self.n}) has shape {drawn.shape} and dtype {drawn.dtype}"
         if drawn.shape != (self.n, d) or drawn.dtype != np.float64:
+            shape = f"sample({self.n}) has shape {drawn.shape} and dtype {drawn.dtype}"
             self.problems.append(f"{shape}, not {(self.n, d)} and float64")
             return
         finite = np.isfinite(drawn).all(axis=1)
         same = bool(np.array_equal(drawn, again, equal_nan=True))
         bad = int((~finite).sum())
         self.found |= {"draws": self.n, "bad_draws": bad, "repeatable_sample": same}
-        self.require(kept=bad == 0, else_problem=f"{bad} of {self.n} draws are not finite")
-        self.require(
-            kept=same, else_problem="sample gives other draws for the same random generator"
-        )
-        self.require(
-            kept=not np.array_equal(drawn, other),
-            else_problem="sample gives the same draws for another random generator",
-        )
+        self.note(f"{bad} of {self.n} draws are not finite", unless=bad == 0)
+        self.note("sample gives other draws for the same random generator", unless=same)
+        differ = not np.array_equal(drawn, other)
+        self.note("sample gives the same draws for another random generator", unless=differ)
         self.draws = drawn[finite]
 
     def density(self, model: DensityEstimator) -> None:
         """Evaluate own draws twice, a few one by one, and far away."""
-        x = self.draws
+        x, self.draws = self.draws, None  # until they are known to have a density
         if x is None or not len(x):
             return
         log_p = self.attempt("log_prob fails at own draws", lambda: model.log_prob(x))
         again = self.attempt("log_prob fails at own draws", lambda: model.log_prob(x))
         if log_p is None or again is None:
-            self.draws = None
             return
         if np.shape(log_p) != (len(x),) or log_p.dtype != np.float64:
             self.problems.append(f"log_prob has shape {np.shape(log_p)} and dtype {log_p.dtype}")
-            self.draws = None
             return
+        self.draws = x
         undefined = int((~np.isfinite(log_p)).sum())
         same = bool(np.array_equal(log_p, again, equal_nan=True))
         self.found |= {"undefined": undefined, "repeatable_density": same}
-        self.require(
-            kept=undefined == 0,
-            else_problem=f"log_prob is not finite at {undefined} of {len(x)} own draws",
-        )
-        self.require(kept=same, else_problem="log_prob gives other values for the same events")
+        bad = f"log_prob is not finite at {undefined} of {len(x)} own draws"
+        self.note(bad, unless=undefined == 0)
+        self.note("log_prob gives other values for the same events", unless=same)
         self.attempt("log_prob fails for single events", lambda: self._singly(model, x, log_p))
         self.attempt("log_prob fails far outside", lambda: self._far(model, x))
 
     def importance(self, model: DensityEstimator) -> None:
         """Integrate the density, and compare sampler with density."""
-        if self.draws is None or self.found["undefined"] or len(self.draws) <= model.n_features:
+        if self.draws is None or self.found.get("undefined") or len(self.draws) <= model.n_features:
             return
         self.attempt("the integral cannot be estimated", lambda: self._integrate(model))
 
@@ -206,17 +182,13 @@ class _Inspection:
         one_by_one = np.concatenate([model.log_prob(row[None]) for row in x[:_SINGLE]])
         gap = float(np.nanmax(np.abs(one_by_one - log_p[:_SINGLE])))
         self.found["chunk_gap"] = gap
-        self.require(
-            kept=gap <= _CHUNK_TOLERANCE,
-            else_problem=f"log_prob of an event depends on the others in its batch, by {gap:.2g}",
-        )
+        problem = f"log_prob of an event depends on the others in its batch, by {gap:.2g}"
+        self.note(problem, unless=gap <= _CHUNK_TOLERANCE)
 
     def _far(self, model: DensityEstimator, x: Array) -> None:
         places = np.vstack([x[:1] + sign * size for sign in (-1.0, 1.0) for size in _FAR])
         bad = int(np.isnan(model.log_prob(places)).sum())
-        self.require(
-            kept=bad == 0, else_problem=f"log_prob is NaN at {bad} of {len(places)} far places"
-        )
+        self.note(f"log_prob is NaN at {bad} of {len(places)} far places", unless=bad == 0)
 
     def _integrate(self, model: DensityEstimator) -> None:
         draws = np.asarray(self.draws)
@@ -229,14 +201,9 @@ class _Inspection:
         if not total.error <= _VAGUE:
             self.problems.append(f"the integral of the density stays unknown: {total}")
             return
-        self.require(
-            kept=_agrees(total, 1.0),
-            else_problem=f"the density does not integrate to one: {total}",
-        )
-        self.require(
-            kept=_agrees(gap, 0.0),
-            else_problem=f"the draws do not follow the density: mean log-density off by {gap}",
-        )
+        self.note(f"the density does not integrate to one: {total}", unless=_agrees(total, 1.0))
+        off = f"the draws do not follow the density: mean log-density off by {gap}"
+        self.note(off, unless=_agrees(gap, 0.0))
 
 
 def _agrees(estimate: Estimate, expected: float) -> bool:
@@ -253,21 +220,7 @@ def check_conditional(
     """Try out a conditional density at each given context; see `check_estimator`.
 
     That its density integrates to one over x and that its draws follow it is
-    checked at every row of `context` by itself.
-
-    Parameters
-    ----------
-    model
-        A conditional density.
-    context
-        Contexts ``(G, C)`` at which to check; choose some near the edges.
-    seeds, draws
-        As for `check_estimator`.
-
-    Returns
-    -------
-    tuple of EstimatorCheck
-        One per context, with empty ``problems`` if all promises are kept.
+    checked at every row of `context` ``(G, C)`` by itself; choose some near the edges.
     """
     rows = as_matrix(context, "context", columns=model.n_context)
     return tuple(
@@ -289,13 +242,7 @@ class Proposal:
 
     @classmethod
     def around(cls, draws: Array) -> Proposal:
-        """Return kernels at the first draws, as wide as a kernel estimate would have them.
-
-        Raises
-        ------
-        numpy.linalg.LinAlgError
-            If the draws lie in a subspace.
-        """
+        """Return kernels at the first draws, as wide as a kernel estimate would have them."""
         centres = draws[:_CENTRES]
         k, d = centres.shape
         # Silverman's width, and half as much again.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,15 @@ import torch
 from scipy.special import erfcx, log_ndtr, ndtr, ndtri, ndtri_exp
 
 from verisimile.core.arrays import Array, BoolArray, frozen
-from verisimile.core.canonical import JSON
+from verisimile.core.errors import NumericsError
+from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.data.transforms import Chain, Probit, feature_transform, from_config
 from verisimile.density.flows import rational_quadratic as rq
+
+_ROUNDS = 100
+
+IndexArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,14 +35,14 @@ class InputMap:
     """
 
     chain: Chain
-    scores: NormalScores
+    scores: Gaussianisation
 
     @classmethod
     def fit(cls, events: Events, most_bins: int) -> InputMap:
         """Return the map of these events, with at most `most_bins` bins per feature."""
         chain = feature_transform(events)
         values, _ = chain.forward(events.x)
-        scores = NormalScores.fit(
+        scores = Gaussianisation.fit(
             values,
             events.weights,
             most_bins=most_bins,
@@ -46,18 +51,15 @@ class InputMap:
         return cls(chain, scores)
 
     @classmethod
-    def of(cls, config: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> InputMap:
-        """Return the map that `config` and `arrays` describe."""
+    def restored(cls, spec: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> InputMap:
+        """Return the map that `payload` described, among other things."""
         stored = [np.asarray(arrays[key]) for key in sorted(arrays) if key.startswith("scores.")]
-        return cls(from_config(config), NormalScores.of(stored))
+        return cls(from_config(spec["input_map"]), Gaussianisation.of(stored))
 
-    def config(self) -> dict[str, JSON]:
-        """Return the JSON part of the description."""
-        return self.chain.config()
-
-    def arrays(self) -> dict[str, Array]:
-        """Return the array part of the description."""
-        return {f"scores.{number:05d}": a for number, a in enumerate(self.scores.arrays)}
+    def payload(self) -> Payload:
+        """Return the knots of the scores, and the features' transforms as ``input_map``."""
+        arrays = {f"scores.{number:05d}": a for number, a in enumerate(self.scores.arrays)}
+        return Payload(arrays, {"input_map": self.chain.config()})
 
     def inside(self, x: Array) -> BoolArray:
         """Return which rows lie in the support ``(n,)``."""
@@ -69,9 +71,57 @@ class InputMap:
         scores, inner = self.scores.forward(values)
         return scores, outer + inner
 
+    def rows(self, events: Events) -> tuple[Array, Array]:
+        """Return what a flow is trained on: coordinates ``(n, d)`` and ``log |J|`` ``(n,)``."""
+        return self.forward(events.x)
+
+    @property
+    def features(self) -> InputMap:
+        """The map of x, which this is: there is no context."""
+        return self
+
+    def scores_of(self, context: Array) -> Array:
+        """Return the coordinates of no context at all ``(n, 0)``, which they are."""
+        return context
+
     def inverse(self, z: Array) -> Array:
         """Return the features ``(n, d)`` of given coordinates."""
         return self.chain.inverse(self.scores.inverse(z))
+
+    def log_density(self, x: Array, log_q: Callable[[Array, BoolArray], Array]) -> Array:
+        r"""Return :math:`\log q(z(x)) + \log |\det z'(x)|`, ``(n,)``; −inf outside the support.
+
+        `log_q` is given the coordinates of the rows inside, and which rows these are.
+        """
+        inside = self.inside(x)
+        out = np.full(len(x), -np.inf)
+        if inside.any():
+            z, log_jacobian = self.forward(x[inside])
+            # Overflow far outside is an honest minus infinity.
+            with np.errstate(over="ignore", under="ignore"):
+                out[inside] = log_q(z, inside) + log_jacobian
+        return out
+
+    def draws_inside(self, x: Array, redraw: Callable[[IndexArray], Array], name: str) -> Array:
+        """Return draws `x` with those outside the support, NaN among them, drawn again.
+
+        Raises
+        ------
+        NumericsError
+            If the model keeps giving events that are.
+        """
+        failed = np.flatnonzero(~self.inside(x))
+        for _ in range(_ROUNDS):
+            if not failed.size:
+                return x
+            x[failed] = redraw(failed)
+            failed = failed[~self.inside(x[failed])]
+        raise NumericsError(
+            f"{name}.sample",
+            got=f"{failed.size} of {len(x)} events outside the support in {_ROUNDS} rounds",
+            expected="events inside the support",
+            remedy="Let the transform of bounded features be 'auto', and train again.",
+        )
 
 
 _EVENTS_PER_BIN = 1000.0  # keeps the statistical error of a bin's density near 3 %
@@ -83,8 +133,8 @@ _ENDS = ((0, -1.0), (-1, 1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Column:
-    """The map of one feature.
+class ScoreSpline:
+    """The map of one feature: a spline between knots, exponential tails beyond them.
 
     `knots` ``(3, K + 1)`` holds abscissae, ordinates and slopes; `rates` ``(2,)``
     the rates of the exponential tails below and above, zero for a tangent.
@@ -127,34 +177,21 @@ class _Column:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NormalScores:
+class Gaussianisation:
     """One map for each of d features; no columns at all: the identity."""
 
-    columns: tuple[_Column, ...]
+    columns: tuple[ScoreSpline, ...]
 
     @classmethod
     def fit(
-        cls,
-        values: Array,
-        weights: Array | None,
-        *,
-        most_bins: int,
-        exponential: Sequence[bool],
-    ) -> NormalScores:
+        cls, values: Array, weights: Array | None, *, most_bins: int, exponential: Sequence[bool]
+    ) -> Gaussianisation:
         """Return the map that makes each column of `values` ``(n, d)`` standard normal.
 
-        Parameters
-        ----------
-        values
-            Training sample.
-        weights
-            Non-negative event weights ``(n,)`` or None.
-        most_bins
-            Largest number of bins; small samples get fewer.  Zero: the identity.
-        exponential
-            For each feature, whether its tails are continued as exponentials
-            (right for power laws in a logarithm, safe for unknown tails) or by
-            their tangents (right for an edge seen through the probit).
+        The `weights` ``(n,)`` are not negative; small samples get fewer bins than `most_bins`,
+        and none, the identity, if it is zero.  The tails of an `exponential` feature are
+        continued as exponentials (right for power laws in a logarithm, safe for unknown
+        tails), those of another by their tangents (right for an edge seen through the probit).
         """
         if most_bins == 0:
             return cls(())
@@ -166,11 +203,11 @@ class NormalScores:
         )
 
     @classmethod
-    def of(cls, arrays: Sequence[Array]) -> NormalScores:
+    def of(cls, arrays: Sequence[Array]) -> Gaussianisation:
         """Return the map whose `arrays` are given."""
         parts = [frozen(values) for values in arrays]
         columns = zip(parts[0::2], parts[1::2], strict=True)
-        return cls(tuple(_Column(knots, rates) for knots, rates in columns))
+        return cls(tuple(ScoreSpline(knots, rates) for knots, rates in columns))
 
     @property
     def arrays(self) -> list[Array]:
@@ -194,28 +231,23 @@ class NormalScores:
         return values
 
 
-def _fit(column: Array, weights: Array | None, most_bins: int, exponential: bool) -> _Column:  # noqa: FBT001
+def _fit(column: Array, weights: Array | None, most_bins: int, exponential: bool) -> ScoreSpline:  # noqa: FBT001
     n = float(len(column)) if weights is None else float(weights.sum() ** 2 / (weights**2).sum())
     bins = int(np.clip(n / _EVENTS_PER_BIN, min(_FEWEST_BINS, most_bins), most_bins))
     edge = -float(ndtri(min(max(_TAIL_EVENTS / n, 1e-4), 0.1)))
     scores = np.linspace(-edge, edge, bins + 1)
-    quantiles = _quantiles(column, ndtr(scores), weights)
+    method: Literal["hazen", "inverted_cdf"] = "hazen" if weights is None else "inverted_cdf"
+    quantiles = np.asarray(np.quantile(column, ndtr(scores), weights=weights, method=method))
     kept = _distinct(quantiles)
     if len(kept) < 2:
-        return _Column(frozen([[0.0, 1.0], [0.0, 1.0], [1.0, 1.0]]), frozen([0.0, 0.0]))
+        return ScoreSpline(frozen([[0.0, 1.0], [0.0, 1.0], [1.0, 1.0]]), frozen([0.0, 0.0]))
     x, y = quantiles[kept], scores[kept]
     slope, rates = _slopes(x, y), np.zeros(2)
     for end, sign in _ENDS:
         rates[end] = _rate(sign * (column - x[end]), weights) if exponential else 0.0
         if rates[end] > 0.0:
             slope[end] = slope_at(sign * y[end], rates[end])
-    return _Column(frozen([x, y, slope]), frozen(rates))
-
-
-def _quantiles(column: Array, shares: Array, weights: Array | None) -> Array:
-    if weights is None:
-        return np.asarray(np.quantile(column, shares, method="hazen"))
-    return np.asarray(np.quantile(column, shares, weights=weights, method="inverted_cdf"))
+    return ScoreSpline(frozen([x, y, slope]), frozen(rates))
 
 
 def _distinct(quantiles: Array) -> list[int]:

@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_matrix
-from verisimile.core.canonical import JSON
-from verisimile.core.errors import NumericsError
 from verisimile.core.records import Payload
 from verisimile.density.input_map import InputMap
-from verisimile.density.registry import register_family
+from verisimile.density.protocol import Sampler
+from verisimile.density.registry import below, register_family, under
 
-_ROUNDS = 100
+
+class WithoutCache:
+    """A dataclass that travels between processes as its fields, without what it has cached."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        own = fields(cast(Any, self))
+        return (type(self), tuple(getattr(self, field.name) for field in own if field.init))
 
 
-class Core(Protocol):
-    """What draws standardised coordinates, and can be written down."""
+class Core(Sampler, Protocol):
+    """What draws standardised coordinates ``(n, d)``, and can be written down."""
 
     @property
     def family(self) -> str:
         """Name in the registry."""
-        ...
-
-    @property
-    def n_features(self) -> int:
-        """Number of features d."""
-        ...
-
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Return coordinates ``(n, d)``."""
-        ...
 
     def payload(self) -> Payload:
         """Return arrays and settings from which the core is rebuilt."""
-        ...
 
 
 class DensityCore(Core, Protocol):
@@ -45,10 +42,10 @@ class DensityCore(Core, Protocol):
 
     def log_prob(self, z: Array) -> Array:
         """Return log-densities ``(n,)``, never NaN."""
-        ...
 
 
-class MappedSampler:
+@dataclass(eq=False, repr=False)
+class MappedSampler(WithoutCache):
     """A sampler in the features' units.
 
     A row that the core could not make comes back as NaN: whoever draws counts
@@ -62,16 +59,12 @@ class MappedSampler:
         From features to coordinates, fitted on the training events.
     """
 
-    def __init__(self, core: Core, input_map: InputMap) -> None:
-        self.core = core
-        self.input_map = input_map
+    core: Core
+    input_map: InputMap
 
     def __repr__(self) -> str:
         """Return the name of the family."""
         return f"{type(self).__name__}({self.family}, d={self.n_features})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.core, self.input_map))
 
     @property
     def family(self) -> str:
@@ -95,62 +88,27 @@ class MappedSampler:
         return x
 
 
+@dataclass(eq=False, repr=False)
 class MappedDensity(MappedSampler):
     r"""A density estimator in the features' units.
 
     .. math:: \log p(x) = \log q(z(x)) + \log |\det z'(x)|
 
-    Parameters
-    ----------
-    core
-        Density q of standardised coordinates.
-    input_map
-        z, fitted on the training events.
+    with the density q of the core and the input map z.
     """
 
     core: DensityCore
 
-    def __init__(self, core: DensityCore, input_map: InputMap) -> None:
-        super().__init__(core, input_map)
-
     def log_prob(self, x: npt.ArrayLike) -> Array:
-        """Return natural log-densities ``(n,)`` in original units; −inf outside the support.
-
-        Raises
-        ------
-        InputError
-            If `x` is not a finite matrix ``(n, d)``.
-        """
+        """Return natural log-densities ``(n,)`` in original units; −inf outside the support."""
         matrix = as_matrix(x, "x", columns=self.n_features)
-        inside = self.input_map.inside(matrix)
-        out = np.full(len(matrix), -np.inf)
-        if inside.any():
-            z, log_jacobian = self.input_map.forward(matrix[inside])
-            # Overflow far outside is an honest minus infinity.
-            with np.errstate(over="ignore", under="ignore"):
-                out[inside] = self.core.log_prob(z) + log_jacobian
-        return out
+        return self.input_map.log_density(matrix, lambda z, _: self.core.log_prob(z))
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Return `n` events ``(n, d)``, all finite and inside the support.
-
-        Raises
-        ------
-        NumericsError
-            If the model keeps giving events that are not.
-        """
-        x = super().sample(n, rng)
-        failed = np.flatnonzero(~self.input_map.inside(x))
-        for _ in range(_ROUNDS):
-            if not failed.size:
-                return x
-            x[failed] = super().sample(failed.size, rng)
-            failed = failed[~self.input_map.inside(x[failed])]
-        raise NumericsError(
-            f"{self.family}.sample",
-            got=f"{failed.size} of {n} events outside the support in {_ROUNDS} rounds",
-            expected="events inside the support",
-            remedy="Let the transform of bounded features be 'auto', and train again.",
+        """Return `n` events ``(n, d)``, all finite and inside the support."""
+        draw = super().sample
+        return self.input_map.draws_inside(
+            draw(n, rng), lambda failed: draw(failed.size, rng), self.family
         )
 
 
@@ -161,22 +119,15 @@ Rebuild = Callable[[Mapping[str, Any], Mapping[str, npt.NDArray[Any]]], Any]
 def register_core(family: str, kind: type[MappedSampler], rebuild: Rebuild) -> None:
     """Allow mapped models with cores of this family to be stored and rebuilt."""
 
-    def unpack(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> Any:  # noqa: ANN401
-        loose = cast(Mapping[str, Any], spec)
-        own = {
-            name.removeprefix("core."): values
-            for name, values in arrays.items()
-            if name.startswith("core.")
-        }
-        return kind(rebuild(loose["core"], own), InputMap.of(loose["input_map"], arrays))
+    def unpack(spec: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> MappedSampler:
+        core = rebuild(spec["core"], below("core.", arrays))
+        return kind(core, InputMap.restored(spec, arrays))
 
     register_family(family, _pack, unpack)
 
 
 def _pack(model: MappedSampler) -> Payload:
-    payload = model.core.payload()
-    arrays = {f"core.{name}": values for name, values in payload.arrays.items()}
+    core, maps = model.core.payload(), model.input_map.payload()
     return Payload(
-        {**arrays, **model.input_map.arrays()},
-        {"core": dict(payload.meta), "input_map": model.input_map.config()},
+        {**under("core.", core.arrays), **maps.arrays}, {"core": dict(core.meta), **maps.meta}
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from verisimile.core.arrays import Array, as_matrix, as_vector
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.data.events import Events
 
 
@@ -23,11 +24,9 @@ class Sampler(Protocol):
     @property
     def n_features(self) -> int:
         """Number of features d."""
-        ...
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return `n` events ``(n, d)`` in original units."""
-        ...
 
 
 @runtime_checkable
@@ -40,7 +39,6 @@ class DensityEstimator(Sampler, Protocol):
         Minus infinity outside the support; never NaN, and no exception, for
         finite `x`.
         """
-        ...
 
 
 @runtime_checkable
@@ -49,50 +47,29 @@ class Rounded(DensityEstimator, Protocol):
 
     def reference(self) -> DensityEstimator:
         """Return the same density, evaluated in float64."""
-        ...
+
+
+M = TypeVar("M", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
-    """A trained estimator and how its training went.
+class Fitted(Generic[M]):
+    """A trained model and how its training went.
 
     Attributes
     ----------
     model
-        The estimator at its best epoch.
+        A density, a conditional density or a sampler, at its best epoch.
     training_curve, validation_curve
-        Mean negative log-density per event in original units, ``(epochs,)``, or
-        what ``meta["loss"]`` names.
-    best_epoch
-        Index of the smallest validation value.
-    meta
-        Further facts, small and JSON.
-    """
-
-    model: DensityEstimator
-    training_curve: Array
-    validation_curve: Array
-    best_epoch: int
-    meta: Mapping[str, JSON] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FittedSampler:
-    """A trained sampler without density, and how its training went.
-
-    Attributes
-    ----------
-    model
-        The sampler at its best epoch.
-    training_curve, validation_curve
-        The loss that ``meta["loss"]`` names, ``(epochs,)``.
+        Mean negative log-density per event (given its context, if there is one) in original
+        units, ``(epochs,)``, or what ``meta["loss"]`` names.
     best_epoch
         Index of the epoch that was kept.
     meta
         Further facts, small and JSON.
     """
 
-    model: Sampler
+    model: M
     training_curve: Array
     validation_curve: Array
     best_epoch: int
@@ -100,38 +77,30 @@ class FittedSampler:
 
 
 @runtime_checkable
-class Trainer(Protocol):
+class SamplerTrainer(Protocol):
+    """A recipe that turns events into a sampler, whose density nobody may know."""
+
+    def config(self) -> dict[str, JSON]:
+        """Return all settings, resolved: what tells two recipes apart."""
+
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted[Sampler]:
+        """Train on `training`, which may repeat events (bootstrap); stop by `validation`."""
+
+
+@runtime_checkable
+class Trainer(SamplerTrainer, Protocol):
     """A recipe that turns events into a density estimator."""
 
-    def config(self) -> dict[str, JSON]:
-        """Return all settings, resolved: what tells two recipes apart."""
-        ...
-
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted[DensityEstimator]:
         """Train on `training`, which may repeat events (bootstrap); stop by `validation`."""
-        ...
 
 
 @runtime_checkable
-class SamplerTrainer(Protocol):
-    """A recipe that turns events into a sampler whose density nobody knows."""
-
-    def config(self) -> dict[str, JSON]:
-        """Return all settings, resolved: what tells two recipes apart."""
-        ...
-
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> FittedSampler:
-        """Train on `training`, which may repeat events (bootstrap)."""
-        ...
-
-
-@runtime_checkable
-class Checking(Trainer, Protocol):
+class Checking(SamplerTrainer, Protocol):
     """A trainer that can tell in advance that it cannot use a sample."""
 
     def check(self, events: Events) -> None:
         """Raise what `fit` would say about the sample as such."""
-        ...
 
 
 @runtime_checkable
@@ -144,12 +113,10 @@ class ConditionalDensity(Protocol):
     @property
     def n_features(self) -> int:
         """Number of features d of x."""
-        ...
 
     @property
     def n_context(self) -> int:
         """Number of context columns C."""
-        ...
 
     def log_prob(self, x: Array, context: Array) -> Array:
         """Return natural log-densities ``(n,)`` of `x` ``(n, d)`` at `context` ``(n, C)``.
@@ -157,11 +124,9 @@ class ConditionalDensity(Protocol):
         In original units of x.  Minus infinity outside the support; never NaN
         for finite rows.
         """
-        ...
 
     def sample(self, context: Array, rng: np.random.Generator) -> Array:
         """Return one event per row of `context` ``(n, C)``, ``(n, d)`` in original units."""
-        ...
 
 
 @runtime_checkable
@@ -171,17 +136,14 @@ class NamedConditional(ConditionalDensity, Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features, in the order of x."""
-        ...
 
     @property
     def context_names(self) -> tuple[str, ...]:
         """Names of the context columns, in their order."""
-        ...
 
     @property
     def context_range(self) -> Array:
         """Smallest and largest context seen in training, ``(2, C)``."""
-        ...
 
 
 @runtime_checkable
@@ -190,30 +152,6 @@ class RoundedConditional(ConditionalDensity, Protocol):
 
     def reference(self) -> ConditionalDensity:
         """Return the same density, evaluated in float64."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ConditionalFitted:
-    """A trained conditional density and how its training went.
-
-    Attributes
-    ----------
-    model
-        The density at its best epoch.
-    training_curve, validation_curve
-        Mean of ``-log p(x | c)`` per event in original units of x, ``(epochs,)``.
-    best_epoch
-        Index of the smallest validation value.
-    meta
-        Further facts, small and JSON.
-    """
-
-    model: NamedConditional
-    training_curve: Array
-    validation_curve: Array
-    best_epoch: int
-    meta: Mapping[str, JSON] = field(default_factory=dict)
 
 
 class ConditionalTrainer(Protocol):
@@ -222,27 +160,22 @@ class ConditionalTrainer(Protocol):
     @property
     def context(self) -> tuple[str, ...]:
         """Names of the columns that are conditions."""
-        ...
 
     def config(self) -> dict[str, JSON]:
         """Return all settings, resolved: what tells two recipes apart."""
-        ...
 
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> ConditionalFitted:
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted[NamedConditional]:
         """Train on `training`, which holds features and context and may repeat events."""
-        ...
+
+
+AnyTrainer = SamplerTrainer | ConditionalTrainer
+"""What may train the members of an ensemble; a `Trainer` is a `SamplerTrainer`."""
 
 
 def density_arguments(
     model: DensityEstimator | ConditionalDensity | Sampler, events: Events
 ) -> tuple[Array, ...]:
-    """Return what ``model.log_prob`` takes at `events`: ``(x,)``, or ``(x, context)`` by name.
-
-    Raises
-    ------
-    InputError
-        If a conditional density does not know the names of its columns.
-    """
+    """Return what ``model.log_prob`` takes at `events`: ``(x,)``, or ``(x, context)`` by name."""
     if isinstance(model, NamedConditional):
         return events.select(model.names).x, events.select(model.context_names).x
     if isinstance(model, ConditionalDensity):
@@ -257,36 +190,22 @@ def density_arguments(
 def as_pair(
     x: npt.ArrayLike, context: npt.ArrayLike, *, shape: tuple[int, int]
 ) -> tuple[Array, Array]:
-    """Return features ``(n, d)`` and context ``(n, C)`` of `shape` (d, C), checked.
-
-    Raises
-    ------
-    InputError
-        If a shape is wrong or a value is not finite.
-    """
+    """Return features ``(n, d)`` and context ``(n, C)`` of `shape` (d, C), checked."""
     events = as_matrix(x, "x", columns=shape[0])
     rows = as_matrix(context, "context", columns=shape[1])
-    if len(rows) != len(events):
-        raise InputError(
-            "context",
-            got=f"{len(rows)} rows for {len(events)} events",
-            expected="one row of context per event",
-            remedy="Use np.broadcast_to(context, (n, C)) for a single context.",
-        )
+    require(
+        len(rows) == len(events),
+        "context",
+        got=f"{len(rows)} rows for {len(events)} events",
+        expected="one row of context per event",
+        remedy="Use np.broadcast_to(context, (n, C)) for a single context.",
+    )
     return events, rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AtContext:
-    """A conditional density at one context: an ordinary density of x.
-
-    Parameters
-    ----------
-    model
-        f(x | c).
-    context
-        c, ``(C,)``.
-    """
+    """A conditional density at one context: an ordinary density of x."""
 
     model: ConditionalDensity
     context: Array

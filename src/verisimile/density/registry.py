@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.records import Payload
+from verisimile.core.require import require
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator, Sampler
 
 Model = DensityEstimator | ConditionalDensity | Sampler
@@ -20,30 +20,26 @@ Model = DensityEstimator | ConditionalDensity | Sampler
 Pack = Callable[[Any], Payload]
 """Turns an estimator of the family into arrays and a JSON description."""
 
-Unpack = Callable[[Mapping[str, JSON], Mapping[str, npt.NDArray[Any]]], Model]
-"""Turns the two back into an equal estimator."""
+Unpack = Callable[[Mapping[str, Any], Mapping[str, npt.NDArray[Any]]], Model]
+"""Turns description and arrays back into an equal estimator."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
-    pack: Pack
-    unpack: Unpack
+_FAMILIES: dict[str, tuple[Pack, Unpack]] = {}
 
-
-_FAMILIES: dict[str, _Family] = {}
-
-# Shipped families that register themselves when their module is imported: only when
-# one is met in a file, because some of them need scikit-learn.
+# Shipped families register themselves when their module is imported: only when one is met
+# in a file, because some of them need scikit-learn.
 _HOMES = {
     "autoregressive-mixture": "mixtures.autoregressive",
     "bayesian-flow": "flows.random_weights",
+    "conditional-spline-flow": "flows.spline",
     "diffusion": "paths.diffusion",
     "dropout-flow": "flows.random_weights",
     "flow-matching": "paths.flow_matching",
-    "gan": "samplers.decoder",
+    "gan": "samplers",
     "gaussian-mixture": "mixtures.gaussian",
     "kernel-density": "mixtures.kernel",
-    "vae": "samplers.decoder",
+    "spline-flow": "flows.spline",
+    "vae": "samplers",
     "zuko-spline-flow": "flows.zuko",
 }
 
@@ -59,21 +55,16 @@ def register_family(name: str, pack: Pack, unpack: Unpack) -> None:
     InputError
         If another family has the name.
     """
-    known = _FAMILIES.setdefault(name, _Family(pack, unpack))
-    if known != _Family(pack, unpack):
-        raise InputError("register_family", got=f"{name!r} twice", expected="a new name")
+    known = _FAMILIES.setdefault(name, (pack, unpack))
+    require(
+        known == (pack, unpack), "register_family", got=f"{name!r} twice", expected="a new name"
+    )
 
 
 def pack(model: Model) -> Payload:
-    """Return arrays and description from which `unpack_any` rebuilds `model`.
-
-    Raises
-    ------
-    InputError
-        If the model's family is not registered.
-    """
+    """Return arrays and description from which `unpack_any` rebuilds `model`."""
     name = getattr(model, "family", type(model).__name__)
-    payload = _family(name).pack(model)
+    payload = _family(name)[0](model)
     return Payload(payload.arrays, {"family": name, **payload.meta})
 
 
@@ -83,8 +74,7 @@ def unpack(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> 
     Raises
     ------
     InputError
-        If the family is not registered, or its members are conditional densities
-        or have no density.
+        If the family is not registered, or its members are conditional or have no density.
     """
     model = unpack_any(spec, arrays)
     if isinstance(model, ConditionalDensity) or not isinstance(model, DensityEstimator):
@@ -99,17 +89,11 @@ def unpack(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> 
 
 
 def unpack_any(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
-    """Return the estimator, conditional density or sampler that `pack` described.
-
-    Raises
-    ------
-    InputError
-        If the family is not registered.
-    """
-    return _family(str(spec.get("family"))).unpack(spec, arrays)
+    """Return the estimator, conditional density or sampler that `pack` described."""
+    return _family(str(spec.get("family")))[1](spec, arrays)
 
 
-def _family(name: str) -> _Family:
+def _family(name: str) -> tuple[Pack, Unpack]:
     if name in _HOMES:
         import_module(f"verisimile.density.{_HOMES[name]}")
     if name not in _FAMILIES:
@@ -121,3 +105,13 @@ def _family(name: str) -> _Family:
             " and give the class a `family` attribute.",
         )
     return _FAMILIES[name]
+
+
+def below(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays whose names begin with `prefix`, without it."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays with `prefix` in front of their names: what `below` takes off."""
+    return {f"{prefix}{name}": values for name, values in arrays.items()}

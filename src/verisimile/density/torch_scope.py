@@ -10,24 +10,18 @@ import torch
 
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require_at_least
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a batched training runs: a torch device, and on a CPU how many threads.
-
-    Raises
-    ------
-    InputError
-        If the device is not there, or there is no thread.
-    """
+    """Where a batched training runs: a torch device, and on a CPU how many threads."""
 
     device: str = "cpu"
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise InputError("Placement.threads", got=self.threads, expected="at least 1")
+        require_at_least(1, self.threads, "Placement.threads")
         try:
             torch.empty(1, device=self.device)
         except (RuntimeError, AssertionError) as error:

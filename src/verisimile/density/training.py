@@ -1,25 +1,28 @@
-"""Training of a flow by maximum likelihood: Adam, cosine schedule, early stopping."""
+"""The one training: events in coordinates, Adam on half a cosine, early stopping, recipes."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.canonical import JSON
+from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.density.input_map import InputMap
-from verisimile.density.protocol import DensityEstimator, Fitted
-from verisimile.density.torch_scope import one_thread
+from verisimile.density.protocol import Fitted
+from verisimile.density.torch_scope import one_thread, seeded
 
 _LOG_2PI = math.log(2 * math.pi)
 _CHUNK = 4096
@@ -27,7 +30,7 @@ _FEWEST_STEPS = 32  # per epoch: small samples get smaller batches
 _SMALLEST_BATCH = 16
 
 
-class Sample(NamedTuple):
+class CoordinateSample(NamedTuple):
     """Training or validation events in the flow's coordinates.
 
     `z` is ``(n, C + d)``, a context first if there is one, `weights` ``(n,)`` with
@@ -39,22 +42,68 @@ class Sample(NamedTuple):
     offset: float
 
     @classmethod
-    def of(cls, z: Array, log_jacobian: Array, weights: Array | None) -> Sample:
+    def of(cls, z: Array, log_jacobian: Array, weights: Array | None) -> CoordinateSample:
         """Return the sample in float32."""
         units = np.ones(len(z)) if weights is None else weights / weights.mean()
-        offset = float((units * log_jacobian).mean())
-        return cls(_float32(z), _float32(units), offset)
+        rows, scale = (torch.from_numpy(values.astype(np.float32)) for values in (z, units))
+        return cls(rows, scale, float((units * log_jacobian).mean()))
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """How long and how fast to train; see `SplineFlowTrainer`."""
+class Student(NamedTuple):
+    """What one member learns from: events, validation events, streams."""
+
+    training: CoordinateSample
+    validation: CoordinateSample
+    seeds: Seeds
+
+    @property
+    def columns(self) -> int:
+        """C + d."""
+        return self.training.z.shape[1]
+
+
+Keep = Literal["last", "best"]
+
+
+class Schedule(NamedTuple):
+    """How long and how fast to train; see `SplineFlowTrainer`.
+
+    `decay` lets the step size fall along half a cosine; `keep` says whether the epoch with
+    the smallest validation loss or the last one is kept (of a path's training).
+    """
 
     learning_rate: float
     batch: int
     epochs: int
     patience: int
     clip: float
+    decay: bool = True
+    keep: Keep = "best"
+
+
+class CosineAdam:
+    """Adam whose step size falls along half a cosine to zero, unless it stays."""
+
+    def __init__(
+        self, parameters: Iterable[Tensor], schedule: Schedule, *, events: int, batch: int
+    ) -> None:
+        self.rate = schedule.learning_rate
+        self.steps = schedule.epochs * math.ceil(events / batch)
+        self.decay = schedule.decay
+        self.taken = 0
+        # fused: the same arithmetic in one call instead of eight per parameter.
+        self.adam = torch.optim.Adam(parameters, lr=self.rate, fused=True)
+
+    def descend(self, loss: Tensor, clip: Callable[[], object]) -> None:
+        """Take one step; `clip` shortens the gradients before."""
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip()
+        share = 0.5 * (1 + math.cos(math.pi * self.taken / self.steps)) if self.decay else 1.0
+        for group in self.adam.param_groups:
+            group["lr"] = self.rate * share
+        self.adam.step()
+        self.taken += 1
 
 
 class Curves(NamedTuple):
@@ -64,20 +113,9 @@ class Curves(NamedTuple):
     validation: Array
     best: int
 
-    def fitted(self, model: DensityEstimator, started: float) -> Fitted:
-        """Return the trained model; `started` is the reading of the clock before training."""
-        seconds = time.perf_counter() - started
-        return Fitted(model, self.training, self.validation, self.best, {"seconds": seconds})
 
-
-def train(
-    flow: torch.nn.Module,
-    training: Sample,
-    validation: Sample,
-    schedule: Schedule,
-    seeds: Seeds,
-) -> Curves:
-    r"""Minimise the mean negative log-density of `training`; leave `flow` at its best epoch.
+def train(flow: torch.nn.Module, student: Student, schedule: Schedule) -> Curves:
+    r"""Minimise the mean negative log-density; leave `flow` at its best epoch.
 
     .. math:: L = -\tfrac{1}{n} \sum_n u_n
               \left[ \log N(f(z_n); 0, 1) + \log |\det f'(z_n)| \right]
@@ -92,29 +130,18 @@ def train(
         If the loss is no longer finite.
     """
     with one_thread():
-        return _Descent(flow, training, validation, schedule, seeds).run()
+        return _Descent(flow, student, schedule).run()
 
 
 class _Descent:
-    def __init__(
-        self,
-        flow: torch.nn.Module,
-        training: Sample,
-        validation: Sample,
-        schedule: Schedule,
-        seeds: Seeds,
-    ) -> None:
+    def __init__(self, flow: torch.nn.Module, student: Student, schedule: Schedule) -> None:
         self.flow = flow
-        self.training = training
-        self.validation = validation
+        self.training, self.validation, seeds = student
         self.schedule = schedule
         self.shuffle = seeds.at("shuffle").torch()
-        n = len(training.z)
+        n = len(self.training.z)
         self.batch = min(schedule.batch, max(n // _FEWEST_STEPS, _SMALLEST_BATCH))
-        self.total = schedule.epochs * math.ceil(n / self.batch)
-        self.step = 0
-        # fused: the same arithmetic in one call instead of eight per parameter.
-        self.adam = torch.optim.Adam(flow.parameters(), lr=schedule.learning_rate, fused=True)
+        self.adam = CosineAdam(flow.parameters(), schedule, events=n, batch=self.batch)
 
     def run(self) -> Curves:
         curves: list[tuple[float, float]] = []
@@ -133,27 +160,17 @@ class _Descent:
     def _epoch(self) -> float:
         self.flow.train()
         total = torch.zeros((), dtype=torch.float64)
-        for rows in self._batches():
+        order = torch.randperm(len(self.training.z), generator=self.shuffle)
+        for rows in torch.split(order, self.batch):
             loss = (self.training.weights[rows] * _losses(self.flow, self.training.z[rows])).mean()
-            self.adam.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.flow.parameters(), self.schedule.clip)
-            self._advance()
+            self.adam.descend(loss, self._clip)
             total += loss.detach() * len(rows)
         return float(total) / len(self.training.z)
 
-    def _batches(self) -> Iterator[Tensor]:
-        order = torch.randperm(len(self.training.z), generator=self.shuffle)
-        yield from torch.split(order, self.batch)
+    def _clip(self) -> Tensor:
+        return torch.nn.utils.clip_grad_norm_(self.flow.parameters(), self.schedule.clip)
 
-    def _advance(self) -> None:
-        rate = self.schedule.learning_rate * 0.5 * (1 + math.cos(math.pi * self.step / self.total))
-        for group in self.adam.param_groups:
-            group["lr"] = rate
-        self.adam.step()
-        self.step += 1
-
-    def _mean_loss(self, sample: Sample) -> float:
+    def _mean_loss(self, sample: CoordinateSample) -> float:
         self.flow.eval()
         with torch.no_grad():
             losses = torch.cat([_losses(self.flow, z) for z in torch.split(sample.z, _CHUNK)])
@@ -174,93 +191,160 @@ class _Descent:
         )
 
 
-def refuse_signed(events: Events, name: str) -> None:
-    """Raise for negative event weights: the likelihood has no maximum then."""
-    if events.signed:
-        raise InputError(
-            f"{name} weights",
-            got="negative event weights",
-            expected="weights that are not negative",
-            remedy="Train without weights, or on events with positive weights.",
-        )
-
-
-def _float32(values: Array) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))
-
-
 def _losses(flow: torch.nn.Module, z: Tensor) -> Tensor:
     u, log_det = flow(z)
     losses: Tensor = 0.5 * (u * u).sum(dim=1) - log_det + 0.5 * u.shape[1] * _LOG_2PI
     return losses
 
 
-def require_positive(recipe: Any) -> None:  # noqa: ANN401  (any dataclass)
-    """Raise unless all numbers of a recipe are positive, and `marginal_bins` is 0 or at least 2.
+def refuse_signed(events: Events, name: str) -> None:
+    """Raise for negative event weights: the likelihood has no maximum then."""
+    require(
+        not events.signed,
+        f"{name} weights",
+        got="negative event weights",
+        expected="weights that are not negative",
+        remedy="Train without weights, or on events with positive weights.",
+    )
 
-    Raises
-    ------
-    InputError
-        Naming the settings that are not.
+
+class FlowCoordinates(Protocol):
+    """What takes events to the coordinates of a flow."""
+
+    def rows(self, events: Events) -> tuple[Array, Array]:
+        """Return coordinates ``(n, C + d)`` and the log-Jacobian ``(n,)`` of the features'."""
+
+
+Map = TypeVar("Map", bound=FlowCoordinates)
+M = TypeVar("M")
+
+
+def prepare(
+    training: Events, validation: Events, seeds: Seeds, fit: Callable[[Events], Map]
+) -> tuple[Map, Student]:
+    """Return the map that `fit` makes of the training events, and all events in its coordinates.
+
+    An InputError tells of negative weights, a constant feature, or different features.
     """
-    given = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
-    wrong = {
-        name: value
-        for name, value in given.items()
-        if isinstance(value, Real) and not isinstance(value, bool) and not _fine(name, float(value))
-    }
-    if wrong:
-        raise InputError(
-            type(recipe).__name__,
-            got=", ".join(f"{name}={value!r}" for name, value in wrong.items()),
-            expected="positive settings, marginal_bins 0 or at least 2",
-        )
+    validation = match_features(validation, training.features)
+    refuse_signed(training, "training")
+    refuse_signed(validation, "validation")
+    coordinates = fit(training)
+
+    def sample(events: Events) -> CoordinateSample:
+        return CoordinateSample.of(*coordinates.rows(events), events.weights)
+
+    return coordinates, Student(sample(training), sample(validation), seeds)
+
+
+def require_positive_settings(recipe: Any) -> None:  # noqa: ANN401  (any dataclass)
+    """Raise unless all numbers of a recipe are positive, and `marginal_bins` is 0 or at least 2."""
+    given = ((field.name, getattr(recipe, field.name)) for field in fields(recipe))
+    numbers = {n: v for n, v in given if isinstance(v, Real) and not isinstance(v, bool)}
+    wrong = [f"{n}={v!r}" for n, v in numbers.items() if not _fine(n, float(v))]
+    require(
+        not wrong,
+        type(recipe).__name__,
+        got=", ".join(wrong),
+        expected="positive settings, marginal_bins 0 or at least 2",
+    )
 
 
 def _fine(name: str, value: float) -> bool:
     return value >= 0 and value != 1 if name == "marginal_bins" else value > 0
 
 
-class Student(NamedTuple):
-    """What one member learns from: events, validation events, streams."""
+class Recipe(ABC):
+    """What trainers with these settings share; each is a frozen dataclass of its own settings.
 
-    training: Sample
-    validation: Sample
-    seeds: Seeds
-
-
-def prepare(
-    members: Sequence[tuple[Events, Events, Seeds]], marginal_bins: int
-) -> tuple[list[InputMap], list[Student]]:
-    """Return each member's own input map, and its events in the coordinates of that map.
-
-    Raises
-    ------
-    InputError
-        For negative weights, a constant feature, or different features.
+    Attributes
+    ----------
+    family, version
+        Names in a configuration; a changed training has another version.
+    loss
+        What the curves hold, if it is not the mean negative log-density.
     """
-    pairs = [prepare_one(*member, marginal_bins) for member in members]
-    return [input_map for input_map, _ in pairs], [student for _, student in pairs]
+
+    __slots__ = ()
+    family: ClassVar[str]
+    version: ClassVar[int] = 1
+    loss: ClassVar[str] = ""
+    learning_rate: float
+    batch: int
+    epochs: int
+    clip: float
+
+    def __post_init__(self) -> None:
+        require_positive_settings(self)
+
+    @property
+    def marginal_bins(self) -> int:
+        """Quantile bins of each feature's Gaussianisation: none, where it is no setting."""
+        return 0
+
+    @property
+    def patience(self) -> int:
+        """Epochs without a smaller validation loss before training ends."""
+        return self.epochs
+
+    def config(self) -> dict[str, JSON]:
+        """Return all settings."""
+        return {"family": self.family, "version": self.version, **asdict(self)}  # type: ignore[call-overload]
+
+    def schedule(self) -> Schedule:
+        """Return how long and how fast to train."""
+        return Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
+
+    def input_map(self, training: Events) -> InputMap:
+        """Return the fixed first step, fitted on the training events."""
+        return InputMap.fit(training, self.marginal_bins)
+
+    def facts(self, started: float, members: int = 1) -> dict[str, JSON]:
+        """Return the meta of a training that began at `started` on the clock."""
+        seconds = (time.perf_counter() - started) / members
+        return {"seconds": seconds, **({"loss": self.loss} if self.loss else {})}
 
 
-def prepare_one(
-    training: Events, validation: Events, seeds: Seeds, marginal_bins: int
-) -> tuple[InputMap, Student]:
-    """Return the input map of the training events, and all events in its coordinates.
-
-    Raises
-    ------
-    InputError
-        For negative weights, a constant feature, or different features.
-    """
-    validation = match_features(validation, training.features)
-    refuse_signed(training, "training")
-    refuse_signed(validation, "validation")
-    input_map = InputMap.fit(training, marginal_bins)
-    student = Student(_sample(training, input_map), _sample(validation, input_map), seeds)
-    return input_map, student
+Draft = tuple[torch.nn.Module, Callable[[], M]]
+"""A fresh network, and what makes the model of it once it is trained."""
 
 
-def _sample(events: Events, input_map: InputMap) -> Sample:
-    z, log_jacobian = input_map.forward(events.x)
-    return Sample.of(z, log_jacobian, events.weights)
+class LikelihoodRecipe(Recipe, Generic[M]):
+    """A network trained by maximum likelihood, or a bound on it, with `training.train`."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def draft(self, input_map: Any, student: Student) -> Draft[M]:  # noqa: ANN401  (its own)
+        """Return network and model; initial weights may come from torch's stream: it is seeded."""
+
+    def descent(self, network: torch.nn.Module, student: Student) -> Curves:
+        """Train the network."""
+        return train(network, student, self.schedule())
+
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted[M]:
+        """Train a model; the same arguments give the same bits.
+
+        Parameters
+        ----------
+        training
+            Events ``(n, d)``, repeats allowed; weights must not be negative.
+        validation
+            Events that decide when to stop; they should share none with `training`.
+        seeds
+            Streams of the initial weights and of the shuffling.
+
+        Raises
+        ------
+        InputError
+            For negative weights, a constant feature, fewer events than features, or
+            different features of the two samples.
+        NumericsError
+            If the loss is no longer finite.
+        """
+        started = time.perf_counter()
+        input_map, student = prepare(training, validation, seeds, self.input_map)
+        with seeded(seeds.at("initial")):
+            network, trained = self.draft(input_map, student)
+        curves = self.descent(network, student)
+        return Fitted(trained(), *curves, self.facts(started))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from verisimile.core.dispatch import Failure, Task
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
+from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
@@ -25,7 +27,47 @@ from verisimile.density.protocol import (
     density_arguments,
 )
 from verisimile.density.registry import Model
-from verisimile.ensemble.member import MemberRecord
+
+S = TypeVar("S")
+
+_PROBED = 1000  # events at which a precision gap is noted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemberRecord:
+    """How a member came about.
+
+    Attributes
+    ----------
+    address, sha256
+        Where its arrays are kept, and their hash.
+    member, replica, initialisation
+        Its place in the plan.
+    training_curve, validation_curve
+        Mean negative log-density per event in original units, ``(epochs,)``, or the
+        loss that the trainer's curves hold.
+    best_epoch
+        Index of the epoch that was kept.
+    n_training, n_validation
+        Distinct training events, and those left out for early stopping.
+    precision_gap
+        ``max |log f − log f₆₄|`` over (at most 2000) events left out.
+    seconds
+        Wall time of the training.
+    """
+
+    address: str
+    sha256: str
+    member: int
+    replica: int
+    initialisation: int
+    training_curve: Array
+    validation_curve: Array
+    best_epoch: int
+    n_training: int
+    n_validation: int
+    precision_gap: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -61,57 +103,32 @@ class Ensemble:
 
     @property
     def members(self) -> tuple[DensityEstimator, ...]:
-        """The estimators of an ensemble without context.
-
-        Raises
-        ------
-        InputError
-            If the members are conditional densities, or samplers without density.
-        """
-        densities = tuple(
-            m
-            for m in self.models
-            if isinstance(m, DensityEstimator) and not isinstance(m, ConditionalDensity)
-        )
-        if len(densities) < len(self.models):
-            raise _no_densities(self.models)
-        return densities
+        """The estimators; an InputError if they have a context, or no density."""
+        return self._without_context(m for m in self.models if isinstance(m, DensityEstimator))
 
     @property
     def samplers(self) -> tuple[Sampler, ...]:
-        """The members of an ensemble without context, as far as they draw events.
+        """The members, as far as they draw events; an InputError if they have a context."""
+        return self._without_context(m for m in self.models if isinstance(m, Sampler))
 
-        Raises
-        ------
-        InputError
-            If the members are conditional densities.
-        """
-        samplers = tuple(
-            m
-            for m in self.models
-            if isinstance(m, Sampler) and not isinstance(m, ConditionalDensity)
-        )
-        if len(samplers) < len(self.models):
+    def _without_context(self, found: Iterable[S]) -> tuple[S, ...]:
+        """Return the models that were found, if they are all, and without context."""
+        own = tuple(m for m in found if not isinstance(m, ConditionalDensity))
+        if len(own) < len(self.models):
             raise _no_densities(self.models)
-        return samplers
+        return own
 
     @property
     def conditionals(self) -> tuple[NamedConditional, ...]:
-        """The members of an ensemble with context.
-
-        Raises
-        ------
-        InputError
-            If the members are densities without context.
-        """
+        """The members of an ensemble with context; an InputError if they have none."""
         conditionals = tuple(m for m in self.models if isinstance(m, NamedConditional))
-        if len(conditionals) < len(self.models):
-            raise InputError(
-                "ensemble.conditionals",
-                got="densities without context",
-                expected="conditional densities f(x | c)",
-                remedy="Use fit_mixture, or train with SplineFlowTrainer(...).given('column').",
-            )
+        require(
+            len(conditionals) == len(self.models),
+            "ensemble.conditionals",
+            got="densities without context",
+            expected="conditional densities f(x | c)",
+            remedy="Use fit_mixture, or train with SplineFlowTrainer(...).given('column').",
+        )
         return conditionals
 
     @property
@@ -163,7 +180,6 @@ def _no_densities(models: tuple[Model, ...]) -> InputError:
     )
 
 
-_GAP_EVENTS = 1000
 _NO_SEEDS = Seeds(0)  # nothing random: a record is good for every run
 
 
@@ -178,15 +194,8 @@ def log_density_matrix(
     The record of member 7 is at ``density/<first 16 digits of the events'
     digest>/0007``; it also notes the precision gap at the first 1000 events.
 
-    Parameters
-    ----------
-    run
-        Workers and store.
-    members, records
-        Estimators, and what identifies them.
-    events
-        Sample ``(n, d)``, its columns in the members' order; with the context of members
-        that have one.
+    The columns of `events` are in the members' order, with the context of members that have
+    one; `records` identify the members.
     """
     tasks = [
         Task(
@@ -207,5 +216,5 @@ def _evaluate(
 ) -> Payload:
     return Payload(
         {"log_density": np.asarray(member.log_prob(*arguments), dtype=np.float64)},
-        {"precision_gap": precision_gap(member, *(values[:_GAP_EVENTS] for values in arguments))},
+        {"precision_gap": precision_gap(member, *(values[:_PROBED] for values in arguments))},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -10,35 +11,34 @@ from typing import Any, cast
 
 import numpy as np
 
+from verisimile.core.arrays import frozen
 from verisimile.core.canonical import JSON, canonical, restored
 from verisimile.core.dispatch import Failure, Task, fingerprint
 from verisimile.core.errors import InputError, StoreError
+from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
 from verisimile.core.store import MemoryStore, Store
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.provenance import Seen
-from verisimile.density.flows.spline import ConditionalSplineFlow, SplineFlow
-from verisimile.density.protocol import Checking, ConditionalTrainer, SamplerTrainer, Trainer
-from verisimile.ensemble.ensemble import Ensemble
-from verisimile.ensemble.member import member_address, model_of, record_of, train_member
+from verisimile.density.check import precision_gap
+from verisimile.density.protocol import AnyTrainer, Checking, density_arguments
+from verisimile.density.registry import below, pack, under, unpack_any
+from verisimile.ensemble.ensemble import Ensemble, MemberRecord
 from verisimile.ensemble.plan import Plan
 
 _LABEL = "members"
 _SCHEMA = 1
 _ROLE = "training"
 _ROWS = "ensemble/training"
-# Importing a class registers how its members are rebuilt from files.
-_SHIPPED_FAMILIES = (SplineFlow.family, ConditionalSplineFlow.family)
+_MODEL = "model."
+_CURVES = ("training_curve", "validation_curve")
+_COUNTS = ("member", "replica", "initialisation", "best_epoch", "n_training", "n_validation")
+_GAP_EVENTS = 2000
 
 
-def fit_ensemble(
-    run: Run,
-    events: Events,
-    plan: Plan,
-    trainer: Trainer | ConditionalTrainer | SamplerTrainer,
-) -> Ensemble:
+def fit_ensemble(run: Run, events: Events, plan: Plan, trainer: AnyTrainer) -> Ensemble:
     """Train the members of an ensemble, each on what the plan gives it of `events`.
 
     The same seeds, events, plan and trainer give the same members bit for bit,
@@ -68,7 +68,11 @@ def fit_ensemble(
     NumericsError
         If more than ``plan.max_failed`` of the members failed.
     """
-    _check(events, trainer)
+    if events.n < 2:
+        raise InputError("events", got=f"{events.n} event", expected="at least two events")
+    if isinstance(trainer, Checking):
+        # Once here, with its own error, instead of once in every worker.
+        trainer.check(events)
     tasks = [_task(run, events, plan, trainer, member) for member in range(plan.members)]
     manifest = _manifest(run, events, plan, trainer, tasks)
     if not isinstance(run.store, MemoryStore):
@@ -107,21 +111,7 @@ def load_ensemble(run: Run) -> Ensemble:
     return _assemble(run, manifest, records, seen)
 
 
-def _check(events: Events, trainer: Trainer | ConditionalTrainer | SamplerTrainer) -> None:
-    if events.n < 2:
-        raise InputError("events", got=f"{events.n} event", expected="at least two events")
-    if isinstance(trainer, Checking):
-        # Once here, with its own error, instead of once in every worker.
-        trainer.check(events)
-
-
-def _task(
-    run: Run,
-    events: Events,
-    plan: Plan,
-    trainer: Trainer | ConditionalTrainer | SamplerTrainer,
-    member: int,
-) -> Task:
+def _task(run: Run, events: Events, plan: Plan, trainer: AnyTrainer, member: int) -> Task:
     # Without plan.members: member 7 is the same in an ensemble of 8 and of 20.
     config: dict[str, JSON] = {
         "trainer": trainer.config(),
@@ -131,7 +121,7 @@ def _task(
         **plan.place(member),
     }
     return Task(
-        address=member_address(member),
+        address=f"members/{member:04d}",
         config=config,
         seeds=run.seeds.at("ensemble"),
         args=(events, plan, trainer, member),
@@ -139,11 +129,7 @@ def _task(
 
 
 def _manifest(
-    run: Run,
-    events: Events,
-    plan: Plan,
-    trainer: Trainer | ConditionalTrainer | SamplerTrainer,
-    tasks: Sequence[Task],
+    run: Run, events: Events, plan: Plan, trainer: AnyTrainer, tasks: Sequence[Task]
 ) -> Manifest:
     settings: dict[str, JSON] = {
         "trainer": trainer.config(),
@@ -172,14 +158,54 @@ def _load(run: Run, address: str, expected: str) -> Record:
 
 def _assemble(run: Run, manifest: Manifest, records: Sequence[Record], seen: Seen) -> Ensemble:
     return Ensemble(
-        models=tuple(model_of(record) for record in records),
+        models=tuple(
+            unpack_any(cast(Any, record.meta)["model"], below(_MODEL, record.arrays))
+            for record in records
+        ),
         features=manifest.features,
-        records=tuple(record_of(record) for record in records),
+        records=tuple(_record_of(record) for record in records),
         failures=manifest.failures or (),
         training_digest=manifest.training_digest,
         provenance=(seen,),
         run=run,
     )
+
+
+def train_member(
+    seeds: Seeds, events: Events, plan: Plan, trainer: AnyTrainer, member: int
+) -> Payload:
+    """Train one member on the events of its plan; a pure function of its arguments."""
+    started = time.perf_counter()
+    replica, initialisation = plan.replica(member), plan.initialisation(member)
+    training, validation = plan.split(events, replica, seeds)
+    fitted = trainer.fit(training, validation, seeds.at("member", replica, initialisation))
+    packed = pack(fitted.model)
+    curves = {name: np.asarray(getattr(fitted, name)) for name in _CURVES}
+    probed = validation.take(np.arange(min(_GAP_EVENTS, validation.n)))
+    counts = plan.counts(events.n, replica, seeds, group=events.group)
+    return Payload(
+        {**under(_MODEL, packed.arrays), **curves},
+        {
+            "model": packed.meta,
+            "fit": fitted.meta,
+            "member": member,
+            "replica": replica,
+            "initialisation": initialisation,
+            "best_epoch": fitted.best_epoch,
+            "n_training": int((counts > 0).sum()),
+            "n_validation": validation.n,
+            "precision_gap": precision_gap(fitted.model, *density_arguments(fitted.model, probed)),
+            "seconds": time.perf_counter() - started,
+        },
+    )
+
+
+def _record_of(record: Record) -> MemberRecord:
+    meta = cast(Any, record.meta)
+    own: dict[str, Any] = {name: int(meta[name]) for name in _COUNTS}
+    own |= {name: frozen(record.arrays[name]) for name in _CURVES}
+    own |= {name: float(meta[name]) for name in ("precision_gap", "seconds")}
+    return MemberRecord(address=record.address, sha256=record.sha256, **own)
 
 
 _NAME = "manifest.json"
@@ -252,13 +278,14 @@ def write_manifest(store: Store, manifest: Manifest) -> None:
     """Write the manifest; versions are those of the process that writes it first."""
     found = store.read_json(_NAME)
     versions = found.get("versions") if isinstance(found, Mapping) else None
+    failed = manifest.failures
     store.write_json(
         _NAME,
         {
             "schema": _MANIFEST_SCHEMA,
             "settings": manifest.settings,
             "members": [{"address": a, "fingerprint": f} for a, f in manifest.members],
-            "failures": _described(manifest.failures),
+            "failures": None if failed is None else [asdict(failure) for failure in failed],
             "versions": versions or _versions(),
         },
     )
@@ -296,15 +323,11 @@ def _flat(value: JSON, prefix: str = "") -> dict[str, str]:
     """Return dotted names and canonical values of all leaves."""
     if isinstance(value, Mapping):
         parts = [_flat(item, f"{prefix}.{key}" if prefix else key) for key, item in value.items()]
-        return {name: leaf for part in parts for name, leaf in part.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    elif isinstance(value, Sequence) and not isinstance(value, str):
         parts = [_flat(item, f"{prefix}[{number}]") for number, item in enumerate(value)]
-        return {name: leaf for part in parts for name, leaf in part.items()}
-    return {prefix: canonical(value)}
-
-
-def _described(failures: tuple[Failure, ...] | None) -> list[dict[str, JSON]] | None:
-    return None if failures is None else [asdict(failure) for failure in failures]
+    else:
+        return {prefix: canonical(value)}
+    return {name: leaf for part in parts for name, leaf in part.items()}
 
 
 def _versions() -> dict[str, JSON]:

@@ -11,6 +11,7 @@ import numpy as np
 from verisimile.core.arrays import digest, frozen
 from verisimile.core.canonical import canonical
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -19,8 +20,7 @@ from verisimile.density.adapters import adapt
 from verisimile.density.check import precision_gap
 from verisimile.density.protocol import DensityEstimator
 from verisimile.density.registry import pack
-from verisimile.ensemble.ensemble import Ensemble
-from verisimile.ensemble.member import MemberRecord
+from verisimile.ensemble.ensemble import Ensemble, MemberRecord
 
 _ROLE = "training"
 _PROBES = 256
@@ -37,7 +37,8 @@ def gather_ensemble(
     """Return an ensemble whose members are given, of one family or of several.
 
     Draws of a posterior, dropout masks, flows next to kernels, scipy
-    distributions: whatever `adapt` takes can feed the weight fit.
+    distributions: whatever `adapt` takes can feed the weight fit.  The records say nothing
+    of a training: no curves, a best epoch of -1, NaN seconds.
 
     Parameters
     ----------
@@ -51,12 +52,6 @@ def gather_ensemble(
     training
         Events that the members were trained on, to notice when a later sample
         shares some.  Without them nothing can be noticed.
-
-    Returns
-    -------
-    Ensemble
-        Its records say nothing of a training: no curves, a best epoch of -1,
-        NaN seconds.
 
     Raises
     ------
@@ -76,8 +71,7 @@ def gather_ensemble(
     >>> gather_ensemble(Run(Seeds(1)), [stats.norm(0, 1), stats.laplace(0, 1)])
     Ensemble(M=2, features=(x0))
     """
-    if not len(models):
-        raise InputError("models", got="none", expected="at least one density")
+    require(len(models), "models", got="none", expected="at least one density")
     members = tuple(adapt(model) for model in models)
     specs = _features(members, features, training)
     seen = () if training is None else (Seen.of(_ROLE, training),)
@@ -93,23 +87,17 @@ def gather_ensemble(
 
 
 def _features(
-    members: Sequence[DensityEstimator],
-    features: Sequence[Feature] | None,
-    training: Events | None,
+    members: Sequence[DensityEstimator], features: Sequence[Feature] | None, training: Events | None
 ) -> tuple[Feature, ...]:
     widths = {int(member.n_features) for member in members}
-    if len(widths) != 1:
-        raise InputError(
-            "models", got=f"densities of {sorted(widths)} features", expected="one number"
-        )
+    got = f"densities of {sorted(widths)} features"
+    require(len(widths) == 1, "models", got=got, expected="one number")
     d = widths.pop()
-    if features is None:
-        features = training.features if training is not None else None
+    if features is None and training is not None:
+        features = training.features
     specs = tuple(features) if features else tuple(Feature(f"x{i}") for i in range(d))
-    if len(specs) != d:
-        raise InputError(
-            "features", got=f"{len(specs)} for densities of {d}", expected="one per column"
-        )
+    got = f"{len(specs)} for densities of {d}"
+    require(len(specs) == d, "features", got=got, expected="one per column")
     return specs
 
 

@@ -11,12 +11,15 @@ from verisimile.core.arrays import IntArray
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require, require_at_least, require_fraction
 from verisimile.data.events import Events, row_hashes
 from verisimile.data.groups import resampled_groups
 
 
 class Plan(Protocol):
     """What the members of an ensemble are trained on, and how they begin."""
+
+    __slots__ = ()
 
     @property
     def members(self) -> int:
@@ -44,11 +47,26 @@ class Plan(Protocol):
         """Return how often each of `n` events is trained on, ``(n,)``; whole groups alike."""
 
     def split(self, events: Events, replica: int, seeds: Seeds) -> tuple[Events, Events]:
-        """Return training events, and events for early stopping that are not among them."""
+        """Return training events, repeated, and events for early stopping that are not among them.
+
+        An event equal to a training event, which a sample with repeated rows can have,
+        is left out of the latter: early stopping must not see what was trained on.
+        """
+        counts = self.counts(events.n, replica, seeds, group=events.group)
+        training = events.take(np.repeat(np.arange(events.n), counts))
+        hashes = row_hashes(events.x)
+        unseen = (counts == 0) & ~np.isin(hashes, hashes[counts > 0])
+        if not unseen.any():
+            raise InputError(
+                "events",
+                got=f"{events.n} events, {len(np.unique(hashes))} of them distinct",
+                expected="enough distinct events to leave some out of training, for early stopping",
+            )
+        return training, events.take(unseen)
 
 
 @dataclass(frozen=True, slots=True)
-class BootstrapPlan:
+class BootstrapPlan(Plan):
     """A grid of bootstrap replicas and initialisations.
 
     Member m has replica ``m // initialisations`` and initialisation
@@ -63,11 +81,6 @@ class BootstrapPlan:
         shuffling; they separate the optimiser's noise from the data's.
     max_failed
         Largest tolerated fraction of members whose training fails.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
     """
 
     members: int = 20
@@ -75,16 +88,13 @@ class BootstrapPlan:
     max_failed: float = 0.2
 
     def __post_init__(self) -> None:
-        if not (self.members >= 1 and 1 <= self.initialisations <= self.members):
-            raise InputError(
-                "BootstrapPlan",
-                got=f"{self.members} members, {self.initialisations} initialisations",
-                expected="at least one of each, not more initialisations than members",
-            )
-        if not 0.0 <= self.max_failed < 1.0:
-            raise InputError(
-                "BootstrapPlan.max_failed", got=self.max_failed, expected="a fraction in [0, 1)"
-            )
+        require(
+            1 <= self.initialisations <= self.members,
+            "BootstrapPlan",
+            got=f"{self.members} members, {self.initialisations} initialisations",
+            expected="at least one of each, not more initialisations than members",
+        )
+        _require_share(self.max_failed, "BootstrapPlan.max_failed")
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
@@ -117,23 +127,9 @@ class BootstrapPlan:
             return resampled_groups(group, rng)
         return np.bincount(rng.integers(n, size=n), minlength=n).astype(np.int64)
 
-    def split(self, events: Events, replica: int, seeds: Seeds) -> tuple[Events, Events]:
-        """Return a replica's training events, repeated, and its out-of-bag events.
-
-        An out-of-bag event equal to a training event, which a sample with
-        repeated rows can have, is left out: early stopping must not see what
-        was trained on.
-
-        Raises
-        ------
-        InputError
-            If no event is left for validation.
-        """
-        return _divided(events, self.counts(events.n, replica, seeds, group=events.group))
-
 
 @dataclass(frozen=True, slots=True)
-class InitialisationPlan:
+class InitialisationPlan(Plan):
     """Members that share their training events and differ by initialisation and shuffling alone.
 
     Their spread is the noise of the optimiser.  What another training sample would
@@ -148,11 +144,6 @@ class InitialisationPlan:
         them, the same for all members.
     max_failed
         Largest tolerated fraction of members whose training fails.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
     """
 
     members: int = 20
@@ -160,13 +151,9 @@ class InitialisationPlan:
     max_failed: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.members < 1:
-            raise InputError("InitialisationPlan.members", got=self.members, expected="1 or more")
-        for name, value in (("validation", self.validation), ("max_failed", self.max_failed)):
-            if not 0.0 <= value < 1.0 or (name == "validation" and value == 0.0):
-                raise InputError(
-                    f"InitialisationPlan.{name}", got=value, expected="a fraction below 1"
-                )
+        require_at_least(1, self.members, "InitialisationPlan.members")
+        require_fraction(self.validation, "InitialisationPlan.validation")
+        _require_share(self.max_failed, "InitialisationPlan.max_failed")
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
@@ -203,27 +190,6 @@ class InitialisationPlan:
         counts[seeds.at("validation").numpy().permutation(units)[:left_out]] = 0
         return counts if group is None else counts[group]
 
-    def split(self, events: Events, replica: int, seeds: Seeds) -> tuple[Events, Events]:
-        """Return the training events, once each, and those for early stopping.
 
-        An event equal to a training event is left out of the latter.
-
-        Raises
-        ------
-        InputError
-            If no event is left for validation.
-        """
-        return _divided(events, self.counts(events.n, replica, seeds, group=events.group))
-
-
-def _divided(events: Events, counts: IntArray) -> tuple[Events, Events]:
-    training = events.take(np.repeat(np.arange(events.n), counts))
-    hashes = row_hashes(events.x)
-    unseen = (counts == 0) & ~np.isin(hashes, hashes[counts > 0])
-    if not unseen.any():
-        raise InputError(
-            "events",
-            got=f"{events.n} events, {len(np.unique(hashes))} of them distinct",
-            expected="enough distinct events to leave some out of training, for early stopping",
-        )
-    return training, events.take(unseen)
+def _require_share(value: float, name: str) -> None:
+    require(0.0 <= value < 1.0, name, got=value, expected="a fraction in [0, 1)")

@@ -14,8 +14,7 @@ from statistical import assert_within
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data.truths import GaussianTruth
-from verisimile.density.adapters import adapt
-from verisimile.density.adapters.functions import CallableDensity
+from verisimile.density.adapters import CallableDensity, adapt
 
 
 @pytest.fixture

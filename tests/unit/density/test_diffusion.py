@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +18,8 @@ from verisimile.data.events import Events
 from verisimile.data.truths import RingOfEight
 from verisimile.density.mapped import MappedSampler
 from verisimile.density.paths.diffusion import CosineNoise, DiffusionCore, DiffusionTrainer
-from verisimile.density.paths.network import NetworkShape, initial, numbers
-from verisimile.density.protocol import DensityEstimator, FittedSampler, Sampler, SamplerTrainer
+from verisimile.density.paths.training import NetworkShape, initial, numbers
+from verisimile.density.protocol import DensityEstimator, Fitted, Sampler, SamplerTrainer
 from verisimile.density.registry import pack, unpack_any
 from verisimile.density.torch_scope import Placement
 
@@ -40,12 +41,12 @@ def ring_events(n: int = 1500) -> Events:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> FittedSampler:
+def fitted() -> Fitted[Sampler]:
     training, validation = ring_events().split((0.7, 0.3), Seeds(1))
     return SMALL.fit(training, validation, Seeds(2))
 
 
-def core_of(fitted: FittedSampler) -> DiffusionCore:
+def core_of(fitted: Fitted[Sampler]) -> DiffusionCore:
     assert isinstance(fitted.model, MappedSampler)
     assert isinstance(fitted.model.core, DiffusionCore)
     return fitted.model.core
@@ -74,7 +75,7 @@ def test_exact_denoiser_draws_its_gaussian(rng: np.random.Generator) -> None:
     assert stats.kstest(x / x.std(), "norm").pvalue > FIVE_SIGMA
 
 
-def test_learns_the_ring(fitted: FittedSampler, rng: np.random.Generator) -> None:
+def test_learns_the_ring(fitted: Fitted[Sampler], rng: np.random.Generator) -> None:
     assert isinstance(SMALL, SamplerTrainer)
     assert isinstance(fitted.model, Sampler)
     assert not isinstance(fitted.model, DensityEstimator)
@@ -88,14 +89,14 @@ def test_learns_the_ring(fitted: FittedSampler, rng: np.random.Generator) -> Non
     assert np.median(distance.min(axis=1)) < 0.7 * np.median(blind)
 
 
-def test_draws_depend_on_the_generator_alone(fitted: FittedSampler) -> None:
+def test_draws_depend_on_the_generator_alone(fitted: Fitted[Sampler]) -> None:
     first, again, other = (fitted.model.sample(20, np.random.default_rng(k)) for k in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1
     assert fitted.model.sample(0, np.random.default_rng(1)).shape == (0, 2)
 
 
-def test_stored_sampler_is_rebuilt_bit_by_bit(fitted: FittedSampler) -> None:
+def test_stored_sampler_is_rebuilt_bit_by_bit(fitted: Fitted[Sampler]) -> None:
     payload = pack(fitted.model)
     again = unpack_any(payload.meta, payload.arrays)
     assert isinstance(again, Sampler)
@@ -103,7 +104,7 @@ def test_stored_sampler_is_rebuilt_bit_by_bit(fitted: FittedSampler) -> None:
     np.testing.assert_array_equal(again.sample(50, np.random.default_rng(1)), first)
 
 
-def test_diverged_rows_are_returned_as_nan(fitted: FittedSampler) -> None:
+def test_diverged_rows_are_returned_as_nan(fitted: Fitted[Sampler]) -> None:
     model = fitted.model
     assert isinstance(model, MappedSampler)
     core = core_of(fitted)
@@ -137,7 +138,9 @@ def small_members() -> tuple[DiffusionTrainer, list[tuple[Events, Events, Seeds]
     return trainer, [(training, validation, Seeds(10 + number)) for number in range(2)]
 
 
-def assert_same_members(first: list[FittedSampler], second: list[FittedSampler]) -> None:
+def assert_same_members(
+    first: Sequence[Fitted[Sampler]], second: Sequence[Fitted[Sampler]]
+) -> None:
     for one, other in zip(first, second, strict=True):
         np.testing.assert_allclose(one.training_curve, other.training_curve, rtol=1e-4)
         for name, values in core_of(one).parameters.items():
@@ -178,7 +181,7 @@ def test_step_size_falls_along_half_a_cosine() -> None:
 
 @pytest.mark.parametrize(
     ("device", "threads", "message"),
-    [("cuda:97", 1, "torch device of this machine"), ("cpu", 0, "at least 1")],
+    [("cuda:97", 1, "torch device of this machine"), ("cpu", 0, "1 or more")],
 )
 def test_a_placement_that_is_not_there_is_named(device: str, threads: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -188,7 +191,7 @@ def test_a_placement_that_is_not_there_is_named(device: str, threads: int, messa
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(InputError, match="positive sizes"):
         DiffusionTrainer(depth=0)
-    with pytest.raises(InputError, match="at least 2"):
+    with pytest.raises(InputError, match="2 or more"):
         DiffusionTrainer(steps=1)
 
 

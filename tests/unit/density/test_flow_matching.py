@@ -20,7 +20,7 @@ from verisimile.density.paths.flow_matching import (
     StraightPath,
     squash,
 )
-from verisimile.density.paths.network import NetworkShape, initial, numbers
+from verisimile.density.paths.training import NetworkShape, initial, numbers
 
 
 class Stretch(ContinuousFlowCore):

@@ -11,7 +11,7 @@ from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.density.flows.nflows import Architecture, build
 from verisimile.density.torch_scope import one_thread, seeded
-from verisimile.density.training import Sample, Schedule, train
+from verisimile.density.training import CoordinateSample, Schedule, Student, train
 
 SHAPE = Architecture(2, layers=1, blocks=1, hidden=8, bins=4, tail_bound=4.0, residual=False)
 SCHEDULE = Schedule(learning_rate=1e-2, batch=64, epochs=5, patience=5, clip=5.0)
@@ -21,8 +21,8 @@ def normal(n: int, seed: int) -> Array:
     return np.random.default_rng(seed).normal(size=(n, 2))
 
 
-def sample(z: Array, weights: Array | None = None, offset: float = 0.0) -> Sample:
-    return Sample.of(z, np.full(len(z), offset), weights)
+def sample(z: Array, weights: Array | None = None, offset: float = 0.0) -> CoordinateSample:
+    return CoordinateSample.of(z, np.full(len(z), offset), weights)
 
 
 def stack() -> torch.nn.Module:
@@ -52,7 +52,7 @@ class Overfitting(Constant):
 def test_loss_of_the_identity_is_the_entropy_of_the_base() -> None:
     z = normal(400, 1)
     schedule = Schedule(1e-12, 64, 1, 1, 5.0)
-    curves = train(Constant(), sample(z), sample(z, offset=0.7), schedule, Seeds(1))
+    curves = train(Constant(), Student(sample(z), sample(z, offset=0.7), Seeds(1)), schedule)
     expected = 0.5 * (z**2).sum(axis=1).mean() + np.log(2 * np.pi)
     assert curves.training[0] == pytest.approx(expected, rel=1e-5)
     assert curves.validation[0] == pytest.approx(expected - 0.7, rel=1e-5)
@@ -63,14 +63,14 @@ def test_weights_equal_repeats_in_the_loss() -> None:
     schedule = Schedule(1e-12, 64, 1, 1, 5.0)
     weighted = sample(z, counts.astype(float))
     repeated = sample(np.repeat(z, counts, axis=0))
-    curves = train(stack(), weighted, repeated, schedule, Seeds(1))
+    curves = train(stack(), Student(weighted, repeated, Seeds(1)), schedule)
     assert curves.training[0] == pytest.approx(curves.validation[0], rel=1e-5)
 
 
 def test_best_epoch_is_put_back() -> None:
     # Validation gets worse as the level rises, so that epoch 0 stays the best.
     z, flow = normal(200, 5), Overfitting()
-    curves = train(flow, sample(z), sample(z), SCHEDULE, Seeds(1))
+    curves = train(flow, Student(sample(z), sample(z), Seeds(1)), SCHEDULE)
     assert curves.best == 0
     assert (np.diff(curves.validation) > 0).all()
     assert len(curves.validation) == SCHEDULE.epochs
@@ -84,13 +84,13 @@ def test_best_epoch_is_put_back() -> None:
 def test_patience_ends_training() -> None:
     z = normal(200, 6)
     schedule = Schedule(1e-30, 64, 50, 3, 5.0)
-    curves = train(Constant(), sample(z), sample(z), schedule, Seeds(1))
+    curves = train(Constant(), Student(sample(z), sample(z), Seeds(1)), schedule)
     assert len(curves.validation) == 4
 
 
 def test_training_learns_a_shift() -> None:
     z = normal(2000, 7) * 0.5
-    curves = train(stack(), sample(z), sample(z[:500]), SCHEDULE, Seeds(1))
+    curves = train(stack(), Student(sample(z), sample(z[:500]), Seeds(1)), SCHEDULE)
     entropy = np.log(0.5 * np.sqrt(2 * np.pi * np.e)) * 2
     assert curves.training[-1] < curves.training[0]
     assert curves.validation[curves.best] == pytest.approx(entropy, abs=0.15)
@@ -99,7 +99,7 @@ def test_training_learns_a_shift() -> None:
 def test_loss_that_is_not_finite_is_an_error() -> None:
     z = normal(100, 8)
     with pytest.raises(NumericsError, match="epoch 0"):
-        train(Constant(float("nan")), sample(z), sample(z), SCHEDULE, Seeds(1))
+        train(Constant(float("nan")), Student(sample(z), sample(z), Seeds(1)), SCHEDULE)
 
 
 def test_global_streams_threads_and_dtype_are_left_alone() -> None:
@@ -108,7 +108,7 @@ def test_global_streams_threads_and_dtype_are_left_alone() -> None:
     torch.set_default_dtype(torch.float64)
     try:
         z = normal(200, 9)
-        train(stack(), sample(z), sample(z), SCHEDULE, Seeds(1))
+        train(stack(), Student(sample(z), sample(z), Seeds(1)), SCHEDULE)
         assert torch.get_default_dtype() is torch.float64
     finally:
         torch.set_default_dtype(dtype)

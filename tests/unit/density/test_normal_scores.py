@@ -8,14 +8,14 @@ from scipy import integrate, stats
 
 from statistical import FIVE_SIGMA
 from verisimile.core.arrays import Array
-from verisimile.density.input_map import NormalScores, excess_of, score_of
+from verisimile.density.input_map import Gaussianisation, excess_of, score_of
 
 
 def fitted(
     x: Array, *, bins: int = 16, weights: Array | None = None, exponential: bool = True
-) -> NormalScores:
+) -> Gaussianisation:
     tails = [exponential] * x.shape[1]
-    return NormalScores.fit(x, weights, most_bins=bins, exponential=tails)
+    return Gaussianisation.fit(x, weights, most_bins=bins, exponential=tails)
 
 
 @pytest.fixture
@@ -131,5 +131,5 @@ def test_no_bins_mean_the_identity() -> None:
 
 def test_arrays_rebuild_the_map_bit_by_bit(peak: Array) -> None:
     scores = fitted(peak)
-    again = NormalScores.of(scores.arrays)
+    again = Gaussianisation.of(scores.arrays)
     np.testing.assert_array_equal(again.forward(peak)[0], scores.forward(peak)[0])

@@ -12,10 +12,12 @@ from trained_generators import plane_events, trained
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.density.flows.nflows import Architecture, build
-from verisimile.density.flows.random_weights import BayesianFlow, DropoutFlow, PosteriorFlow
-from verisimile.density.flows.random_weights_trainers import (
+from verisimile.density.flows.random_weights import (
+    BayesianFlow,
     BayesianFlowTrainer,
+    DropoutFlow,
     DropoutFlowTrainer,
+    PosteriorFlow,
     Variational,
 )
 from verisimile.density.flows.spline import SplineFlow

@@ -9,7 +9,7 @@ import pytest
 
 from trained_generators import TRAINERS
 from verisimile.core.errors import InputError
-from verisimile.density.training import require_positive
+from verisimile.density.training import require_positive_settings
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Recipe:
 
 
 def test_sensible_settings_pass() -> None:
-    require_positive(Recipe())
-    require_positive(Recipe(marginal_bins=2))
+    require_positive_settings(Recipe())
+    require_positive_settings(Recipe(marginal_bins=2))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_sensible_settings_pass() -> None:
 )
 def test_others_are_named(wrong: Recipe, named: str) -> None:
     with pytest.raises(InputError, match=named):
-        require_positive(wrong)
+        require_positive_settings(wrong)
 
 
 @pytest.mark.parametrize(

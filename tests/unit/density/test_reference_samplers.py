@@ -20,14 +20,12 @@ from verisimile.data.truths import RingOfEight
 from verisimile.density.mapped import MappedSampler
 from verisimile.density.protocol import (
     DensityEstimator,
-    FittedSampler,
+    Fitted,
     Sampler,
     SamplerTrainer,
 )
 from verisimile.density.registry import pack, unpack_any
-from verisimile.density.samplers.decoder import DecoderCore
-from verisimile.density.samplers.gan import AdversarialTrainer
-from verisimile.density.samplers.vae import AutoencoderTrainer
+from verisimile.density.samplers import AdversarialTrainer, AutoencoderTrainer, DecoderCore
 
 # Chosen because it loses modes: with the default settings the small GAN reaches all eight.
 TRAINERS: dict[str, AdversarialTrainer | AutoencoderTrainer] = {
@@ -42,7 +40,7 @@ def ring(n: int, seed: int) -> Array:
 
 
 @functools.cache
-def fitted(name: str) -> FittedSampler:
+def fitted(name: str) -> Fitted[Sampler]:
     training, validation = Events(ring(2000, 1)).split((0.7, 0.3), Seeds(1))
     return TRAINERS[name].fit(training, validation, Seeds(2))
 

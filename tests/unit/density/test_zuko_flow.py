@@ -15,7 +15,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.density.check import check_estimator
 from verisimile.density.flows.zuko import ZukoSplineTrainer
-from verisimile.density.protocol import Fitted
+from verisimile.density.protocol import DensityEstimator, Fitted
 from verisimile.density.registry import pack, unpack
 from verisimile.ensemble.fit import fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
@@ -26,13 +26,13 @@ needs_zuko = pytest.mark.skipif(not INSTALLED, reason="zuko is not installed")
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Fitted:
+def fitted() -> Fitted[DensityEstimator]:
     training, validation = plane_events().split((0.7, 0.3), Seeds(1))
     return TRAINER.fit(training, validation, Seeds(2))
 
 
 @needs_zuko
-def test_keeps_every_promise(fitted: Fitted) -> None:
+def test_keeps_every_promise(fitted: Fitted[DensityEstimator]) -> None:
     assert check_estimator(fitted.model).problems == ()
 
 
@@ -45,7 +45,7 @@ def test_normalised_on_the_line() -> None:
 
 
 @needs_zuko
-def test_stored_and_pickled_flows_are_rebuilt_bit_by_bit(fitted: Fitted) -> None:
+def test_stored_and_pickled_flows_are_rebuilt_bit_by_bit(fitted: Fitted[DensityEstimator]) -> None:
     x = plane_events().x[:100]
     payload = pack(fitted.model)
     for again in (unpack(payload.meta, payload.arrays), pickle.loads(pickle.dumps(fitted.model))):
@@ -55,14 +55,14 @@ def test_stored_and_pickled_flows_are_rebuilt_bit_by_bit(fitted: Fitted) -> None
 
 
 @needs_zuko
-def test_same_seeds_same_model(fitted: Fitted) -> None:
+def test_same_seeds_same_model(fitted: Fitted[DensityEstimator]) -> None:
     training, validation = plane_events().split((0.7, 0.3), Seeds(1))
     again = TRAINER.fit(training, validation, Seeds(2))
     np.testing.assert_array_equal(again.validation_curve, fitted.validation_curve)
 
 
 @needs_zuko
-def test_density_far_away_is_zero(fitted: Fitted) -> None:
+def test_density_far_away_is_zero(fitted: Fitted[DensityEstimator]) -> None:
     far = np.array([[1e300, 0.0], [0.0, -1e5]])
     assert (fitted.model.log_prob(far) == -np.inf).all()
 

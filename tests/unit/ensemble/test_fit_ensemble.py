@@ -21,7 +21,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.provenance import warn_overlap
 from verisimile.data.truths import GaussianTruth
 from verisimile.density.flows.trainer import SplineFlowTrainer
-from verisimile.density.protocol import Checking, Fitted, Trainer
+from verisimile.density.protocol import Checking, DensityEstimator, Fitted, Trainer
 from verisimile.density.registry import register_family
 from verisimile.ensemble.fit import fit_ensemble, load_ensemble
 from verisimile.ensemble.plan import BootstrapPlan, InitialisationPlan
@@ -52,7 +52,7 @@ class GaussTrainer:
     def config(self) -> dict[str, JSON]:
         return {"family": "ensemble-gauss", "scale": self.scale}
 
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted[DensityEstimator]:
         CALLS.append(str(seeds))
         replica = int(seeds.path[-2].removeprefix("#"))
         if replica in self.fail:

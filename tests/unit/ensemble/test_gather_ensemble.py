@@ -16,7 +16,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.density.adapters.functions import CallableDensity
+from verisimile.density.adapters import CallableDensity
 from verisimile.density.flows.random_weights import PosteriorFlow
 from verisimile.ensemble.gather import gather_ensemble
 from verisimile.mixture.bind import fit_mixture

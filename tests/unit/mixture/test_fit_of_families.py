@@ -17,7 +17,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.density.adapters.functions import CallableDensity
+from verisimile.density.adapters import CallableDensity
 from verisimile.density.check import Proposal
 from verisimile.density.flows.random_weights import PosteriorFlow
 from verisimile.ensemble.gather import gather_ensemble

@@ -12,7 +12,7 @@ Context columns stand before the features: every conditioner sees them, no splin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,7 @@ from verisimile.density.flows.nflows import Architecture
 _MIN_ROWS = 16  # below this a block of a matrix product costs more than the zeros it saves
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(NamedTuple):
     """Hidden units ``start:stop`` (by degree), which see the first `columns` columns."""
 
     start: int
@@ -149,23 +148,10 @@ class _Layer:
 
 
 class FastFlow:
-    """A stack of layers as a map between ``(d, n)`` tensors.
-
-    Parameters
-    ----------
-    shape
-        Size of the stack.
-    arrays
-        What `nflows_backend.export` returned.
-    dtype
-        Precision of the evaluation.
-    """
+    """A stack of layers as a map between ``(d, n)`` tensors; `arrays` are of `nflows.export`."""
 
     def __init__(
-        self,
-        shape: Architecture,
-        arrays: Mapping[str, npt.NDArray[np.float32]],
-        dtype: torch.dtype,
+        self, shape: Architecture, arrays: Mapping[str, npt.NDArray[np.float32]], dtype: torch.dtype
     ) -> None:
         self.dtype = dtype
         self.context = shape.context

@@ -24,7 +24,7 @@ from nflows.transforms.permutations import ReversePermutation
 from torch import Tensor
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.density.flows import rational_quadratic as rq
 
 Parameters = dict[str, npt.NDArray[np.float32]]
@@ -35,22 +35,10 @@ Parameters = dict[str, npt.NDArray[np.float32]]
 class Architecture:
     """Size and shape of a stack of masked autoregressive spline layers.
 
-    Attributes
-    ----------
-    features
-        d.
-    layers
-        Autoregressive layers; the order of features is reversed between two.
-    blocks, hidden
-        Depth and width of each conditioner.
-    bins
-        K of each spline.
-    tail_bound
-        B: a layer is the identity outside ``[-B, B]``.
-    residual
-        Whether a block is residual (two linear maps and a shortcut) or one linear map.
-    context
-        C, columns that are conditions and not transformed.
+    `features` is d, and `context` C, the number of columns that are conditions and not
+    transformed; all else as in `SplineFlowTrainer`.  A layer is the identity outside
+    ``[-B, B]``, B being `tail_bound`; a `residual` block is two linear maps and a shortcut,
+    another one a single linear map.
     """
 
     features: int
@@ -65,18 +53,18 @@ class Architecture:
     def __post_init__(self) -> None:
         counts = (self.features, self.layers, self.blocks, self.hidden)
         sizes_fit = min(counts) >= 1 and self.context >= 0 and 2 <= self.bins <= 100
-        if not (sizes_fit and 0.0 < self.tail_bound < 1e6):
-            raise InputError(
-                "SplineFlow architecture",
-                got=repr(self),
-                expected="positive sizes, 2 to 100 bins, a finite positive tail bound",
-            )
-        if self.hidden < self.columns - 1:
-            raise InputError(
-                "SplineFlow architecture",
-                got=f"{self.hidden} hidden units for {self.columns} columns",
-                expected=f"at least {self.columns - 1}, one for each column to condition on",
-            )
+        require(
+            sizes_fit and 0.0 < self.tail_bound < 1e6,
+            "SplineFlow architecture",
+            got=repr(self),
+            expected="positive sizes, 2 to 100 bins, a finite positive tail bound",
+        )
+        require(
+            self.hidden >= self.columns - 1,
+            "SplineFlow architecture",
+            got=f"{self.hidden} hidden units for {self.columns} columns",
+            expected=f"at least {self.columns - 1}, one for each column to condition on",
+        )
 
     @property
     def columns(self) -> int:
@@ -107,8 +95,8 @@ class _GuardedSpline(MaskedPiecewiseRationalQuadraticAutoregressiveTransform):  
         return outputs.T, logs.sum(dim=0)
 
     def inverse(self, inputs: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Raise: sampling goes through `fast_flow.FastFlow`."""
-        raise NotImplementedError("a flow is inverted by fast_flow.FastFlow")
+        """Raise: sampling goes through `fast.FastFlow`."""
+        raise NotImplementedError("a flow is inverted by fast.FastFlow")
 
 
 class _Conditioned(torch.nn.Module):
@@ -147,7 +135,8 @@ def export(stack: torch.nn.Module) -> Parameters:
     arrays: Parameters = {}
     splines = [module for module in stack.modules() if isinstance(module, _GuardedSpline)]
     for number, spline in enumerate(splines):
-        for name, linear in _linears(spline.autoregressive_net):
+        masked = [m for m in spline.autoregressive_net.modules() if hasattr(m, "mask")]
+        for name, linear in enumerate(masked):  # in the order of evaluation
             weight, mask, bias = (_array(linear, part) for part in ("weight", "mask", "bias"))
             arrays[f"{number}.{name}.weight"] = weight * mask
             arrays[f"{number}.{name}.bias"] = bias
@@ -163,17 +152,11 @@ def _layer(shape: Architecture) -> _GuardedSpline:
         tail_bound=shape.tail_bound,
         num_blocks=shape.blocks,
         use_residual_blocks=shape.residual,
-        # The floors are nflows' own; stated because fast_flow must use the same.
+        # The floors are nflows' own; stated because `fast` must use the same.
         min_bin_width=rq.MIN_SHARE,
         min_bin_height=rq.MIN_SHARE,
         min_derivative=rq.MIN_SLOPE,
     )
-
-
-def _linears(net: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
-    """Return the masked linear maps of a conditioner, in the order of evaluation."""
-    maps = [module for module in net.modules() if hasattr(module, "mask")]
-    return [(str(number), module) for number, module in enumerate(maps)]
 
 
 def _array(module: torch.nn.Module, name: str) -> npt.NDArray[np.float32]:

@@ -50,16 +50,8 @@ def knots(raw: Tensor, bins: int, bound: float) -> Knots:
     r"""Return the knots on :math:`[-B, B]^2` that unconstrained parameters mean.
 
     Softmax shares of widths and heights and softplus slopes, each with a floor
-    of 1e-3, and slope one at both ends.
-
-    Parameters
-    ----------
-    raw
-        ``(..., 3 K - 1, n)``: K widths, K heights, K - 1 inner slopes.
-    bins
-        K.
-    bound
-        B.
+    of 1e-3, and slope one at both ends.  Of `raw` ``(..., 3 K - 1, n)`` the first K are
+    widths, the next K heights, the rest inner slopes; `bins` is K, `bound` B.
     """
     inner = functional.softplus(raw[..., 2 * bins :, :]) + MIN_SLOPE
     one = torch.ones_like(inner[..., :1, :])
@@ -90,9 +82,11 @@ def evaluate(x: Tensor, bins: Bins) -> tuple[Tensor, Tensor]:
     theta = raw.clamp(0.0, 1.0)
     slope = bins.height / bins.width
     mixed = theta * (1.0 - theta)
-    scale = slope / _denominator(bins, slope, mixed)
+    scale = slope / (slope * (1.0 - 2.0 * mixed) + (bins.low_slope + bins.high_slope) * mixed)
     share = (theta * theta + bins.low_slope / slope * mixed) * scale
-    derivative = _derivative(bins, slope, theta, mixed, scale)
+    rest = 1.0 - theta
+    numerator = bins.high_slope * theta * theta + 2.0 * slope * mixed
+    derivative = scale * scale * (numerator + bins.low_slope * rest * rest)
     y = bins.y + bins.height * share + derivative * ((raw - theta) * bins.width)
     return y, derivative.log()
 
@@ -131,13 +125,3 @@ def _edges(raw: Tensor, bound: float) -> Tensor:
     inner = (share * (1.0 - MIN_SHARE * bins) + MIN_SHARE).cumsum(dim=-2) * (2 * bound) - bound
     end = torch.full_like(raw[..., :1, :], bound)
     return torch.cat([-end, inner, end], dim=-2)
-
-
-def _denominator(bins: Bins, slope: Tensor, mixed: Tensor) -> Tensor:
-    return slope * (1.0 - 2.0 * mixed) + (bins.low_slope + bins.high_slope) * mixed
-
-
-def _derivative(bins: Bins, slope: Tensor, theta: Tensor, mixed: Tensor, scale: Tensor) -> Tensor:
-    rest = 1.0 - theta
-    numerator = bins.high_slope * theta * theta + 2.0 * slope * mixed
-    return scale * scale * (numerator + bins.low_slope * rest * rest)

@@ -1,182 +1,36 @@
-"""`SplineFlow` and `ConditionalSplineFlow`: masked autoregressive splines as densities."""
+"""`SplineFlow`: masked autoregressive splines as a density, given a context or not."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, cast
+from functools import cached_property, partial
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from verisimile.core.arrays import Array, IntArray, as_matrix, frozen
-from verisimile.core.canonical import JSON
-from verisimile.core.errors import NumericsError, SupportError
+from verisimile.core.arrays import Array, BoolArray, as_matrix, frozen
+from verisimile.core.errors import SupportError
 from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.density.flows.fast import FastFlow
 from verisimile.density.flows.nflows import Architecture
 from verisimile.density.input_map import InputMap
 from verisimile.density.protocol import as_pair
-from verisimile.density.registry import register_family
+from verisimile.density.registry import below, pack, register_family, under, unpack_any
 from verisimile.density.torch_scope import one_thread
 
 Precision = Literal["float32", "float64"]
-
-_ROUNDS = 100
-
-
-class SplineFlow:
-    r"""A trained flow: input map, spline layers, standard normal base.
-
-    .. math:: \log p(x) = \log N(f(z(x)); 0, 1) + \log |\det f'| + \log |\det z'|
-
-    The layers are evaluated in `precision`; input map, Jacobians and the sum
-    over features always in float64.  Outside the box of the splines the flow is
-    the identity with frozen conditioners, so every finite `x` has a density.
-
-    Parameters
-    ----------
-    shape
-        Size of the stack of layers.
-    parameters
-        What `nflows_backend.export` returned.
-    input_map
-        Support, standardisation and normal scores.
-    precision
-        ``float32`` (fast; the difference is measured when the flow is trained)
-        or ``float64``.
-    """
-
-    family = "spline-flow"
-
-    def __init__(
-        self,
-        shape: Architecture,
-        parameters: Mapping[str, npt.NDArray[np.float32]],
-        input_map: InputMap,
-        *,
-        precision: Precision = "float32",
-    ) -> None:
-        self.shape = shape
-        self.parameters = dict(parameters)
-        self.input_map = input_map
-        self.precision: Precision = precision
-
-    def __repr__(self) -> str:
-        """Return one line: size and precision."""
-        return f"SplineFlow({self.shape}, {self.precision})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        payload = _pack(self)
-        return (_unpack, (payload.meta, payload.arrays))
-
-    @property
-    def n_features(self) -> int:
-        """Number of features d."""
-        return self.shape.features
-
-    def reference(self) -> SplineFlow:
-        """Return the same flow, evaluated in float64."""
-        return SplineFlow(self.shape, self.parameters, self.input_map, precision="float64")
-
-    def log_prob(self, x: npt.ArrayLike) -> Array:
-        """Return natural log-densities ``(n,)`` in original units; −inf outside the support.
-
-        Raises
-        ------
-        InputError
-            If `x` is not a finite matrix ``(n, d)``.
-        """
-        matrix = as_matrix(x, "x", columns=self.n_features)
-        inside = self.input_map.inside(matrix)
-        out = np.full(len(matrix), -np.inf)
-        if inside.any():
-            z, log_jacobian = self.input_map.forward(matrix[inside])
-            out[inside] = log_base(self._fast, z) + log_jacobian
-        return out
-
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Return `n` events ``(n, d)``, all finite and inside the support.
-
-        Raises
-        ------
-        NumericsError
-            If the flow keeps giving events that are not.
-        """
-        u = rng.standard_normal((n, self.n_features))
-        x = self.input_map.inverse(from_base(self._fast, u))
-        failed = self._failed(x)
-        for _ in range(_ROUNDS):
-            if not failed.size:
-                return x
-            fresh = rng.standard_normal((failed.size, self.n_features))
-            x[failed] = self.input_map.inverse(from_base(self.reference()._fast, fresh))
-            failed = failed[self._failed(x[failed])]
-        raise NumericsError(
-            "SplineFlow.sample",
-            got=f"{failed.size} of {n} events outside the support in {_ROUNDS} rounds",
-            expected="events inside the support",
-            remedy="Let the transform of bounded features be 'auto', and train again.",
-        )
-
-    @cached_property
-    def _fast(self) -> FastFlow:
-        return FastFlow(self.shape, self.parameters, getattr(torch, self.precision))
-
-    def _failed(self, x: Array) -> npt.NDArray[np.intp]:
-        # NaN is outside too.
-        return np.flatnonzero(~self.input_map.inside(x))
-
-
-def _pack(flow: SplineFlow) -> Payload:
-    arrays = {f"flow.{name}": values for name, values in flow.parameters.items()}
-    return Payload(
-        {**arrays, **flow.input_map.arrays()},
-        {
-            "shape": flow.shape.config(),
-            "input_map": flow.input_map.config(),
-            "precision": flow.precision,
-        },
-    )
-
-
-def _unpack(spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]) -> SplineFlow:
-    # The shape of stored JSON is only known once it has been used.
-    loose = cast(Mapping[str, Any], spec)
-    parameters = {
-        name.removeprefix("flow."): values
-        for name, values in arrays.items()
-        if name.startswith("flow.")
-    }
-    return SplineFlow(
-        Architecture(**loose["shape"]),
-        parameters,
-        InputMap.of(loose["input_map"], arrays),
-        precision=loose["precision"],
-    )
-
-
-register_family(SplineFlow.family, _pack, _unpack)
-
 
 _CHUNK = 2048  # events at a time: their hidden units stay in the cache
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def log_base(fast: FastFlow, z: Array) -> Array:
-    r"""Return :math:`\log N(f(z); 0, 1) + \log |\det f'(z)|`, ``(n,)``.
-
-    Parameters
-    ----------
-    fast
-        f.
-    z
-        The flow's coordinates ``(n, C + d)``, context columns first.
-    """
+    r"""Return :math:`\log N(f(z); 0, 1) + \log |\det f'(z)|` of z ``(n, C + d)``, context first."""
     out = np.empty(len(z))
     with one_thread(), torch.inference_mode():
         for rows in _chunks(len(z)):
@@ -229,12 +83,32 @@ class ConditionalMap:
             frozen([conditions.x.min(axis=0), conditions.x.max(axis=0)]),
         )
 
-    def rows(self, x: Array, context: Array) -> tuple[Array, Array]:
-        """Return the flow's coordinates ``(n, C + d)`` and x's log-Jacobian ``(n,)``."""
-        z, log_jacobian = self.features.forward(x)
-        return np.hstack([self.scores(context), z]), log_jacobian
+    @classmethod
+    def restored(
+        cls, spec: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> ConditionalMap:
+        """Return the map that `payload` described."""
+        return cls(
+            InputMap.restored({"input_map": spec["features"]}, below("x.", arrays)),
+            InputMap.restored({"input_map": spec["context"]}, below("c.", arrays)),
+            frozen(arrays["span"]),
+        )
 
-    def scores(self, context: Array) -> Array:
+    def payload(self) -> Payload:
+        """Return both maps and the span."""
+        x, c = self.features.payload(), self.context.payload()
+        return Payload(
+            {**under("x.", x.arrays), **under("c.", c.arrays), "span": self.span},
+            {"features": x.meta["input_map"], "context": c.meta["input_map"]},
+        )
+
+    def rows(self, events: Events) -> tuple[Array, Array]:
+        """Return coordinates ``(n, C + d)`` of events with their context, and x's log-Jacobian."""
+        x, context = (events.select(m.chain.names).x for m in (self.features, self.context))
+        z, log_jacobian = self.features.forward(x)
+        return np.hstack([self.scores_of(context), z]), log_jacobian
+
+    def scores_of(self, context: Array) -> Array:
         """Return the coordinates ``(n, C)`` of contexts.
 
         Raises
@@ -255,33 +129,40 @@ class ConditionalMap:
         return self.context.forward(context)[0]
 
 
-class ConditionalSplineFlow:
-    r"""A trained conditional flow: input maps, spline layers, standard normal base.
+Map = TypeVar("Map", bound=InputMap | ConditionalMap)
+
+
+class SplineDensity(Generic[Map]):
+    r"""A trained flow of d features, given C ≥ 0 context columns: maps, spline layers, base.
 
     .. math:: \log p(x \mid c) = \log N(f(z(x); c); 0, 1) + \log |\det f'| + \log |\det z'|
 
+    The layers are evaluated in `precision`; input maps, Jacobians and the sum
+    over features always in float64.  Outside the box of the splines the flow is
+    the identity with frozen conditioners, so every finite `x` has a density.
     Beyond the outermost scores of the training contexts the conditioners are
-    frozen: f(x | c) is then that of the edge.
+    frozen too: f(x | c) is then that of the edge.
 
     Parameters
     ----------
     shape
         Size of the stack of layers, with its number of context columns.
     parameters
-        What `nflows_backend.export` returned.
+        What `nflows.export` returned.
     input_map
-        Maps of x and of c.
+        Support, standardisation and normal scores of x, and of c if there is one.
     precision
-        ``float32`` or ``float64``.
+        ``float32`` (fast; the difference is measured when the flow is trained)
+        or ``float64``.
     """
 
-    family = "conditional-spline-flow"
+    family: ClassVar[str]
 
     def __init__(
         self,
         shape: Architecture,
         parameters: Mapping[str, npt.NDArray[np.float32]],
-        input_map: ConditionalMap,
+        input_map: Map,
         *,
         precision: Precision = "float32",
     ) -> None:
@@ -290,19 +171,70 @@ class ConditionalSplineFlow:
         self.input_map = input_map
         self.precision: Precision = precision
 
-    def __repr__(self) -> str:
-        """Return one line: what is given, size and precision."""
-        given = f"{', '.join(self.names)} | {', '.join(self.context_names)}"
-        return f"ConditionalSplineFlow({given}; {self.shape}, {self.precision})"
-
     def __reduce__(self) -> tuple[Any, ...]:
-        payload = _pack_conditional(self)
-        return (_unpack_conditional, (payload.meta, payload.arrays))
+        payload = pack(self)  # type: ignore[arg-type]
+        return (unpack_any, (payload.meta, payload.arrays))
 
     @property
     def n_features(self) -> int:
         """Number of features d of x."""
         return self.shape.features
+
+    def reference(self) -> Self:
+        """Return the same flow, evaluated in float64."""
+        return type(self)(self.shape, self.parameters, self.input_map, precision="float64")
+
+    def _log_prob(self, x: Array, context: Array) -> Array:
+        def log_q(z: Array, inside: BoolArray) -> Array:
+            return log_base(self._fast, np.hstack([self.input_map.scores_of(context[inside]), z]))
+
+        return self.input_map.features.log_density(x, log_q)
+
+    def _sample(self, scores: Array, rng: np.random.Generator) -> Array:
+        """Return one event per row of scores ``(n, C)``, all inside the support."""
+        return self.input_map.features.draws_inside(
+            self._draw(scores, rng, self._fast),
+            lambda failed: self._draw(scores[failed], rng, self.reference()._fast),
+            type(self).__name__,
+        )
+
+    def _draw(self, scores: Array, rng: np.random.Generator, fast: FastFlow) -> Array:
+        u = rng.standard_normal((len(scores), self.n_features))
+        return self.input_map.features.inverse(from_base(fast, np.hstack([scores, u])))
+
+    @cached_property
+    def _fast(self) -> FastFlow:
+        return FastFlow(self.shape, self.parameters, getattr(torch, self.precision))
+
+
+class SplineFlow(SplineDensity[InputMap]):
+    """A flow without context; see `SplineDensity`."""
+
+    family = "spline-flow"
+
+    def __repr__(self) -> str:
+        """Return one line: size and precision."""
+        return f"SplineFlow({self.shape}, {self.precision})"
+
+    def log_prob(self, x: npt.ArrayLike) -> Array:
+        """Return natural log-densities ``(n,)`` in original units; −inf outside the support."""
+        matrix = as_matrix(x, "x", columns=self.n_features)
+        return self._log_prob(matrix, matrix[:, :0])
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Return `n` events ``(n, d)``, all finite and inside the support; else NumericsError."""
+        return self._sample(np.empty((n, 0)), rng)
+
+
+class ConditionalSplineFlow(SplineDensity[ConditionalMap]):
+    """A flow of x given c; see `SplineDensity`."""
+
+    family = "conditional-spline-flow"
+
+    def __repr__(self) -> str:
+        """Return one line: what is given, size and precision."""
+        given = f"{', '.join(self.names)} | {', '.join(self.context_names)}"
+        return f"ConditionalSplineFlow({given}; {self.shape}, {self.precision})"
 
     @property
     def n_context(self) -> int:
@@ -324,29 +256,15 @@ class ConditionalSplineFlow:
         """Smallest and largest training context ``(2, C)``."""
         return self.input_map.span
 
-    def reference(self) -> ConditionalSplineFlow:
-        """Return the same flow, evaluated in float64."""
-        return ConditionalSplineFlow(
-            self.shape, self.parameters, self.input_map, precision="float64"
-        )
-
     def log_prob(self, x: npt.ArrayLike, context: npt.ArrayLike) -> Array:
         """Return natural log-densities ``(n,)`` of x at c; −inf outside the support of x.
 
         Raises
         ------
-        InputError
-            If the arguments are not finite matrices ``(n, d)`` and ``(n, C)``.
         SupportError
             If a context is impossible.
         """
-        events, conditions = as_pair(x, context, shape=(self.n_features, self.n_context))
-        inside = self.input_map.features.inside(events)
-        out = np.full(len(events), -np.inf)
-        if inside.any():
-            rows, log_jacobian = self.input_map.rows(events[inside], conditions[inside])
-            out[inside] = log_base(self._fast, rows) + log_jacobian
-        return out
+        return self._log_prob(*as_pair(x, context, shape=(self.n_features, self.n_context)))
 
     def sample(self, context: npt.ArrayLike, rng: np.random.Generator) -> Array:
         """Return one event per row of `context` ``(n, C)``, all inside the support ``(n, d)``.
@@ -355,69 +273,34 @@ class ConditionalSplineFlow:
         ------
         SupportError
             If a context is impossible.
-        NumericsError
-            If the flow keeps giving events outside the support.
         """
-        scores = self.input_map.scores(as_matrix(context, "context", columns=self.n_context))
-        x = self._draw(scores, rng, self._fast)
-        failed = self._failed(x)
-        for _ in range(_ROUNDS):
-            if not failed.size:
-                return x
-            x[failed] = self._draw(scores[failed], rng, self.reference()._fast)
-            failed = failed[self._failed(x[failed])]
-        raise NumericsError(
-            "ConditionalSplineFlow.sample",
-            got=f"{failed.size} of {len(x)} events outside the support in {_ROUNDS} rounds",
-            expected="events inside the support",
-            remedy="Let the transform of bounded features be 'auto', and train again.",
-        )
-
-    @cached_property
-    def _fast(self) -> FastFlow:
-        return FastFlow(self.shape, self.parameters, getattr(torch, self.precision))
-
-    def _draw(self, scores: Array, rng: np.random.Generator, fast: FastFlow) -> Array:
-        u = rng.standard_normal((len(scores), self.n_features))
-        return self.input_map.features.inverse(from_base(fast, np.hstack([scores, u])))
-
-    def _failed(self, x: Array) -> IntArray:
-        # NaN is outside too.
-        return np.flatnonzero(~self.input_map.features.inside(x)).astype(np.int64)
+        rows = as_matrix(context, "context", columns=self.n_context)
+        return self._sample(self.input_map.scores_of(rows), rng)
 
 
-def _pack_conditional(flow: ConditionalSplineFlow) -> Payload:
-    maps = flow.input_map
-    arrays: dict[str, npt.NDArray[Any]] = {f"flow.{k}": v for k, v in flow.parameters.items()}
-    arrays |= {f"x.{name}": values for name, values in maps.features.arrays().items()}
-    arrays |= {f"c.{name}": values for name, values in maps.context.arrays().items()}
+def _pack(flow: SplineDensity[Any]) -> Payload:
+    maps = flow.input_map.payload()
     return Payload(
-        {**arrays, "span": maps.span},
-        {
-            "shape": flow.shape.config(),
-            "features": maps.features.config(),
-            "context": maps.context.config(),
-            "precision": flow.precision,
-        },
+        {**under("flow.", flow.parameters), **maps.arrays},
+        {"shape": flow.shape.config(), **maps.meta, "precision": flow.precision},
     )
 
 
-def _unpack_conditional(
-    spec: Mapping[str, JSON], arrays: Mapping[str, npt.NDArray[Any]]
-) -> ConditionalSplineFlow:
-    # The shape of stored JSON is only known once it has been used.
-    loose = cast(Mapping[str, Any], spec)
-    maps = ConditionalMap(
-        InputMap.of(loose["features"], _below("x.", arrays)),
-        InputMap.of(loose["context"], _below("c.", arrays)),
-        frozen(arrays["span"]),
+def _unpack(
+    kind: Callable[..., Any],
+    maps: type[InputMap | ConditionalMap],
+    spec: Mapping[str, Any],
+    arrays: Mapping[str, npt.NDArray[Any]],
+) -> Any:  # noqa: ANN401  (a flow of this kind)
+    return kind(
+        Architecture(**spec["shape"]),
+        below("flow.", arrays),
+        maps.restored(spec, arrays),
+        precision=spec["precision"],
     )
-    shape, parameters = Architecture(**loose["shape"]), _below("flow.", arrays)
-    return ConditionalSplineFlow(shape, parameters, maps, precision=loose["precision"])
 
 
-def _below(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-
-register_family(ConditionalSplineFlow.family, _pack_conditional, _unpack_conditional)
+register_family(SplineFlow.family, _pack, partial(_unpack, SplineFlow, InputMap))
+register_family(
+    ConditionalSplineFlow.family, _pack, partial(_unpack, ConditionalSplineFlow, ConditionalMap)
+)

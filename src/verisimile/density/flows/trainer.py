@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
-from verisimile.core.random import Seeds
-from verisimile.data.events import Events, match_features
+from verisimile.core.require import require
+from verisimile.data.events import Events
 from verisimile.data.feature import listing, require_columns, unique
 from verisimile.data.transforms import feature_transform
 from verisimile.density.flows.nflows import Architecture, build, export
@@ -16,22 +15,22 @@ from verisimile.density.flows.spline import (
     ConditionalMap,
     ConditionalSplineFlow,
     Precision,
+    SplineDensity,
     SplineFlow,
 )
-from verisimile.density.protocol import ConditionalFitted, Fitted
-from verisimile.density.torch_scope import seeded
+from verisimile.density.input_map import InputMap
 from verisimile.density.training import (
-    Sample,
+    Draft,
+    LikelihoodRecipe,
     Schedule,
-    prepare_one,
+    Student,
     refuse_signed,
-    require_positive,
-    train,
+    require_positive_settings,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class SplineFlowTrainer:
+class SplineFlowTrainer(LikelihoodRecipe[SplineFlow]):
     """Masked autoregressive rational-quadratic spline flow, trained by maximum likelihood.
 
     Parameters
@@ -64,16 +63,13 @@ class SplineFlowTrainer:
         Of the trained flow's layers when evaluated, ``float32`` or ``float64``;
         training is in float32.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     Durkan et al., *Neural Spline Flows* (2019).
     Papamakarios et al., *Masked Autoregressive Flow* (2017).
     """
+
+    family = SplineFlow.family
 
     layers: int = 3
     blocks: int = 2
@@ -91,65 +87,25 @@ class SplineFlowTrainer:
 
     def __post_init__(self) -> None:
         self.architecture(1)
-        require_positive(self)
-        if self.precision not in ("float32", "float64"):
-            raise InputError(
-                "SplineFlowTrainer",
-                got=f"precision={self.precision!r}",
-                expected="precision 'float32' or 'float64'",
-            )
-
-    def config(self) -> dict[str, JSON]:
-        """Return all settings."""
-        return {"family": SplineFlow.family, "version": 1, **asdict(self)}
+        require_positive_settings(self)
+        require(
+            self.precision in ("float32", "float64"),
+            "SplineFlowTrainer",
+            got=f"precision={self.precision!r}",
+            expected="precision 'float32' or 'float64'",
+        )
 
     def check(self, events: Events) -> None:
-        """Raise what `fit` would say about the sample as such, before any work is done.
-
-        Raises
-        ------
-        InputError
-            For negative weights, a constant feature, or fewer events than features.
-        """
+        """Raise what `fit` would say about the sample as such, before any work is done."""
         refuse_signed(events, "training")
         feature_transform(events)
 
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
-        """Train a flow; the same arguments give the same bits.
-
-        Parameters
-        ----------
-        training
-            Events ``(n, d)``, repeats allowed; weights must not be negative.
-        validation
-            Events that decide when to stop; they should share none with `training`.
-        seeds
-            Streams of the initial weights and of the shuffling.
-
-        Raises
-        ------
-        InputError
-            For negative weights, a constant feature, fewer events than
-            features, or different features.
-        NumericsError
-            If the loss is no longer finite.
-        """
-        started = time.perf_counter()
-        input_map, student = prepare_one(training, validation, seeds, self.marginal_bins)
-        shape = self.architecture(training.d)
-        with seeded(seeds.at("initial")):
-            stack = build(shape)
-        curves = train(stack, student.training, student.validation, self.schedule(), seeds)
-        model = SplineFlow(shape, export(stack), input_map, precision=self.precision)
-        return curves.fitted(model, started)
+    def draft(self, input_map: InputMap, student: Student) -> Draft[SplineFlow]:
+        """Return network and model."""
+        return _draft(self, SplineFlow, input_map, student)
 
     def given(self, *context: str) -> ConditionalSplineFlowTrainer:
         """Return the recipe for f(x | c): these columns are conditions, all others features.
-
-        Parameters
-        ----------
-        context
-            Names of the columns that are given.
 
         Examples
         --------
@@ -171,13 +127,9 @@ class SplineFlowTrainer:
             context,
         )
 
-    def schedule(self) -> Schedule:
-        """Return how long and how fast to train."""
-        return Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
-
 
 @dataclass(frozen=True, slots=True)
-class ConditionalSplineFlowTrainer:
+class ConditionalSplineFlowTrainer(LikelihoodRecipe[ConditionalSplineFlow]):
     r"""Spline flow of the features given the context, trained by maximum likelihood.
 
     .. math:: L = -\tfrac1n \sum_n u_n \log p(x_n \mid c_n)
@@ -190,95 +142,64 @@ class ConditionalSplineFlowTrainer:
         Names of the columns that are conditions; all others are features.
     flow
         Size and training of the flow.
-
-    Raises
-    ------
-    InputError
-        If no context is named, or one twice.
     """
 
     context: tuple[str, ...]
     flow: SplineFlowTrainer
 
+    family = ConditionalSplineFlow.family
+
     def __post_init__(self) -> None:
         unique(self.context, "context")
-        if not self.context:
-            raise InputError(
-                "context",
-                got="no column",
-                expected="names of columns that are given",
-                remedy="Use SplineFlowTrainer itself for a density without context.",
-            )
+        require(
+            self.context,
+            "context",
+            got="no column",
+            expected="names of columns that are given",
+            remedy="Use SplineFlowTrainer itself for a density without context.",
+        )
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
-        family: dict[str, JSON] = {"family": ConditionalSplineFlow.family, "version": 1}
+        family: dict[str, JSON] = {"family": self.family, "version": self.version}
         return {**self.flow.config(), **family, "context": list(self.context)}
 
     def check(self, events: Events) -> None:
-        """Raise what `fit` would say about the sample as such, before any work is done.
-
-        Raises
-        ------
-        InputError
-            For a missing context column, no feature beside them, negative
-            weights, a constant column, or fewer events than columns.
-        """
+        """Raise what `fit` would say about the sample as such, before any work is done."""
         require_columns(self.context, events.names, "context")
-        if len(self.context) == events.d:
-            raise InputError(
-                "context",
-                got=f"all columns, {listing(self.context)}",
-                expected="at least one column that is a feature",
-            )
-        refuse_signed(events, "training")
-        feature_transform(events)
+        require(
+            len(self.context) < events.d,
+            "context",
+            got=f"all columns, {listing(self.context)}",
+            expected="at least one column that is a feature",
+        )
+        self.flow.check(events)
 
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> ConditionalFitted:
-        """Train a flow; the same arguments give the same bits.
+    def schedule(self) -> Schedule:
+        """Return the schedule of the flow."""
+        return self.flow.schedule()
 
-        Parameters
-        ----------
-        training
-            Events ``(n, d + C)``, repeats allowed; weights must not be negative.
-        validation
-            Events that decide when to stop; they should share none with `training`.
-        seeds
-            Streams of the initial weights and of the shuffling.
-
-        Raises
-        ------
-        InputError
-            As `check`, or for different columns of the two samples.
-        NumericsError
-            If the loss is no longer finite.
-        """
-        started = time.perf_counter()
-        validation = match_features(validation, training.features)
-        refuse_signed(validation, "validation")
+    def input_map(self, training: Events) -> ConditionalMap:  # type: ignore[override]
+        """Return the maps of x and of c, fitted on the training events."""
         self.check(training)
-        maps = ConditionalMap.fit(training, self.context, self.flow.marginal_bins)
-        c = len(self.context)
-        shape = self.flow.architecture(training.d - c, context=c)
-        with seeded(seeds.at("initial")):
-            stack = build(shape)
-        curves = train(
-            stack,
-            _sample(training, maps),
-            _sample(validation, maps),
-            self.flow.schedule(),
-            seeds,
-        )
-        return ConditionalFitted(
-            ConditionalSplineFlow(shape, export(stack), maps, precision=self.flow.precision),
-            curves.training,
-            curves.validation,
-            curves.best,
-            {"seconds": time.perf_counter() - started},
-        )
+        return ConditionalMap.fit(training, self.context, self.flow.marginal_bins)
+
+    def draft(self, input_map: ConditionalMap, student: Student) -> Draft[ConditionalSplineFlow]:
+        """Return network and model."""
+        return _draft(self.flow, ConditionalSplineFlow, input_map, student, len(self.context))
 
 
-def _sample(events: Events, maps: ConditionalMap) -> Sample:
-    x, context = (events.select(m.chain.names).x for m in (maps.features, maps.context))
-    rows, log_jacobian = maps.rows(x, context)
-    return Sample.of(rows, log_jacobian, events.weights)
+F = TypeVar("F", bound=SplineDensity[Any])
+
+
+def _draft(
+    recipe: SplineFlowTrainer,
+    kind: type[F],
+    input_map: InputMap | ConditionalMap,
+    student: Student,
+    context: int = 0,
+) -> Draft[F]:
+    """Return a fresh stack, given so many context columns, and what makes the flow of it."""
+    shape = recipe.architecture(student.columns - context, context=context)
+    stack = build(shape)
+    return stack, lambda: kind(shape, export(stack), input_map, precision=recipe.precision)

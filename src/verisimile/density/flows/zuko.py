@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,22 +14,15 @@ import torch
 from torch import Tensor
 
 from verisimile.core.arrays import Array
-from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.data.transforms import feature_transform
-from verisimile.density.mapped import MappedDensity, register_core
-from verisimile.density.protocol import Fitted
+from verisimile.density.input_map import InputMap
+from verisimile.density.mapped import MappedDensity, WithoutCache, register_core
 from verisimile.density.torch_scope import one_thread, seeded
-from verisimile.density.training import (
-    Schedule,
-    prepare_one,
-    refuse_signed,
-    require_positive,
-    train,
-)
+from verisimile.density.training import Draft, LikelihoodRecipe, Student, refuse_signed
 
 _FAMILY = "zuko-spline-flow"
 _HALF_LOG_2PI = 0.5 * float(np.log(2 * np.pi))
@@ -45,20 +37,17 @@ class _Size:
     bins: int
 
 
-class ZukoCore:
+@dataclass(eq=False)
+class ZukoCore(WithoutCache):
     """A trained zuko flow of standardised coordinates, evaluated in float64.
 
     Where a coordinate is beyond 100, the density, there below any double, is zero.
     """
 
+    size: _Size
+    parameters: Mapping[str, npt.NDArray[np.float32]]
+
     family = _FAMILY
-
-    def __init__(self, size: _Size, parameters: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        self.size = size
-        self.parameters = dict(parameters)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.size, self.parameters))
 
     @property
     def n_features(self) -> int:
@@ -97,7 +86,7 @@ class ZukoCore:
 
 
 @dataclass(frozen=True, slots=True)
-class ZukoSplineTrainer:
+class ZukoSplineTrainer(LikelihoodRecipe[MappedDensity]):
     r"""Autoregressive rational-quadratic spline flow as zuko builds it.
 
     .. math:: \log p(x) = \log N(f(z(x)); 0, 1) + \log |\det f'| + \log |\det z'|
@@ -115,15 +104,12 @@ class ZukoSplineTrainer:
     learning_rate, batch, epochs, patience, clip
         Adam on half a cosine, with early stopping on the validation loss.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     Durkan et al., *Neural Spline Flows* (2019).
     """
+
+    family = _FAMILY
 
     layers: int = 3
     hidden: int = 64
@@ -135,48 +121,23 @@ class ZukoSplineTrainer:
     patience: int = 8
     clip: float = 5.0
 
-    def __post_init__(self) -> None:
-        require_positive(self)
-
-    def config(self) -> dict[str, JSON]:
-        """Return all settings."""
-        return {"family": _FAMILY, "version": 1, **asdict(self)}
-
     def check(self, events: Events) -> None:
-        """Raise what `fit` would say about package and sample, before any work is done.
-
-        Raises
-        ------
-        InputError
-            Without zuko; for negative weights or a constant feature.
-        """
+        """Raise what `fit` would say about package and sample, before any work is done."""
         _zuko()
         refuse_signed(events, "training")
         feature_transform(events)
 
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
-        """Train a flow; the same arguments give the same bits.
+    def draft(self, input_map: InputMap, student: Student) -> Draft[MappedDensity]:
+        """Return network and model."""
+        size = _Size(student.columns, self.layers, self.hidden, self.bins)
+        net = _Net(size)
 
-        Raises
-        ------
-        InputError
-            Without zuko; for negative weights, a constant feature, or different features.
-        NumericsError
-            If the loss is no longer finite.
-        """
-        started = time.perf_counter()
-        _zuko()
-        input_map, student = prepare_one(training, validation, seeds, self.marginal_bins)
-        size = _Size(training.d, self.layers, self.hidden, self.bins)
-        with seeded(seeds.at("initial")):
-            net = _Net(size)
-        schedule = Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
-        curves = train(net, student.training, student.validation, schedule, seeds)
-        parameters = {
-            name: values.detach().numpy().copy() for name, values in net.flow.named_parameters()
-        }
-        model = MappedDensity(ZukoCore(size, parameters), input_map)
-        return curves.fitted(model, started)
+        def model() -> MappedDensity:
+            named = net.flow.named_parameters()
+            parameters = {name: values.detach().numpy().copy() for name, values in named}
+            return MappedDensity(ZukoCore(size, parameters), input_map)
+
+        return net, model
 
 
 class _Net(torch.nn.Module):

@@ -9,9 +9,8 @@ The networks see arsinh of the features, so that far events stay harmless.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,22 +20,23 @@ from scipy.special import logsumexp
 from torch import Tensor
 
 from verisimile.core.arrays import Array
-from verisimile.core.canonical import JSON
-from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
-from verisimile.data.events import Events
+from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedDensity, register_core
-from verisimile.density.protocol import Fitted
-from verisimile.density.samplers.decoder import layers_of, leaky, perceptron
-from verisimile.density.torch_scope import seeded
-from verisimile.density.training import Schedule, prepare_one, require_positive, train
+from verisimile.density.registry import below
+from verisimile.density.samplers import (
+    Layers,
+    layers_of,
+    leaky,
+    packed_layers,
+    perceptron,
+    unpacked_layers,
+)
+from verisimile.density.training import Draft, LikelihoodRecipe, Student
 
 _FAMILY = "autoregressive-mixture"
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LEAST, _MOST = -6.0, 3.0  # of log σ: a component on repeated events would grow without bound
-
-Layers = tuple[tuple[Array, Array], ...]
-"""Weights and biases of one feature's network."""
 
 
 class MixtureNetwork(torch.nn.Module):
@@ -69,19 +69,13 @@ class MixtureNetwork(torch.nn.Module):
         return tuple(layers_of(net) for net in self.nets if isinstance(net, torch.nn.Sequential))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class MixtureNetworkCore:
-    """Density and sampler of the trained networks, in float64.
+    """Density and sampler of the trained networks, in float64; `layers` are each feature's."""
 
-    Parameters
-    ----------
-    layers
-        Of each feature's network.
-    """
+    layers: tuple[Layers, ...]
 
     family = _FAMILY
-
-    def __init__(self, layers: tuple[Layers, ...]) -> None:
-        self.layers = layers
 
     @property
     def n_features(self) -> int:
@@ -105,18 +99,17 @@ class MixtureNetworkCore:
         for j in range(self.n_features):
             log_share, mean, width = self._given(z, j)
             edges = np.exp(log_share).cumsum(axis=1)
-            below = rng.random((n, 1)) * edges[:, -1:] >= edges
-            row, k = np.arange(n), below.sum(axis=1)
+            passed = rng.random((n, 1)) * edges[:, -1:] >= edges
+            row, k = np.arange(n), passed.sum(axis=1)
             z[:, j] = mean[row, k] + width[row, k] * rng.standard_normal(n)
         return z
 
     def payload(self) -> Payload:
         """Return what `register_core` stores."""
         arrays = {
-            f"{j}.{number}.{part}": values
+            f"{j}.{name}": values
             for j, layers in enumerate(self.layers)
-            for number, pair in enumerate(layers)
-            for part, values in zip(("weight", "bias"), pair, strict=True)
+            for name, values in packed_layers(layers).items()
         }
         return Payload(arrays, {"features": self.n_features, "depth": len(self.layers[0])})
 
@@ -129,14 +122,9 @@ class MixtureNetworkCore:
 
 
 def _rebuild(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> MixtureNetworkCore:
+    depth = int(meta["depth"])
     return MixtureNetworkCore(
-        tuple(
-            tuple(
-                (arrays[f"{j}.{number}.weight"], arrays[f"{j}.{number}.bias"])
-                for number in range(meta["depth"])
-            )
-            for j in range(meta["features"])
-        )
+        tuple(unpacked_layers(below(f"{j}.", arrays), depth) for j in range(meta["features"]))
     )
 
 
@@ -144,7 +132,7 @@ register_core(_FAMILY, MappedDensity, _rebuild)
 
 
 @dataclass(frozen=True, slots=True)
-class MixtureNetworkTrainer:
+class MixtureNetworkTrainer(LikelihoodRecipe[MappedDensity]):
     r"""Each feature a mixture of K Gaussians whose parameters depend on the features before it.
 
     .. math:: \log p(x) = \sum_j \log \sum_k w_{jk} N(z_j; \mu_{jk}, \sigma_{jk})
@@ -164,16 +152,13 @@ class MixtureNetworkTrainer:
     learning_rate, batch, epochs, patience, clip
         Adam on half a cosine, with early stopping on the validation loss.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     Bishop, *Mixture Density Networks* (1994).
     Uria, Murray and Larochelle, *RNADE* (2013).
     """
+
+    family = _FAMILY
 
     components: int = 8
     hidden: int = 32
@@ -184,28 +169,7 @@ class MixtureNetworkTrainer:
     patience: int = 10
     clip: float = 5.0
 
-    def __post_init__(self) -> None:
-        require_positive(self)
-
-    def config(self) -> dict[str, JSON]:
-        """Return all settings."""
-        return {"family": MixtureNetworkCore.family, "version": 1, **asdict(self)}
-
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
-        """Train the networks; the same arguments give the same bits.
-
-        Raises
-        ------
-        InputError
-            For negative weights, a constant feature, or different features.
-        NumericsError
-            If the loss is no longer finite.
-        """
-        started = time.perf_counter()
-        input_map, student = prepare_one(training, validation, seeds, self.marginal_bins)
-        with seeded(seeds.at("initial")):
-            net = MixtureNetwork(training.d, self.components, self.hidden)
-        schedule = Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
-        curves = train(net, student.training, student.validation, schedule, seeds)
-        model = MappedDensity(MixtureNetworkCore(net.layers()), input_map)
-        return curves.fitted(model, started)
+    def draft(self, input_map: InputMap, student: Student) -> Draft[MappedDensity]:
+        """Return network and model."""
+        net = MixtureNetwork(student.columns, self.components, self.hidden)
+        return net, lambda: MappedDensity(MixtureNetworkCore(net.layers()), input_map)

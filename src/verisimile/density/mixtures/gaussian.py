@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ from sklearn.mixture import GaussianMixture
 
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
+from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.data.truths import GaussianMixtureTruth
-from verisimile.density.adapters.sklearn import sklearn_mixture
+from verisimile.density.adapters import sklearn_mixture
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedDensity, register_core
 from verisimile.density.protocol import Fitted
@@ -73,11 +73,6 @@ class GaussianMixtureTrainer:
         Smallest variance, in units of the feature's: without one, a component
         that shrinks onto repeated events has a density without bound.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     Dempster, Laird and Rubin, J. R. Stat. Soc. B 39 (1977) 1.
@@ -88,42 +83,31 @@ class GaussianMixtureTrainer:
     floor: float = 1e-4
 
     def __post_init__(self) -> None:
-        if not self.components or min(*self.components, self.starts) < 1:
-            raise self._wrong("positive numbers of components and starts")
-        if not self.floor > 0:
-            raise self._wrong("a positive floor")
+        name, got = "GaussianMixtureTrainer", repr(self)
+        counted = self.components and min(*self.components, self.starts) >= 1
+        require(counted, name, got=got, expected="positive numbers of components and starts")
+        require(self.floor > 0, name, got=got, expected="a positive floor")
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
-        return {
-            "family": _FAMILY,
-            "version": 1,
-            "components": list(self.components),
-            "starts": self.starts,
-            "floor": self.floor,
-        }
+        components: JSON = list(self.components)
+        return {"family": _FAMILY, "version": 1, **asdict(self), "components": components}
 
     def check(self, events: Events) -> None:
-        """Raise what `fit` would say about the sample as such.
+        """Raise what `fit` would say: for weighted events, or fewer than components."""
+        require(
+            events.weights is None,
+            "training weights",
+            got="weighted events",
+            expected="events without weights",
+            remedy="Use KernelDensityTrainer or a flow, which accept weights.",
+        )
+        most = max(self.components)
+        require(
+            events.n >= most, "training", got=f"{events.n} events", expected=f">= {most} events"
+        )
 
-        Raises
-        ------
-        InputError
-            For weighted events, or fewer than components.
-        """
-        if events.weights is not None:
-            raise InputError(
-                "training weights",
-                got="weighted events",
-                expected="events without weights",
-                remedy="Use KernelDensityTrainer or a flow, which accept weights.",
-            )
-        if events.n < max(self.components):
-            raise InputError(
-                "training", got=f"{events.n} events", expected=f">= {max(self.components)} events"
-            )
-
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted[MappedDensity]:
         """Fit every number of components and keep the best; one value of the curves for each.
 
         Raises
@@ -142,10 +126,8 @@ class GaussianMixtureTrainer:
             for e in (training, validation)
         ]
         best = int(np.argmin(curves[1]))
-        meta: dict[str, JSON] = {
-            "seconds": time.perf_counter() - started,
-            "components": self.components[best],
-        }
+        seconds = time.perf_counter() - started
+        meta = {"seconds": seconds, "components": self.components[best]}
         return Fitted(models[best], curves[0], curves[1], best, meta)
 
     def _core(self, z: Array, k: int, seeds: Seeds) -> MixtureCore:
@@ -160,9 +142,6 @@ class GaussianMixtureTrainer:
             warnings.simplefilter("ignore", ConvergenceWarning)
             fit.fit(z)
         return MixtureCore(sklearn_mixture(fit))
-
-    def _wrong(self, expected: str) -> InputError:
-        return InputError("GaussianMixtureTrainer", got=repr(self), expected=expected)
 
 
 def _rebuild(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> MixtureCore:  # noqa: ARG001

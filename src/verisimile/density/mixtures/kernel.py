@@ -14,12 +14,12 @@ from sklearn.neighbors import KernelDensity
 
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
+from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.density.input_map import InputMap
-from verisimile.density.mapped import MappedDensity, register_core
+from verisimile.density.mapped import MappedDensity, WithoutCache, register_core
 from verisimile.density.protocol import Fitted
 from verisimile.density.training import refuse_signed
 
@@ -27,17 +27,11 @@ _FAMILY = "kernel-density"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KernelCore:
+class KernelCore(WithoutCache):
     r"""Gaussian kernels: :math:`q(z) = \sum_n u_n N(z; z_n, h^2)`, with :math:`\sum_n u_n = 1`.
 
-    Parameters
-    ----------
-    points
-        :math:`z_n`, ``(N, d)``.
-    weights
-        :math:`u_n`, ``(N,)``, not negative.
-    bandwidth
-        h, in standard deviations of a feature.
+    The `points` ``(N, d)`` have `weights` ``(N,)`` that are not negative; the `bandwidth` h is
+    in standard deviations of a feature.
     """
 
     points: Array
@@ -52,9 +46,6 @@ class KernelCore:
         tree = KernelDensity(bandwidth=self.bandwidth)
         tree.fit(self.points[used], sample_weight=self.weights[used])
         object.__setattr__(self, "_tree", tree)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.points, self.weights, self.bandwidth))
 
     @property
     def n_features(self) -> int:
@@ -101,11 +92,6 @@ class KernelDensityTrainer:
     factors
         Multiples of Scott's width to try.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     Scott, *Multivariate Density Estimation* (1992).
@@ -117,18 +103,18 @@ class KernelDensityTrainer:
     def __post_init__(self) -> None:
         known = self.bandwidth in ("validation", "scott")
         number = isinstance(self.bandwidth, int | float) and 0 < self.bandwidth < math.inf
-        if not (known or number) or not self.factors or not min(self.factors) > 0:
-            raise InputError(
-                "KernelDensityTrainer",
-                got=f"bandwidth={self.bandwidth!r}, factors={self.factors!r}",
-                expected="'validation', 'scott' or a positive number; positive factors",
-            )
+        require(
+            (known or number) and self.factors and min(self.factors) > 0,
+            "KernelDensityTrainer",
+            got=f"bandwidth={self.bandwidth!r}, factors={self.factors!r}",
+            expected="'validation', 'scott' or a positive number; positive factors",
+        )
 
     def config(self) -> dict[str, JSON]:
         """Return all settings."""
         return {"family": _FAMILY, "version": 1, **asdict(self), "factors": list(self.factors)}
 
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:  # noqa: ARG002
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted[MappedDensity]:  # noqa: ARG002
         """Place the kernels; nothing here is random.
 
         The curves have one value per bandwidth that was tried.

@@ -9,30 +9,26 @@ r"""Denoising diffusion: no density, and rows that fail are left as NaN; its tra
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from verisimile.core.arrays import Array
-from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
-from verisimile.core.random import Seeds
-from verisimile.core.records import Payload
-from verisimile.data.events import Events
+from verisimile.core.require import require_at_least, require_one_of
+from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedSampler, register_core
-from verisimile.density.paths import network
-from verisimile.density.paths.network import NetworkShape, numbers
-from verisimile.density.paths.training import PathSchedule, train_paths
-from verisimile.density.protocol import FittedSampler
-from verisimile.density.torch_scope import CPU, Placement, one_thread
-from verisimile.density.training import Schedule, prepare
+from verisimile.density.paths.training import (
+    NetworkShape,
+    PathCore,
+    PathRecipe,
+    Weights,
+    net_output,
+)
+from verisimile.density.torch_scope import one_thread
+from verisimile.density.training import Keep
 
 _FAMILY = "diffusion"
 _CHUNK = 4096
@@ -59,8 +55,7 @@ class CosineNoise:
     signal: Array = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.steps < 2:
-            raise InputError("CosineNoise.steps", got=self.steps, expected="at least 2")
+        require_at_least(2, self.steps, "CosineNoise.steps")
         t = np.arange(self.steps + 1) / self.steps
         level = np.cos((t + _OFFSET) / (1 + _OFFSET) * math.pi / 2) ** 2
         beta = np.minimum(1 - level[1:] / level[:-1], _LARGEST_BETA)
@@ -86,48 +81,29 @@ class NoisingPath:
         return signal.sqrt() * z + (1 - signal).sqrt() * noise, step.to(z.dtype), noise
 
 
-class DiffusionCore:
-    """Ancestral sampling with variances β; float32 network, float64 steps.
-
-    Parameters
-    ----------
-    shape
-        Size of the network.
-    parameters
-        Of one member.
-    steps
-        T.
+@dataclass(eq=False)
+class DiffusionCore(PathCore):
+    """Ancestral sampling with variances β in T `steps`; float32 network, float64 steps.
 
     References
     ----------
     Ho, Jain and Abbeel (2020), algorithm 2, with noise in every step but the last.
     """
 
+    steps: int
+
     family = _FAMILY
 
-    def __init__(
-        self,
-        shape: network.NetworkShape,
-        parameters: Mapping[str, npt.NDArray[np.float32]],
-        steps: int,
-    ) -> None:
-        self.shape = shape
-        self.parameters = dict(parameters)
-        self.noise = CosineNoise(steps)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.shape, self.parameters, self.noise.steps))
-
-    @property
-    def n_features(self) -> int:
-        """Number of features d."""
-        return self.shape.features
+    @cached_property
+    def noise(self) -> CosineNoise:
+        """The noise levels."""
+        return CosineNoise(self.steps)
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return draws ``(n, d)``; a row that diverged is not finite."""
         x = rng.standard_normal((n, self.n_features))
         with one_thread(), torch.no_grad(), np.errstate(all="ignore"):
-            for step in reversed(range(self.noise.steps)):
+            for step in reversed(range(self.steps)):
                 beta, signal = self.noise.beta[step], self.noise.signal[step]
                 x -= beta / math.sqrt(1 - signal) * self._predicted(x, step)
                 x /= math.sqrt(1 - beta)
@@ -135,35 +111,21 @@ class DiffusionCore:
                     x += math.sqrt(beta) * rng.standard_normal(x.shape)
         return x
 
-    def payload(self) -> Payload:
-        """Return what `register_core` stores."""
-        return Payload(
-            dict(self.parameters), {"shape": asdict(self.shape), "steps": self.noise.steps}
-        )
-
-    @cached_property
-    def _weights(self) -> network.Parameters:
-        return network.tensors(self.parameters, torch.float32)
-
     def _predicted(self, x: Array, step: int) -> Array:
         out = np.empty_like(x)
         for start in range(0, len(x), _CHUNK):
             rows = slice(start, start + _CHUNK)
             points = torch.from_numpy(x[rows].astype(np.float32))[None]
             times = torch.full(points.shape[:2], float(step))
-            out[rows] = network.field(self.shape, self._weights, points, times)[0].numpy()
+            out[rows] = net_output(self.shape, self._weights, points, times)[0].numpy()
         return out
 
 
-def _rebuild(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> DiffusionCore:
-    return DiffusionCore(network.NetworkShape(**meta["shape"]), arrays, int(meta["steps"]))
-
-
-register_core(_FAMILY, MappedSampler, _rebuild)
+register_core(_FAMILY, MappedSampler, DiffusionCore.restored)
 
 
 @dataclass(frozen=True, slots=True)
-class DiffusionTrainer:
+class DiffusionTrainer(PathRecipe[MappedSampler]):
     r"""Denoising diffusion with a residual perceptron, a sampler without density.
 
     .. math:: L = E_{t, \epsilon, z} \left\| \epsilon
@@ -190,15 +152,13 @@ class DiffusionTrainer:
         The epoch whose network is kept: ``"last"``, as published, or that with
         the ``"best"`` validation loss, which says little about the draws.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     Ho, Jain and Abbeel, *Denoising Diffusion Probabilistic Models* (2020), eq. 14.
     """
+
+    family = _FAMILY
+    loss = "denoising"
 
     depth: int = 4
     width: int = 128
@@ -209,74 +169,17 @@ class DiffusionTrainer:
     epochs: int = 200
     clip: float = 1.0
     decay: bool = False
-    keep: Literal["last", "best"] = "last"
+    keep: Keep = "last"
 
     def __post_init__(self) -> None:
-        self.shape(1)
         CosineNoise(self.steps)
-        positive = ("learning_rate", "batch", "epochs", "clip")
-        wrong = {name: getattr(self, name) for name in positive if not getattr(self, name) > 0}
-        if self.keep not in ("last", "best"):
-            wrong["keep"] = self.keep
-        if wrong:
-            raise InputError(
-                "DiffusionTrainer",
-                got=repr(wrong),
-                expected="positive settings, keep 'last' or 'best'",
-            )
+        PathRecipe.__post_init__(self)
+        require_one_of(self.keep, ("last", "best"), "DiffusionTrainer.keep")
 
-    def config(self) -> dict[str, JSON]:
-        """Return all settings."""
-        return {"family": DiffusionCore.family, "version": 1, **asdict(self)}
+    def path(self) -> NoisingPath:
+        """Return the forward process."""
+        return NoisingPath(CosineNoise(self.steps))
 
-    def shape(self, d: int) -> NetworkShape:
-        """Return the size of the network for `d` features; it sees t as a whole number."""
-        return NetworkShape(d, self.depth, self.width, self.inner, 16, 1.0)
-
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> FittedSampler:
-        """Train one sampler; the same arguments give the same bits.
-
-        Raises
-        ------
-        InputError
-            For negative weights, a constant feature, or different features.
-        NumericsError
-            If the loss is no longer finite.
-        """
-        return self.fit_many([(training, validation, seeds)])[0]
-
-    def fit_many(
-        self, members: Sequence[tuple[Events, Events, Seeds]], placement: Placement = CPU
-    ) -> list[FittedSampler]:
-        """Train several samplers as one batched job, each as `fit` would up to rounding.
-
-        `placement` says on which device, or with how many threads.
-
-        Raises
-        ------
-        InputError
-            Also if the training samples have different sizes.
-        NumericsError
-            If a loss is no longer finite.
-        """
-        started = time.perf_counter()
-        maps, students = prepare(members, 0)
-        shape = self.shape(members[0][0].d)
-        steps = Schedule(self.learning_rate, self.batch, self.epochs, self.epochs, self.clip)
-        schedule = PathSchedule(steps, decay=self.decay, keep=self.keep)
-        outcome = train_paths(
-            shape, NoisingPath(CosineNoise(self.steps)), students, schedule, placement
-        )
-        seconds = (time.perf_counter() - started) / len(members)
-        return [
-            FittedSampler(
-                MappedSampler(
-                    DiffusionCore(shape, numbers(outcome.parameters, m), self.steps), input_map
-                ),
-                curves.training,
-                curves.validation,
-                curves.best,
-                {"seconds": seconds, "loss": "denoising"},
-            )
-            for m, (input_map, curves) in enumerate(zip(maps, outcome.curves, strict=True))
-        ]
+    def model(self, shape: NetworkShape, weights: Weights, input_map: InputMap) -> MappedSampler:
+        """Return the sampler of a trained network."""
+        return MappedSampler(DiffusionCore(shape, weights, self.steps), input_map)

@@ -11,30 +11,27 @@ The trace is exact: d forward-mode derivatives, no random probes.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from verisimile.core.arrays import Array
-from verisimile.core.canonical import JSON
 from verisimile.core.errors import NumericsError
-from verisimile.core.random import Seeds
-from verisimile.core.records import Payload
-from verisimile.data.events import Events
+from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedDensity, register_core
-from verisimile.density.paths.network import NetworkShape, Parameters, field, numbers, tensors
-from verisimile.density.paths.training import PathSchedule, train_paths
-from verisimile.density.protocol import Fitted
-from verisimile.density.torch_scope import CPU, Placement, one_thread
-from verisimile.density.training import Schedule, prepare, require_positive
+from verisimile.density.paths.training import (
+    NetworkShape,
+    PathCore,
+    PathRecipe,
+    Weights,
+    net_output,
+)
+from verisimile.density.torch_scope import one_thread
 
 _FAMILY = "flow-matching"
 _CHUNK = 4096
@@ -61,67 +58,32 @@ class StraightPath:
         return squash((1 - t) * noise + t * z), u, z - noise
 
 
-class ContinuousFlowCore:
+@dataclass(eq=False)
+class ContinuousFlowCore(PathCore):
     """Density and sampler of a velocity field, solved by SciPy's adaptive Runge–Kutta method.
 
     Events are solved a few thousand at a time, and the root mean square of their local errors
     is controlled: a log-density depends on its companions, by less than its error.  The largest
-    error of some thousand log-densities was 50 times `tolerance` on trained flows, the mean one
-    far smaller.
-
-    Parameters
-    ----------
-    shape
-        Size of the network.
-    parameters
-        Of one member.
-    tolerance
-        Relative and absolute tolerance of the solver.
+    error of some thousand log-densities was 50 times `tolerance`, relative and absolute, on
+    trained flows, the mean one far smaller.
 
     References
     ----------
     Dormand and Prince, J. Comput. Appl. Math. 6 (1980) 19 (the method, order 5).
     """
 
+    tolerance: float
+
     family = _FAMILY
-
-    def __init__(
-        self,
-        shape: NetworkShape,
-        parameters: Mapping[str, npt.NDArray[np.float32]],
-        tolerance: float,
-    ) -> None:
-        self.shape = shape
-        self.parameters = dict(parameters)
-        self.tolerance = tolerance
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.shape, self.parameters, self.tolerance))
-
-    @property
-    def n_features(self) -> int:
-        """Number of features d."""
-        return self.shape.features
+    dtype = torch.float64
 
     def log_prob(self, z: Array) -> Array:
-        """Return log-densities ``(n,)`` in float64.
-
-        Raises
-        ------
-        NumericsError
-            If the solver cannot reach the tolerance.
-        """
+        """Return log-densities ``(n,)``; a NumericsError if the tolerance is out of reach."""
         with one_thread(), torch.no_grad():
             return np.concatenate([self._log_prob(chunk) for chunk in _chunks(z)])
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """Return draws ``(n, d)``.
-
-        Raises
-        ------
-        NumericsError
-            If the solver cannot reach the tolerance.
-        """
+        """Return draws ``(n, d)``; a NumericsError if the tolerance is out of reach."""
         noise = rng.standard_normal((n, self.n_features))
         with one_thread(), torch.no_grad():
             parts = [
@@ -129,17 +91,6 @@ class ContinuousFlowCore:
                 for chunk in _chunks(noise)
             ]
         return np.concatenate(parts)
-
-    def payload(self) -> Payload:
-        """Return what `register_core` stores."""
-        return Payload(
-            dict(self.parameters),
-            {"shape": asdict(self.shape), "tolerance": self.tolerance},
-        )
-
-    @cached_property
-    def _weights(self) -> Parameters:
-        return tensors(self.parameters, torch.float64)
 
     def _log_prob(self, z: Array) -> Array:
         d = self.n_features
@@ -179,7 +130,7 @@ class ContinuousFlowCore:
 
     def _velocity(self, z: Tensor, t: float) -> Tensor:
         times = torch.full((1, len(z)), t, dtype=z.dtype)
-        return field(self.shape, self._weights, squash(z)[None], times)[0]
+        return net_output(self.shape, self._weights, squash(z)[None], times)[0]
 
     def _rate(self, z: Tensor, t: float) -> tuple[Tensor, Tensor]:
         """Return the velocity ``(n, d)`` and its divergence ``(n,)``."""
@@ -199,16 +150,11 @@ def _chunks(rows: Array) -> list[Array]:
     return [rows[i : i + _CHUNK].copy() for i in range(0, max(len(rows), 1), _CHUNK)]
 
 
-def _rebuild(meta: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> ContinuousFlowCore:
-    shape = NetworkShape(**meta["shape"])
-    return ContinuousFlowCore(shape, arrays, float(meta["tolerance"]))
-
-
-register_core(_FAMILY, MappedDensity, _rebuild)
+register_core(_FAMILY, MappedDensity, ContinuousFlowCore.restored)
 
 
 @dataclass(frozen=True, slots=True)
-class FlowMatchingTrainer:
+class FlowMatchingTrainer(PathRecipe[MappedDensity]):
     r"""Conditional flow matching along straight paths.
 
     .. math:: L = E_{t, \epsilon, z} \left\| v\big((1-t)\epsilon + t z, t\big)
@@ -227,16 +173,16 @@ class FlowMatchingTrainer:
     tolerance
         Of the Runge–Kutta method: see `flow_matching.ContinuousFlowCore`.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     Lipman et al., *Flow Matching for Generative Modeling* (2023), eq. 20–23.
     Chen et al., *Neural Ordinary Differential Equations* (2018).
     """
+
+    family = _FAMILY
+    version = 2
+    loss = "flow matching"
+    tempo = 4.0
 
     depth: int = 2
     width: int = 64
@@ -249,68 +195,10 @@ class FlowMatchingTrainer:
     clip: float = 5.0
     tolerance: float = 1e-6
 
-    def __post_init__(self) -> None:
-        self.shape(1)
-        require_positive(self)
+    def path(self) -> StraightPath:
+        """Return the straight path."""
+        return StraightPath()
 
-    def config(self) -> dict[str, JSON]:
-        """Return all settings."""
-        return {"family": ContinuousFlowCore.family, "version": 2, **asdict(self)}
-
-    def shape(self, d: int) -> NetworkShape:
-        """Return the size of the velocity field for `d` features."""
-        return NetworkShape(d, self.depth, self.width, self.inner, 16, 4.0)
-
-    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted:
-        """Train one flow; the same arguments give the same bits.
-
-        Raises
-        ------
-        InputError
-            For negative weights, a constant feature, or different features.
-        NumericsError
-            If the loss is no longer finite.
-        """
-        return self.fit_many([(training, validation, seeds)])[0]
-
-    def fit_many(
-        self, members: Sequence[tuple[Events, Events, Seeds]], placement: Placement = CPU
-    ) -> list[Fitted]:
-        """Train several flows as one batched job, each as `fit` would up to rounding.
-
-        `placement` says on which device, or with how many threads.
-
-        Raises
-        ------
-        InputError
-            Also if the training samples have different sizes.
-        NumericsError
-            If a loss is no longer finite.
-        """
-        started = time.perf_counter()
-        maps, students = prepare(members, self.marginal_bins)
-        shape = self.shape(members[0][0].d)
-        steps = Schedule(self.learning_rate, self.batch, self.epochs, self.patience, self.clip)
-        outcome = train_paths(
-            shape,
-            StraightPath(),
-            students,
-            PathSchedule(steps, decay=True, keep="best"),
-            placement,
-        )
-        seconds = (time.perf_counter() - started) / len(members)
-        return [
-            Fitted(
-                MappedDensity(self._core(shape, numbers(outcome.parameters, m)), input_map),
-                curves.training,
-                curves.validation,
-                curves.best,
-                {"seconds": seconds, "loss": "flow matching"},
-            )
-            for m, (input_map, curves) in enumerate(zip(maps, outcome.curves, strict=True))
-        ]
-
-    def _core(
-        self, shape: NetworkShape, parameters: Mapping[str, npt.NDArray[np.float32]]
-    ) -> ContinuousFlowCore:
-        return ContinuousFlowCore(shape, parameters, self.tolerance)
+    def model(self, shape: NetworkShape, weights: Weights, input_map: InputMap) -> MappedDensity:
+        """Return the density of a trained velocity field."""
+        return MappedDensity(ContinuousFlowCore(shape, weights, self.tolerance), input_map)

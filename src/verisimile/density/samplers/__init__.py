@@ -1,1 +1,0 @@
-"""Samplers without a density."""
