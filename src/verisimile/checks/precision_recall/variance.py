@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 
 _MOST = 2000
@@ -45,16 +46,9 @@ class VarianceParts:
     total: Estimate
 
     def share(self, name: str) -> float:
-        """Return a factor's part of the total, negative parts taken as zero.
-
-        Raises
-        ------
-        InputError
-            If there is no such factor.
-        """
-        if name not in self.parts:
-            known = ", ".join(self.parts)
-            raise InputError("factor", got=repr(name), expected=f"one of {known}")
+        """Return a factor's part of the total, negative parts taken as zero."""
+        known = ", ".join(self.parts)
+        require(name in self.parts, "factor", got=repr(name), expected=f"one of {known}")
         kept = {key: max(0.0, part.value) for key, part in self.parts.items()}
         total = sum(kept.values())
         return kept[name] / total if total > 0.0 else math.nan
@@ -142,16 +136,13 @@ def _blocks(
             expected=f"one or more, none called 'rest', of at most {_MOST} values",
         )
     for name in [*nested, *(outer for inside in nested.values() for outer in inside)]:
-        if name not in factors:
-            raise InputError("nested", got=repr(name), expected=f"one of {', '.join(factors)}")
-    return {name: _indicator(name, _labels(name, factors, nested), n) for name in factors}
-
-
-def _labels(
-    name: str, factors: Mapping[str, Sequence[Hashable]], nested: Mapping[str, Sequence[str]]
-) -> list[Hashable]:
-    inside = [factors[outer] for outer in nested.get(name, ())]
-    return list(zip(factors[name], *inside, strict=True))
+        known = ", ".join(factors)
+        require(name in factors, "nested", got=repr(name), expected=f"one of {known}")
+    found = {}
+    for name, own in factors.items():
+        within = [factors[outer] for outer in nested.get(name, ())]
+        found[name] = _indicator(name, list(zip(own, *within, strict=True)), n)
+    return found
 
 
 def _indicator(name: str, labels: Sequence[Hashable], n: int) -> Array:
