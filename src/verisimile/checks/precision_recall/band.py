@@ -20,8 +20,8 @@ from verisimile.checks.precision_recall.swapped import (
     true_sample,
 )
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -156,7 +156,6 @@ class Band:
         return int(self.auc.argmin())
 
     def __repr__(self) -> str:
-        """Return one line: members, areas, and the deviation that is of training."""
         most = "at most " if self.thresholds == BOUND else ""
         model = float(np.sqrt(np.maximum(self.spread.model.value, 0.0)))  # NaN stays NaN
         return (
@@ -185,23 +184,9 @@ def precision_recall_band(
     The best of several scores is chosen **once for all members**, on a fifth of the reference and
     as many generated events, alike from all members; no curve is counted on them.
 
-    Parameters
-    ----------
-    run
-        Random streams; member j has its own.
-    reference
-        True events that no generator has seen.
-    generated
-        At least three samples; arrays may hold rows that are not finite.
-    score, splits, null_draws, angles
-        As of :func:`~verisimile.checks.precision_recall.curve.precision_recall`.
-
-    Raises
-    ------
-    InputError
-        For fewer than three samples, or unusable ones.
-    NumericsError
-        If a score is NaN.
+    There are at least three samples, and a random stream for each; no generator has seen the
+    reference.  The rest is as of
+    :func:`~verisimile.checks.precision_recall.curve.precision_recall`.
 
     References
     ----------
@@ -243,11 +228,9 @@ def _bands(
     recipe: Recipe,
     null_draws: int | None,
 ) -> tuple[Band, ...]:
-    for generated in families:
-        if len(generated) < _FEWEST:
-            raise InputError(
-                "generated", got=f"{len(generated)} samples", expected=f"at least {_FEWEST}"
-            )
+    for count in map(len, families):
+        got, expected = f"{count} samples", f"at least {_FEWEST}"
+        require(count >= _FEWEST, "generated", got=got, expected=expected)
     truth = true_sample(reference)
     groups = [[generated_sample(x, reference) for x in generated] for generated in families]
     best = recipe.score

@@ -21,9 +21,8 @@ from verisimile.checks.precision_recall.envelope import (
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.checks.precision_recall.swapped import Halves, Pair, Sample, Traced, mean_errors
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.require import require_at_least
+from verisimile.core.require import require, require_at_least
 from verisimile.core.result import Estimate, register
 
 FOLDS = 5
@@ -125,13 +124,13 @@ def bounded(
     """
     require_at_least(1, splits, "splits")
     finite = min(len(truth.x), len(fake.x))
-    if finite < _FEWEST:
-        raise InputError(
-            "events",
-            got=f"{finite} finite ones",
-            expected=f"at least {_FEWEST} of the reference and as many generated ones",
-            remedy="Below that only score=PooledNeighbours(), the published recipe, has a curve.",
-        )
+    require(
+        finite >= _FEWEST,
+        "events",
+        got=f"{finite} finite ones",
+        expected=f"at least {_FEWEST} of the reference and as many generated ones",
+        remedy="Below that only score=PooledNeighbours(), the published recipe, has a curve.",
+    )
     halves: list[Half] = []
     for i in range(splits):
         rng = seeds.at("split", i).numpy()

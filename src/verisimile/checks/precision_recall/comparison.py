@@ -13,9 +13,8 @@ from verisimile.checks.precision_recall.band import Band, precision_recall_bands
 from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.require import require_at_least
+from verisimile.core.require import require, require_at_least
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -110,7 +109,6 @@ class BandComparison:
         return float((self.q <= _ALPHA).mean())
 
     def __repr__(self) -> str:
-        """Return one line: p of the curve, significant share, difference of areas."""
         return (
             f"BandComparison({self.n_first} against {self.n_second} curves: "
             f"p={self.p_value.value:.4g}, {self.fraction_familywise:.0%} of angles significant; "
@@ -152,16 +150,8 @@ def compare_curves(
     whatever the reference, its noise included, so that the p-values are valid for any number
     of members.  Members are never paired.
 
-    Parameters
-    ----------
-    run
-        Random streams.
-    first, second
-        Bands with the same reference, score and angles.
-    relabelings
-        B.
-    published
-        Whether to add the published paired t-tests, which are not calibrated.
+    Both bands have the same reference, score and angles.  `published` adds the paired t-tests,
+    which are not calibrated.
 
     References
     ----------
@@ -195,14 +185,13 @@ def compare_curves(
 
 
 def _check(first: Band, second: Band) -> None:
-    if first.score != second.score or not np.array_equal(first.theta, second.theta):
-        raise InputError(
-            "bands",
-            got=f"{first.theta.size} angles by {first.score}, "
-            f"{second.theta.size} by {second.score}",
-            expected="the same score and angles in both",
-            remedy="`precision_recall_bands` chooses one score for several families.",
-        )
+    require(
+        first.score == second.score and np.array_equal(first.theta, second.theta),
+        "bands",
+        got=f"{first.theta.size} angles by {first.score}, {second.theta.size} by {second.score}",
+        expected="the same score and angles in both",
+        remedy="`precision_recall_bands` chooses one score for several families.",
+    )
 
 
 def _area_difference(run: Run, first: Array, second: Array, relabelings: int) -> AreaDifference:
@@ -344,13 +333,13 @@ def paired_tests(seeds: Seeds, first: Array, second: Array, *, level: float = 0.
     G. Morales et al., "Towards uncertainty quantification in generative model learning",
     section 4.
     """
-    if first.shape != second.shape:
-        raise InputError(
-            "paired t-test",
-            got=f"{len(first)} and {len(second)} curves",
-            expected="as many in both groups",
-            remedy="Leave it out: the max-T test needs no pairs.",
-        )
+    require(
+        first.shape == second.shape,
+        "paired t-test",
+        got=f"{len(first)} and {len(second)} curves",
+        expected="as many in both groups",
+        remedy="Leave it out: the max-T test needs no pairs.",
+    )
     rng, p = seeds.numpy(), _paired(first, second)
     others = [
         float((_paired(first, rng.permutation(second, axis=0)) < level).mean())

@@ -69,7 +69,6 @@ class NullCurves:
     n: int
 
     def __repr__(self) -> str:
-        """Return one line: mean and spread of the area."""
         spread = float(self.auc.std(ddof=1)) if self.auc.size > 1 else math.nan
         return f"NullCurves(auc={self.auc.mean():.4f} ± {spread:.2g}, {self.n} events a side)"
 
@@ -158,7 +157,6 @@ class PrecisionRecall:
         return np.hypot(self.precision, self.recall)
 
     def __repr__(self) -> str:
-        """Return one line: area and its interval, pair of F, sizes."""
         recall, precision = self.f_beta
         missed = f", {self.n_missed} of them not finite" if self.n_missed else ""
         bound, (low, high) = "<" if self.thresholds == BOUND else "", self.interval
@@ -200,15 +198,11 @@ def precision_recall(
 
     Parameters
     ----------
-    run
-        Random streams.
     reference
         True events, none of which the generator has seen; without weights.
     generated
         Generated events, without weights.  An array may hold rows that are not finite: each is
         a generated event where no true one is.
-    score
-        What orders the events.
     splits
         Random halvings to average over.
     null_draws

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -221,28 +222,7 @@ def _variance(shares: Array, values: Array) -> float:
     return max(0.0, float(shares @ values**2) - mean**2)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
-    r"""A step function of a score: the angle below which an event is called generated.
-
-    Attributes
-    ----------
-    values
-        Upper end of each step ``(v,)``, ascending.
-    turns
-        :math:`\arctan(\hat q / \hat p)` on it ``(v,)``, not ascending.
-    """
-
-    values: Array
-    turns: Array
-
-    def __call__(self, scores: Array) -> Array:
-        """Return the angle of each score ``(n,)``; minus infinity is generated at all angles."""
-        at = np.minimum(np.searchsorted(self.values, scores), len(self.values) - 1)
-        return np.where(np.isneginf(scores), _ALWAYS, self.turns[at])
-
-
-def learned_rule(true: Array, fake: Array) -> Rule:
+def learned_rule(true: Array, fake: Array) -> Callable[[Array], Array]:
     r"""Return the rule of scores ``(n,)`` and ``(m,)``, larger for events more like the truth.
 
     The isotonic regression of the labels gives blocks with :math:`t_b` true and :math:`f_b`
@@ -250,6 +230,8 @@ def learned_rule(true: Array, fake: Array) -> Rule:
 
     .. math:: \frac{\hat q_b}{\hat p_b} = \frac{(f_b + \frac12) / (m + \frac12)}
               {(t_b + \frac12) / (n + \frac12)} .
+
+    The rule gives that angle for each of ``(k,)`` scores; minus infinity is generated at all.
     """
     values, of_true, of_fake, last = _blocks(true, fake)
     first = np.append(0, last[:-1] + 1)
@@ -258,7 +240,13 @@ def learned_rule(true: Array, fake: Array) -> Rule:
         (np.add.reduceat(of_true, first) + _HALF) / (true.size + _HALF),
     )
     # The half events can turn the order of two small blocks.
-    return Rule(values[last], np.minimum.accumulate(turns))
+    ends, turns = values[last], np.minimum.accumulate(turns)
+
+    def rule(scores: Array) -> Array:
+        at = np.minimum(np.searchsorted(ends, scores), len(ends) - 1)
+        return np.where(np.isneginf(scores), _ALWAYS, turns[at])
+
+    return rule
 
 
 def exact_turns(log_ratio: Array) -> Array:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from verisimile.checks.precision_recall.envelope import area_variances, curve_area, envelope
 from verisimile.checks.precision_recall.scores import NEIGHBOURS, MappedScore, Score
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.require import require, require_at_least
 from verisimile.data.events import Events, match_features
@@ -59,12 +58,8 @@ def generated_sample(generated: Events | npt.ArrayLike, reference: Events) -> Sa
         x = match_features(generated, reference.features).x
         return _usable(x, reference, "generated", weighted=generated.weights is not None)
     x = np.asarray(generated, dtype=np.float64)
-    if x.ndim != 2 or x.shape[1] != reference.d:
-        raise InputError(
-            "generated",
-            got=f"an array of shape {x.shape}",
-            expected=f"events of shape (n, {reference.d})",
-        )
+    fit, expected = x.ndim == 2 and x.shape[1] == reference.d, f"events of shape (n, {reference.d})"
+    require(fit, "generated", got=f"an array of shape {x.shape}", expected=expected)
     return _usable(x, reference, "generated", weighted=False)
 
 
@@ -78,8 +73,8 @@ def _usable(x: Array, reference: Events, name: str, *, weighted: bool) -> Sample
     )
     finite = np.isfinite(x).all(axis=1)
     count = int(finite.sum())
-    if count < _FEWEST_EVENTS:
-        raise InputError(name, got=f"{count} finite events", expected=f"at least {_FEWEST_EVENTS}")
+    expected = f"at least {_FEWEST_EVENTS}"
+    require(count >= _FEWEST_EVENTS, name, got=f"{count} finite events", expected=expected)
     return Sample(on_circles(x[finite], reference), len(x) - count)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.errors import InputError
 from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 
@@ -129,12 +128,12 @@ def _blocks(
     n: int, factors: Mapping[str, Sequence[Hashable]], nested: Mapping[str, Sequence[str]]
 ) -> dict[str, Array]:
     """Return the indicator matrix ``(n, levels)`` of each factor."""
-    if not factors or "rest" in factors or n > _MOST:
-        raise InputError(
-            "factors",
-            got=f"{list(factors)} of {n} values",
-            expected=f"one or more, none called 'rest', of at most {_MOST} values",
-        )
+    require(
+        factors and "rest" not in factors and n <= _MOST,
+        "factors",
+        got=f"{list(factors)} of {n} values",
+        expected=f"one or more, none called 'rest', of at most {_MOST} values",
+    )
     for name in [*nested, *(outer for inside in nested.values() for outer in inside)]:
         known = ", ".join(factors)
         require(name in factors, "nested", got=repr(name), expected=f"one of {known}")
@@ -147,13 +146,13 @@ def _blocks(
 
 def _indicator(name: str, labels: Sequence[Hashable], n: int) -> Array:
     levels = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-    if len(labels) != n or len(levels) < 2:
-        raise InputError(
-            f"factor {name!r}",
-            got=f"{len(labels)} labels of {len(levels)} levels",
-            expected=f"{n} labels of at least two levels",
-            remedy="The variance of a factor that never changes cannot be seen: leave it out.",
-        )
+    require(
+        len(labels) == n and len(levels) >= 2,
+        f"factor {name!r}",
+        got=f"{len(labels)} labels of {len(levels)} levels",
+        expected=f"{n} labels of at least two levels",
+        remedy="The variance of a factor that never changes cannot be seen: leave it out.",
+    )
     found = np.zeros((n, len(levels)))
     found[np.arange(n), [levels[label] for label in labels]] = 1.0
     return found
@@ -173,13 +172,13 @@ def _expectations(centred: Sequence[Array], n: int) -> Array:
 
 def _check_design(design: Array, names: Sequence[str]) -> None:
     scale = np.sqrt(np.diagonal(design))
-    if np.linalg.eigvalsh(design / np.outer(scale, scale))[0] < _SINGULAR:
-        raise InputError(
-            "design",
-            got=f"factors {', '.join(names)} that these values cannot tell apart",
-            expected="values that share a level of one factor and differ in the others",
-            remedy="Repeat the metric, for example two generated samples of each network.",
-        )
+    require(
+        np.linalg.eigvalsh(design / np.outer(scale, scale))[0] >= _SINGULAR,
+        "design",
+        got=f"factors {', '.join(names)} that these values cannot tell apart",
+        expected="values that share a level of one factor and differ in the others",
+        remedy="Repeat the metric, for example two generated samples of each network.",
+    )
 
 
 def _covariance(inverse: Array, centred: Sequence[Array], parts: Array, n: int) -> Array:
