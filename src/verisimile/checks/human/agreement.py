@@ -39,8 +39,6 @@ class Agreement:
         Items with two answers or more, and their answers.
     n_dropped
         Items with one answer, which say nothing.
-    level
-        Probability content of the interval.
     """
 
     kappa: float

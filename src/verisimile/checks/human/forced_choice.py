@@ -40,12 +40,6 @@ class ForcedChoice:
         if every rater answered once, or if `design_effect` is known to be one.
     design_effect
         Estimated variance of the rate over that of independent answers.
-    n_answers, n_raters, n_items
-        Sizes.
-    level
-        Probability content of the intervals.
-    warnings
-        What a reader must know.
     """
 
     system: str

@@ -28,8 +28,6 @@ class PairRate:
 
     Attributes
     ----------
-    first, second
-        The systems.
     wins, losses, ties
         Of the first.
     rate
@@ -70,12 +68,6 @@ class Preference:
         Intervals on the strengths ``(k,)``, each on its own.
     pairs
         Rates of all pairs that met.
-    n_answers, n_raters, n_items
-        Sizes.
-    level
-        Probability content of the intervals.
-    warnings
-        What a reader must know.
     """
 
     systems: tuple[str, ...]

@@ -28,8 +28,6 @@ class ScaleRating:
 
     Attributes
     ----------
-    system
-        Its name.
     counts
         Answers at each level of the scale.
     mean
@@ -53,8 +51,6 @@ class ScaleComparison:
     ----------
     levels
         The scale, ascending.
-    systems
-        One entry each.
     p_value
         That systems do not differ, from permutations of the systems' names over items;
         None for one system.
@@ -65,12 +61,6 @@ class ScaleComparison:
         Kruskal and Wallis's sum of squared rank sums, tie-corrected: H.
     permuted_within
         ``items`` if items were rated for several systems, else ``all``.
-    n_answers, n_raters, n_items
-        Sizes.
-    level
-        Probability content of the intervals.
-    warnings
-        What a reader must know.
     """
 
     levels: tuple[float, ...]

@@ -35,13 +35,9 @@ class OneSample:
 
     Attributes
     ----------
-    feature
-        Its name.
     statistic
         ``Kolmogorov-Smirnov`` or ``Cramer-von Mises``, of a periodic feature ``Kuiper`` or
         ``Watson``.
-    observed
-        Its value.
     p_value
         From the statistic's law: exact for the first, to order 1/n for the second; the
         limiting laws with Stephens' corrections for n on a circle.
@@ -51,10 +47,6 @@ class OneSample:
     excess
         Share of events below `at` minus its probability, the larger of both limits there; on a
         circle the excess of that arc.
-    n
-        Number of events.
-    warnings
-        What a reader must know.
     """
 
     feature: str

@@ -90,8 +90,6 @@ class ConstraintComparison:
 
     Attributes
     ----------
-    name, constraint
-        The constraint, and how it is written.
     reference, generated
         Violations in either sample.  Those of the reference tell of its precision.
     p_value, method

@@ -49,8 +49,6 @@ class CorrelationComparison:
 
     Attributes
     ----------
-    features
-        Specifications of the features.
     coefficient
         ``"pearson"`` or ``"spearman"``.
     reference, generated

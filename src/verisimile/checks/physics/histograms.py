@@ -61,8 +61,6 @@ class MarginalPair:
 
     Attributes
     ----------
-    feature
-        Specification of the feature.
     edges
         Bin edges ``(G + 1,)``.
     logarithmic
@@ -246,8 +244,6 @@ class PairMap:
 
     Attributes
     ----------
-    features
-        The two features.
     edges
         Edges along the first ``(G + 1,)`` and along the second ``(H + 1,)``.
     reference, generated

@@ -26,8 +26,6 @@ class MomentComparison:
 
     Attributes
     ----------
-    feature
-        Specification of the feature.
     reference, reference_error
         Values and errors in the reference ``(4,)``; NaN where a moment does not exist.
     generated, generated_error

@@ -34,8 +34,6 @@ class Efficiency:
         and its delta-method error with weights, not cut at 0 or 1.
     error
         Standard deviation by the delta method.
-    passed, total
-        Numbers of events.
     """
 
     value: float

@@ -63,8 +63,6 @@ class LocalTest:
         The same for swapped pairs ``(B, J)``.
     contexts
         The points ``(J, k)``.
-    n
-        Number of simulations.
     unfinished
         Fits, of B + 1, that did not converge.
     """
@@ -109,12 +107,8 @@ def local_posterior_test(
 
     Parameters
     ----------
-    run
-        Carries random streams, workers and finished fits.
-    draws
-        Posterior draws of each simulation ``(n, S, d)``; the first of each is used.
-    truths, contexts
-        The simulations ``(n, d)``, ``(n, k)``.
+    draws, truths, contexts
+        As of :func:`~verisimile.checks.posterior.sbc.sbc`; the first of each draws is used.
     at
         Points to examine and draws there.
     learner

@@ -39,10 +39,6 @@ class Sbc:
         Tests of each parameter, then of each further quantity.
     adjusted
         Their p-values by Holm's method, in the same order ``(J,)``.
-    n, n_draws
-        Number of simulations, and of draws for each.
-    warnings
-        What a reader must know.
     """
 
     p_value: PValue
@@ -80,8 +76,6 @@ def sbc(
 
     Parameters
     ----------
-    run
-        Carries the random streams.
     draws
         Independent posterior draws of each simulation ``(n, S, d)``; thin a Markov chain.
     truths
@@ -94,8 +88,6 @@ def sbc(
         ignores x: add one that depends on x, such as a log-likelihood.
     names
         Of the parameters; by default ``theta0``, ``theta1``, ….
-    test
-        Statistic and number of toys.
 
     References
     ----------

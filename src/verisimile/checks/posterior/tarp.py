@@ -197,8 +197,6 @@ class Tarp:
         positive for a posterior that is too wide, negative for one that is too narrow.
     rule
         How references were placed.
-    n, n_draws
-        Number of simulations, and of draws for each.
     """
 
     p_value: PValue
@@ -241,7 +239,7 @@ def tarp(
 
     Parameters
     ----------
-    run, draws, truths
+    draws, truths
         As of :func:`~verisimile.checks.posterior.sbc.sbc`.
     contexts
         What was simulated, x ``(n, k)``; summaries of it will do.

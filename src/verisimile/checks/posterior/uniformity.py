@@ -80,8 +80,6 @@ class Uniformity:
 
     Attributes
     ----------
-    name
-        The quantity.
     statistic
         Which of the tests decides.
     kolmogorov, anderson_darling, chi_square, ecdf
@@ -94,10 +92,6 @@ class Uniformity:
         Share of ranks up to each level ``(G,)``.
     low, high
         Band that holds the whole curve of uniform ranks with probability 1 - `band_level`.
-    band_level
-        See there.
-    n, n_draws
-        Number of simulations, and of draws for each.
     """
 
     name: str

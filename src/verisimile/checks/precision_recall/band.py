@@ -112,8 +112,6 @@ class Band:
 
     Attributes
     ----------
-    score
-        What ordered the events.
     theta
         Angles from the recall axis ``(L,)``.
     radii

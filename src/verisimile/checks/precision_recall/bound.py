@@ -80,8 +80,6 @@ class Half:
         Scores.
     chosen
         Candidate of each fold ``(folds,)``, by the events of the other folds.
-    curves
-        Of each candidate.
     best
         Of the choices, each in its fold.
     """

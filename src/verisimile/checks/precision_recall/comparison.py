@@ -39,14 +39,10 @@ class AreaDifference:
 
     Attributes
     ----------
-    value
-        The difference.
     low, high
         Studentised bootstrap interval over members, of content `level`.
     p_value
         Two-sided, by relabeling members.
-    level
-        0.95.
     """
 
     value: float
@@ -80,10 +76,6 @@ class BandComparison:
         Difference of the areas.
     published
         The published paired t-tests; None if not asked for.
-    n_first, n_second
-        Curves.
-    warnings
-        What a reader must know.
     """
 
     theta: Array
@@ -310,10 +302,6 @@ class PairedTests:
         5 % and 95 % quantile of that number over random pairings of the same curves.
     p
         P-value at each recall ``(G,)``; one where precisions agree.
-    level
-        0.05.
-    label
-        What a reader must know.
     """
 
     fraction: float

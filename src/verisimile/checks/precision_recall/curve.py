@@ -80,8 +80,6 @@ class CandidateArea:
 
     Attributes
     ----------
-    score
-        Its name.
     area
         Held-out area with its own thresholds, and the error of that.
     chosen

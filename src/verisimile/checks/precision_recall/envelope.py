@@ -264,8 +264,6 @@ class HeldOut:
     ----------
     radii
         Distances from the origin ``(L,)``.
-    area
-        Below the curve.
     true, fake
         What each event adds to the area, to first order, ``(n,)`` and ``(m,)``.
     """

@@ -194,8 +194,6 @@ class ClassifierScore:
     fit_predict
         Called with events to learn from ``(n, d)``, whether each is of the reference ``(n,)``, the
         events to score, and a random generator; returns the scores of these.
-    name
-        What it is called in results.
     """
 
     fit_predict: FitPredict

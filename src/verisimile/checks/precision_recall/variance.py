@@ -31,8 +31,6 @@ class VarianceParts:
         factor names.  May be negative by fluctuation.
     levels
         Number of levels of each factor.
-    n
-        Values.
     total
         Sum of the parts: the variance of one value with all factors drawn anew, the paper's
         total evaluation uncertainty.

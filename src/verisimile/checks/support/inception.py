@@ -30,8 +30,6 @@ class InceptionScore:
     whole
         Of all events at once.  It exceeds `score` if the splits are small: the score
         of few events is biased.
-    classes, splits
-        Numbers of classes and of splits.
     """
 
     score: Estimate

@@ -68,8 +68,6 @@ class Support:
         Sizes behind `full`.
     n_matched
         Size of each sample behind `value` and `null`.
-    metrics
-        One entry per metric.
     """
 
     neighbours: int
