@@ -111,7 +111,7 @@ def _perfect() -> float:
     for number in range(6):
         run = vs.Run(vs.Seeds(2026).at("perfect", number))
         one, other = (truth.sample(10_000, run.seeds.at(word).numpy()) for word in ("x", "y"))
-        score = vs.PooledNeighbours()  # as of the study
+        score = vs.checks.precision_recall.PooledNeighbours()  # as of the study
         curve = vs.precision_recall(run, vs.Events(one), other, score=score, null_draws=0)
         areas.append(curve.auc.value)
     return float(np.mean(areas))

@@ -26,15 +26,15 @@ OUT = Path(__file__).parent / "figures"
 SEEDS = vs.Seeds(2026)
 TRAINERS: dict[str, Trainer | SamplerTrainer] = {
     "spline flow": vs.SplineFlowTrainer(),
-    "kernel density": vs.KernelDensityTrainer(),
-    "Gaussian mixture": vs.GaussianMixtureTrainer(),
-    "mixture network": vs.MixtureNetworkTrainer(),
-    "flow matching": vs.FlowMatchingTrainer(),
-    "Bayesian flow": vs.BayesianFlowTrainer(),
-    "dropout flow": vs.DropoutFlowTrainer(),
-    "diffusion": vs.DiffusionTrainer(depth=2, batch=125, epochs=150, decay=True),
-    "GAN": vs.AdversarialTrainer(),
-    "VAE": vs.AutoencoderTrainer(),
+    "kernel density": vs.density.KernelDensityTrainer(),
+    "Gaussian mixture": vs.density.GaussianMixtureTrainer(),
+    "mixture network": vs.density.MixtureNetworkTrainer(),
+    "flow matching": vs.density.FlowMatchingTrainer(),
+    "Bayesian flow": vs.density.BayesianFlowTrainer(),
+    "dropout flow": vs.density.DropoutFlowTrainer(),
+    "diffusion": vs.density.DiffusionTrainer(depth=2, batch=125, epochs=150, decay=True),
+    "GAN": vs.density.AdversarialTrainer(),
+    "VAE": vs.density.AutoencoderTrainer(),
 }
 
 

@@ -120,7 +120,7 @@ def conditional() -> Figure:
     moved, c = x[tested].copy(), context[tested]
     moved[(c[:, 0] > edges[2]) & (c[:, 0] < edges[3])] += 0.25
     form = vs.GaussianKernels(count=10, reference=1000)
-    bins = vs.ContextBins("c0", tuple(edges), alternative=form, combination=vs.SmallestP())
+    bins = vs.goodness.ContextBins("c0", tuple(edges), alternative=form, combination=vs.goodness.SmallestP())
     found = vs.goodness_in_context(
         vs.Run(SEEDS), mixture, conditional_events(moved, c), bins=bins, toys=200
     )
@@ -204,8 +204,8 @@ def families() -> Figure:
         return vs.Events(ring.sample(n, SEEDS.at("ring", *words).numpy()))
 
     reference = true(5000, "reference")
-    trainers: dict[str, vs.GaussianMixtureTrainer | vs.SplineFlowTrainer] = {
-        "mixture of eight Gaussians": vs.GaussianMixtureTrainer(components=(8,), starts=1),
+    trainers: dict[str, vs.density.GaussianMixtureTrainer | vs.SplineFlowTrainer] = {
+        "mixture of eight Gaussians": vs.density.GaussianMixtureTrainer(components=(8,), starts=1),
         "small spline flow": vs.SplineFlowTrainer(hidden=32, epochs=8, marginal_bins=0),
     }
     groups = []
@@ -217,7 +217,7 @@ def families() -> Figure:
         ]
         groups.append([m.sample(5000, at.at("draw", i).numpy()) for i, m in enumerate(models)])
     names = tuple(trainers)
-    bands = tuple(vs.precision_recall_bands(vs.Run(SEEDS), reference, groups))
+    bands = tuple(vs.checks.precision_recall.precision_recall_bands(vs.Run(SEEDS), reference, groups))
     found = compare_curves(vs.Run(SEEDS), *bands)
 
     def paint(figure: Figure) -> None:

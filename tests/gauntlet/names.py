@@ -19,9 +19,10 @@ _REASONS: Mapping[str, str] = {
         Placement PooledDraws PooledNeighbours PosteriorPoints PseudoDraws Quantile Run
         SampledTruth Seeds SplineFlowTrainer Standardised StoreError Study SupportError
         Threshold TorchSolver VerisimileError VerisimileWarning ZukoSplineTrainer Feature
-        Identity Log Logit Probit Interval FeatureWindows TailRange""",
+        Identity Log Logit Probit Interval FeatureWindows TailRange Draws GaussianMMD UserRegions
+        entropy_label equal_regions product_regions quantile_regions""",
     "reads, writes, trains, adapts or gathers: states nothing": """
-        adapt amplification check_conditional check_estimator derived fit_ensemble gather_ensemble
+        adapt check_conditional check_estimator derived fit_ensemble gather_ensemble
         posterior_draws read_events read_ratings read_showers read_study write_events
         write_report""",
     "a statistic of the battery, under the name that the catalogue gives it": """
@@ -46,7 +47,10 @@ _REASONS: Mapping[str, str] = {
         variance_parts""",
     "members scatter normally by assumption: tests/calibration/test_amplification_averaging.py":
         "RegionMap",
-    "one factor for given errors: tests/unit/amplification/test_calibrated_errors.py": "ErrorScale",
+    "one factor for given errors: tests/unit/amplification/test_calibrated_errors.py":
+        "ErrorScale calibrate_errors",
+    "from the errors of a mixture, which the benches of the weight fit count":
+        "analytic analytic_observables",
     "spread of members, which covers nothing by itself: tests/unit/coverage":
         "BinIntervals",
     "pointwise bands over generators, for the eye": "RecallBand",

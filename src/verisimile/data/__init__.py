@@ -1,1 +1,5 @@
 """Events with named features, their files, transforms, splits, and toy truths."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Density estimators behind one protocol, and how to train them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

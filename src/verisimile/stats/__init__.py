@@ -1,1 +1,5 @@
 """Intervals, p-values, nulls, linear algebra: pure NumPy and SciPy, knows no events."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

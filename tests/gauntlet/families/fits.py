@@ -195,8 +195,8 @@ def minos(setting: Fit, seeds: Seeds) -> Mapping[str, Claim]:
     means = np.array([_mean(b) for b in basis])
     ends: dict[str, dict[float, tuple[float, float]]] = {"weight": {}, "observable": {}}
     for miss in (0.05, 0.32):
-        one = vs.minos_interval(logf, 0, level=1.0 - miss)
-        other = vs.minos_observable(logf, means, level=1.0 - miss)
+        one = vs.mixture.minos_interval(logf, 0, level=1.0 - miss)
+        other = vs.mixture.minos_observable(logf, means, level=1.0 - miss)
         if not (one.valid and other.valid):
             return {
                 name: Refused("MINOS found no end") for name in ("MINOS: weight", "MINOS: mean")

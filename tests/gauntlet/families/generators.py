@@ -91,9 +91,9 @@ WORTHS = (
     "Amplification in regions",
     WORTHS,
     covers=(
-        "amplification.quantile",
-        "amplification.quantile_of_trainings",
-        "amplification.averaging",
+        "quantile",
+        "quantile_of_trainings",
+        "averaging",
         "Amplification",
         "Averaging",
         "AmplificationCurve",
@@ -151,10 +151,10 @@ class Distance:
     "Amplification by distances",
     (Distance(), Distance(3.0), Distance(0.5), Distance(n_holdout=100), Distance(n_generated=200)),
     covers=(
-        "amplification.quadratic",
-        "amplification.quadratic_procedure",
-        "amplification.kolmogorov",
-        "amplification.kolmogorov_features",
+        "quadratic",
+        "quadratic_procedure",
+        "kolmogorov",
+        "kolmogorov_features",
     ),
     repetitions=200,
 )
@@ -207,7 +207,9 @@ def growth(setting: Curve, seeds: Seeds) -> Mapping[str, Claim]:
     n = np.geomspace(100.0, 10_000.0, setting.points)
     truth = 0.5 / n + setting.floor
     errors = 0.1 * truth
-    found = vs.learning_curve(n, truth + errors * seeds.numpy().normal(size=n.size), errors)
+    found = vs.amplification.learning_curve(
+        n, truth + errors * seeds.numpy().normal(size=n.size), errors
+    )
     claims: dict[str, Claim] = {
         "amplitude": _stated(0.5, found.amplitude_intervals),
         "floor": _stated(setting.floor, found.floor_intervals),
@@ -255,7 +257,7 @@ MEMORIES = (
 
 
 def _memory(run: vs.Run, generated: Array, holdout: Array, train: Array) -> dict[str, Claim]:
-    found = vs.memorisation(
+    found = vs.amplification.memorisation(
         run, vs.Events(generated), vs.Events(holdout), vs.Events(train), relabelings=99
     )
     return {

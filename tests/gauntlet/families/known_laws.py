@@ -63,7 +63,7 @@ def known_cdf(setting: Sample, seeds: Seeds) -> Mapping[str, Claim]:
     """Kolmogorov-Smirnov and Cramer-von Mises."""
     law = _LAWS[setting.kind]
     x = law.rvs(size=(setting.n, 1), random_state=seeds.numpy())
-    found = vs.one_sample_tests(vs.Events(x, names=("x",)), {"x": law.cdf})
+    found = vs.known_truth.one_sample_tests(vs.Events(x, names=("x",)), {"x": law.cdf})
     return {f"known cdf: {each.statistic}": P(each.p_value.value) for each in found}
 
 
@@ -78,7 +78,7 @@ def known_density(setting: Sample, seeds: Seeds) -> Mapping[str, Claim]:
     means = np.vstack([np.zeros(setting.d), np.full(setting.d, 1.5)])
     model = Blend(means, np.ones_like(means), np.array([0.7, 0.3]))
     events = vs.Events(model.sample(setting.n, seeds.at("events").numpy()))
-    found = vs.likelihood_test(vs.Run(seeds), model, events, toys=99, draws=5000)
+    found = vs.known_truth.likelihood_test(vs.Run(seeds), model, events, toys=99, draws=5000)
     return {
         "likelihood: mean": P(found.p_value.value),
         "likelihood: ranks": P(found.rank_p_value.value),
@@ -175,9 +175,9 @@ def selected(setting: Selected, seeds: Seeds) -> Mapping[str, Claim]:
         "signed": np.where(rng.random(setting.n) < 0.15, -1.0, 1.0),
     }[setting.weights]
     events = vs.Events(rng.random((setting.n, 1)), weights, names=("u",))
-    below = vs.Condition(f"u < {setting.share}")
+    below = vs.data.Condition(f"u < {setting.share}")
     (kept,) = efficiencies(events, events, {"kept": below})
-    beyond = violations_of(events, vs.Condition(f"u > {setting.share}"))
+    beyond = violations_of(events, vs.data.Condition(f"u > {setting.share}"))
     ends = {
         "efficiency": (kept.reference.low, kept.reference.high),
         "violations": (beyond.low, beyond.high),

@@ -97,8 +97,8 @@ def local(setting: Posterior, seeds: Seeds) -> Mapping[str, Claim]:
     rng = seeds.at("simulations").numpy()
     draws, truths, contexts = conjugate(setting.n, setting.draws, rng, d=setting.d)
     places = contexts[:2]
-    at = vs.PosteriorPoints(places, draws[:2])
-    found = vs.local_posterior_test(
+    at = vs.posterior.PosteriorPoints(places, draws[:2])
+    found = vs.posterior.local_posterior_test(
         vs.Run(seeds), draws[2:], truths[2:], contexts[2:], at=at, permutations=99
     )
     return {"local posterior": P(found.p_value.value), "local, one point": P(found.points[0].value)}
@@ -145,7 +145,7 @@ def _given(c: Array, rng: np.random.Generator) -> vs.Events:
 def conditional(setting: Contexts, seeds: Seeds) -> Mapping[str, Claim]:
     """The classifier with contexts given."""
     truth, generated = setting.draw(seeds.at("samples").numpy())
-    found = vs.diagnose_conditional(
+    found = vs.classifier.diagnose_conditional(
         vs.Run(seeds), truth, generated, ["c"], learner=CLASSIFIER, folds=2, permutations=99
     )
     return {"conditional classifier": p_or_refused(found.p_value.value)}

@@ -1,1 +1,5 @@
 """Coverage: how often intervals on observables of a mixture contain the truth."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """Posteriors and other conditional densities against simulations whose truth is known."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+from .conditional import diagnose_conditional as diagnose_conditional

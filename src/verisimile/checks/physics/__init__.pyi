@@ -1,0 +1,1 @@
+from .histograms import marginal_pair as marginal_pair

@@ -1,0 +1,14 @@
+from .band import precision_recall_bands as precision_recall_bands
+from .best import BestScore as BestScore
+from .comparison import compare_curves as compare_curves
+from .learned_scores import BoostedTrees as BoostedTrees
+from .learned_scores import LinearScore as LinearScore
+from .learned_scores import MixtureRatio as MixtureRatio
+from .scores import BallsOfCentres as BallsOfCentres
+from .scores import ClassifierScore as ClassifierScore
+from .scores import CoverageScore as CoverageScore
+from .scores import LogDensities as LogDensities
+from .scores import MappedScore as MappedScore
+from .scores import Parzen as Parzen
+from .scores import PooledNeighbours as PooledNeighbours
+from .variance import variance_parts as variance_parts

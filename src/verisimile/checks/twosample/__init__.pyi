@@ -1,0 +1,10 @@
+from .permutation import Exchangeable as Exchangeable
+from .sensitivity import smallest_effects as smallest_effects
+from .statistics.distribution_functions import CramerVonMises as CramerVonMises
+from .statistics.frechet import frechet_distance as frechet_distance
+from .statistics.interval_scan import IntervalScan as IntervalScan
+from .statistics.kernel_distance import KernelDistance as KernelDistance
+from .statistics.kernel_distance import kernel_distance as kernel_distance
+from .statistics.mmd import AggregatedMMD as AggregatedMMD
+from .statistics.nplm import AggregatedNPLM as AggregatedNPLM
+from .windows import deviating_windows as deviating_windows

@@ -1,0 +1,12 @@
+from .check import check_conditional as check_conditional
+from .flows.random_weights_trainers import BayesianFlowTrainer as BayesianFlowTrainer
+from .flows.random_weights_trainers import DropoutFlowTrainer as DropoutFlowTrainer
+from .flows.zuko import ZukoSplineTrainer as ZukoSplineTrainer
+from .mixtures.autoregressive import MixtureNetworkTrainer as MixtureNetworkTrainer
+from .mixtures.gaussian import GaussianMixtureTrainer as GaussianMixtureTrainer
+from .mixtures.kernel import KernelDensityTrainer as KernelDensityTrainer
+from .paths.diffusion import DiffusionTrainer as DiffusionTrainer
+from .paths.flow_matching import FlowMatchingTrainer as FlowMatchingTrainer
+from .samplers.gan import AdversarialTrainer as AdversarialTrainer
+from .samplers.vae import AutoencoderTrainer as AutoencoderTrainer
+from .torch_scope import Placement as Placement

@@ -1,0 +1,2 @@
+from .coordinates import NormalScores as NormalScores
+from .coordinates import Standardised as Standardised
