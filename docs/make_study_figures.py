@@ -120,7 +120,9 @@ def conditional() -> Figure:
     moved, c = x[tested].copy(), context[tested]
     moved[(c[:, 0] > edges[2]) & (c[:, 0] < edges[3])] += 0.25
     form = vs.GaussianKernels(count=10, reference=1000)
-    bins = vs.goodness.ContextBins("c0", tuple(edges), alternative=form, combination=vs.goodness.SmallestP())
+    bins = vs.goodness.ContextBins(
+        "c0", tuple(edges), alternative=form, combination=vs.goodness.SmallestP()
+    )
     found = vs.goodness_in_context(
         vs.Run(SEEDS), mixture, conditional_events(moved, c), bins=bins, toys=200
     )
@@ -217,7 +219,9 @@ def families() -> Figure:
         ]
         groups.append([m.sample(5000, at.at("draw", i).numpy()) for i, m in enumerate(models)])
     names = tuple(trainers)
-    bands = tuple(vs.checks.precision_recall.precision_recall_bands(vs.Run(SEEDS), reference, groups))
+    bands = tuple(
+        vs.checks.precision_recall.precision_recall_bands(vs.Run(SEEDS), reference, groups)
+    )
     found = compare_curves(vs.Run(SEEDS), *bands)
 
     def paint(figure: Figure) -> None:

@@ -26,14 +26,12 @@ class Bench:
         self.store: Store = MemoryStore() if kind == "memory" else DirectoryStore(folder)
 
     def damage(self, address: str, part: str, change: Callable[[bytes], bytes]) -> None:
+        name = address + (".json" if part == "record" else ".safetensors")
         if isinstance(self.store, DirectoryStore):
-            suffix = ".json" if part == "record" else ".safetensors"
-            path = self.store.path / f"{address}{suffix}"
+            path = self.store.path / name
             path.write_bytes(change(path.read_bytes()))
         elif isinstance(self.store, MemoryStore):
-            text, data = self.store._records[address]
-            changed = (change(text), data) if part == "record" else (text, change(data))
-            self.store._records[address] = changed
+            self.store._files[name] = change(self.store._files[name])
 
 
 @pytest.fixture(params=["memory", "directory"])

@@ -24,7 +24,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.data.files import Drawn, read_drawn, read_events
+from verisimile.data.files import GeneratorOutput, read_events, read_generated
 from verisimile.report.content import FamilyStudy, InputSample, ReportInput
 from verisimile.report.document import Document, document
 from verisimile.report.numbers import duration
@@ -64,7 +64,9 @@ def execute(request: CompareRequest) -> ExitCode:
     with clock.stage("reading"):
         truth = read_events(request.truth, features=request.features)
         names = list(truth.names)
-        groups = [[read_drawn(uri, features=names) for uri in uris] for uris in families.values()]
+        groups = [
+            [read_generated(uri, features=names) for uri in uris] for uris in families.values()
+        ]
         lost = _told(_lost_notes(families, groups))
     if request.dry_run:
         curves = sum(len(group) for group in groups)
@@ -118,7 +120,9 @@ def _told(notes: Sequence[str]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _lost_notes(families: dict[str, list[str]], groups: Sequence[Sequence[Drawn]]) -> list[str]:
+def _lost_notes(
+    families: dict[str, list[str]], groups: Sequence[Sequence[GeneratorOutput]]
+) -> list[str]:
     return [
         f"{uri}: {one.missed} of {one.events.n + one.missed} generated events are not finite and"
         " count as misses, where no true event is."
@@ -139,7 +143,10 @@ def _slim(band: Band) -> Band:
 
 
 def _inputs(
-    families: dict[str, list[str]], groups: Sequence[Sequence[Drawn]], uri: str, truth: Events
+    families: dict[str, list[str]],
+    groups: Sequence[Sequence[GeneratorOutput]],
+    uri: str,
+    truth: Events,
 ) -> tuple[InputSample, ...]:
     found = [InputSample.of("truth", uri, truth)]
     for (name, uris), group in zip(families.items(), groups, strict=True):

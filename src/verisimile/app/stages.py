@@ -16,7 +16,7 @@ from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.data.feature import require
+from verisimile.data.feature import require_columns
 from verisimile.density.protocol import Trainer
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import fit_ensemble
@@ -64,7 +64,7 @@ def bounded(events: Events, support: Mapping[str, tuple[float, float]]) -> Event
     SupportError
         If values lie outside.
     """
-    require(list(support), events.names, "--support")
+    require_columns(list(support), events.names, "--support")
     features = [
         replace(spec, low=support[spec.name][0], high=support[spec.name][1])
         if spec.name in support

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -23,43 +24,26 @@ def frozen(values: npt.ArrayLike) -> Array:
 
 
 def as_matrix(values: npt.ArrayLike, name: str, *, columns: int | None = None) -> Array:
-    """Return `values` as a finite, read-only float64 matrix ``(n, d)``.
-
-    Raises
-    ------
-    InputError
-        If it is not numeric, not two-dimensional, not finite, or has other
-        than `columns` columns.
-    """
+    """Return `values` as a finite, read-only float64 matrix ``(n, d)``, of `columns` columns."""
     array = _numeric(values, name)
-    if array.ndim != 2:
-        raise InputError(
-            name,
-            got=f"an array of shape {array.shape}",
-            expected="a matrix of shape (events, features)",
-            remedy="Use x[:, None] for a single feature.",
-        )
-    if columns is not None and array.shape[1] != columns:
-        raise InputError(
-            name, got=f"{array.shape[1]} columns", expected=f"{columns} columns", remedy=""
-        )
+    require(
+        array.ndim == 2,
+        name,
+        got=f"an array of shape {array.shape}",
+        expected="a matrix of shape (events, features)",
+        remedy="Use x[:, None] for a single feature.",
+    )
+    d = array.shape[1]
+    require(columns in (None, d), name, got=f"{d} columns", expected=f"{columns} columns")
     return _finite(array, name)
 
 
 def as_vector(values: npt.ArrayLike, name: str, *, length: int | None = None) -> Array:
-    """Return `values` as a finite, read-only float64 vector ``(n,)``.
-
-    Raises
-    ------
-    InputError
-        If it is not numeric, not one-dimensional, not finite, or not of
-        the stated `length`.
-    """
+    """Return `values` as a finite, read-only float64 vector ``(n,)``, of `length` numbers."""
     array = _numeric(values, name)
-    if array.ndim != 1:
-        raise InputError(name, got=f"an array of shape {array.shape}", expected="a vector")
-    if length is not None and array.shape[0] != length:
-        raise InputError(name, got=f"{array.shape[0]} values", expected=f"{length} values")
+    require(array.ndim == 1, name, got=f"an array of shape {array.shape}", expected="a vector")
+    n = len(array)
+    require(length in (None, n), name, got=f"{n} values", expected=f"{length} values")
     return _finite(array, name)
 
 

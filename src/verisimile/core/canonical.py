@@ -26,12 +26,7 @@ def plain(value: object, name: str = "value") -> JSON:
 
     NumPy scalars become Python numbers, tuples become lists, and NaN and the
     infinities become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``, for which
-    JSON has no numbers.
-
-    Raises
-    ------
-    InputError
-        If something in `value` has no JSON form; the message says where.
+    JSON has no numbers.  An InputError says where something has no JSON form.
     """
     if value is None or isinstance(value, bool | np.bool_):
         return None if value is None else bool(value)
@@ -40,7 +35,9 @@ def plain(value: object, name: str = "value") -> JSON:
     if isinstance(value, int | np.integer):
         return int(value)
     if isinstance(value, float | np.floating):
-        return _number(float(value))
+        number = float(value)
+        # NaN, Infinity, -Infinity, as Python's own encoder spells them
+        return number if math.isfinite(number) else json.dumps(number)
     if isinstance(value, Mapping):
         return {text_key(key, name): plain(item, f"{name}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -75,27 +72,8 @@ def canonical(value: object, name: str = "value") -> str:
     return json.dumps(plain(value, name), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _number(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
 def text_key(key: object, name: str) -> str:
-    """Return `key` if it is a string.
-
-    Raises
-    ------
-    InputError
-        If it is not: in JSON it would come back as one.
-    """
+    """Return `key`, which must be a string: in JSON it would come back as one."""
     if isinstance(key, str):
         return str(key)
-    raise InputError(
-        name,
-        got=f"the key {key!r}",
-        expected="string keys",
-        remedy="Write str(key).",
-    )
+    raise InputError(name, got=f"the key {key!r}", expected="string keys", remedy="Write str(key).")

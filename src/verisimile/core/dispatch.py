@@ -6,13 +6,7 @@ import hashlib
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    CancelledError,
-    Future,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -85,13 +79,7 @@ Reply: TypeAlias = Receipt | Payload | Failure
 
 
 def fingerprint(label: str, task: Task, schema: int) -> str:
-    """Return the sha256 of all that determines the outcome of `task`.
-
-    Raises
-    ------
-    InputError
-        If the configuration is not JSON.
-    """
+    """Return the sha256 of all that determines the outcome of `task`."""
     identity = {
         "label": label,
         "config": task.config,
@@ -108,10 +96,21 @@ def perform(work: Work, call: Call, attempt: int) -> Reply:
     No exception leaves it, because some exceptions cannot be pickled and
     would break the pool.
     """
+    task, store = call.task, work.store
     try:
         # A worker may have died after writing and before answering.
-        done = _written(work, call) if attempt > 1 else None
-        return done or _fresh(work, call)
+        if attempt > 1 and store and (done := store.load(task.address, call.fingerprint)):
+            return Receipt(done.address, done.fingerprint, done.sha256)
+        with single_threaded():
+            payload = work.fn(task.seeds, *task.args)
+        if not isinstance(payload, Payload):
+            raise InputError(
+                f"result of {work.fn!r}", got=f"a {type(payload).__name__}", expected="a Payload"
+            )
+        if store is None:
+            return payload
+        seeds = str(task.seeds)
+        return store.save(task.address, call.fingerprint, work.label, payload, seeds=seeds)
     except Exception as error:
         return failure(call, error, attempt)
 
@@ -133,30 +132,6 @@ def cause_of(error: BaseException) -> list[str]:
     # A traceback that comes from a worker is wrapped in triple quotes.
     telling = [line for line in lines if line.strip('"')]
     return [line for line in telling[-1:] if str(error) not in line]
-
-
-def _written(work: Work, call: Call) -> Receipt | None:
-    if work.store is None:
-        return None
-    record = work.store.load(call.task.address, call.fingerprint)
-    if record is None:
-        return None
-    return Receipt(record.address, record.fingerprint, record.sha256)
-
-
-def _fresh(work: Work, call: Call) -> Receipt | Payload:
-    task = call.task
-    with single_threaded():
-        payload = work.fn(task.seeds, *task.args)
-    if not isinstance(payload, Payload):
-        raise InputError(
-            f"result of {work.fn!r}", got=f"a {type(payload).__name__}", expected="a Payload"
-        )
-    if work.store is None:
-        return payload
-    return work.store.save(
-        task.address, call.fingerprint, work.label, payload, seeds=str(task.seeds)
-    )
 
 
 def _message(error: BaseException) -> str:
@@ -269,7 +244,13 @@ class _Flight:
                 continue
             item = self.flying.pop(future)
             self.deaths_in_a_row = 0
-            self._deliver(item, future.result() if error is None else _failed(item, error))
+            # What a task raises comes back as a reply: an error is the executor's own.
+            reply = (
+                future.result()
+                if error is None
+                else replace(failure(item.call, error, item.deaths + 1), outside=True)
+            )
+            self.receive(item.call.index, reply)
         return alive
 
     def _recover(self) -> None:
@@ -280,37 +261,23 @@ class _Flight:
         self.flying.clear()
         self.deaths_in_a_row += 1
         for item in lost:
-            self._requeue(item, reason)
+            item.deaths += 1
+            if item.deaths >= _MAX_DEATHS:
+                self._give_up(item, reason)
+            else:
+                # At the end, so that a deadly task does not meet the same
+                # neighbours again and the others get on meanwhile.
+                self.queue.append(item)
         if self.deaths_in_a_row > MAX_REBUILDS or not self.spec.renewable:
-            self._give_up(reason)
+            while self.queue:
+                self._give_up(self.queue.popleft(), reason)
         elif self.queue:
             self.executor = self.spec.start(self.executor)
 
-    def _requeue(self, item: _Item, reason: str) -> None:
-        item.deaths += 1
-        if item.deaths >= _MAX_DEATHS:
-            self._deliver(item, _worker_died(item, reason))
-        else:
-            # At the end, so that a deadly task does not meet the same
-            # neighbours again and the others get on meanwhile.
-            self.queue.append(item)
-
-    def _give_up(self, reason: str) -> None:
-        while self.queue:
-            item = self.queue.popleft()
-            self._deliver(item, _worker_died(item, reason))
-
-    def _deliver(self, item: _Item, reply: Reply) -> None:
-        self.receive(item.call.index, reply)
-
-
-def _failed(item: _Item, error: BaseException) -> Failure:
-    # What a task raises comes back as a reply: this is the executor's own error.
-    return replace(failure(item.call, error, item.deaths + 1), outside=True)
-
-
-def _worker_died(item: _Item, reason: str) -> Failure:
-    return Failure(item.call.task.address, "WorkerDied", reason, item.deaths, outside=True)
+    def _give_up(self, item: _Item, reason: str) -> None:
+        address = item.call.task.address
+        died = Failure(address, "WorkerDied", reason, item.deaths, outside=True)
+        self.receive(item.call.index, died)
 
 
 def _reason(flying: Iterable[Future[Reply]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 
 class VerisimileError(Exception):
@@ -27,6 +27,12 @@ class VerisimileError(Exception):
         self.remedy = remedy
         message = f"{name}: got {self.got}; expected {self.expected}."
         super().__init__(f"{message} {remedy}" if remedy else message)
+
+    def within(self, place: object) -> Self:
+        """Return the same error with a place, such as a file, in front of its name."""
+        return type(self)(
+            f"{place}: {self.name}", got=self.got, expected=self.expected, remedy=self.remedy
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default exception pickling

@@ -18,20 +18,13 @@ import loky
 import threadpoolctl
 
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-    ),
-    "1",
-)
+_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
+_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in _LIBRARIES}
 # Long enough to serve the next stage without a new import of torch, short
 # enough that the workers of a killed driver are soon gone.
 _IDLE_SECONDS = 60.0
@@ -45,25 +38,20 @@ class ExecutorSpec(Protocol):
     @property
     def name(self) -> str:
         """The words that describe it in reports."""
-        ...
 
     @property
     def window(self) -> int:
         """How many tasks to keep in flight."""
-        ...
 
     @property
     def renewable(self) -> bool:
         """Whether a broken executor can be replaced by a new one."""
-        ...
 
     def start(self, broken: Executor | None = None) -> Executor:
         """Return a working executor, a new one if the last was `broken`."""
-        ...
 
     def abort(self) -> None:
         """Stop as much of the running work as this executor allows, at once."""
-        ...
 
 
 class Serial:
@@ -112,9 +100,15 @@ class Loky:
         """Return the pool, a new one if there is none or the last is `broken`."""
         with self._lock:
             if self._pool is None or self._pool is broken:
-                self._pool = _new_pool(self.workers)
+                self._pool = loky.ProcessPoolExecutor(
+                    max_workers=self.workers,
+                    context=loky.backend.get_context("loky"),
+                    timeout=_IDLE_SECONDS,
+                    initializer=_ignore_interrupts,
+                    env=_ONE_THREAD,
+                )
             with _interrupts_blocked(), contextlib.suppress(loky.BrokenProcessPool):
-                self._pool.submit(_nothing)
+                self._pool.submit(_nothing)  # makes it start its workers
             return self._pool
 
     def abort(self) -> None:
@@ -122,7 +116,7 @@ class Loky:
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
-            _kill_pool(pool)
+            pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
 
 
 class Borrowed:
@@ -157,20 +151,32 @@ class Borrowed:
 def resolve_executor(executor: str | Executor | ExecutorSpec) -> ExecutorSpec:
     """Return the executor that is meant by ``"serial"``, ``"loky:n"`` or an object.
 
-    Raises
-    ------
-    InputError
-        If it is none of these, or a pool of forked processes: a forked copy of
-        a process that has used OpenMP threads can hang for ever.
+    A pool of forked processes is refused: a forked copy of a process that has used
+    OpenMP threads can hang for ever.
     """
-    if isinstance(executor, str):
-        return _named(executor)
+    text = executor if isinstance(executor, str) else ""
+    if text == "serial":
+        return Serial()
+    if match := re.fullmatch(r"loky:([1-9][0-9]{0,3})", text):
+        return Loky(int(match[1]))
     if isinstance(executor, Executor):
-        _refuse_fork(executor)
+        context = getattr(executor, "_mp_context", None)
+        require(
+            context is None or context.get_start_method() != "fork",
+            "executor",
+            got="a pool of forked processes",
+            expected="processes that start afresh",
+            remedy='Use "loky:n", or mp_context=multiprocessing.get_context("spawn").',
+        )
         return Borrowed(executor)
     if isinstance(executor, ExecutorSpec):
         return executor
-    raise _unknown(f"a {type(executor).__name__}")
+    raise InputError(
+        "executor",
+        got=repr(executor) if isinstance(executor, str) else f"a {type(executor).__name__}",
+        expected='"serial", "loky:n" with n >= 1 workers, or a concurrent.futures.Executor',
+        remedy='For example executor="loky:4".',
+    )
 
 
 class _InProcess(Executor):
@@ -183,57 +189,13 @@ class _InProcess(Executor):
         return future
 
 
-def _named(name: str) -> ExecutorSpec:
-    if name == "serial":
-        return Serial()
-    match = re.fullmatch(r"loky:([1-9][0-9]{0,3})", name)
-    if match is None:
-        raise _unknown(repr(name))
-    return Loky(int(match[1]))
-
-
-def _unknown(got: str) -> InputError:
-    return InputError(
-        "executor",
-        got=got,
-        expected='"serial", "loky:n" with n >= 1 workers, or a concurrent.futures.Executor',
-        remedy='For example executor="loky:4".',
-    )
-
-
-def _refuse_fork(executor: Executor) -> None:
-    context = getattr(executor, "_mp_context", None)
-    if context is not None and context.get_start_method() == "fork":
-        raise InputError(
-            "executor",
-            got="a pool of forked processes",
-            expected="processes that start afresh",
-            remedy='Use "loky:n", or mp_context=multiprocessing.get_context("spawn").',
-        )
-
-
-def _new_pool(workers: int) -> Executor:
-    pool: Executor = loky.ProcessPoolExecutor(
-        max_workers=workers,
-        context=loky.backend.get_context("loky"),
-        timeout=_IDLE_SECONDS,
-        initializer=_ignore_interrupts,
-        env=_ONE_THREAD,
-    )
-    return pool
-
-
-def _kill_pool(pool: Executor) -> None:
-    pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
-
-
 def _ignore_interrupts() -> None:
     # Ctrl-C reaches the whole process group; only the driver answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _nothing() -> None:
-    """Make a pool start its workers."""
+    pass
 
 
 @contextlib.contextmanager

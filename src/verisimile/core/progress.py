@@ -8,7 +8,6 @@ from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
     import rich.console
-    import rich.progress
 
 
 class Handle(Protocol):
@@ -16,11 +15,9 @@ class Handle(Protocol):
 
     def advance(self) -> None:
         """Note that one more task has finished or failed."""
-        ...
 
     def close(self) -> None:
         """Note that the stage has ended, for whatever reason."""
-        ...
 
 
 class Progress(Protocol):
@@ -28,7 +25,6 @@ class Progress(Protocol):
 
     def begin(self, label: str, total: int, done: int) -> Handle:
         """Return the handle of a stage of `total` tasks, `done` of them from before."""
-        ...
 
 
 class Silent:
@@ -58,13 +54,7 @@ class RichProgress:
 
 
 def resolve_progress(progress: bool | Progress) -> Progress:  # noqa: FBT001  (as Run got it)
-    """Return the progress that is meant by True, False, or an object.
-
-    Raises
-    ------
-    InputError
-        If it is none of these.
-    """
+    """Return the progress that is meant by True, False, or an object."""
     if isinstance(progress, bool):
         return RichProgress() if progress else Silent()
     if callable(getattr(progress, "begin", None)):
@@ -86,7 +76,17 @@ class _SilentHandle:
 
 class _Bar:
     def __init__(self, console: rich.console.Console, label: str, total: int, done: int) -> None:
-        self._display = _display(console)
+        from rich import progress  # noqa: PLC0415
+
+        self._display = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(),
+            console=console,
+            # What a task prints belongs to standard output, not to our console.
+            redirect_stdout=False,
+        )
         self._task = self._display.add_task(label, total=total, completed=done)
         self._display.start()
 
@@ -95,17 +95,3 @@ class _Bar:
 
     def close(self) -> None:
         self._display.stop()
-
-
-def _display(console: rich.console.Console) -> rich.progress.Progress:
-    from rich import progress  # noqa: PLC0415
-
-    return progress.Progress(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-        console=console,
-        # What a task prints belongs to standard output, not to our console.
-        redirect_stdout=False,
-    )

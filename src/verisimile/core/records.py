@@ -14,7 +14,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from verisimile.core.canonical import JSON, canonical, plain, restored
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 
 State: TypeAlias = Literal["missing", "stale", "corrupt", "valid"]
 
@@ -58,34 +58,21 @@ class Receipt:
 
 
 def check_address(address: str) -> str:
-    """Return `address` if it is a safe relative path such as ``members/0007``.
-
-    Raises
-    ------
-    InputError
-        If it is absolute, climbs with ``..``, has an empty or hidden part, or
-        other characters than ``A-Z a-z 0-9 . _ - /``.
-    """
-    if isinstance(address, str) and _ADDRESS.fullmatch(address):
-        return address
-    raise InputError(
+    """Return `address` if it is a safe relative path: no ``..``, no empty or hidden part."""
+    require(
+        isinstance(address, str) and _ADDRESS.fullmatch(address),
         "address",
         got=repr(address),
         expected="words of A-Z a-z 0-9 . _ - separated by /, none starting with a dot",
         remedy='For example "members/0007".',
     )
+    return address
 
 
 def pack(
     address: str, fingerprint: str, label: str, payload: Payload, *, seeds: str = ""
 ) -> tuple[bytes, bytes, Receipt]:
-    """Return the payload bytes, the record text and the receipt.
-
-    Raises
-    ------
-    InputError
-        If an array has a dtype without a portable form, or `meta` is not JSON.
-    """
+    """Return the payload bytes, the record text and the receipt."""
     data = safetensors.numpy.save(
         {str(name): portable(name, array) for name, array in payload.arrays.items()}
     )
@@ -105,10 +92,7 @@ def pack(
 
 
 def examine(
-    address: str,
-    fingerprint: str,
-    text: bytes | None,
-    read_payload: Callable[[], bytes | None],
+    address: str, fingerprint: str, text: bytes | None, read_payload: Callable[[], bytes | None]
 ) -> tuple[State, Record | None]:
     """Return what a record text and its payload are worth, and the record if valid.
 
@@ -129,22 +113,18 @@ def examine(
 
 
 def _record(body: Mapping[str, JSON], data: bytes) -> Record:
+    arrays = dict(sorted(safetensors.numpy.load(data).items()))
+    for array in arrays.values():
+        array.setflags(write=False)
     meta = restored(body.get("meta"))
     return Record(
         address=str(body["address"]),
         fingerprint=str(body["fingerprint"]),
         label=str(body.get("label")),
-        arrays=_arrays(data),
+        arrays=arrays,
         meta=meta if isinstance(meta, Mapping) else {},
         sha256=str(body["sha256"]),
     )
-
-
-def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    arrays = dict(sorted(safetensors.numpy.load(data).items()))
-    for array in arrays.values():
-        array.setflags(write=False)
-    return arrays
 
 
 def _unsealed(text: bytes) -> dict[str, JSON] | None:
@@ -152,10 +132,8 @@ def _unsealed(text: bytes) -> dict[str, JSON] | None:
         body = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(body, dict):
-        return None
-    seal = body.pop("seal", None)
-    return body if seal == _seal(body) else None
+    whole = isinstance(body, dict) and body.pop("seal", None) == _seal(body)
+    return body if whole else None
 
 
 def _seal(body: Mapping[str, JSON]) -> str:
@@ -163,20 +141,14 @@ def _seal(body: Mapping[str, JSON]) -> str:
 
 
 def portable(name: str, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a contiguous little-endian copy, the only form that is written to files.
-
-    Raises
-    ------
-    InputError
-        If the dtype has no such form.
-    """
+    """Return a contiguous little-endian copy, the only form that is written to files."""
     values = np.asarray(array)
-    if values.dtype.itemsize not in _BYTES.get(values.dtype.kind, ()):
-        raise InputError(
-            f"array {name!r}",
-            got=f"dtype {values.dtype}",
-            expected="a real number or bool dtype of at most 64 bits",
-            remedy="Convert it, or put text into meta.",
-        )
+    require(
+        values.dtype.itemsize in _BYTES.get(values.dtype.kind, ()),
+        f"array {name!r}",
+        got=f"dtype {values.dtype}",
+        expected="a real number or bool dtype of at most 64 bits",
+        remedy="Convert it, or put text into meta.",
+    )
     # Not ascontiguousarray: it would turn a 0-d array into a vector.
     return np.array(values, dtype=values.dtype.newbyteorder("<"), order="C", copy=True)

@@ -10,7 +10,17 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    TypeAlias,
+    TypeGuard,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +42,7 @@ def encode(value: object, place: str, keep: Keep) -> JSON:
     """Return `value` as strict JSON, its arrays as `keep` says.
 
     A registered dataclass carries its schema.  Fields with the metadata
-    ``{"transient": True}`` are left out.
-
-    Raises
-    ------
-    InputError
-        If something has no JSON form; the message says where.
+    ``{"transient": True}`` are left out.  An InputError says where something has no JSON form.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         schema = schema_of(type(value))
@@ -59,13 +64,7 @@ def encode(value: object, place: str, keep: Keep) -> JSON:
 
 
 def inline(place: str, array: npt.NDArray[Any]) -> JSON:
-    """Return `array` as nested lists.
-
-    Raises
-    ------
-    InputError
-        If its entries are no real numbers or bools.
-    """
+    """Return `array`, of real numbers or bools, as nested lists."""
     if array.dtype.kind not in "fiub":
         raise InputError(place, got=f"an array of {array.dtype}", expected="an array of numbers")
     if array.size == 0 and array.ndim > 1:
@@ -75,21 +74,24 @@ def inline(place: str, array: npt.NDArray[Any]) -> JSON:
 
 
 def decode(value: JSON, hint: Any, place: str, fetch: Fetch) -> Any:  # noqa: ANN401
-    """Return the object of type `hint` that `value` encodes.
-
-    Raises
-    ------
-    StoreError
-        If `value` does not fit the hint; the message says where.
-    """
-    if hint in (Any, object):
+    """Return the object of type `hint` that `value` encodes; a StoreError says what is wrong."""
+    origin, arms = get_origin(hint) or hint, get_args(hint)
+    if origin in (Any, object):
         return restored(value)
-    if hint in _SCALARS:
+    if origin in _SCALARS:
         return _scalar(value, hint, place)
-    origin = get_origin(hint) or hint
-    if origin in _GENERICS:
-        return _GENERICS[origin](value, hint, place, fetch)
-    if isinstance(hint, type) and isinstance(value, Mapping):
+    if origin in (Union, types.UnionType):
+        return _first_that_fits(value, arms, place, fetch)
+    if origin is np.ndarray:
+        return _array(value, hint, place, fetch)
+    if origin is Literal and value in arms:
+        return value
+    if origin in (tuple, list, Sequence) and _is_list(value):
+        return _sequence(value, hint, place, fetch)
+    if isinstance(value, Mapping) and origin in (dict, Mapping):
+        one = arms[1] if arms else object
+        return {key: decode(item, one, f"{place}.{key}", fetch) for key, item in value.items()}
+    if isinstance(value, Mapping) and isinstance(hint, type):
         return _instance(value, hint, place, fetch)
     raise _misfit(value, hint, place)
 
@@ -97,16 +99,14 @@ def decode(value: JSON, hint: Any, place: str, fetch: Fetch) -> Any:  # noqa: AN
 def _instance(value: Mapping[str, JSON], hint: type, place: str, fetch: Fetch) -> object:
     """Return a dataclass: the one named by the value's schema, else the hint itself."""
     cls = registered(value["schema"]) if "schema" in value else hint
-    if not dataclasses.is_dataclass(cls):
+    fits = not dataclasses.is_dataclass(hint) or issubclass(cls, hint)
+    if not (dataclasses.is_dataclass(cls) and fits):
         raise _misfit(value, hint, place)
-    if dataclasses.is_dataclass(hint) and not issubclass(cls, hint):
-        raise _misfit(value, hint, place)
-    hints = get_type_hints(cls)
-    fields = {field.name: field for field in _fields(cls)}
+    hints, names = get_type_hints(cls), {field.name for field in _fields(cls)}
     given = value.keys() - {"schema"}
-    if given - fields.keys():
+    if given - names:
         raise StoreError(
-            place, got=f"the fields {sorted(given - fields.keys())}", expected=f"{sorted(fields)}"
+            place, got=f"the fields {sorted(given - names)}", expected=f"{sorted(names)}"
         )
     arguments = {name: decode(value[name], hints[name], f"{place}.{name}", fetch) for name in given}
     try:
@@ -126,8 +126,8 @@ def _scalar(value: JSON, hint: type, place: str) -> object:
     return value
 
 
-def _union(value: JSON, hint: Any, place: str, fetch: Fetch) -> object:  # noqa: ANN401
-    for arm in get_args(hint):
+def _first_that_fits(value: JSON, arms: tuple[Any, ...], place: str, fetch: Fetch) -> object:
+    for arm in arms:
         try:
             return decode(value, arm, place, fetch)
         except StoreError as error:
@@ -135,20 +135,14 @@ def _union(value: JSON, hint: Any, place: str, fetch: Fetch) -> object:  # noqa:
     raise misfit
 
 
-def _literal(value: JSON, hint: Any, place: str, fetch: Fetch) -> object:  # noqa: ANN401, ARG001
-    if value not in get_args(hint):
-        raise _misfit(value, hint, place)
-    return value
+def _is_list(value: JSON) -> TypeGuard[Sequence[JSON]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _sequence(value: JSON, hint: Any, place: str, fetch: Fetch) -> object:  # noqa: ANN401
+def _sequence(value: Sequence[JSON], hint: Any, place: str, fetch: Fetch) -> object:  # noqa: ANN401
     """Return a tuple, or a list where the hint says so."""
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise _misfit(value, hint, place)
-    origin, hints = get_origin(hint) or hint, get_args(hint)
-    if not hints:
-        hints = (object,) * len(value)
-    elif origin is not tuple or hints[-1] is Ellipsis:
+    origin, hints = get_origin(hint) or hint, get_args(hint) or (object, ...)
+    if origin is not tuple or hints[-1] is Ellipsis:
         hints = hints[:1] * len(value)
     if len(hints) != len(value):
         raise _misfit(value, hint, place)
@@ -159,43 +153,28 @@ def _sequence(value: JSON, hint: Any, place: str, fetch: Fetch) -> object:  # no
     return items if origin is list else tuple(items)
 
 
-def _mapping(value: JSON, hint: Any, place: str, fetch: Fetch) -> object:  # noqa: ANN401
-    if not isinstance(value, Mapping):
-        raise _misfit(value, hint, place)
-    one = (*get_args(hint), object, object)[1]
-    return {key: decode(item, one, f"{place}.{key}", fetch) for key, item in value.items()}
-
-
 def _array(value: JSON, hint: Any, place: str, fetch: Fetch) -> npt.NDArray[Any]:  # noqa: ANN401
+    """Return the array in the file beside, or that of nested lists; read-only."""
     if isinstance(value, Mapping) and isinstance(key := value.get("array"), str):
         array = fetch(key)
     else:
-        array = _from_lists(value, hint, place)
+        # The dtype in NDArray[...], None where it leaves it open.
+        scalar = next(iter(get_args((*get_args(hint), None, None)[1])), None)
+        dtype = np.dtype(scalar) if scalar in np.sctypeDict.values() else None
+        try:
+            array = _from_lists(value, dtype)
+        except (KeyError, TypeError, ValueError):
+            raise _misfit(value, hint, place) from None
+        if value is None or array.dtype.kind not in "fiub":  # numpy makes NaN of None
+            raise _misfit(value, hint, place)
     array.setflags(write=False)
     return array
 
 
-def _from_lists(value: JSON, hint: Any, place: str) -> npt.NDArray[Any]:  # noqa: ANN401
-    if value is None:  # numpy would make NaN of it
-        raise _misfit(value, hint, place)
-    dtype = _dtype(hint)
-    try:
-        if isinstance(value, Mapping):
-            shape: Any = value["empty"]
-            array = np.empty(0, dtype).reshape(shape)
-        else:
-            array = np.array(restored(value), dtype)
-    except (KeyError, TypeError, ValueError):
-        raise _misfit(value, hint, place) from None
-    if array.dtype.kind not in "fiub":
-        raise _misfit(value, hint, place)
-    return array
-
-
-def _dtype(hint: Any) -> np.dtype[Any] | None:  # noqa: ANN401
-    """Return the dtype in ``NDArray[...]``, None where it leaves it open."""
-    scalar = next(iter(get_args((*get_args(hint), None, None)[1])), None)
-    return np.dtype(scalar) if scalar in np.sctypeDict.values() else None
+def _from_lists(value: Any, dtype: np.dtype[Any] | None) -> npt.NDArray[Any]:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        return np.empty(0, dtype).reshape(value["empty"])
+    return np.array(restored(value), dtype)
 
 
 def _fields(cls: type) -> list[dataclasses.Field[Any]]:
@@ -217,18 +196,6 @@ def _misfit(value: JSON, hint: object, place: str) -> StoreError:
 
 
 _SCALARS = (float, int, str, bool, type(None))
-_GENERICS: dict[object, Callable[[JSON, Any, str, Fetch], object]] = {
-    Union: _union,
-    types.UnionType: _union,
-    Literal: _literal,
-    tuple: _sequence,
-    list: _sequence,
-    Sequence: _sequence,
-    dict: _mapping,
-    Mapping: _mapping,
-    np.ndarray: _array,
-}
-
 
 T = TypeVar("T", bound=type)
 
@@ -239,12 +206,7 @@ def register(name: str, schema: int) -> Callable[[T], T]:
     """Return a decorator that lets a dataclass be written, and read back by its `name`.
 
     Only registered classes are ever built from a file.  `schema` rises when a
-    field changes its meaning.
-
-    Raises
-    ------
-    InputError
-        If another class has the name, or the class is no dataclass.
+    field changes its meaning.  A name belongs to one class.
     """
 
     def decorator(cls: T) -> T:
@@ -255,9 +217,9 @@ def register(name: str, schema: int) -> Callable[[T], T]:
                 expected="a dataclass",
                 remedy="Put @register above @dataclass.",
             )
-        known = _CLASSES.get(name)
+        known, _ = _CLASSES.get(name, (cls, schema))
         # The same class comes again when its module is reloaded.
-        if known is not None and _home(known[0]) != _home(cls):
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise InputError("register", got=f"the name {name!r} twice", expected="a new name")
         _CLASSES[name] = (cls, schema)
         return cls
@@ -274,13 +236,7 @@ def schema_of(cls: type) -> str | None:
 
 
 def registered(schema: object) -> type:
-    """Return the class that ``"verisimile.<name>/<n>"`` means.
-
-    Raises
-    ------
-    StoreError
-        If the name is unknown, or `n` is newer than this version's.
-    """
+    """Return the class that ``"verisimile.<name>/<n>"`` means; `n` may be older than its own."""
     match = re.fullmatch(r"verisimile\.([^/]+)/([0-9]+)", str(schema))
     if match is None or match[1] not in _CLASSES:
         raise StoreError(
@@ -300,10 +256,6 @@ def registered(schema: object) -> type:
     return cls
 
 
-def _home(cls: type) -> tuple[str, str]:
-    return cls.__module__, cls.__qualname__
-
-
 _INLINE_ENTRIES = 256
 _HASH = "arrays_sha256"
 
@@ -311,12 +263,7 @@ _HASH = "arrays_sha256"
 @register("estimate", 1)
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its standard error.
-
-    Raises
-    ------
-    InputError
-        If the error is negative.
+    """A number with its standard error, which is not negative.
 
     Examples
     --------
@@ -340,12 +287,8 @@ def to_dict(result: object) -> dict[str, JSON]:
     """Return a registered result as strict JSON, arrays inline.
 
     The first entry is ``"schema": "verisimile.<name>/<n>"``; NaN and the
-    infinities are the strings ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.
-
-    Raises
-    ------
-    InputError
-        If the class is not registered, or a field has no JSON form.
+    infinities are the strings ``"NaN"``, ``"Infinity"``, ``"-Infinity"``.  An InputError
+    says that the class is not registered, or which field has no JSON form.
     """
     return _encoded(result, inline)
 
@@ -353,10 +296,7 @@ def to_dict(result: object) -> dict[str, JSON]:
 def from_dict(data: Mapping[str, JSON]) -> object:
     """Return the result that `to_dict` turned into `data`.
 
-    Raises
-    ------
-    StoreError
-        If the schema is unknown or newer, or a field does not fit.
+    A StoreError says that the schema is unknown or newer, or which field does not fit.
     """
     return _decoded(data, {})
 
@@ -365,14 +305,7 @@ def save(result: object, path: str | Path) -> Path:
     """Write a registered result to ``<path>.json`` and return the file's path.
 
     Arrays of more than 256 entries go to ``<path>.safetensors`` beside it,
-    whose sha256 stands in the JSON.
-
-    Raises
-    ------
-    InputError
-        If the class is not registered, or a field has no JSON form.
-    StoreError
-        If the file system refuses.
+    whose sha256 stands in the JSON.  Errors as of `to_dict` and `write_atomic`.
     """
     file = _json_file(path)
     large: dict[str, npt.NDArray[Any]] = {}
@@ -395,11 +328,7 @@ def save(result: object, path: str | Path) -> Path:
 def load(path: str | Path) -> object:
     """Return the result in ``<path>.json``, with the arrays beside it.
 
-    Raises
-    ------
-    StoreError
-        If a file is missing or damaged, the schema is unknown or newer, or a
-        field does not fit.
+    A StoreError says that a file is missing or damaged, or what `from_dict` refuses.
     """
     file = _json_file(path)
     try:

@@ -16,11 +16,12 @@ from verisimile.core.dispatch import (
     failure,
     fingerprint,
 )
-from verisimile.core.errors import IncompleteError, InputError, NumericsError, VerisimileError
+from verisimile.core.errors import IncompleteError, NumericsError, VerisimileError
 from verisimile.core.executor import ExecutorSpec, resolve_executor
 from verisimile.core.progress import Progress, resolve_progress
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt, Record, check_address
+from verisimile.core.require import require
 from verisimile.core.store import Store, open_store
 
 Outcome = Record | Failure
@@ -42,11 +43,6 @@ class Run:
     progress
         Whether to show progress on the terminal, or a `Progress`.
 
-    Raises
-    ------
-    InputError
-        If an argument is not one of these.
-
     Examples
     --------
     >>> run = Run(Seeds(2026))
@@ -64,13 +60,13 @@ class Run:
         store: str | Path | Store | None = None,
         progress: bool | Progress = False,
     ) -> None:
-        if not isinstance(seeds, Seeds):
-            raise InputError(
-                "Run.seeds",
-                got=f"a {type(seeds).__name__}",
-                expected="Seeds",
-                remedy="For example vs.Run(vs.Seeds(2026)).",
-            )
+        require(
+            isinstance(seeds, Seeds),
+            "Run.seeds",
+            got=f"a {type(seeds).__name__}",
+            expected="Seeds",
+            remedy="For example vs.Run(vs.Seeds(2026)).",
+        )
         self.seeds = seeds
         self.executor: ExecutorSpec = resolve_executor(executor)
         self.store: Store = open_store(store)
@@ -82,12 +78,8 @@ class Run:
 
     def at(self, *words: str | int) -> Run:
         """Return this run with the subtree of random streams at `words`."""
-        return Run(
-            self.seeds.at(*words),
-            executor=self.executor,
-            store=self.store,
-            progress=self.progress,
-        )
+        seeds = self.seeds.at(*words)
+        return Run(seeds, executor=self.executor, store=self.store, progress=self.progress)
 
     def map(
         self,
@@ -138,15 +130,17 @@ class Run:
         calls = [
             Call(index, task, fingerprint(label, task, schema)) for index, task in enumerate(tasks)
         ]
-        outcomes, missing = select(self.store, calls)
-        work = Work(fn, label, self._workers_store())
-        if missing:
-            self._do(work, missing, outcomes, total=len(calls))
+        work = Work(fn, label, self.store if self.store.portable else None)
+        outcomes: dict[int, Outcome] = {}
+        for call in calls:
+            if record := self.store.load(call.task.address, call.fingerprint):
+                outcomes[call.index] = record
+        missing = [call for call in calls if call.index not in outcomes]
+        self._do(work, missing, outcomes, total=len(calls))
         again = [call for call in missing if _passing(outcomes[call.index])]
-        if again:
-            for call in again:
-                del outcomes[call.index]
-            self._do(work, again, outcomes, total=len(calls))
+        for call in again:
+            del outcomes[call.index]
+        self._do(work, again, outcomes, total=len(calls))
         ordered = [outcomes[call.index] for call in calls]
         _judge(ordered, label, max_failed)
         return ordered
@@ -154,6 +148,8 @@ class Run:
     def _do(
         self, work: Work, missing: Sequence[Call], outcomes: dict[int, Outcome], *, total: int
     ) -> None:
+        if not missing:
+            return
         by_index = {call.index: call for call in missing}
         shown = self.progress.begin(work.label, total, len(outcomes))
 
@@ -165,22 +161,6 @@ class Run:
             dispatch(self.executor, work, missing, receive)
         finally:
             shown.close()
-
-    def _workers_store(self) -> Store | None:
-        return self.store if self.store.portable else None
-
-
-def select(store: Store, calls: Sequence[Call]) -> tuple[dict[int, Outcome], list[Call]]:
-    """Return the valid records by index, and the calls that have none."""
-    found: dict[int, Outcome] = {}
-    missing: list[Call] = []
-    for call in calls:
-        record = store.load(call.task.address, call.fingerprint)
-        if record is None:
-            missing.append(call)
-        else:
-            found[call.index] = record
-    return found, missing
 
 
 def _settle(store: Store, label: str, call: Call, reply: Reply) -> Outcome:
@@ -204,17 +184,16 @@ def _passing(outcome: Outcome) -> bool:
 
 
 def _check(tasks: Sequence[Task], max_failed: float) -> None:
-    if not 0.0 <= max_failed <= 1.0:
-        raise InputError("max_failed", got=max_failed, expected="a fraction in [0, 1]")
+    require(0.0 <= max_failed <= 1.0, "max_failed", got=max_failed, expected="a fraction in [0, 1]")
     seen: set[str] = set()
     for task in tasks:
-        if check_address(task.address) in seen:
-            raise InputError(
-                "tasks",
-                got=f"the address {task.address!r} twice",
-                expected="one address for each task",
-                remedy="Put the index of the task into its address.",
-            )
+        require(
+            check_address(task.address) not in seen,
+            "tasks",
+            got=f"the address {task.address!r} twice",
+            expected="one address for each task",
+            remedy="Put the index of the task into its address.",
+        )
         seen.add(task.address)
 
 

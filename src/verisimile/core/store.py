@@ -6,20 +6,14 @@ import contextlib
 import json
 import os
 import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from verisimile.core.canonical import JSON, plain, restored
 from verisimile.core.errors import InputError, StoreError
-from verisimile.core.records import (
-    Payload,
-    Receipt,
-    Record,
-    State,
-    check_address,
-    examine,
-    pack,
-)
+from verisimile.core.records import Payload, Receipt, Record, State, check_address, examine, pack
 
 
 class Store(Protocol):
@@ -32,53 +26,49 @@ class Store(Protocol):
     @property
     def portable(self) -> bool:
         """Whether the store may be sent to a worker, who then writes himself."""
-        ...
 
     def load(self, address: str, fingerprint: str) -> Record | None:
         """Return the valid record at `address`, or None."""
-        ...
 
     def state(self, address: str, fingerprint: str) -> State:
         """Return whether the record is missing, stale, corrupt or valid."""
-        ...
 
     def save(
         self, address: str, fingerprint: str, label: str, payload: Payload, *, seeds: str = ""
     ) -> Receipt:
         """Write the record, in place of any older one."""
-        ...
 
     def addresses(self, prefix: str = "") -> list[str]:
         """Return the sorted addresses below the folder `prefix`, of records of any state."""
-        ...
 
     def read_json(self, name: str) -> JSON:
         """Return the document `name`, or None if there is none."""
-        ...
 
     def write_json(self, name: str, value: JSON) -> None:
         """Write the document `name` in one piece."""
-        ...
 
 
-class MemoryStore:
-    """A store in this process: nothing outlives it, everything else is the same.
+class _NamedBytes(ABC):
+    """What both stores make of bytes under names: two of them a record, one a document.
 
-    It holds the very bytes that a `DirectoryStore` would write, so arrays are
-    copied and hash-checked here too.
+    The record at ``members/0007`` is ``members/0007.safetensors`` (arrays) and
+    ``members/0007.json`` (schema, fingerprint, label, seeds, meta, hashes); the document
+    ``manifest`` is ``manifest.json``.
     """
 
-    __slots__ = ("_documents", "_records")
+    __slots__ = ()
 
-    portable = False
+    @abstractmethod
+    def _read(self, name: str) -> bytes | None: ...
 
-    def __init__(self) -> None:
-        self._records: dict[str, tuple[bytes, bytes]] = {}
-        self._documents: dict[str, JSON] = {}
+    @abstractmethod
+    def _write(self, name: str, data: bytes) -> None: ...
 
-    def __repr__(self) -> str:
-        """Return one line with the number of records."""
-        return f"MemoryStore({len(self._records)} records)"
+    @abstractmethod
+    def _names(self, folder: str) -> Iterable[str]: ...
+
+    @abstractmethod
+    def _place(self, name: str) -> str: ...
 
     def load(self, address: str, fingerprint: str) -> Record | None:
         """Return the valid record at `address`, or None."""
@@ -91,42 +81,121 @@ class MemoryStore:
     def save(
         self, address: str, fingerprint: str, label: str, payload: Payload, *, seeds: str = ""
     ) -> Receipt:
-        """Keep a copy of the payload, in place of any older one."""
+        """Write payload, then record, in place of any older ones."""
         data, text, receipt = pack(address, fingerprint, label, payload, seeds=seeds)
-        self._records[address] = (text, data)
+        self._write(f"{address}.safetensors", data)
+        self._write(f"{address}.json", text)
         return receipt
 
     def addresses(self, prefix: str = "") -> list[str]:
-        """Return the sorted addresses below the folder `prefix`."""
-        start = f"{check_address(prefix)}/" if prefix else ""
-        return sorted(address for address in self._records if address.startswith(start))
+        """Return the sorted addresses below the folder `prefix`, of records of any state."""
+        names = set(self._names(f"{check_address(prefix)}/" if prefix else ""))
+        stems = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return sorted(stem for stem in stems if f"{stem}.safetensors" in names)
 
     def read_json(self, name: str) -> JSON:
         """Return the document `name`, or None if there is none."""
-        return restored(self._documents.get(_document(name)))
+        text = self._read(_document(name))
+        try:
+            return None if text is None else restored(json.loads(text))
+        except ValueError as error:
+            raise StoreError(
+                self._place(name),
+                got=f"text that is not JSON ({error})",
+                expected="a JSON document",
+            ) from None
 
     def write_json(self, name: str, value: JSON) -> None:
-        """Keep a copy of the document `name`."""
-        key = _document(name)
-        if key in self._records:
+        """Write the document `name` in one piece."""
+        document = _document(name)
+        if self._read(document.removesuffix(".json") + ".safetensors") is not None:
             raise StoreError(
-                name, got="the address of a record", expected="a name that is free", remedy=""
+                self._place(name), got="the address of a record", expected="a name that is free"
             )
-        self._documents[key] = plain(value, name)
+        text = json.dumps(plain(value, name), indent=1, allow_nan=False)
+        self._write(document, text.encode())
 
     def _examine(self, address: str, fingerprint: str) -> tuple[State, Record | None]:
-        text, data = self._records.get(check_address(address), (None, b""))
-        return examine(address, fingerprint, text, lambda: data)
+        text = self._read(f"{check_address(address)}.json")
+        return examine(address, fingerprint, text, lambda: self._read(f"{address}.safetensors"))
+
+
+def _document(name: str) -> str:
+    return check_address(name).removesuffix(".json") + ".json"
+
+
+class MemoryStore(_NamedBytes):
+    """A store in this process: nothing outlives it, everything else is the same.
+
+    It holds the very bytes that a `DirectoryStore` would write, so arrays are
+    copied and hash-checked here too.
+    """
+
+    __slots__ = ("_files",)
+
+    portable = False
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def __repr__(self) -> str:
+        """Return one line with the number of records."""
+        return f"MemoryStore({len(self.addresses())} records)"
+
+    def _read(self, name: str) -> bytes | None:
+        return self._files.get(name)
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._files[name] = data
+
+    def _names(self, folder: str) -> Iterable[str]:
+        return (name for name in self._files if name.startswith(folder))
+
+    def _place(self, name: str) -> str:
+        return name
+
+
+class DirectoryStore(_NamedBytes):
+    """Records as pairs of files below one folder, documents as single ones.
+
+    The payload is written first, so a JSON file is the mark of a finished
+    record; whatever a killed process leaves behind fails the hash check or is
+    a hidden ``*.tmp`` file.  Several processes may write at the same time.
+    """
+
+    __slots__ = ("path",)
+
+    portable = True
+
+    def __init__(self, path: str | Path) -> None:
+        # Absolute, because a worker may have another working directory.
+        self.path = Path(path).expanduser().absolute()
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError("store", got=f"the file {self.path}", expected="a folder")
+
+    def __repr__(self) -> str:
+        """Return one line with the folder."""
+        return f"DirectoryStore({str(self.path)!r})"
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _write(self, name: str, data: bytes) -> None:
+        write_atomic(self.path / name, data)
+
+    def _names(self, folder: str) -> Iterable[str]:
+        files = (self.path / folder).rglob("*.*")
+        return (file.relative_to(self.path).as_posix() for file in files)
+
+    def _place(self, name: str) -> str:
+        return str(self.path / _document(name))
 
 
 def open_store(store: str | Path | Store | None) -> Store:
-    """Return the store that is meant: a folder's, the one given, or a new one in memory.
-
-    Raises
-    ------
-    InputError
-        If it is none of these.
-    """
+    """Return the store that is meant: a folder's, the one given, or a new one in memory."""
     if store is None:
         return MemoryStore()
     if isinstance(store, str | Path):
@@ -141,131 +210,12 @@ def open_store(store: str | Path | Store | None) -> Store:
     )
 
 
-def _document(name: str) -> str:
-    return check_address(name).removesuffix(".json")
-
-
-class DirectoryStore:
-    """Records as pairs of files below one folder.
-
-    The record at ``members/0007`` is ``members/0007.safetensors`` (arrays) and
-    ``members/0007.json`` (schema, fingerprint, label, seeds, meta, hashes).
-    The payload is written first, so a JSON file is the mark of a finished
-    record; whatever a killed process leaves behind fails the hash check or is
-    a hidden ``*.tmp`` file.  Several processes may write at the same time.
-
-    Raises
-    ------
-    InputError
-        If `path` is a file.
-    """
-
-    __slots__ = ("path",)
-
-    portable = True
-
-    def __init__(self, path: str | Path) -> None:
-        # Absolute, because a worker may have another working directory.
-        self.path = Path(path).expanduser().absolute()
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError("store", got=f"the file {self.path}", expected="a folder", remedy="")
-
-    def __repr__(self) -> str:
-        """Return one line with the folder."""
-        return f"DirectoryStore({str(self.path)!r})"
-
-    def load(self, address: str, fingerprint: str) -> Record | None:
-        """Return the valid record at `address`, or None."""
-        return self._examine(address, fingerprint)[1]
-
-    def state(self, address: str, fingerprint: str) -> State:
-        """Return whether the record is missing, stale, corrupt or valid."""
-        return self._examine(address, fingerprint)[0]
-
-    def save(
-        self, address: str, fingerprint: str, label: str, payload: Payload, *, seeds: str = ""
-    ) -> Receipt:
-        """Write payload, then record, in place of any older ones.
-
-        Raises
-        ------
-        StoreError
-            If the file system refuses.
-        """
-        data, text, receipt = pack(address, fingerprint, label, payload, seeds=seeds)
-        write_atomic(self._file(address, ".safetensors"), data)
-        write_atomic(self._file(address, ".json"), text)
-        return receipt
-
-    def addresses(self, prefix: str = "") -> list[str]:
-        """Return the sorted addresses below the folder `prefix`."""
-        folder = self.path / check_address(prefix) if prefix else self.path
-        found = (
-            path.relative_to(self.path).as_posix().removesuffix(".json")
-            for path in folder.rglob("*.json")
-        )
-        return sorted(address for address in found if self._file(address, ".safetensors").is_file())
-
-    def read_json(self, name: str) -> JSON:
-        """Return the document `name`, or None if there is none.
-
-        Raises
-        ------
-        StoreError
-            If the file is not JSON.
-        """
-        path = self._document(name)
-        text = _bytes(path)
-        if text is None:
-            return None
-        try:
-            value: JSON = json.loads(text)
-        except ValueError as error:
-            raise StoreError(
-                str(path), got=f"text that is not JSON ({error})", expected="a JSON document"
-            ) from None
-        return restored(value)
-
-    def write_json(self, name: str, value: JSON) -> None:
-        """Write the document `name` (``manifest`` is ``manifest.json``) in one piece."""
-        path = self._document(name)
-        if path.with_name(path.name.removesuffix(".json") + ".safetensors").exists():
-            raise StoreError(
-                str(path), got="the address of a record", expected="a name that is free"
-            )
-        write_atomic(path, json.dumps(plain(value, name), indent=1, allow_nan=False).encode())
-
-    def _examine(self, address: str, fingerprint: str) -> tuple[State, Record | None]:
-        text = _bytes(self._file(check_address(address), ".json"))
-        payload = self._file(address, ".safetensors")
-        return examine(address, fingerprint, text, lambda: _bytes(payload))
-
-    def _file(self, address: str, suffix: str) -> Path:
-        # Not with_suffix: an address may contain dots.
-        return self.path / f"{address}{suffix}"
-
-    def _document(self, name: str) -> Path:
-        return self._file(check_address(name).removesuffix(".json"), ".json")
-
-
-def _bytes(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-
-
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that no reader ever sees a part of it.
 
     Temporary file in the same folder, flush, fsync, ``os.replace``, fsync of
     the folder.  A process killed on the way leaves at most a hidden ``*.tmp``
-    file that nobody reads.
-
-    Raises
-    ------
-    StoreError
-        If the file system refuses (full, read-only, no permission).
+    file that nobody reads.  A StoreError says that the file system refuses.
     """
     # Not mkstemp: its mode 0600 would lock a shared folder for the group.
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"

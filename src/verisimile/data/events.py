@@ -11,7 +11,8 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, IntArray, as_matrix, as_vector, digest
 from verisimile.core.errors import InputError, SupportError
 from verisimile.core.random import Seeds
-from verisimile.data.feature import Feature, listing, require, suggestion, unique
+from verisimile.core.require import require
+from verisimile.data.feature import Feature, listing, require_columns, suggestion, unique
 from verisimile.data.groups import compact, group_codes, parts_of_groups
 
 
@@ -38,9 +39,8 @@ class Events:
     Raises
     ------
     InputError
-        For no events, non-numeric or non-finite values (naming the column),
-        repeated names, lengths that do not agree, or labels of groups that are missing
-        or not whole.
+        For no events, non-numeric or non-finite values (naming the column), repeated
+        names, lengths that do not agree, or labels of groups that are missing or not whole.
     SupportError
         For values outside the stated support of their feature.
 
@@ -118,18 +118,13 @@ class Events:
 
     def column(self, name: str) -> Array:
         """Return the values ``(n,)`` of one feature."""
-        require([name], self.names, "events")
+        require_columns([name], self.names, "events")
         return self.x[:, self.names.index(name)]
 
     def take(self, index: npt.ArrayLike) -> Events:
         """Return the events at the given rows: integers (repeats allowed) or a mask.
 
-        A repeated row stays in its group.
-
-        Raises
-        ------
-        InputError
-            If a row does not exist or none is asked for.
+        A repeated row stays in its group.  At least one row is asked for.
         """
         rows = _rows(index, self.n)
         weights = None if self.weights is None else self.weights[rows]
@@ -137,15 +132,9 @@ class Events:
         return _trusted(self.x[rows], weights, self.features, group)
 
     def select(self, names: Sequence[str]) -> Events:
-        """Return the same events with the named features only, in the given order.
-
-        Raises
-        ------
-        InputError
-            If a name is missing, repeated, or none is given.
-        """
+        """Return the same events with the named features only, in the given order."""
         wanted = name_list(names, "events.select")
-        require(wanted, self.names, "events")
+        require_columns(wanted, self.names, "events")
         columns = [self.names.index(name) for name in wanted]
         features = tuple(self.features[j] for j in columns)
         x = np.ascontiguousarray(self.x[:, columns])
@@ -155,12 +144,8 @@ class Events:
         """Return disjoint random parts with the given fractions of the events.
 
         Fractions that add up to less than one leave the rest unused.  All rows of a group
-        go into the same part, whose size is then only about its fraction.
-
-        Raises
-        ------
-        InputError
-            If the fractions are not positive, exceed one, or leave a part empty.
+        go into the same part, whose size is then only about its fraction.  No part may
+        stay empty.
         """
         edges = _split_edges(fractions, self.n)
         rng = seeds.at("split").numpy()
@@ -176,11 +161,6 @@ class Events:
         Columns are matched by name, weights do not count, and both need the
         same columns.  A number above the rare coincidence of continuous values
         says that the samples share events.
-
-        Raises
-        ------
-        InputError
-            If the column sets differ.
         """
         theirs = match_features(other, self.features)
         return shared_rows(row_hashes(theirs.x), row_hashes(self.x))
@@ -200,38 +180,33 @@ class Events:
         return (_trusted, (self.x, self.weights, self.features, self.group))
 
     def _set(
-        self,
-        x: Array,
-        weights: Array | None,
-        features: tuple[Feature, ...],
-        group: IntArray | None,
+        self, x: Array, weights: Array | None, features: tuple[Feature, ...], group: IntArray | None
     ) -> None:
         for array in (x, weights, group):
             if array is not None:
                 array.setflags(write=False)
-        object.__setattr__(self, "x", x)
-        object.__setattr__(self, "weights", weights)
-        object.__setattr__(self, "features", features)
-        object.__setattr__(self, "group", group)
-        object.__setattr__(self, "_digest", "")
+        for name, value in zip(self.__slots__, (x, weights, features, group, ""), strict=True):
+            object.__setattr__(self, name, value)
 
 
 def match_features(events: Events, features: Sequence[Feature | str]) -> Events:
     """Return `events` with its columns in the order of `features`, matched by name.
 
-    The events keep their own specifications.
-
-    Raises
-    ------
-    InputError
-        If the sets of names differ, or two stated units do.
+    The events keep their own specifications.  The sets of names must agree, and so must
+    two stated units.
     """
     specs = [Feature(spec) if isinstance(spec, str) else spec for spec in features]
     names = tuple(spec.name for spec in specs)
     _same_names(events.names, names)
     matched = events if names == events.names else events.select(names)
     for mine, theirs in zip(matched.features, specs, strict=True):
-        _same_unit(mine, theirs)
+        require(
+            not (mine.unit and theirs.unit) or mine.unit == theirs.unit,
+            f"events, column {mine.name!r}",
+            got=f"the unit {mine.unit!r}",
+            expected=f"the unit {theirs.unit!r}",
+            remedy="Convert one of the samples.",
+        )
     return matched
 
 
@@ -249,16 +224,6 @@ def _same_names(got: tuple[str, ...], expected: tuple[str, ...]) -> None:
     )
 
 
-def _same_unit(got: Feature, expected: Feature) -> None:
-    if got.unit and expected.unit and got.unit != expected.unit:
-        raise InputError(
-            f"events, column {got.name!r}",
-            got=f"the unit {got.unit!r}",
-            expected=f"the unit {expected.unit!r}",
-            remedy="Convert one of the samples.",
-        )
-
-
 def _trusted(
     x: Array, weights: Array | None, features: tuple[Feature, ...], group: IntArray | None = None
 ) -> Events:
@@ -272,64 +237,55 @@ def _rows(index: npt.ArrayLike, n: int) -> IntArray:
     rows = np.asarray(index)
     if rows.dtype == np.bool_ and rows.shape == (n,):
         rows = np.flatnonzero(rows)
-    if rows.size == 0:
-        raise InputError("events.take", got="no rows", expected="at least one event")
-    if rows.ndim != 1 or rows.dtype.kind not in "iu":
-        raise InputError(
-            "events.take",
-            got=f"an index of type {rows.dtype} and shape {rows.shape}",
-            expected=f"row numbers, or a mask of shape ({n},)",
-        )
-    if rows.min() < 0 or rows.max() >= n:
-        raise InputError(
-            "events.take",
-            got=f"rows from {rows.min()} to {rows.max()}",
-            expected=f"rows from 0 to {n - 1}",
-        )
+    require(rows.size, "events.take", got="no rows", expected="at least one event")
+    require(
+        rows.ndim == 1 and rows.dtype.kind in "iu",
+        "events.take",
+        got=f"an index of type {rows.dtype} and shape {rows.shape}",
+        expected=f"row numbers, or a mask of shape ({n},)",
+    )
+    require(
+        rows.min() >= 0 and rows.max() < n,
+        "events.take",
+        got=f"rows from {rows.min()} to {rows.max()}",
+        expected=f"rows from 0 to {n - 1}",
+    )
     return rows.astype(np.int64, copy=False)
 
 
 def _split_edges(fractions: Sequence[float], n: int) -> IntArray:
     parts = np.asarray(fractions, dtype=np.float64)
-    if parts.ndim != 1 or not parts.size or not (parts > 0).all() or parts.sum() > 1 + 1e-9:
-        raise InputError(
-            "events.split",
-            got=f"fractions {fractions}",
-            expected="positive fractions with a sum of at most one",
-        )
+    require(
+        parts.ndim == 1 and parts.size and (parts > 0).all() and parts.sum() <= 1 + 1e-9,
+        "events.split",
+        got=f"fractions {fractions}",
+        expected="positive fractions with a sum of at most one",
+    )
     edges = np.rint(np.concatenate([[0.0], np.cumsum(parts)]) * n).astype(np.int64)
-    if (np.diff(edges) == 0).any():
-        raise InputError(
-            "events.split",
-            got=f"{n} events for fractions {fractions}",
-            expected="at least one event in every part",
-        )
+    require(
+        np.diff(edges).all(),
+        "events.split",
+        got=f"{n} events for fractions {fractions}",
+        expected="at least one event in every part",
+    )
     return np.asarray(np.minimum(edges, n), dtype=np.int64)
 
 
 def specs_of(
     names: Sequence[str] | None, features: Sequence[Feature] | None
 ) -> tuple[Feature, ...] | None:
-    """Return the specifications that `names` or `features` give, or None if neither does.
-
-    Raises
-    ------
-    InputError
-        If names repeat, or both are given and disagree.
-    """
+    """Return the specifications that `names` or `features` give, or None if neither does."""
     if features is None:
-        listed = None if names is None else name_list(names, "events.names")
-        return None if listed is None else tuple(Feature(name) for name in listed)
-    specs = tuple(features)
-    listed = name_list([spec.name for spec in specs], "events.features")
-    if names is not None and tuple(names) != listed:
-        raise InputError(
-            "events.names",
-            got=listing(names),
-            expected=f"the names of the features, {listing(listed)}",
-            remedy="Give names or features, not both.",
-        )
-    return specs
+        return None if names is None else tuple(map(Feature, name_list(names, "events.names")))
+    listed = name_list([spec.name for spec in features], "events.features")
+    require(
+        names is None or tuple(names) == listed,
+        "events.names",
+        got=listing(names or ()),
+        expected=f"the names of the features, {listing(listed)}",
+        remedy="Give names or features, not both.",
+    )
+    return tuple(features)
 
 
 def name_list(names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -341,25 +297,19 @@ def name_list(names: Sequence[str], where: str) -> tuple[str, ...]:
 
 
 def matrix_of(x: npt.ArrayLike, names: Sequence[str] | None) -> Array:
-    """Return `x` as a finite, read-only matrix ``(n, d)`` with at least one event.
-
-    Raises
-    ------
-    InputError
-        If it is not that; non-finite values are reported with their column.
-    """
+    """Return `x` as a finite, read-only matrix ``(n, d)`` with at least one event."""
     try:
         matrix = as_matrix(x, "events.x", columns=None if names is None else len(names))
     except InputError:
         _reject_non_finite(x, names)  # names the column; any other fault is told as it is
         raise
-    if 0 in matrix.shape:
-        raise InputError(
-            "events.x",
-            got=f"{matrix.shape[0]} events with {matrix.shape[1]} features",
-            expected="at least one of each",
-            remedy="Check the selection that made this sample.",
-        )
+    require(
+        matrix.size,
+        "events.x",
+        got=f"{matrix.shape[0]} events with {matrix.shape[1]} features",
+        expected="at least one of each",
+        remedy="Check the selection that made this sample.",
+    )
     return matrix
 
 
@@ -385,42 +335,27 @@ def _reject_non_finite(x: npt.ArrayLike, names: Sequence[str] | None) -> None:
 
 
 def weights_of(weights: npt.ArrayLike, n: int) -> Array:
-    """Return `weights` as a finite, read-only vector ``(n,)``, of any sign but not all zero.
-
-    Raises
-    ------
-    InputError
-        If it is not that.
-    """
+    """Return `weights` as a finite, read-only vector ``(n,)``, of any sign but not all zero."""
     vector = as_vector(weights, "events.weights", length=n)
-    if not vector.any():
-        raise InputError("events.weights", got="only zeros", expected="some non-zero weight")
+    require(vector.any(), "events.weights", got="only zeros", expected="some non-zero weight")
     return vector
 
 
 def check_support(x: Array, features: tuple[Feature, ...]) -> None:
-    """Raise unless every value lies in the closed support of its feature.
-
-    Raises
-    ------
-    SupportError
-        With the feature, the number of values outside and the first of them.
-    """
+    """Raise a SupportError unless every value lies in the closed support of its feature."""
     for feature, column in zip(features, x.T, strict=True):
         if not feature.bounds:
             continue
-        outside = (column < feature.low) | (column > feature.high)
-        if outside.any():
-            _reject_outside(feature, column, np.flatnonzero(outside))
-
-
-def _reject_outside(feature: Feature, column: Array, rows: IntArray) -> None:
-    raise SupportError(
-        f"events.x, column {feature.name!r}",
-        got=f"{len(rows)} values outside, the first {float(column[rows[0]])} in row {rows[0]}",
-        expected=f"values in [{feature.low}, {feature.high}]",
-        remedy="Cut the events or widen the bounds (also if float32 rounded a value past an edge).",
-    )
+        rows = np.flatnonzero((column < feature.low) | (column > feature.high))
+        if rows.size:
+            first = float(column[rows[0]])
+            raise SupportError(
+                f"events.x, column {feature.name!r}",
+                got=f"{len(rows)} values outside, the first {first} in row {rows[0]}",
+                expected=f"values in [{feature.low}, {feature.high}]",
+                remedy="Cut the events or widen the bounds"
+                " (also if float32 rounded a value past an edge).",
+            )
 
 
 RowHashes = npt.NDArray[np.uint64]

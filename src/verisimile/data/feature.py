@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 
 Kind = Literal["continuous", "discrete", "periodic", "spike-at-zero"]
 TransformName = Literal["auto", "identity", "log", "logit", "probit"]
 
+_LONGEST_LIST = 20
 # Differences of a bound with any finite double then stay finite.
 _LARGEST_BOUND = 1e100
+_UNBOUNDED = (-math.inf, math.inf)
 _BOUNDS_NEEDED = {"log": 1, "logit": 2, "probit": 2}
 
 
@@ -43,11 +46,6 @@ class Feature:
         two bounds, log beside one, identity without any (and for discrete
         features).
 
-    Raises
-    ------
-    InputError
-        If the bounds are out of order, or do not fit the transform.
-
     Examples
     --------
     >>> Feature("pt", unit="GeV", label=r"$p_T$", low=0.0).title
@@ -65,12 +63,23 @@ class Feature:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise InputError("Feature.name", got=repr(self.name), expected="a non-empty string")
-        self._check_word("kind", get_args(Kind))
-        self._check_word("transform", get_args(TransformName))
-        object.__setattr__(self, "low", self._bound("low", -math.inf))
-        object.__setattr__(self, "high", self._bound("high", math.inf))
-        self._check_order()
-        self._check_transform()
+        where = f"Feature({self.name!r})"
+        for field, words in (("kind", get_args(Kind)), ("transform", get_args(TransformName))):
+            word = getattr(self, field)
+            expected = f"one of {', '.join(words)}"
+            require(word in words, f"{where}.{field}", got=repr(word), expected=expected)
+        object.__setattr__(self, "low", _bound(self.low, f"{where}.low", -math.inf))
+        object.__setattr__(self, "high", _bound(self.high, f"{where}.high", math.inf))
+        support = f"support [{self.low}, {self.high}]"
+        require(self.low < self.high, where, got=support, expected="low < high")
+        needed = _BOUNDS_NEEDED.get(self.transform)
+        require(
+            needed in (None, self.bounds),
+            f"{where}.transform",
+            got=f"{self.transform!r} with {self.bounds} finite bounds",
+            expected=f"{needed} finite bound(s)",
+            remedy="Give low and high of the support, or transform='auto'.",
+        )
 
     @property
     def bounds(self) -> int:
@@ -90,106 +99,53 @@ class Feature:
 
     def to_dict(self) -> dict[str, JSON]:
         """Return strict JSON; an infinite bound is null."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "label": self.label,
-            "kind": self.kind,
-            "low": self.low if math.isfinite(self.low) else None,
-            "high": self.high if math.isfinite(self.high) else None,
-            "transform": self.transform,
-        }
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: None if value in _UNBOUNDED else value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, object]) -> Feature:
         """Return the feature that `to_dict` described; absent keys take their defaults."""
-        low, high = value.get("low"), value.get("high")
-        return cls(
-            name=cast(str, value.get("name")),
-            unit=str(value.get("unit", "")),
-            label=str(value.get("label", "")),
-            kind=cast(Kind, value.get("kind", "continuous")),
-            low=-math.inf if low is None else cast(float, low),
-            high=math.inf if high is None else cast(float, high),
-            transform=cast(TransformName, value.get("transform", "auto")),
-        )
-
-    def _check_word(self, field: str, words: tuple[str, ...]) -> None:
-        word = getattr(self, field)
-        if word not in words:
-            name = f"Feature({self.name!r}).{field}"
-            raise InputError(name, got=repr(word), expected=f"one of {', '.join(words)}")
-
-    def _bound(self, field: str, unbounded: float) -> float:
-        name, value = f"Feature({self.name!r}).{field}", getattr(self, field)
-        try:
-            bound = float(value)
-        except (TypeError, ValueError):
-            raise InputError(name, got=repr(value), expected="a number") from None
-        if bound != unbounded and not abs(bound) <= _LARGEST_BOUND:
-            raise InputError(
-                name,
-                got=bound,
-                expected=f"a bound within ±{_LARGEST_BOUND:g}, or {unbounded} for none",
-            )
-        return bound
-
-    def _check_order(self) -> None:
-        if not self.low < self.high:
-            raise InputError(
-                f"Feature({self.name!r})",
-                got=f"support [{self.low}, {self.high}]",
-                expected="low < high",
-            )
-
-    def _check_transform(self) -> None:
-        needed = _BOUNDS_NEEDED.get(self.transform)
-        if needed is not None and self.bounds != needed:
-            raise InputError(
-                f"Feature({self.name!r}).transform",
-                got=f"{self.transform!r} with {self.bounds} finite bounds",
-                expected=f"{needed} finite bound(s)",
-                remedy="Give low and high of the support, or transform='auto'.",
-            )
+        known = {field.name: value.get(field.name) for field in fields(cls)}
+        given = {name: item for name, item in known.items() if item is not None}
+        return cls(**{"name": None, **given})  # type: ignore[arg-type]
 
 
-_LONGEST_LIST = 20
+def _bound(value: float, name: str, unbounded: float) -> float:
+    try:
+        bound = float(value)
+    except (TypeError, ValueError):
+        raise InputError(name, got=repr(value), expected="a number") from None
+    require(
+        bound == unbounded or abs(bound) <= _LARGEST_BOUND,
+        name,
+        got=bound,
+        expected=f"a bound within ±{_LARGEST_BOUND:g}, or {unbounded} for none",
+    )
+    return bound
 
 
-def require(wanted: Sequence[str], available: Collection[str], where: str) -> None:
-    """Raise unless every name of `wanted` is among `available`.
-
-    Raises
-    ------
-    InputError
-        With the missing names, the available ones and the nearest match.
-    """
+def require_columns(wanted: Sequence[str], available: Collection[str], where: str) -> None:
+    """Raise an InputError, with the nearest match, unless all names are available."""
     missing = [name for name in wanted if name not in available]
-    if missing:
-        raise InputError(
-            where,
-            got=f"no column {listing(missing)}",
-            expected=f"columns among {listing(available)}",
-            remedy=suggestion(missing[0], available),
-        )
+    require(
+        not missing,
+        where,
+        got=f"no column {listing(missing)}",
+        expected=f"columns among {listing(available)}",
+        remedy=suggestion(missing[0], available) if missing else "",
+    )
 
 
 def unique(names: Sequence[str], where: str) -> None:
-    """Raise if a name occurs twice.
-
-    Raises
-    ------
-    InputError
-        With the repeated names.
-    """
+    """Raise an InputError if a name occurs twice."""
     repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise InputError(
-            where,
-            got=f"repeated columns {listing(repeated)}",
-            expected="every column name once",
-            remedy="Rename or drop the copies.",
-        )
+    require(
+        not repeated,
+        where,
+        got=f"repeated columns {listing(repeated)}",
+        expected="every column name once",
+        remedy="Rename or drop the copies.",
+    )
 
 
 def listing(names: Collection[str]) -> str:

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,16 +14,15 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.data import readers, writers
-from verisimile.data.calo import files as showers
+from verisimile.core.require import require
+from verisimile.data.calo.files import open_showers
 from verisimile.data.events import Events, name_list
 from verisimile.data.feature import Feature, suggestion
+from verisimile.data.formats import FORMATS, EventFile, Labels
 from verisimile.data.table import Request, Source
 
-_SUFFIXES = (".parquet", ".root", ".h5", ".hdf5", ".npz", ".npy", ".csv")
 _SHOWERS = "calo="
-_WITH_PART = (".root", ".h5", ".hdf5")
-_GRAMMAR = re.compile(rf"(.*?({'|'.join(map(re.escape, _SUFFIXES))}))(?::(.*))?", re.I | re.S)
+_GRAMMAR = re.compile(rf"(.*?({'|'.join(map(re.escape, FORMATS))}))(?::(.*))?", re.I | re.S)
 
 
 def read_events(
@@ -65,20 +64,14 @@ def read_events(
     SupportError
         If values lie outside the support of their feature.
     """
-    request = Request(
-        None if features is None else name_list(features, "features"),
-        weights,
-        dict(specs or {}),
-        group,
-    )
-    place = _parse(uri)
-    _check_file(place.path)
-    with _told(place), _open(place, request) as source:
+    names = None if features is None else name_list(features, "features")
+    request = Request(names, weights, dict(specs or {}), group)
+    with _opened(uri, request) as source:
         return request.events(source)
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class GeneratorOutput:
     """What a generator wrote: its finite events, and how many rows were not finite."""
 
     events: Events
@@ -91,58 +84,32 @@ class Drawn:
         return np.concatenate([self.events.x, lost])
 
 
-def read_drawn(uri: str | os.PathLike[str], *, features: Sequence[str]) -> Drawn:
+def read_generated(uri: str | os.PathLike[str], *, features: Sequence[str]) -> GeneratorOutput:
     """Read what a generator wrote, without weights; rows that are not finite are counted.
 
-    To leave them out in silence would flatter a generator that diverges.
-
-    Parameters
-    ----------
-    uri, features
-        As of :func:`read_events`.
-
-    Raises
-    ------
-    InputError
-        As of :func:`read_events`, except that only a file without any finite row is refused.
-    SupportError
-        If values lie outside the support of their feature.
+    To leave them out in silence would flatter a generator that diverges.  Arguments and
+    errors as of :func:`read_events`, except that a file is only refused without any finite row.
     """
-    request = Request(name_list(features, "features"), None, {})
-    place = _parse(uri)
-    _check_file(place.path)
-    with _told(place), _open(place, request) as source:
-        return Drawn(*request.finite_events(source))
+    request = Request(name_list(features, "features"))
+    with _opened(uri, request) as source:
+        return GeneratorOutput(*request.finite_events(source))
 
 
 def column_names(uri: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Return the names of the columns in a file, in file order; those that are no numbers too.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, unreadable, of unknown format, or a bare matrix.
-    """
-    place = _parse(uri)
-    _check_file(place.path)
-    with _told(place), _open(place, Request()) as source:
+    """Return the names of the columns in a file, in file order; those that are no numbers too."""
+    with _opened(uri, Request()) as source:
         return tuple(source.columns)
 
 
 def file_of(uri: str | os.PathLike[str]) -> Path:
     """Return the file that a ``path.suffix[:tree or group]`` names, whether it exists or not.
 
-    Raises
-    ------
-    InputError
-        If the format is unknown.
-
     Examples
     --------
     >>> file_of("fast.root:Events").name
     'fast.root'
     """
-    return _parse(uri).path
+    return _parsed(uri).path
 
 
 def write_events(events: Events, path: str | os.PathLike[str]) -> None:
@@ -150,57 +117,73 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
 
     Weights go into a column ``weight``, groups into ``group``; specifications into the
     metadata of a Parquet file.  A ROOT tree is called ``events`` unless ``path`` names it.
-
-    Raises
-    ------
-    InputError
-        If the format is unknown, the folder does not exist, or a name cannot be
-        written in this format.
+    An InputError says that a column's name is taken, or cannot be written in this format.
     """
-    place = _parse(path)
-    if place.suffix == ".npy":
+    file = _parsed(path)
+    write = FORMATS[file.suffix].write
+    if write is None:
         raise InputError(str(path), got="npy, which has no column names", expected="npz")
-    if (place.part or "").startswith(_SHOWERS):
+    if (file.part or "").startswith(_SHOWERS):
         raise InputError(str(path), got="features of showers", expected="a group to write them to")
-    if not place.path.parent.is_dir():
+    if not file.path.parent.is_dir():
         raise InputError(str(path), got="a folder that does not exist", expected="an existing one")
-    columns = writers.columns_of(events)
-    draft = place.path.with_name(f".{place.path.name}.{uuid4().hex}{place.suffix}")
+    draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
     try:
-        _write(events, columns, _Place(draft, place.suffix, place.part))
-        draft.replace(place.path)
+        write(events, replace(file, path=draft))
+        draft.replace(file.path)
     finally:
         draft.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    path: Path
-    suffix: str
-    part: str | None
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.part}" if self.part else str(self.path)
-
-
-def _parse(uri: str | os.PathLike[str]) -> _Place:
+def _parsed(uri: str | os.PathLike[str]) -> EventFile:
     match = _GRAMMAR.fullmatch(os.fspath(uri))
     if match is None:
         raise InputError(
             str(uri),
             got="an unknown file format",
-            expected=f"a name ending in {', '.join(_SUFFIXES)}",
+            expected=f"a name ending in {', '.join(FORMATS)}",
             remedy="ROOT and HDF5 files take a part: z.root:Tree, z.h5:group.",
         )
     path, suffix, part = match.groups()
-    if part is not None and suffix.lower() not in _WITH_PART:
+    require(
+        part is None or FORMATS[suffix.lower()].has_parts,
+        str(uri),
+        got=f"a part {part!r} of a {suffix} file",
+        expected="the file name alone",
+    )
+    return EventFile(Path(path), suffix.lower(), part or None)
+
+
+@contextmanager
+def _opened(uri: str | os.PathLike[str], request: Request) -> Iterator[Source]:
+    """Open a file, put its name in front of every message, turn parsers' errors into ours."""
+    file = _parsed(uri)
+    _check_exists(file.path)
+    try:
+        with _content(file, request.labels) as source:
+            yield source
+    except InputError as error:
+        raise error.within(file) from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Damaged files make the parsers raise anything: zlib.error, TypeError, RuntimeError, …
         raise InputError(
-            str(uri), got=f"a part {part!r} of a {suffix} file", expected="the file name alone"
-        )
-    return _Place(Path(path), suffix.lower(), part or None)
+            str(file),
+            got=f"a file that cannot be read ({type(error).__name__}: {error})",
+            expected=f"an intact {file.suffix} file",
+            remedy="Is it complete, and of the format that its name says?",
+        ) from error
 
 
-def _check_file(path: Path) -> None:
+def _content(file: EventFile, labels: Labels) -> AbstractContextManager[Source]:
+    described = file.part or ""
+    if file.suffix in (".h5", ".hdf5") and described.startswith(_SHOWERS):
+        return open_showers(file.path, described.removeprefix(_SHOWERS), labels)
+    return FORMATS[file.suffix].open(file, labels)
+
+
+def _check_exists(path: Path) -> None:
     if not path.is_file():
         siblings = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(
@@ -209,58 +192,4 @@ def _check_file(path: Path) -> None:
             expected="an existing local file",
             remedy=suggestion(path.name, siblings),
         )
-    if not path.stat().st_size:
-        raise InputError(str(path), got="an empty file", expected="events")
-
-
-def _open(place: _Place, request: Request) -> AbstractContextManager[Source]:
-    match place.suffix:
-        case ".root":
-            return readers.open_root(place.path, place.part)
-        case ".h5" | ".hdf5" if place.part is not None and place.part.startswith(_SHOWERS):
-            described = place.part.removeprefix(_SHOWERS)
-            return showers.open_showers(place.path, described, request.labels)
-        case ".h5" | ".hdf5":
-            return readers.open_hdf5(place.path, place.part, request.labels)
-        case ".npz":
-            return readers.open_npz(place.path, request.labels)
-        case ".npy":
-            return readers.open_npy(place.path, request.labels)
-        case ".csv":
-            return readers.open_csv(place.path)
-    return readers.open_parquet(place.path)
-
-
-def _write(events: Events, columns: writers.Columns, place: _Place) -> None:
-    match place.suffix:
-        case ".root":
-            writers.write_root(columns, place.path, place.part or "events")
-        case ".h5" | ".hdf5":
-            writers.write_hdf5(columns, place.path, place.part or "/")
-        case ".npz":
-            writers.write_npz(columns, place.path)
-        case ".csv":
-            writers.write_csv(columns, place.path)
-        case _:
-            writers.write_parquet(columns, events.features, place.path)
-
-
-@contextmanager
-def _told(place: _Place) -> Iterator[None]:
-    """Put the file's name in front of every message, and turn parsers' errors into ours."""
-    try:
-        yield
-    except InputError as error:
-        raise type(error)(
-            f"{place}: {error.name}", got=error.got, expected=error.expected, remedy=error.remedy
-        ) from None
-    except MemoryError:
-        raise
-    except Exception as error:
-        # Damaged files make the parsers raise anything: zlib.error, TypeError, RuntimeError, …
-        raise InputError(
-            str(place),
-            got=f"a file that cannot be read ({type(error).__name__}: {error})",
-            expected=f"an intact {place.suffix} file",
-            remedy="Is it complete, and of the format that its name says?",
-        ) from error
+    require(path.stat().st_size, str(path), got="an empty file", expected="events")

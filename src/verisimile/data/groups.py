@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 
 _NAME = "events.group"
 
@@ -22,12 +23,7 @@ def group_codes(group: npt.ArrayLike, n: int) -> IntArray:
     Parameters
     ----------
     group
-        One label per row ``(n,)``: integers, floats that are whole, or strings.
-
-    Raises
-    ------
-    InputError
-        For another length, labels that are missing, not whole, or neither numbers nor text.
+        One label per row ``(n,)``: integers, floats that are whole, or strings; none missing.
 
     Examples
     --------
@@ -35,25 +31,24 @@ def group_codes(group: npt.ArrayLike, n: int) -> IntArray:
     [0, 1, 0]
     """
     labels = _labels(group)
-    if labels.shape != (n,):
-        raise InputError(
-            _NAME,
-            got=f"labels of shape {labels.shape}",
-            expected=f"one label for each of the {n} events, shape ({n},)",
-        )
+    require(
+        labels.shape == (n,),
+        _NAME,
+        got=f"labels of shape {labels.shape}",
+        expected=f"one label for each of the {n} events, shape ({n},)",
+    )
     return compact(np.unique(labels, return_inverse=True)[1])
 
 
 def compact(codes: npt.NDArray[np.integer]) -> IntArray:
     """Return integer codes renumbered ``0 … G−1`` in the order of their first appearance."""
     if (codes[1:] > codes[:-1]).all():  # rows that stand alone: no need to sort them
-        alone = np.arange(len(codes))
-        alone.setflags(write=False)
-        return alone
-    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    compacted = np.asarray(rank[inverse], dtype=np.int64)
+        compacted = np.arange(len(codes))
+    else:
+        _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+        rank = np.empty(len(first), dtype=np.int64)
+        rank[np.argsort(first)] = np.arange(len(first))
+        compacted = rank[inverse]
     compacted.setflags(write=False)
     return compacted
 
@@ -78,29 +73,21 @@ def parts_of_groups(codes: IntArray, shares: Array, rng: np.random.Generator) ->
     """Return the rows of random parts made of whole groups, with about the given shares of rows.
 
     The groups come in random order and each edge falls between two groups, where the number of
-    rows before it is nearest to what the shares ask for.
-
-    Raises
-    ------
-    InputError
-        If a part stays empty.
+    rows before it is nearest to what the shares ask for.  No part may stay empty.
     """
     sizes = np.bincount(codes)
     order = rng.permutation(len(sizes))
     before = np.concatenate([[0], np.cumsum(sizes[order])])
     asked = np.concatenate([[0.0], np.cumsum(shares)]) * len(codes)
     edges = np.abs(before[None, :] - asked[:, None]).argmin(axis=1)
-    if (np.diff(edges) <= 0).any():
-        raise InputError(
-            "events.split",
-            got=f"{len(codes)} events in {len(sizes)} groups for shares {shares.tolist()}",
-            expected="at least one whole group for every part",
-            remedy="Fewer or larger parts: a group is never divided.",
-        )
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    of_row = place[codes]
-    rows = np.argsort(of_row, kind="stable")
+    require(
+        (np.diff(edges) > 0).all(),
+        "events.split",
+        got=f"{len(codes)} events in {len(sizes)} groups for shares {shares.tolist()}",
+        expected="at least one whole group for every part",
+        remedy="Fewer or larger parts: a group is never divided.",
+    )
+    rows = np.argsort(np.argsort(order)[codes], kind="stable")
     ends = before[edges]
     return [rows[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
 
@@ -126,11 +113,11 @@ def _labels(group: npt.ArrayLike) -> npt.NDArray[np.generic]:
         raise _refusal("masked labels")
     if labels.dtype.kind == "O":
         labels = _of_objects(labels)
-    if labels.dtype.kind in "iuUST":
-        return labels
-    if labels.dtype.kind != "f":
+    if labels.dtype.kind == "f":
+        return _whole(labels)
+    if labels.dtype.kind not in "iuUST":
         raise _refusal(f"labels of type {labels.dtype}")
-    return _whole(labels)
+    return labels
 
 
 def _of_objects(labels: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
@@ -147,16 +134,15 @@ def _of_objects(labels: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
     raise _refusal(f"labels of the types {names}")
 
 
-def _whole(labels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _whole(labels: npt.NDArray[np.generic]) -> Array:
     values = np.asarray(labels, dtype=np.float64)
-    missing = np.isnan(values)
-    if missing.any():
-        row = int(np.flatnonzero(missing.ravel())[0])
-        raise _refusal(f"{int(missing.sum())} missing labels (NaN), the first in row {row}")
-    # An infinite label is no whole number either: inf - inf is NaN.
-    fractional = ~np.isfinite(values) | (np.where(np.isfinite(values), values, 0.0) % 1.0 != 0.0)
-    if fractional.any():
-        row = int(np.flatnonzero(fractional.ravel())[0])
+    missing = np.flatnonzero(np.isnan(values))
+    if missing.size:
+        raise _refusal(f"{missing.size} missing labels (NaN), the first in row {missing[0]}")
+    # An infinite label is no whole number either.
+    fractional = np.flatnonzero(np.isinf(values) | (np.rint(values) != values))
+    if fractional.size:
+        row = fractional[0]
         raise _refusal(f"the label {values.ravel()[row]} in row {row}, which is not whole")
     return values
 

@@ -12,6 +12,8 @@ from verisimile.core.errors import VerisimileWarning
 from verisimile.data.events import Events, RowHashes, row_hashes, shared_rows
 from verisimile.stats.coincidences import shared_by_chance
 
+_LEVEL = 1e-3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
@@ -27,8 +29,6 @@ class Seen:
         return cls(role, events.digest, row_hashes(events.x))
 
 
-_LEVEL = 1e-3
-
 Provenance = tuple[Seen, ...]
 
 
@@ -43,7 +43,11 @@ def warn_overlap(provenance: Provenance, events: Events, role: str) -> tuple[str
     messages = []
     for seen in provenance:
         shared = shared_rows(hashes, seen.rows)
-        if shared and _beyond_chance(hashes, seen.rows):
+        # Rows on a lattice of values coincide by chance, rows that are all distinct do not.
+        if shared and (
+            all(np.unique(rows).size == rows.size for rows in (hashes, seen.rows))
+            or shared_by_chance(seen.rows, hashes) <= _LEVEL
+        ):
             messages.append(
                 f"{shared} of {events.n} {role} events are also in the {seen.role} sample "
                 f"({seen.digest[:12]}): the result looks better than it is. "
@@ -64,10 +68,3 @@ def group_notes(samples: Mapping[str, Events]) -> list[str]:
         for role, events in samples.items()
         if events.n_groups < events.n
     ]
-
-
-def _beyond_chance(rows: RowHashes, others: RowHashes) -> bool:
-    """Return whether shared rows are more than a lattice of values explains."""
-    if all(np.unique(each).size == each.size for each in (rows, others)):
-        return True
-    return shared_by_chance(others, rows) <= _LEVEL

@@ -11,12 +11,11 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.data.events import Events
-from verisimile.data.feature import Feature, listing, require, unique
+from verisimile.data.feature import Feature, listing, require_columns, unique
 
 _EXACT = 2**53
-_WEIGHT_NAMES = ("weight", "weights")
-_GROUP_NAMES = ("group", "groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,7 @@ class Request:
         return tuple(name for name in (self.weights, self.group) if name is not None)
 
     def events(self, source: Source) -> Events:
-        """Return the requested columns of `source` as events.
-
-        Raises
-        ------
-        InputError
-            If a column is missing, not numeric, or has an unequal length.
-        """
+        """Return the requested columns of `source` as events."""
         loaded, specs = self._columns(source)
         return Events(
             np.column_stack([loaded[spec.name] for spec in specs]),
@@ -81,28 +74,24 @@ class Request:
         )
 
     def finite_events(self, source: Source) -> tuple[Events, int]:
-        """Return the rows that are finite in all features, and the number of the others.
-
-        Raises
-        ------
-        InputError
-            As `events`, or if no row is finite.
-        """
+        """Return the rows that are finite in all features, and the number of the others."""
         loaded, specs = self._columns(source)
         x = np.column_stack([loaded[spec.name] for spec in specs])
         finite = np.isfinite(x).all(axis=1)
-        if not finite.any():
-            raise InputError(
-                "events", got=f"no finite row among {len(x)}", expected="at least one finite event"
-            )
+        require(
+            finite.any(),
+            "events",
+            got=f"no finite row among {len(x)}",
+            expected="at least one finite event",
+        )
         return Events(x[finite], features=specs), int((~finite).sum())
 
     def _columns(self, source: Source) -> tuple[dict[str, Array], list[Feature]]:
         """Return features and weights by name, and the features' specifications."""
         features = self._features(source)
         wanted = features if self.weights is None else (*features, self.weights)
-        require([*wanted, *self._roles], source.columns, "columns")
-        require(list(self.specs), source.columns, "specs")
+        require_columns([*wanted, *self._roles], source.columns, "columns")
+        require_columns(list(self.specs), source.columns, "specs")
         loaded = {name: _loaded(name, source.columns[name]) for name in wanted}
         _check_lengths(loaded)
         return loaded, [self._spec(name, source) for name in features]
@@ -114,21 +103,21 @@ class Request:
             self._check_unclaimed(names)
         names = tuple(name for name in names if name not in self._roles)
         unique(names, "features")
-        if not names:
-            faults = {name: column.fault for name, column in source.columns.items()}
-            raise InputError(
-                "columns",
-                got=f"no numeric feature among {faults}",
-                expected="at least one flat numeric column",
-                remedy="A CSV file needs a header and commas; nested columns must be flattened.",
-            )
+        faults = {name: column.fault for name, column in source.columns.items()}
+        require(
+            names,
+            "columns",
+            got=f"no numeric feature among {faults}",
+            expected="at least one flat numeric column",
+            remedy="A CSV file needs a header and commas; nested columns must be flattened.",
+        )
         return names
 
     def _check_unclaimed(self, names: tuple[str, ...]) -> None:
         # Neither reading weights as a feature nor dropping them in silence is right.
         for role, claimed, known, meaning in (
-            ("weights", self.weights, _WEIGHT_NAMES, "event weights"),
-            ("group", self.group, _GROUP_NAMES, "groups of rows"),
+            ("weights", self.weights, ("weight", "weights"), "event weights"),
+            ("group", self.group, ("group", "groups"), "groups of rows"),
         ):
             unclaimed = [name for name in names if name in known and name not in self._roles]
             if unclaimed and claimed is None:
@@ -141,30 +130,23 @@ class Request:
 
     def _spec(self, name: str, source: Source) -> Feature:
         spec = self.specs.get(name) or source.specs.get(name) or Feature(name)
-        if spec.name != name:
-            raise InputError(
-                f"specs[{name!r}]",
-                got=f"a feature named {spec.name!r}",
-                expected="the specification of that column",
-            )
+        require(
+            spec.name == name,
+            f"specs[{name!r}]",
+            got=f"a feature named {spec.name!r}",
+            expected="the specification of that column",
+        )
         return spec
 
 
-def array_fault(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
-    """Return why an array cannot be a feature: not flat, or not of numbers; else nothing."""
-    if len(shape) != 1:
-        return f"an array of shape {shape}"
-    return "" if dtype.kind in "iuf" else f"values of type {dtype}"
-
-
 def _loaded(name: str, column: Column) -> Array:
-    if column.fault:
-        raise InputError(
-            f"column {name!r}",
-            got=column.fault,
-            expected="a flat column of integers or floats",
-            remedy="Choose other columns, or convert this one beforehand.",
-        )
+    require(
+        not column.fault,
+        f"column {name!r}",
+        got=column.fault,
+        expected="a flat column of integers or floats",
+        remedy="Choose other columns, or convert this one beforehand.",
+    )
     values = column.load()
     if values.dtype.kind in "iu" and values.dtype.itemsize > 4:
         _check_exact(name, values)
@@ -195,12 +177,12 @@ def _check_exact(name: str, values: npt.NDArray[np.integer[Any]]) -> None:
 
 def _check_lengths(columns: Mapping[str, Array]) -> None:
     lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise InputError("columns", got=f"lengths {lengths}", expected="equally long columns")
-    if not next(iter(lengths.values())):
-        raise InputError(
-            "events",
-            got=f"no events in {listing(lengths)}",
-            expected="at least one event",
-            remedy="Check the selection that made this file.",
-        )
+    equal = len(set(lengths.values())) == 1
+    require(equal, "columns", got=f"lengths {lengths}", expected="equally long columns")
+    require(
+        any(lengths.values()),
+        "events",
+        got=f"no events in {listing(lengths)}",
+        expected="at least one event",
+        remedy="Check the selection that made this file.",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from scipy.special import logsumexp, ndtr
 from verisimile.core.arrays import Array, as_matrix, as_vector, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -37,8 +39,8 @@ class GaussianTruth:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mu", tuple(as_vector(self.mu, "mu").tolist()))
         sigma = as_vector(self.sigma, "sigma", length=len(self.mu))
-        if not len(sigma) or not (sigma > 0).all():
-            raise InputError("sigma", got=self.sigma, expected="positive numbers")
+        fine = len(sigma) and (sigma > 0).all()
+        require(fine, "sigma", got=self.sigma, expected="positive numbers")
         object.__setattr__(self, "sigma", tuple(sigma.tolist()))
 
     @classmethod
@@ -94,9 +96,8 @@ class Camel:
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.centre >= 0 and self.width > 0):
-            got = f"centre {self.centre}, width {self.width}"
-            raise InputError("Camel", got=got, expected="a centre >= 0 and a width > 0")
+        fine, got = self.centre >= 0 and self.width > 0, f"centre {self.centre}, width {self.width}"
+        require(fine, "Camel", got=got, expected="a centre >= 0 and a width > 0")
 
     @property
     def n_features(self) -> int:
@@ -146,7 +147,9 @@ class GaussianMixtureTruth:
         self, weights: npt.ArrayLike, means: npt.ArrayLike, covariances: npt.ArrayLike
     ) -> None:
         object.__setattr__(self, "means", as_matrix(means, "means"))
-        object.__setattr__(self, "weights", _mixture_weights(weights, len(self.means)))
+        object.__setattr__(self, "weights", as_vector(weights, "weights", length=len(self.means)))
+        fine = (self.weights > 0).all() and abs(self.weights.sum() - 1) <= 1e-9
+        require(fine, "weights", got=self.weights, expected="positive numbers with sum one")
         object.__setattr__(self, "covariances", frozen(covariances))
         object.__setattr__(self, "_roots", _cholesky(self.covariances, *self.means.shape))
         object.__setattr__(self, "_whiten", frozen(np.linalg.inv(self._roots)))
@@ -201,8 +204,8 @@ class RingOfEight:
 
     def __post_init__(self) -> None:
         u = as_vector(self.u, "u", length=8)
-        if not ((u >= 0) & (u <= 1)).all():
-            raise InputError("u", got=self.u, expected="eight numbers in [0, 1]")
+        inside = ((u >= 0) & (u <= 1)).all()
+        require(inside, "u", got=self.u, expected="eight numbers in [0, 1]")
         object.__setattr__(self, "u", tuple(u.tolist()))
 
     @classmethod
@@ -257,23 +260,13 @@ class RingOfEight:
         return -np.expm1(-4.5 * s)
 
 
-def _mixture_weights(weights: npt.ArrayLike, count: int) -> Array:
-    vector = as_vector(weights, "weights", length=count)
-    if not (vector > 0).all() or abs(vector.sum() - 1) > 1e-9:
-        raise InputError("weights", got=vector, expected="positive numbers with sum one")
-    return vector
-
-
 def _cholesky(covariances: Array, count: int, d: int) -> Array:
-    if covariances.shape != (count, d, d):
-        shape = f"shape {covariances.shape}"
-        raise InputError("covariances", got=shape, expected=f"shape {(count, d, d)}")
-    symmetric = np.allclose(covariances, covariances.swapaxes(1, 2), rtol=1e-12)
-    try:
-        if symmetric:
+    shape = covariances.shape
+    expected = f"shape {(count, d, d)}"
+    require(shape == (count, d, d), "covariances", got=f"shape {shape}", expected=expected)
+    with contextlib.suppress(np.linalg.LinAlgError):
+        if np.allclose(covariances, covariances.swapaxes(1, 2), rtol=1e-12):
             return frozen(np.linalg.cholesky(covariances))
-    except np.linalg.LinAlgError:
-        pass
     raise InputError(
         "covariances", got="a matrix that is not", expected="symmetric, positive definite matrices"
     )

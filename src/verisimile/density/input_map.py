@@ -14,9 +14,8 @@ from scipy.special import erfcx, log_ndtr, ndtr, ndtri, ndtri_exp
 
 from verisimile.core.arrays import Array, BoolArray, frozen
 from verisimile.core.canonical import JSON
-from verisimile.data.columns import Probit
 from verisimile.data.events import Events
-from verisimile.data.transforms import Chain, feature_transform, from_config
+from verisimile.data.transforms import Chain, Probit, feature_transform, from_config
 from verisimile.density.flows import rational_quadratic as rq
 
 

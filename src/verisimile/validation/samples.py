@@ -11,10 +11,9 @@ from scipy import stats
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
-from verisimile.data.derived import derived
+from verisimile.data.derived import derived, periods, with_periods
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Condition
-from verisimile.data.periods import periods, with_periods
 from verisimile.samples.copies import copies_of
 from verisimile.samples.repeats import SampleRows, equal_rows, rows_of
 from verisimile.validation.study import Study, compared, computed_columns, needed_columns

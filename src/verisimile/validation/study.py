@@ -35,11 +35,10 @@ from verisimile.checks.twosample.statistics.mmd import AggregatedMMD
 from verisimile.checks.twosample.statistics.nplm import AggregatedNPLM
 from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.errors import InputError
+from verisimile.data.derived import functions_of, periods
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression, Quantity
 from verisimile.data.feature import suggestion
-from verisimile.data.periods import periods
-from verisimile.data.user_file import functions_of
 from verisimile.samples.coordinates import Coordinates, NormalScores, Standardised
 
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.data.derived import derived, passed
+from verisimile.data.derived import derived, functions_of, passed
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression
-from verisimile.data.user_file import functions_of
 
 EVENTS = Events([[3.0, 4.0], [6.0, 8.0], [1.0, -2.0]], [1.0, -1.0, 2.0], names=("px", "py"))
 

@@ -13,7 +13,7 @@ import uproot
 from verisimile.core.errors import InputError, SupportError
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.data.files import read_drawn, read_events, write_events
+from verisimile.data.files import read_events, read_generated, write_events
 
 FEATURES = (
     Feature("m", unit="GeV", label="$m$", low=60.0, high=120.0),
@@ -245,7 +245,7 @@ def test_nested_and_boolean_columns_are_not_features(tmp_path: Path) -> None:
 def test_what_a_generator_lost_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("x,y,note\n1,2,a\n,3,b\n4,inf,c\n5,6,d\n", encoding="utf-8")
-    drawn = read_drawn(path, features=["y", "x"])
+    drawn = read_generated(path, features=["y", "x"])
     assert drawn.missed == 2
     np.testing.assert_array_equal(drawn.events.x, [[2, 1], [6, 5]])
     np.testing.assert_array_equal(drawn.rows, [[2, 1], [6, 5], [np.nan] * 2, [np.nan] * 2])
@@ -253,7 +253,7 @@ def test_what_a_generator_lost_is_counted(tmp_path: Path) -> None:
         read_events(path, features=["y", "x"])
     path.write_text("x\nnan\ninf\n", encoding="utf-8")
     with pytest.raises(InputError, match="no finite row among 2"):
-        read_drawn(path, features=["x"])
+        read_generated(path, features=["x"])
 
 
 def test_missing_values_are_not_finite(tmp_path: Path) -> None:

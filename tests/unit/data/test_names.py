@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.data.feature import listing, require, suggestion, unique
+from verisimile.data.feature import listing, require_columns, suggestion, unique
 
 
 def test_long_lists_are_cut() -> None:
@@ -21,12 +21,12 @@ def test_the_nearest_name_is_suggested(name: str, expected: str) -> None:
 
 
 def test_present_and_distinct_names_pass() -> None:
-    require(["a"], ["b", "a"], "file")
+    require_columns(["a"], ["b", "a"], "file")
     unique(["a", "b"], "file")
 
 
 def test_missing_and_repeated_names_are_told() -> None:
     with pytest.raises(InputError, match="file: got no column 'c', 'd'; expected columns among"):
-        require(["c", "a", "d"], ["a"], "file")
+        require_columns(["c", "a", "d"], ["a"], "file")
     with pytest.raises(InputError, match="file: got repeated columns 'a'"):
         unique(["a", "b", "a"], "file")

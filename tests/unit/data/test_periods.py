@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from verisimile.core.errors import InputError, SupportError
+from verisimile.data.derived import periods, with_periods
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.data.periods import periods, with_periods
 
 
 def test_texts_name_features_and_periods() -> None:

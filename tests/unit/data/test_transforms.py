@@ -8,10 +8,17 @@ import pytest
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, SupportError
-from verisimile.data.columns import Identity, Log, Logit, Probit
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.data.transforms import Chain, feature_transform, from_config
+from verisimile.data.transforms import (
+    Chain,
+    Identity,
+    Log,
+    Logit,
+    Probit,
+    feature_transform,
+    from_config,
+)
 
 FEATURES = (
     Feature("m", low=60.0, high=120.0),

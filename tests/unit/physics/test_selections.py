@@ -13,9 +13,9 @@ from statistical import assert_rate, assert_within
 from verisimile.checks.physics.selections import EfficiencyComparison, efficiencies
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
+from verisimile.data.derived import functions_of
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
-from verisimile.data.user_file import functions_of
 
 CUT = Condition("a > 0.5 and b > 0")
 

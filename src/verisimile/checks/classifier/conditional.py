@@ -18,7 +18,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, name_list
-from verisimile.data.feature import require
+from verisimile.data.feature import require_columns
 from verisimile.samples.angles import Circles
 from verisimile.samples.learners import Classifier, boosted_trees, check_learner, scores, title
 from verisimile.stats.nulls import Empirical
@@ -306,7 +306,7 @@ def grouped(
         events have weights or groups.
     """
     names = name_list(contexts, "contexts")
-    require(names, truth.names, "contexts")
+    require_columns(names, truth.names, "contexts")
     if len(names) == truth.d:
         raise InputError(
             "contexts", got="all features", expected="at least one feature that is no context"

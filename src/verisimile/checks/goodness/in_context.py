@@ -29,7 +29,7 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.data.feature import require
+from verisimile.data.feature import require_columns
 from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
@@ -94,7 +94,7 @@ def goodness_in_context(
     """
     matched, chosen = _checked(mixture, events, toys), resolved(hypothesis)
     model = _single(mixture) if chosen.name == "single" else mixture
-    require([bins.feature], model.context.names, "ContextBins.feature")
+    require_columns([bins.feature], model.context.names, "ContextBins.feature")
     notes = warn_overlap(model.provenance, matched, "test")
     placed = bins.place(matched.column(bins.feature))
     used = matched.take(placed.inside)

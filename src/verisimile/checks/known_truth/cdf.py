@@ -16,7 +16,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
-from verisimile.data.feature import require as require_columns
+from verisimile.data.feature import require_columns
 from verisimile.stats.pvalues import PValue
 
 Cdf = Callable[[Array], npt.ArrayLike]

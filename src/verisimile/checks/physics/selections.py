@@ -11,10 +11,9 @@ from scipy import stats
 
 from verisimile.core.arrays import BoolArray
 from verisimile.core.result import Estimate, register
-from verisimile.data.derived import passed
+from verisimile.data.derived import ColumnFunction, passed
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
-from verisimile.data.user_file import ColumnFunction
 from verisimile.samples.weighted import by_group, matched, pulls, shares, two_sided
 from verisimile.stats.intervals import clopper_pearson
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.data.calo.geometry import Geometry, Layer
 from verisimile.data.feature import Feature, listing, suggestion
 
@@ -15,15 +17,39 @@ GROUPS = ("incident", "ratio", "energy", "centroid", "width", "occupancy", "radi
 """Kinds of features; ``radius`` is not among the default ones."""
 
 
-def shower_features(geometry: Geometry) -> dict[str, Feature]:
-    """Return the specification of every feature by name, in order."""
+class ShowerFeature(NamedTuple):
+    """A feature of showers: its group, its layer if it has one, its specification."""
+
+    group: str
+    layer: int | None
+    spec: Feature
+
+
+def shower_features(geometry: Geometry) -> dict[str, ShowerFeature]:
+    """Return every feature by name, in order."""
     found = [
-        Feature("incident_energy", unit="MeV", low=0.0),
-        Feature("energy_ratio", low=0.0),
+        ShowerFeature("incident", None, Feature("incident_energy", unit="MeV", low=0.0)),
+        ShowerFeature("ratio", None, Feature("energy_ratio", low=0.0)),
     ]
     for layer in geometry.layers:
-        found += _layer_features(layer)
-    return {feature.name: feature for feature in found}
+        found += [ShowerFeature(group, layer.number, spec) for group, spec in _of_layer(layer)]
+    return {feature.spec.name: feature for feature in found}
+
+
+def _of_layer(layer: Layer) -> Iterator[tuple[str, Feature]]:
+    def spike(name: str, unit: str = "mm", low: float = 0.0, high: float = np.inf) -> Feature:
+        name = f"{name}_layer_{layer.number}"
+        return Feature(name, unit=unit, kind="spike-at-zero", low=low, high=high)
+
+    yield "energy", spike("energy", "MeV")
+    if layer.sectors > 1:
+        for axis in ("eta", "phi"):
+            yield "centroid", spike(axis, low=-layer.edges[-1], high=layer.edges[-1])
+            yield "width", spike(f"width_{axis}")
+    name = f"occupancy_layer_{layer.number}"
+    yield "occupancy", Feature(name, kind="discrete", low=0.0, high=1.0)
+    yield "radius", spike("radius")
+    yield "radius", spike("width_radius")
 
 
 def shower_columns(
@@ -61,41 +87,6 @@ def shower_columns(
     return out
 
 
-def chosen(
-    features: dict[str, Feature], wanted: Sequence[str] | None, layers: Sequence[int] | None
-) -> tuple[str, ...]:
-    """Return the names that groups, names and layers ask for; by default all but radii.
-
-    Raises
-    ------
-    InputError
-        If a group, name or layer does not exist.
-    """
-    known = {int(name.rpartition("_")[2]) for name in features if "_layer_" in name}
-    unknown = sorted(set(layers or ()) - known)
-    if unknown:
-        raise InputError("layers", got=f"{unknown}", expected=f"numbers among {sorted(known)}")
-    if isinstance(wanted, str):
-        raise InputError("features", got=repr(wanted), expected="a sequence of names or groups")
-    words = GROUPS[:-1] if wanted is None else tuple(wanted)
-    for word in words:
-        if word not in GROUPS and word not in features:
-            raise InputError(
-                "features",
-                got=repr(word),
-                expected=f"groups {listing(GROUPS)} or names such as {listing(list(features)[:4])}",
-                remedy=suggestion(word, [*GROUPS, *features]),
-            )
-    found = tuple(
-        name
-        for name in features
-        if (name in words or _group(name) in words) and _in_layers(name, layers)
-    )
-    if not found:
-        raise InputError("features", got=f"{words} in layers {layers}", expected="at least one")
-    return found
-
-
 def _moments(energies: Array, place: Array) -> tuple[Array, Array]:
     total = energies.sum(axis=1)
     safe = np.where(total > 0.0, total, 1.0)
@@ -105,33 +96,31 @@ def _moments(energies: Array, place: Array) -> tuple[Array, Array]:
     return np.where(total > 0.0, mean, 0.0), np.where(total > 0.0, np.sqrt(squares / safe), 0.0)
 
 
-def _layer_features(layer: Layer) -> list[Feature]:
-    tag, span = f"layer_{layer.number}", layer.edges[-1]
-    found = [Feature(f"energy_{tag}", unit="MeV", kind="spike-at-zero", low=0.0)]
-    if layer.sectors > 1:
-        for axis in ("eta", "phi"):
-            name = f"{axis}_{tag}"
-            found.append(Feature(name, unit="mm", kind="spike-at-zero", low=-span, high=span))
-            found.append(_width(f"width_{name}"))
-    found.append(Feature(f"occupancy_{tag}", kind="discrete", low=0.0, high=1.0))
-    found.append(Feature(f"radius_{tag}", unit="mm", kind="spike-at-zero", low=0.0))
-    return [*found, _width(f"width_radius_{tag}")]
-
-
-def _width(name: str) -> Feature:
-    return Feature(name, unit="mm", kind="spike-at-zero", low=0.0)
-
-
-def _group(name: str) -> str:
-    if "radius" in name:
-        return "radius"
-    head = name.partition("_layer_")[0].partition("_")[0]
-    if name == "energy_ratio":
-        return "ratio"
-    return {"eta": "centroid", "phi": "centroid"}.get(head, head)
-
-
-def _in_layers(name: str, layers: Sequence[int] | None) -> bool:
-    if layers is None or "_layer_" not in name:
-        return True
-    return int(name.rpartition("_")[2]) in layers
+def chosen(
+    features: Mapping[str, ShowerFeature],
+    wanted: Sequence[str] | None = None,
+    layers: Sequence[int] | None = None,
+) -> tuple[str, ...]:
+    """Return the names that groups, names and layers ask for; by default all but radii."""
+    known = {one.layer for one in features.values() if one.layer is not None}
+    unknown = sorted(set(layers or ()) - known)
+    require(not unknown, "layers", got=f"{unknown}", expected=f"numbers among {sorted(known)}")
+    if isinstance(wanted, str):
+        raise InputError("features", got=repr(wanted), expected="a sequence of names or groups")
+    words = GROUPS[:-1] if wanted is None else tuple(wanted)
+    for word in words:
+        require(
+            word in GROUPS or word in features,
+            "features",
+            got=repr(word),
+            expected=f"groups {listing(GROUPS)} or names such as {listing(list(features)[:4])}",
+            remedy=suggestion(word, [*GROUPS, *features]),
+        )
+    found = tuple(
+        name
+        for name, feature in features.items()
+        if (name in words or feature.group in words)
+        and (layers is None or feature.layer is None or feature.layer in layers)
+    )
+    require(found, "features", got=f"{words} in layers {layers}", expected="at least one")
+    return found

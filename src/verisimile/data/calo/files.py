@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.data.calo.features import chosen, shower_columns, shower_features
 from verisimile.data.calo.geometry import Geometry, read_geometry
 from verisimile.data.events import Events
 from verisimile.data.feature import listing
-from verisimile.data.readers import optional
+from verisimile.data.formats import optional
 from verisimile.data.table import Column, Source
 
 THRESHOLD = 0.01515
@@ -62,31 +62,21 @@ def read_showers(
     -------
     Events
         Unweighted, with units, bounds and kinds of the features.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, lacks a dataset, has another number of voxels than the
-        geometry or energies that are negative or not finite, or an option does not exist.
     """
     file = Path(path)
     voxels = geometry if isinstance(geometry, Geometry) else read_geometry(geometry, particle)
-    specs = shower_features(voxels)
-    names = chosen(specs, features, layers)
+    known = shower_features(voxels)
+    names = chosen(known, features, layers)
     h5py = optional("h5py")
     try:
         with h5py.File(file, "r", locking=False) as store:
-            columns = _columns(_Showers.of(store, voxels), names, threshold)
+            columns = _columns(store, voxels, names, threshold)
     except OSError as error:
         raise InputError(str(file), got=f"{error}", expected="a readable HDF5 file") from None
     except InputError as error:
-        raise InputError(
-            f"{file}: {error.name}", got=error.got, expected=error.expected, remedy=error.remedy
-        ) from None
-    return Events(
-        np.column_stack([columns[name] for name in names]),
-        features=[specs[name] for name in names],
-    )
+        raise error.within(file) from None
+    x = np.column_stack([columns[name] for name in names])
+    return Events(x, features=[known[name].spec for name in names])
 
 
 @contextmanager
@@ -94,75 +84,66 @@ def open_showers(path: Path, described: str, wanted: Sequence[str] | None) -> It
     """Open showers as columns; `described` is ``binning.xml`` or ``binning.xml,particle``."""
     binning, _, particle = described.partition(",")
     voxels = read_geometry(binning, particle or None)
-    specs = shower_features(voxels)
+    known = shower_features(voxels)
     with optional("h5py").File(path, "r", locking=False) as store:
-        showers = _Showers.of(store, voxels)
-        names = tuple(wanted or chosen(specs, None, None))
-        columns = _columns(showers, [name for name in names if name in specs], THRESHOLD)
+        names = wanted or chosen(known)
+        columns = _columns(store, voxels, [name for name in names if name in known], THRESHOLD)
         # All names are offered, for the message on one that does not exist.
-        offered = names if wanted is None else tuple(specs)
-        yield Source({name: Column(partial(_kept, columns, name)) for name in offered}, specs)
+        offered = known if wanted else names
+        specs = {name: feature.spec for name, feature in known.items()}
+        yield Source({name: Column(partial(columns.__getitem__, name)) for name in offered}, specs)
 
 
-@dataclass(frozen=True, slots=True)
-class _Showers:
-    """The two datasets of an open file, checked against the geometry."""
-
-    geometry: Geometry
-    incident: Any
-    showers: Any
-
-    @classmethod
-    def of(cls, store: Any, geometry: Geometry) -> _Showers:  # noqa: ANN401  (h5py is untyped)
-        missing = [name for name in (_INCIDENT, _SHOWERS) if not hasattr(store.get(name), "shape")]
-        if missing:
-            raise InputError(
-                "datasets",
-                got=f"no {listing(missing)} among {listing(list(store))}",
-                expected=f"{_INCIDENT} (n, 1) and {_SHOWERS} (n, voxels)",
-            )
-        incident, showers = store[_INCIDENT], store[_SHOWERS]
-        _check_shapes(incident.shape, showers.shape, geometry)
-        return cls(geometry, incident, showers)
-
-    def pieces(self) -> Iterator[tuple[Array, Array]]:
-        """Yield incident energies and showers, a bounded number at a time."""
-        rows = max(1, _CHUNK // (8 * self.geometry.voxels))
-        for start in range(0, self.showers.shape[0], rows):
-            incident = np.asarray(self.incident[start : start + rows], np.float64).reshape(-1)
-            showers = np.asarray(self.showers[start : start + rows], np.float64)
-            _check_energies(incident, showers, start)
-            yield incident, showers
-
-
-def _columns(showers: _Showers, names: Sequence[str], threshold: float) -> dict[str, Array]:
-    if not (np.isfinite(threshold) and threshold >= 0.0):
-        raise InputError("threshold", got=threshold, expected="an energy in MeV, zero or more")
+def _columns(
+    store: Any,  # noqa: ANN401  (h5py is untyped)
+    geometry: Geometry,
+    names: Sequence[str],
+    threshold: float,
+) -> dict[str, Array]:
+    """Return features of the showers in an open file, computed a bounded number at a time."""
+    incident, showers = _datasets(store, geometry)
+    fine = np.isfinite(threshold) and threshold >= 0.0
+    require(fine, "threshold", got=threshold, expected="an energy in MeV, zero or more")
     pieces: dict[str, list[Array]] = {name: [] for name in names}
-    for incident, energies in showers.pieces():
-        found = shower_columns(showers.geometry, incident, energies, threshold=threshold)
+    rows = max(1, _CHUNK // (8 * geometry.voxels))
+    for start in range(0, showers.shape[0], rows):
+        piece = slice(start, start + rows)
+        before = np.asarray(incident[piece], np.float64).reshape(-1)
+        energies = np.asarray(showers[piece], np.float64)
+        _check_energies(before, energies, start)
+        found = shower_columns(geometry, before, energies, threshold=threshold)
         for name, parts in pieces.items():
             parts.append(found[name])
     return {name: np.concatenate(parts) for name, parts in pieces.items()}
 
 
-def _check_shapes(incident: tuple[int, ...], showers: tuple[int, ...], geometry: Geometry) -> None:
+def _datasets(store: Any, geometry: Geometry) -> tuple[Any, Any]:  # noqa: ANN401
+    """Return incident energies and showers, whose shapes fit the geometry."""
+    missing = [name for name in (_INCIDENT, _SHOWERS) if not hasattr(store.get(name), "shape")]
+    require(
+        not missing,
+        "datasets",
+        got=f"no {listing(missing)} among {listing(list(store))}",
+        expected=f"{_INCIDENT} (n, 1) and {_SHOWERS} (n, voxels)",
+    )
+    incident, showers = store[_INCIDENT].shape, store[_SHOWERS].shape
     voxels = geometry.voxels
-    if len(showers) != 2 or showers[1] != voxels:
-        by_layer = {layer.number: layer.voxels for layer in geometry.layers}
-        raise InputError(
-            _SHOWERS,
-            got=f"shape {showers}",
-            expected=f"(n, {voxels}): the geometry of {geometry.particle!r} has {voxels} voxels,"
-            f" by layer {by_layer}",
-            remedy="Is this the binning of another data set or particle?",
-        )
-    if incident not in ((showers[0], 1), (showers[0],)):
-        raise InputError(
-            _INCIDENT, got=f"shape {incident}", expected=f"({showers[0]}, 1), as many as showers"
-        )
-    if not showers[0]:
-        raise InputError(_SHOWERS, got="no showers", expected="at least one")
+    require(
+        len(showers) == 2 and showers[1] == voxels,
+        _SHOWERS,
+        got=f"shape {showers}",
+        expected=f"(n, {voxels}): the geometry of {geometry.particle!r} has {voxels} voxels,"
+        f" by layer { {layer.number: layer.voxels for layer in geometry.layers} }",
+        remedy="Is this the binning of another data set or particle?",
+    )
+    require(
+        incident in ((showers[0], 1), (showers[0],)),
+        _INCIDENT,
+        got=f"shape {incident}",
+        expected=f"({showers[0]}, 1), as many as showers",
+    )
+    require(showers[0], _SHOWERS, got="no showers", expected="at least one")
+    return store[_INCIDENT], store[_SHOWERS]
 
 
 def _check_energies(incident: Array, showers: Array, start: int) -> None:
@@ -178,7 +159,3 @@ def _check_energies(incident: Array, showers: Array, start: int) -> None:
                 expected=f"energies that are {rule}",
                 remedy="Remove these showers, or say in the generator what they should be.",
             )
-
-
-def _kept(columns: dict[str, Array], name: str) -> Array:
-    return columns[name]

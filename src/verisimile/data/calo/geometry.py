@@ -27,6 +27,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.data.feature import listing, suggestion
 
 
@@ -104,12 +105,6 @@ def read_geometry(path: str | os.PathLike[str], particle: str | None = None) -> 
         The file.
     particle
         Name or pid; may be left out if the file has one particle.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, the particle is not there or not named among several,
-        or a layer's attributes are missing or make no sense; the message names the layer.
     """
     file = Path(path)
     try:
@@ -121,21 +116,22 @@ def read_geometry(path: str | os.PathLike[str], particle: str | None = None) -> 
     found = _particle(file, root, particle)
     name = found.get("name", found.get("pid", ""))
     layers = [_layer(file, element) for element in found.findall("Layer")]
-    _check_numbers(file, [layer.number for layer in layers])
+    numbers = [layer.number for layer in layers]
+    once = len(set(numbers)) == len(numbers)
+    require(once, f"{file}: layers", got=f"ids {numbers}", expected="every id once")
     full = tuple(layer for layer in layers if layer.voxels)
-    if not full:
-        raise InputError(str(file), got=f"no voxels for {name!r}", expected="a layer with rings")
+    require(full, str(file), got=f"no voxels for {name!r}", expected="a layer with rings")
     return Geometry(name, full)
 
 
 def _particle(file: Path, root: ET.Element, wanted: str | None) -> ET.Element:
     bins = root.findall("Bin")
-    names = [element.get("name", element.get("pid", "")) for element in bins]
     if wanted is None and len(bins) == 1:
         return bins[0]
     for element in bins:
         if wanted is not None and wanted in (element.get("name"), element.get("pid")):
             return element
+    names = [element.get("name", element.get("pid", "")) for element in bins]
     raise InputError(
         f"{file}: particle",
         got="none named" if wanted is None else repr(wanted),
@@ -150,21 +146,15 @@ def _layer(file: Path, element: ET.Element) -> Layer:
         edges = tuple(float(text) for text in element.attrib["r_edges"].split(","))
         sectors = int(element.attrib["n_bin_alpha"])
     except (KeyError, ValueError) as error:
-        raise _strange(file, element, f"{type(error).__name__}: {error}") from None
-    rising = np.isfinite(edges).all() and (np.diff(edges) > 0.0).all()
-    if not rising or edges[0] < 0.0 or sectors < 1:
-        raise _strange(file, element, f"radii {edges} and {sectors} sectors")
-    return Layer(number, edges, sectors)
-
-
-def _strange(file: Path, element: ET.Element, got: str) -> InputError:
-    return InputError(
+        fine, got = False, f"{type(error).__name__}: {error}"
+    else:
+        rising = np.isfinite(edges).all() and (np.diff(edges) > 0.0).all()
+        fine = bool(rising) and edges[0] >= 0.0 and sectors >= 1
+        got = f"radii {edges} and {sectors} sectors"
+    require(
+        fine,
         f"{file}: layer {element.get('id', '(without id)')!r}",
         got=got,
         expected='an integer id, ascending radii r_edges="0,5,10" and a count n_bin_alpha="1"',
     )
-
-
-def _check_numbers(file: Path, numbers: list[int]) -> None:
-    if len(set(numbers)) < len(numbers):
-        raise InputError(f"{file}: layers", got=f"ids {numbers}", expected="every id once")
+    return Layer(number, edges, sectors)

@@ -9,7 +9,7 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events, match_features
-from verisimile.data.feature import listing, require, unique
+from verisimile.data.feature import listing, require_columns, unique
 from verisimile.data.transforms import feature_transform
 from verisimile.density.flows.nflows import Architecture, build, export
 from verisimile.density.flows.spline import (
@@ -224,7 +224,7 @@ class ConditionalSplineFlowTrainer:
             For a missing context column, no feature beside them, negative
             weights, a constant column, or fewer events than columns.
         """
-        require(self.context, events.names, "context")
+        require_columns(self.context, events.names, "context")
         if len(self.context) == events.d:
             raise InputError(
                 "context",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from verisimile.core.arrays import Array
-from verisimile.data.columns import NUDGE, ColumnTransform, Identity, Log, Logit, Probit
+from verisimile.data.transforms import NUDGE, ColumnTransform, Identity, Log, Logit, Probit
 
 TRANSFORMS = [
     Identity(),

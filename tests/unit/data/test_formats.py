@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.data import writers
 from verisimile.data.events import Events
 from verisimile.data.files import read_events, write_events
+from verisimile.data.formats import FORMATS, EventFile
 
 
 @pytest.fixture
@@ -57,11 +57,11 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 ) -> None:
     write_events(events, tmp_path / "z.npz")
 
-    def broken(columns: writers.Columns, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise OSError(f"disk full after {len(columns)} columns")
+    def broken(events: Events, file: EventFile) -> None:
+        file.path.write_bytes(b"half")
+        raise OSError(f"disk full after {events.n} events")
 
-    monkeypatch.setattr(writers, "write_npz", broken)
+    monkeypatch.setitem(FORMATS, ".npz", FORMATS[".npz"]._replace(write=broken))
     with pytest.raises(OSError, match="disk full"):
         write_events(events.take([0]), tmp_path / "z.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["z.npz"]
