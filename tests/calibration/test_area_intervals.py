@@ -16,10 +16,13 @@ import numpy as np
 import pytest
 
 from statistical import assert_within
-from verisimile.checks.precision_recall.area import curve_area
 from verisimile.checks.precision_recall.curve import PrecisionRecall, precision_recall
-from verisimile.checks.precision_recall.envelope import angles
-from verisimile.checks.precision_recall.rules import exact_turns, held_out
+from verisimile.checks.precision_recall.envelope import (
+    angle_grid,
+    curve_area,
+    exact_turns,
+    held_out,
+)
 from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
@@ -51,7 +54,7 @@ class Pair:
         if self.area is not None:
             return self.area
         assert self.log_ratio is not None
-        rng, theta = np.random.default_rng(99), angles(201)
+        rng, theta = np.random.default_rng(99), angle_grid(201)
         turns = [exact_turns(self.log_ratio(draw(events, rng))) for draw in (self.truth, self.made)]
         return float(curve_area(held_out(turns[0], turns[1], theta).radii, theta))
 
@@ -160,7 +163,7 @@ def test_the_bound_of_the_ring_is_twice_as_tight(show: Show) -> None:
 
 @pytest.mark.parametrize("shift", [0.5, 1.0, 2.0])
 def test_exact_densities_have_an_interval_without_bias(shift: float) -> None:
-    inside, count, theta = 0, 400, angles(201)
+    inside, count, theta = 0, 400, angle_grid(201)
     rng, values = np.random.default_rng(5), []
     area = {0.5: 0.898218, 1.0: 0.679141, 2.0: 0.257808}[shift]
     for _ in range(count):

@@ -14,14 +14,14 @@ import pytest
 from posterior_study import Posterior, conjugate
 from statistical import assert_rate, assert_uniform
 from verisimile.checks.posterior.local import PosteriorPoints, local_posterior_test
-from verisimile.checks.posterior.references import (
+from verisimile.checks.posterior.sbc import sbc
+from verisimile.checks.posterior.tarp import (
     Neighbours,
     References,
     ShiftedCentres,
     UniformBox,
+    tarp,
 )
-from verisimile.checks.posterior.sbc import sbc
-from verisimile.checks.posterior.tarp import tarp
 from verisimile.checks.posterior.uniformity import StatisticName, UniformTest
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds

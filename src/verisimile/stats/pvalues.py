@@ -47,6 +47,11 @@ class PValue:
             f"{self.null}, {self.n_null} toys, {self.n_failed} failed)"
         )
 
+    @classmethod
+    def exact(cls, value: float, null: str = "law of the statistic") -> PValue:
+        """Return a p-value from a known law, that no toy was thrown for."""
+        return cls(value, value, value, null, 0, 0)
+
     @property
     def significance(self) -> Significance:
         """The one-sided Gaussian significance of the value and of its interval."""

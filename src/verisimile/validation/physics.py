@@ -9,9 +9,8 @@ import numpy as np
 
 from verisimile.checks.physics.constraints import ConstraintComparison, violations
 from verisimile.checks.physics.correlations import CorrelationComparison, correlations
-from verisimile.checks.physics.histograms import MarginalPair, marginal_pair
+from verisimile.checks.physics.histograms import MarginalPair, PairMap, marginal_pair, pair_map
 from verisimile.checks.physics.moments import MomentComparison, moments
-from verisimile.checks.physics.pair_map import PairMap, pair_map
 from verisimile.checks.physics.selections import EfficiencyComparison, efficiencies
 from verisimile.core.result import register
 from verisimile.data.feature import Feature

@@ -17,8 +17,8 @@ from verisimile.checks.physics.correlations import (
     pearson,
     spearman,
 )
+from verisimile.checks.physics.histograms import PairMap, pair_map
 from verisimile.checks.physics.moments import MomentComparison, moments, weighted_moments
-from verisimile.checks.physics.pair_map import PairMap, pair_map
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict

@@ -9,15 +9,16 @@ from scipy import stats
 from conditional_analytic import ConditionalBlend
 from posterior_study import conjugate
 from statistical import assert_rate, assert_uniform, assert_within
-from verisimile.checks.posterior.references import (
+from verisimile.checks.posterior.simulations import posterior_draws
+from verisimile.checks.posterior.tarp import (
     FixedPoints,
     Neighbours,
     References,
     ShiftedCentres,
+    Tarp,
     UniformBox,
+    tarp,
 )
-from verisimile.checks.posterior.simulations import posterior_draws
-from verisimile.checks.posterior.tarp import Tarp, tarp
 from verisimile.checks.posterior.uniformity import UniformTest
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError

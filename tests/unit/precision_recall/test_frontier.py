@@ -9,8 +9,14 @@ import pytest
 from scipy import stats
 
 from statistical import assert_within
-from verisimile.checks.precision_recall.area import area_variances, curve_area
-from verisimile.checks.precision_recall.envelope import angles, envelope, f_beta_pair, points_at
+from verisimile.checks.precision_recall.envelope import (
+    angle_grid,
+    area_variances,
+    curve_area,
+    envelope,
+    f_beta_pair,
+    points_at,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 
@@ -51,7 +57,7 @@ def test_envelope_is_the_brute_force(kind: str, sizes: tuple[int, int]) -> None:
         real += 100
     elif kind == "one":
         real, fake = np.zeros(sizes[0]), np.zeros(sizes[1])
-    theta = angles(41)
+    theta = angle_grid(41)
     found = points_at(envelope(real, fake).radii(theta), theta)
     np.testing.assert_allclose(found, dense(real, fake, theta), atol=1e-12)
 
@@ -59,7 +65,7 @@ def test_envelope_is_the_brute_force(kind: str, sizes: tuple[int, int]) -> None:
 @pytest.mark.parametrize("d", AREAS)
 def test_population_of_two_normals(d: float) -> None:
     # A sample stratified in a million quantiles stands for the population: rates to 5e-7.
-    theta = angles(201)
+    theta = angle_grid(201)
     radii = envelope(*normals(d, 1_000_000)).radii(theta)
     assert curve_area(radii, theta) == pytest.approx(AREAS[d], abs=1e-4)
     assert points_at(radii, theta)[0][100] == pytest.approx(2 * stats.norm.cdf(-d / 2), abs=2e-6)
@@ -77,7 +83,7 @@ def test_published_areas_by_integration() -> None:
 
 def test_one_sample_against_itself_fills_the_unit_square() -> None:
     x = np.random.default_rng(1).normal(size=300)
-    theta = angles(201)
+    theta = angle_grid(201)
     assert curve_area(envelope(x, x).radii(theta), theta) == pytest.approx(1.0, abs=1e-12)
 
 
@@ -85,7 +91,7 @@ def test_misses_scale_precision() -> None:
     # A generator that misses a share 1 - f has the curve (f alpha, beta) of its finite part.
     rng = np.random.default_rng(2)
     real, fake = rng.normal(0.7, 1, 4000), rng.normal(size=4000)
-    theta = angles(2001)
+    theta = angle_grid(2001)
     whole = curve_area(envelope(real, fake).radii(theta), theta)
     missed = np.append(fake, np.full(1000, -np.inf))
     assert curve_area(envelope(real, missed).radii(theta), theta) == pytest.approx(
@@ -94,7 +100,7 @@ def test_misses_scale_precision() -> None:
 
 
 def test_error_of_the_area_is_its_spread() -> None:
-    theta, n, m, count = angles(101), 1500, 700, 400
+    theta, n, m, count = angle_grid(101), 1500, 700, 400
     rng = np.random.default_rng(3)
     areas, errors = np.empty(count), np.empty(count)
     for i in range(count):
@@ -119,7 +125,7 @@ def test_pair_of_f() -> None:
 @pytest.mark.parametrize("count", [1, 2, 200])
 def test_grid_needs_ends_and_diagonal(count: int) -> None:
     with pytest.raises(InputError, match="odd"):
-        angles(count)
+        angle_grid(count)
 
 
 def test_scores_that_are_nan_or_missing_are_refused() -> None:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from verisimile.checks.human.table import Ratings, coded
 from verisimile.core.arrays import Array, as_matrix
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_fraction
 from verisimile.core.result import register
 
 
@@ -39,8 +39,6 @@ class Agreement:
         Items with two answers or more, and their answers.
     n_dropped
         Items with one answer, which say nothing.
-    level
-        Probability content of the interval.
     """
 
     kappa: float
@@ -56,18 +54,11 @@ class Agreement:
     level: float
 
     def __repr__(self) -> str:
-        """Return one line: kappa, error, items."""
         return f"Agreement(kappa={self.kappa:.3f} ± {self.error:.2g}, {self.n_items} items)"
 
 
 def agreement(ratings: Ratings, *, level: float = 0.95) -> Agreement:
-    """Return the agreement of raters on the answer to each item of each system.
-
-    Raises
-    ------
-    InputError
-        If fewer than two items have two answers.
-    """
+    """Return the agreement of raters on the answer to each item of each system."""
     keys = zip(ratings.items, ratings.systems, ratings.others or ratings.systems, strict=True)
     _, thing = coded([repr(key) for key in keys])
     names, answer = coded(ratings.answers)
@@ -88,11 +79,6 @@ def fleiss_kappa(counts: npt.ArrayLike, *, level: float = 0.95) -> Agreement:
     .. math:: \kappa_i = \frac{P_i - P_e}{1 - P_e}
               - 2 (1 - \kappa) \frac{\sum_j \bar p_j n_{ij} / n_i - P_e}{1 - P_e} .
 
-    Raises
-    ------
-    InputError
-        If entries are no counts, or fewer than two items have two answers.
-
     References
     ----------
     J. L. Fleiss, Psychol. Bull. 76 (1971) 378; J. L. Fleiss, J. C. M. Nee, J. R. Landis,
@@ -105,17 +91,16 @@ def fleiss_kappa(counts: npt.ArrayLike, *, level: float = 0.95) -> Agreement:
     Agreement(kappa=0.333 ± 0.38, 4 items)
     """
     table = as_matrix(counts, "counts")
-    if (table < 0.0).any() or (table != np.rint(table)).any():
-        raise InputError("counts", got="entries that are no counts", expected="0, 1, 2, …")
-    if not 0.0 < level < 1.0:
-        raise InputError("level", got=level, expected="a probability content in (0, 1)")
+    counted = (table >= 0.0).all() and (table == np.rint(table)).all()
+    require(counted, "counts", got="entries that are no counts", expected="0, 1, 2, …")
+    require_fraction(level, "level")
     used = table[table.sum(axis=1) >= 2.0]
-    if len(used) < 2:
-        raise InputError(
-            "counts",
-            got=f"{len(used)} items with two answers or more",
-            expected="two items at least: agreement needs several raters on the same items",
-        )
+    require(
+        len(used) >= 2,
+        "counts",
+        got=f"{len(used)} items with two answers or more",
+        expected="two items at least: agreement needs several raters on the same items",
+    )
     return _kappa(used, len(table) - len(used), level)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special, stats
 
 from verisimile.checks.human.table import Ratings, coded
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_fraction
 from verisimile.stats.intervals import Interval
 
 
@@ -61,10 +63,8 @@ class Clusters:
         cells = self.raters * (int(self.items.max()) + 1) + self.items
         parts = [_between(scores, kind) for kind in (self.raters, self.items)]
         known = [part for part in parts if part is not None]
-        if not known:
-            raise InputError(
-                "ratings", got="one rater and one item", expected="two or more of either"
-            )
+        alone = "one rater and one item"
+        require(known, "ratings", got=alone, expected="two or more of either")
         both = _between(scores, cells) if len(known) == 2 else None
         if both is None:
             return known[0]
@@ -76,26 +76,15 @@ class Clusters:
         return total if smallest < -1e-12 * np.trace(total) else total - both
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """A rate with an interval that respects clusters.
+class Rate(NamedTuple):
+    """A rate, its interval in the population of raters and items, and the design effect.
 
-    Attributes
-    ----------
-    value
-        The rate.
-    interval
-        On the rate in the population of raters and items.
-    design_effect
-        Variance over that of independent answers; NaN if it is unknown.
-    n_effective
-        Independent answers that would have this interval.
+    That is the variance over that of independent answers; NaN if it is unknown.
     """
 
     value: float
     interval: Interval
     design_effect: float
-    n_effective: float
 
 
 def rate_of(values: Array, clusters: Clusters, *, level: float) -> Rate:
@@ -114,12 +103,11 @@ def rate_of(values: Array, clusters: Clusters, *, level: float) -> Rate:
     ----------
     E. L. Korn, B. I. Graubard, Surv. Methodol. 24 (1998) 193.
     """
-    if not 0.0 < level < 1.0:
-        raise InputError("level", got=level, expected="a probability content in (0, 1)")
+    require_fraction(level, "level")
     n, rate = values.size, float(values.mean())
     if rate in (0.0, 1.0) or clusters.dof == 0:
         effective = float(clusters.dof + 1)
-        return Rate(rate, _interval(rate, effective, level), float("nan"), effective)
+        return Rate(rate, _interval(rate, effective, level), math.nan)
     scores = ((values - rate) / n)[:, None]
     variance = float(clusters.covariance(scores)[0, 0])
     independent = rate * (1.0 - rate) / (n - 1)
@@ -127,7 +115,7 @@ def rate_of(values: Array, clusters: Clusters, *, level: float) -> Rate:
     shrink = float(stats.t.ppf(half, n - 1) / stats.t.ppf(half, clusters.dof)) ** 2
     ratio = variance / independent
     effective = n * shrink / max(ratio, shrink)
-    return Rate(rate, _interval(rate, effective, level), ratio, effective)
+    return Rate(rate, _interval(rate, effective, level), ratio)
 
 
 def _interval(rate: float, n: float, level: float) -> Interval:

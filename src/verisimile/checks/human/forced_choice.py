@@ -11,7 +11,7 @@ from scipy import stats
 from verisimile.checks.human.clusters import Clusters, rate_of
 from verisimile.checks.human.table import Ratings
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.stats.intervals import clopper_pearson
 from verisimile.stats.pvalues import PValue
@@ -40,12 +40,6 @@ class ForcedChoice:
         if every rater answered once, or if `design_effect` is known to be one.
     design_effect
         Estimated variance of the rate over that of independent answers.
-    n_answers, n_raters, n_items
-        Sizes.
-    level
-        Probability content of the intervals.
-    warnings
-        What a reader must know.
     """
 
     system: str
@@ -62,7 +56,6 @@ class ForcedChoice:
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return one line: system, rate, interval, p-value."""
         low, high = self.interval
         return (
             f"ForcedChoice({self.system}: {self.rate:.3f} [{low:.3f}, {high:.3f}], "
@@ -76,18 +69,6 @@ def forced_choice(ratings: Ratings, *, level: float = 0.95) -> tuple[ForcedChoic
     Each item is a pair of a real and a generated thing, shown in random order; the answer
     is what the rater takes for real: ``generated`` or ``real``.
 
-    Parameters
-    ----------
-    ratings
-        Answers of all systems.
-    level
-        Probability content of the intervals.
-
-    Raises
-    ------
-    InputError
-        If an answer is another word, or the level is no probability.
-
     Examples
     --------
     >>> answers = ("real",) * 14 + ("generated",) * 6
@@ -99,19 +80,19 @@ def forced_choice(ratings: Ratings, *, level: float = 0.95) -> tuple[ForcedChoic
 
 
 def _of_system(system: str, ratings: Ratings, level: float) -> ForcedChoice:
-    values = _values(ratings)
-    clusters = Clusters.of(ratings)
+    values, clusters = _values(ratings), Clusters.of(ratings)
     rate = rate_of(values, clusters, level=level)
     taken = int(values.sum())
     plain = clopper_pearson(taken, ratings.n, level=level)
+    binomial = float(stats.binomtest(taken, ratings.n, 0.5).pvalue)
     raters, items = clusters.sizes
     return ForcedChoice(
         system=system,
         rate=rate.value,
         interval=rate.interval,
-        p_value=flip_p_value(_differences(values, clusters.items)),
+        p_value=flip_p_value(item_differences(values, clusters.items)),
         binomial_interval=plain,
-        binomial_p_value=binomial_p_value(taken, ratings.n),
+        binomial_p_value=PValue.exact(binomial, "exact binomial, answers independent"),
         design_effect=rate.design_effect,
         n_answers=ratings.n,
         n_raters=raters,
@@ -122,21 +103,21 @@ def _of_system(system: str, ratings: Ratings, level: float) -> ForcedChoice:
 
 
 def _values(ratings: Ratings) -> Array:
-    words = [answer.lower() for answer in ratings.answers]
-    for row, word in enumerate(words):
-        if word not in _WORDS:
-            raise InputError(
-                "answers",
-                got=f"{ratings.answers[row]!r} by {ratings.raters[row]!r}"
-                f" on {ratings.items[row]!r}",
-                expected="what was taken for real: 'generated' or 'real'",
-            )
-    return np.array([_WORDS[word] for word in words])
+    """Return one for each answer that took the generated item for real, zero for others."""
+    rows = zip(ratings.answers, ratings.raters, ratings.items, strict=True)
+    for answer, rater, item in rows:
+        require(
+            answer.lower() in _WORDS,
+            "answers",
+            got=f"{answer!r} by {rater!r} on {item!r}",
+            expected="what was taken for real: 'generated' or 'real'",
+        )
+    return np.array([_WORDS[answer.lower()] for answer in ratings.answers])
 
 
-def _differences(values: Array, items: IntArray) -> IntArray:
-    summed = np.bincount(items, weights=2.0 * values - 1.0)
-    return np.rint(summed).astype(np.int64)
+def item_differences(values: Array, items: IntArray) -> IntArray:
+    """Return answers for one side less those for the other, of each item ``(I,)``."""
+    return np.rint(np.bincount(items, weights=2.0 * values - 1.0)).astype(np.int64)
 
 
 def _warnings(
@@ -159,18 +140,12 @@ def _warnings(
     return tuple(found)
 
 
-def exact(value: float, null: str) -> PValue:
-    """Return a p-value that no toy was thrown for."""
-    return PValue(value, value, value, null, 0, 0)
-
-
 def flip_p_value(differences: IntArray) -> PValue:
     r"""Return :math:`P(|\sum_i \epsilon_i d_i| \ge |\sum_i d_i|)` over all signs, exactly.
 
-    `differences` ``(I,)`` are an item's answers for one side minus those for the other.
-    If the two sides of an item are exchangeable, exchanging them turns *all* answers on
-    that item, whatever raters have in common: the test holds its level with any number of
-    raters for each item, and is the exact binomial test if there is one.
+    Of :func:`item_differences`.  If the two sides of an item are exchangeable, exchanging them
+    turns *all* answers on that item, whatever raters have in common: the test holds its level
+    with any number of raters for each item, and is the exact binomial test if there is one.
     """
     sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
     law: Array = np.ones(1)
@@ -184,10 +159,4 @@ def flip_p_value(differences: IntArray) -> PValue:
     inside = math.fsum(law[distance < observed])
     tail = math.fsum(law[distance >= observed])
     # The direct sum keeps small values; the complement keeps one exactly one.
-    return exact(min(1.0, tail) if inside > 0.0 else 1.0, "exact flips of items")
-
-
-def binomial_p_value(successes: int, trials: int) -> PValue:
-    """Return the exact two-sided binomial p-value against one half: answers independent."""
-    found = stats.binomtest(successes, trials, 0.5).pvalue
-    return exact(float(found), "exact binomial, answers independent")
+    return PValue.exact(min(1.0, tail) if inside > 0.0 else 1.0, "exact flips of items")

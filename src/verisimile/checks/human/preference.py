@@ -9,14 +9,16 @@ import numpy as np
 from scipy import sparse, special, stats
 
 from verisimile.checks.human.clusters import Clusters, rate_of
-from verisimile.checks.human.forced_choice import flip_p_value
+from verisimile.checks.human.forced_choice import flip_p_value, item_differences
 from verisimile.checks.human.table import Ratings, coded
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.stats.pvalues import PValue
 
 _TIE = "tie"
+_STEPS, _SMALL = 100, 1e-12
 
 
 @register("pair-rate", 1)
@@ -26,8 +28,6 @@ class PairRate:
 
     Attributes
     ----------
-    first, second
-        The systems.
     wins, losses, ties
         Of the first.
     rate
@@ -68,12 +68,6 @@ class Preference:
         Intervals on the strengths ``(k,)``, each on its own.
     pairs
         Rates of all pairs that met.
-    n_answers, n_raters, n_items
-        Sizes.
-    level
-        Probability content of the intervals.
-    warnings
-        What a reader must know.
     """
 
     systems: tuple[str, ...]
@@ -90,7 +84,6 @@ class Preference:
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return one line: systems and their strengths with errors."""
         errors = np.sqrt(np.diag(self.covariance))
         parts = zip(self.systems, self.strengths, errors, strict=True)
         return f"Preference({', '.join(f'{s}: {x:.3f} ± {e:.2g}' for s, x, e in parts)})"
@@ -99,32 +92,19 @@ class Preference:
 def preference(ratings: Ratings, *, level: float = 0.95) -> Preference:
     """Return rates of all pairs, and Bradley–Terry strengths of all systems.
 
-    Parameters
-    ----------
-    ratings
-        Answers with two systems each; an answer is the name of the preferred one, or ``tie``.
-        A tie is half a win for both.
-    level
-        Probability content of the intervals.
-
-    Raises
-    ------
-    InputError
-        If an answer is neither, the second system is missing, or the strengths do not exist
-        because one group of systems never beats, or never loses to, the others.
+    An answer is the name of the preferred system, or ``tie``, half a win for both.  Strengths do
+    not exist where one group of systems never beats, or never loses to, the others.
     """
     names, first, second = _sides(ratings)
     scores = _scores(ratings)
     wins = np.zeros((len(names), len(names)))
     np.add.at(wins, (first, second), scores)
     np.add.at(wins, (second, first), 1.0 - scores)
-    check_connected(wins, names)
-    strengths, clusters = bradley_terry(wins), Clusters.of(ratings)
+    strengths, clusters = bradley_terry(wins, names), Clusters.of(ratings)
     bread = inverse_information(wins, strengths)
     residual = scores - 1.0 / (1.0 + np.exp(strengths[second] - strengths[first]))
-    shares = np.zeros((ratings.n, len(names)))
-    shares[np.arange(ratings.n), first] = residual
-    shares[np.arange(ratings.n), second] = -residual
+    shares, rows = np.zeros((ratings.n, len(names))), np.arange(ratings.n)
+    shares[rows, first], shares[rows, second] = residual, -residual
     covariance = bread @ clusters.covariance(shares) @ bread
     if not residual.any():
         covariance = bread  # ties alone: their spread says nothing on that of other answers
@@ -148,11 +128,8 @@ def preference(ratings: Ratings, *, level: float = 0.95) -> Preference:
 
 def _sides(ratings: Ratings) -> tuple[tuple[str, ...], IntArray, IntArray]:
     if ratings.others is None:
-        raise InputError(
-            "ratings",
-            got="one system for each answer",
-            expected="two: the columns first and second",
-        )
+        expected = "two: the columns first and second"
+        raise InputError("ratings", got="one system for each answer", expected=expected)
     names, codes = coded((*ratings.systems, *ratings.others))
     return names, codes[: ratings.n], codes[ratings.n :]
 
@@ -165,11 +142,8 @@ def _scores(ratings: Ratings) -> Array:
         # A system may be called "tie"; its name then comes first.
         value = worth.get(answer, 0.5 if answer.lower() == _TIE else None)
         if value is None:
-            raise InputError(
-                "answers",
-                got=f"{answer!r} in row {row + 1}",
-                expected=f"{first!r}, {second!r} or {_TIE!r}",
-            )
+            expected = f"{first!r}, {second!r} or {_TIE!r}"
+            raise InputError("answers", got=f"{answer!r} in row {row + 1}", expected=expected)
         out.append(value)
     return np.array(out)
 
@@ -193,7 +167,6 @@ def _pair(
     clusters = Clusters.of(ratings.take(here))
     own = values[here]
     rate = rate_of(own, clusters, level=level)
-    apart = np.rint(np.bincount(clusters.items, weights=2.0 * own - 1.0)).astype(np.int64)
     return PairRate(
         first=ratings.names[pair[0]],
         second=ratings.names[pair[1]],
@@ -202,7 +175,7 @@ def _pair(
         ties=int((own == 0.5).sum()),
         rate=rate.value,
         interval=rate.interval,
-        p_value=flip_p_value(apart),
+        p_value=flip_p_value(item_differences(own, clusters.items)),
     )
 
 
@@ -218,34 +191,25 @@ def _warnings(covariance: Array, independent: Array, clusters: Clusters) -> tupl
     return tuple(found)
 
 
-_STEPS, _SMALL = 100, 1e-12
-
-
-def bradley_terry(wins: Array) -> Array:
+def bradley_terry(wins: Array, names: tuple[str, ...] = ()) -> Array:
     r"""Return the log-strengths ``(k,)``, which add up to zero.
 
     .. math:: P(i \text{ beats } j) = \frac{1}{1 + e^{\lambda_j - \lambda_i}}
 
     from wins ``(k, k)`` of the row over the column; a tie is half a win for both.
-    Newton's method with halved steps; the likelihood is concave.
-
-    Raises
-    ------
-    InputError
-        If the comparisons do not connect all systems in both directions.
-    NumericsError
-        If the iteration does not end.
+    Newton's method with halved steps; the likelihood is concave.  An InputError names the systems
+    that never beat, or never lose to, the rest, directly or through others.
 
     References
     ----------
     R. A. Bradley, M. E. Terry, Biometrika 39 (1952) 324; L. R. Ford, Am. Math. Mon. 64
     (1957) 28 (existence).
     """
-    check_connected(wins, tuple(map(str, range(len(wins)))))
+    _check_connected(wins, names or tuple(map(str, range(len(wins)))))
     played, strengths = wins + wins.T, np.zeros(len(wins))
     for _ in range(_STEPS):
         gradient = wins.sum(axis=1) - (played * _chance(strengths)).sum(axis=1)
-        step = _inverse(information(wins, strengths)) @ gradient
+        step = inverse_information(wins, strengths) @ gradient
         strengths = _ahead(wins, strengths, step)
         if gradient @ step < _SMALL:
             return np.asarray(strengths - strengths.mean())
@@ -254,28 +218,13 @@ def bradley_terry(wins: Array) -> Array:
     )
 
 
-def information(wins: Array, strengths: Array) -> Array:
-    r"""Return :math:`\sum n_{ij} p_{ij} p_{ji} (e_i - e_j)(e_i - e_j)^T`, ``(k, k)``."""
-    chance = _chance(strengths)
-    weight = (wins + wins.T) * chance * chance.T
-    return np.asarray(np.diag(weight.sum(axis=1)) - weight)
-
-
-def check_connected(wins: Array, names: tuple[str, ...]) -> None:
-    """Raise unless every system has beaten every other, directly or through others.
-
-    Raises
-    ------
-    InputError
-        With the systems that never beat, or never lose to, the rest.
-    """
+def _check_connected(wins: Array, names: tuple[str, ...]) -> None:
     count, group = sparse.csgraph.connected_components(
         sparse.csr_matrix(wins > 0.0), directed=True, connection="strong"
     )
-    if count == 1:
-        return
     parts = [[names[i] for i in np.flatnonzero(group == g)] for g in range(count)]
-    raise InputError(
+    require(
+        count == 1,
         "preferences",
         got=f"the groups {parts} without wins or ties both ways between them",
         expected="a chain of wins from every system to every other: otherwise the likelihood"
@@ -285,15 +234,16 @@ def check_connected(wins: Array, names: tuple[str, ...]) -> None:
 
 
 def inverse_information(wins: Array, strengths: Array) -> Array:
-    """Return the covariance of strengths that add up to zero, for independent answers."""
-    return _inverse(information(wins, strengths))
+    r"""Return the covariance of strengths that add up to zero, for independent answers.
 
-
-def _inverse(matrix: Array) -> Array:
+    The information is :math:`\sum n_{ij} p_{ij} p_{ji} (e_i - e_j)(e_i - e_j)^T`, ``(k, k)``.
+    """
+    chance = _chance(strengths)
+    weight = (wins + wins.T) * chance * chance.T
     # Adding a constant to all strengths changes nothing: that direction is taken out.
-    k = len(matrix)
+    k = len(wins)
     constant = np.full((k, k), 1.0 / k)
-    return np.asarray(np.linalg.inv(matrix + constant) - constant)
+    return np.asarray(np.linalg.inv(np.diag(weight.sum(axis=1)) - weight + constant) - constant)
 
 
 def _ahead(wins: Array, strengths: Array, step: Array) -> Array:

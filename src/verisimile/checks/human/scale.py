@@ -12,7 +12,7 @@ from scipy import stats
 from verisimile.checks.human.clusters import Clusters
 from verisimile.checks.human.table import Ratings, coded
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_at_least
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.stats.pvalues import Empirical, PValue
@@ -27,8 +27,6 @@ class ScaleRating:
 
     Attributes
     ----------
-    system
-        Its name.
     counts
         Answers at each level of the scale.
     mean
@@ -52,8 +50,6 @@ class ScaleComparison:
     ----------
     levels
         The scale, ascending.
-    systems
-        One entry each.
     p_value
         That systems do not differ, from permutations of the systems' names over items;
         None for one system.
@@ -64,12 +60,6 @@ class ScaleComparison:
         Kruskal and Wallis's sum of squared rank sums, tie-corrected: H.
     permuted_within
         ``items`` if items were rated for several systems, else ``all``.
-    n_answers, n_raters, n_items
-        Sizes.
-    level
-        Probability content of the intervals.
-    warnings
-        What a reader must know.
     """
 
     levels: tuple[float, ...]
@@ -100,23 +90,8 @@ def scale_ratings(
     all answers about a thing move together, so that answers which share it, or a rater, cost
     no validity.  If items were rated for several systems, names are permuted within items.
 
-    Parameters
-    ----------
-    run
-        Random streams (``"scale"``).
-    ratings
-        Numbers as answers.
-    levels
-        All levels of the scale; by default those that occur.
-    permutations
-        Number of permutations.
-    level
-        Probability content of the intervals.
-
-    Raises
-    ------
-    InputError
-        If an answer is no number or no level, or a system has one rater's answer only.
+    Answers are numbers, `levels` all of the scale; by default those that occur.  Random streams
+    are ``"scale"``.
 
     References
     ----------
@@ -127,7 +102,7 @@ def scale_ratings(
     names, system = coded(ratings.systems)
     things, strata = _things(ratings)
     several = len(names) > 1
-    ranks = _Ranks.of(values, system, things)
+    ranks = _Ranks(values, system, things)
     rng = run.seeds.at("scale").numpy()
     clusters = Clusters.of(ratings)
     return ScaleComparison(
@@ -145,24 +120,16 @@ def scale_ratings(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Ranks:
     """Rank sums and numbers of answers of each thing, and the system of each."""
 
-    sums: Array
-    counts: Array
-    systems: IntArray
-    variance: float
-
-    @classmethod
-    def of(cls, values: Array, system: IntArray, things: IntArray) -> _Ranks:
+    def __init__(self, values: Array, system: IntArray, things: IntArray) -> None:
         ranks: Array = np.asarray(stats.rankdata(values), dtype=np.float64)
-        centred: Array = ranks - ranks.mean()
         _, first = np.unique(things, return_index=True)
-        sums = np.zeros(first.size)
-        np.add.at(sums, things, centred)
-        counts = np.bincount(things).astype(np.float64)
-        return cls(sums, counts, system[first], float(ranks.var(ddof=1)))
+        self.sums = np.zeros(first.size)
+        np.add.at(self.sums, things, ranks - ranks.mean())
+        self.counts = np.bincount(things).astype(np.float64)
+        self.systems, self.variance = system[first], float(ranks.var(ddof=1))
 
     def statistic(self, labels: IntArray) -> Array:
         """Return H of each labeling ``(B,)`` from systems of the things ``(B, U)``."""
@@ -174,15 +141,11 @@ class _Ranks:
 
     def p_value(self, strata: IntArray, permutations: int, rng: np.random.Generator) -> PValue:
         """Return the add-one p-value of permutations within strata."""
-        if permutations < 1:
-            raise InputError("permutations", got=permutations, expected="one or more")
+        require_at_least(1, permutations, "permutations")
         rows = max(1, _BLOCK // self.sums.size)
-        toys = np.concatenate(
-            [
-                self.statistic(_permuted(self.systems, strata, min(rows, permutations - k), rng))
-                for k in range(0, permutations, rows)
-            ]
-        )
+        sizes = [min(rows, permutations - k) for k in range(0, permutations, rows)]
+        labels = (_permuted(self.systems, strata, size, rng) for size in sizes)
+        toys = np.concatenate([self.statistic(each) for each in labels])
         observed = float(self.statistic(self.systems[None])[0])
         # Rounding must not break a tie in the data's favour.
         tied = np.isclose(toys, observed, rtol=1e-10, atol=1e-10)
@@ -238,10 +201,8 @@ def _numbers(ratings: Ratings) -> Array:
             value = float(answer)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
-            raise InputError(
-                "answers", got=f"{answer!r} in row {row + 1}", expected="a number on the scale"
-            )
+        got = f"{answer!r} in row {row + 1}"
+        require(math.isfinite(value), "answers", got=got, expected="a number on the scale")
         out.append(value)
     return np.array(out)
 
@@ -251,8 +212,8 @@ def _scale(values: Array, levels: Sequence[float] | None) -> tuple[float, ...]:
     if levels is None:
         return tuple(found)
     stray = [value for value in found if value not in levels]
-    if stray:
-        raise InputError("answers", got=f"{stray}", expected=f"one of the levels {list(levels)}")
+    expected = f"one of the levels {list(levels)}"
+    require(not stray, "answers", got=f"{stray}", expected=expected)
     return tuple(sorted(map(float, levels)))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from verisimile.core.arrays import BoolArray, IntArray
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 
 _SINGLE = ("rater", "item", "system", "answer")
 _PAIRED = ("rater", "item", "first", "second", "answer")
@@ -33,12 +34,6 @@ class Ratings:
         What was said.
     others
         In a preference the system shown second, else None.
-
-    Raises
-    ------
-    InputError
-        If there is no row, lengths differ, an entry is empty, a system is compared with
-        itself, or a rater answered the same question twice.
 
     Examples
     --------
@@ -62,8 +57,8 @@ class Ratings:
         if self.others is not None:
             columns["second"] = self.others
         lengths = {name: len(column) for name, column in columns.items()}
-        if len(set(lengths.values())) > 1 or not self.raters:
-            raise InputError("ratings", got=f"lengths {lengths}", expected="equal, at least one")
+        even = len(set(lengths.values())) == 1 and self.raters
+        require(even, "ratings", got=f"lengths {lengths}", expected="equal, at least one")
         for name, column in columns.items():
             if "" in column:
                 raise InputError(
@@ -71,11 +66,12 @@ class Ratings:
                     got=f"nothing in row {column.index('') + 1}",
                     expected="a word or number in every row",
                 )
-        self._check_pairs()
+        for row, (first, second) in enumerate(zip(self.systems, self.others or (), strict=False)):
+            got = f"{first!r} compared with itself in row {row + 1}"
+            require(first != second, "ratings", got=got, expected="two different systems")
         self._check_repeats()
 
     def __repr__(self) -> str:
-        """Return one line: numbers of answers, raters and items, and the systems."""
         raters, items = len(set(self.raters)), len(set(self.items))
         return f"Ratings({self.n} answers, {raters} raters, {items} items, systems {self.names})"
 
@@ -90,50 +86,28 @@ class Ratings:
         return tuple(sorted({*self.systems, *(self.others or ())}))
 
     def of(self, system: str) -> Ratings:
-        """Return the answers about one system.
-
-        Raises
-        ------
-        InputError
-            If there are none.
-        """
+        """Return the answers about one system; at least one."""
         return self.take(np.array([name == system for name in self.systems]))
 
     def take(self, keep: BoolArray) -> Ratings:
         """Return the rows of a mask ``(n,)``."""
         rows = np.flatnonzero(keep)
-
-        def some(column: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(column[row] for row in rows)
-
-        return Ratings(
-            some(self.raters),
-            some(self.items),
-            some(self.systems),
-            some(self.answers),
-            None if self.others is None else some(self.others),
-        )
-
-    def _check_pairs(self) -> None:
-        for row, (first, second) in enumerate(zip(self.systems, self.others or (), strict=False)):
-            if first == second:
-                raise InputError(
-                    "ratings",
-                    got=f"{first!r} compared with itself in row {row + 1}",
-                    expected="two different systems",
-                )
+        columns = [self.raters, self.items, self.systems, self.answers]
+        if self.others is not None:
+            columns.append(self.others)
+        return Ratings(*(tuple(column[row] for row in rows) for column in columns))
 
     def _check_repeats(self) -> None:
         pairs = zip(self.systems, self.others or self.systems, strict=True)
         keys = zip(self.raters, self.items, (frozenset(pair) for pair in pairs), strict=True)
         (rater, item, systems), count = Counter(keys).most_common(1)[0]
-        if count > 1:
-            raise InputError(
-                "ratings",
-                got=f"{count} answers of rater {rater!r} on item {item!r} of {sorted(systems)}",
-                expected="one",
-                remedy="Keep one of them; repeated answers are not independent.",
-            )
+        require(
+            count == 1,
+            "ratings",
+            got=f"{count} answers of rater {rater!r} on item {item!r} of {sorted(systems)}",
+            expected="one",
+            remedy="Keep one of them; repeated answers are not independent.",
+        )
 
 
 def coded(words: Sequence[str]) -> tuple[tuple[str, ...], IntArray]:
@@ -149,11 +123,7 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     ``rater, item, system, answer`` for forced choice and scales;
     ``rater, item, first, second, answer`` for preferences.  Further columns are not read.
 
-    Raises
-    ------
-    InputError
-        If the file is missing, no text, has other columns, a ragged row, or rows that
-        `Ratings` refuses; the message names the file.
+    An InputError names the file.
     """
     file = Path(path)
     try:
@@ -177,10 +147,8 @@ def _parsed(rows: list[list[str]]) -> Ratings:
     if single == paired or len(set(header)) < len(header):
         raise InputError("header", got=", ".join(header) or "nothing", expected=_FORMS)
     for number, row in enumerate(rows[1:], start=1):
-        if len(row) != len(header):
-            raise InputError(
-                f"row {number}", got=f"{len(row)} cells", expected=f"{len(header)}, as the header"
-            )
+        got, expected = f"{len(row)} cells", f"{len(header)}, as the header"
+        require(len(row) == len(header), f"row {number}", got=got, expected=expected)
     columns = {name: tuple(row[j] for row in rows[1:]) for j, name in enumerate(header)}
     return Ratings(
         columns["rater"],

@@ -13,6 +13,7 @@ from scipy import stats
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import require_columns
@@ -34,13 +35,9 @@ class OneSample:
 
     Attributes
     ----------
-    feature
-        Its name.
     statistic
         ``Kolmogorov-Smirnov`` or ``Cramer-von Mises``, of a periodic feature ``Kuiper`` or
         ``Watson``.
-    observed
-        Its value.
     p_value
         From the statistic's law: exact for the first, to order 1/n for the second; the
         limiting laws with Stephens' corrections for n on a circle.
@@ -50,10 +47,6 @@ class OneSample:
     excess
         Share of events below `at` minus its probability, the larger of both limits there; on a
         circle the excess of that arc.
-    n
-        Number of events.
-    warnings
-        What a reader must know.
     """
 
     feature: str
@@ -66,7 +59,6 @@ class OneSample:
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return one line: feature, statistic, p-value."""
         return (
             f"OneSample({self.feature}: {self.statistic}={self.observed:.4g}, "
             f"p={self.p_value.value:.4g}, n={self.n})"
@@ -98,19 +90,7 @@ def one_sample_tests(
         Distribution function by feature.  Nothing in them may have been fitted to this
         sample: p-values would be far too large.
     statistics
-        ``ks``, ``cvm`` or both.
-
-    Returns
-    -------
-    tuple of OneSample
-        In the order of `cdfs`, and of `statistics` for each.
-
-    Raises
-    ------
-    InputError
-        If the events have weights or are fewer than two, a feature or statistic does not
-        exist, or a function gives no probabilities that grow with the value, or jumps at an event
-        by more than half an event's share.
+        ``ks``, ``cvm`` or both, of each feature in this order.
 
     References
     ----------
@@ -127,35 +107,51 @@ def one_sample_tests(
     _check(events, cdfs, statistics)
     around = {feature.name for feature in events.features if feature.kind == "periodic"}
     return tuple(
-        (_of_angle if name in around else _of_feature)(
-            name, np.sort(events.column(name)), cdf, word
-        )
+        _tested(name, np.sort(events.column(name)), cdf, word, around=name in around)
         for name, cdf in cdfs.items()
         for word in statistics
     )
 
 
-def _of_angle(name: str, x: Array, cdf: Cdf, word: StatisticName) -> OneSample:
-    u, n = _probabilities(name, x, cdf), x.size
-    above, below = np.arange(1, n + 1) / n - u, u - np.arange(n) / n
-    kuiper = float(above.max() + below.max())
-    if word == "ks":
-        observed, title = kuiper, "Kuiper"
-        p = _kuiper_sf(kuiper * (math.sqrt(n) + 0.155 + 0.24 / math.sqrt(n)))
-    else:
-        apart = u - (np.arange(n) + 0.5) / n
-        observed, title = float(((apart - apart.mean()) ** 2).sum() + 1.0 / (12.0 * n)), "Watson"
-        p = _watson_sf((observed - 0.1 / n + 0.1 / n**2) * (1.0 + 0.8 / n))
+def _tested(name: str, x: Array, cdf: Cdf, word: StatisticName, *, around: bool) -> OneSample:
+    u = _probabilities(name, x, cdf)
+    title, observed, p, at, excess = (_of_angle if around else _of_line)(u, word)
     return OneSample(
         feature=name,
         statistic=title,
         observed=observed,
-        p_value=PValue(p, p, p, "law of the statistic", 0, 0),
-        at=float(x[int(np.argmax(above))]),
-        excess=kuiper,
-        n=n,
+        p_value=PValue.exact(p),
+        at=float(x[at]),
+        excess=excess,
+        n=x.size,
         warnings=_warnings(x),
     )
+
+
+def _of_line(u: Array, word: StatisticName) -> tuple[str, float, float, int, float]:
+    """Return the statistic's title, value, p-value; where the largest excess is, and its size."""
+    n = u.size
+    above, below = np.arange(1, n + 1) / n - u, np.arange(n) / n - u
+    apart = np.where(above > -below, above, below)
+    at = int(np.argmax(np.abs(apart)))
+    excess = float(apart[at])
+    if word == "ks":
+        return _TITLES[word], abs(excess), float(stats.kstwo.sf(abs(excess), n)), at, excess
+    found = stats.cramervonmises(u, "uniform")
+    return _TITLES[word], float(found.statistic), float(found.pvalue), at, excess
+
+
+def _of_angle(u: Array, word: StatisticName) -> tuple[str, float, float, int, float]:
+    n = u.size
+    above, below = np.arange(1, n + 1) / n - u, u - np.arange(n) / n
+    at, kuiper = int(np.argmax(above)), float(above.max() + below.max())
+    if word == "ks":
+        p = _kuiper_sf(kuiper * (math.sqrt(n) + 0.155 + 0.24 / math.sqrt(n)))
+        return "Kuiper", kuiper, p, at, kuiper
+    apart = u - (np.arange(n) + 0.5) / n
+    watson = float(((apart - apart.mean()) ** 2).sum() + 1.0 / (12.0 * n))
+    p = _watson_sf((watson - 0.1 / n + 0.1 / n**2) * (1.0 + 0.8 / n))
+    return "Watson", watson, p, at, kuiper
 
 
 def _kuiper_sf(value: float) -> float:
@@ -179,59 +175,31 @@ def _positive(p: float) -> float:
     return min(1.0, max(p, float(np.finfo(np.float64).tiny)))
 
 
-def _of_feature(name: str, x: Array, cdf: Cdf, word: StatisticName) -> OneSample:
-    u, n = _probabilities(name, x, cdf), x.size
-    above, below = np.arange(1, n + 1) / n - u, np.arange(n) / n - u
-    apart = np.where(above > -below, above, below)
-    worst = int(np.argmax(np.abs(apart)))
-    if word == "ks":
-        observed = float(abs(apart[worst]))
-        p = float(stats.kstwo.sf(observed, n))
-    else:
-        found = stats.cramervonmises(u, "uniform")
-        observed, p = float(found.statistic), float(found.pvalue)
-    return OneSample(
-        feature=name,
-        statistic=_TITLES[word],
-        observed=observed,
-        p_value=PValue(p, p, p, "law of the statistic", 0, 0),
-        at=float(x[worst]),
-        excess=float(apart[worst]),
-        n=n,
-        warnings=_warnings(x),
-    )
-
-
 def _probabilities(name: str, x: Array, cdf: Cdf) -> Array:
     u = np.asarray(cdf(x), dtype=np.float64)
-    if u.shape != x.shape:
-        raise InputError(
-            f"cdfs[{name!r}]", got=f"values of shape {u.shape}", expected=f"shape {x.shape}"
-        )
+    where = f"cdfs[{name!r}]"
+    expected = f"shape {x.shape}"
+    require(u.shape == x.shape, where, got=f"values of shape {u.shape}", expected=expected)
     bad = ~((u >= 0.0) & (u <= 1.0))
     if bad.any() or (np.diff(u) < 0.0).any():
         raise InputError(
-            f"cdfs[{name!r}]",
+            where,
             got=f"{int(bad.sum())} of {u.size} values outside [0, 1] or NaN"
             if bad.any()
             else "values that fall where x rises",
             expected="a distribution function: probabilities that grow with x",
             remedy="Is it a density? Pass its integral.",
         )
-    _check_continuous(name, x, u, cdf)
-    return u
-
-
-def _check_continuous(name: str, x: Array, u: Array, cdf: Cdf) -> None:
     # At an atom D and omega squared are as large as the atom, whatever the sample.
     jump = float((u - np.asarray(cdf(np.nextafter(x, -np.inf)), dtype=np.float64)).max())
-    if jump > 0.5 / x.size:
-        raise InputError(
-            f"cdfs[{name!r}]",
-            got=f"a function that jumps by {jump:.3g} at an event",
-            expected="a continuous distribution function",
-            remedy="For a discrete law draw a large sample of it and use a two-sample test.",
-        )
+    require(
+        not jump > 0.5 / x.size,
+        where,
+        got=f"a function that jumps by {jump:.3g} at an event",
+        expected="a continuous distribution function",
+        remedy="For a discrete law draw a large sample of it and use a two-sample test.",
+    )
+    return u
 
 
 def _warnings(x: Array) -> tuple[str, ...]:
@@ -246,19 +214,16 @@ def _warnings(x: Array) -> tuple[str, ...]:
 
 def _check(events: Events, cdfs: Mapping[str, Cdf], statistics: Sequence[str]) -> None:
     require_columns(list(cdfs), events.names, "cdfs")
+    require(cdfs, "cdfs", got="nothing", expected="one feature or more")
     unknown = [word for word in statistics if word not in _TITLES]
-    if unknown or not statistics or not cdfs:
-        raise InputError(
-            "statistics" if cdfs else "cdfs",
-            got=f"{unknown or 'nothing'}",
-            expected=f"one or more of {list(_TITLES)}" if cdfs else "one feature or more",
-        )
-    if events.weights is not None:
-        raise InputError(
-            "events.weights",
-            got="weights",
-            expected="none: the laws of these statistics hold for independent, equal events",
-            remedy="Draw a large sample of the known law and use a two-sample test with weights.",
-        )
-    if events.n < 2:
-        raise InputError("events", got="one event", expected="two or more")
+    known = f"one or more of {list(_TITLES)}"
+    fine = statistics and not unknown
+    require(fine, "statistics", got=f"{unknown or 'nothing'}", expected=known)
+    require(
+        events.weights is None,
+        "events.weights",
+        got="weights",
+        expected="none: the laws of these statistics hold for independent, equal events",
+        remedy="Draw a large sample of the known law and use a two-sample test with weights.",
+    )
+    require(events.n >= 2, "events", got="one event", expected="two or more")

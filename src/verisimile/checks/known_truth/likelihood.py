@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_vector, digest, frozen
 from verisimile.core.dispatch import Task
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
+from verisimile.core.require import require, require_at_least
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -58,7 +61,6 @@ class LikelihoodTest:
     n_outside: int
 
     def __repr__(self) -> str:
-        """Return one line: mean beside its null, both p-values."""
         return (
             f"LikelihoodTest(<log p>={self.mean_log_prob:.4g}, null {self.null_mean:.4g} ± "
             f"{self.null_sd:.2g}, p={self.p_value.value:.3g}, ranks p="
@@ -84,23 +86,12 @@ def likelihood_test(
 
     Parameters
     ----------
-    run
-        Random streams (``"likelihood"``), execution and storage.
-    model
-        The density: draws events and knows their log-density.
     events
         The sample, columns in the model's order, without weights.
     toys
         Samples drawn: each costs n draws and densities.
     draws
         Further draws, to which ranks refer.
-
-    Raises
-    ------
-    InputError
-        If the events have weights or another number of features, or a count is not positive.
-    NumericsError
-        If the density is NaN or infinite at an event.
     """
     _check(model, events, toys, draws)
     at = run.at("likelihood")
@@ -111,8 +102,8 @@ def likelihood_test(
     good = means[np.isfinite(means)]
     return LikelihoodTest(
         mean_log_prob=mean,
-        null_mean=float(good.mean()) if good.size else float("nan"),
-        null_sd=float(good.std(ddof=1)) if good.size > 1 else float("nan"),
+        null_mean=float(good.mean()) if good.size else math.nan,
+        null_sd=float(good.std(ddof=1)) if good.size > 1 else math.nan,
         p_value=two_sided(means, mean),
         rank_distance=distance,
         rank_p_value=Empirical(distances, "draws of the density").p_value(distance),
@@ -135,18 +126,18 @@ def two_sided(toys: Array, observed: float) -> PValue:
 
 def _toys(run: Run, model: DensityEstimator, n: int, pool: Array, toys: int) -> tuple[Array, Array]:
     key = digest(pool)
+    parts = [(first, min(first + _BLOCK, toys)) for first in range(0, toys, _BLOCK)]
     tasks = [
         Task(
-            address=f"likelihood/{key[:16]}/{n}/{first:06d}-{min(first + _BLOCK, toys):06d}",
-            config={"density": key, "n": n, "first": first, "last": min(first + _BLOCK, toys)},
+            address=f"likelihood/{key[:16]}/{n}/{first:06d}-{last:06d}",
+            config={"density": key, "n": n, "first": first, "last": last},
             seeds=run.seeds,
-            args=(model, n, pool, first, min(first + _BLOCK, toys)),
+            args=(model, n, pool, first, last),
         )
-        for first in range(0, toys, _BLOCK)
+        for first, last in parts
     ]
     found = run.map(_block, tasks, label="likelihood toys")
-    rows = [np.asarray(one.arrays["values"]) for one in found if isinstance(one, Record)]
-    both = np.concatenate(rows)
+    both = np.concatenate([one.arrays["values"] for one in found if isinstance(one, Record)])
     return both[:, 0], both[:, 1]
 
 
@@ -182,27 +173,28 @@ def _ranks(values: Array, pool: Array) -> Array:
 def _distance(values: Array, pool: Array) -> float:
     """Return the Kolmogorov distance of two samples of log-densities; `pool` is sorted."""
     ordered = np.sort(values)
-    upto = [np.searchsorted(sample, ordered, "right") / sample.size for sample in (ordered, pool)]
-    before = [np.searchsorted(sample, ordered, "left") / sample.size for sample in (ordered, pool)]
-    above, below = upto[0] - upto[1], before[1] - before[0]
+
+    def share(sample: Array, side: Literal["left", "right"]) -> Array:
+        return np.asarray(np.searchsorted(sample, ordered, side) / sample.size)
+
+    above = share(ordered, "right") - share(pool, "right")
+    below = share(pool, "left") - share(ordered, "left")
     return max(0.0, float(above.max()), float(below.max()))
 
 
 def _check(model: DensityEstimator, events: Events, toys: int, draws: int) -> None:
-    if events.weights is not None:
-        raise InputError(
-            "events.weights",
-            got="weights",
-            expected="none: the toys are samples of equal events",
-            remedy="Draw a sample of the density and use a two-sample test with weights.",
-        )
-    if events.d != model.n_features:
-        raise InputError(
-            "events", got=f"{events.d} features", expected=f"the model's {model.n_features}"
-        )
-    for name, count in (("toys", toys), ("draws", draws)):
-        if count < 1:
-            raise InputError(name, got=count, expected="one or more")
+    require(
+        events.weights is None,
+        "events.weights",
+        got="weights",
+        expected="none: the toys are samples of equal events",
+        remedy="Draw a sample of the density and use a two-sample test with weights.",
+    )
+    expected = f"the model's {model.n_features}"
+    fit = events.d == model.n_features
+    require(fit, "events", got=f"{events.d} features", expected=expected)
+    require_at_least(1, toys, "toys")
+    require_at_least(1, draws, "draws")
 
 
 @register("likelihood", 1)
@@ -259,11 +251,6 @@ def likelihood(
     weights
         Event weights ``(n,)`` of any sign, with a positive sum.
 
-    Raises
-    ------
-    InputError
-        For NaN or plus infinity, no events, or weights of no positive sum.
-
     References
     ----------
     L. Theis, A. van den Oord, M. Bethge, arXiv:1511.01844, sec. 3.1.
@@ -273,10 +260,23 @@ def likelihood(
     >>> likelihood(np.log([0.25, 0.25]), features=1).bits_per_dimension
     Estimate(2 ± 0)
     """
-    values = _checked(log_prob, features)
+    values = np.array(log_prob, dtype=np.float64)
+    got = f"an array of shape {values.shape}"
+    usable = values.ndim == 1 and values.size > 0
+    require(usable, "log_prob", got=got, expected="a vector of n > 0 values")
+    require(
+        not (np.isnan(values) | (values == np.inf)).any(),
+        "log_prob",
+        got="NaN or plus infinity",
+        expected="logarithms of a density: finite, or minus infinity where it is zero",
+    )
+    require_at_least(1, features, "features")
     if log_jacobian is not None:
         values = values + as_vector(log_jacobian, "log_jacobian", length=values.size)
-    w = _weights(weights, values.size)
+    w = np.ones(values.size)
+    if weights is not None:
+        w = as_vector(weights, "weights", length=values.size)
+    require(w.sum() > 0.0, "weights", got=f"the sum {w.sum():g}", expected="a positive sum")
     forbidden = int((values == -np.inf).sum())
     nll = Estimate(np.inf, np.inf) if forbidden else _mean(-values, w)
     bits = features * np.log(2.0)
@@ -290,27 +290,3 @@ def _mean(values: Array, w: Array) -> Estimate:
     mean = float(w @ (values - shift) / w.sum())
     spread = np.sqrt((w**2) @ (values - shift - mean) ** 2) / w.sum()
     return Estimate(float(shift + mean), float(spread))
-
-
-def _checked(log_prob: npt.ArrayLike, features: int) -> Array:
-    values = np.array(log_prob, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise InputError(
-            "log_prob", got=f"an array of shape {values.shape}", expected="a vector of n > 0 values"
-        )
-    if np.isnan(values).any() or (values == np.inf).any():
-        raise InputError(
-            "log_prob",
-            got="NaN or plus infinity",
-            expected="logarithms of a density: finite, or minus infinity where it is zero",
-        )
-    if features < 1:
-        raise InputError("features", got=features, expected="an integer >= 1")
-    return values
-
-
-def _weights(weights: npt.ArrayLike | None, n: int) -> Array:
-    w = np.ones(n) if weights is None else as_vector(weights, "weights", length=n)
-    if w.sum() <= 0.0:
-        raise InputError("weights", got=f"the sum {w.sum():g}", expected="a positive sum")
-    return w

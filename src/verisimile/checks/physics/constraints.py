@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.physics.selections import rate_p_value
+from verisimile.checks.physics.selections import flagged_groups, rate_p_value
 from verisimile.core.arrays import Array, BoolArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression
@@ -27,20 +27,15 @@ class Vanishes:
     expression
         A number per event.
     tolerance
-        Largest modulus allowed, in units of the expression.
-
-    Raises
-    ------
-    InputError
-        If the tolerance is negative or not finite.
+        Largest modulus allowed, in units of the expression; finite.
     """
 
     expression: Expression
     tolerance: float
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.tolerance < math.inf:
-            raise InputError("tolerance", got=self.tolerance, expected="a finite number >= 0")
+        fine = 0.0 <= self.tolerance < math.inf
+        require(fine, "tolerance", got=self.tolerance, expected="a finite number >= 0")
 
     @property
     def text(self) -> str:
@@ -95,8 +90,6 @@ class ConstraintComparison:
 
     Attributes
     ----------
-    name, constraint
-        The constraint, and how it is written.
     reference, generated
         Violations in either sample.  Those of the reference tell of its precision.
     p_value, method
@@ -112,7 +105,6 @@ class ConstraintComparison:
     method: str = ""
 
     def __repr__(self) -> str:
-        """Return one line: name, fractions, largest size."""
         size = self.generated.largest
         most = f", at most by {size:.3g}" if not math.isnan(size) else ""
         return (
@@ -126,38 +118,19 @@ def violations(
 ) -> tuple[ConstraintComparison, ...]:
     """Count the events of both samples that violate constraints, and measure by how much.
 
-    Parameters
-    ----------
-    reference, generated
-        Samples with the same columns.
-    constraints
-        Name and condition, or expression that must vanish.
-
-    Raises
-    ------
-    InputError
-        If columns differ or are missing, or a sample cannot be compared.
+    Each constraint has a name, and is a condition or an expression that must vanish.
     """
     samples = (reference, matched(reference, generated))
-    return tuple(_compared(name, law, samples) for name, law in constraints.items())
-
-
-def _compared(
-    name: str, constraint: Condition | Vanishes, samples: tuple[Events, Events]
-) -> ConstraintComparison:
-    first, second = (violations_of(one, constraint) for one in samples)
-    p, method = rate_p_value(samples, [_broken(one, constraint)[0] for one in samples])
-    return ConstraintComparison(name, constraint.text, first, second, p, method)
+    found = []
+    for name, law in constraints.items():
+        first, second = (violations_of(one, law) for one in samples)
+        p, method = rate_p_value(samples, [_broken(one, law)[0] for one in samples])
+        found.append(ConstraintComparison(name, law.text, first, second, p, method))
+    return tuple(found)
 
 
 def violations_of(events: Events, constraint: Condition | Vanishes) -> Violations:
-    """Return one constraint's violations in one sample.
-
-    Raises
-    ------
-    InputError
-        If a column is missing.
-    """
+    """Return one constraint's violations in one sample."""
     bad, size = _broken(events, constraint)
     undefined = np.isnan(size) if isinstance(constraint, Vanishes) else constraint.undefined(events)
     sizes = size[bad & ~np.isnan(size)]
@@ -173,7 +146,7 @@ def violations_of(events: Events, constraint: Condition | Vanishes) -> Violation
         median=float(np.median(sizes)) if sizes.size else math.nan,
         largest=float(sizes.max()) if sizes.size else math.nan,
         n_groups=events.n_groups,
-        violated_groups=count if events.group is None else np.unique(events.group[bad]).size,
+        violated_groups=flagged_groups(events, bad),
     )
 
 

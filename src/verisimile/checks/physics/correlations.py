@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from verisimile.core.arrays import Array, frozen
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -50,8 +49,6 @@ class CorrelationComparison:
 
     Attributes
     ----------
-    features
-        Specifications of the features.
     coefficient
         ``"pearson"`` or ``"spearman"``.
     reference, generated
@@ -74,7 +71,6 @@ class CorrelationComparison:
     adjusted: Array
 
     def __repr__(self) -> str:
-        """Return one line: coefficient, size, the worst pair."""
         pairs = self.worst(1)
         name = "no pair"
         if pairs:
@@ -102,22 +98,12 @@ def correlations(
     Rao's score if it is smaller: :class:`~verisimile.samples.weighted.EqualLaws`.
     A periodic feature is two, as for :func:`~verisimile.checks.physics.moments.moments`.
 
-    Parameters
-    ----------
-    reference, generated
-        Independent samples; features are matched by name.
-    coefficient
-        :func:`pearson` by default, or :func:`~verisimile.checks.physics.correlations.spearman`.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two features, columns differ, a sample has fewer than
-        two events, or its weights do not sum to a positive number.
+    `coefficient` is :func:`pearson` by default, or :func:`spearman`.  Samples are independent, and
+    features are matched by name; two at least.
     """
     other = matched(reference, generated)
-    if reference.d < 2 and not periodic(reference.features).any():
-        raise InputError("features", got="one feature", expected="two or more for correlations")
+    several = reference.d > 1 or periodic(reference.features).any()
+    require(several, "features", got="one feature", expected="two or more for correlations")
     reference, other = circular_events((reference, other))
     measure = coefficient or pearson
     pair = EqualLaws((reference, other))
@@ -131,6 +117,9 @@ def correlations(
             found = pair.score(difference[j, k], own.influence(j, k), common.influence(j, k))
             for matrix, value in ((error, found.error), (z, found.z), (p, found.p_values)):
                 matrix[j, k] = matrix[k, j] = value
+    upper = np.triu_indices(len(p), 1)
+    adjusted = np.full_like(p, np.nan)
+    adjusted[upper] = adjusted.T[upper] = holm(p[upper])
     return CorrelationComparison(
         features=reference.features,
         coefficient=getattr(measure, "__name__", "correlation"),
@@ -138,7 +127,7 @@ def correlations(
         generated=frozen(second.matrix),
         error=frozen(error),
         z=frozen(z),
-        adjusted=frozen(_adjusted(p)),
+        adjusted=frozen(adjusted),
     )
 
 
@@ -148,14 +137,8 @@ def pearson(x: Array, v: Array) -> Correlated:
     .. math:: \psi_i = t_{ij} t_{ik} - \tfrac12 r_{jk} (t_{ij}^2 + t_{ik}^2)
 
     with t the standardised features: no normal law is assumed.  NaN for a feature whose
-    variance is zero, or negative by signed weights.
-
-    Parameters
-    ----------
-    x
-        Values ``(n, d)``.
-    v
-        Shares ``(n,)`` of sum one.
+    variance is zero, or negative by signed weights.  Of values ``(n, d)`` and their shares
+    ``(n,)`` of sum one.
     """
     apart = x - x[0]
     apart -= v @ apart
@@ -168,13 +151,6 @@ def pearson(x: Array, v: Array) -> Correlated:
         return np.asarray(t[j] * t[k] - 0.5 * r[j, k] * (t[j] ** 2 + t[k] ** 2))
 
     return Correlated(r, t.T, influence)
-
-
-def _adjusted(p: Array) -> Array:
-    rows, columns = np.triu_indices(p.shape[0], 1)
-    out = np.full(p.shape, np.nan)
-    out[rows, columns] = out[columns, rows] = holm(p[rows, columns])
-    return out
 
 
 def spearman(x: Array, v: Array) -> Correlated:
@@ -190,16 +166,9 @@ def spearman(x: Array, v: Array) -> Correlated:
     .. math:: \psi_i = (F_{ij} - \tfrac12)(F_{ik} - \tfrac12) + h_{jk}(x_{ij}) + h_{kj}(x_{ik})
               - 3 c_{jk}, \quad h_{jk}(x) = \sum_l v_l [x \prec x_{lj}] (F_{lk} - \tfrac12)
 
-    with :math:`[\prec]` one half for ties.
-
-    Parameters
-    ----------
-    x
-        Values ``(n, d)``.
-    v
-        Shares ``(n,)`` of sum one, of any sign.
+    with :math:`[\prec]` one half for ties.  Shares v are of sum one, and of any sign.
     """
-    ranks = [_Ranks.of(column, v) for column in x.T]
+    ranks = [_Midranks(column, v) for column in x.T]
     own = [_influence(one, one, v) for one in ranks]
     size = np.sqrt([moment if moment > 0.0 else np.nan for moment, _ in own])
     centred = np.array([one.centred for one in ranks])
@@ -213,33 +182,30 @@ def spearman(x: Array, v: Array) -> Correlated:
     return Correlated(rho, centred.T, influence)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Ranks:
+class _Midranks:
     """One column's order, the span of each event's ties, and its midranks minus one half."""
 
-    order: npt.NDArray[np.intp]
-    left: npt.NDArray[np.intp]
-    right: npt.NDArray[np.intp]
-    centred: Array
-
-    @classmethod
-    def of(cls, column: Array, v: Array) -> _Ranks:
-        order = np.argsort(column, kind="stable")
-        ordered = column[order]
-        left, right = (np.searchsorted(ordered, column, side) for side in ("left", "right"))
-        below = np.concatenate([[0.0], np.cumsum(v[order])])
+    def __init__(self, column: Array, v: Array) -> None:
+        self._order = np.argsort(column, kind="stable")
+        ordered = column[self._order]
+        self._left = np.searchsorted(ordered, column, "left")
+        self._right = np.searchsorted(ordered, column, "right")
         # Equal values have no spread of ranks, not even by rounding.
         constant = bool(ordered[0] == ordered[-1])
-        centred = np.zeros(column.size) if constant else 0.5 * (below[left] + below[right]) - 0.5
-        return cls(order, left, right, centred)
+        self.centred = np.zeros(column.size) if constant else self._halved(v)[0] - 0.5
+
+    def _halved(self, terms: Array) -> tuple[Array, float]:
+        """Return the sum of `terms` over events below each, ties half, ``(n,)``, and over all."""
+        content = np.concatenate([[0.0], np.cumsum(terms[self._order])])
+        return 0.5 * (content[self._left] + content[self._right]), float(content[-1])
 
     def above(self, terms: Array) -> Array:
         """Return the sum of `terms` over events above each, ties half, ``(n,)``."""
-        content = np.concatenate([[0.0], np.cumsum(terms[self.order])])
-        return np.asarray(content[-1] - 0.5 * (content[self.left] + content[self.right]))
+        below, total = self._halved(terms)
+        return np.asarray(total - below)
 
 
-def _influence(first: _Ranks, second: _Ranks, v: Array) -> tuple[float, Array]:
+def _influence(first: _Midranks, second: _Midranks, v: Array) -> tuple[float, Array]:
     product = first.centred * second.centred
     moment = float(v @ product)
     ranks = first.above(v * second.centred) + second.above(v * first.centred)

@@ -1,12 +1,14 @@
-"""Each feature's marginal in both samples: contents, ratio, pulls, distances."""
+"""Each feature's marginal in both samples, and planes of two: contents, pulls, distances."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.core.arrays import Array, frozen
+from verisimile.core.arrays import Array, IntArray, frozen
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -18,6 +20,7 @@ from verisimile.samples.contents import (
     cells_of,
     into_period,
     is_logarithmic,
+    pooled,
     ratio_of,
 )
 from verisimile.samples.weighted import matched, shares
@@ -58,8 +61,6 @@ class MarginalPair:
 
     Attributes
     ----------
-    feature
-        Specification of the feature.
     edges
         Bin edges ``(G + 1,)``.
     logarithmic
@@ -98,7 +99,6 @@ class MarginalPair:
     train: Yardstick | None
 
     def __repr__(self) -> str:
-        """Return one line: feature, chi2, p-value, distance."""
         return (
             f"MarginalPair({self.feature.name}, {self.pulls.size} bins, "
             f"chi2/dof={self.chi2:.1f}/{self.dof}, p={self.p_value:.3g}, "
@@ -110,7 +110,7 @@ class MarginalPair:
         """Edges of the bin with the largest pull, NaN if there is none."""
         size = np.abs(np.nan_to_num(self.pulls))
         if not size.any():
-            return float("nan"), float("nan")
+            return math.nan, math.nan
         place = int(np.argmax(size))
         return float(self.edges[place]), float(self.edges[place + 1])
 
@@ -129,12 +129,6 @@ def marginal_pair(
         yardstick.  As many as the generated sample is worth are used.
     bins
         G, at most; the same for all samples.
-
-    Raises
-    ------
-    InputError
-        If columns differ, a sample has fewer than two events, or its weights do not
-        sum to a positive number.
     """
     other = matched(reference, generated)
     third = None if train is None else _as_many(matched(reference, train, "train"), generated)
@@ -145,38 +139,37 @@ def _pair(
     feature: Feature, samples: tuple[Events, Events, Events | None], bins: int
 ) -> MarginalPair:
     reference, generated, train = samples
-    columns = [one.column(feature.name) for one in (reference, generated)]
-    edges = bin_edges(feature, columns, bins=bins)
-    first, second = (_contents(one, feature, edges) for one in (reference, generated))
-    ratio, error = ratio_of(first, second)
-    found = agreement(first, second)
+    edges = bin_edges(feature, [one.column(feature.name) for one in samples[:2]], bins=bins)
+    first = _contents(reference, feature, edges)
+    ours, separation_null = _beside(feature, edges, first, reference, generated)
     return MarginalPair(
         feature=feature,
         edges=edges,
         logarithmic=feature.kind != "discrete" and is_logarithmic(feature) and edges[0] > 0.0,
         reference=first,
-        generated=second,
-        ratio=frozen(ratio),
-        ratio_error=frozen(error),
-        pulls=frozen(bin_pulls(first, second)[1:-1]),
-        chi2=found.chi2,
-        dof=found.dof,
-        p_value=found.p_value,
-        separation=found.separation,
-        separation_null=found.separation_null,
-        distance=wasserstein(reference, generated, feature.name),
-        train=None if train is None else _yardstick(feature, edges, first, reference, train),
+        generated=ours.contents,
+        ratio=ours.ratio,
+        ratio_error=ours.ratio_error,
+        pulls=frozen(bin_pulls(first, ours.contents)[1:-1]),
+        chi2=ours.chi2,
+        dof=ours.dof,
+        p_value=ours.p_value,
+        separation=ours.separation,
+        separation_null=separation_null,
+        distance=ours.distance,
+        train=None if train is None else _beside(feature, edges, first, reference, train)[0],
     )
 
 
-def _yardstick(
-    feature: Feature, edges: Array, contents: Contents, reference: Events, train: Events
-) -> Yardstick:
-    own = _contents(train, feature, edges)
+def _beside(
+    feature: Feature, edges: Array, contents: Contents, reference: Events, other: Events
+) -> tuple[Yardstick, float]:
+    """Return another sample beside the reference, and the mean separation for equal laws."""
+    own = _contents(other, feature, edges)
     ratio, error = ratio_of(contents, own)
     found = agreement(contents, own)
-    return Yardstick(
-        n=train.n,
+    yardstick = Yardstick(
+        n=other.n,
         contents=own,
         ratio=frozen(ratio),
         ratio_error=frozen(error),
@@ -184,8 +177,9 @@ def _yardstick(
         dof=found.dof,
         p_value=found.p_value,
         separation=found.separation,
-        distance=wasserstein(reference, train, feature.name),
+        distance=wasserstein(reference, other, feature.name),
     )
+    return yardstick, found.separation_null
 
 
 def wasserstein(reference: Events, other: Events, name: str) -> float:
@@ -206,25 +200,28 @@ def wasserstein(reference: Events, other: Events, name: str) -> float:
         return _around(turns[0], turns[1], own, theirs)
     first, second = reference.column(name), other.column(name)
     variance = float(own @ (first - own @ first) ** 2)
-    values = np.concatenate([first, second])
-    order = np.argsort(values, kind="stable")
-    apart = np.cumsum(np.concatenate([own, -theirs])[order])
-    area = float(np.abs(apart[:-1]) @ np.diff(values[order]))
-    return area / float(np.sqrt(variance)) if variance > 0.0 else float("nan")
+    values, apart = _steps(first, second, own, theirs)
+    area = float(np.abs(apart[:-1]) @ np.diff(values))
+    return area / float(np.sqrt(variance)) if variance > 0.0 else math.nan
 
 
 def _around(first: Array, second: Array, own: Array, theirs: Array) -> float:
     """Return W1 of positions in turns, over the reference's deviation in turns."""
     variance = 1.0 - float(np.abs(own @ np.exp(2.0j * np.pi * first)) ** 2)
-    values = np.concatenate([first, second])
-    order = np.argsort(values, kind="stable")
-    apart = np.cumsum(np.concatenate([own, -theirs])[order])
-    gaps = np.diff(values[order], append=values[order[0]] + 1.0)
+    values, apart = _steps(first, second, own, theirs)
+    gaps = np.diff(values, append=values[0] + 1.0)
     # The best constant is a median of F - G along the circle.
     ranked = np.argsort(apart, kind="stable")
     middle = apart[ranked][int(np.searchsorted(np.cumsum(gaps[ranked]), 0.5))]
     area = float(np.abs(apart - middle) @ gaps)
-    return area * 2.0 * np.pi / float(np.sqrt(variance)) if variance > 0.0 else float("nan")
+    return area * 2.0 * np.pi / float(np.sqrt(variance)) if variance > 0.0 else math.nan
+
+
+def _steps(first: Array, second: Array, own: Array, theirs: Array) -> tuple[Array, Array]:
+    """Return all values in order, and F - G from each to the next."""
+    values = np.concatenate([first, second])
+    order = np.argsort(values, kind="stable")
+    return values[order], np.cumsum(np.concatenate([own, -theirs])[order])
 
 
 def _contents(events: Events, feature: Feature, edges: Array) -> Contents:
@@ -238,3 +235,75 @@ def _as_many(train: Events, generated: Events) -> Events:
     if rows >= train.n:
         return train
     return train.take(np.linspace(0, train.n - 1, max(rows, 2)).astype(np.int64))
+
+
+@register("pair-map", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class PairMap:
+    """Local difference of two samples in the plane of two features.
+
+    Attributes
+    ----------
+    edges
+        Edges along the first ``(G + 1,)`` and along the second ``(H + 1,)``.
+    reference, generated
+        Normalised contents ``(G, H)``.
+    z
+        Difference over error for equal laws ``(G, H)``; NaN where equal laws would give less
+        than five events of either sample, ten effective ones with weights.
+    """
+
+    features: tuple[Feature, Feature]
+    edges: tuple[Array, Array]
+    reference: Array
+    generated: Array
+    z: Array
+
+    def __repr__(self) -> str:
+        names = " and ".join(feature.name for feature in self.features)
+        largest = float(np.nanmax(np.abs(self.z))) if np.isfinite(self.z).any() else math.nan
+        return f"PairMap({names}, {self.z.shape[0]}x{self.z.shape[1]}, max |z|={largest:.1f})"
+
+    @property
+    def difference(self) -> Array:
+        """Generated minus reference ``(G, H)``."""
+        return np.asarray(self.generated - self.reference)
+
+
+def pair_map(
+    reference: Events, generated: Events, names: tuple[str, str], *, bins: int = 15
+) -> PairMap:
+    """Return the local difference of two samples in the plane of two features.
+
+    The `bins` edges along each are quantiles of both samples together, so that no region is
+    without events by the choice of bins; repeated values make them fewer.
+    """
+    require(bins >= 1, "bins", got=bins, expected="at least one bin")
+    first = reference.select(names)
+    second = matched(first, generated.select(names))
+    both = np.concatenate([first.x, second.x])
+    edges = _quantiles(both[:, 0], bins), _quantiles(both[:, 1], bins)
+    shape = (edges[0].size - 1, edges[1].size - 1)
+    ours, theirs = (
+        Contents.of(_plane_cells(one.x, edges), one.weights, shape[0] * shape[1], group=one.group)
+        for one in (first, second)
+    )
+    enough = ours.enough(pooled(ours, theirs)) & theirs.enough(pooled(ours, theirs))
+    z = np.where(enough, bin_pulls(ours, theirs), np.nan)
+    return PairMap(
+        features=(first.features[0], first.features[1]),
+        edges=(edges[0], edges[1]),
+        reference=frozen(ours.shares.reshape(shape)),
+        generated=frozen(theirs.shares.reshape(shape)),
+        z=frozen(z.reshape(shape)),
+    )
+
+
+def _quantiles(values: Array, bins: int) -> Array:
+    edges = np.unique(np.quantile(values, np.linspace(0.0, 1.0, bins + 1)))
+    return frozen(edges if edges.size > 1 else [edges[0], np.nextafter(edges[0], np.inf)])
+
+
+def _plane_cells(x: Array, edges: tuple[Array, ...]) -> IntArray:
+    rows, columns = (np.searchsorted(edges[j][1:-1], x[:, j], "right") for j in (0, 1))
+    return np.asarray(rows * (edges[1].size - 1) + columns, dtype=np.int64)

@@ -26,8 +26,6 @@ class MomentComparison:
 
     Attributes
     ----------
-    feature
-        Specification of the feature.
     reference, reference_error
         Values and errors in the reference ``(4,)``; NaN where a moment does not exist.
     generated, generated_error
@@ -55,7 +53,6 @@ class MomentComparison:
     p_values: Array
 
     def __repr__(self) -> str:
-        """Return one line: feature and pulls."""
         each = ", ".join(
             f"{name.split()[-1]} {z:+.1f}" for name, z in zip(MOMENTS, self.z, strict=True)
         )
@@ -68,17 +65,7 @@ def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...
     p-values are of :class:`~verisimile.samples.weighted.EqualLaws`; the errors of each
     sample's moments are its own.  A periodic feature has no mean: its cosine and sine about the
     mean direction of both samples are compared instead, as ``phi (cos)`` and ``phi (sin)``.
-
-    Parameters
-    ----------
-    reference, generated
-        Independent samples; features are matched by name.
-
-    Raises
-    ------
-    InputError
-        If columns differ, a sample has fewer than two events, or its weights do not
-        sum to a positive number.
+    Samples are independent, and features are matched by name.
     """
     reference, other = circular_events((reference, matched(reference, generated)))
     pair = EqualLaws((reference, other))
@@ -99,15 +86,7 @@ def weighted_moments(
 
     Moments are those of the sample itself, without n - 1.  NaN beyond the mean if the
     variance is negative, which signed weights can do, and beyond the deviation if zero.
-
-    Parameters
-    ----------
-    column
-        Values ``(n,)``.
-    v
-        Shares ``(n,)`` of sum one.
-    group
-        Which rows belong together ``(n,)``.
+    Of values ``(n,)``, their shares of sum one, and which rows belong together.
     """
     values, influence = _values(column, v)
     return values, spread_of(v, influence, group)
@@ -148,24 +127,24 @@ def _four(*known: float) -> Array:
 
 def _comparison(feature: Feature, pair: EqualLaws) -> MomentComparison:
     columns = [one.column(feature.name) for one in pair.samples]
-    first, second = (
+    (first, own), (second, theirs) = (
         weighted_moments(column, shares(one), one.group)
         for column, one in zip(columns, pair.samples, strict=True)
     )
-    difference = second[0] - first[0]
+    difference = second - first
     common = _values(np.concatenate(columns), pair.pool)[1]
     found = pair.score(
         difference,
-        np.array([common[0], *_own_units(columns, (first[0], second[0]), pair.pool)]),
+        np.array([common[0], *_own_units(columns, (first, second), pair.pool)]),
         common,
-        scale=np.array([abs(first[0][0]), abs(first[0][0]), 1.0, 1.0]),
+        scale=np.array([abs(first[0]), abs(first[0]), 1.0, 1.0]),
     )
     return MomentComparison(
         feature=feature,
-        reference=frozen(first[0]),
-        reference_error=frozen(first[1].error),
-        generated=frozen(second[0]),
-        generated_error=frozen(second[1].error),
+        reference=frozen(first),
+        reference_error=frozen(own.error),
+        generated=frozen(second),
+        generated_error=frozen(theirs.error),
         difference=frozen(difference),
         error=frozen(found.error),
         z=frozen(found.z),
@@ -181,8 +160,8 @@ def _own_units(columns: Sequence[Array], values: Sequence[Array], pool: Array) -
     brought to its own deviation for those of skewness and kurtosis: another mean must not
     pass for another shape.
     """
-    both = list(zip(columns, values, strict=True))
-    centred = np.concatenate([column - one[0] for column, one in both])
-    scale = np.array([one[1] if one[1] > 0.0 else np.nan for one in values])
-    shapes = np.concatenate([(c - one[0]) / s for (c, one), s in zip(both, scale, strict=True)])
-    return np.concatenate([_values(centred, pool)[1][1:2], _values(shapes, pool)[1][2:]])
+    centred = [column - one[0] for column, one in zip(columns, values, strict=True)]
+    scales = [one[1] if one[1] > 0.0 else np.nan for one in values]
+    shapes = [apart / scale for apart, scale in zip(centred, scales, strict=True)]
+    of_centred, of_shapes = (_values(np.concatenate(x), pool)[1] for x in (centred, shapes))
+    return np.concatenate([of_centred[1:2], of_shapes[2:]])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.arrays import BoolArray
 from verisimile.core.result import Estimate, register
 from verisimile.data.derived import ColumnFunction, passed
 from verisimile.data.events import Events
@@ -33,8 +33,6 @@ class Efficiency:
         and its delta-method error with weights, not cut at 0 or 1.
     error
         Standard deviation by the delta method.
-    passed, total
-        Numbers of events.
     """
 
     value: float
@@ -45,7 +43,6 @@ class Efficiency:
     total: int
 
     def __repr__(self) -> str:
-        """Return one line: fraction, interval, counts."""
         return (
             f"Efficiency({self.value:.4g} [{self.low:.4g}, {self.high:.4g}], "
             f"{self.passed} of {self.total})"
@@ -83,7 +80,6 @@ class EfficiencyComparison:
     method: str
 
     def __repr__(self) -> str:
-        """Return one line: name, efficiencies, pull, p-value."""
         return (
             f"EfficiencyComparison({self.name}: {self.reference.value:.4g} against "
             f"{self.generated.value:.4g}, z={self.z:+.1f}, p={self.p_value:.3g})"
@@ -106,43 +102,24 @@ def efficiencies(
     :math:`\sigma^2 = \sum_g (\sum_{i \in g} v_i (b_i - \varepsilon))^2`, and it is groups
     of which ten must pass and fail.
 
-    Parameters
-    ----------
-    reference, generated
-        Independent samples.
-    selections
-        Name and condition.
-
-    Raises
-    ------
-    InputError
-        If columns differ or are missing, a condition is undefined for an event, or a
-        sample cannot be compared.
-
     References
     ----------
     R. A. Fisher, J. R. Stat. Soc. 85 (1922) 87.
     """
-    other = matched(reference, generated)
-    return tuple(
-        _comparison(name, condition, reference, other) for name, condition in selections.items()
-    )
+    samples = (reference, matched(reference, generated))
+    return tuple(_comparison(name, condition, samples) for name, condition in selections.items())
 
 
 def _comparison(
-    name: str, condition: Condition | ColumnFunction, reference: Events, generated: Events
+    name: str, condition: Condition | ColumnFunction, samples: tuple[Events, Events]
 ) -> EfficiencyComparison:
-    kept = [passed(one, condition) for one in (reference, generated)]
-    first, second = (
-        _efficiency(one, b) for one, b in zip((reference, generated), kept, strict=True)
-    )
-    error = math.hypot(first.error, second.error)
-    difference = second.value - first.value
-    z = float(pulls(np.asarray(difference), np.asarray(error)))
-    alone = all(one.n_groups == one.n and one.weights is None for one in (reference, generated))
-    if alone:
-        p, method = _fisher(first, second), "Fisher's exact test"
-    elif all(_enough(one, b) for one, b in zip((reference, generated), kept, strict=True)):
+    kept = [passed(one, condition) for one in samples]
+    first, second = both = [_efficiency(one, b) for one, b in zip(samples, kept, strict=True)]
+    z, error = _pull(first, second)
+    if all(one.n_groups == one.n and one.weights is None for one in samples):
+        p = _exact([(one.passed, one.total) for one in both])
+        method = "Fisher's exact test"
+    elif _enough(samples, kept):
         p, method = float(two_sided(np.asarray(z))), "normal law"
     else:
         p, method = math.nan, "normal law, too few events"
@@ -151,11 +128,17 @@ def _comparison(
         condition=condition.text if isinstance(condition, Condition) else condition.name,
         reference=first,
         generated=second,
-        difference=Estimate(difference, error),
+        difference=Estimate(second.value - first.value, error),
         z=z,
         p_value=p,
         method=method,
     )
+
+
+def _pull(first: Efficiency, second: Efficiency) -> tuple[float, float]:
+    """Return the difference over its error, and that error."""
+    error = math.hypot(first.error, second.error)
+    return float(pulls(np.asarray(second.value - first.value), np.asarray(error))), error
 
 
 def _efficiency(events: Events, kept: BoolArray) -> Efficiency:
@@ -168,8 +151,7 @@ def _efficiency(events: Events, kept: BoolArray) -> Efficiency:
         low, high = clopper_pearson(number, events.n)
     elif number in (0, events.n):
         # No event on the other side: its weight is unknown, its rate is not.
-        worth = max(1, math.floor(min(events.n_effective, events.n_groups)))
-        low, high = clopper_pearson(worth if number else 0, worth)
+        low, high = clopper_pearson(_worth(events) if number else 0, _worth(events))
     return Efficiency(value, low, high, error, number, events.n)
 
 
@@ -180,24 +162,27 @@ def rate_p_value(samples: Sequence[Events], flags: Sequence[BoolArray]) -> tuple
     weights.  With weights the rates are weighted: a normal law where ten effective
     events are flagged and ten are not in both samples, else Fisher's test of effective numbers.
     """
+    both = list(zip(samples, flags, strict=True))
     if all(one.weights is None for one in samples):
-        counts = [_groups_with(one, flag) for one, flag in zip(samples, flags, strict=True)]
+        counts = [(flagged_groups(one, flag), one.n_groups) for one, flag in both]
         return _exact(counts), "Fisher's exact test"
-    rates = [_efficiency(one, flag) for one, flag in zip(samples, flags, strict=True)]
-    if all(_enough(one, flag) for one, flag in zip(samples, flags, strict=True)):
-        error = math.hypot(*(rate.error for rate in rates))
-        z = pulls(np.asarray(rates[1].value - rates[0].value), np.asarray(error))
-        return float(two_sided(z)), "normal law"
-    effective = []
-    for one, rate in zip(samples, rates, strict=True):
-        worth = max(1, math.floor(min(one.n_effective, one.n_groups)))
-        effective.append((round(min(max(rate.value, 0.0), 1.0) * worth), worth))
+    rates = [_efficiency(one, flag) for one, flag in both]
+    if _enough(samples, flags):
+        return float(two_sided(np.asarray(_pull(*rates)[0]))), "normal law"
+    effective = [
+        (round(min(max(rate.value, 0.0), 1.0) * _worth(one)), _worth(one))
+        for one, rate in zip(samples, rates, strict=True)
+    ]
     return _exact(effective), "Fisher's exact test of effective numbers"
 
 
-def _groups_with(events: Events, flag: BoolArray) -> tuple[int, int]:
-    count = int(flag.sum()) if events.group is None else np.unique(events.group[flag]).size
-    return count, events.n_groups
+def flagged_groups(events: Events, flag: BoolArray) -> int:
+    """Return the number of groups with a flagged event, of events where they stand alone."""
+    return int(flag.sum()) if events.group is None else np.unique(events.group[flag]).size
+
+
+def _worth(events: Events) -> int:
+    return max(1, math.floor(min(events.n_effective, events.n_groups)))
 
 
 def _exact(counts: Sequence[tuple[int, int]]) -> float:
@@ -205,16 +190,14 @@ def _exact(counts: Sequence[tuple[int, int]]) -> float:
     return max(float(stats.fisher_exact(table).pvalue), _SMALLEST)
 
 
-def _fisher(first: Efficiency, second: Efficiency) -> float:
-    return _exact([(one.passed, one.total) for one in (first, second)])
+def _enough(samples: Sequence[Events], flags: Sequence[BoolArray]) -> bool:
+    """Whether ten effective events or groups of each sample are flagged, and ten are not."""
+    both = list(zip(samples, flags, strict=True))
+    return all(_effective(one, side) >= _LEAST for one, flag in both for side in (flag, ~flag))
 
 
-def _enough(events: Events, kept: BoolArray) -> bool:
+def _effective(events: Events, flag: BoolArray) -> float:
     weights = np.ones(events.n) if events.weights is None else events.weights
-    sides = (by_group(np.where(side, weights, 0.0), events.group) for side in (kept, ~kept))
-    return min(map(_effective, sides)) >= _LEAST
-
-
-def _effective(weights: Array) -> float:
-    square = float(weights @ weights)
-    return float(weights.sum()) ** 2 / square if square > 0.0 else 0.0
+    sums = by_group(np.where(flag, weights, 0.0), events.group)
+    square = float(sums @ sums)
+    return float(sums.sum()) ** 2 / square if square > 0.0 else 0.0

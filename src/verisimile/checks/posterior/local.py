@@ -14,9 +14,10 @@ from sklearn.exceptions import ConvergenceWarning
 from verisimile.checks.posterior.simulations import Simulations, as_draws
 from verisimile.core.arrays import Array, BoolArray, as_matrix, digest
 from verisimile.core.dispatch import Task
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
+from verisimile.core.require import require_at_least
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.samples.learners import Learner, checked_learner
@@ -62,8 +63,6 @@ class LocalTest:
         The same for swapped pairs ``(B, J)``.
     contexts
         The points ``(J, k)``.
-    n
-        Number of simulations.
     unfinished
         Fits, of B + 1, that did not converge.
     """
@@ -78,7 +77,6 @@ class LocalTest:
     unfinished: int
 
     def __repr__(self) -> str:
-        """Return one line: p-value, number of points, the worst one."""
         worst = int(np.argmin(self.adjusted))
         return (
             f"LocalTest(p={self.p_value.value:.4g}, {len(self.points)} points, the worst "
@@ -109,12 +107,8 @@ def local_posterior_test(
 
     Parameters
     ----------
-    run
-        Carries random streams, workers and finished fits.
-    draws
-        Posterior draws of each simulation ``(n, S, d)``; the first of each is used.
-    truths, contexts
-        The simulations ``(n, d)``, ``(n, k)``.
+    draws, truths, contexts
+        As of :func:`~verisimile.checks.posterior.sbc.sbc`; the first of each draws is used.
     at
         Points to examine and draws there.
     learner
@@ -122,32 +116,19 @@ def local_posterior_test(
     permutations
         B, refits.
 
-    Returns
-    -------
-    LocalTest
-        P-values at each point, alone and corrected for their number.
-
-    Raises
-    ------
-    InputError
-        If shapes do not fit, there are no permutations, or `learner` is no classifier.
-    NumericsError
-        If the fit to the data failed.
-
     References
     ----------
     J. Linhart, A. Gramfort, P. L. C. Rodrigues, arXiv:2306.03580 (local test; its null trains
     on two sets of draws instead, and its p-value can be zero).
     """
     given = Simulations.checked(draws, truths, contexts)
-    if permutations < 1:
-        raise InputError("permutations", got=permutations, expected="one or more")
-    fit = _Fits(_pairs(given), *_points(at, given), checked_learner(learner))
-    table, unfinished = _all_fits(run.at("local test"), fit, permutations)
+    require_at_least(1, permutations, "permutations")
+    pairs = [np.hstack([one, given.contexts]) for one in (given.truths, given.draws[:, 0])]
+    fit = _Fits(np.vstack(pairs), *_points(at, given), checked_learner(learner))
+    table, unfinished = _all_fits(run.at("local test"), fit, permutations + 1)
     if not np.isfinite(table[0]).all():
-        raise NumericsError(
-            "local_posterior_test", got=f"t = {table[0]}", expected="finite statistics"
-        )
+        got = f"t = {table[0]}"
+        raise NumericsError("local_posterior_test", got=got, expected="finite statistics")
     return _result(given, fit, table, unfinished)
 
 
@@ -183,11 +164,6 @@ class _Fits:
         return ((found[:, 1].reshape(j, count) - 0.5) ** 2).mean(axis=1), ended
 
 
-def _pairs(given: Simulations) -> Array:
-    true = np.hstack([given.truths, given.contexts])
-    return np.vstack([true, np.hstack([given.draws[:, 0], given.contexts])])
-
-
 def _points(at: PosteriorPoints, given: Simulations) -> tuple[Array, Array]:
     contexts = as_matrix(at.contexts, "at.contexts", columns=given.contexts.shape[1])
     draws = as_draws(at.draws, "at.draws", rows=len(contexts), columns=given.truths.shape[1])
@@ -195,16 +171,17 @@ def _points(at: PosteriorPoints, given: Simulations) -> tuple[Array, Array]:
     return contexts, np.concatenate([draws, rows], axis=2)
 
 
-def _all_fits(run: Run, fit: _Fits, permutations: int) -> tuple[Array, int]:
+def _all_fits(run: Run, fit: _Fits, count: int) -> tuple[Array, int]:
     """Return t of the data, then of the permutations ``(B + 1, J)``; how many did not end."""
+    parts = [(first, min(first + _CHUNK, count)) for first in range(0, count, _CHUNK)]
     tasks = [
         Task(
             f"local/{first:06d}",
-            {**fit.key, "first": first, "last": min(first + _CHUNK, permutations + 1)},
+            {**fit.key, "first": first, "last": last},
             run.seeds,
-            (fit, first, min(first + _CHUNK, permutations + 1)),
+            (fit, first, last),
         )
-        for first in range(0, permutations + 1, _CHUNK)
+        for first, last in parts
     ]
     found = [one for one in run.map(_fit, tasks, label="local test") if isinstance(one, Record)]
     unfinished = int(sum(int(one.arrays["unfinished"].sum()) for one in found))
@@ -214,10 +191,9 @@ def _all_fits(run: Run, fit: _Fits, permutations: int) -> tuple[Array, int]:
 def _fit(seeds: Seeds, fit: _Fits, first: int, last: int) -> Payload:
     out, ended = [], []
     for b in range(first, last):
-        n = len(fit.rows) // 2
         # Fit 0 is that of the data.
-        swap = seeds.at("swap", b).numpy().random(n) < (0.5 if b else 0.0)
-        found, end = fit.statistic(swap, seeds.at("learner", b))
+        draws = seeds.at("swap", b).numpy().random(len(fit.rows) // 2)
+        found, end = fit.statistic(draws < (0.5 if b else 0.0), seeds.at("learner", b))
         out.append(found)
         ended.append(end)
     return Payload({"statistics": np.array(out), "unfinished": ~np.array(ended)}, {})

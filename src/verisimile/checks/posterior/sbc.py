@@ -16,7 +16,7 @@ from verisimile.checks.posterior.uniformity import (
     jittered,
 )
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.stats.multiple import holm
@@ -39,10 +39,6 @@ class Sbc:
         Tests of each parameter, then of each further quantity.
     adjusted
         Their p-values by Holm's method, in the same order ``(J,)``.
-    n, n_draws
-        Number of simulations, and of draws for each.
-    warnings
-        What a reader must know.
     """
 
     p_value: PValue
@@ -53,7 +49,6 @@ class Sbc:
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Return one line: p-value, the quantity that has it, sizes."""
         worst = self.quantities[int(np.argmin(self.adjusted))]
         return (
             f"Sbc(p={self.p_value.value:.4g} from {worst.name} of {len(self.quantities)}, "
@@ -76,13 +71,11 @@ def sbc(
     .. math:: k_i = \#\{s : q(\theta_{is}, x_i) < q(\theta_i, x_i)\}, \qquad
               u_i = \frac{k_i + v_i}{S + 1}, \quad v_i \sim U(0, 1)
 
-    with ties broken at random, for q each parameter and each of `quantities`.  If the
-    posterior is exact, :math:`u_i` is exactly uniform at every S.
+    with ties broken at random, for q each parameter and each of `quantities`, and Holm's
+    correction over all.  If the posterior is exact, :math:`u_i` is exactly uniform at every S.
 
     Parameters
     ----------
-    run
-        Carries the random streams.
     draws
         Independent posterior draws of each simulation ``(n, S, d)``; thin a Markov chain.
     truths
@@ -95,18 +88,6 @@ def sbc(
         ignores x: add one that depends on x, such as a log-likelihood.
     names
         Of the parameters; by default ``theta0``, ``theta1``, ….
-    test
-        Statistic and number of toys.
-
-    Returns
-    -------
-    Sbc
-        With Holm's correction over all quantities.
-
-    Raises
-    ------
-    InputError
-        If shapes do not fit or a quantity is NaN.
 
     References
     ----------
@@ -122,7 +103,10 @@ def sbc(
     0.001
     """
     given = Simulations.checked(draws, truths, contexts)
-    ranks, ties = _all_ranks(_named(given, names, quantities), run)
+    rng, ranks, ties = run.at("sbc", "ties").seeds.numpy(), {}, {}
+    for name, (of_draws, of_truths) in _named(given, names, quantities).items():
+        ranks[name], equal = ranks_among(of_draws, of_truths, rng)
+        ties[name] = float((equal > 0).mean())
     null = UniformNull.simulate(given.n, test, run.at("sbc", "null").seeds.numpy())
     rng = run.at("sbc", "jitter").seeds.numpy()
     found = tuple(
@@ -150,10 +134,9 @@ def _named(
     d = given.truths.shape[1]
     words = [f"theta{j}" for j in range(d)] if names is None else list(names)
     further = dict(quantities or {})
-    if len(words) != d or len({*words, *further}) != d + len(further):
-        raise InputError(
-            "names", got=f"{[*words, *further]}", expected=f"{d} names, and none of them twice"
-        )
+    fit = len(words) == d and len({*words, *further}) == d + len(further)
+    expected = f"{d} names, and none of them twice"
+    require(fit, "names", got=f"{[*words, *further]}", expected=expected)
     out = {word: (given.draws[..., j], given.truths[:, j]) for j, word in enumerate(words)}
     out.update({word: _evaluated(given, word, function) for word, function in further.items()})
     return out
@@ -171,21 +154,11 @@ def _evaluated(given: Simulations, name: str, function: Quantity) -> tuple[Array
 def _ordered(values: npt.ArrayLike, where: str, length: int) -> Array:
     # Infinite values have ranks: a truth outside the support has log q = -inf.
     found = np.asarray(values, dtype=np.float64)
-    if found.shape != (length,) or np.isnan(found).any():
-        got = f"values of shape {found.shape}, {int(np.isnan(found).sum())} of them NaN"
-        raise InputError(where, got=got, expected=f"{length} numbers")
+    missing = int(np.isnan(found).sum())
+    got = f"values of shape {found.shape}, {missing} of them NaN"
+    fine = found.shape == (length,) and not missing
+    require(fine, where, got=got, expected=f"{length} numbers")
     return found
-
-
-def _all_ranks(
-    values: Mapping[str, tuple[Array, Array]], run: Run
-) -> tuple[dict[str, IntArray], dict[str, float]]:
-    rng = run.at("sbc", "ties").seeds.numpy()
-    ranks, ties = {}, {}
-    for name, (of_draws, of_truths) in values.items():
-        ranks[name], equal = ranks_among(of_draws, of_truths, rng)
-        ties[name] = float((equal > 0).mean())
-    return ranks, ties
 
 
 def _combined(each: Sequence[PValue]) -> tuple[Array, PValue]:

@@ -8,37 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray, as_matrix
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.density.protocol import ConditionalDensity
-
-_FEWEST = 2
 
 
 def posterior_draws(
     run: Run, model: ConditionalDensity, contexts: npt.ArrayLike, count: int
 ) -> Array:
-    """Return `count` independent draws of f(theta | x) for each context, ``(n, S, d)``.
+    """Return S = `count` independent draws of f(theta | x) for each context, ``(n, S, d)``.
 
-    Parameters
-    ----------
-    run
-        Carries the random streams.
-    model
-        The conditional density: theta are its features, x its context columns.
-    contexts
-        x of the simulations ``(n, k)``.
-    count
-        S, draws for each.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to draw, or the contexts do not fit.
+    Theta are the features of the model, and x ``(n, k)`` its context columns.
     """
     rows = as_matrix(contexts, "contexts", columns=model.n_context)
-    if count < 1:
-        raise InputError("count", got=count, expected="one draw or more per context")
+    require(count >= 1, "count", got=count, expected="one draw or more per context")
     rng = run.at("posterior draws").seeds.numpy()
     found = model.sample(np.repeat(rows, count, axis=0), rng)
     return np.asarray(found, dtype=np.float64).reshape(len(rows), count, model.n_features)
@@ -66,24 +49,14 @@ class Simulations:
     def checked(
         cls, draws: npt.ArrayLike, truths: npt.ArrayLike, contexts: npt.ArrayLike | None
     ) -> Simulations:
-        """Return them with shapes that fit.
-
-        Raises
-        ------
-        InputError
-            If a shape is wrong, a value not finite, or there are fewer than two simulations.
-        """
+        """Return them finite and with shapes that fit, two simulations or more."""
         true = as_matrix(truths, "truths")
-        if len(true) < _FEWEST:
-            raise InputError("truths", got=f"{len(true)} simulations", expected="two or more")
-        found = as_draws(draws, "draws", rows=true.shape[0], columns=true.shape[1])
-        given = np.empty((len(true), 0)) if contexts is None else as_matrix(contexts, "contexts")
-        if len(given) != len(true):
-            raise InputError(
-                "contexts",
-                got=f"{len(given)} rows for {len(true)} simulations",
-                expected="one row per simulation",
-            )
+        n, d = true.shape
+        require(n >= 2, "truths", got=f"{n} simulations", expected="two or more")
+        found = as_draws(draws, "draws", rows=n, columns=d)
+        given = np.empty((n, 0)) if contexts is None else as_matrix(contexts, "contexts")
+        got = f"{len(given)} rows for {n} simulations"
+        require(len(given) == n, "contexts", got=got, expected="one row per simulation")
         return cls(found, true, given)
 
     @property
@@ -126,15 +99,9 @@ class Hidden:
 
 
 def as_draws(draws: npt.ArrayLike, name: str, *, rows: int, columns: int) -> Array:
-    """Return draws ``(rows, S, columns)``, finite, float64.
-
-    Raises
-    ------
-    InputError
-        If the shape is another, or a value is not finite.
-    """
+    """Return draws ``(rows, S, columns)``, finite, float64."""
     found = np.asarray(draws)
+    fine = found.ndim == 3 and found.shape[::2] == (rows, columns) and found.shape[1] >= 1
     expected = f"draws of shape ({rows}, S, {columns})"
-    if found.ndim != 3 or found.shape[::2] != (rows, columns) or found.shape[1] < 1:
-        raise InputError(name, got=f"an array of shape {found.shape}", expected=expected)
+    require(fine, name, got=f"an array of shape {found.shape}", expected=expected)
     return as_matrix(found.reshape(-1, columns), name).reshape(found.shape)

@@ -1,13 +1,14 @@
-"""`tarp`: expected coverage of credible balls around random points."""
+"""`tarp`: expected coverage of credible balls around random points, and where they are centred."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
-from verisimile.checks.posterior.references import References, ShiftedCentres
 from verisimile.checks.posterior.simulations import Hidden, Simulations
 from verisimile.checks.posterior.uniformity import (
     Uniformity,
@@ -17,8 +18,8 @@ from verisimile.checks.posterior.uniformity import (
     jittered,
     kolmogorov,
 )
-from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.arrays import Array, IntArray, as_matrix
+from verisimile.core.require import require, require_at_least, require_one_of
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.stats.aggregate import min_p
@@ -26,6 +27,156 @@ from verisimile.stats.pvalues import PValue
 
 _STATISTICS = {"kolmogorov": kolmogorov, "anderson-darling": anderson_darling}
 _NULL = "another draw as truth"
+
+
+class References(Protocol):
+    """A rule that places R references for each simulation."""
+
+    def points(self, pool: Array, contexts: Array, rng: np.random.Generator) -> Array:
+        """Return references ``(n, R, d)`` from `pool` ``(n, S + 1, d)`` and x ``(n, k)``.
+
+        The truth of each simulation is hidden at a random place among its draws, so that a
+        rule may use the pool: it cannot tell which of them is the truth.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftedCentres:
+    r"""The centre of each posterior, shifted by a random linear map of x.
+
+    .. math:: r_{ia} = \bar\theta_i + h\, \sigma \odot W_a z(x_i), \qquad
+              W_a \sim N(0, 1/k)
+
+    with :math:`\bar\theta_i` the mean of truth and draws of simulation i, :math:`\sigma` the
+    mean spread within simulations and z(x) standardised.  Near the centre the distance sees a
+    wrong width best; the shift by x sees a posterior that ignores x.
+
+    Parameters
+    ----------
+    count
+        R, maps :math:`W_a`.
+    shift
+        h >= 0; without it there is no dependence on x, and the test is blind to such a posterior.
+    """
+
+    count: int = 4
+    shift: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(
+            self.count >= 1 and 0.0 <= self.shift < np.inf,
+            "ShiftedCentres",
+            got=f"count={self.count}, shift={self.shift}",
+            expected="one map or more, shift >= 0",
+        )
+
+    def points(self, pool: Array, contexts: Array, rng: np.random.Generator) -> Array:
+        """Return centres plus shifts."""
+        require(
+            contexts.shape[1],
+            "contexts",
+            got="no columns",
+            expected="what was simulated, x: the references depend on it",
+            remedy="UniformBox() needs none, but is blind to a posterior that ignores x.",
+        )
+        z = (contexts - contexts.mean(axis=0)) / _scale(contexts)
+        size = (self.count, z.shape[1], pool.shape[2])
+        maps = rng.normal(size=size) / np.sqrt(z.shape[1])
+        spread = np.sqrt(pool.var(axis=1).mean(axis=0))
+        shifts = np.einsum("nk,rkd->nrd", z, maps)
+        return np.asarray(pool.mean(axis=1)[:, None] + self.shift * spread * shifts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """Parameters of the simulations nearest in x, out of a set of other simulations.
+
+    Parameters
+    ----------
+    truths, contexts
+        Of simulations ``(m, d)``, ``(m, k)`` none of which is tested: a tested truth that is
+        the reference of another simulation makes ranks depend on each other.
+    count
+        R: the nearest, the next one, ….
+    """
+
+    truths: Array
+    contexts: Array
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "truths", as_matrix(self.truths, "Neighbours.truths"))
+        object.__setattr__(self, "contexts", as_matrix(self.contexts, "Neighbours.contexts"))
+        rows = len(self.truths)
+        require(
+            len(self.contexts) == rows and 1 <= self.count <= rows,
+            "Neighbours",
+            got=f"{rows} truths, {len(self.contexts)} contexts, count={self.count}",
+            expected="one context each, count or more",
+        )
+
+    def points(self, pool: Array, contexts: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002
+        """Return parameters of neighbours in standardised x."""
+        shared = self._tested(pool, contexts)
+        require(
+            not shared,
+            "Neighbours",
+            got=f"{shared} simulations that are also tested",
+            expected="other simulations",
+            remedy="Split the simulations in two.",
+        )
+        mean, scale = self.contexts.mean(axis=0), _scale(self.contexts)
+        tree = cKDTree((self.contexts - mean) / scale)
+        _, index = tree.query((contexts - mean) / scale, k=list(range(1, self.count + 1)))
+        return np.asarray(self.truths[index])
+
+    def _tested(self, pool: Array, contexts: Array) -> int:
+        known = {row.tobytes(): j for j, row in enumerate(self.contexts)}
+        pairs = [(i, known.get(row.tobytes())) for i, row in enumerate(contexts)]
+        return sum(
+            j is not None and bool((pool[i] == self.truths[j]).all(axis=1).any()) for i, j in pairs
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UniformBox:
+    """References uniform in the box of all truths and draws, whatever x is.
+
+    Blind to a posterior that ignores x: the prior passes.
+
+    Parameters
+    ----------
+    count
+        R, references for each simulation.
+    """
+
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self.count, "UniformBox.count")
+
+    def points(self, pool: Array, contexts: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002
+        """Return uniform points."""
+        size = (len(pool), self.count, pool.shape[2])
+        return np.asarray(rng.uniform(pool.min(axis=(0, 1)), pool.max(axis=(0, 1)), size=size))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FixedPoints:
+    """Given references ``(n, R, d)``, which must not depend on the truths but through x."""
+
+    values: Array
+
+    def points(self, pool: Array, contexts: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002
+        """Return them."""
+        return self.values
+
+
+def _scale(x: Array) -> Array:
+    """Return the spread of each column, over all other axes; 1 for one that is constant."""
+    spread = x.std(axis=tuple(range(x.ndim - 1)))
+    return np.where(spread > 0.0, spread, 1.0)
 
 
 @register("tarp", 1)
@@ -46,8 +197,6 @@ class Tarp:
         positive for a posterior that is too wide, negative for one that is too narrow.
     rule
         How references were placed.
-    n, n_draws
-        Number of simulations, and of draws for each.
     """
 
     p_value: PValue
@@ -58,7 +207,6 @@ class Tarp:
     n_draws: int
 
     def __repr__(self) -> str:
-        """Return one line: p-value, excess, sizes."""
         return (
             f"Tarp(p={self.p_value.value:.4g}, excess={self.excess.value:+.3f} ± "
             f"{self.excess.error:.2g}, {len(self.references)} {self.rule}, "
@@ -72,7 +220,7 @@ def tarp(
     truths: npt.ArrayLike,
     contexts: npt.ArrayLike | None = None,
     *,
-    references: References = ShiftedCentres(),  # noqa: B008  (a frozen value)
+    references: References = ShiftedCentres(),
     test: UniformTest = UniformTest(statistic="kolmogorov"),  # noqa: B008  (a frozen value)
 ) -> Tarp:
     r"""Test the coverage of credible balls around reference points.
@@ -91,28 +239,14 @@ def tarp(
 
     Parameters
     ----------
-    run
-        Carries the random streams.
-    draws
-        Independent posterior draws of each simulation ``(n, S, d)``; thin a Markov chain.
-    truths
-        Parameters that were drawn from the prior and simulated with ``(n, d)``.
+    draws, truths
+        As of :func:`~verisimile.checks.posterior.sbc.sbc`.
     contexts
         What was simulated, x ``(n, k)``; summaries of it will do.
     references
         Where the balls are centred.
     test
         ``kolmogorov`` or ``anderson-darling``, and the number of toys.
-
-    Returns
-    -------
-    Tarp
-        The test, and the curve of each reference.
-
-    Raises
-    ------
-    InputError
-        If shapes do not fit, or the statistic is another.
 
     References
     ----------
@@ -128,8 +262,7 @@ def tarp(
     >>> tarp(Run(Seeds(1)), wide, truths, x).p_value.value
     0.001
     """
-    if test.statistic not in _STATISTICS:
-        raise InputError("statistic", got=test.statistic, expected=f"one of {list(_STATISTICS)}")
+    require_one_of(test.statistic, _STATISTICS, "statistic")
     given, here = Simulations.checked(draws, truths, contexts), run.at("tarp")
     hidden = given.hidden(here.at("places").seeds.numpy())
     points = _placed(references, hidden, given, here.at("references").seeds.numpy())
@@ -151,19 +284,18 @@ def _placed(
 ) -> Array:
     found = np.asarray(references.points(hidden.pool, given.contexts, rng), dtype=np.float64)
     n, d = given.truths.shape
-    if found.ndim != 3 or found.shape[::2] != (n, d) or not np.isfinite(found).all():
-        raise InputError(
-            "references",
-            got=f"points of shape {found.shape}, {int((~np.isfinite(found)).sum())} not finite",
-            expected=f"finite points of shape ({n}, R, {d})",
-        )
+    require(
+        found.ndim == 3 and found.shape[::2] == (n, d) and np.isfinite(found).all(),
+        "references",
+        got=f"points of shape {found.shape}, {int((~np.isfinite(found)).sum())} not finite",
+        expected=f"finite points of shape ({n}, R, {d})",
+    )
     return found
 
 
 def _ranks(pool: Array, points: Array, rng: np.random.Generator) -> IntArray:
     """Return the rank by distance of all S + 1 points, for each reference ``(R, n, S + 1)``."""
-    spread = pool.std(axis=(0, 1))
-    scale = np.where(spread > 0.0, spread, 1.0)
+    scale = _scale(pool)
     out = np.empty((points.shape[1], *pool.shape[:2]), dtype=np.int64)
     for a in range(points.shape[1]):
         distance = (((pool - points[:, a, None]) / scale) ** 2).sum(axis=2)

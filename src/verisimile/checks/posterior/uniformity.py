@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_one_of
 from verisimile.core.result import register
 from verisimile.stats.pvalues import Empirical, PValue
 
@@ -40,11 +39,6 @@ class UniformTest:
         Levels at which the curve and its band are given.
     level
         Chance that the band misses a curve of uniform ranks anywhere.
-
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
     """
 
     statistic: StatisticName = "anderson-darling"
@@ -54,17 +48,28 @@ class UniformTest:
     level: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.statistic not in _NAMES:
-            raise InputError("statistic", got=self.statistic, expected=f"one of {list(_NAMES)}")
-        if self.grid < 1 or (self.bins is not None and self.bins < 2):
-            got = f"grid={self.grid}, bins={self.bins}"
-            raise InputError("UniformTest", got=got, expected="one level and two bins or more")
-        if not 0.0 < self.level < 1.0 or self.toys * self.level < 1.0 - self.level:
-            raise InputError(
-                "UniformTest",
-                got=f"level={self.level}, toys={self.toys}",
-                expected="a level in (0, 1) and 1 / level - 1 toys or more",
-            )
+        require_one_of(self.statistic, _NAMES, "statistic")
+        require(
+            self.grid >= 1 and (self.bins is None or self.bins >= 2),
+            "UniformTest",
+            got=f"grid={self.grid}, bins={self.bins}",
+            expected="one level and two bins or more",
+        )
+        require(
+            0.0 < self.level < 1.0 and self.toys * self.level >= 1.0 - self.level,
+            "UniformTest",
+            got=f"level={self.level}, toys={self.toys}",
+            expected="a level in (0, 1) and 1 / level - 1 toys or more",
+        )
+
+    @property
+    def levels(self) -> Array:
+        """Levels of the curve and its band ``(grid,)``."""
+        return np.arange(1, self.grid + 1) / (self.grid + 1)
+
+    def bins_of(self, n: int) -> int:
+        """Return the number of bins of n ranks."""
+        return self.bins or int(np.clip(n // _PER_BIN, 2, _MOST_BINS))
 
 
 @register("rank-uniformity", 1)
@@ -74,8 +79,6 @@ class Uniformity:
 
     Attributes
     ----------
-    name
-        The quantity.
     statistic
         Which of the tests decides.
     kolmogorov, anderson_darling, chi_square, ecdf
@@ -88,10 +91,6 @@ class Uniformity:
         Share of ranks up to each level ``(G,)``.
     low, high
         Band that holds the whole curve of uniform ranks with probability 1 - `band_level`.
-    band_level
-        See there.
-    n, n_draws
-        Number of simulations, and of draws for each.
     """
 
     name: str
@@ -123,7 +122,6 @@ class Uniformity:
         return bool(((self.curve > self.low - slack) & (self.curve < self.high + slack)).all())
 
     def __repr__(self) -> str:
-        """Return one line: quantity, test, p-value, sizes."""
         return (
             f"Uniformity({self.name}: {self.statistic} p={self.p_value.value:.4g}, "
             f"n={self.n}, S={self.n_draws})"
@@ -181,7 +179,11 @@ class UniformNull:
     @classmethod
     def simulate(cls, n: int, test: UniformTest, rng: np.random.Generator) -> UniformNull:
         """Return the null distribution from ``test.toys`` samples of size `n`."""
-        parts = [_statistics(np.sort(u, axis=1), test) for u in _blocks(n, test.toys, rng)]
+        size = max(1, _BLOCK // n)
+        parts = [
+            _statistics(np.sort(rng.random((min(size, test.toys - start), n)), axis=1), test)
+            for start in range(0, test.toys, size)
+        ]
         return cls(n, test, np.concatenate(parts))
 
     def compare(self, u: Array, name: str, *, n_draws: int) -> Uniformity:
@@ -192,16 +194,17 @@ class UniformNull:
             Empirical(toys, _NULL).p_value(float(value))
             for toys, value in zip(self.toys.T, observed, strict=True)
         ]
-        levels = _levels(self.test)
+        levels = self.test.levels
         low, high = self._band(levels)
+        exact = float(stats.kstwo.sf(float(kolmogorov(ordered)[0]), self.n))
         return Uniformity(
             name=name,
             statistic=self.test.statistic,
-            kolmogorov=exact_kolmogorov(float(kolmogorov(ordered)[0]), self.n),
+            kolmogorov=PValue.exact(exact),
             anderson_darling=found[0],
             chi_square=found[1],
             ecdf=found[2],
-            counts=_histogram(ordered, _bins(self.n, self.test))[0],
+            counts=_histogram(ordered, self.test.bins_of(self.n))[0],
             levels=levels,
             curve=_counts(ordered, levels)[0] / self.n,
             low=low,
@@ -219,21 +222,9 @@ class UniformNull:
         return low, 1.0 - stats.binom.ppf(tail, self.n, 1.0 - levels) / self.n
 
 
-def exact_kolmogorov(distance: float, n: int) -> PValue:
-    """Return the p-value of D from its exact law."""
-    p = float(stats.kstwo.sf(distance, n))
-    return PValue(p, p, p, "law of the statistic", 0, 0)
-
-
-def _blocks(n: int, toys: int, rng: np.random.Generator) -> Iterator[Array]:
-    size = max(1, _BLOCK // n)
-    for start in range(0, toys, size):
-        yield rng.random((min(size, toys - start), n))
-
-
 def _statistics(u: Array, test: UniformTest) -> Array:
     """Return Anderson–Darling, chi-square and band statistic of sorted rows, large is extreme."""
-    bins, levels, n = _bins(u.shape[1], test), _levels(test), u.shape[1]
+    bins, levels, n = test.bins_of(u.shape[1]), test.levels, u.shape[1]
     counts = _histogram(u, bins)
     chi_square = ((counts - n / bins) ** 2).sum(axis=1) * bins / n
     up_to = _counts(u, levels)
@@ -250,13 +241,4 @@ def _counts(u: Array, levels: Array) -> Array:
 
 def _histogram(u: Array, bins: int) -> Array:
     inner = _counts(u, np.arange(1, bins) / bins)
-    edges = np.zeros((len(u), 1)), np.full((len(u), 1), float(u.shape[1]))
-    return np.diff(np.hstack([edges[0], inner, edges[1]]), axis=1)
-
-
-def _bins(n: int, test: UniformTest) -> int:
-    return test.bins or int(np.clip(n // _PER_BIN, 2, _MOST_BINS))
-
-
-def _levels(test: UniformTest) -> Array:
-    return np.arange(1, test.grid + 1) / (test.grid + 1)
+    return np.diff(inner, prepend=0.0, append=float(u.shape[1]), axis=1)

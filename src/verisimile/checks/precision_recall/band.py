@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.checks.precision_recall.area import curve_area
 from verisimile.checks.precision_recall.best import BestScore, chosen_score, set_apart
-from verisimile.checks.precision_recall.curve import (
-    BOUND,
-    PUBLISHED,
-    NullCurves,
-    kind_of,
-    null_curves,
-    traced,
-)
-from verisimile.checks.precision_recall.envelope import angles as grid
-from verisimile.checks.precision_recall.envelope import points_at
-from verisimile.checks.precision_recall.evaluation import Evaluation, evaluation_variances
-from verisimile.checks.precision_recall.samples import Sample, generated_sample, true_sample
+from verisimile.checks.precision_recall.curve import BAND, BOUND, PUBLISHED, NullCurves, Recipe
+from verisimile.checks.precision_recall.envelope import angle_grid, curve_area, points_at
 from verisimile.checks.precision_recall.scores import Score
-from verisimile.checks.precision_recall.swapped import Traced
-from verisimile.core.arrays import Array, BoolArray
-from verisimile.core.errors import InputError
+from verisimile.checks.precision_recall.swapped import (
+    Sample,
+    Traced,
+    generated_sample,
+    true_sample,
+)
+from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
-_BAND = (0.1, 0.9)
 _RECALLS = 1000
 _FEWEST = 3
 _WHOLE = 8  # members that tell the variance of the reference, which is one for all
+_FEWEST_EVENTS = 160
+_RESAMPLES = 999
 
 
 @register("precision-recall-recall-band", 1)
@@ -117,8 +112,6 @@ class Band:
 
     Attributes
     ----------
-    score
-        What ordered the events.
     theta
         Angles from the recall axis ``(L,)``.
     radii
@@ -161,7 +154,6 @@ class Band:
         return int(self.auc.argmin())
 
     def __repr__(self) -> str:
-        """Return one line: members, areas, and the deviation that is of training."""
         most = "at most " if self.thresholds == BOUND else ""
         model = float(np.sqrt(np.maximum(self.spread.model.value, 0.0)))  # NaN stays NaN
         return (
@@ -190,38 +182,17 @@ def precision_recall_band(
     The best of several scores is chosen **once for all members**, on a fifth of the reference and
     as many generated events, alike from all members; no curve is counted on them.
 
-    Parameters
-    ----------
-    run
-        Random streams; member j has its own.
-    reference
-        True events that no generator has seen.
-    generated
-        At least three samples; arrays may hold rows that are not finite.
-    score, splits, null_draws, angles
-        As of :func:`~verisimile.checks.precision_recall.curve.precision_recall`.
-
-    Raises
-    ------
-    InputError
-        For fewer than three samples, or unusable ones.
-    NumericsError
-        If a score is NaN.
+    There are at least three samples, and a random stream for each; no generator has seen the
+    reference.  The rest is as of
+    :func:`~verisimile.checks.precision_recall.curve.precision_recall`.
 
     References
     ----------
     G. Morales et al., "Towards uncertainty quantification in generative model learning",
     section 3 (`recall`) and appendix B (`radial`).
     """
-    (band,) = _bands(
-        [run],
-        reference,
-        [generated],
-        score=score,
-        splits=splits,
-        null_draws=null_draws,
-        angles=angles,
-    )
+    recipe = Recipe(score, splits, angle_grid(angles))
+    (band,) = _bands([run], reference, [generated], recipe, null_draws)
     return band
 
 
@@ -240,149 +211,133 @@ def precision_recall_bands(
     The choice among several scores sees generated events of all families together, without their
     labels: if two families are one, their curves are exchangeable whatever was chosen.
 
-    Parameters
-    ----------
-    run
-        Random streams; family i has its own.
-    reference
-        True events that no generator has seen.
-    families
-        Generated samples of each, as of :func:`precision_recall_band`.
-    score, splits, null_draws, angles
-        As of :func:`precision_recall_band`.
-
-    Raises
-    ------
-    InputError
-        For a family of fewer than three samples, or unusable ones.
-    NumericsError
-        If a score is NaN.
+    Family i has the random streams of ``run.at("family", i)``; the rest is as of
+    :func:`precision_recall_band`.
     """
     runs = [run.at("family", i) for i in range(len(families))]
-    return _bands(
-        runs,
-        reference,
-        families,
-        score=score,
-        splits=splits,
-        null_draws=null_draws,
-        angles=angles,
-    )
+    recipe = Recipe(score, splits, angle_grid(angles))
+    return _bands(runs, reference, families, recipe, null_draws)
 
 
 def _bands(
     runs: Sequence[Run],
     reference: Events,
     families: Sequence[Sequence[Events | npt.ArrayLike]],
-    *,
-    score: Score | BestScore,
-    splits: int,
+    recipe: Recipe,
     null_draws: int | None,
-    angles: int,
 ) -> tuple[Band, ...]:
-    for generated in families:
-        if len(generated) < _FEWEST:
-            raise InputError(
-                "generated", got=f"{len(generated)} samples", expected=f"at least {_FEWEST}"
-            )
-    truth, theta = true_sample(reference), grid(angles)
+    for count in map(len, families):
+        got, expected = f"{count} samples", f"at least {_FEWEST}"
+        require(count >= _FEWEST, "generated", got=got, expected=expected)
+    truth = true_sample(reference)
     groups = [[generated_sample(x, reference) for x in generated] for generated in families]
-    if isinstance(score, BestScore) and score.chooses:
+    best = recipe.score
+    if isinstance(best, BestScore) and best.chooses:
         at = runs[0].seeds.at("choose a score")
         (true, fake), truth, groups = set_apart(at, truth, groups)
-        score = chosen_score(at.at("choice"), true, fake, score, theta)
+        best = chosen_score(at.at("choice"), true, fake, best, recipe.theta)
+    recipe = replace(recipe, score=best)
     return tuple(
-        _band(run, truth, fakes, score=score, splits=splits, null_draws=null_draws, theta=theta)
+        _band(run.seeds, truth, fakes, recipe, null_draws)
         for run, fakes in zip(runs, groups, strict=True)
     )
 
 
 def _band(
-    run: Run,
-    truth: Sample,
-    fakes: Sequence[Sample],
-    *,
-    score: Score | BestScore,
-    splits: int,
-    null_draws: int | None,
-    theta: Array,
+    seeds: Seeds, truth: Sample, fakes: Sequence[Sample], recipe: Recipe, null_draws: int | None
 ) -> Band:
-    streams = [run.seeds.at("member", j, "precision-recall") for j in range(len(fakes))]
-    null = null_curves(streams[0].at("null"), truth, score, theta, null_draws)
-    members = [
-        _member(at, truth, fake, score=score, splits=splits, theta=theta, whole=j < _WHOLE)
-        for j, (at, fake) in enumerate(zip(streams, fakes, strict=True))
+    streams = [seeds.at("member", j, "precision-recall") for j in range(len(fakes))]
+    null = recipe.null_curves(streams[0].at("null"), truth, null_draws)
+    curves = [recipe.traced(at, truth, fake) for at, fake in zip(streams, fakes, strict=True)]
+    parts = [
+        _evaluation(at, truth, fake, curve, recipe, whole=j < _WHOLE)
+        for j, (at, fake, curve) in enumerate(zip(streams, fakes, curves, strict=True))
     ]
-    radii = np.array([curve.radii for curve, _ in members])
-    low, high = np.quantile(radii, _BAND, axis=0)
-    mean_low, mean_high = simultaneous_band(run.seeds.at("simultaneous"), radii)
+    radii = np.array([curve.radii for curve in curves])
+    areas = curve_area(radii, recipe.theta)
+    low, high = np.quantile(radii, BAND, axis=0)
+    mean_low, mean_high = simultaneous_band(seeds.at("simultaneous"), radii)
     return Band(
-        score=score.name,
-        theta=theta,
+        score=recipe.score.name,
+        theta=recipe.theta,
         radii=radii,
-        auc=curve_area(radii, theta),
+        auc=areas,
         missed=np.array([fake.missed / fake.n for fake in fakes]),
-        recall=_recall_band(radii, theta),
+        recall=_recall_band(radii, recipe.theta),
         radial=RadialBand(low, radii.mean(axis=0), high, mean_low, mean_high),
-        spread=_spread(curve_area(radii, theta), members),
+        spread=_spread(areas, curves, parts),
         null=null,
-        thresholds=kind_of(score),
-    )
-
-
-_Member = tuple[Traced, Evaluation]
-
-
-def _member(
-    seeds: Seeds,
-    truth: Sample,
-    fake: Sample,
-    *,
-    score: Score | BestScore,
-    splits: int,
-    theta: Array,
-    whole: bool,
-) -> _Member:
-    curve = traced(seeds, truth, fake, score=score, splits=splits, theta=theta)
-    return curve, evaluation_variances(
-        seeds, truth, fake, curve, score=score, splits=splits, theta=theta, with_reference=whole
+        thresholds=recipe.thresholds,
     )
 
 
 def _recall_band(radii: Array, theta: Array) -> RecallBand:
-    grid_of_recalls = np.arange(1, _RECALLS + 1) / _RECALLS
+    grid = np.arange(1, _RECALLS + 1) / _RECALLS
     points = [points_at(each, theta) for each in radii]
     # Recall falls with the angle; beyond the end of a curve there is no precision.
     precision = np.array(
-        [np.interp(grid_of_recalls, recall[::-1], high[::-1], right=0.0) for high, recall in points]
+        [np.interp(grid, recall[::-1], high[::-1], right=0.0) for high, recall in points]
     )
-    low, high = np.quantile(precision, _BAND, axis=0)
-    return RecallBand(grid_of_recalls, precision, low, precision.mean(axis=0), high)
+    low, high = np.quantile(precision, BAND, axis=0)
+    return RecallBand(grid, precision, low, precision.mean(axis=0), high)
 
 
-def _spread(areas: Array, members: Sequence[_Member]) -> AreaSpread:
-    count = len(members)
-    parts = np.array([each.generated for _, each in members])
-    total = float(areas.var(ddof=1))
+def _spread(
+    areas: Array, curves: Sequence[Traced], parts: Sequence[tuple[float, float]]
+) -> AreaSpread:
+    count, splits = len(areas), len(curves[0].areas)
+    of_fake, of_true = (np.array(each) for each in zip(*parts, strict=True))
+    total, evaluation = float(areas.var(ddof=1)), float(of_fake.mean())
     total_error = total * math.sqrt(2.0 / (count - 1))
-    evaluation_error = float(parts.std(ddof=1)) / math.sqrt(count)
-    evaluation = float(parts.mean())
+    evaluation_error = float(of_fake.std(ddof=1)) / math.sqrt(count)
+    resplit = math.nan
+    if splits > 1:
+        resplit = float(np.mean([each.areas.mean(axis=1).var(ddof=1) / splits for each in curves]))
     return AreaSpread(
         total=Estimate(total, total_error),
         evaluation=Estimate(evaluation, evaluation_error),
         model=Estimate(total - evaluation, math.hypot(total_error, evaluation_error)),
-        reference=float(np.mean([each.reference for _, each in members[:_WHOLE]])),
-        resplit=float(np.mean([_resplit(curve.areas) for curve, _ in members])),
+        reference=float(of_true[:_WHOLE].mean()),
+        resplit=resplit,
     )
 
 
-def _resplit(areas: Array) -> float:
-    if len(areas) < 2:
-        return math.nan
-    return float(areas.mean(axis=1).var(ddof=1)) / len(areas)
+def _evaluation(
+    seeds: Seeds, truth: Sample, fake: Sample, curve: Traced, recipe: Recipe, *, whole: bool
+) -> tuple[float, float]:
+    r"""Return an area's variances from the finite generated sample and the finite reference.
 
+    .. math:: v = r \left\langle \tfrac12 (A_{1b} - A_{2b})^2 \right\rangle_b, \qquad
+              r = \min\left(\frac12, \frac{h^2}{h_\mathrm{half}^2}\right)
 
-_RESAMPLES = 999
+    from areas A of halves of the two samples, those of the generated sample first, h the error
+    with the scores held, and the mean over halves b of the reference (one, and no variance of its
+    own, unless it is wanted `whole`).  Noisy for one generator, right within about a fifth in the
+    mean over a family; the spread over smaller pieces is not, where the neighbours of a piece see
+    less than those of the whole.  Random halves are in the first; NaN below 160 events.
+    """
+    if not recipe.score.learns:
+        return curve.errors[1] ** 2, curve.errors[0] ** 2
+    if min(len(truth.x), len(fake.x)) < _FEWEST_EVENTS:
+        return math.nan, math.nan
+    at = seeds.at("halves")
+    references = truth.parts(at.at("reference").numpy(), 2)[: 2 if whole else 1]
+    halves = [
+        [recipe.traced(at.at(a, b), true, made) for b, true in enumerate(references)]
+        for a, made in enumerate(fake.parts(at.at("generated").numpy(), 2))
+    ]
+    areas = np.array([[curve_area(each.radii, recipe.theta) for each in row] for row in halves])
+    held = np.mean([[np.square(each.errors) for each in row] for row in halves], axis=(0, 1))
+    of_true, of_fake = (
+        min(0.5, error**2 / part) if part else 0.5
+        for error, part in zip(curve.errors, held, strict=True)
+    )
+    generated = of_fake * (0.5 * float(np.square(areas[0] - areas[1]).mean()))
+    if not whole:
+        return generated, math.nan
+    # Between halves of the reference, interaction and random halves taken off.
+    rest = 0.25 * float(areas[0, 0] - areas[0, 1] - areas[1, 0] + areas[1, 1]) ** 2
+    return generated, of_true * (0.5 * float(np.square(areas[:, 0] - areas[:, 1]).mean()) - rest)
 
 
 def simultaneous_band(
@@ -409,24 +364,14 @@ def simultaneous_band(
         return mean, mean
     deviations = curves[:, moves] - mean[moves]
     rows = seeds.numpy().multinomial(count, np.full(count, 1.0 / count), size=resamples)
-    largest = _largest(rows / count, deviations, _varied(rows))
-    # No interpolation: a resample without spread is infinite, and so is the band with many.
+    shares = rows / count
+    shift = shares @ deviations
+    scale = np.sqrt(np.maximum(shares @ deviations**2 - shift**2, 0.0) / (count - 1))
+    ratio = np.divide(np.abs(shift), scale, out=np.full_like(shift, np.inf), where=scale > 0.0)
+    # A resample of one curve alone has no spread, and is infinite; so is the band with many: no
+    # interpolation.
+    largest = np.where((rows > 0).sum(axis=1) > 1, ratio.max(axis=1), np.inf)
     factor = float(np.quantile(largest, level, method="higher"))
     width = np.zeros_like(mean)
     width[moves] = factor * spread[moves] / math.sqrt(count)
     return mean - width, mean + width
-
-
-def _largest(shares: Array, deviations: Array, usable: BoolArray) -> Array:
-    """Return the largest studentised deviation of each resample, infinite where unusable."""
-    count = len(deviations)
-    shift = shares @ deviations
-    variance = np.maximum(shares @ deviations**2 - shift**2, 0.0) / (count - 1)
-    scale = np.sqrt(variance)
-    ratio = np.divide(np.abs(shift), scale, out=np.full_like(shift, np.inf), where=scale > 0.0)
-    return np.where(usable, ratio.max(axis=1), np.inf)
-
-
-def _varied(rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> BoolArray:
-    # A resample of one curve alone has no spread.
-    return np.asarray((rows > 0).sum(axis=1) > 1)

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from verisimile.checks.precision_recall.envelope import held_out, learned_rule
 from verisimile.checks.precision_recall.learned_scores import (
     BoostedTrees,
     LinearScore,
     MixtureRatio,
 )
-from verisimile.checks.precision_recall.rules import held_out, learned_rule
-from verisimile.checks.precision_recall.samples import Sample
 from verisimile.checks.precision_recall.scores import Parzen, PooledNeighbours, Score
+from verisimile.checks.precision_recall.swapped import Halves, Sample
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 
 _FEWEST_NEIGHBOURS, _STEPS = 5, 4
 _APART = 5  # one event of so many chooses the score of a band
@@ -35,22 +35,17 @@ class BestScore:
     Parameters
     ----------
     candidates
-        Scores; None for a linear discriminant, Gaussian mixtures, boosted trees of columns and of
-        distances, pooled neighbours at four numbers from 5 to the root of the events, and Parzen.
-        One makes a bound of that score alone.
-
-    Raises
-    ------
-    InputError
-        For an empty list.
+        Scores, at least one; None for a linear discriminant, Gaussian mixtures, boosted trees of
+        columns and of distances, pooled neighbours at four numbers from 5 to the root of the
+        events, and Parzen.  One makes a bound of that score alone.
     """
 
     candidates: tuple[Score, ...] | None = None
     learns = True
 
     def __post_init__(self) -> None:
-        if self.candidates is not None and not self.candidates:
-            raise InputError("candidates", got="none", expected="at least one score")
+        given = self.candidates is None or bool(self.candidates)
+        require(given, "candidates", got="none", expected="at least one score")
 
     @property
     def name(self) -> str:
@@ -66,9 +61,7 @@ class BestScore:
 
     def for_events(self, n: int) -> tuple[Score, ...]:
         """Return the candidates that learn from `n` events of both samples together."""
-        if self.candidates is not None:
-            return self.candidates
-        return (
+        return self.candidates or (
             LinearScore(),
             MixtureRatio(),
             BoostedTrees(),
@@ -119,13 +112,12 @@ def chosen_score(
 ) -> BestScore:
     """Return the candidate of the least area on swapped halves of events set apart."""
     rng = seeds.numpy()
-    (x, u), (y, v) = truth.parts(rng, 2), fake.parts(rng, 2)
-    candidates = best.for_events(len(x.x) + len(y.x))
+    both = Halves.swapped(truth, fake, rng)
+    candidates = best.for_events(len(both[0].learn_true.x) + len(both[0].learn_fake.x))
     areas = np.zeros(len(candidates))
-    for learn_true, learn_fake, true, made in ((x, y, u, v), (u, v, x, y)):
-        points = np.concatenate([true.x, made.x])
+    for half in both:
         for i, score in enumerate(candidates):
-            scores = score.score(learn_true.x, learn_fake.x, points, rng)
-            rule = learned_rule(scores[: true.n], scores[true.n :])
-            areas[i] += held_out(rule(scores[: true.n]), rule(scores[true.n :]), theta).area
+            true, made = half.scores(score, rng)
+            rule = learned_rule(true, made)
+            areas[i] += held_out(rule(true), rule(made), theta).area
     return BestScore((candidates[int(areas.argmin())],))

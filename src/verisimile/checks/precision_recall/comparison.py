@@ -13,8 +13,8 @@ from verisimile.checks.precision_recall.band import Band, precision_recall_bands
 from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require, require_at_least
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -23,6 +23,13 @@ from verisimile.stats.pvalues import PValue, add_one
 
 _LEVEL = 0.95
 _ALPHA = 0.05
+_TINY = 1e-12
+_SAME = 1.0 - 1e-9  # relabelings that reproduce the groups differ by rounding only
+_PAIRINGS = 200
+_LABEL = (
+    "published, not calibrated: members of two ensembles have no partners, and a thousand "
+    "tests are not corrected for their number"
+)
 
 
 @register("precision-recall-area-difference", 1)
@@ -32,14 +39,10 @@ class AreaDifference:
 
     Attributes
     ----------
-    value
-        The difference.
     low, high
         Studentised bootstrap interval over members, of content `level`.
     p_value
         Two-sided, by relabeling members.
-    level
-        0.95.
     """
 
     value: float
@@ -73,10 +76,6 @@ class BandComparison:
         Difference of the areas.
     published
         The published paired t-tests; None if not asked for.
-    n_first, n_second
-        Curves.
-    warnings
-        What a reader must know.
     """
 
     theta: Array
@@ -102,7 +101,6 @@ class BandComparison:
         return float((self.q <= _ALPHA).mean())
 
     def __repr__(self) -> str:
-        """Return one line: p of the curve, significant share, difference of areas."""
         return (
             f"BandComparison({self.n_first} against {self.n_second} curves: "
             f"p={self.p_value.value:.4g}, {self.fraction_familywise:.0%} of angles significant; "
@@ -123,23 +121,8 @@ def compare_bands(
 ) -> BandComparison:
     """Return :func:`compare_curves` of the curves of two groups of generated samples.
 
-    Parameters
-    ----------
-    run
-        Random streams.
-    first, second
-        Samples of independently trained generators of each family; at least three.
-    reference
-        True events that no generator has seen.
-    score
-        What orders the events.
-    relabelings, published
-        As of :func:`compare_curves`.
-
-    Raises
-    ------
-    InputError
-        For unusable samples or counts.
+    `first` and `second` are of independently trained generators of each family, at least three;
+    no generator has seen `reference`.
     """
     one, other = precision_recall_bands(run, reference, [first, second], score=score, null_draws=0)
     return compare_curves(run, one, other, relabelings=relabelings, published=published)
@@ -159,31 +142,25 @@ def compare_curves(
     whatever the reference, its noise included, so that the p-values are valid for any number
     of members.  Members are never paired.
 
-    Parameters
-    ----------
-    run
-        Random streams.
-    first, second
-        Bands with the same reference, score and angles.
-    relabelings
-        B.
-    published
-        Whether to add the published paired t-tests, which are not calibrated.
-
-    Raises
-    ------
-    InputError
-        If scores or angles differ, or `relabelings` is not positive.
+    Both bands have the same reference, score and angles.  `published` adds the paired t-tests,
+    which are not calibrated.
 
     References
     ----------
     P. H. Westfall, S. S. Young, Resampling-Based Multiple Testing (1993), section 2.3
     (single-step max-T); Y. Benjamini, Y. Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
     """
-    _check(first, second, relabelings)
+    _check(first, second)
+    require_at_least(1, relabelings, "relabelings", remedy="999 resolve p-values down to 0.001.")
     at = run.seeds.at("compare precision-recall")
     found = relabeled(at.at("curves"), first.radii, second.radii, relabelings)
     familywise, pointwise = found.familywise(), found.pointwise()
+    paired = None
+    if published:
+        pairs = (first.recall.precision, second.recall.precision)
+        paired = paired_tests(run.seeds.at("published pairs"), *pairs)
+    missed = max(float(first.missed.mean()), float(second.missed.mean()))
+    warning = f"up to {missed:.2%} of a family's generated events are not finite: misses"
     return BandComparison(
         theta=first.theta,
         difference=first.radii.mean(axis=0) - second.radii.mean(axis=0),
@@ -191,15 +168,25 @@ def compare_curves(
         p_familywise=familywise,
         p_pointwise=pointwise,
         q=benjamini_hochberg(pointwise),
-        auc=_areas(run, first.auc, second.auc, relabelings),
-        published=_published(run, first, second) if published else None,
+        auc=_area_difference(run, first.auc, second.auc, relabelings),
+        published=paired,
         n_first=len(first.auc),
         n_second=len(second.auc),
-        warnings=_warnings(first, second),
+        warnings=() if missed == 0.0 else (warning,),
     )
 
 
-def _areas(run: Run, first: Array, second: Array, relabelings: int) -> AreaDifference:
+def _check(first: Band, second: Band) -> None:
+    require(
+        first.score == second.score and np.array_equal(first.theta, second.theta),
+        "bands",
+        got=f"{first.theta.size} angles by {first.score}, {second.theta.size} by {second.score}",
+        expected="the same score and angles in both",
+        remedy="`precision_recall_bands` chooses one score for several families.",
+    )
+
+
+def _area_difference(run: Run, first: Array, second: Array, relabelings: int) -> AreaDifference:
     at = run.seeds.at("compare areas")
     found = relabeled(at.at("relabel"), first[:, None], second[:, None], relabelings)
     low, high = area_interval(
@@ -217,40 +204,6 @@ def _areas(run: Run, first: Array, second: Array, relabelings: int) -> AreaDiffe
 def _p_value(p: float, relabelings: int) -> PValue:
     exceeding = round(p * (relabelings + 1)) - 1
     return add_one(exceeding, relabelings, null="relabeled curves")
-
-
-def _published(run: Run, first: Band, second: Band) -> PairedTests:
-    at = run.seeds.at("published pairs")
-    return paired_tests(at, first.recall.precision, second.recall.precision)
-
-
-def _warnings(first: Band, second: Band) -> tuple[str, ...]:
-    missed = max(float(first.missed.mean()), float(second.missed.mean()))
-    if missed == 0.0:
-        return ()
-    return (f"up to {missed:.2%} of a family's generated events are not finite: misses",)
-
-
-def _check(first: Band, second: Band, relabelings: int) -> None:
-    if first.score != second.score or not np.array_equal(first.theta, second.theta):
-        raise InputError(
-            "bands",
-            got=f"{first.theta.size} angles by {first.score}, "
-            f"{second.theta.size} by {second.score}",
-            expected="the same score and angles in both",
-            remedy="`precision_recall_bands` chooses one score for several families.",
-        )
-    if relabelings < 1:
-        raise InputError(
-            "relabelings",
-            got=relabelings,
-            expected="at least one",
-            remedy="999 resolve p-values down to 0.001.",
-        )
-
-
-_TINY = 1e-12
-_SAME = 1.0 - 1e-9  # relabelings that reproduce the groups differ by rounding only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,14 +239,14 @@ def relabeled(seeds: Seeds, first: Array, second: Array, count: int) -> Relabele
 
 
 def _studentised(labels: Array, centred: Array) -> Array:
-    spread = (centred**2).sum(axis=0)
-    means, variances = zip(
-        *(_moments(part, centred) for part in (labels, 1.0 - labels)), strict=True
+    least = np.sqrt(_TINY * (centred**2).sum(axis=0))
+    (first, of_first), (second, of_second) = (
+        _moments(part, centred) for part in (labels, 1.0 - labels)
     )
-    gap, scale = np.abs(means[0] - means[1]), np.sqrt(variances[0] + variances[1])
-    flat = scale <= np.sqrt(_TINY * spread)
+    gap, scale = np.abs(first - second), np.sqrt(of_first + of_second)
+    flat = scale <= least
     found = np.divide(gap, scale, out=np.full_like(gap, np.inf), where=~flat)
-    found[flat & (gap <= np.sqrt(_TINY * spread))] = 0.0
+    found[flat & (gap <= least)] = 0.0
     return np.asarray(found)
 
 
@@ -310,9 +263,10 @@ def area_interval(
 ) -> tuple[float, float]:
     """Return the studentised bootstrap interval on the difference of two groups' mean areas."""
     rng = seeds.numpy()
-    parts = [_resampled(rng, values, resamples) for values in (first, second)]
-    shift = parts[0][0] - parts[1][0]
-    scale = np.sqrt(parts[0][1] + parts[1][1])
+    (one, of_one), (other, of_other) = (
+        _resampled(rng, values, resamples) for values in (first, second)
+    )
+    shift, scale = one - other, np.sqrt(of_one + of_other)
     usable = scale > 0.0
     gap = float(first.mean() - second.mean())
     error = np.sqrt(first.var(ddof=1) / first.size + second.var(ddof=1) / second.size)
@@ -335,13 +289,6 @@ def _add_one(null: Array, observed: Array) -> Array:
     return np.asarray((1.0 + extreme) / (len(null) + 1.0))
 
 
-_PAIRINGS = 200
-_LABEL = (
-    "published, not calibrated: members of two ensembles have no partners, and a thousand "
-    "tests are not corrected for their number"
-)
-
-
 @register("precision-recall-paired", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class PairedTests:
@@ -355,10 +302,6 @@ class PairedTests:
         5 % and 95 % quantile of that number over random pairings of the same curves.
     p
         P-value at each recall ``(G,)``; one where precisions agree.
-    level
-        0.05.
-    label
-        What a reader must know.
     """
 
     fraction: float
@@ -373,25 +316,19 @@ def paired_tests(seeds: Seeds, first: Array, second: Array, *, level: float = 0.
 
     For comparison with published numbers only: use the max-T test.
 
-    Raises
-    ------
-    InputError
-        If the groups have different sizes.
-
     References
     ----------
     G. Morales et al., "Towards uncertainty quantification in generative model learning",
     section 4.
     """
-    if first.shape != second.shape:
-        raise InputError(
-            "paired t-test",
-            got=f"{len(first)} and {len(second)} curves",
-            expected="as many in both groups",
-            remedy="Leave it out: the max-T test needs no pairs.",
-        )
-    rng = seeds.numpy()
-    p = _paired(first, second)
+    require(
+        first.shape == second.shape,
+        "paired t-test",
+        got=f"{len(first)} and {len(second)} curves",
+        expected="as many in both groups",
+        remedy="Leave it out: the max-T test needs no pairs.",
+    )
+    rng, p = seeds.numpy(), _paired(first, second)
     others = [
         float((_paired(first, rng.permutation(second, axis=0)) < level).mean())
         for _ in range(_PAIRINGS)

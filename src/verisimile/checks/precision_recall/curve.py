@@ -8,69 +8,43 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.checks.precision_recall.area import curve_area
 from verisimile.checks.precision_recall.best import BestScore
-from verisimile.checks.precision_recall.bound import Bounded, bounded
-from verisimile.checks.precision_recall.envelope import angles as grid
-from verisimile.checks.precision_recall.envelope import f_beta_pair, points_at
-from verisimile.checks.precision_recall.learning import LearningCurve, interval, learning_curve
-from verisimile.checks.precision_recall.rules import exact_turns, held_out
-from verisimile.checks.precision_recall.samples import Sample, generated_sample, true_sample
+from verisimile.checks.precision_recall.bound import (
+    Z_95,
+    AreaLearningCurve,
+    Bounded,
+    area_learning_curve,
+    bounded,
+    interval,
+)
+from verisimile.checks.precision_recall.envelope import (
+    angle_grid,
+    curve_area,
+    exact_turns,
+    f_beta_pair,
+    held_out,
+    points_at,
+)
 from verisimile.checks.precision_recall.scores import LogDensities, Score
-from verisimile.checks.precision_recall.swapped import Traced, area_errors, swapped
+from verisimile.checks.precision_recall.swapped import (
+    Halves,
+    Sample,
+    Traced,
+    area_errors,
+    generated_sample,
+    swapped,
+    true_sample,
+)
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 
 PUBLISHED, EXACT, BOUND = "test half", "exact", "held out"
-
-
-def kind_of(score: Score | BestScore) -> str:
-    """Return where a score's thresholds are from: held-out events, densities, or the test half."""
-    if isinstance(score, BestScore):
-        return BOUND
-    return EXACT if isinstance(score, LogDensities) else PUBLISHED
-
-
-def traced(
-    seeds: Seeds,
-    truth: Sample,
-    fake: Sample,
-    *,
-    score: Score | BestScore,
-    splits: int,
-    theta: Array,
-) -> Traced:
-    """Return the curve, averaged over splits.
-
-    Raises
-    ------
-    InputError
-        If `splits` is not positive, or a bound is asked of fewer than 40 events.
-    """
-    if isinstance(score, BestScore):
-        return bounded(seeds, truth, fake, best=score, splits=splits, theta=theta).traced
-    if isinstance(score, LogDensities):
-        return _exact(seeds, truth, fake, score, theta)
-    return swapped(seeds, truth, fake, score=score, splits=splits, theta=theta)
-
-
-def _exact(seeds: Seeds, truth: Sample, fake: Sample, score: LogDensities, theta: Array) -> Traced:
-    """Return the curve of the likelihood ratio: means over events, without bias."""
-    none = np.empty((0, truth.x.shape[1]))
-    scores = score.score(none, none, np.concatenate([truth.x, fake.x]), seeds.numpy())
-    turns = exact_turns(np.append(scores, np.full(fake.missed, -np.inf)))
-    curve = held_out(turns[: truth.n], turns[truth.n :], theta)
-    errors = (curve.true.std() / truth.n**0.5, curve.fake.std() / fake.n**0.5)
-    return Traced(curve.radii, np.array([[curve.area]]), (float(errors[0]), float(errors[1])))
-
-
-_BAND = (0.1, 0.9)
+BAND = (0.1, 0.9)
 _NULL_DRAWS = 20
-_Z = 1.959963984540054
 
 
 @register("precision-recall-null", 1)
@@ -95,7 +69,6 @@ class NullCurves:
     n: int
 
     def __repr__(self) -> str:
-        """Return one line: mean and spread of the area."""
         spread = float(self.auc.std(ddof=1)) if self.auc.size > 1 else math.nan
         return f"NullCurves(auc={self.auc.mean():.4f} ± {spread:.2g}, {self.n} events a side)"
 
@@ -107,8 +80,6 @@ class CandidateArea:
 
     Attributes
     ----------
-    score
-        Its name.
     area
         Held-out area with its own thresholds, and the error of that.
     chosen
@@ -176,7 +147,7 @@ class PrecisionRecall:
     thresholds: str = PUBLISHED
     interval: tuple[float, float] = (math.nan, math.nan)
     candidates: tuple[CandidateArea, ...] = ()
-    learning: LearningCurve | None = None
+    learning: AreaLearningCurve | None = None
 
     @property
     def radii(self) -> Array:
@@ -184,7 +155,6 @@ class PrecisionRecall:
         return np.hypot(self.precision, self.recall)
 
     def __repr__(self) -> str:
-        """Return one line: area and its interval, pair of F, sizes."""
         recall, precision = self.f_beta
         missed = f", {self.n_missed} of them not finite" if self.n_missed else ""
         bound, (low, high) = "<" if self.thresholds == BOUND else "", self.interval
@@ -226,15 +196,11 @@ def precision_recall(
 
     Parameters
     ----------
-    run
-        Random streams.
     reference
         True events, none of which the generator has seen; without weights.
     generated
         Generated events, without weights.  An array may hold rows that are not finite: each is
         a generated event where no true one is.
-    score
-        What orders the events.
     splits
         Random halvings to average over.
     null_draws
@@ -269,41 +235,83 @@ def precision_recall(
     """
     truth = true_sample(reference)
     fake = generated_sample(generated, reference)
-    theta, at = grid(angles), run.seeds.at("precision-recall")
+    recipe, at = Recipe(score, splits, angle_grid(angles)), run.seeds.at("precision-recall")
+    bound, limits = None, (math.nan, math.nan)
     if isinstance(score, BestScore):
-        bound = bounded(at, truth, fake, best=score, splits=splits, theta=theta)
+        bound = bounded(at, truth, fake, best=score, splits=splits, theta=recipe.theta)
         found, errors = bound.traced, bound.traced.errors
     else:
-        bound, found = None, traced(at, truth, fake, score=score, splits=splits, theta=theta)
-        errors = area_errors(at, truth, fake, found, score=score, theta=theta)
-    precision, recall = points_at(found.radii, theta)
-    area = float(curve_area(found.radii, theta))
+        found = recipe.traced(at, truth, fake)
+        errors = area_errors(at, truth, fake, found, score=score, theta=recipe.theta)
+    precision, recall = points_at(found.radii, recipe.theta)
+    area = float(curve_area(found.radii, recipe.theta))
+    if recipe.thresholds == EXACT:
+        half = Z_95 * math.hypot(*errors)
+        limits = max(0.0, area - half), min(1.0, area + half)
     curve = PrecisionRecall(
         score=score.name,
-        theta=theta,
+        theta=recipe.theta,
         precision=precision,
         recall=recall,
         auc=Estimate(area, math.hypot(*errors)),
         auc_errors=errors,
         f_beta=f_beta_pair(precision, recall),
         fold_auc=found.areas,
-        null=null_curves(at.at("null"), truth, score, theta, null_draws),
+        null=recipe.null_curves(at.at("null"), truth, null_draws),
         n_reference=truth.n,
         n_generated=fake.n,
         n_missed=fake.missed,
-        thresholds=kind_of(score),
-        interval=_around(area, errors) if kind_of(score) == EXACT else (math.nan, math.nan),
+        thresholds=recipe.thresholds,
+        interval=limits,
     )
     return curve if bound is None else _with_bound(curve, bound, at.at("learning"))
 
 
-def _around(area: float, errors: tuple[float, float]) -> tuple[float, float]:
-    half = _Z * math.hypot(*errors)
-    return max(0.0, area - half), min(1.0, area + half)
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipe:
+    """How curves are drawn: what orders events, how often they are halved, at which angles."""
+
+    score: Score | BestScore
+    splits: int
+    theta: Array
+
+    @property
+    def thresholds(self) -> str:
+        """Where thresholds are from: held-out events, densities, or the test half."""
+        if isinstance(self.score, BestScore):
+            return BOUND
+        return EXACT if isinstance(self.score, LogDensities) else PUBLISHED
+
+    def traced(self, seeds: Seeds, truth: Sample, fake: Sample) -> Traced:
+        """Return the curve, averaged over splits."""
+        score, theta = self.score, self.theta
+        if isinstance(score, BestScore):
+            return bounded(seeds, truth, fake, best=score, splits=self.splits, theta=theta).traced
+        if not isinstance(score, LogDensities):
+            return swapped(seeds, truth, fake, score=score, splits=self.splits, theta=theta)
+        # Of the likelihood ratio: means over events, without bias.
+        true, made = Halves(truth, fake, truth, fake).scores(score, seeds.numpy())
+        curve = held_out(exact_turns(true), exact_turns(made), theta)
+        errors = (curve.true.std() / truth.n**0.5, curve.fake.std() / fake.n**0.5)
+        return Traced(curve.radii, np.array([[curve.area]]), (float(errors[0]), float(errors[1])))
+
+    def null_curves(self, seeds: Seeds, truth: Sample, draws: int | None) -> NullCurves | None:
+        """Return curves of halves of the reference, one split each; None for no draws."""
+        if draws is None:
+            draws = 0 if self.thresholds == BOUND else _NULL_DRAWS
+        require(draws >= 0, "null_draws", got=draws, expected="None, or an integer >= 0")
+        if draws == 0:
+            return None
+        once, radii = replace(self, splits=1), np.empty((draws, self.theta.size))
+        for i in range(draws):
+            one, other = truth.parts(seeds.at("halves", i).numpy(), 2)
+            radii[i] = once.traced(seeds.at("draw", i), one, other).radii
+        low, median, high = np.quantile(radii, [BAND[0], 0.5, BAND[1]], axis=0)
+        return NullCurves(low, median, high, curve_area(radii, self.theta), truth.n // 2)
 
 
 def _with_bound(curve: PrecisionRecall, bound: Bounded, seeds: Seeds) -> PrecisionRecall:
-    learning = learning_curve(seeds, bound, curve.theta)
+    learning = area_learning_curve(seeds, bound, curve.theta)
     candidates = _candidates(bound)
     chosen = sorted((one for one in candidates if one.chosen), key=lambda one: -one.chosen)
     return replace(
@@ -316,44 +324,12 @@ def _with_bound(curve: PrecisionRecall, bound: Bounded, seeds: Seeds) -> Precisi
 
 
 def _candidates(bound: Bounded) -> tuple[CandidateArea, ...]:
-    halves = bound.halves
     found = []
-    for i, score in enumerate(halves[0].candidates):
-        curves = [half.curves[i] for half in halves]
+    for i, score in enumerate(bound.halves[0].candidates):
+        curves = [half.curves[i] for half in bound.halves]
+        area = float(np.mean([curve.area for curve in curves]))
         # Halves of a split have different events; splits share them.
-        variance = np.mean(
-            [c.true.var() / c.true.size + c.fake.var() / c.fake.size for c in curves]
-        )
-        found.append(
-            CandidateArea(
-                score.name,
-                Estimate(float(np.mean([c.area for c in curves])), math.sqrt(0.5 * variance)),
-                float(np.mean([(half.chosen == i).mean() for half in halves])),
-            )
-        )
+        error = math.sqrt(0.5 * np.mean([sum(curve.variances) for curve in curves]))
+        chosen = float(np.mean([(half.chosen == i).mean() for half in bound.halves]))
+        found.append(CandidateArea(score.name, Estimate(area, error), chosen))
     return tuple(found)
-
-
-def null_curves(
-    seeds: Seeds, truth: Sample, score: Score | BestScore, theta: Array, draws: int | None
-) -> NullCurves | None:
-    """Return curves of halves of the reference, None for no draws.
-
-    Raises
-    ------
-    InputError
-        For a negative number of draws.
-    """
-    if draws is None:
-        draws = 0 if isinstance(score, BestScore) else _NULL_DRAWS
-    if draws < 0:
-        raise InputError("null_draws", got=draws, expected="None, or an integer >= 0")
-    if draws == 0:
-        return None
-    radii = np.empty((draws, theta.size))
-    for i in range(draws):
-        one, other = truth.parts(seeds.at("halves", i).numpy(), 2)
-        at = seeds.at("draw", i)
-        radii[i] = traced(at, one, other, score=score, splits=1, theta=theta).radii
-    low, median, high = np.quantile(radii, [_BAND[0], 0.5, _BAND[1]], axis=0)
-    return NullCurves(low, median, high, curve_area(radii, theta), truth.n // 2)

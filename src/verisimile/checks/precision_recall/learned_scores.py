@@ -10,6 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from verisimile.checks.precision_recall.scores import column_widths
 from verisimile.core.arrays import Array
 
 _COMPONENTS = (1, 2, 4, 8, 16)
@@ -39,7 +40,7 @@ class LinearScore:
     ) -> Array:
         """Return the projections ``(n,)``."""
         del rng
-        width = _width(reference)
+        width = column_widths(reference)
         x, y, z = (sample / width for sample in (reference, generated, points))
         covariance = 0.5 * (np.cov(x, rowvar=False) + np.cov(y, rowvar=False))
         covariance = np.atleast_2d(covariance) + _RIDGE * np.eye(x.shape[1])
@@ -66,7 +67,7 @@ class MixtureRatio:
         self, reference: Array, generated: Array, points: Array, rng: np.random.Generator
     ) -> Array:
         """Return the log-ratios ``(n,)``."""
-        width = _width(reference)
+        width = column_widths(reference)
         p, q = (_mixture(sample / width, rng, starts=1) for sample in (reference, generated))
         z = points / width
         return np.asarray(p.score_samples(z) - q.score_samples(z))
@@ -107,7 +108,7 @@ class BoostedTrees:
         pool = np.concatenate([reference, generated])
         true = np.arange(len(pool)) < len(reference)
         if self.distances:
-            features = _Distances(pool, _width(reference), rng)
+            features = _Distances(pool, column_widths(reference), rng)
             pool, points = features(pool), features(points)
         model = HistGradientBoostingClassifier(
             max_iter=self.iterations,
@@ -179,8 +180,3 @@ def _mixture(x: Array, rng: np.random.Generator, *, starts: int) -> GaussianMixt
 
 def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
-
-
-def _width(x: Array) -> Array:
-    width = x.std(axis=0)
-    return np.where(width > 0.0, width, 1.0)

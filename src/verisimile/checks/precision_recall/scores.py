@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -10,7 +11,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, as_matrix
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import NumericsError
+from verisimile.core.require import require
 from verisimile.samples.neighbours import counts_within, nearest, reach
 
 
@@ -39,7 +41,20 @@ class Score(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PooledNeighbours:
+class _Neighbours:
+    k: int | None = None
+    standardise: bool = True
+    learns = True
+
+    def _settled(self, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array, int]:
+        """Return the events in the coordinates that count, and k."""
+        n = len(x) + len(y)
+        width = column_widths(x) if self.standardise else 1.0
+        return x / width, y / width, z / width, max(1, math.isqrt(n)) if self.k is None else self.k
+
+
+@dataclass(frozen=True, slots=True)
+class PooledNeighbours(_Neighbours):
     r"""Share of reference events among the k nearest of both samples.
 
     .. math:: s(z) = \frac1k \#\{x \in X : |z - x| \le r_k(z; X \cup Y)\}
@@ -62,10 +77,6 @@ class PooledNeighbours:
     B. Sykes et al., arXiv:2405.01611.
     """
 
-    k: int | None = None
-    standardise: bool = True
-    learns = True
-
     @property
     def name(self) -> str:
         """With k, if it was given."""
@@ -75,138 +86,100 @@ class PooledNeighbours:
         self, reference: Array, generated: Array, points: Array, rng: np.random.Generator
     ) -> Array:
         """Return the shares ``(n,)``."""
-        x, y, z = _scaled(reference, generated, points, wanted=self.standardise)
+        x, y, z, k = self._settled(reference, generated, points)
         # In random order: a search returns equally near events by their row.
         order = rng.permutation(len(x) + len(y))
-        pool = np.concatenate([x, y])[order]
-        rows = nearest(z, pool, _count(self.k, len(pool)))
+        rows = nearest(z, np.concatenate([x, y])[order], k)
         return np.asarray((order < len(x))[rows].mean(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
-class BallsOfCentres:
+class _NeighbourRatio(_Neighbours, ABC):
+    def score(
+        self, reference: Array, generated: Array, points: Array, rng: np.random.Generator
+    ) -> Array:
+        """Return angles of the two numbers ``(n,)``."""
+        del rng
+        true, fake = self._numbers(*self._settled(reference, generated, points))
+        # As an angle, ordered like the ratio; with neither in sight the event is as ratio one.
+        return np.where((true == 0.0) & (fake == 0.0), 0.25 * math.pi, np.arctan2(true, fake))
+
+    @abstractmethod
+    def _numbers(self, x: Array, y: Array, z: Array, k: int) -> tuple[Array, Array]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BallsOfCentres(_NeighbourRatio):
     r"""Numbers of the samples' k-th-neighbour balls that hold the event: the curve of iPR.
 
     .. math:: s_P(z) = \#\{i : |z - x_i| \le \rho_k(x_i; X)\}
 
     and alike for generated events; the score is :math:`s_P` over :math:`s_Q`.  A ball's own
     centre is not its neighbour (a widespread implementation counts it: its k is one more).
-
-    Parameters
-    ----------
-    k, standardise
-        As of :class:`PooledNeighbours`.
+    Parameters are those of :class:`PooledNeighbours`.
 
     References
     ----------
     T. Kynkäänniemi et al., NeurIPS 2019, eq. 1; B. Sykes et al., arXiv:2405.01611.
     """
 
-    k: int | None = None
-    standardise: bool = True
     name = "iPR"
-    learns = True
 
-    def score(
-        self, reference: Array, generated: Array, points: Array, rng: np.random.Generator
-    ) -> Array:
-        """Return angles of the two numbers ``(n,)``."""
-        del rng
-        x, y, z = _scaled(reference, generated, points, wanted=self.standardise)
-        k = _count(self.k, len(x) + len(y))
-        return _ratio(*(counts_within(z, c, reach(c, c, k + 1)[None]) for c in (x, y)))
+    def _numbers(self, x: Array, y: Array, z: Array, k: int) -> tuple[Array, Array]:
+        true, fake = (counts_within(z, c, reach(c, c, k + 1)[None]) for c in (x, y))
+        return true, fake
 
 
 @dataclass(frozen=True, slots=True)
-class CoverageScore:
+class CoverageScore(_NeighbourRatio):
     r"""Events of one sample nearer than the k-th neighbour in the other.
 
     .. math:: s_P(z) = \#\{x \in X : |z - x| \le r_k(z; Y)\}
 
     and :math:`s_Q` with the samples exchanged; the score is their ratio.
-
-    Parameters
-    ----------
-    k, standardise
-        As of :class:`PooledNeighbours`.
+    Parameters are those of :class:`PooledNeighbours`.
 
     References
     ----------
     M. Naeem et al., ICML 2020, section 3; B. Sykes et al., arXiv:2405.01611.
     """
 
-    k: int | None = None
-    standardise: bool = True
     name = "coverage"
-    learns = True
 
-    def score(
-        self, reference: Array, generated: Array, points: Array, rng: np.random.Generator
-    ) -> Array:
-        """Return angles of the two numbers ``(n,)``."""
-        del rng
-        x, y, z = _scaled(reference, generated, points, wanted=self.standardise)
-        k = _count(self.k, len(x) + len(y))
-        return _ratio(
-            counts_within(z, x, reach(z, y, k)[:, None]),
-            counts_within(z, y, reach(z, x, k)[:, None]),
-        )
+    def _numbers(self, x: Array, y: Array, z: Array, k: int) -> tuple[Array, Array]:
+        true = counts_within(z, x, reach(z, y, k)[:, None])
+        return true, counts_within(z, y, reach(z, x, k)[:, None])
 
 
 @dataclass(frozen=True, slots=True)
-class Parzen:
-    r"""Events within one radius per sample: the mean distance to its k-th neighbour.
+class Parzen(_NeighbourRatio):
+    r"""Shares of events within one radius per sample: the mean distance to its k-th neighbour.
 
     The volumes of the two balls are different; that factor moves no threshold,
-    because all of them are tried.
-
-    Parameters
-    ----------
-    k, standardise
-        As of :class:`PooledNeighbours`.
+    because all of them are tried.  Parameters are those of :class:`PooledNeighbours`.
 
     References
     ----------
     B. Sykes et al., arXiv:2405.01611.
     """
 
-    k: int | None = None
-    standardise: bool = True
     name = "Parzen"
-    learns = True
 
-    def score(
-        self, reference: Array, generated: Array, points: Array, rng: np.random.Generator
-    ) -> Array:
-        """Return angles of the two shares ``(n,)``."""
-        del rng
-        x, y, z = _scaled(reference, generated, points, wanted=self.standardise)
-        k = _count(self.k, len(x) + len(y))
-        radii = (np.full((1, 1), reach(c, c, k + 1).mean()) for c in (x, y))
-        return _ratio(
-            *(counts_within(z, c, r) / len(c) for c, r in zip((x, y), radii, strict=True))
+    def _numbers(self, x: Array, y: Array, z: Array, k: int) -> tuple[Array, Array]:
+        true, fake = (
+            counts_within(z, c, np.full((1, 1), reach(c, c, k + 1).mean())) / len(c) for c in (x, y)
         )
+        return true, fake
 
 
 NEIGHBOURS = (PooledNeighbours, BallsOfCentres, CoverageScore, Parzen)
 """The scores that count neighbours."""
 
 
-def _scaled(x: Array, y: Array, z: Array, *, wanted: bool) -> tuple[Array, Array, Array]:
-    if not wanted:
-        return x, y, z
+def column_widths(x: Array) -> Array:
+    """Return the standard deviation of each column; one where it does not vary."""
     width = x.std(axis=0)
-    width = np.where(width > 0.0, width, 1.0)
-    return x / width, y / width, z / width
-
-
-def _count(k: int | None, n: int) -> int:
-    return max(1, math.isqrt(n)) if k is None else k
-
-
-def _ratio(true: Array, fake: Array) -> Array:
-    # As an angle, ordered like the ratio; with neither in sight the event is as ratio one.
-    return np.where((true == 0.0) & (fake == 0.0), 0.25 * math.pi, np.arctan2(true, fake))
+    return np.where(width > 0.0, width, 1.0)
 
 
 FitPredict = Callable[[Array, BoolArray, Array, np.random.Generator], Array]
@@ -221,8 +194,6 @@ class ClassifierScore:
     fit_predict
         Called with events to learn from ``(n, d)``, whether each is of the reference ``(n,)``, the
         events to score, and a random generator; returns the scores of these.
-    name
-        What it is called in results.
     """
 
     fit_predict: FitPredict
@@ -304,8 +275,7 @@ class MappedScore:
 
 
 def _checked(scores: Array, n: int, name: str) -> Array:
-    if scores.shape != (n,):
-        raise InputError(name, got=f"shape {scores.shape}", expected=f"shape {(n,)}")
+    require(scores.shape == (n,), name, got=f"shape {scores.shape}", expected=f"shape {(n,)}")
     if np.isnan(scores).any():
         raise NumericsError(
             name,

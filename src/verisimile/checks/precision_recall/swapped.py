@@ -1,4 +1,4 @@
-"""One curve, averaged over swapped halves of random splits, and the error of its area."""
+"""Two samples in swapped halves: the curve averaged over them, and the error of its area."""
 
 from __future__ import annotations
 
@@ -6,17 +6,103 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from verisimile.checks.precision_recall.area import area_variances, curve_area
-from verisimile.checks.precision_recall.envelope import envelope
-from verisimile.checks.precision_recall.samples import Sample
+from verisimile.checks.precision_recall.envelope import area_variances, curve_area, envelope
 from verisimile.checks.precision_recall.scores import NEIGHBOURS, MappedScore, Score
-from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
+from verisimile.core.require import require, require_at_least
+from verisimile.data.events import Events, match_features
+from verisimile.samples.angles import on_circles
 
+Pair = tuple[Array, Array]
+
+_FEWEST_EVENTS = 8
 _PIECES, _FEWEST, _PIECE = 16, 4, 40
 _FEW_NEIGHBOURS = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Finite events ``(n - missed, d)`` and the number of events that are not finite."""
+
+    x: Array
+    missed: int
+
+    @property
+    def n(self) -> int:
+        """Number of events, missed ones included."""
+        return len(self.x) + self.missed
+
+    def parts(self, rng: np.random.Generator, count: int) -> list[Sample]:
+        """Return disjoint random parts, the missed events divided at random like all others."""
+        order = rng.permutation(self.n)
+        edges = self.n * np.arange(count + 1) // count
+        return [self.of(order[i:j]) for i, j in zip(edges[:-1], edges[1:], strict=True)]
+
+    def of(self, rows: IntArray) -> Sample:
+        """Return the part of these rows, those from the number of finite events on missed."""
+        finite = rows[rows < len(self.x)]
+        return Sample(self.x[finite], len(rows) - len(finite))
+
+
+def true_sample(reference: Events) -> Sample:
+    """Return the reference, periodic features as cosine and sine; no weights, eight events."""
+    return _usable(reference.x, reference, "reference", weighted=reference.weights is not None)
+
+
+def generated_sample(generated: Events | npt.ArrayLike, reference: Events) -> Sample:
+    """Return generated events with the reference's columns, those not finite as missed."""
+    if isinstance(generated, Events):
+        x = match_features(generated, reference.features).x
+        return _usable(x, reference, "generated", weighted=generated.weights is not None)
+    x = np.asarray(generated, dtype=np.float64)
+    fit, expected = x.ndim == 2 and x.shape[1] == reference.d, f"events of shape (n, {reference.d})"
+    require(fit, "generated", got=f"an array of shape {x.shape}", expected=expected)
+    return _usable(x, reference, "generated", weighted=False)
+
+
+def _usable(x: Array, reference: Events, name: str, *, weighted: bool) -> Sample:
+    require(
+        not weighted,
+        name,
+        got="events with weights",
+        expected="events without: neighbours are counted",
+        remedy="Draw events in proportion to their weights.",
+    )
+    finite = np.isfinite(x).all(axis=1)
+    count = int(finite.sum())
+    expected = f"at least {_FEWEST_EVENTS}"
+    require(count >= _FEWEST_EVENTS, name, got=f"{count} finite events", expected=expected)
+    return Sample(on_circles(x[finite], reference), len(x) - count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Halves:
+    """Both samples' halves that a score learns from, and those that are counted."""
+
+    learn_true: Sample
+    learn_fake: Sample
+    true: Sample
+    fake: Sample
+
+    @classmethod
+    def swapped(cls, truth: Sample, fake: Sample, rng: np.random.Generator) -> tuple[Halves, ...]:
+        """Return random halves, and the same with their roles swapped."""
+        (x, u), (y, v) = truth.parts(rng, 2), fake.parts(rng, 2)
+        return cls(x, y, u, v), cls(u, v, x, y)
+
+    def scores(self, score: Score, rng: np.random.Generator, *, part: int = 0, of: int = 1) -> Pair:
+        """Return scores of the true and of the generated events that are counted.
+
+        The score learns from one event of `of`, beginning with event number `part`.
+        """
+        points = np.concatenate([self.true.x, self.fake.x])
+        found = score.score(self.learn_true.x[part::of], self.learn_fake.x[part::of], points, rng)
+        # A miss is where no true event is: the least like the reference of all.
+        missed = np.full(self.fake.missed, -np.inf)
+        return found[: self.true.n], np.append(found[self.true.n :], missed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,26 +127,33 @@ class Traced:
 def swapped(
     seeds: Seeds, truth: Sample, fake: Sample, *, score: Score, splits: int, theta: Array
 ) -> Traced:
-    """Return the curve, averaged over folds and splits.
-
-    Raises
-    ------
-    InputError
-        If `splits` is not positive.
-    """
-    if splits < 1:
-        raise InputError("splits", got=splits, expected="an integer >= 1")
-    count = splits if score.learns else 1
-    folds = [_folds(seeds.at("split", i), truth, fake, score, theta) for i in range(count)]
+    """Return the curve, averaged over swapped halves and splits."""
+    require_at_least(1, splits, "splits")
+    folds = []
+    for i in range(splits if score.learns else 1):
+        rng = seeds.at("split", i).numpy()
+        alone = [Halves(truth, fake, truth, fake)]
+        halves = Halves.swapped(truth, fake, rng) if score.learns else alone
+        folds.append([_fold(each, score, theta, rng) for each in halves])
     radii = np.array([[fold[0] for fold in pair] for pair in folds])
-    variances = np.array([[fold[1] for fold in pair] for pair in folds])
+    errors = mean_errors(np.array([[fold[1] for fold in pair] for pair in folds]))
+    return Traced(radii.mean(axis=(0, 1)), curve_area(radii, theta), errors)
+
+
+def _fold(
+    halves: Halves, score: Score, theta: Array, rng: np.random.Generator
+) -> tuple[Array, tuple[float, float]]:
+    """Return radii, and the area's variances from the reference and the generated events."""
+    frontier = envelope(*halves.scores(score, rng))
+    of_true, of_fake = area_variances(frontier, theta)
+    return frontier.radii(theta), (of_true / halves.true.n, of_fake / halves.fake.n)
+
+
+def mean_errors(variances: Array) -> tuple[float, float]:
+    """Return both errors of an area averaged over splits and folds, of ``(S, folds, 2)``."""
     # The folds of a split have different test events; splits share them.
-    errors = np.sqrt(variances.sum(axis=1).mean(axis=0)) / radii.shape[1]
-    return Traced(
-        radii.mean(axis=(0, 1)),
-        curve_area(radii, theta),
-        (float(errors[0]), float(errors[1])),
-    )
+    of_true, of_fake = np.sqrt(variances.sum(axis=1).mean(axis=0)) / variances.shape[1]
+    return float(of_true), float(of_fake)
 
 
 def area_errors(
@@ -111,36 +204,3 @@ def _smaller(score: Score, count: int, size: int) -> Score:
         k = max(min(score.k, _FEW_NEIGHBOURS), round(score.k / math.sqrt(count)))
         return replace(score, k=min(k, size // 4))
     return score
-
-
-_Fold = tuple[Array, tuple[float, float]]
-
-
-def _folds(seeds: Seeds, truth: Sample, fake: Sample, score: Score, theta: Array) -> list[_Fold]:
-    rng = seeds.numpy()
-    if not score.learns:
-        return [_fold(truth, fake, truth, fake, score=score, theta=theta, rng=rng)]
-    (x, u), (y, v) = truth.parts(rng, 2), fake.parts(rng, 2)
-    return [
-        _fold(x, y, u, v, score=score, theta=theta, rng=rng),
-        _fold(u, v, x, y, score=score, theta=theta, rng=rng),
-    ]
-
-
-def _fold(
-    learn_true: Sample,
-    learn_fake: Sample,
-    truth: Sample,
-    fake: Sample,
-    *,
-    score: Score,
-    theta: Array,
-    rng: np.random.Generator,
-) -> _Fold:
-    points = np.concatenate([truth.x, fake.x])
-    scores = score.score(learn_true.x, learn_fake.x, points, rng)
-    # A miss is where no true event is: the least like the reference of all.
-    missed = np.full(fake.missed, -np.inf)
-    frontier = envelope(scores[: truth.n], np.append(scores[truth.n :], missed))
-    of_true, of_fake = area_variances(frontier, theta)
-    return frontier.radii(theta), (of_true / truth.n, of_fake / fake.n)

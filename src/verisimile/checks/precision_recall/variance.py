@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 
 _MOST = 2000
@@ -31,8 +31,6 @@ class VarianceParts:
         factor names.  May be negative by fluctuation.
     levels
         Number of levels of each factor.
-    n
-        Values.
     total
         Sum of the parts: the variance of one value with all factors drawn anew, the paper's
         total evaluation uncertainty.
@@ -45,16 +43,9 @@ class VarianceParts:
     total: Estimate
 
     def share(self, name: str) -> float:
-        """Return a factor's part of the total, negative parts taken as zero.
-
-        Raises
-        ------
-        InputError
-            If there is no such factor.
-        """
-        if name not in self.parts:
-            known = ", ".join(self.parts)
-            raise InputError("factor", got=repr(name), expected=f"one of {known}")
+        """Return a factor's part of the total, negative parts taken as zero."""
+        known = ", ".join(self.parts)
+        require(name in self.parts, "factor", got=repr(name), expected=f"one of {known}")
         kept = {key: max(0.0, part.value) for key, part in self.parts.items()}
         total = sum(kept.values())
         return kept[name] / total if total > 0.0 else math.nan
@@ -135,34 +126,31 @@ def _blocks(
     n: int, factors: Mapping[str, Sequence[Hashable]], nested: Mapping[str, Sequence[str]]
 ) -> dict[str, Array]:
     """Return the indicator matrix ``(n, levels)`` of each factor."""
-    if not factors or "rest" in factors or n > _MOST:
-        raise InputError(
-            "factors",
-            got=f"{list(factors)} of {n} values",
-            expected=f"one or more, none called 'rest', of at most {_MOST} values",
-        )
+    require(
+        factors and "rest" not in factors and n <= _MOST,
+        "factors",
+        got=f"{list(factors)} of {n} values",
+        expected=f"one or more, none called 'rest', of at most {_MOST} values",
+    )
     for name in [*nested, *(outer for inside in nested.values() for outer in inside)]:
-        if name not in factors:
-            raise InputError("nested", got=repr(name), expected=f"one of {', '.join(factors)}")
-    return {name: _indicator(name, _labels(name, factors, nested), n) for name in factors}
-
-
-def _labels(
-    name: str, factors: Mapping[str, Sequence[Hashable]], nested: Mapping[str, Sequence[str]]
-) -> list[Hashable]:
-    inside = [factors[outer] for outer in nested.get(name, ())]
-    return list(zip(factors[name], *inside, strict=True))
+        known = ", ".join(factors)
+        require(name in factors, "nested", got=repr(name), expected=f"one of {known}")
+    found = {}
+    for name, own in factors.items():
+        within = [factors[outer] for outer in nested.get(name, ())]
+        found[name] = _indicator(name, list(zip(own, *within, strict=True)), n)
+    return found
 
 
 def _indicator(name: str, labels: Sequence[Hashable], n: int) -> Array:
     levels = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-    if len(labels) != n or len(levels) < 2:
-        raise InputError(
-            f"factor {name!r}",
-            got=f"{len(labels)} labels of {len(levels)} levels",
-            expected=f"{n} labels of at least two levels",
-            remedy="The variance of a factor that never changes cannot be seen: leave it out.",
-        )
+    require(
+        len(labels) == n and len(levels) >= 2,
+        f"factor {name!r}",
+        got=f"{len(labels)} labels of {len(levels)} levels",
+        expected=f"{n} labels of at least two levels",
+        remedy="The variance of a factor that never changes cannot be seen: leave it out.",
+    )
     found = np.zeros((n, len(levels)))
     found[np.arange(n), [levels[label] for label in labels]] = 1.0
     return found
@@ -182,13 +170,13 @@ def _expectations(centred: Sequence[Array], n: int) -> Array:
 
 def _check_design(design: Array, names: Sequence[str]) -> None:
     scale = np.sqrt(np.diagonal(design))
-    if np.linalg.eigvalsh(design / np.outer(scale, scale))[0] < _SINGULAR:
-        raise InputError(
-            "design",
-            got=f"factors {', '.join(names)} that these values cannot tell apart",
-            expected="values that share a level of one factor and differ in the others",
-            remedy="Repeat the metric, for example two generated samples of each network.",
-        )
+    require(
+        np.linalg.eigvalsh(design / np.outer(scale, scale))[0] >= _SINGULAR,
+        "design",
+        got=f"factors {', '.join(names)} that these values cannot tell apart",
+        expected="values that share a level of one factor and differ in the others",
+        remedy="Repeat the metric, for example two generated samples of each network.",
+    )
 
 
 def _covariance(inverse: Array, centred: Sequence[Array], parts: Array, n: int) -> Array:

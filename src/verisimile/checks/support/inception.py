@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import rel_entr
 
 from verisimile.core.arrays import Array, as_matrix
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 
 _TOLERANCE = 1e-4
@@ -30,8 +30,6 @@ class InceptionScore:
     whole
         Of all events at once.  It exceeds `score` if the splits are small: the score
         of few events is biased.
-    classes, splits
-        Numbers of classes and of splits.
     """
 
     score: Estimate
@@ -53,29 +51,21 @@ def inception_score(
     per class gets K.  Events are divided into splits at random, because samples
     are often ordered by class.
 
-    Raises
-    ------
-    InputError
-        If rows are not probabilities, or there are fewer than two splits or than two
-        events in one.
-
     References
     ----------
     T. Salimans et al., arXiv:1606.03498, sec. 4; S. Barratt, R. Sharma,
     arXiv:1801.01973, on the bias of splits.
     """
     p = as_matrix(probabilities, "probabilities")
-    if (p < 0.0).any() or (np.abs(p.sum(axis=1) - 1.0) > _TOLERANCE).any():
-        raise InputError(
-            "probabilities",
-            got="rows that are negative somewhere or do not sum to one",
-            expected="class probabilities (events, classes)",
-            remedy="Apply the softmax to the classifier's outputs.",
-        )
-    if splits < 2 or p.shape[0] < 2 * splits:
-        raise InputError(
-            "splits", got=f"{splits} of {p.shape[0]} events", expected="at least 2, of two events"
-        )
+    require(
+        (p >= 0.0).all() and (np.abs(p.sum(axis=1) - 1.0) <= _TOLERANCE).all(),
+        "probabilities",
+        got="rows that are negative somewhere or do not sum to one",
+        expected="class probabilities (events, classes)",
+        remedy="Apply the softmax to the classifier's outputs.",
+    )
+    enough, got = splits >= 2 and len(p) >= 2 * splits, f"{splits} of {len(p)} events"
+    require(enough, "splits", got=got, expected="at least 2, of two events")
     parts = np.array([_score(part) for part in np.array_split(rng.permutation(p), splits)])
     spread = float(parts.std(ddof=1))
     score = Estimate(float(parts.mean()), spread / float(np.sqrt(splits)))

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray, as_matrix
-from verisimile.core.errors import InputError
+from verisimile.core.require import require, require_at_least, require_positive
 from verisimile.core.result import Estimate, register
 from verisimile.samples.neighbours import membership, neighbour_balls
 
+NAMES = ("precision", "recall", "density", "coverage", "f_beta")
 _PIECES = 10
 _FEWEST = 4
 
@@ -46,7 +47,6 @@ class SupportMetric:
     exact: float
 
     def __repr__(self) -> str:
-        """Return one line: value and null value."""
         return (
             f"SupportMetric({self.name}: {self.value.value:.4f} ± {self.value.error:.4f}, "
             f"null {self.null.value:.4f} ± {self.null.error:.4f}, full {self.full:.4f})"
@@ -68,8 +68,6 @@ class Support:
         Sizes behind `full`.
     n_matched
         Size of each sample behind `value` and `null`.
-    metrics
-        One entry per metric.
     """
 
     neighbours: int
@@ -80,17 +78,10 @@ class Support:
     metrics: tuple[SupportMetric, ...]
 
     def named(self, name: str) -> SupportMetric:
-        """Return one metric.
-
-        Raises
-        ------
-        InputError
-            If there is none of this name.
-        """
-        for metric in self.metrics:
-            if metric.name == name:
-                return metric
-        raise InputError("support metric", got=repr(name), expected=f"one of {', '.join(NAMES)}")
+        """Return one metric."""
+        expected = f"one of {', '.join(NAMES)}"
+        require(name in NAMES, "support metric", got=repr(name), expected=expected)
+        return next(metric for metric in self.metrics if metric.name == name)
 
 
 def support_metrics(
@@ -112,29 +103,11 @@ def support_metrics(
     Errors: the same computation in ten disjoint pieces, whose spread is
     scaled by :math:`1/\sqrt{10}`.  Pieces are independent, random halves of the
     same events are not.  Small pieces make the errors of precision and recall
-    too large, by half with 400 events in each half.
+    too large, by half with 400 events in each half; 16 k are the fewest.
 
-    Parameters
-    ----------
-    truth, generated
-        Events ``(n, d)`` and ``(m, d)`` without weights, in coordinates where
-        distances mean something: scale both with the same numbers.
-    rng
-        Divides the samples.
-    neighbours
-        k.
-    beta
-        Positive.
-
-    Raises
-    ------
-    InputError
-        For unusable samples, or fewer than 16 k events in half of the truth or in
-        the generated sample.
-
-    References
-    ----------
-    As :func:`~verisimile.checks.support.study.evaluate`.
+    Events ``(n, d)`` and ``(m, d)`` are without weights, in coordinates where distances
+    mean something: scale both with the same numbers.  `rng` divides them; definitions and
+    references are those of :func:`~verisimile.checks.support.study.evaluate`.
     """
     x = as_matrix(truth, "truth")
     y = as_matrix(generated, "generated", columns=x.shape[1])
@@ -142,57 +115,33 @@ def support_metrics(
     pieces = _checked(quarters.size, neighbours, beta)
     balls = Balls.of(x, neighbours)
     full = evaluate(balls, Balls.of(y, neighbours), beta=beta)
-    values = _rows(matched(quarters, k=neighbours, beta=beta))
+    values = matched(quarters, k=neighbours, beta=beta)
     parts = np.array(
-        [_rows(matched(quarters.piece(i, pieces), k=neighbours, beta=beta)) for i in range(pieces)]
+        [matched(quarters.piece(i, pieces), k=neighbours, beta=beta) for i in range(pieces)]
     )
     errors = parts.std(axis=0, ddof=1) / np.sqrt(pieces)
-    exact = {} if balls.tied else _expectations(quarters.size, neighbours)
-    metrics = tuple(
-        SupportMetric(
-            name,
-            float(full[j]),
-            *_estimates(values[:, j], errors[:, j]),
-            exact=exact.get(name, np.nan),
-        )
-        for j, name in enumerate(NAMES)
-    )
-    return Support(neighbours, beta, x.shape[0], y.shape[0], quarters.size, metrics)
-
-
-def _estimates(values: Array, errors: Array) -> tuple[Estimate, Estimate, Estimate]:
-    value, null, difference = (
-        Estimate(float(v), float(e)) for v, e in zip(values, errors, strict=True)
-    )
-    return value, null, difference
-
-
-def _expectations(size: int, k: int) -> dict[str, float]:
-    return {"density": 1.0, "coverage": expected_coverage(size, size, k)}
-
-
-def _rows(pair: Array) -> Array:
-    """Return value, null and their difference, ``(3, 5)``."""
-    return np.vstack([pair, pair[0] - pair[1]])
+    covered = expected_coverage(quarters.size, quarters.size, neighbours)
+    exact = {} if balls.tied else {"density": 1.0, "coverage": covered}
+    metrics = []
+    for j, name in enumerate(NAMES):
+        value, null, difference = map(Estimate, values[:, j].tolist(), errors[:, j].tolist())
+        known = exact.get(name, np.nan)
+        metrics.append(SupportMetric(name, float(full[j]), value, null, difference, known))
+    return Support(neighbours, beta, len(x), len(y), quarters.size, tuple(metrics))
 
 
 def _checked(size: int, k: int, beta: float) -> int:
-    if not beta > 0.0:
-        raise InputError("beta", got=beta, expected="a positive number")
-    if k < 1:
-        raise InputError("neighbours", got=k, expected="an integer >= 1")
+    require_positive(beta, "beta")
+    require_at_least(1, k, "neighbours")
     pieces = min(_PIECES, size // (4 * k))
-    if pieces < _FEWEST:
-        raise InputError(
-            "support metrics",
-            got=f"{size} events in half of the truth or in the generated sample",
-            expected=f"at least {4 * _FEWEST * k} for {k} neighbours",
-            remedy="Use more events or fewer neighbours.",
-        )
+    require(
+        pieces >= _FEWEST,
+        "support metrics",
+        got=f"{size} events in half of the truth or in the generated sample",
+        expected=f"at least {4 * _FEWEST * k} for {k} neighbours",
+        remedy="Use more events or fewer neighbours.",
+    )
     return pieces
-
-
-NAMES = ("precision", "recall", "density", "coverage", "f_beta")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -312,12 +261,13 @@ class Quarters:
 
 
 def matched(quarters: Quarters, *, k: int, beta: float) -> Array:
-    """Return the metrics of generated and of true against true events, ``(2, 5)``.
+    """Return the metrics of generated and of true against true events, and by how much they differ.
 
-    Each is the mean over the two halves of the truth in the role of the truth.
+    Rows of ``(3, 5)``; each is the mean over the two halves of the truth in the role of the truth.
     """
     first, second = (Balls.of(x, k) for x in quarters.truths)
     one, other = (Balls.of(y, k) for y in quarters.generated)
     pairs = [(first, one), (second, other), (first, second), (second, first)]
     found = np.array([evaluate(real, fake, beta=beta) for real, fake in pairs])
-    return np.asarray(found.reshape(2, 2, -1).mean(axis=1))
+    generated, null = found.reshape(2, 2, -1).mean(axis=1)
+    return np.array([generated, null, generated - null])

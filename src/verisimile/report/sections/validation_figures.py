@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from verisimile.checks.physics.correlations import CorrelationComparison
-from verisimile.checks.physics.histograms import MarginalPair
-from verisimile.checks.physics.pair_map import PairMap
+from verisimile.checks.physics.histograms import MarginalPair, PairMap
 from verisimile.checks.twosample.windows import Window
 from verisimile.core.arrays import Array
 from verisimile.data.feature import Feature
