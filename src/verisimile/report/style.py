@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
@@ -76,6 +77,12 @@ def to_pdf(figure: Figure) -> bytes:
     with _styled():
         figure.savefig(stream, format="pdf", metadata={"CreationDate": None})
     return stream.getvalue()
+
+
+def legend_above(axes: Axes, columns: int = 5) -> None:
+    """Put the legend in rows above the axes, where it can hide nothing."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, borderaxespad=0.1)
 
 
 def short(name: str, most: int = 28) -> str:
