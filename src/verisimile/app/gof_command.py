@@ -36,7 +36,7 @@ from verisimile.mixture.io import load_mixture
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import InputSample, ReportInput, Timings
 from verisimile.report.document import Document, document
-from verisimile.report.sections.goodness import Samples
+from verisimile.report.sections.goodness import SampleTests
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_document
 
@@ -214,7 +214,7 @@ def _print_plan(request: GofRequest, run: Run, mixture: Mixture, events: Events)
 
 def print_verdicts(report: Document) -> None:
     """Print one row per test and one sentence per decisive test."""
-    (table,) = Samples(report.content.samples, report.content).summaries()
+    (table,) = SampleTests(report.content.samples, report.content).summaries()
     print_table(table.columns[:-1], [row[:-1] for row in table.rows])
     print_lines("", *(f"{c.sample}: {c.sentence}" for c in report.conclusions if c.decisive))
 

@@ -133,7 +133,8 @@ class Section(Generic[R]):
     @classmethod
     def of(cls, content: ReportInput) -> Sequence[R]:
         """Return its results in a report's content."""
-        return [result for result in getattr(content, cls.field) if isinstance(result, cls.kinds)]
+        kinds: Any = cls.kinds
+        return [result for result in getattr(content, cls.field) if isinstance(result, kinds)]
 
 
 def verdict_table(found: Sequence[Finding], caption: str, *, first: str = "Result") -> Table:

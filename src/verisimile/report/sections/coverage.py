@@ -353,6 +353,7 @@ def saturation_figure(found: Saturation) -> Figure:
                 elinewidth=0.9, label=style.readable(name),
             )  # fmt: skip
         axes.axhline(1.0, color=style.MUTED, lw=1.0, ls=(0, (4, 2)))
+        axes.set_xticks(sizes)
         axes.set_xlabel("members")
         axes.set_ylabel("shift / error")
         style.legend_above(axes, 3)

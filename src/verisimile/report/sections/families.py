@@ -392,7 +392,7 @@ class BandComparisons(Section[BandComparison]):
 
 
 @takes(PrecisionRecall)
-class Curves(Section[PrecisionRecall]):
+class SampleCurves(Section[PrecisionRecall]):
     """Precision and recall of single generated samples."""
 
     title = "Precision and recall of a sample"

@@ -39,7 +39,7 @@ _MODELS = {
 
 
 @takes(Goodness, MarginalComparison, SampleResult)
-class Samples(Section[SampleResult]):
+class SampleTests(Section[SampleResult]):
     """Test samples under one or more hypotheses; loose tests are put together by their sample."""
 
     title = TITLE
@@ -379,9 +379,8 @@ class GoodnessInContext(Section[ContextGoodness]):
                 f"the others. Events outside of all bins: {count(result.n_unused)}.",
                 ("From", "To", "Events", "t", "p alone"),
                 tuple(
-                    tuple(
-                        map(shown, (float(low), float(high), int(n), part.statistic, part.p_value))
-                    )
+                    (shown(float(low)), shown(float(high)), shown(int(n)))
+                    + (shown(part.statistic), shown(part.p_value))
                     for (low, high), n, part in found
                 ),
             )

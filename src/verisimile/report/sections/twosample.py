@@ -171,8 +171,9 @@ class Sensitivities(Section[Sensitivity]):
     first = "Test, effect"
     caption = "Smallest effects that are seen with a power of 50 and 90 %."
     columns: ClassVar = {
-        "At 90 %": lambda r: f"{_seen(r.at_ninety, r)} {r.unit}",
-        "At 50 %": lambda r: f"{_seen(r.at_half, r)} {r.unit}",
+        "At 90 %": lambda r: _seen(r.at_ninety, r),
+        "At 50 %": lambda r: _seen(r.at_half, r),
+        "Unit": "unit",
         "Level": "level",
         "Events": lambda r: f"{count(r.n_first)} + {count(r.n_second)}",
         "Failed": "n_failed",
@@ -181,6 +182,10 @@ class Sensitivities(Section[Sensitivity]):
     def name(self, result: Sensitivity) -> str:
         """Return statistic and effect."""
         return f"{result.statistic}, {result.effect}"
+
+    def sentence(self, result: Sensitivity) -> str:
+        """Return the effect that is seen nine times in ten."""
+        return f"{_seen(result.at_ninety, result)} ({result.unit})."
 
     def figures(self) -> Iterator[Illustration]:
         """Yield the power of each test against the effect."""
@@ -198,7 +203,7 @@ class Sensitivities(Section[Sensitivity]):
 
 def _seen(found: Estimate | None, result: Sensitivity) -> str:
     if found is None:
-        return f"more than {plain_number(float(result.effects[-1]))}"
+        return f"More than {plain_number(float(result.effects[-1]))}"
     return estimate(found)
 
 
@@ -210,7 +215,7 @@ def _power_figure(found: Sensitivity) -> Figure:
         for power in (0.5, 0.9):
             axes.axhline(power, color=style.MUTED, lw=1.0, ls=(0, (4, 2)))
         axes.set_ylim(0.0, 1.03)
-        axes.set_xlabel(style.readable(f"{found.effect} [{found.unit}]"))
+        axes.set_xlabel(found.effect)
         axes.set_ylabel("power")
 
     return style.draw(paint, width=4.2, height=3.4)
