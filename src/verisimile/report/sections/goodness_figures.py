@@ -81,7 +81,8 @@ def _ratios(axes: Axes, marginal: MarginalComparison) -> None:
     axes.axhline(1.0, color=style.REFERENCE, lw=1.0)
     _alternative(axes, marginal.alternative / expected, marginal.edges)
     _points(axes, marginal, expected)
-    _off_scale(axes, marginal, marginal.counts / expected, half)
+    x = style.centres(marginal.edges, logarithmic=marginal.logarithmic)
+    style.mark_off_scale(axes, x, marginal.counts / expected, half, inside=0.9)
     axes.set_ylim(1.0 - half, 1.0 + half)
     axes.set_ylabel("ratio to REF")
 
@@ -107,7 +108,7 @@ def _alternative(axes: Axes, values: Array, edges: Array) -> None:
 
 def _points(axes: Axes, marginal: MarginalComparison, scale: Array) -> None:
     axes.errorbar(
-        _centres(marginal),
+        style.centres(marginal.edges, logarithmic=marginal.logarithmic),
         marginal.counts / scale,
         yerr=(
             (marginal.counts - marginal.count_low) / scale,
@@ -121,16 +122,6 @@ def _points(axes: Axes, marginal: MarginalComparison, scale: Array) -> None:
     )
 
 
-def _off_scale(axes: Axes, marginal: MarginalComparison, ratio: Array, half: float) -> None:
-    """Mark points beyond the ratio panel at its edge, so that none is missing."""
-    for beyond, marker, y in (
-        (ratio > 1.0 + half, "^", 1.0 + 0.9 * half),
-        (ratio < 1.0 - half, "v", 1.0 - 0.9 * half),
-    ):
-        x = _centres(marginal)[beyond]
-        axes.plot(x, np.full(x.size, y), marker, color=style.DATA, ms=4.0, mfc="none")
-
-
 def _half_range(marginal: MarginalComparison, expected: Array) -> float:
     """Return half the height of the ratio panel: bands, and points that are well measured."""
     error = (marginal.count_high - marginal.count_low) / (2.0 * expected)
@@ -138,11 +129,6 @@ def _half_range(marginal: MarginalComparison, expected: Array) -> float:
     spread = np.abs(marginal.counts / expected - 1.0) + error
     reach = np.concatenate([spread[measured], 2.5 * (marginal.errors / expected)[measured], [0.0]])
     return float(np.clip(1.1 * reach.max(), _SMALLEST_RANGE, _LARGEST_RANGE))
-
-
-def _centres(marginal: MarginalComparison) -> Array:
-    low, high = marginal.edges[:-1], marginal.edges[1:]
-    return np.sqrt(low * high) if marginal.logarithmic else 0.5 * (low + high)
 
 
 _FAR = 5.0  # an observation so many times beyond the largest toy needs a logarithmic axis

@@ -25,6 +25,7 @@ from verisimile.report.section import Section, takes
 from verisimile.report.sections.validation import pair_illustration
 from verisimile.report.sections.validation_figures import p_value_figure
 from verisimile.report.sections.validation_tables import (
+    ABOUT_SUPPORT,
     likelihood_table,
     pair_table,
     support_table,
@@ -294,10 +295,7 @@ class SupportMetrics(Section[Support]):
 
     title = "Support metrics"
     question = "difference from a perfect generator"
-    text = (
-        "Precision: generated events near true ones. Recall: true events near generated ones. "
-        "None of these is one for a perfect generator; compare with the null."
-    )
+    text = ABOUT_SUPPORT
 
     def sentence(self, result: Support) -> str:
         """Return the differences from a perfect generator."""

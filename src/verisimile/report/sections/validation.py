@@ -93,8 +93,7 @@ def _parts(named: NamedValidation, level: float, number: int) -> Iterator[Part]:
     if found.support is not None:
         yield Part(
             f"{named.name}: support",
-            "Precision: generated events near true ones. Recall: true events near generated ones. "
-            "None of these is one for a perfect generator; compare with the null.",
+            validation_tables.ABOUT_SUPPORT,
             tables=(validation_tables.support_table(found.support),),
         )
 

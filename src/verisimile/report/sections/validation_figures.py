@@ -144,7 +144,8 @@ def _ratio(axes: Axes, pair: MarginalPair) -> None:
     np.divide(theirs, reference, out=relative, where=reference > 0.0)
     _points(axes, pair, pair.ratio, relative, None)
     half = _half_range(pair, relative)
-    _off_scale(axes, pair, half)
+    x = style.centres(pair.edges, logarithmic=pair.logarithmic)
+    style.mark_off_scale(axes, x, pair.ratio, half, inside=0.88)
     axes.set_ylim(1.0 - half, 1.0 + half)
     axes.set_ylabel("ratio")
 
@@ -159,7 +160,7 @@ def _points(
     axes: Axes, pair: MarginalPair, values: Array, errors: Array, label: str | None
 ) -> None:
     axes.errorbar(
-        _centres(pair),
+        style.centres(pair.edges, logarithmic=pair.logarithmic),
         values,
         yerr=errors,
         fmt="o",
@@ -168,16 +169,6 @@ def _points(
         elinewidth=0.9,
         label=label,
     )
-
-
-def _off_scale(axes: Axes, pair: MarginalPair, half: float) -> None:
-    """Mark points beyond the ratio panel at its edge, so that none is missing."""
-    for beyond, marker, y in (
-        (pair.ratio > 1.0 + half, "^", 1.0 + 0.88 * half),
-        (pair.ratio < 1.0 - half, "v", 1.0 - 0.88 * half),
-    ):
-        x = _centres(pair)[beyond]
-        axes.plot(x, np.full(x.size, y), marker, color=style.DATA, ms=4.0, mfc="none")
 
 
 def _top(*reaches: Array) -> float:
@@ -193,11 +184,6 @@ def _half_range(pair: MarginalPair, error: Array) -> float:
 
 def _density(contents: Contents, edges: Array) -> Array:
     return contents.density(edges)[0]
-
-
-def _centres(pair: MarginalPair) -> Array:
-    low, high = pair.edges[:-1], pair.edges[1:]
-    return np.sqrt(low * high) if pair.logarithmic else 0.5 * (low + high)
 
 
 _CLIP = 5.0  # standard deviations at the ends of the colour scale

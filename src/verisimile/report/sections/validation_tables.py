@@ -37,6 +37,10 @@ from verisimile.validation.alike import Alike
 from verisimile.validation.result import BatteryTest, Validation
 
 _NONE = "–"
+ABOUT_SUPPORT = (
+    "Precision: generated events near true ones. Recall: true events near generated ones. "
+    "None of these is one for a perfect generator; compare with the null."
+)
 _WINDOWS = 8
 _SEES = {"shift": 0, "local": 1}
 
