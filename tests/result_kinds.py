@@ -18,12 +18,36 @@ from posterior_study import Posterior, conjugate
 from report_values import make_goodness, make_marginal
 from verisimile.checks.amplification.analytic import analytic_observables
 from verisimile.checks.amplification.calibrated_errors import calibrate_errors
+from verisimile.checks.amplification.learning_curve import learning_curve
+from verisimile.checks.classifier.conditional import diagnose_conditional
 from verisimile.checks.coverage.experiments import Outcomes, summarise
+from verisimile.checks.goodness.in_context import ContextBins
+from verisimile.checks.goodness.refine import Look
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.human.agreement import agreement
+from verisimile.checks.human.forced_choice import forced_choice
+from verisimile.checks.human.preference import preference
+from verisimile.checks.human.scale import scale_ratings
+from verisimile.checks.known_truth.cdf import one_sample_tests
+from verisimile.checks.known_truth.likelihood import likelihood, likelihood_test
+from verisimile.checks.physics.histograms import marginal_pair
+from verisimile.checks.posterior.local import PosteriorPoints, local_posterior_test
+from verisimile.checks.precision_recall.comparison import compare_curves
+from verisimile.checks.precision_recall.scores import PooledNeighbours
+from verisimile.checks.precision_recall.variance import variance_parts
+from verisimile.checks.support.inception import inception_score
+from verisimile.checks.support.study import support_metrics
+from verisimile.checks.twosample.sensitivity import smallest_effects
+from verisimile.checks.twosample.statistics.frechet import frechet_distance
+from verisimile.checks.twosample.statistics.kernel_distance import kernel_distance
+from verisimile.checks.twosample.windows import deviating_windows
 from verisimile.core.arrays import Array
 from verisimile.data.truths import GaussianTruth
+from verisimile.mixture.minos import MinosInterval
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import conditional_log_densities
+from verisimile.stats.aggregate import min_p
+from verisimile.stats.tails import fit_tail
 
 RUN = vs.Run(vs.Seeds(5))
 NAMES = ("mass", "pt <x>")
@@ -62,7 +86,7 @@ def _in_context() -> object:
         RUN,
         vs.ConditionalMixture(members, fit),
         conditional_events(theirs, contexts[1]),
-        bins=vs.ContextBins("c0", (-1.5, 0.0, 1.5), alternative=kernels),
+        bins=ContextBins("c0", (-1.5, 0.0, 1.5), alternative=kernels),
         toys=9,
     )
 
@@ -70,7 +94,7 @@ def _in_context() -> object:
 def _refinement() -> object:
     kernels = vs.GaussianKernels(count=6, width=0.5, reference=100)
     events = vs.Events(draw(family(3), np.array([0.5, 0.3, 0.2]), 400, _rng(53)))
-    look = vs.Look(alternative=kernels, toys=9)
+    look = Look(alternative=kernels, toys=9)
     return vs.refine(RUN, lambda _: _fitted(), events, looks=2, level=0.2, look=look)
 
 
@@ -102,7 +126,7 @@ def _contexts(seed: int) -> vs.Events:
 @cache
 def _band(shift: float) -> object:
     group = [_rng(seed).normal(shift, 1.0, size=(150, 2)) for seed in (2, 3, 4)]
-    score = vs.PooledNeighbours()
+    score = PooledNeighbours()
     return vs.precision_recall_band(
         RUN, _events(n=150), group, score=score, null_draws=3, angles=21
     )
@@ -116,14 +140,14 @@ def _local() -> object:
     draws, truths, contexts = conjugate(60, 1, _rng(6), d=1)
     where = np.array([[-1.0], [1.0]])
     there = Posterior(d=1).sample(np.repeat(where, 20, axis=0), _rng(7)).reshape(2, 20, 1)
-    at = vs.PosteriorPoints(where, there)
-    return vs.local_posterior_test(RUN, draws, truths, contexts, at=at, permutations=19)
+    at = PosteriorPoints(where, there)
+    return local_posterior_test(RUN, draws, truths, contexts, at=at, permutations=19)
 
 
 def _effects() -> object:
     samples = _events(), _events(seed=2)
     found = vs.permutation_test(RUN, *samples, [vs.MarginalKS()], relabelings=99)
-    return vs.smallest_effects(RUN, *samples, [vs.MarginalKS()], found)
+    return smallest_effects(RUN, *samples, [vs.MarginalKS()], found)
 
 
 def _worth() -> object:
@@ -139,59 +163,59 @@ def _scale() -> object:
 
 
 MADE: dict[str, Callable[[], object]] = {
-    "Agreement": lambda: vs.agreement(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
+    "Agreement": lambda: agreement(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
     "Amplification": lambda: make_point(20, 0.1, 0.02),
     "AmplificationCurve": lambda: make_study([make_point(20, 0.1, 0.02)]).quantile,
     "AmplificationStudy": lambda: make_study([make_point(20, 0.1, 0.02)]),
     "Averaging": lambda: make_averaging(10),
     "Band": lambda: (_band(0.0), _band(0.5)),
-    "BandComparison": lambda: vs.compare_curves(RUN, _band(0.0), _band(0.5), relabelings=9),  # type: ignore[arg-type]
+    "BandComparison": lambda: compare_curves(RUN, _band(0.0), _band(0.5), relabelings=9),  # type: ignore[arg-type]
     "ClassifierDiagnosis": lambda: vs.diagnose_with_classifier(
         RUN, _events(), _events(0.3, seed=2), permutations=99
     ),
-    "Combined": lambda: vs.min_p([2.0, 0.5], _rng().normal(size=(99, 2))),
-    "ConditionalDiagnosis": lambda: vs.diagnose_conditional(
+    "Combined": lambda: min_p([2.0, 0.5], _rng().normal(size=(99, 2))),
+    "ConditionalDiagnosis": lambda: diagnose_conditional(
         RUN, _contexts(1), _contexts(2), ["c"], permutations=99
     ),
     "ContextGoodness": _in_context,
     "Coverage": _coverage,
     "ErrorScale": _scale,
-    "Estimate": lambda: vs.kernel_distance(_events().x, _events(seed=2).x, _rng()),
+    "Estimate": lambda: kernel_distance(_events().x, _events(seed=2).x, _rng()),
     "EstimatorCheck": lambda: vs.check_estimator(GaussianTruth((0.0,), (1.0,)), draws=400),
-    "ForcedChoice": lambda: vs.forced_choice(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
-    "FrechetDistance": lambda: vs.frechet_distance(_events().x, _events(seed=2).x, _rng()),
+    "ForcedChoice": lambda: forced_choice(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
+    "FrechetDistance": lambda: frechet_distance(_events().x, _events(seed=2).x, _rng()),
     "Goodness": lambda: (_tested()[0], make_goodness(), make_marginal()),
-    "InceptionScore": lambda: vs.inception_score(_rng().dirichlet(np.ones(4), 200), _rng()),
-    "LearningCurve": lambda: vs.learning_curve(
+    "InceptionScore": lambda: inception_score(_rng().dirichlet(np.ones(4), 200), _rng()),
+    "LearningCurve": lambda: learning_curve(
         [100.0, 200.0, 400.0], [0.011, 0.006, 0.0035], [0.001, 0.0005, 0.0005]
     ),
-    "Likelihood": lambda: vs.likelihood(_rng().normal(-2.0, 0.5, 100), features=2),
-    "LikelihoodTest": lambda: vs.likelihood_test(
+    "Likelihood": lambda: likelihood(_rng().normal(-2.0, 0.5, 100), features=2),
+    "LikelihoodTest": lambda: likelihood_test(
         RUN, GaussianTruth((0.0,), (1.0,)), vs.Events(_rng().normal(size=(100, 1))), toys=99
     ),
     "LocalTest": _local,
     "Localisation": lambda: vs.localise(RUN, *_tested(), draws=500),
-    "MarginalPair": lambda: vs.marginal_pair(_events(), _events(0.2, seed=2)),
+    "MarginalPair": lambda: marginal_pair(_events(), _events(0.2, seed=2)),
     "Memorisation": lambda: make_memorisation(0.9, copies=2),
-    "MinosInterval": lambda: vs.MinosInterval(0.3, 0.1, 0.6, valid=True),
+    "MinosInterval": lambda: MinosInterval(0.3, 0.1, 0.6, valid=True),
     "MixtureWorth": _worth,
-    "OneSample": lambda: vs.one_sample_tests(_events(), dict.fromkeys(NAMES, stats.norm.cdf)),
+    "OneSample": lambda: one_sample_tests(_events(), dict.fromkeys(NAMES, stats.norm.cdf)),
     "PValue": lambda: vs.PValue(0.3, 0.25, 0.35, "toys", 99, 0),
     "PrecisionRecall": lambda: vs.precision_recall(
-        RUN, _events(), _events(0.5, seed=2), score=vs.PooledNeighbours(), null_draws=3, angles=21
+        RUN, _events(), _events(0.5, seed=2), score=PooledNeighbours(), null_draws=3, angles=21
     ),
-    "Preference": lambda: vs.preference(
+    "Preference": lambda: preference(
         preferences(_rng(), np.array([0.0, 0.5, 1.0]), raters=8, items=8, taste=0.3)
     ),
     "Refinement": _refinement,
     "Saturation": _saturation,
     "Sbc": lambda: vs.sbc(RUN, *_conjugate(2)[:2], names=NAMES),
-    "ScaleComparison": lambda: vs.scale_ratings(
+    "ScaleComparison": lambda: scale_ratings(
         RUN, scaled(_rng(), items=5, raters=4, shift=0.5), permutations=99
     ),
     "Sensitivity": _effects,
-    "Support": lambda: vs.support_metrics(_events().x, _events(0.5, seed=2).x, _rng()),
-    "Tail": lambda: vs.fit_tail(_rng().gamma(2.0, size=200), 12.0, _rng(), resamples=20),
+    "Support": lambda: support_metrics(_events().x, _events(0.5, seed=2).x, _rng()),
+    "Tail": lambda: fit_tail(_rng().gamma(2.0, size=200), 12.0, _rng(), resamples=20),
     "Tarp": lambda: vs.tarp(RUN, *_conjugate()),
     "TwoSample": lambda: vs.permutation_test(
         RUN, _events(), _events(1.0, seed=2), [vs.MarginalKS(), vs.EnergyDistance()], relabelings=99
@@ -204,10 +228,10 @@ MADE: dict[str, Callable[[], object]] = {
             {"battery": {"tests": ["max-ks"], "relabelings": 99, "sensitivity": False}}
         ),
     ),
-    "VarianceParts": lambda: vs.variance_parts(
+    "VarianceParts": lambda: variance_parts(
         _rng().normal(size=12), {"seed": [0, 0, 0, 1, 1, 1] * 2, "split": [0] * 6 + [1] * 6}
     ),
     "WeightFit": lambda: _fitted().fit,
-    "Windows": lambda: replace(vs.deviating_windows(_events(), _events(0.5, seed=2))),
+    "Windows": lambda: replace(deviating_windows(_events(), _events(0.5, seed=2))),
 }
 """Kinds by the name of the class; several results where a report puts several together."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import get_args, get_type_hints
@@ -32,10 +33,16 @@ MEASURES: tuple[ModuleType, ...] = (
     analytic, averaging, calibrated_errors, kolmogorov, quadratic, quantile,
 )  # fmt: skip
 
+ROOMS = (
+    "amplification", "classifier", "coverage", "goodness", "human", "known_truth", "posterior",
+    "precision_recall", "support", "twosample",
+)  # fmt: skip
+
 
 def public_kinds() -> set[type]:
     """Return the registered classes that are public, or that public functions return."""
-    public = [getattr(vs, name) for name in vs.__all__]
+    rooms = [vs, *(import_module(f"verisimile.checks.{room}") for room in ROOMS)]
+    public = [getattr(room, name) for room in rooms for name in getattr(room, "__all__", ())]
     measures = [getattr(module, module.__name__.rpartition(".")[2], None) for module in MEASURES]
     further = [analytic.analytic_observables, calibrated_errors.calibrate_errors]
     functions = filter(inspect.isfunction, (*public, *measures, *further))
