@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import get_args, get_type_hints
 from xml.etree import ElementTree
 
@@ -16,23 +15,20 @@ import pytest
 import verisimile as vs
 from report_page import Page
 from result_kinds import MADE, RUN
-from verisimile.checks.amplification import (
-    analytic,
-    averaging,
-    calibrated_errors,
-    kolmogorov,
-    quadratic,
-    quantile,
-)
+from verisimile.checks.amplification.analytic import analytic, analytic_observables
+from verisimile.checks.amplification.averaging import averaging
+from verisimile.checks.amplification.calibrated_errors import calibrate_errors
+from verisimile.checks.amplification.kolmogorov import kolmogorov
+from verisimile.checks.amplification.quadratic import quadratic
+from verisimile.checks.amplification.quantile import quantile
 from verisimile.core.result import schema_of, to_dict
 from verisimile.report.document import Document, document, read_report
 from verisimile.report.section import known_sections
 from verisimile.report.write import gathered, write_document, write_report
 
-MEASURES: tuple[ModuleType, ...] = (
-    analytic, averaging, calibrated_errors, kolmogorov, quadratic, quantile,
+MEASURES = (
+    analytic, analytic_observables, averaging, calibrate_errors, kolmogorov, quadratic, quantile,
 )  # fmt: skip
-
 ROOMS = (
     "amplification", "classifier", "coverage", "goodness", "human", "known_truth", "posterior",
     "precision_recall", "support", "twosample",
@@ -43,9 +39,7 @@ def public_kinds() -> set[type]:
     """Return the registered classes that are public, or that public functions return."""
     rooms = [vs, *(import_module(f"verisimile.checks.{room}") for room in ROOMS)]
     public = [getattr(room, name) for room in rooms for name in getattr(room, "__all__", ())]
-    measures = [getattr(module, module.__name__.rpartition(".")[2], None) for module in MEASURES]
-    further = [analytic.analytic_observables, calibrated_errors.calibrate_errors]
-    functions = filter(inspect.isfunction, (*public, *measures, *further))
+    functions = filter(inspect.isfunction, (*public, *MEASURES))
     returned = (leaf for f in functions for leaf in _leaves(get_type_hints(f).get("return")))
     classes = filter(inspect.isclass, (*public, *returned))
     return {kind for kind in classes if schema_of(kind) is not None}
