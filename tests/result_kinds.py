@@ -179,6 +179,7 @@ MADE: dict[str, Callable[[], object]] = {
     ),
     "ContextGoodness": _in_context,
     "Coverage": _coverage,
+    "EntropyLabel": lambda: make_study([make_point(20, 0.1, 0.02)]).entropy,
     "ErrorScale": _scale,
     "Estimate": lambda: kernel_distance(_events().x, _events(seed=2).x, _rng()),
     "EstimatorCheck": lambda: vs.check_estimator(GaussianTruth((0.0,), (1.0,)), draws=400),

@@ -14,10 +14,12 @@ from verisimile.checks.amplification.calibrated_errors import ErrorScale
 from verisimile.checks.amplification.learning_curve import LearningCurve
 from verisimile.checks.amplification.memorisation import Memorisation
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve, Interval
+from verisimile.checks.amplification.study import EntropyLabel
 from verisimile.report import style
 from verisimile.report.numbers import (
     count,
     estimate,
+    fixed,
     interval,
     percent,
     plain_number,
@@ -100,6 +102,26 @@ def _points(result: Amplification | AmplificationCurve | Averaging) -> Sequence[
     if isinstance(result, AmplificationCurve):
         return result.points
     return (result.amplification,) if isinstance(result, Averaging) else (result,)
+
+
+@takes(EntropyLabel)
+class EntropyLabels(Section[EntropyLabel]):
+    """Labels of resolution, which know nothing of the generator."""
+
+    title = "Entropy label"
+    question = "numbers of events"
+    caption = "Generated over training events, beside the entropy bound at M = 3."
+    columns: ClassVar = {
+        "M": lambda r: fixed(r.exponent),
+        "Oversampling": lambda r: rough(r.oversampling),
+        "Bound": lambda r: rough(r.largest_gain),
+        "Generated": "n_generated",
+        "Training": "n_train",
+    }
+
+    def sentence(self, result: EntropyLabel) -> str:
+        """Return where the sample stands."""
+        return result.sentence
 
 
 @takes(Memorisation)
