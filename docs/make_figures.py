@@ -12,12 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from verisimile.report.document import read_report
-from verisimile.report.sections.goodness_figures import (
-    marginal_figure,
-    null_figure,
-    training_figure,
-    weights_figure,
-)
+from verisimile.report.sections.goodness_figures import marginal_figure, null_figure
+from verisimile.report.sections.origin import training_figure, weights_figure
 
 OUT = Path(__file__).parent / "figures"
 DPI = 110

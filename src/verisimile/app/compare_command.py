@@ -172,6 +172,6 @@ def _print(report: Document, page: Path, *, as_json: bool) -> None:
         print_table(table.columns, table.rows)
     print_lines(
         "",
-        *(f"{finding.sample}: {finding.outcome}." for finding in report.family_findings),
+        *(f"{finding.sample}: {finding.outcome}." for finding in report.findings),
         f"Report: {page}  ({duration(report.content.timings.total)})",
     )

@@ -165,8 +165,8 @@ def _print(report: Document, page: Path | None, *, as_json: bool) -> None:
             },
         )
         return
-    for finding in report.coverage_findings:
-        table = coverage_table(finding.coverage, report.content.level)
+    for study, finding in zip(report.content.coverage, report.findings, strict=True):
+        table = coverage_table(study, report.content.level)
         print_table(table.columns, table.rows)
         print_lines("", finding.sentence)
     for note in report.warnings:

@@ -34,7 +34,7 @@ from verisimile.mixture.io import load_mixture
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import InputSample, ReportInput, Timings
 from verisimile.report.document import Document, document
-from verisimile.report.sections.goodness import summary_table
+from verisimile.report.sections.goodness import SampleTests
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_document
 
@@ -212,7 +212,7 @@ def _print_plan(request: GofRequest, run: Run, mixture: Mixture, events: Events)
 
 def print_verdicts(report: Document) -> None:
     """Print one row per test and one sentence per decisive test."""
-    table = summary_table(report.findings, report.content.level)
+    (table,) = SampleTests(report.content.samples, report.content).summaries()
     print_table(table.columns[:-1], [row[:-1] for row in table.rows])
     print_lines("", *(f"{c.sample}: {c.sentence}" for c in report.conclusions if c.decisive))
 
@@ -225,7 +225,7 @@ def _print(report: Document, page: Path | None, *, as_json: bool) -> None:
                 "verdict": report.verdict,
                 "level": report.content.level,
                 "conclusions": [to_dict(conclusion) for conclusion in report.conclusions],
-                "goodness": [to_dict(finding.goodness) for finding in report.findings],
+                "goodness": [to_dict(t) for each in report.content.samples for t in each.goodness],
                 "warnings": list(report.warnings),
                 "timings": to_dict(report.content.timings),
                 "report": None if page is None else str(page),

@@ -17,7 +17,7 @@ from verisimile.mixture.io import load_mixture
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import MemberTraining
 from verisimile.report.page import Table
-from verisimile.report.sections import goodness
+from verisimile.report.sections import origin
 
 
 def execute(folder: Path, *, as_json: bool) -> ExitCode:
@@ -52,11 +52,11 @@ def _print(
 ) -> None:
     print_lines(study.command, "")
     for table in (
-        goodness.input_table(study.inputs),
-        goodness.feature_table(mixture.features),
-        goodness.member_table(members),
-        goodness.weight_table(mixture.fit),
-        goodness.fit_table(mixture.fit),
+        origin.input_table(study.inputs),
+        origin.feature_table(mixture.features),
+        origin.member_table(members),
+        origin.weight_table(mixture.fit),
+        origin.fit_table(mixture.fit),
     ):
         _print_table(table)
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(records.items()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar, Protocol
 
 from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.checks.coverage.result import Coverage
@@ -13,7 +14,7 @@ from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.checks.precision_recall.variance import VarianceParts
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.require import require_fraction
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -21,7 +22,13 @@ from verisimile.mixture.fit import WeightFit
 from verisimile.report.sections.family_figures import SamplePanels
 from verisimile.validation.result import Validation
 
-_TITLE = "Goodness of fit"
+TITLE = "Goodness of fit"
+
+
+class Result(Protocol):
+    """A dataclass with a registered name."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 @register("input-sample", 2)
@@ -193,6 +200,8 @@ class ReportInput:
         test has it, all count.
     title
         Heading.
+    results
+        All others, each of a kind that a section takes.
     """
 
     samples: tuple[SampleResult, ...] = ()
@@ -208,8 +217,8 @@ class ReportInput:
     command: str = ""
     level: float = 0.05
     decisive: str = "ensemble+uncertainty"
-    title: str = _TITLE
+    title: str = TITLE
+    results: tuple[Result, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.level < 1.0:
-            raise InputError("level", got=self.level, expected="a number in (0, 1)")
+        require_fraction(self.level, "level")

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from verisimile.core.errors import StoreError
 from verisimile.core.result import from_dict, register, to_dict
 from verisimile.core.run import Run
 from verisimile.report.content import ReportInput
-from verisimile.report.environment import Environment, current_environment
-from verisimile.report.sections.amplification import (
-    AmplificationFinding,
-    amplification_findings,
-)
-from verisimile.report.sections.coverage import CoverageFinding, coverage_findings
-from verisimile.report.sections.families import FamilyFinding, family_findings
-from verisimile.report.sections.validation_verdict import ValidationFinding, validation_findings
-from verisimile.report.verdict import Finding, Judged, findings, overall, verdict_line
+from verisimile.report.page import Page, Table
+from verisimile.report.section import known_sections, sections_of
+from verisimile.report.sections.origin import Environment, current_environment, origin_part
+from verisimile.report.verdict import Finding, overall, verdict_line
 
 
 @register("conclusion", 1)
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """One row of the summary as text, for readers of the JSON."""
+    """One finding as text, for readers of the JSON."""
 
     sample: str
     hypothesis: str
@@ -58,83 +53,77 @@ class Document:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The conclusions with their tests."""
-        return findings(self.content)
-
-    @property
-    def coverage_findings(self) -> tuple[CoverageFinding, ...]:
-        """The conclusions on coverage, with their studies."""
-        return coverage_findings(self.content)
-
-    @property
-    def validation_findings(self) -> tuple[ValidationFinding, ...]:
-        """The conclusions on generated samples."""
-        return validation_findings(self.content)
-
-    @property
-    def amplification_findings(self) -> tuple[AmplificationFinding, ...]:
-        """The conclusions on amplification."""
-        return amplification_findings(self.content)
-
-    @property
-    def family_findings(self) -> tuple[FamilyFinding, ...]:
-        """The conclusions on families of generators."""
-        return family_findings(self.content)
-
-    @property
-    def judged(self) -> tuple[Judged, ...]:
         """All conclusions."""
-        return _judged(self.content)
+        return findings(self.content)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know: the content's warnings and its results', each once."""
-        tests = [test for sample in self.content.samples for test in sample.goodness]
-        lists = [
-            *(t.warnings for t in tests),
-            *(c.warnings for c in self.content.coverage),
-            *(named.validation.warnings for named in self.content.validations),
-            *(named.study.warnings for named in self.content.amplifications),
-            *(s.comparison.warnings for s in self.content.families if s.comparison is not None),
-        ]
-        notes = (note for warnings in lists for note in warnings)
+        notes = [note for section in sections_of(self.content) for note in section.warnings()]
         return tuple(dict.fromkeys((*self.content.warnings, *notes)))
+
+    @property
+    def summaries(self) -> tuple[Table, ...]:
+        """The summary tables that have rows, those of one caption as one."""
+        found: dict[str, Table] = {}
+        for section in sections_of(self.content):
+            for table in section.summaries():
+                before = found.get(table.caption, replace(table, rows=(), marks=()))
+                found[table.caption] = replace(
+                    table, rows=before.rows + table.rows, marks=before.marks + table.marks
+                )
+        return tuple(table for table in found.values() if table.rows)
+
+    @property
+    def page(self) -> Page:
+        """Its headings, tables and figures."""
+        environment = self.environment
+        return Page(
+            title=self.content.title,
+            verdict=self.verdict,
+            line=self.line,
+            summaries=self.summaries,
+            warnings=self.warnings,
+            parts=(
+                *(part for section in sections_of(self.content) for part in section.parts()),
+                origin_part(self.content, environment),
+            ),
+            command=self.content.command,
+            written=f"{environment.written}, "
+            f"verisimile {environment.versions.get('verisimile', '')}",
+        )
+
+
+def findings(content: ReportInput) -> tuple[Finding, ...]:
+    """Return all conclusions from the content of a report, in its order."""
+    return tuple(found for section in sections_of(content) for found in section.findings())
 
 
 def document(run: Run, content: ReportInput) -> Document:
     """Return the report of `content`, judged at its level."""
-    found = _judged(content)
+    found = findings(content)
     return Document(
         verdict=overall(found).value,
         line=verdict_line(found),
         conclusions=tuple(
             Conclusion(
-                sample=finding.sample,
-                hypothesis=finding.hypothesis,
-                verdict=finding.verdict.value,
-                sentence=finding.sentence,
-                decisive=finding.decisive,
+                each.sample, each.hypothesis, each.verdict.value, each.sentence, each.decisive
             )
-            for finding in found
+            for each in found
         ),
         content=content,
         environment=current_environment(run),
     )
 
 
-def _judged(content: ReportInput) -> tuple[Judged, ...]:
-    return (
-        *findings(content),
-        *coverage_findings(content),
-        *validation_findings(content),
-        *amplification_findings(content),
-        *family_findings(content),
-    )
-
-
 def dumped(report: Document) -> str:
     """Return the report as strict JSON text."""
-    return json.dumps(to_dict(report), indent=1, allow_nan=False, ensure_ascii=False)
+    data = to_dict(report)
+    content = data["content"]
+    if isinstance(content, dict) and not content["results"]:
+        # Reports on samples and studies alone are those of versions that knew no other results.
+        del content["results"]
+    return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
 
 
 def read_report(path: str | Path) -> Document:
@@ -145,6 +134,7 @@ def read_report(path: str | Path) -> Document:
     StoreError
         If the file is missing, damaged or no report.
     """
+    known_sections()  # only classes whose modules are loaded can be read
     file = Path(path)
     try:
         report = from_dict(json.loads(file.read_text(encoding="utf-8")))

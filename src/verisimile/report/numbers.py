@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from verisimile.core.result import Estimate
 from verisimile.stats.pvalues import PValue, Significance
 
 _MINUS = "\N{MINUS SIGN}"
@@ -90,6 +91,34 @@ def value_and_error(value: float, error: float) -> str:
     if places > 6:
         return f"{plain_number(value, digits=3)} ± {plain_number(error, digits=2)}"
     return f"{value:.{places}f} ± {error:.{places}f}".replace("-", _MINUS)
+
+
+def estimate(found: Estimate) -> str:
+    """Return ``value ± error`` of an estimate."""
+    return value_and_error(found.value, found.error)
+
+
+def shown(value: object) -> str:
+    """Return a field of a result as a table shows it, by its type.
+
+    Examples
+    --------
+    >>> shown(True), shown("min-p"), shown(12), shown(0.25), shown((0.1, 0.2))
+    ('yes', 'min-p', '12', '0.25', '0.1 to 0.2')
+    """
+    if isinstance(value, PValue):
+        return f"{p_value(value)} ({p_interval(value)})" if value.n_null else small_p(value.value)
+    if isinstance(value, Estimate):
+        return estimate(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, float):
+        return plain_number(value)
+    if isinstance(value, tuple):
+        return interval(*value)
+    return str(value)
 
 
 def p_value(p: PValue) -> str:

@@ -1,9 +1,13 @@
-"""Headings, tables and figures of plain text: all that the page's template knows of."""
+"""The page: headings, tables and figures of plain text, as one HTML file without scripts."""
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jinja2
 from matplotlib.figure import Figure
 
 
@@ -51,7 +55,7 @@ class Illustration:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Section:
+class Part:
     """A part of the page under one heading."""
 
     title: str
@@ -72,7 +76,7 @@ class Page:
         The tables that come first.
     warnings
         What a reader must know.
-    sections
+    parts
         The rest, in order.
     command
         Shell command that makes the report again.
@@ -85,6 +89,35 @@ class Page:
     line: str
     summaries: tuple[Table, ...]
     warnings: tuple[str, ...]
-    sections: tuple[Section, ...]
+    parts: tuple[Part, ...]
     command: str
     written: str
+
+    @property
+    def pictures(self) -> tuple[Illustration, ...]:
+        """All illustrations in reading order."""
+        return tuple(picture for part in self.parts for picture in part.illustrations)
+
+
+def render(page: Page, images: Mapping[str, bytes]) -> str:
+    """Return the page as HTML, with the PNG of each illustration by its name."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("verisimile.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    encoded = {name: b64encode(png).decode("ascii") for name, png in images.items()}
+    return environment.get_template("report.html.j2").render(page=page, images=encoded)
+
+
+def slug(text: str) -> str:
+    """Return `text` as a part of a file's name.
+
+    Examples
+    --------
+    >>> slug("pT <ll>")
+    'pt-ll'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"

@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
+
+from verisimile.core.arrays import Array
 
 DATA = "#111111"
 REFERENCE = "#0072B2"
@@ -76,6 +80,28 @@ def to_pdf(figure: Figure) -> bytes:
     with _styled():
         figure.savefig(stream, format="pdf", metadata={"CreationDate": None})
     return stream.getvalue()
+
+
+def legend_above(axes: Axes, columns: int = 5) -> None:
+    """Put the legend in rows above the axes, where it can hide nothing."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, borderaxespad=0.1)
+
+
+def centres(edges: Array, *, logarithmic: bool) -> Array:
+    """Return where the points of bins are drawn."""
+    low, high = edges[:-1], edges[1:]
+    return np.sqrt(low * high) if logarithmic else 0.5 * (low + high)
+
+
+def mark_off_scale(axes: Axes, x: Array, ratio: Array, half: float, *, inside: float) -> None:
+    """Mark points beyond a panel of half height `half` about one at its edge: none is missing."""
+    for beyond, marker, y in (
+        (ratio > 1.0 + half, "^", 1.0 + inside * half),
+        (ratio < 1.0 - half, "v", 1.0 - inside * half),
+    ):
+        there = x[beyond]
+        axes.plot(there, np.full(there.size, y), marker, color=DATA, ms=4.0, mfc="none")
 
 
 def short(name: str, most: int = 28) -> str:

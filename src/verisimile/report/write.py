@@ -1,36 +1,27 @@
-"""Writing a report: every file whole or not at all."""
+"""Writing a report, its page and what machines read: every file whole or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
-from verisimile.checks.amplification.study import AmplificationStudy
-from verisimile.checks.coverage.result import Coverage
-from verisimile.checks.goodness.marginals import MarginalComparison
-from verisimile.checks.goodness.result import Goodness
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.core.store import write_atomic
-from verisimile.mixture.fit import WeightFit
-from verisimile.report.content import (
-    FamilyStudy,
-    InputSample,
-    MemberTraining,
-    NamedAmplification,
-    NamedValidation,
-    ReportInput,
-    SampleResult,
-    Timings,
-)
+from verisimile.report.content import TITLE, ReportInput
 from verisimile.report.document import Document, document, dumped
-from verisimile.report.html import page_of, pictures, render
+from verisimile.report.page import render
+from verisimile.report.section import known_sections
 from verisimile.report.style import to_pdf, to_png
-from verisimile.report.summaries import junit, markdown
-from verisimile.validation.result import Validation
+from verisimile.report.verdict import Finding, Verdict
+
+_FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
-def write_report(run: Run, results: Sequence[object] | ReportInput, folder: str | Path) -> Path:
+def write_report(run: Run, results: object, folder: str | Path) -> Path:
     """Write a report on test results and return the path of its page.
 
     Makes ``report.html`` (self-contained, no scripts), ``result.json`` (all
@@ -43,8 +34,9 @@ def write_report(run: Run, results: Sequence[object] | ReportInput, folder: str 
     run
         Gives seeds and executor to the record of origin.
     results
-        Goodness-of-fit results, marginals, a weight fit and so on, or a
-        :class:`~verisimile.report.content.ReportInput` that arranges them.
+        A result, or a sequence of results and of such sequences: goodness of fit, two-sample
+        tests, bands and so on.  Or a :class:`~verisimile.report.content.ReportInput` that
+        arranges them.
     folder
         Made if need be; older files of the same names are replaced.
 
@@ -62,9 +54,9 @@ def write_report(run: Run, results: Sequence[object] | ReportInput, folder: str 
 def write_document(report: Document, folder: str | Path) -> Path:
     """Write the files of a report, new or read back from its ``result.json``."""
     target = Path(folder)
-    page = page_of(report)
+    page = report.page
     images = {}
-    for picture in pictures(page):
+    for picture in page.pictures:
         images[picture.name] = to_png(picture.figure)
         write_atomic(target / "figures" / f"{picture.name}.pdf", to_pdf(picture.figure))
     write_atomic(target / "result.json", dumped(report).encode())
@@ -75,108 +67,114 @@ def write_document(report: Document, folder: str | Path) -> Path:
     return html
 
 
-def gathered(results: Sequence[object]) -> ReportInput:
-    """Return a report's content from loose results.
-
-    Tests and marginals are put together by their test sample; of weight fits
-    and timings there may be one.
+def gathered(results: object) -> ReportInput:
+    """Return a report's content from loose results, each given to the section that takes it.
 
     Raises
     ------
     InputError
-        If something among them has no place in a report.
+        If something among them has no place in a report, or there are two of what a report has
+        one of.
     """
-    for result in results:
-        if not isinstance(result, _ACCEPTED):
+    sections = known_sections()
+    taken: list[list[object]] = [[] for _ in sections]
+    for result in _flat(results):
+        takers = (
+            mine
+            for mine, each in zip(taken, sections, strict=True)
+            if isinstance(result, each.kinds)
+        )
+        mine = next(takers, None)
+        if mine is None:
+            known = [kind.__name__ for section in sections for kind in section.kinds]
             raise InputError(
                 "results",
                 got=f"a {type(result).__name__}",
-                expected=f"any of {', '.join(kind.__name__ for kind in _ACCEPTED)}",
+                expected=f"any of {', '.join(known)}",
                 remedy="Give a ReportInput to arrange a report yourself.",
             )
-    fits = [result for result in results if isinstance(result, WeightFit)]
-    timings = [result for result in results if isinstance(result, Timings)]
-    if len(fits) > 1 or len(timings) > 1:
-        raise InputError(
-            "results",
-            got=f"{len(fits)} weight fits and {len(timings)} timings",
-            expected="at most one of each",
-        )
-    samples, validations = _by_sample(results), _validations(results)
-    return ReportInput(
-        samples=samples,
-        coverage=tuple(result for result in results if isinstance(result, Coverage)),
-        validations=validations,
-        amplifications=_amplifications(results),
-        families=tuple(result for result in results if isinstance(result, FamilyStudy)),
-        training=tuple(result for result in results if isinstance(result, MemberTraining)),
-        fit=fits[0] if fits else None,
-        inputs=tuple(result for result in results if isinstance(result, InputSample)),
-        timings=timings[0] if timings else Timings(),
-        title=_title(results, samples, validations),
+        mine.append(result)
+    fields: dict[str, Any] = {"results": ()}
+    titles = []
+    for section, mine in zip(sections, taken, strict=True):
+        if mine:
+            stored = dict(section.stored(mine))
+            fields["results"] += stored.pop("results", ())
+            fields |= stored
+            titles.append(section.title)
+    return ReportInput(title=next(filter(None, titles), TITLE), **fields)
+
+
+def _flat(results: object) -> Iterator[object]:
+    if isinstance(results, Sequence) and not isinstance(results, str):
+        for result in results:
+            yield from _flat(result)
+    else:
+        yield results
+
+
+def junit(report: Document) -> bytes:
+    """Return one test case per finding.
+
+    A rejection is a ``failure``, an inconclusive test an ``error`` (nothing
+    compared never passes), and a test that stands for comparison only is
+    ``skipped``.
+    """
+    suite = ElementTree.Element("testsuite", name=_clean(report.content.title))
+    for finding in report.findings:
+        suite.append(_case(finding))
+    if not report.findings:
+        case = ElementTree.SubElement(suite, "testcase", classname="report", name="nothing")
+        ElementTree.SubElement(case, "error", message="nothing was compared")
+    for outcome, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(name, str(len(suite.findall(f"testcase/{outcome}"))))
+    suite.set("tests", str(len(suite)))
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text
+
+
+def _case(finding: Finding) -> ElementTree.Element:
+    case = ElementTree.Element(
+        "testcase", classname=_clean(finding.sample), name=_clean(finding.hypothesis)
     )
+    outcome = _outcome(finding)
+    if outcome:
+        ElementTree.SubElement(case, outcome, message=_clean(finding.sentence))
+    return case
 
 
-def _title(
-    results: Sequence[object],
-    samples: tuple[SampleResult, ...],
-    validations: tuple[NamedValidation, ...],
-) -> str:
-    if samples:
-        return ReportInput().title
-    if validations:
-        return "Validation"
-    families = any(isinstance(result, FamilyStudy) for result in results)
-    return "Precision and recall" if families else ReportInput().title
+def _outcome(finding: Finding) -> str:
+    if not finding.decisive:
+        return "skipped"
+    return {Verdict.PASSED: "", Verdict.FAILED: "failure", Verdict.INCONCLUSIVE: "error"}[
+        finding.verdict
+    ]
 
 
-def _by_sample(results: Sequence[object]) -> tuple[SampleResult, ...]:
-    tests = [result for result in results if isinstance(result, Goodness)]
-    marginals = [result for result in results if isinstance(result, MarginalComparison)]
-    digests = dict.fromkeys(
-        [test.events_digest for test in tests] + [item.events_digest for item in marginals]
-    )
-    return (
-        *(result for result in results if isinstance(result, SampleResult)),
-        *(
-            SampleResult(
-                name=f"sample {digest[:8]}",
-                goodness=tuple(test for test in tests if test.events_digest == digest),
-                marginals=tuple(item for item in marginals if item.events_digest == digest),
-            )
-            for digest in digests
-        ),
-    )
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _validations(results: Sequence[object]) -> tuple[NamedValidation, ...]:
-    loose = [result for result in results if isinstance(result, Validation)]
-    return (
-        *(result for result in results if isinstance(result, NamedValidation)),
-        *(NamedValidation(f"generated sample {i}", found) for i, found in enumerate(loose, 1)),
-    )
+def markdown(report: Document) -> str:
+    """Return title, verdict, summary table and warnings."""
+    verdict = report.verdict.capitalize()
+    lines = [f"# {_text(report.content.title)}", "", f"**{verdict}.** {_text(report.line)}"]
+    for table in report.summaries:
+        rule = "|" + " --- |" * len(table.columns)
+        lines += ["", _row(table.columns), rule, *map(_row, table.rows), "", _text(table.caption)]
+    if report.warnings:
+        lines += ["", "## Warnings", "", *(f"- {_text(warning)}" for warning in report.warnings)]
+    return "\n".join(lines) + "\n"
 
 
-def _amplifications(results: Sequence[object]) -> tuple[NamedAmplification, ...]:
-    loose = [result for result in results if isinstance(result, AmplificationStudy)]
-    return (
-        *(result for result in results if isinstance(result, NamedAmplification)),
-        *(NamedAmplification(f"generator {i}", found) for i, found in enumerate(loose, 1)),
-    )
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_text(cell) for cell in cells) + " |"
 
 
-_ACCEPTED = (
-    Goodness,
-    MarginalComparison,
-    Coverage,
-    Validation,
-    NamedValidation,
-    AmplificationStudy,
-    NamedAmplification,
-    FamilyStudy,
-    WeightFit,
-    SampleResult,
-    MemberTraining,
-    InputSample,
-    Timings,
-)
+def _text(text: str) -> str:
+    """Return `text` on one line, with what Markdown or HTML would take for markup escaped."""
+    escaped = re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
+    return " ".join(escaped.split())

@@ -74,13 +74,13 @@ def test_a_negative_estimate_within_bounds_gives_no_number() -> None:
 
 def test_the_sentence_has_a_medium_and_the_finest_resolution() -> None:
     report = report_of(smooth())
-    (found,) = report.amplification_findings
+    (found,) = report.findings
     assert found.sentence == (
         "Worth 10 (8.3 to 12) times the training sample at 50 regions; 20 (17 to 25) at 100."
     )
     assert report.line.startswith("g: worth 10 (8.3 to 12) times")
     assert not report.line.endswith(".")
-    (single,) = report_of(make_study([make_point(64, *UNSURE)])).amplification_findings
+    (single,) = report_of(make_study([make_point(64, *UNSURE)])).findings
     assert single.sentence == (
         "Worth at least 92 (no upper bound) times the training sample at 64 regions."
     )
@@ -106,12 +106,12 @@ def test_only_the_alarm_fails(study: AmplificationStudy, verdict: Verdict, code:
 
 def test_the_alarm_is_said_with_its_copies() -> None:
     report = report_of(smooth(memorisation=make_memorisation(0.97, copies=19_000)))
-    _, alarm = report.amplification_findings
+    _, alarm = report.findings
     assert alarm.hypothesis == "memorisation"
     assert alarm.sentence.startswith("Memorises: 97")
     assert "copies of training events" in alarm.sentence
     assert "g: memorises its training events" in report.line
-    quiet = report_of(smooth(memorisation=make_memorisation(0.5))).amplification_findings[1]
+    quiet = report_of(smooth(memorisation=make_memorisation(0.5))).findings[1]
     assert quiet.sentence.startswith("No alarm: 50")
     assert "copies" not in quiet.sentence
 

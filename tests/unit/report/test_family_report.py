@@ -24,13 +24,13 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.report.content import FamilyStudy, ReportInput
+from verisimile.report.content import FamilyStudy
 from verisimile.report.document import read_report
 from verisimile.report.numbers import fixed
 from verisimile.report.sections.families import (
     family_findings,
+    family_part,
     family_pictures,
-    family_section,
     family_table,
     variance_sentence,
     variance_table,
@@ -181,18 +181,18 @@ def test_bounds_are_called_bounds(study: FamilyStudy) -> None:
     (axes,) = band_figure(study.names, study.bands).axes
     assert axes.get_ylabel() == "precision, upper bound"
     assert "upper bound" in radial_figure(study.names, study.bands, None).axes[0].get_ylabel()
-    section = family_section(study, 1)
+    section = family_part(study, 1)
     assert "upper bounds of the true ones" in section.text
     assert "upper bound" in section.tables[0].caption
-    findings = family_findings(ReportInput(families=(study,)))
+    findings = tuple(family_findings(study))
     assert findings[0].sentence.startswith("Area at most 0.")
     assert "bounds of the areas" in findings[-1].sentence
     old = tuple(replace(band, thresholds="test half") for band in study.bands)
     published = replace(study, bands=old)
     assert band_figure(study.names, old).axes[0].get_ylabel() == "precision"
-    assert "as published" in family_section(published, 1).text
+    assert "as published" in family_part(published, 1).text
     exact = replace(study, bands=tuple(replace(b, thresholds="exact") for b in old))
-    assert "densities are known" in family_section(exact, 1).text
+    assert "densities are known" in family_part(exact, 1).text
 
 
 def test_the_table_has_the_areas(study: FamilyStudy) -> None:
@@ -230,7 +230,7 @@ def test_negative_parts_are_shown_as_they_are(study: FamilyStudy) -> None:
 def test_the_variance_is_on_the_page_if_it_was_divided(study: FamilyStudy, tmp_path: Path) -> None:
     found = parts(network=(0.04, 0.01), rest=(0.01, 0.02))
     divided = FamilyStudy(study.names[:1], study.bands[:1], variances=(found,))
-    bare, full = family_section(replace(divided, variances=()), 1), family_section(divided, 1)
+    bare, full = family_part(replace(divided, variances=()), 1), family_part(divided, 1)
     assert len(full.tables) == len(bare.tables) + 1
     page = Page(write_report(RUN, [divided], tmp_path).read_text(encoding="utf-8")).words
     assert " ".join(variance_sentence(found).split()) in page
@@ -240,7 +240,7 @@ def test_the_variance_is_on_the_page_if_it_was_divided(study: FamilyStudy, tmp_p
 
 
 def test_a_band_alone_is_a_section(study: FamilyStudy) -> None:
-    bare = family_section(FamilyStudy(study.names[:1], study.bands[:1]), 3)
+    bare = family_part(FamilyStudy(study.names[:1], study.bands[:1]), 3)
     assert [each.name for each in bare.illustrations] == ["bands-3", "recall-3", "radial-3"]
     assert "Below" not in bare.illustrations[2].caption
 

@@ -11,12 +11,8 @@ import pytest
 
 from report_values import make_content, make_fit, make_goodness, make_marginal
 from verisimile.data.feature import Feature
-from verisimile.report.sections.goodness_figures import (
-    marginal_figure,
-    null_figure,
-    training_figure,
-    weights_figure,
-)
+from verisimile.report.sections.goodness_figures import marginal_figure, null_figure
+from verisimile.report.sections.origin import training_figure, weights_figure
 from verisimile.report.style import readable, to_pdf, to_png
 
 

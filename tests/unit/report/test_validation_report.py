@@ -21,7 +21,6 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.report.content import NamedValidation, ReportInput
 from verisimile.report.document import Document, document, read_report
-from verisimile.report.html import page_of, pictures
 from verisimile.report.numbers import percent
 from verisimile.report.page import Illustration, Table
 from verisimile.report.sections.validation_figures import (
@@ -263,7 +262,7 @@ def test_an_interval_without_reference_events_has_no_ratio() -> None:
 
 
 def _pictures(found: Validation) -> tuple[Illustration, ...]:
-    return pictures(page_of(_document(found)))
+    return _document(found).page.pictures
 
 
 Samples = Callable[[], tuple[Events, Events]]

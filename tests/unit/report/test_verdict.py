@@ -10,7 +10,9 @@ import pytest
 from report_values import make_content, make_goodness, make_surprise
 from verisimile.core.errors import InputError
 from verisimile.report.content import ReportInput, SampleResult
-from verisimile.report.verdict import Verdict, findings, judge, overall, verdict_line
+from verisimile.report.document import findings
+from verisimile.report.sections.goodness import judge
+from verisimile.report.verdict import Verdict, overall, verdict_line
 
 
 def _content(*statistics: float) -> ReportInput:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ from verisimile.checks.amplification.memorisation import Memorisation
 from verisimile.checks.amplification.result import Amplification
 from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.report import style
-from verisimile.report.content import NamedAmplification, ReportInput
+from verisimile.report.content import NamedAmplification
 from verisimile.report.numbers import (
     count,
     fixed,
@@ -26,44 +26,73 @@ from verisimile.report.numbers import (
     rough,
     value_and_error,
 )
-from verisimile.report.page import Illustration, Section, Table
-from verisimile.report.verdict import Verdict
+from verisimile.report.page import Illustration, Part, Table
+from verisimile.report.section import Section, takes, verdict_table
+from verisimile.report.verdict import Finding, Verdict, measurement
 
 _QUANTILE = {"quantile": "quantile", "quantile-of-trainings": "quantile, of the trainings"}
 
 
-def amplification_summary(found: Sequence[AmplificationFinding]) -> Table:
-    """Return one row per finding."""
-    return Table(
-        caption="How many events of the truth the generated sample is worth, in units of its "
-        f"training sample, with {percent(0.68)} intervals. The number grows with the resolution "
-        "for every smooth generator.",
-        columns=("Generator", "Question", "Verdict", "In words"),
-        rows=tuple((f.sample, f.hypothesis, _verdict(f), f.sentence) for f in found),
-        marks=tuple(_verdict(finding) for finding in found),
-        words=frozenset({1, 2, 3}),
-    )
+_MEMORY = {
+    Verdict.PASSED: "no memorised events found",
+    Verdict.FAILED: "memorises its training events",
+}
 
 
-def _verdict(finding: AmplificationFinding) -> str:
-    """Return the verdict; a gain is a measurement, which neither passes nor fails."""
-    return "measured" if finding.hypothesis == "amplification" else finding.verdict.value
+@takes(AmplificationStudy, NamedAmplification)
+class Generators(Section[NamedAmplification]):
+    """Studies of amplification: how many events generators are worth."""
 
+    order = 40
+    field = "amplifications"
 
-def amplification_section(named: NamedAmplification, number: int) -> Section:
-    """Return figures and tables of study `number`."""
-    study = named.study
-    tables = [gain_table(study)]
-    if study.memorisation is not None:
-        tables.append(_memory_table(study.memorisation))
-    return Section(
-        f"{named.name}: amplification",
-        f"{count(study.n_generated)} generated events, {count(study.n_train)} training events, "
-        f"{count(study.n_holdout)} held-out true events. G times the training sample: so many true "
-        f"events would be as near to the truth. Entropy label: {study.entropy.standing}",
-        tuple(_pictures(study, number)),
-        tuple(tables),
-    )
+    @classmethod
+    def arranged(cls, results: Sequence[Any]) -> Sequence[NamedAmplification]:
+        """Return them with names."""
+        loose = [result for result in results if not isinstance(result, NamedAmplification)]
+        return [
+            *(result for result in results if isinstance(result, NamedAmplification)),
+            *(NamedAmplification(f"generator {i}", found) for i, found in enumerate(loose, 1)),
+        ]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a sentence on each gain, which is measured, and a verdict on memorisation."""
+        for named in self.results:
+            yield measurement(named.name, "amplification", _sentence(named.study), decisive=True)
+            if named.study.memorisation is not None:
+                yield memorisation_finding(named.name, named.study.memorisation)
+
+    def summaries(self) -> Iterator[Table]:
+        """Yield one row per finding."""
+        yield verdict_table(
+            tuple(self.findings()),
+            "How many events of the truth the generated sample is worth, in units of its "
+            f"training sample, with {percent(0.68)} intervals. The number grows with the "
+            "resolution for every smooth generator.",
+            first="Generator",
+        )
+
+    def parts(self) -> Iterator[Part]:
+        """Yield figures and tables of each study."""
+        for number, named in enumerate(self.results, 1):
+            study = named.study
+            tables = [gain_table(study)]
+            if study.memorisation is not None:
+                tables.append(memorisation_table(study.memorisation))
+            yield Part(
+                f"{named.name}: amplification",
+                f"{count(study.n_generated)} generated events, {count(study.n_train)} training "
+                f"events, {count(study.n_holdout)} held-out true events. G times the training "
+                "sample: so many true events would be as near to the truth. Entropy label: "
+                f"{study.entropy.standing}",
+                tuple(_pictures(study, number)),
+                tuple(tables),
+            )
+
+    def warnings(self) -> Iterator[str]:
+        """Yield those of the studies."""
+        for named in self.results:
+            yield from named.study.warnings
 
 
 def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
@@ -77,32 +106,44 @@ def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
         figure=amplification_figure(study),
     )
     if study.averaging:
-        finest = study.averaging[-1]
-        yield Illustration(
-            name=f"crossing-{number}",
-            caption=f"Scatter of the members over {finest.amplification.resolution} regions "
-            "(root mean square) against the number of generated events; where it leaves the line "
-            f"of true events, more events bring nothing. {finest.cannot_see}",
-            alt=f"Scatter of members against the number of events; pooled gain "
-            f"{gain_words(finest.amplification)}.",
-            figure=crossing_figure(finest),
-        )
+        yield crossing_illustration(study.averaging[-1], str(number))
+
+
+def crossing_illustration(found: Averaging, number: str) -> Illustration:
+    """Return where the scatter of members ends, with its words."""
+    return Illustration(
+        name=f"crossing-{number}",
+        caption=f"Scatter of the members over {found.amplification.resolution} regions "
+        "(root mean square) against the number of generated events; where it leaves the line "
+        f"of true events, more events bring nothing. {found.cannot_see}",
+        alt=f"Scatter of members against the number of events; pooled gain "
+        f"{gain_words(found.amplification)}.",
+        figure=crossing_figure(found),
+    )
 
 
 def gain_table(study: AmplificationStudy) -> Table:
     """Return one row per measure and resolution."""
-    rows = [_row(_QUANTILE[study.quantile.measure], point) for point in study.quantile.points]
-    rows += [_row("averaging", each.amplification) for each in study.averaging]
-    rows += [_row("mixture's own errors", each) for each in study.analytic]
-    rows.append(_row("energy distance", study.quadratic))
-    rows += [_row(f"KS of {name}", each) for name, each in study.kolmogorov.items()]
+    return gain_rows(
+        [
+            *((_QUANTILE[study.quantile.measure], point) for point in study.quantile.points),
+            *(("averaging", each.amplification) for each in study.averaging),
+            *(("mixture's own errors", each) for each in study.analytic),
+            ("energy distance", study.quadratic),
+            *((f"KS of {name}", each) for name, each in study.kolmogorov.items()),
+        ]
+    )
+
+
+def gain_rows(points: Sequence[tuple[str, Amplification]]) -> Table:
+    """Return one row per named measure."""
     return Table(
         caption="Amplification by measure. 1/G is what is estimated: it may be negative by "
         "fluctuation, and G has no upper bound where its interval holds zero. k: effective "
         "number of fitted parameters, (regions - 1) / G. A KS distance to one holdout gives a "
         "lower limit and hardly more; no bound: most perfect generators are farther away.",
         columns=("Measure", "Regions", "G, 68 %", "1 / G", "68 %", "95 %", "k"),
-        rows=tuple(rows),
+        rows=tuple(_row(name, point) for name, point in points),
     )
 
 
@@ -124,7 +165,8 @@ def _interval(point: Amplification, level: float) -> str:
     return f"{rough(found.low)} to {rough(found.high)}"
 
 
-def _memory_table(found: Memorisation) -> Table:
+def memorisation_table(found: Memorisation) -> Table:
+    """Return shares, copies and their p-values."""
     rows = (
         (f"Alarm (p at most {found.level:g})", "yes" if found.alarm else "no"),
         (
@@ -153,63 +195,6 @@ def _memory_table(found: Memorisation) -> Table:
 
 
 LEVEL = 0.68
-
-
-@dataclass(frozen=True, slots=True)
-class AmplificationFinding:
-    """A sentence on the gain, or the verdict on memorisation.
-
-    Attributes
-    ----------
-    sample
-        Name of the generator.
-    hypothesis
-        ``"amplification"`` or ``"memorisation"``.
-    verdict, sentence
-        A gain is measured, which passes; an alarm fails.
-    """
-
-    sample: str
-    hypothesis: str
-    verdict: Verdict
-    sentence: str
-
-    @property
-    def decisive(self) -> bool:
-        """Both count."""
-        return True
-
-    @property
-    def headline(self) -> bool:
-        """Both are in the report's first line."""
-        return True
-
-    @property
-    def outcome(self) -> str:
-        """The conclusion in a few words."""
-        if self.hypothesis == "amplification":
-            return f"{self.sentence[0].lower()}{self.sentence[1:]}".rstrip(".")
-        return {
-            Verdict.PASSED: "no memorised events found",
-            Verdict.FAILED: "memorises its training events",
-            Verdict.INCONCLUSIVE: "nothing can be said of memorisation",
-        }[self.verdict]
-
-
-def amplification_findings(content: ReportInput) -> tuple[AmplificationFinding, ...]:
-    """Return the findings of all amplification studies."""
-    return tuple(
-        finding for named in content.amplifications for finding in _found(named.name, named.study)
-    )
-
-
-def _found(name: str, study: AmplificationStudy) -> Iterator[AmplificationFinding]:
-    yield AmplificationFinding(name, "amplification", Verdict.PASSED, _sentence(study))
-    if study.memorisation is not None:
-        alarm = study.memorisation.alarm
-        yield AmplificationFinding(
-            name, "memorisation", Verdict.FAILED if alarm else Verdict.PASSED, _memory(study)
-        )
 
 
 def _sentence(study: AmplificationStudy) -> str:
@@ -242,16 +227,16 @@ def gain_words(point: Amplification, level: float = LEVEL) -> str:
     return f"{rough(1.0 / value)} ({rough(low)} to {rough(high)})"
 
 
-def _memory(study: AmplificationStudy) -> str:
-    found = study.memorisation
-    if found is None:
-        return ""
+def memorisation_finding(name: str, found: Memorisation) -> Finding:
+    """Return the verdict on memorisation: an alarm fails."""
     share = f"{percent(found.share.value)} of generated events are nearer to training than to "
     said = f"{share}held-out events ({percent(found.expected_share)} expected)"
     if found.copies:
         said += f", and {count(found.copies)} are copies of training events"
     said += f"; p = {rough(found.p_value.value)}"
-    return f"{'Memorises' if found.alarm else 'No alarm'}: {said}."
+    verdict = Verdict.FAILED if found.alarm else Verdict.PASSED
+    sentence = f"{'Memorises' if found.alarm else 'No alarm'}: {said}."
+    return Finding(name, "memorisation", verdict, sentence, outcome=_MEMORY[verdict])
 
 
 _LEVELS = (0.68, 0.95)
@@ -265,21 +250,22 @@ Curve = tuple[str, Sequence[Amplification], str]
 
 def amplification_figure(study: AmplificationStudy) -> Figure:
     """Return G of every measure with regions, with its intervals."""
-    return style.draw(lambda figure: gain_axes(figure, _curves(study)), width=6.2, height=4.2)
-
-
-def crossing_figure(found: Averaging) -> Figure:
-    """Return the scatter of members against the number of generated events."""
-    return style.draw(lambda figure: _crossing(figure.subplots(), found), width=6.2, height=4.2)
-
-
-def _curves(study: AmplificationStudy) -> list[Curve]:
     curves: list[Curve] = [
         ("quantile", study.quantile.points, style.DATA),
         ("averaging", [each.amplification for each in study.averaging], style.ALTERNATIVE),
         ("mixture's own errors", study.analytic, style.REFERENCE),
     ]
-    return [curve for curve in curves if curve[1]]
+    return gain_figure([curve for curve in curves if curve[1]])
+
+
+def gain_figure(curves: Sequence[Curve]) -> Figure:
+    """Return G of named measures against the number of regions."""
+    return style.draw(lambda figure: gain_axes(figure, curves), width=6.2, height=4.2)
+
+
+def crossing_figure(found: Averaging) -> Figure:
+    """Return the scatter of members against the number of generated events."""
+    return style.draw(lambda figure: _crossing(figure.subplots(), found), width=6.2, height=4.2)
 
 
 def gain_axes(figure: Figure, curves: Sequence[Curve]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import ClassVar
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from verisimile.checks.classifier.conditional import ConditionalDiagnosis
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
 from verisimile.report import style
 from verisimile.report.numbers import (
@@ -17,7 +21,78 @@ from verisimile.report.numbers import (
     plain_number,
     value_and_error,
 )
-from verisimile.report.page import Table
+from verisimile.report.page import Illustration, Table
+from verisimile.report.section import Section, takes
+from verisimile.report.verdict import Finding, decision
+
+ABOUT = (
+    "A classifier is trained to tell generated from true events; w is the density ratio that "
+    "its scores imply."
+)
+
+
+@takes(ClassifierDiagnosis)
+class Diagnoses(Section[ClassifierDiagnosis]):
+    """Classifiers between true and generated events."""
+
+    title = "Classifier"
+    text = ABOUT
+    question = "area under the ROC curve"
+
+    def figures(self) -> Iterator[Illustration]:
+        """Yield the three panels of each."""
+        for place, result in enumerate(self.results, 1):
+            yield classifier_illustration(result, f"loose-{place}")
+
+    def tables(self) -> Iterator[Table]:
+        """Yield area, tails and closure of each."""
+        for result in self.results:
+            yield from classifier_tables(result)
+
+
+@takes(ConditionalDiagnosis)
+class ConditionalDiagnoses(Section[ConditionalDiagnosis]):
+    """Classifiers between true and generated events at equal contexts."""
+
+    title = "Conditional classifier"
+    text = "A classifier is trained to tell generated from true events at the same context."
+    caption = (
+        "Area under the ROC curve of log w(x | c) beside its null, and that of the classifier on "
+        "the context alone: one half if the contexts' laws agree."
+    )
+    columns: ClassVar = {
+        "AUC": "auc",
+        "Null": "null_auc",
+        "p": "p_value",
+        "By": lambda r: "exact permutations" if r.exact else "generalised covariance",
+        "Context": "context_auc",
+        "Shared contexts": lambda r: percent(r.shared),
+        "Events": lambda r: f"{count(r.n_truth)} + {count(r.n_generated)}",
+    }
+
+    def judge(self, name: str, result: ConditionalDiagnosis) -> Iterator[Finding]:
+        """Yield a verdict on p(x | c)."""
+        question = f"law given {', '.join(result.contexts)}"
+        yield decision(name, question, result.p_value, self.level)
+
+
+def classifier_illustration(found: ClassifierDiagnosis, number: str) -> Illustration:
+    """Return the figure with its words."""
+    auc = value_and_error(found.auc.value, found.auc.error)
+    return Illustration(
+        name=f"classifier-{number}",
+        caption="Left: ROC curve on a half that was not trained on. Middle: calibration of "
+        "the scores. Right: distribution of log w in both samples.",
+        alt=f"ROC curve with area {auc}, calibration of the scores, and the distribution "
+        "of the weights of true and generated events.",
+        figure=classifier_figure(found),
+        broad=True,
+    )
+
+
+def classifier_tables(found: ClassifierDiagnosis) -> tuple[Table, ...]:
+    """Return area, tails, closure."""
+    return diagnosis_table(found), tail_table(found), closure_table(found)
 
 
 def classifier_figure(found: ClassifierDiagnosis) -> Figure:

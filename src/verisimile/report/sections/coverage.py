@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from verisimile.checks.coverage.result import CONDITIONAL, Coverage, ObservableCoverage
+from verisimile.checks.coverage.retrained import Saturation
 from verisimile.report import style
-from verisimile.report.content import ReportInput
 from verisimile.report.numbers import (
     count,
     fixed,
@@ -20,8 +19,9 @@ from verisimile.report.numbers import (
     plain_number,
     value_and_error,
 )
-from verisimile.report.page import Illustration, Section, Table
-from verisimile.report.verdict import Verdict
+from verisimile.report.page import Illustration, Part, Table
+from verisimile.report.section import Section, takes
+from verisimile.report.verdict import Finding, Verdict
 from verisimile.stats.intervals import clopper_pearson
 
 _ABOUT = {
@@ -32,30 +32,88 @@ _ABOUT = {
 }
 
 
-def coverage_summary(found: Sequence[CoverageFinding], level: float) -> Table:
-    """Return one row per study: verdict and what it means."""
-    return Table(
-        caption=f"Verdicts at a significance level of {level:g}, shared by the observables of a "
-        "study (Bonferroni, exact binomial intervals).",
-        columns=("Study", "Verdict", "Nominal", "Rates", "Data sets", "Events each", "In words"),
-        rows=tuple(_summary_row(finding) for finding in found),
-        marks=tuple(finding.verdict.value for finding in found),
-        words=frozenset({1, 6}),
-    )
+_OUTCOMES = {
+    Verdict.PASSED: "the truth is in the intervals as often as stated",
+    Verdict.FAILED: "the truth is not in the intervals as often as stated",
+}
+_OF = {CONDITIONAL: "for these members", "retrained": "for the whole procedure"}
 
 
-def _summary_row(finding: CoverageFinding) -> tuple[str, ...]:
-    study = finding.coverage
+@takes(Coverage)
+class Studies(Section[Coverage]):
+    """Coverage studies: how often intervals contain the truth."""
+
+    order = 20
+    field = "coverage"
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield one finding per study, at the report's level."""
+        for study in self.results:
+            verdict, sentence = judge_coverage(study, self.content.level)
+            yield Finding(
+                f"Coverage, {study.mode}",
+                f"coverage, {study.mode}",
+                verdict,
+                sentence,
+                outcome=_OUTCOMES.get(verdict, ""),
+            )
+
+    def summaries(self) -> Iterator[Table]:
+        """Yield one row per study: verdict and what it means."""
+        found = tuple(self.findings())
+        yield Table(
+            caption=f"Verdicts at a significance level of {self.content.level:g}, shared by the "
+            "observables of a study (Bonferroni, exact binomial intervals).",
+            columns=(
+                "Study",
+                "Verdict",
+                "Nominal",
+                "Rates",
+                "Data sets",
+                "Events each",
+                "In words",
+            ),
+            rows=tuple(_summary_row(*each) for each in zip(found, self.results, strict=True)),
+            marks=tuple(finding.mark for finding in found),
+            words=frozenset({1, 6}),
+        )
+
+    def parts(self) -> Iterator[Part]:
+        """Yield figure and table of each study."""
+        for number, study in enumerate(self.results, 1):
+            yield Part(
+                f"Coverage, {study.mode}",
+                _ABOUT.get(study.mode, ""),
+                (_picture(study, number),),
+                (coverage_table(study, self.content.level),),
+            )
+
+
+def _summary_row(finding: Finding, study: Coverage) -> tuple[str, ...]:
     rates = [item.rate for item in study.observables]
     span = f"{fixed(min(rates), places=3)} to {fixed(max(rates), places=3)}"
     return (
         finding.sample,
-        finding.verdict.value,
+        finding.word,
         fixed(study.level, places=4),
         span if len(rates) > 1 else fixed(rates[0], places=3),
         count(study.datasets),
         count(study.n_events),
         finding.sentence,
+    )
+
+
+def _picture(study: Coverage, number: int) -> Illustration:
+    rates = ", ".join(f"{item.name} {item.rate:.3f}" for item in study.observables)
+    return Illustration(
+        name=f"coverage-{number}-{study.mode}",
+        caption=f"Left: share of {count(study.datasets)} data sets whose interval contains the "
+        f"truth, with {study.interval_level:.0%} intervals; dashed: the nominal level. Right: "
+        "pulls of all data sets against the standard normal.",
+        alt=f"Coverage rates ({rates}) against the nominal {study.level:.4f}, and histograms of "
+        "the pulls.",
+        figure=coverage_figure(study),
+        broad=True,
     )
 
 
@@ -105,82 +163,6 @@ def _row(item: ObservableCoverage, total: int, level: float) -> tuple[str, ...]:
         percent(item.sampling_share),
         count(item.failed),
     )
-
-
-def coverage_section(finding: CoverageFinding, level: float, number: int) -> Section:
-    """Return figure and table of study `number`."""
-    study = finding.coverage
-    rates = ", ".join(f"{item.name} {item.rate:.3f}" for item in study.observables)
-    picture = Illustration(
-        name=f"coverage-{number}-{study.mode}",
-        caption=f"Left: share of {count(study.datasets)} data sets whose interval contains the "
-        f"truth, with {study.interval_level:.0%} intervals; dashed: the nominal level. Right: "
-        "pulls of all data sets against the standard normal.",
-        alt=f"Coverage rates ({rates}) against the nominal {study.level:.4f}, and histograms of "
-        "the pulls.",
-        figure=coverage_figure(study),
-        broad=True,
-    )
-    about = _ABOUT.get(study.mode, "")
-    return Section(finding.sample, about, (picture,), (coverage_table(study, level),))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CoverageFinding:
-    """The verdict of one study, and one plain sentence.
-
-    Attributes
-    ----------
-    sample
-        How the reader knows the study.
-    coverage
-        The study.
-    verdict, sentence
-        The conclusion at the report's level.
-    """
-
-    sample: str
-    coverage: Coverage
-    verdict: Verdict
-    sentence: str
-
-    @property
-    def hypothesis(self) -> str:
-        """What was tested."""
-        return f"coverage, {self.coverage.mode}"
-
-    @property
-    def decisive(self) -> bool:
-        """Every study counts."""
-        return True
-
-    @property
-    def headline(self) -> bool:
-        """Every study is in the report's first line."""
-        return True
-
-    @property
-    def outcome(self) -> str:
-        """The verdict in the words of a conclusion."""
-        return _OUTCOMES[self.verdict]
-
-
-_OUTCOMES = {
-    Verdict.PASSED: "the truth is in the intervals as often as stated",
-    Verdict.FAILED: "the truth is not in the intervals as often as stated",
-    Verdict.INCONCLUSIVE: "inconclusive",
-}
-_OF = {CONDITIONAL: "for these members", "retrained": "for the whole procedure"}
-
-
-def coverage_findings(content: ReportInput) -> tuple[CoverageFinding, ...]:
-    """Return one finding per study."""
-    found = []
-    for study in content.coverage:
-        verdict, sentence = judge_coverage(study, content.level)
-        name = f"Coverage, {study.mode}"
-        found.append(CoverageFinding(name, study, verdict, sentence))
-    return tuple(found)
 
 
 def judge_coverage(study: Coverage, level: float) -> tuple[Verdict, str]:
@@ -265,7 +247,7 @@ def _rates(axes: Axes, result: Coverage) -> None:
     axes.set_ylim(len(items) - 0.5, -0.5)
     axes.set_xlabel("coverage")
     axes.set_title(f"{result.mode}, {result.datasets} data sets", loc="left", pad=40)
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.1)
+    style.legend_above(axes, 1)
 
 
 def _pulls(axes: Axes, result: Coverage) -> None:
@@ -274,7 +256,7 @@ def _pulls(axes: Axes, result: Coverage) -> None:
     else:
         _widths(axes, result)
     axes.set_xlabel("pull (estimate \N{MINUS SIGN} truth) / error")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)
+    style.legend_above(axes, 3)
 
 
 def _histograms(axes: Axes, result: Coverage) -> None:
@@ -307,3 +289,73 @@ def _widths(axes: Axes, result: Coverage) -> None:
     axes.errorbar(mean, places, xerr=width, fmt="o", color=style.REFERENCE, label="mean ± width")
     axes.set_yticks(places, [""] * places.size)
     axes.set_ylim(places.size - 0.5, -0.5)
+
+
+@takes(Saturation)
+class Saturations(Section[Saturation]):
+    """Observables of a mixture for a growing number of members."""
+
+    title = "Saturation with members"
+    question = "enough members"
+    text = (
+        "Shifts of each observable from its value with all members, in its error: what does not "
+        "settle has an error that means little."
+    )
+
+    def sentence(self, result: Saturation) -> str:
+        """Return which observables are flagged."""
+        flagged = ", ".join(result.flagged)
+        return f"Errors mean little for {flagged}." if flagged else "All observables settle."
+
+    def figures(self) -> Iterator[Illustration]:
+        """Yield the shifts of each against the number of members."""
+        for place, result in enumerate(self.results, 1):
+            yield Illustration(
+                name=f"saturation-{place}",
+                caption="Shifts from the value with all members, in its error, with the errors of "
+                "shifts that lie in the members' span.",
+                alt=f"Shifts of {', '.join(result.names)} with "
+                f"{', '.join(map(str, result.sizes[:-1]))} of {result.sizes[-1]} members.",
+                figure=saturation_figure(result),
+            )
+
+    def tables(self) -> Iterator[Table]:
+        """Yield a row for each observable."""
+        for result in self.results:
+            yield Table(
+                caption=f"Observables with all {result.sizes[-1]} members. Half: root mean square "
+                "shift of halves of the members beyond their errors. Pull: against the events.",
+                columns=("Observable", "Value", "Last shift", "Half", "Pull"),
+                rows=tuple(
+                    (
+                        observable,
+                        value_and_error(float(result.values[-1, j]), float(result.errors[-1, j])),
+                        value_and_error(
+                            float(result.shifts[-1, j]), float(result.shift_errors[-1, j])
+                        ),
+                        fixed(float(result.half_shifts[j])),
+                        fixed(float(result.pulls[j])),
+                    )
+                    for j, observable in enumerate(result.names)
+                ),
+            )
+
+
+def saturation_figure(found: Saturation) -> Figure:
+    """Return the shifts of all observables against the number of members."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        sizes = np.array(found.sizes[:-1])
+        for j, name in enumerate(found.names):
+            axes.errorbar(
+                sizes, found.shifts[:, j], yerr=found.shift_errors[:, j], fmt="o-", ms=3.5,
+                elinewidth=0.9, label=style.readable(name),
+            )  # fmt: skip
+        axes.axhline(1.0, color=style.MUTED, lw=1.0, ls=(0, (4, 2)))
+        axes.set_xticks(sizes)
+        axes.set_xlabel("members")
+        axes.set_ylabel("shift / error")
+        style.legend_above(axes, 3)
+
+    return style.draw(paint, height=3.8)

@@ -3,55 +3,94 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
 from verisimile.checks.precision_recall.band import Band
-from verisimile.checks.precision_recall.curve import BOUND, EXACT
+from verisimile.checks.precision_recall.comparison import BandComparison
+from verisimile.checks.precision_recall.curve import BOUND, EXACT, PrecisionRecall
 from verisimile.checks.precision_recall.variance import VarianceParts
 from verisimile.core.result import Estimate
-from verisimile.report.content import FamilyStudy, ReportInput
-from verisimile.report.numbers import count, fixed, p_value, percent, plain_number, value_and_error
-from verisimile.report.page import Illustration, Section, Table
+from verisimile.report.content import FamilyStudy
+from verisimile.report.numbers import (
+    count,
+    estimate,
+    fixed,
+    interval,
+    p_value,
+    percent,
+    plain_number,
+    shown,
+    value_and_error,
+)
+from verisimile.report.page import Illustration, Part, Table
+from verisimile.report.section import Section, takes
 from verisimile.report.sections.family_figures import (
     SamplePanel,
     SamplePanels,
+    angle_figure,
     band_figure,
     bound_label,
+    curve_figure,
     radial_figure,
     recall_figure,
     sample_figure,
 )
-from verisimile.report.verdict import Verdict
+from verisimile.report.verdict import Finding, measurement
+
+_VARIANCE = "variance of the area"
 
 
-def family_summary(found: Sequence[FamilyFinding]) -> Table:
-    """Return one row per finding."""
-    return Table(
-        caption="Precision and recall of families of generators. Differences: whole curves are "
-        "relabeled, and p holds for all angles together.",
-        columns=("Generators", "Question", "In words"),
-        rows=tuple((f.sample, f.hypothesis, f.sentence) for f in found),
-        words=frozenset({1, 2}),
-    )
+@takes(FamilyStudy)
+class Families(Section[FamilyStudy]):
+    """Families of generators: what the curves of one, or of two, say."""
+
+    title = "Precision and recall"
+    order = 50
+    field = "families"
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield one finding per family and one per comparison."""
+        for study in self.results:
+            yield from family_findings(study)
+
+    def summaries(self) -> Iterator[Table]:
+        """Yield one row per finding."""
+        yield Table(
+            caption="Precision and recall of families of generators. Differences: whole curves are "
+            "relabeled, and p holds for all angles together.",
+            columns=("Generators", "Question", "In words"),
+            rows=tuple((f.sample, f.hypothesis, f.sentence) for f in self.findings()),
+            words=frozenset({1, 2}),
+        )
+
+    def parts(self) -> Iterator[Part]:
+        """Yield figures and tables of each study."""
+        for number, study in enumerate(self.results, 1):
+            yield family_part(study, number)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield those of the comparisons."""
+        for study in self.results:
+            yield from () if study.comparison is None else study.comparison.warnings
 
 
-def family_section(study: FamilyStudy, number: int) -> Section:
+def family_part(study: FamilyStudy, number: int) -> Part:
     """Return figures and tables of study `number`."""
-    return Section(
+    return Part(
         f"Families: {', '.join(study.names)}",
         "Precision: the part of the generated events where true ones are. Recall: the part of the "
-        f"true events where generated ones are. {_meaning(study)}",
+        f"true events where generated ones are. {_meaning(study.bands[0])}",
         tuple(family_pictures(study, number)),
         (family_table(study), *([variance_table(study)] if study.variances else [])),
     )
 
 
-def _meaning(study: FamilyStudy) -> str:
+def _meaning(band: Band) -> str:
     """Return how far the curves can be believed."""
-    band = study.bands[0]
     if band.thresholds == EXACT:
         return "The densities are known: no difference is missed."
     if band.thresholds == BOUND:
@@ -109,68 +148,33 @@ def _row(name: str, band: Band) -> tuple[str, ...]:
     )
 
 
-_VARIANCE = "variance of the area"
-
-
-@dataclass(frozen=True, slots=True)
-class FamilyFinding:
-    """What the curves of one family, or of two, say in a sentence."""
-
-    sample: str
-    hypothesis: str
-    sentence: str
-
-    @property
-    def verdict(self) -> Verdict:
-        """Curves are measured, which passes."""
-        return Verdict.PASSED
-
-    @property
-    def decisive(self) -> bool:
-        """They count: something was compared."""
-        return True
-
-    @property
-    def headline(self) -> bool:
-        """They are in the report's first line, without what the areas' variance is made of."""
-        return self.hypothesis != _VARIANCE
-
-    @property
-    def outcome(self) -> str:
-        """The sentence as the end of another."""
-        return f"{self.sentence[0].lower()}{self.sentence[1:].rstrip('.')}"
-
-
-def family_findings(content: ReportInput) -> tuple[FamilyFinding, ...]:
-    """Return one finding per family and one per comparison."""
-    return tuple(finding for study in content.families for finding in _found(study))
-
-
-def _found(study: FamilyStudy) -> Iterator[FamilyFinding]:
+def family_findings(study: FamilyStudy) -> Iterator[Finding]:
+    """Yield what the curves say; all are measured, and count: something was compared."""
     for name, band in zip(study.names, study.bands, strict=True):
-        spread = float(band.auc.std(ddof=1))
-        yield FamilyFinding(
-            name,
-            "precision and recall",
-            f"Area {'at most ' if band.thresholds == BOUND else ''}"
-            f"{fixed(float(band.auc.mean()), places=4)}, spread "
-            f"{plain_number(spread, digits=2)} over {len(band.auc)} generators, by {band.score}.",
-        )
+        yield measurement(name, "precision and recall", _area(band), decisive=True)
     for name, found in zip(study.names, study.variances, strict=False):
-        yield FamilyFinding(name, _VARIANCE, variance_sentence(found))
+        said = variance_sentence(found)
+        yield replace(measurement(name, _VARIANCE, said, decisive=True), headline=False)
     if study.comparison is not None:
-        yield FamilyFinding(" and ".join(study.names), "difference", _difference(study))
+        names = " and ".join(study.names)
+        said = _difference(study.comparison, bounds=study.bands[0].thresholds == BOUND)
+        yield measurement(names, "difference", said, decisive=True)
 
 
-def _difference(study: FamilyStudy) -> str:
-    found = study.comparison
-    if found is None:
-        return "Not compared."
+def _area(band: Band) -> str:
+    return (
+        f"Area {'at most ' if band.thresholds == BOUND else ''}"
+        f"{fixed(float(band.auc.mean()), places=4)}, spread "
+        f"{plain_number(float(band.auc.std(ddof=1)), digits=2)} over {len(band.auc)} generators, "
+        f"by {band.score}."
+    )
+
+
+def _difference(found: BandComparison, *, bounds: bool) -> str:
     p = found.p_value
-    bounds = "bounds of the areas" if study.bands[0].thresholds == BOUND else "areas"
     area = (
-        f"difference of the {bounds} {found.auc.value:+.4f} ({found.auc.low:+.4f} to "
-        f"{found.auc.high:+.4f}, 95 %)"
+        f"difference of the {'bounds of the areas' if bounds else 'areas'} {found.auc.value:+.4f} "
+        f"({found.auc.low:+.4f} to {found.auc.high:+.4f}, 95 %)"
     ).replace("-", "\N{MINUS SIGN}")
     if found.fraction_familywise > 0.0:
         return (
@@ -182,7 +186,7 @@ def _difference(study: FamilyStudy) -> str:
 
 def family_pictures(study: FamilyStudy, number: int) -> Iterator[Illustration]:
     """Yield the bands of study `number`, then the samples to look at."""
-    yield _bands(study, number)
+    yield _bands(study, str(number))
     yield Illustration(
         name=f"recall-{number}",
         caption="The same with the band of precision at fixed recall, as published. Where curves "
@@ -197,7 +201,7 @@ def family_pictures(study: FamilyStudy, number: int) -> Iterator[Illustration]:
             yield from _samples(study.panels, family, name, f"{number}-{family + 1}")
 
 
-def _bands(study: FamilyStudy, number: int) -> Illustration:
+def _bands(study: FamilyStudy, number: str) -> Illustration:
     areas = "; ".join(
         f"{name}: {fixed(float(band.auc.mean()), places=4)}"
         for name, band in zip(study.names, study.bands, strict=True)
@@ -277,17 +281,18 @@ _NONE = "–"
 
 def variance_table(study: FamilyStudy) -> Table:
     """Return one row per family and component, and its total."""
+    return component_table(zip(study.names, study.variances, strict=True))
+
+
+def component_table(named: Iterable[tuple[str, VarianceParts]]) -> Table:
+    """Return one row per named variance and component, and its total."""
     return Table(
         caption="Variance of the area by what differs between the samples. Rest: what no factor "
         "names. Estimates may be negative by fluctuation; shares take those as zero. "
         "Total: of one area with all factors drawn anew; the reference is the same for all, and "
         "no part of it.",
         columns=("Family", "Component", "Levels", "Variance", "Standard deviation", "Share"),
-        rows=tuple(
-            row
-            for name, found in zip(study.names, study.variances, strict=True)
-            for row in _rows(name, found)
-        ),
+        rows=tuple(row for name, found in named for row in _rows(name, found)),
         words=frozenset({1}),
     )
 
@@ -324,3 +329,118 @@ def _both(part: Estimate) -> str:
 
 def _deviation(variance: float) -> str:
     return _NONE if variance < 0.0 else plain_number(math.sqrt(variance), digits=2)
+
+
+@takes(Band)
+class Bands(Section[Band]):
+    """Bands of single families of generators."""
+
+    title = "Precision and recall of generators"
+
+    @property
+    def study(self) -> FamilyStudy:
+        """The bands as a study without comparison."""
+        names, bands = zip(*self.named, strict=True)
+        return FamilyStudy(names=names, bands=bands)
+
+    def name(self, result: Band) -> str:  # noqa: ARG002
+        """Return that it is a family."""
+        return "family"
+
+    def judge(self, name: str, result: Band) -> Iterator[Finding]:
+        """Yield the mean area and its spread."""
+        yield measurement(name, "precision and recall", _area(result), decisive=True)
+
+    def figures(self) -> Iterator[Illustration]:
+        """Yield the band of each, along rays."""
+        for place, (name, band) in enumerate(self.named, 1):
+            yield _bands(FamilyStudy((name,), (band,)), f"loose-{place}")
+
+    def tables(self) -> Iterator[Table]:
+        """Yield a row for each."""
+        yield family_table(self.study)
+
+
+@takes(BandComparison)
+class BandComparisons(Section[BandComparison]):
+    """Bands of two families, compared."""
+
+    title = "Comparison of curves"
+    question = "difference of the curves"
+    caption = "Differences of curves, first group minus second, by relabeling generators."
+    columns: ClassVar = {
+        "p": "p_value",
+        "Angles, family-wise": lambda r: percent(r.fraction_familywise),
+        "Angles, false discovery": lambda r: percent(r.fraction_discovered),
+        "Area": lambda r: fixed(r.auc.value, places=4),
+        "Interval, 95 %": lambda r: interval(r.auc.low, r.auc.high),
+        "p of the area": lambda r: shown(r.auc.p_value),
+        "Curves": lambda r: f"{count(r.n_first)} + {count(r.n_second)}",
+    }
+
+    def figures(self) -> Iterator[Illustration]:
+        """Yield the corrected p-values at all angles."""
+        for place, result in enumerate(self.results, 1):
+            part = percent(result.fraction_familywise)
+            yield Illustration(
+                name=f"angles-{place}",
+                caption="p at each angle, corrected for all angles, and the false-discovery rate; "
+                f"dashed: {percent(0.05)}.",
+                alt=f"P-values against the angle: significant at {part} of all angles.",
+                figure=angle_figure(result),
+            )
+
+
+@takes(PrecisionRecall)
+class SampleCurves(Section[PrecisionRecall]):
+    """Precision and recall of single generated samples."""
+
+    title = "Precision and recall of a sample"
+    first = "Sample"
+    caption = (
+        "Areas below the curves. Interval: holds the true area at 95 %. F8 weighs recall, F1/8 "
+        "precision."
+    )
+    columns: ClassVar = {
+        "Area": "auc",
+        "Interval": "interval",
+        "F8": lambda r: fixed(r.f_beta[0], places=4),
+        "F1/8": lambda r: fixed(r.f_beta[1], places=4),
+        "Perfect": lambda r: _NONE if r.null is None else fixed(r.null.auc.mean(), places=4),
+        "Events": lambda r: f"{count(r.n_reference)} + {count(r.n_generated)}",
+        "Not finite": "n_missed",
+    }
+
+    def judge(self, name: str, result: PrecisionRecall) -> Iterator[Finding]:
+        """Yield the area."""
+        said = (
+            f"Area {'at most ' if result.thresholds == BOUND else ''}"
+            f"{estimate(result.auc)}, by {result.score}."
+        )
+        yield measurement(name, "precision and recall", said, decisive=True)
+
+    def figures(self) -> Iterator[Illustration]:
+        """Yield the curve of each."""
+        for place, (name, result) in enumerate(self.named, 1):
+            yield Illustration(
+                name=f"curve-{place}",
+                caption=f"{name}: precision against recall by {result.score}.",
+                alt=f"Curve of precision against recall, with area {estimate(result.auc)}.",
+                figure=curve_figure(result),
+            )
+
+
+@takes(VarianceParts)
+class Variances(Section[VarianceParts]):
+    """Variance components of metrics."""
+
+    title = "Variance of a metric"
+    question = "components"
+
+    def sentence(self, result: VarianceParts) -> str:
+        """Return total and largest parts."""
+        return variance_sentence(result)
+
+    def tables(self) -> Iterator[Table]:
+        """Yield the components of all."""
+        yield component_table(self.named)

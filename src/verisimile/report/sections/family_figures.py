@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, FigureBase
 
 from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
-from verisimile.checks.precision_recall.curve import BOUND
+from verisimile.checks.precision_recall.curve import BOUND, PrecisionRecall
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
@@ -49,7 +49,7 @@ def paint_bands(figure: FigureBase, names: tuple[str, ...], bands: tuple[Band, .
     if null is not None:
         x, y = _plane(bands[0].theta, null.median)
         axes.plot(x, y, color=style.MUTED, ls=(0, (4, 2)), lw=1.0, label="perfect generator")
-    _unit_square(axes, bands)
+    _unit_square(axes, bound_label(bands))
 
 
 def _at_recall(figure: Figure, names: tuple[str, ...], bands: tuple[Band, ...]) -> None:
@@ -58,14 +58,14 @@ def _at_recall(figure: Figure, names: tuple[str, ...], bands: tuple[Band, ...]) 
         found = band.recall
         axes.fill_between(found.recall, found.low, found.high, color=colour, alpha=0.25, lw=0.0)
         axes.plot(found.recall, found.mean, color=colour, label=style.readable(name))
-    _unit_square(axes, bands)
+    _unit_square(axes, bound_label(bands))
 
 
-def _unit_square(axes: Axes, bands: tuple[Band, ...]) -> None:
+def _unit_square(axes: Axes, bound: str) -> None:
     axes.set_xlim(0.0, 1.03)
     axes.set_ylim(0.0, 1.03)
-    axes.set_xlabel(f"recall{bound_label(bands)}")
-    axes.set_ylabel(f"precision{bound_label(bands)}")
+    axes.set_xlabel(f"recall{bound}")
+    axes.set_ylabel(f"precision{bound}")
     axes.legend(loc="lower left")
 
 
@@ -110,10 +110,14 @@ def paint_radial(
     _perfect(upper, bands[0])
     upper.set_ylim(*_range(bands))
     upper.set_ylabel(f"distance / perfect distance{bound_label(bands)}")
-    upper.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)
-    lowest.set_xlim(0.0, 90.0)
-    lowest.set_xticks(np.arange(0.0, 91.0, 15.0))
-    lowest.set_xlabel("angle from the recall axis [degrees]")
+    style.legend_above(upper, 3)
+    _degrees(lowest)
+
+
+def _degrees(axes: Axes) -> None:
+    axes.set_xlim(0.0, 90.0)
+    axes.set_xticks(np.arange(0.0, 91.0, 15.0))
+    axes.set_xlabel("angle from the recall axis [degrees]")
 
 
 def _band(axes: Axes, name: str, band: Band, colour: str) -> None:
@@ -147,6 +151,31 @@ def _range(bands: tuple[Band, ...]) -> tuple[float, float]:
     return max(0.0, low - room), 1.0 + 0.3 * room
 
 
+def angle_figure(comparison: BandComparison) -> Figure:
+    """Return the corrected p-values and the false-discovery rate at all angles."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        _strip(axes, comparison)
+        _degrees(axes)
+
+    return style.draw(paint, height=3.0)
+
+
+def curve_figure(found: PrecisionRecall) -> Figure:
+    """Return the curve of one sample, beside that of a perfect generator."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot(found.recall, found.precision, color=style.REFERENCE, label="sample")
+        if found.null is not None:
+            x, y = _plane(found.theta, found.null.median)
+            axes.plot(x, y, color=style.MUTED, ls=(0, (4, 2)), lw=1.0, label="perfect generator")
+        _unit_square(axes, ", upper bound" if found.thresholds == BOUND else "")
+
+    return style.draw(paint, width=5.4, height=4.6)
+
+
 def _strip(axes: Axes, comparison: BandComparison) -> None:
     degrees = np.degrees(comparison.theta)
     axes.plot(degrees, comparison.p_familywise, color=style.DATA, label="family-wise")
@@ -155,7 +184,7 @@ def _strip(axes: Axes, comparison: BandComparison) -> None:
     axes.set_yscale("log")
     axes.set_ylim(top=1.5)
     axes.set_ylabel("p, q")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.1)
+    style.legend_above(axes, 2)
 
 
 def _relative(theta: Array, radius: Array) -> Array:
@@ -197,7 +226,7 @@ def _histogram(figure: Figure, panels: SamplePanels, shown: SamplePanel) -> None
         axes.stairs(_share(shown), edges, color=style.DATA, label="generated")
     axes.set_xlabel(style.readable(panels.features[0].title))
     axes.set_ylabel("share of events")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.1)
+    style.legend_above(axes, 2)
     _scales(axes, panels)
 
 

@@ -1,48 +1,189 @@
-"""Fits, tests, places of deviation and inputs as tables of text."""
+"""Goodness of fit in a report: verdicts on test samples, summary, settings, places of deviation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from verisimile.checks.goodness.localise import Hotspots
+from verisimile.checks.goodness.localise import Hotspots, Localisation
 from verisimile.checks.goodness.marginals import CHI2_EXPECTED, MarginalComparison
-from verisimile.checks.goodness.result import AlternativeFit, Goodness
-from verisimile.core.arrays import Array
-from verisimile.data.feature import Feature
-from verisimile.mixture.fit import WeightFit
-from verisimile.report.content import InputSample, MemberTraining, Timings
-from verisimile.report.environment import Environment
+from verisimile.checks.goodness.refine import Refinement
+from verisimile.checks.goodness.result import AlternativeFit, ContextGoodness, Goodness
+from verisimile.core.arrays import Array, frozen
+from verisimile.report.content import TITLE, SampleResult
 from verisimile.report.numbers import (
     count,
-    duration,
     fixed,
     p_interval,
     p_value,
+    percent,
     plain_number,
-    value_and_error,
+    shown,
     z_interval,
 )
-from verisimile.report.page import Table
-from verisimile.report.verdict import Finding
+from verisimile.report.page import Part, Table
+from verisimile.report.section import Section, listing, takes
+from verisimile.report.sections.goodness_figures import of_sample
+from verisimile.report.verdict import OUTCOMES, Finding, Verdict, decision, too_few
+from verisimile.stats.pvalues import matches
+
+_MODELS = {
+    "single": "one member alone, taken as exact",
+    "ensemble": "the ensemble with frozen weights",
+    "ensemble+uncertainty": "the ensemble within its uncertainty",
+}
 
 
-def summary_table(found: Sequence[Finding], level: float) -> Table:
-    """Return one row per test: verdict, numbers, and what they mean."""
-    return Table(
-        caption=f"Verdicts at a significance level of {level:g}; those in brackets stand for "
-        "comparison. Ranges of p and Z are 68 % intervals from the finite number of toys.",
-        columns=("Test sample", "Hypothesis", "Verdict", "p", "Z", "t", "Toys", "Null", "In words"),
-        rows=tuple(_summary_row(finding) for finding in found),
-        marks=tuple(finding.verdict.value if finding.decisive else "aside" for finding in found),
-        words=frozenset({1, 2, 7, 8}),
-    )
+@takes(Goodness, MarginalComparison, SampleResult)
+class SampleTests(Section[SampleResult]):
+    """Test samples under one or more hypotheses; loose tests are put together by their sample."""
+
+    title = TITLE
+    order = 10
+    field = "samples"
+
+    @classmethod
+    def arranged(cls, results: Sequence[Any]) -> Sequence[SampleResult]:
+        """Return test samples: those given, then one for each digest."""
+        tests = [result for result in results if isinstance(result, Goodness)]
+        marginals = [result for result in results if isinstance(result, MarginalComparison)]
+        digests = dict.fromkeys(
+            [test.events_digest for test in tests] + [m.events_digest for m in marginals]
+        )
+        return [
+            *(result for result in results if isinstance(result, SampleResult)),
+            *(
+                SampleResult(
+                    name=f"sample {digest[:8]}",
+                    goodness=tuple(test for test in tests if test.events_digest == digest),
+                    marginals=tuple(m for m in marginals if m.events_digest == digest),
+                )
+                for digest in digests
+            ),
+        ]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield one finding per test; if any has the decisive hypothesis, only those count."""
+        tests = [(sample.name, test) for sample in self.results for test in sample.goodness]
+        decided = any(test.hypothesis == self.content.decisive for _, test in tests)
+        for name, test in tests:
+            verdict, reason = judge(test, self.content.level)
+            decisive = not decided or test.hypothesis == self.content.decisive
+            yield Finding(
+                name,
+                test.hypothesis,
+                verdict,
+                _sentence(test, verdict, reason),
+                decisive,
+                headline=decisive,
+                outcome=OUTCOMES[verdict],
+            )
+
+    def summaries(self) -> Iterator[Table]:
+        """Yield one row per test: verdict, numbers, and what they mean."""
+        found = tuple(self.findings())
+        tests = [test for sample in self.results for test in sample.goodness]
+        yield Table(
+            caption=f"Verdicts at a significance level of {self.content.level:g}; those in "
+            "brackets stand for comparison. Ranges of p and Z are 68 % intervals from the finite "
+            "number of toys.",
+            columns=(
+                "Test sample",
+                "Hypothesis",
+                "Verdict",
+                "p",
+                "Z",
+                "t",
+                "Toys",
+                "Null",
+                "In words",
+            ),
+            rows=tuple(_summary_row(*each) for each in zip(found, tests, strict=True)),
+            marks=tuple(finding.mark for finding in found),
+            words=frozenset({1, 2, 7, 8}),
+        )
+
+    def parts(self) -> Iterator[Part]:
+        """Yield figures and tables of each sample."""
+        for number, sample in enumerate(self.results, 1):
+            tables = [goodness_table(sample.goodness)] if sample.goodness else []
+            if sample.marginals:
+                tables.append(marginal_table(sample.marginals))
+            if sample.hotspots is not None:
+                tables.append(hotspot_table(sample.hotspots))
+            yield Part(
+                f"Test sample: {sample.name}",
+                sample.about,
+                of_sample(sample, number),
+                tuple(tables),
+            )
+
+    def warnings(self) -> Iterator[str]:
+        """Yield those of the tests."""
+        for sample in self.results:
+            for test in sample.goodness:
+                yield from test.warnings
 
 
-def _summary_row(finding: Finding) -> tuple[str, ...]:
-    test = finding.goodness
+def judge(test: Goodness, level: float) -> tuple[Verdict, str]:
+    r"""Return the verdict of one test, and the reason if there is none.
+
+    Failed: :math:`p \le` level.  Inconclusive: no statistic, too few toys to
+    reach the level, or a conclusion that hangs on toys that failed, on a fit to the sample
+    that failed, or on events for which the statistic is only a lower bound and whose
+    surprise was not tested.
+    """
+    p = test.p_value
+    if math.isnan(test.statistic) or math.isnan(p.value):
+        return Verdict.INCONCLUSIVE, "the fit to the sample gave no statistic"
+    if 1.0 / (test.most_toys + 1) > level:
+        return Verdict.INCONCLUSIVE, too_few(test.most_toys, level)
+    if p.value <= level:
+        return Verdict.FAILED, ""
+    if _without_failed(test) <= level:
+        return Verdict.INCONCLUSIVE, f"it hangs on the {p.n_failed} toys that failed"
+    if any(math.isnan(part.statistic) for part in test.parts):
+        return Verdict.INCONCLUSIVE, "a fit to the sample gave no statistic"
+    if test.capped and test.surprise is None:
+        reason = f"{test.capped} events far outside the model make the statistic a lower bound"
+        return Verdict.INCONCLUSIVE, reason
+    return Verdict.PASSED, ""
+
+
+def _without_failed(test: Goodness) -> float:
+    finite = test.toys[np.isfinite(test.toys)]
+    return (int((finite >= test.statistic).sum()) + 1) / (finite.size + 1)
+
+
+def _sentence(test: Goodness, verdict: Verdict, reason: str) -> str:
+    if verdict is Verdict.INCONCLUSIVE:
+        return f"Nothing can be said: {reason}."
+    model = _MODELS.get(test.hypothesis, test.hypothesis)
+    if verdict is Verdict.PASSED:
+        return f"Compatible with {model}: {_share(test)} deviate at least as much."
+    return f"Not compatible with {model}: {_share(test)} deviate as much.{_beyond(test)}"
+
+
+def _beyond(test: Goodness) -> str:
+    """Say so where the events that the model calls impossible are what it fails by."""
+    found = test.surprise
+    if found is None or found.p_values[1].value > test.leading.p_value.value or found.beyond < 2:
+        return ""
+    return f" {count(found.beyond)} events lie in a tail where it expects one."
+
+
+def _share(test: Goodness) -> str:
+    thrown, exceeding = test.toys.size, int(matches(test.statistic, test.toys).sum())
+    if not exceeding:
+        return f"none of {count(thrown)} pseudo-experiments"
+    return f"{percent(exceeding / thrown)} of {count(thrown)} pseudo-experiments"
+
+
+def _summary_row(finding: Finding, test: Goodness) -> tuple[str, ...]:
     verdict, failed = finding.verdict.value, test.p_value.n_failed
     return (
         finding.sample,
@@ -168,122 +309,6 @@ def marginal_table(marginals: Sequence[MarginalComparison]) -> Table:
     )
 
 
-def fit_table(fit: WeightFit) -> Table:
-    """Return the record of the weight fit."""
-    r = fit.record
-    rows = (
-        ("Events", count(r.n_events)),
-        ("Members", count(r.n_members)),
-        ("Effective rank (at most members − 1)", count(r.effective_rank)),
-        ("Condition of the curvature", plain_number(r.condition, digits=3)),
-        ("Sum of |weights|", plain_number(r.l1_norm, digits=5)),
-        ("Errors of the weights", r.covariance),
-        ("Variance that positivity leaves free, at least", plain_number(r.free_share, digits=3)),
-        ("Negative mass", value_and_error(r.negative_mass, r.negative_mass_error)),
-        ("Largest leverage of one event", plain_number(r.max_leverage, digits=3)),
-        ("Smallest density at an event (of its largest member)", plain_number(r.min_density)),
-        ("Negative log-likelihood [nats]", plain_number(fit.nll, digits=8)),
-        ("Converged", "yes" if r.converged else "no"),
-        ("Newton steps", count(r.iterations)),
-        ("Newton decrement", plain_number(r.decrement, digits=2)),
-        ("Certified distance to the optimum [nats]", plain_number(r.gap, digits=2)),
-        ("Pseudo-events (worth real events)", f"{count(r.n_pseudo)} ({r.pseudo_strength:g})"),
-    )
-    return Table("Fit of the mixture weights.", ("Quantity", "Value"), rows)
-
-
-def weight_table(fit: WeightFit) -> Table:
-    """Return the fitted weights with their standard deviations."""
-    errors = np.sqrt(np.clip(np.diag(fit.covariance), 0.0, None))
-    rows = tuple(
-        (str(i), value_and_error(float(w), float(e)))
-        for i, (w, e) in enumerate(zip(fit.weights, errors, strict=True))
-    )
-    return Table("Mixture weights.", ("Member", "Weight ± σ"), rows, folded=True)
-
-
-def member_table(members: Sequence[MemberTraining]) -> Table:
-    """Return one row per trained member."""
-    return Table(
-        caption="Ensemble members.",
-        columns=("Record", "Epochs", "Best epoch", "Best validation loss", "Time", "sha256"),
-        rows=tuple(
-            (
-                m.address,
-                count(m.validation.size),
-                count(m.best_epoch + 1),
-                plain_number(_at(m.validation, m.best_epoch), digits=5),
-                duration(m.seconds),
-                m.sha256[:16],
-            )
-            for m in members
-        ),
-        words=frozenset({5}),
-        folded=True,
-    )
-
-
-def input_table(inputs: Sequence[InputSample]) -> Table:
-    """Return one row per sample that went in."""
-    return Table(
-        caption="Samples. The digest is the sha256 of values, weights, names and groups.",
-        columns=("Use", "Source", "Events", "Effective events", "Digest"),
-        rows=tuple(
-            (
-                s.role,
-                s.source,
-                count(s.n) if s.groups is None else f"{count(s.n)} in {count(s.groups)} groups",
-                count(s.n_effective) if s.weighted else "unweighted",
-                s.digest,
-            )
-            for s in inputs
-        ),
-        words=frozenset({1, 4}),
-    )
-
-
-def feature_table(features: Sequence[Feature]) -> Table:
-    """Return one row per feature."""
-    return Table(
-        caption="Features.",
-        columns=("Feature", "Unit", "Kind", "Low", "High", "Transform"),
-        rows=tuple(
-            (
-                f.name,
-                f.unit or "–",
-                f.kind,
-                plain_number(f.low, digits=6),
-                plain_number(f.high, digits=6),
-                f.transform,
-            )
-            for f in features
-        ),
-        words=frozenset({1, 2, 5}),
-    )
-
-
-def timing_table(timings: Timings) -> Table:
-    """Return the wall-clock time of each stage."""
-    rows = tuple((stage.name, duration(stage.seconds)) for stage in timings.stages)
-    return Table(
-        "Wall-clock times; work that was already in the store takes none.",
-        ("Stage", "Time"),
-        (*rows, ("all", duration(timings.total))),
-    )
-
-
-def environment_table(environment: Environment) -> Table:
-    """Return seeds, machine and versions."""
-    rows = (
-        ("Random streams (entropy:path)", environment.seeds),
-        ("Executor", environment.executor),
-        ("Machine", f"{environment.machine}, {environment.cpus} processors"),
-        ("Python", environment.python),
-        *environment.versions.items(),
-    )
-    return Table("Seeds and versions.", ("What", "Value"), tuple(rows), words=frozenset({1}))
-
-
 def _bracketed(text: str) -> str:
     """Return `text` in brackets, not to be broken over lines."""
     return f"({text})".replace(" ", "\N{NO-BREAK SPACE}")
@@ -298,10 +323,6 @@ def _largest(values: Array) -> str:
     if not finite.any():
         return "–"
     return f"{float(finite[np.abs(finite).argmax()]):+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _at(values: Array, index: int) -> float:
-    return float(values[index]) if 0 <= index < values.size else math.nan
 
 
 def hotspot_table(found: Hotspots) -> Table:
@@ -323,3 +344,97 @@ def hotspot_table(found: Hotspots) -> Table:
             for s in range(found.z.size)
         ),
     )
+
+
+@takes(ContextGoodness)
+class GoodnessInContext(Section[ContextGoodness]):
+    """Tests of conditional mixtures in bins of their context."""
+
+    title = "Goodness of fit in context"
+
+    def name(self, result: ContextGoodness) -> str:
+        """Return sample and context."""
+        return f"sample {result.events_digest[:8]} in {result.feature}"
+
+    def judge(self, name: str, result: ContextGoodness) -> Iterator[Finding]:
+        """Yield a verdict on all bins together."""
+        model = _MODELS.get(result.hypothesis, result.hypothesis)
+        yield decision(
+            name,
+            result.hypothesis,
+            result.p_value,
+            self.level,
+            passed=f"Compatible with {model}",
+            failed=f"Not compatible with {model}",
+        )
+
+    def tables(self) -> Iterator[Table]:
+        """Yield a row for each bin."""
+        for name, result in self.named:
+            places = zip(result.edges[:-1], result.edges[1:], strict=True)
+            found = zip(places, result.counts, result.parts, strict=True)
+            yield Table(
+                f"{name}: bins of {result.feature}, combined by {result.combination} on "
+                f"{count(result.p_value.n_null)} {result.null} toys. p alone is not corrected for "
+                f"the others. Events outside of all bins: {count(result.n_unused)}.",
+                ("From", "To", "Events", "t", "p alone"),
+                tuple(
+                    (shown(float(low)), shown(float(high)), shown(int(n)))
+                    + (shown(part.statistic), shown(part.p_value))
+                    for (low, high), n, part in found
+                ),
+            )
+
+
+@takes(Localisation)
+class Places(Section[Localisation]):
+    """Kernels of a deviation, for a test that was made: descriptive."""
+
+    title = "Where a sample deviates"
+    question = "largest score of a kernel"
+
+    @classmethod
+    def arranged(cls, results: Sequence[Localisation]) -> Sequence[Localisation]:
+        """Return them without a number for each event."""
+        return [replace(result, contributions=frozen(np.empty(0))) for result in results]
+
+    def sentence(self, result: Localisation) -> str:
+        """Return the strongest kernel."""
+        k = int(result.ordered[0])
+        centre = ", ".join(plain_number(float(x), digits=3) for x in result.centres[k])
+        return f"Largest score {fixed(float(result.z[k]), places=1)} at ({centre})."
+
+    def tables(self) -> Iterator[Table]:
+        """Yield the strongest kernels of each."""
+        for result in self.results:
+            names = [f"x{column + 1}" for column in range(result.centres.shape[1])]
+            yield hotspot_table(result.strongest(names))
+
+
+@takes(Refinement)
+class Refinements(Section[Refinement]):
+    """Searches for a model that passes."""
+
+    title = "Refinement"
+
+    def judge(self, name: str, result: Refinement) -> Iterator[Finding]:
+        """Yield a verdict on the p-value that is corrected for the looks, at the search's level."""
+        looks = f"Look {len(result.looks)} of {result.planned}"
+        yield decision(name, "last model", result.p_value, result.level, passed=looks, failed=looks)
+
+    def tables(self) -> Iterator[Table]:
+        """Yield a row for each look."""
+        for result in self.results:
+            yield listing(
+                "Tests of the models that were looked at, each on its own events; p is not "
+                "corrected for the looks.",
+                ((f"Look {i}", look) for i, look in enumerate(result.looks, 1)),
+                {
+                    "Hypothesis": "hypothesis",
+                    "Members": "n_members",
+                    "Events": "n_events",
+                    "p": "p_value",
+                    "Z": lambda r: fixed(r.z.value),
+                },
+                first="Look",
+            )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
 from verisimile.checks.physics.histograms import MarginalPair
 from verisimile.checks.twosample.windows import Window
 from verisimile.report.content import NamedValidation
 from verisimile.report.numbers import count, p_value, plain_number, value_and_error
-from verisimile.report.page import Illustration, Section, Table
+from verisimile.report.page import Illustration, Part, Table, slug
+from verisimile.report.section import Section, takes
 from verisimile.report.sections import classifier, validation_tables
-from verisimile.report.sections.classifier import classifier_figure
 from verisimile.report.sections.validation_figures import (
     NUMBERS_UP_TO,
     battery_figure,
@@ -21,15 +20,54 @@ from verisimile.report.sections.validation_figures import (
     pair_figure,
     plane_figure,
 )
+from verisimile.report.sections.validation_verdict import judge_validation
+from verisimile.report.verdict import Finding
 from verisimile.validation.physics import Physics
 from verisimile.validation.result import Validation
 
 
-def validation_sections(named: NamedValidation, level: float, number: int) -> Iterator[Section]:
-    """Yield the sections of validation `number`."""
+@takes(Validation, NamedValidation)
+class Validations(Section[NamedValidation]):
+    """Comparisons of generated samples with a reference."""
+
+    title = "Validation"
+    order = 30
+    field = "validations"
+
+    @classmethod
+    def arranged(cls, results: Sequence[Any]) -> Sequence[NamedValidation]:
+        """Return them with names."""
+        loose = [result for result in results if not isinstance(result, NamedValidation)]
+        return [
+            *(result for result in results if isinstance(result, NamedValidation)),
+            *(NamedValidation(f"generated sample {i}", found) for i, found in enumerate(loose, 1)),
+        ]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the findings of each validation, that on all tests first."""
+        for named in self.results:
+            yield from judge_validation(named.validation, self.content.level, name=named.name)
+
+    def summaries(self) -> Iterator[Table]:
+        """Yield one table for each."""
+        for named in self.results:
+            yield validation_tables.validation_summary(named, self.content.level)
+
+    def parts(self) -> Iterator[Part]:
+        """Yield what was done, and what was found."""
+        for number, named in enumerate(self.results, 1):
+            yield from _parts(named, self.content.level, number)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield those of the validations."""
+        for named in self.results:
+            yield from named.validation.warnings
+
+
+def _parts(named: NamedValidation, level: float, number: int) -> Iterator[Part]:
     found = named.validation
     yield _tests(named, level, number)
-    yield Section(
+    yield Part(
         f"{named.name}: independence",
         "Tests suppose independent events in samples that do not know each other.",
         tables=(validation_tables.independence_table(found),),
@@ -39,24 +77,28 @@ def validation_sections(named: NamedValidation, level: float, number: int) -> It
         yield _dependence(named.name, found.physics, number)
         yield from _conditions(named.name, found.physics)
     if found.classifier is not None:
-        yield _classifier(named.name, found.classifier, number)
+        yield Part(
+            f"{named.name}: classifier",
+            classifier.ABOUT,
+            (classifier.classifier_illustration(found.classifier, str(number)),),
+            classifier.classifier_tables(found.classifier),
+        )
     if found.likelihood is not None:
-        yield Section(
+        yield Part(
             f"{named.name}: likelihood",
             "The truth's own density is known: generated events can be too likely, when they are "
             "too narrow, as well as too unlikely.",
             tables=(validation_tables.likelihood_table(found.likelihood),),
         )
     if found.support is not None:
-        yield Section(
+        yield Part(
             f"{named.name}: support",
-            "Precision: generated events near true ones. Recall: true events near generated ones. "
-            "None of these is one for a perfect generator; compare with the null.",
+            validation_tables.ABOUT_SUPPORT,
             tables=(validation_tables.support_table(found.support),),
         )
 
 
-def _tests(named: NamedValidation, level: float, number: int) -> Section:
+def _tests(named: NamedValidation, level: float, number: int) -> Part:
     found = named.validation
     pictures: tuple[Illustration, ...] = ()
     if found.p_value is not None:
@@ -64,7 +106,7 @@ def _tests(named: NamedValidation, level: float, number: int) -> Section:
     tables = [validation_tables.battery_table(found), validation_tables.metric_table(found)]
     if found.windows is not None and found.windows.windows:
         tables.insert(0, validation_tables.window_table(found.windows))
-    return Section(
+    return Part(
         f"{named.name}: tests",
         f"{count(found.n_generated)} generated against {count(found.n_reference)} reference "
         f"events. {_nulls(found)}",
@@ -101,23 +143,24 @@ def _battery(named: NamedValidation, level: float, number: int) -> Illustration:
     )
 
 
-def _marginals(
-    name: str, found: Validation, physics: Physics, level: float, number: int
-) -> Section:
+def _marginals(name: str, found: Validation, physics: Physics, level: float, number: int) -> Part:
     windows = () if found.windows is None else found.windows.significant(level)
-    return Section(
+    return Part(
         f"{name}: marginals",
         "Blue: reference with its error. Points: generated events, with theirs. "
         "Shaded: intervals that deviate significantly, corrected for all intervals.",
         tuple(
-            _pair(pair, [w for w in windows if w.feature == pair.feature.name], f"{number}-{place}")
+            pair_illustration(
+                pair, [w for w in windows if w.feature == pair.feature.name], f"{number}-{place}"
+            )
             for place, pair in enumerate(physics.marginals, 1)
         ),
         (validation_tables.pair_table(physics.marginals),),
     )
 
 
-def _pair(pair: MarginalPair, windows: list[Window], number: str) -> Illustration:
+def pair_illustration(pair: MarginalPair, windows: list[Window], number: str) -> Illustration:
+    """Return the marginals of one feature, significant windows shaded."""
     chi2 = f"{plain_number(pair.chi2, digits=3)} / {pair.dof}"
     shaded = "".join(
         f" {w.kind.capitalize()} from {plain_number(w.low, digits=3)} to "
@@ -126,7 +169,7 @@ def _pair(pair: MarginalPair, windows: list[Window], number: str) -> Illustratio
     )
     feature = pair.feature.name
     return Illustration(
-        name=f"pair-{number}-{_slug(feature)}",
+        name=f"pair-{number}-{slug(feature)}",
         caption=f"{feature}: χ² / degrees of freedom = {chi2}.{shaded}",
         alt=f"Density of {feature} in {pair.pulls.size} bins for the reference and the generated "
         f"sample, with their ratio below; chi-square {chi2}.{shaded}",
@@ -141,7 +184,7 @@ def _ratio(window: Window) -> str:
     return f"ratio {value_and_error(ratio.value, ratio.error)}"
 
 
-def _dependence(name: str, physics: Physics, number: int) -> Section:
+def _dependence(name: str, physics: Physics, number: int) -> Part:
     pictures: list[Illustration] = []
     tables: list[Table] = [validation_tables.moment_table(physics.moments)]
     if physics.correlations is not None:
@@ -167,43 +210,14 @@ def _dependence(name: str, physics: Physics, number: int) -> Section:
                 figure=plane_figure(plane),
             )
         )
-    return Section(f"{name}: moments and correlations", "", tuple(pictures), tuple(tables))
+    return Part(f"{name}: moments and correlations", "", tuple(pictures), tuple(tables))
 
 
-def _conditions(name: str, physics: Physics) -> Iterator[Section]:
+def _conditions(name: str, physics: Physics) -> Iterator[Part]:
     tables = []
     if physics.selections:
         tables.append(validation_tables.selection_table(physics.selections))
     if physics.constraints:
         tables.append(validation_tables.constraint_table(physics.constraints))
     if tables:
-        yield Section(f"{name}: selections and constraints", tables=tuple(tables))
-
-
-def _classifier(name: str, found: ClassifierDiagnosis, number: int) -> Section:
-    auc = value_and_error(found.auc.value, found.auc.error)
-    return Section(
-        f"{name}: classifier",
-        "A classifier is trained to tell generated from true events; w is the density ratio that "
-        "its scores imply.",
-        (
-            Illustration(
-                name=f"classifier-{number}",
-                caption="Left: ROC curve on a half that was not trained on. Middle: calibration of "
-                "the scores. Right: distribution of log w in both samples.",
-                alt=f"ROC curve with area {auc}, calibration of the scores, and the distribution "
-                "of the weights of true and generated events.",
-                figure=classifier_figure(found),
-                broad=True,
-            ),
-        ),
-        (
-            classifier.diagnosis_table(found),
-            classifier.tail_table(found),
-            classifier.closure_table(found),
-        ),
-    )
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+        yield Part(f"{name}: selections and constraints", tables=tuple(tables))

@@ -15,36 +15,52 @@ from verisimile.core.arrays import Array
 from verisimile.data.feature import Feature
 from verisimile.report import style
 from verisimile.samples.contents import Contents
+from verisimile.stats.pvalues import PValue
 from verisimile.validation.result import Validation
 
 
 def battery_figure(validation: Validation, level: float) -> Figure:
     """Return p-values with their intervals, and Holm's adjusted ones, test by test."""
-    made = [test for test in validation.tests if test.p_value is not None]
-    height = 1.3 + 0.27 * max(len(made), 1)
-    return style.draw(
-        lambda figure: paint_battery(figure, validation, level), width=7.0, height=height
-    )
+    return p_value_figure(_made(validation), level)
 
 
 def paint_battery(figure: FigureBase, validation: Validation, level: float) -> None:
     """Draw it into a figure or a part of one."""
+    _paint_p_values(figure, _made(validation), level)
+
+
+def p_value_figure(rows: Sequence[tuple[str, PValue, float | None]], level: float) -> Figure:
+    """Return named p-values with their intervals, and corrected ones where there are any."""
+    return style.draw(
+        lambda figure: _paint_p_values(figure, rows, level),
+        width=7.0,
+        height=1.3 + 0.27 * max(len(rows), 1),
+    )
+
+
+def _made(validation: Validation) -> list[tuple[str, PValue, float | None]]:
+    return [(t.name, t.p_value, t.adjusted) for t in validation.tests if t.p_value is not None]
+
+
+def _paint_p_values(
+    figure: FigureBase, rows: Sequence[tuple[str, PValue, float | None]], level: float
+) -> None:
     axes = figure.subplots()
-    rows = [(t.name, t.p_value, t.adjusted) for t in validation.tests if t.p_value is not None]
     for place, (_, p, adjusted) in enumerate(rows):
         # An interval that reaches zero is drawn to the edge of the figure.
         low = p.low if p.low > 0.0 else 1e-12
         axes.plot([low, p.high], [place, place], color=style.BAND_1, lw=3.0, solid_capstyle="butt")
         axes.plot(p.value, place, "o", color=style.DATA, ms=4.0, label="p" if not place else None)
-        axes.plot(
-            adjusted,
-            place,
-            "|",
-            color=style.ALTERNATIVE,
-            ms=10.0,
-            mew=2.0,
-            label="Holm-adjusted" if not place else None,
-        )
+        if adjusted is not None:
+            axes.plot(
+                adjusted,
+                place,
+                "|",
+                color=style.ALTERNATIVE,
+                ms=10.0,
+                mew=2.0,
+                label="Holm-adjusted" if not place else None,
+            )
     axes.axvline(level, color=style.MUTED, lw=1.0, ls=(0, (4, 2)), label=f"level {level:g}")
     axes.set_xscale("log")
     smallest = min([level, *(p.value for _, p, _ in rows)])
@@ -53,7 +69,7 @@ def paint_battery(figure: FigureBase, validation: Validation, level: float) -> N
     axes.set_yticks(np.arange(len(rows)), [style.short(name) for name, _, _ in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("p-value")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1)
+    style.legend_above(axes, 3)
 
 
 _STEEP_COLOURS = 100.0
@@ -127,7 +143,8 @@ def _ratio(axes: Axes, pair: MarginalPair) -> None:
     np.divide(theirs, reference, out=relative, where=reference > 0.0)
     _points(axes, pair, pair.ratio, relative, None)
     half = _half_range(pair, relative)
-    _off_scale(axes, pair, half)
+    x = style.centres(pair.edges, logarithmic=pair.logarithmic)
+    style.mark_off_scale(axes, x, pair.ratio, half, inside=0.88)
     axes.set_ylim(1.0 - half, 1.0 + half)
     axes.set_ylabel("ratio")
 
@@ -142,7 +159,7 @@ def _points(
     axes: Axes, pair: MarginalPair, values: Array, errors: Array, label: str | None
 ) -> None:
     axes.errorbar(
-        _centres(pair),
+        style.centres(pair.edges, logarithmic=pair.logarithmic),
         values,
         yerr=errors,
         fmt="o",
@@ -151,16 +168,6 @@ def _points(
         elinewidth=0.9,
         label=label,
     )
-
-
-def _off_scale(axes: Axes, pair: MarginalPair, half: float) -> None:
-    """Mark points beyond the ratio panel at its edge, so that none is missing."""
-    for beyond, marker, y in (
-        (pair.ratio > 1.0 + half, "^", 1.0 + 0.88 * half),
-        (pair.ratio < 1.0 - half, "v", 1.0 - 0.88 * half),
-    ):
-        x = _centres(pair)[beyond]
-        axes.plot(x, np.full(x.size, y), marker, color=style.DATA, ms=4.0, mfc="none")
 
 
 def _top(*reaches: Array) -> float:
@@ -176,11 +183,6 @@ def _half_range(pair: MarginalPair, error: Array) -> float:
 
 def _density(contents: Contents, edges: Array) -> Array:
     return contents.density(edges)[0]
-
-
-def _centres(pair: MarginalPair) -> Array:
-    low, high = pair.edges[:-1], pair.edges[1:]
-    return np.sqrt(low * high) if pair.logarithmic else 0.5 * (low + high)
 
 
 _CLIP = 5.0  # standard deviations at the ends of the colour scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,14 +29,19 @@ from verisimile.report.numbers import (
     value_and_error,
 )
 from verisimile.report.page import Table
-from verisimile.report.sections.validation_verdict import ValidationFinding, judge_validation
+from verisimile.report.sections.validation_verdict import ALL, judge_validation
+from verisimile.report.verdict import Finding
 from verisimile.samples.copies import KINDS
+from verisimile.stats.pvalues import PValue
 from verisimile.validation.alike import Alike
 from verisimile.validation.result import BatteryTest, Validation
 
 _NONE = "–"
+ABOUT_SUPPORT = (
+    "Precision: generated events near true ones. Recall: true events near generated ones. "
+    "None of these is one for a perfect generator; compare with the null."
+)
 _WINDOWS = 8
-_TOGETHER = "all tests together"
 _SEES = {"shift": 0, "local": 1}
 
 
@@ -96,23 +102,19 @@ def validation_summary(named: NamedValidation, level: float) -> Table:
         "after this correction; none where so few draws of the null cannot give such a verdict.",
         columns=("Test", "Verdict", "p", "Holm", "Visible shift", "Visible excess", "In words"),
         rows=tuple(_row(finding, named.validation, tests, effects) for finding in found),
-        marks=tuple(_mark(finding) for finding in found),
+        marks=tuple(finding.mark for finding in found),
         words=frozenset({1, 6}),
     )
 
 
-def _mark(finding: ValidationFinding) -> str:
-    return finding.verdict.value if finding.decisive else "aside"
-
-
 def _row(
-    finding: ValidationFinding,
+    finding: Finding,
     validation: Validation,
     tests: Mapping[str, BatteryTest],
     effects: Mapping[tuple[str, str], Sensitivity],
 ) -> tuple[str, ...]:
     test = tests.get(finding.hypothesis)
-    p = validation.p_value if finding.hypothesis == _TOGETHER else test.p_value if test else None
+    p = validation.p_value if finding.hypothesis == ALL else test.p_value if test else None
     verdict = finding.verdict.value
     return (
         finding.hypothesis,
@@ -150,23 +152,16 @@ def _effect(value: float, found: Sensitivity) -> str:
 
 def battery_table(validation: Validation) -> Table:
     """Return what each two-sample test computed."""
-    rows = []
-    for test in validation.tests:
-        if test.outcome is None or test.p_value is None:
-            continue
-        outcome = test.outcome
-        rows.append(
-            (
-                f"{test.name} ({outcome.form})" if outcome.form else test.name,
-                plain_number(outcome.observed),
-                value_and_error(outcome.null_mean, outcome.null_sd),
-                f"{p_value(test.p_value)} ({p_interval(test.p_value)})",
-                fixed(outcome.z.value),
-                f"{count(test.p_value.n_null)} {test.p_value.null}",
-                _events(outcome),
-                outcome.coordinates,
-            )
-        )
+    made = [
+        (test.name, test.outcome, test.p_value)
+        for test in validation.tests
+        if test.outcome is not None and test.p_value is not None
+    ]
+    return replace(two_sample_table(made), folded=True)
+
+
+def two_sample_table(made: Sequence[tuple[str, TwoSample, PValue]]) -> Table:
+    """Return one row per named outcome and its p-value."""
     return Table(
         caption="Two-sample tests: the statistic, its mean and standard deviation over "
         "draws of the null (what it is when nothing is wrong), p with the 68 % interval from the "
@@ -174,9 +169,20 @@ def battery_table(validation: Validation) -> Table:
         "sample's masses. Events: those of the reference and of the generated sample that were "
         "used; in brackets what the samples are worth with their weights and groups.",
         columns=("Test", "Value", "Null", "p", "Z", "Draws", "Events", "Coordinates"),
-        rows=tuple(rows),
+        rows=tuple(
+            (
+                f"{name} ({outcome.form})" if outcome.form else name,
+                plain_number(outcome.observed),
+                value_and_error(outcome.null_mean, outcome.null_sd),
+                f"{p_value(p)} ({p_interval(p)})",
+                fixed(outcome.z.value),
+                f"{count(p.n_null)} {p.null}",
+                _events(outcome),
+                outcome.coordinates,
+            )
+            for name, outcome, p in made
+        ),
         words=frozenset({5, 6, 7}),
-        folded=True,
     )
 
 

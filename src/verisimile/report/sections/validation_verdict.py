@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from verisimile.report.content import ReportInput
 from verisimile.report.numbers import plain_number, small_p, value_and_error
-from verisimile.report.verdict import Verdict
+from verisimile.report.verdict import OUTCOMES, Finding, Verdict
 from verisimile.validation.battery import draw_groups
 from verisimile.validation.result import BatteryTest, Bound, Validation
 
-_ALL = "all tests together"
+ALL = "all tests together"
 _SHARED = 0.01  # of the smaller sample: fewer copies change no p-value that matters
 _ALIKE = 0.01  # level of the lower tail
 _COPIES = {
@@ -24,55 +22,7 @@ _COPIES = {
 _FEW = 20  # events, more than enough for a million labelings
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationFinding:
-    """The verdict on one test, one threshold, or on all tests together.
-
-    Attributes
-    ----------
-    sample
-        Name of the comparison.
-    hypothesis
-        Test, threshold or ``"all tests together"``.
-    verdict, sentence
-        The conclusion, and one plain sentence.
-    decisive
-        False for tests that could not be made and are not required.
-    headline
-        Whether it is in the report's first line.
-    """
-
-    sample: str
-    hypothesis: str
-    verdict: Verdict
-    sentence: str
-    decisive: bool = True
-    headline: bool = False
-
-    @property
-    def outcome(self) -> str:
-        """The verdict in the words of a conclusion."""
-        if self.hypothesis != _ALL:
-            return f"{self.hypothesis} {self.verdict.value}"
-        return {
-            Verdict.PASSED: "compatible",
-            Verdict.FAILED: "not compatible",
-            Verdict.INCONCLUSIVE: "inconclusive",
-        }[self.verdict]
-
-
-def validation_findings(content: ReportInput) -> tuple[ValidationFinding, ...]:
-    """Return the findings of all validations, that on all tests first for each."""
-    return tuple(
-        finding
-        for named in content.validations
-        for finding in judge_validation(named.validation, content.level, name=named.name)
-    )
-
-
-def judge_validation(
-    validation: Validation, level: float, *, name: str
-) -> tuple[ValidationFinding, ...]:
+def judge_validation(validation: Validation, level: float, *, name: str) -> tuple[Finding, ...]:
     r"""Return the findings on all tests together, on each test, and on each threshold.
 
     All tests together fail if the global :math:`p \le` level, a single test if its Holm-adjusted
@@ -91,8 +41,8 @@ def judge_validation(
 
 
 def _together(
-    name: str, validation: Validation, tests: tuple[ValidationFinding, ...], level: float
-) -> ValidationFinding:
+    name: str, validation: Validation, tests: tuple[Finding, ...], level: float
+) -> Finding:
     p = validation.p_value
     if p is None:
         reason = _refused(validation)
@@ -121,7 +71,7 @@ def _together(
         )
     else:
         verdict, sentence = Verdict.PASSED, _passed(validation)
-    return ValidationFinding(name, _ALL, verdict, sentence, headline=True)
+    return Finding(name, ALL, verdict, sentence, outcome=OUTCOMES[verdict])
 
 
 def _refused(validation: Validation) -> str:
@@ -146,7 +96,7 @@ def _is_blank(test: BatteryTest) -> bool:
     return math.isnan(test.p_value.value) or math.isnan(observed)
 
 
-def _rejecting(tests: tuple[ValidationFinding, ...]) -> list[str]:
+def _rejecting(tests: tuple[Finding, ...]) -> list[str]:
     return [test.hypothesis for test in tests if test.verdict is Verdict.FAILED]
 
 
@@ -185,7 +135,7 @@ def _dependent(validation: Validation) -> str:
     return ""
 
 
-def _failed(tests: tuple[ValidationFinding, ...], validation: Validation) -> str:
+def _failed(tests: tuple[Finding, ...], validation: Validation) -> str:
     significant = _rejecting(tests)
     which = (
         f"{', '.join(significant)} {'rejects' if len(significant) == 1 else 'reject'} after "
@@ -240,51 +190,57 @@ def _labelings(sizes: tuple[float, float]) -> float:
     return math.comb(few + more, few) if few < _FEW else math.inf
 
 
-def _test(name: str, test: BatteryTest, validation: Validation, level: float) -> ValidationFinding:
+def _single(
+    name: str,
+    question: str,
+    verdict: Verdict,
+    sentence: str,
+    *,
+    decisive: bool = True,
+    headline: bool = False,
+) -> Finding:
+    """Return the finding on one test or threshold; the first line has only thresholds."""
+    outcome = f"{question} {verdict.value}"
+    return Finding(name, question, verdict, sentence, decisive, headline, outcome)
+
+
+def _test(name: str, test: BatteryTest, validation: Validation, level: float) -> Finding:
     if test.p_value is None:
         needed = test.name in validation.required
-        return ValidationFinding(
-            name,
-            test.name,
-            Verdict.INCONCLUSIVE,
-            f"{'No verdict' if test.outcome else 'Not made'}: {test.reason}",
-            decisive=needed,
-        )
+        said = f"{'No verdict' if test.outcome else 'Not made'}: {test.reason}"
+        return _single(name, test.name, Verdict.INCONCLUSIVE, said, decisive=needed)
     if _is_blank(test):
         reason = "Nothing can be said: no finite statistic."
-        return ValidationFinding(name, test.name, Verdict.INCONCLUSIVE, reason)
+        return _single(name, test.name, Verdict.INCONCLUSIVE, reason)
     if test.adjusted <= level:
-        return ValidationFinding(
-            name, test.name, Verdict.FAILED, f"Rejects; it is best at: {test.sees}.", headline=False
-        )
-    return ValidationFinding(name, test.name, Verdict.PASSED, "No difference found.")
+        said = f"Rejects; it is best at: {test.sees}."
+        return _single(name, test.name, Verdict.FAILED, said)
+    return _single(name, test.name, Verdict.PASSED, "No difference found.")
 
 
-def _absent(name: str, validation: Validation) -> Iterator[ValidationFinding]:
+def _absent(name: str, validation: Validation) -> Iterator[Finding]:
     """Yield an error for every required test that the results do not even mention."""
     known = {test.name for test in validation.tests}
     for required in validation.required:
         if required not in known:
-            yield ValidationFinding(
-                name, required, Verdict.INCONCLUSIVE, "Required, but not among the tests."
-            )
+            said = "Required, but not among the tests."
+            yield _single(name, required, Verdict.INCONCLUSIVE, said)
 
 
-def _bound(name: str, bound: Bound, validation: Validation) -> ValidationFinding:
+def _bound(name: str, bound: Bound, validation: Validation) -> Finding:
     label = f"threshold {bound.name}"
     found = validation.metrics.get(bound.name)
     if found is None or math.isnan(found.value):
         known = ", ".join(validation.metrics)
         reason = f"Nothing is known of {bound.name!r}; there are {known or 'no numbers'}."
-        return ValidationFinding(name, label, Verdict.INCONCLUSIVE, reason, headline=True)
+        return _single(name, label, Verdict.INCONCLUSIVE, reason, headline=True)
     low = -math.inf if bound.min is None else bound.min
     high = math.inf if bound.max is None else bound.max
     value = plain_number(found.value)
     if low <= found.value <= high:
-        return ValidationFinding(name, label, Verdict.PASSED, f"{value} is within {_range(bound)}.")
-    return ValidationFinding(
-        name, label, Verdict.FAILED, f"{value} is not within {_range(bound)}.", headline=True
-    )
+        return _single(name, label, Verdict.PASSED, f"{value} is within {_range(bound)}.")
+    said = f"{value} is not within {_range(bound)}."
+    return _single(name, label, Verdict.FAILED, said, headline=True)
 
 
 def _range(bound: Bound) -> str:

@@ -1,0 +1,365 @@
+"""Where results come from: ensemble and weights, samples, times, seeds, machine and versions."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.core.result import register
+from verisimile.core.run import Run
+from verisimile.data.feature import Feature
+from verisimile.mixture.fit import WeightFit
+from verisimile.report import style
+from verisimile.report.content import InputSample, MemberTraining, ReportInput, Timings
+from verisimile.report.numbers import count, duration, plain_number, value_and_error
+from verisimile.report.page import Illustration, Part, Table
+from verisimile.report.section import Section, takes
+from verisimile.report.verdict import Finding
+
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "torch",
+    "nflows",
+    "safetensors",
+    "pyarrow",
+    "loky",
+    "matplotlib",
+)
+
+
+@register("environment", 1)
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Seeds, machine and versions.
+
+    Attributes
+    ----------
+    written
+        Date and time (UTC, ISO 8601).
+    seeds
+        Address of the run's random streams.
+    executor
+        Who did the work.
+    python, machine, cpus
+        Interpreter, platform, logical processors.
+    versions
+        Installed versions by package.
+    """
+
+    written: str
+    seeds: str
+    executor: str
+    python: str
+    machine: str
+    cpus: int
+    versions: Mapping[str, str]
+
+
+def current_environment(run: Run) -> Environment:
+    """Return the description of this process and of `run`."""
+    return Environment(
+        written=datetime.now(UTC).isoformat(timespec="seconds"),
+        seeds=str(run.seeds),
+        executor=run.executor.name,
+        python=sys.version.split()[0],
+        machine=platform.platform(),
+        cpus=os.cpu_count() or 1,
+        versions={"verisimile": _version("verisimile", "source tree")}
+        | {name: _version(name, "not installed") for name in _PACKAGES},
+    )
+
+
+def _version(package: str, otherwise: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return otherwise
+
+
+def input_table(inputs: Sequence[InputSample]) -> Table:
+    """Return one row per sample that went in."""
+    return Table(
+        caption="Samples. The digest is the sha256 of values, weights, names and groups.",
+        columns=("Use", "Source", "Events", "Effective events", "Digest"),
+        rows=tuple(
+            (
+                s.role,
+                s.source,
+                count(s.n) if s.groups is None else f"{count(s.n)} in {count(s.groups)} groups",
+                count(s.n_effective) if s.weighted else "unweighted",
+                s.digest,
+            )
+            for s in inputs
+        ),
+        words=frozenset({1, 4}),
+    )
+
+
+def feature_table(features: Sequence[Feature]) -> Table:
+    """Return one row per feature."""
+    return Table(
+        caption="Features.",
+        columns=("Feature", "Unit", "Kind", "Low", "High", "Transform"),
+        rows=tuple(
+            (
+                f.name,
+                f.unit or "–",
+                f.kind,
+                plain_number(f.low, digits=6),
+                plain_number(f.high, digits=6),
+                f.transform,
+            )
+            for f in features
+        ),
+        words=frozenset({1, 2, 5}),
+    )
+
+
+def timing_table(timings: Timings) -> Table:
+    """Return the wall-clock time of each stage."""
+    rows = tuple((stage.name, duration(stage.seconds)) for stage in timings.stages)
+    return Table(
+        "Wall-clock times; work that was already in the store takes none.",
+        ("Stage", "Time"),
+        (*rows, ("all", duration(timings.total))),
+    )
+
+
+def environment_table(environment: Environment) -> Table:
+    """Return seeds, machine and versions."""
+    rows = (
+        ("Random streams (entropy:path)", environment.seeds),
+        ("Executor", environment.executor),
+        ("Machine", f"{environment.machine}, {environment.cpus} processors"),
+        ("Python", environment.python),
+        *environment.versions.items(),
+    )
+    return Table("Seeds and versions.", ("What", "Value"), tuple(rows), words=frozenset({1}))
+
+
+@takes(InputSample, Timings)
+class Origin(Section[InputSample | Timings]):
+    """Samples and times; the page shows them beside seeds and versions."""
+
+    order = 99
+
+    @classmethod
+    def stored(cls, results: Sequence[object]) -> Mapping[str, object]:
+        """Return samples and times, of which there may be one."""
+        timings = [result for result in results if isinstance(result, Timings)]
+        if len(timings) > 1:
+            raise InputError("results", got=f"{len(timings)} timings", expected="at most one")
+        return {
+            "inputs": tuple(result for result in results if isinstance(result, InputSample)),
+            "timings": timings[0] if timings else Timings(),
+        }
+
+
+def origin_part(content: ReportInput, environment: Environment) -> Part:
+    """Return the last part of a page."""
+    tables = []
+    if content.inputs:
+        tables += [input_table(content.inputs), feature_table(content.inputs[0].features)]
+    if content.timings.stages:
+        tables.append(timing_table(content.timings))
+    tables.append(environment_table(environment))
+    return Part("Where this comes from", tables=tuple(tables))
+
+
+_CROWDED = 30
+
+
+@takes(WeightFit, MemberTraining)
+class Model(Section[WeightFit | MemberTraining]):
+    """The one weight fit, and how its members were trained: described, not tested."""
+
+    title = ""
+    order = 90
+
+    @classmethod
+    def stored(cls, results: Sequence[object]) -> Mapping[str, object]:
+        """Return the training of members, and the fit, of which there may be one."""
+        fits = [result for result in results if isinstance(result, WeightFit)]
+        if len(fits) > 1:
+            raise InputError("results", got=f"{len(fits)} weight fits", expected="at most one")
+        training = tuple(result for result in results if isinstance(result, MemberTraining))
+        return {"training": training, "fit": fits[0] if fits else None}
+
+    @classmethod
+    def of(cls, content: ReportInput) -> Sequence[WeightFit | MemberTraining]:
+        """Return members, then the fit."""
+        return [*content.training, *([] if content.fit is None else [content.fit])]
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield none."""
+        yield from ()
+
+    def parts(self) -> Iterator[Part]:
+        """Yield curves and weights, then the records of the fit and of the members."""
+        content, shown, listed = self.content, [], []
+        if content.training:
+            shown.append(_training_picture(content.training))
+        if content.fit is not None:
+            shown.append(_weights_picture(content.fit))
+            listed += [fit_table(content.fit), weight_table(content.fit)]
+        if content.training:
+            listed.append(member_table(content.training))
+        yield Part("Ensemble and weights", "", tuple(shown), tuple(listed))
+
+
+def fit_table(fit: WeightFit) -> Table:
+    """Return the record of the weight fit."""
+    r = fit.record
+    rows = (
+        ("Events", count(r.n_events)),
+        ("Members", count(r.n_members)),
+        ("Effective rank (at most members − 1)", count(r.effective_rank)),
+        ("Condition of the curvature", plain_number(r.condition, digits=3)),
+        ("Sum of |weights|", plain_number(r.l1_norm, digits=5)),
+        ("Errors of the weights", r.covariance),
+        ("Variance that positivity leaves free, at least", plain_number(r.free_share, digits=3)),
+        ("Negative mass", value_and_error(r.negative_mass, r.negative_mass_error)),
+        ("Largest leverage of one event", plain_number(r.max_leverage, digits=3)),
+        ("Smallest density at an event (of its largest member)", plain_number(r.min_density)),
+        ("Negative log-likelihood [nats]", plain_number(fit.nll, digits=8)),
+        ("Converged", "yes" if r.converged else "no"),
+        ("Newton steps", count(r.iterations)),
+        ("Newton decrement", plain_number(r.decrement, digits=2)),
+        ("Certified distance to the optimum [nats]", plain_number(r.gap, digits=2)),
+        ("Pseudo-events (worth real events)", f"{count(r.n_pseudo)} ({r.pseudo_strength:g})"),
+    )
+    return Table("Fit of the mixture weights.", ("Quantity", "Value"), rows)
+
+
+def weight_table(fit: WeightFit) -> Table:
+    """Return the fitted weights with their standard deviations."""
+    errors = np.sqrt(np.clip(np.diag(fit.covariance), 0.0, None))
+    rows = tuple(
+        (str(i), value_and_error(float(w), float(e)))
+        for i, (w, e) in enumerate(zip(fit.weights, errors, strict=True))
+    )
+    return Table("Mixture weights.", ("Member", "Weight ± σ"), rows, folded=True)
+
+
+def member_table(members: Sequence[MemberTraining]) -> Table:
+    """Return one row per trained member."""
+    return Table(
+        caption="Ensemble members.",
+        columns=("Record", "Epochs", "Best epoch", "Best validation loss", "Time", "sha256"),
+        rows=tuple(
+            (
+                m.address,
+                count(m.validation.size),
+                count(m.best_epoch + 1),
+                plain_number(_at(m.validation, m.best_epoch), digits=5),
+                duration(m.seconds),
+                m.sha256[:16],
+            )
+            for m in members
+        ),
+        words=frozenset({5}),
+        folded=True,
+    )
+
+
+def _at(values: Array, index: int) -> float:
+    return float(values[index]) if 0 <= index < values.size else math.nan
+
+
+def training_figure(members: Sequence[MemberTraining]) -> Figure:
+    """Return training and validation curves of all members, the best epochs marked."""
+    return style.draw(lambda figure: _training(figure.add_subplot(), members), height=3.4)
+
+
+def weights_figure(fit: WeightFit) -> Figure:
+    """Return the fitted weights with their standard deviations."""
+    return style.draw(lambda figure: _weights(figure.add_subplot(), fit), height=3.4)
+
+
+def _training(axes: Axes, members: Sequence[MemberTraining]) -> None:
+    alpha = 0.9 if len(members) <= _CROWDED else 0.4
+    for index, member in enumerate(members):
+        first = index == 0
+        curves = (
+            (member.training, style.BAND_1, "training"),
+            (member.validation, style.REFERENCE, "validation"),
+        )
+        for curve, colour, label in curves:
+            epochs = np.arange(1, curve.size + 1)
+            axes.plot(
+                epochs, curve, color=colour, alpha=alpha, lw=1.0, label=label if first else None
+            )
+        if 0 <= member.best_epoch < member.validation.size:
+            axes.plot(
+                member.best_epoch + 1,
+                member.validation[member.best_epoch],
+                "o",
+                color=style.ALTERNATIVE,
+                ms=4,
+                label="best epoch" if first else None,
+            )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss per event [nats]")
+    style.legend_above(axes)
+
+
+def _weights(axes: Axes, fit: WeightFit) -> None:
+    members = fit.weights.size
+    errors = np.sqrt(np.clip(np.diag(fit.covariance), 0.0, None))
+    axes.axhline(0.0, color=style.MUTED, lw=0.8)
+    axes.axhline(1.0 / members, color=style.MUTED, lw=0.8, ls="--", label="equal weights")
+    axes.errorbar(
+        np.arange(members),
+        fit.weights,
+        yerr=errors,
+        fmt="o",
+        color=style.REFERENCE,
+        ms=5 if members <= _CROWDED else 3,
+        label="fitted weight ± 1σ",
+    )
+    axes.set_xlabel("member")
+    axes.set_ylabel("weight")
+    if members <= _CROWDED:
+        axes.set_xticks(np.arange(members))
+    style.legend_above(axes)
+
+
+def _training_picture(members: Sequence[MemberTraining]) -> Illustration:
+    """Return the training curves of all members."""
+    best = [m.validation[m.best_epoch] for m in members if 0 <= m.best_epoch < m.validation.size]
+    spread = f" from {min(best):.4f} to {max(best):.4f} nats per event" if best else ""
+    return Illustration(
+        name="training",
+        caption="Training and validation loss of each member; the dot marks the epoch that was "
+        "kept.",
+        alt=f"Loss curves of {len(members)} members, best validation losses{spread}.",
+        figure=training_figure(members),
+    )
+
+
+def _weights_picture(fit: WeightFit) -> Illustration:
+    """Return the fitted weights."""
+    low, high = float(fit.weights.min()), float(fit.weights.max())
+    return Illustration(
+        name="weights",
+        caption="Mixture weights with the standard deviations of their joint fit. They sum to one, "
+        "may be negative, and are strongly correlated where members are alike.",
+        alt=f"{fit.weights.size} weights between {plain_number(low, digits=3)} and "
+        f"{plain_number(high, digits=3)}, with error bars.",
+        figure=weights_figure(fit),
+    )

@@ -1,0 +1,148 @@
+"""Every kind of result that a public function returns has a place in a report, whole."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import get_args, get_type_hints
+from xml.etree import ElementTree
+
+import pytest
+
+import verisimile as vs
+from report_page import Page
+from result_kinds import MADE, RUN
+from verisimile.checks.amplification.analytic import analytic, analytic_observables
+from verisimile.checks.amplification.averaging import averaging
+from verisimile.checks.amplification.calibrated_errors import calibrate_errors
+from verisimile.checks.amplification.kolmogorov import kolmogorov
+from verisimile.checks.amplification.quadratic import quadratic
+from verisimile.checks.amplification.quantile import quantile
+from verisimile.core.result import schema_of, to_dict
+from verisimile.report.document import Document, document, read_report
+from verisimile.report.section import known_sections
+from verisimile.report.write import gathered, write_document, write_report
+
+MEASURES = (
+    analytic, analytic_observables, averaging, calibrate_errors, kolmogorov, quadratic, quantile,
+)  # fmt: skip
+ROOMS = (
+    "amplification", "classifier", "coverage", "goodness", "human", "known_truth", "posterior",
+    "precision_recall", "support", "twosample",
+)  # fmt: skip
+
+
+def public_kinds() -> set[type]:
+    """Return the registered classes that are public, or that public functions return."""
+    rooms = [vs, *(import_module(f"verisimile.checks.{room}") for room in ROOMS)]
+    public = [getattr(room, name) for room in rooms for name in getattr(room, "__all__", ())]
+    functions = filter(inspect.isfunction, (*public, *MEASURES))
+    returned = (leaf for f in functions for leaf in _leaves(get_type_hints(f).get("return")))
+    classes = filter(inspect.isclass, (*public, *returned))
+    return {kind for kind in classes if schema_of(kind) is not None}
+
+
+def _leaves(hint: object) -> Iterator[object]:
+    arguments = get_args(hint)
+    if not arguments:
+        yield hint
+    for argument in arguments:
+        yield from _leaves(argument)
+
+
+def test_every_public_kind_has_a_section_and_a_case_here() -> None:
+    kinds = public_kinds()
+    assert len(kinds) >= 40
+    taken = {kind for section in known_sections() for kind in section.kinds}
+    assert not {kind.__name__ for kind in kinds - taken}
+    assert not {kind.__name__ for kind in kinds} - MADE.keys()
+
+
+def test_no_two_sections_take_one_kind() -> None:
+    kinds = [kind for section in known_sections() for kind in section.kinds]
+    assert len(set(kinds)) == len(kinds)
+
+
+@pytest.fixture(scope="module", params=sorted(MADE))
+def report(request: pytest.FixtureRequest) -> Document:
+    return document(RUN, gathered(MADE[request.param]()))
+
+
+@pytest.fixture(scope="module")
+def folder(report: Document, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_document(report, tmp_path_factory.mktemp("kind")).parent
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_the_page_has_title_rows_and_numbers(report: Document, page: Page) -> None:
+    parts = report.page.parts[:-1]
+    assert parts
+    assert report.content.title in page.words
+    for part in parts:
+        assert part.title
+        assert _squeezed(part.title) in page.words
+        assert part.tables
+    for table in (*report.summaries, *(table for part in parts for table in part.tables)):
+        assert table.rows
+        for row in table.rows:
+            assert len(row) == len(table.columns)
+            assert all(_squeezed(text) in page.words for text in row)
+    assert len(page.all("caption")) == len(page.all("table"))
+
+
+def test_figures_have_words(report: Document, page: Page, folder: Path) -> None:
+    pictures = report.page.pictures
+    images = page.all("img")
+    assert [image["alt"] for image in images] == [picture.alt for picture in pictures]
+    assert all(len(image["alt"] or "") > 20 for image in images)
+    assert all(picture.caption.endswith(".") for picture in pictures)
+    assert len(list(folder.glob("figures/*.pdf"))) == len(pictures)
+    assert len({picture.name for picture in pictures}) == len(pictures)
+
+
+def test_machines_read_the_same(report: Document, folder: Path) -> None:
+    data = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert data["verdict"] == report.verdict
+    assert [each["sentence"] for each in data["conclusions"]] == [
+        finding.sentence for finding in report.findings
+    ]
+    assert ("results" in data["content"]) == bool(report.content.results)
+    cases = ElementTree.parse(folder / "junit.xml").getroot().findall(".//testcase")
+    names = [finding.hypothesis for finding in report.findings] or ["nothing"]
+    assert [case.get("name") for case in cases] == names
+    summary = (folder / "summary.md").read_text(encoding="utf-8")
+    assert summary.count("\n| ") == sum(2 + len(table.rows) for table in report.summaries)
+
+
+def test_it_is_read_back_and_written_again(folder: Path, tmp_path: Path) -> None:
+    report = read_report(folder / "result.json")
+    assert all(schema_of(type(result)) is not None for result in report.content.results)
+    write_document(report, tmp_path)
+    for path in folder.rglob("*.*"):
+        assert (tmp_path / path.relative_to(folder)).read_bytes() == path.read_bytes(), path.name
+
+
+def test_results_of_many_kinds_go_into_one_report(tmp_path: Path) -> None:
+    kinds = ["PValue", "TwoSample", "FrechetDistance", "InceptionScore", "Goodness", "Agreement"]
+    write_report(RUN, [MADE[kind]() for kind in kinds], tmp_path)
+    report = read_report(tmp_path / "result.json")
+    # Verdicts of results that stand alone are in one table, goodness of fit has its own.
+    assert len(report.summaries) == 2
+    assert {to_dict(result)["schema"] for result in report.content.results} == {
+        "verisimile.p-value/1",
+        "verisimile.two-sample/1",
+        "verisimile.frechet-distance/1",
+        "verisimile.inception-score/1",
+        "verisimile.agreement/1",
+    }
