@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from verisimile.checks.human.table import Ratings
+from verisimile.checks.ratings.table import Ratings
 from verisimile.core.arrays import Array
 
 

@@ -24,10 +24,6 @@ from verisimile.checks.coverage.result import Outcomes, summarise
 from verisimile.checks.goodness.in_context import ContextBins
 from verisimile.checks.goodness.refine import Look
 from verisimile.checks.goodness.result import Goodness
-from verisimile.checks.human.agreement import agreement
-from verisimile.checks.human.forced_choice import forced_choice
-from verisimile.checks.human.preference import preference
-from verisimile.checks.human.scale import scale_ratings
 from verisimile.checks.known_truth.cdf import one_sample_tests
 from verisimile.checks.known_truth.likelihood import likelihood, likelihood_test
 from verisimile.checks.physics.histograms import marginal_pair
@@ -35,6 +31,10 @@ from verisimile.checks.posterior.local import PosteriorPoints, local_posterior_t
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.checks.precision_recall.variance import variance_parts
+from verisimile.checks.ratings.agreement import agreement
+from verisimile.checks.ratings.forced_choice import forced_choice
+from verisimile.checks.ratings.preference import preference
+from verisimile.checks.ratings.scale import scale_ratings
 from verisimile.checks.support.inception import inception_score
 from verisimile.checks.support.study import support_metrics
 from verisimile.checks.twosample.sensitivity import smallest_effects

@@ -7,10 +7,10 @@ from . import stats as stats
 from .checks import amplification as amplification
 from .checks import classifier as classifier
 from .checks import goodness as goodness
-from .checks import human as human
 from .checks import known_truth as known_truth
 from .checks import physics as physics
 from .checks import posterior as posterior
+from .checks import ratings as ratings
 from .checks import support as support
 from .checks import twosample as twosample
 from .checks.amplification.study import amplify as amplify

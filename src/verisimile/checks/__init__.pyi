@@ -2,10 +2,10 @@ from . import amplification as amplification
 from . import classifier as classifier
 from . import coverage as coverage
 from . import goodness as goodness
-from . import human as human
 from . import known_truth as known_truth
 from . import physics as physics
 from . import posterior as posterior
 from . import precision_recall as precision_recall
+from . import ratings as ratings
 from . import support as support
 from . import twosample as twosample

@@ -56,17 +56,17 @@ PANELS = (Panel(5, 20), Panel(20, 20), Panel(20, 20, 0.7), Panel(10, 60, 0.7), P
 def answers(setting: Panel, seeds: Seeds) -> Mapping[str, Claim]:
     """Forced choice, preference, a scale, and agreement by chance."""
     sizes, rng = (setting.raters, setting.items), seeds.numpy()
-    (chosen,) = vs.human.forced_choice(choices(rng, sizes, (0.0, setting.spread), 0.0))
+    (chosen,) = vs.ratings.forced_choice(choices(rng, sizes, (0.0, setting.spread), 0.0))
     # Rates are of all raters, each with a taste; flips are exact if nobody has one.
     equal, whole = np.zeros(2), {"raters": setting.raters, "items": setting.items}
-    liked = vs.human.preference(preferences(rng, equal, taste=setting.spread, **whole))
-    indifferent = vs.human.preference(preferences(rng, equal, taste=0.0, **whole))
-    scale = vs.human.scale_ratings(
+    liked = vs.ratings.preference(preferences(rng, equal, taste=setting.spread, **whole))
+    indifferent = vs.ratings.preference(preferences(rng, equal, taste=0.0, **whole))
+    scale = vs.ratings.scale_ratings(
         vs.Run(seeds),
         scaled(rng, items=setting.items, raters=setting.raters, shift=0.0),
         permutations=99,
     )
-    chance = vs.human.agreement(choices(rng, sizes, (0.0, 0.0), 0.0))
+    chance = vs.ratings.agreement(choices(rng, sizes, (0.0, 0.0), 0.0))
     return {
         "forced choice: flips": P(chosen.p_value.value),
         "forced choice: rate": Interval(0.5, {0.05: chosen.interval}),
@@ -88,5 +88,5 @@ def answers(setting: Panel, seeds: Seeds) -> Mapping[str, Claim]:
 def independent_answers(setting: Panel, seeds: Seeds) -> Mapping[str, Claim]:
     """The binomial p-value where items differ."""
     table = choices(seeds.numpy(), (setting.raters, setting.items), (0.0, setting.spread), 0.0)
-    (found,) = vs.human.forced_choice(table)
+    (found,) = vs.ratings.forced_choice(table)
     return {"forced choice: flips, binomial": P(found.binomial_p_value.value)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from verisimile.checks.human.agreement import Agreement
-from verisimile.checks.human.forced_choice import ForcedChoice
-from verisimile.checks.human.preference import Preference
-from verisimile.checks.human.scale import ScaleComparison
+from verisimile.checks.ratings.agreement import Agreement
+from verisimile.checks.ratings.forced_choice import ForcedChoice
+from verisimile.checks.ratings.preference import Preference
+from verisimile.checks.ratings.scale import ScaleComparison
 from verisimile.report.numbers import (
     count,
     estimate,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special, stats
 
-from verisimile.checks.human.table import Ratings, coded
+from verisimile.checks.ratings.table import Ratings, coded
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.require import require, require_fraction
 from verisimile.stats.intervals import Interval

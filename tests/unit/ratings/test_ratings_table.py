@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verisimile.checks.human.table import Ratings, read_ratings
+from verisimile.checks.ratings.table import Ratings, read_ratings
 from verisimile.core.errors import InputError
 
 

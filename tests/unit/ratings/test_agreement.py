@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from statistical import assert_rate, assert_within
-from verisimile.checks.human.agreement import Agreement, agreement, fleiss_kappa
-from verisimile.checks.human.table import Ratings
+from verisimile.checks.ratings.agreement import Agreement, agreement, fleiss_kappa
+from verisimile.checks.ratings.table import Ratings
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict

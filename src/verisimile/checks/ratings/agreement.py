@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from verisimile.checks.human.table import Ratings, coded
+from verisimile.checks.ratings.table import Ratings, coded
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.require import require, require_fraction
 from verisimile.core.result import register

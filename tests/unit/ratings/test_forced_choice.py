@@ -10,9 +10,9 @@ from scipy import special, stats
 
 from human_ratings import choices
 from statistical import FIVE_SIGMA
-from verisimile.checks.human.clusters import Clusters
-from verisimile.checks.human.forced_choice import ForcedChoice, flip_p_value, forced_choice
-from verisimile.checks.human.table import Ratings
+from verisimile.checks.ratings.clusters import Clusters
+from verisimile.checks.ratings.forced_choice import ForcedChoice, flip_p_value, forced_choice
+from verisimile.checks.ratings.table import Ratings
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
 from verisimile.stats.intervals import clopper_pearson

@@ -8,8 +8,8 @@ from scipy import stats
 
 from human_ratings import scaled
 from statistical import assert_rate
-from verisimile.checks.human.scale import ScaleComparison, scale_ratings
-from verisimile.checks.human.table import Ratings
+from verisimile.checks.ratings.scale import ScaleComparison, scale_ratings
+from verisimile.checks.ratings.table import Ratings
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, to_dict

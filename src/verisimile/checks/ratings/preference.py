@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 from scipy import sparse, special, stats
 
-from verisimile.checks.human.clusters import Clusters, rate_of
-from verisimile.checks.human.forced_choice import flip_p_value, item_differences
-from verisimile.checks.human.table import Ratings, coded
+from verisimile.checks.ratings.clusters import Clusters, rate_of
+from verisimile.checks.ratings.forced_choice import flip_p_value, item_differences
+from verisimile.checks.ratings.table import Ratings, coded
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.require import require

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from verisimile.checks.human.clusters import Clusters, rate_of
-from verisimile.checks.human.table import Ratings
+from verisimile.checks.ratings.clusters import Clusters, rate_of
+from verisimile.checks.ratings.table import Ratings
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.require import require
 from verisimile.core.result import register

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from verisimile.checks.human.clusters import Clusters
-from verisimile.checks.human.table import Ratings, coded
+from verisimile.checks.ratings.clusters import Clusters
+from verisimile.checks.ratings.table import Ratings, coded
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.require import require, require_at_least
 from verisimile.core.result import Estimate, register

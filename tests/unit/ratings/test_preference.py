@@ -8,13 +8,13 @@ from scipy import optimize, special
 
 from human_ratings import preferences
 from statistical import assert_rate, assert_within
-from verisimile.checks.human.preference import (
+from verisimile.checks.ratings.preference import (
     Preference,
     bradley_terry,
     inverse_information,
     preference,
 )
-from verisimile.checks.human.table import Ratings
+from verisimile.checks.ratings.table import Ratings
 from verisimile.core.errors import InputError
 from verisimile.core.result import from_dict, to_dict
 
