@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.checks.precision_recall.best import BestScore, chosen_score, set_apart
-from verisimile.checks.precision_recall.curve import BAND, BOUND, PUBLISHED, NullCurves, Recipe
+from verisimile.checks.precision_recall.curve import BAND, BOUND, PUBLISHED, NullCurves, CurveRecipe
 from verisimile.checks.precision_recall.envelope import angle_grid, curve_area, points_at
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.checks.precision_recall.swapped import (
@@ -191,7 +191,7 @@ def precision_recall_band(
     G. Morales et al., "Towards uncertainty quantification in generative model learning",
     section 3 (`recall`) and appendix B (`radial`).
     """
-    recipe = Recipe(score, splits, angle_grid(angles))
+    recipe = CurveRecipe(score, splits, angle_grid(angles))
     (band,) = _bands([run], reference, [generated], recipe, null_draws)
     return band
 
@@ -215,7 +215,7 @@ def precision_recall_bands(
     :func:`precision_recall_band`.
     """
     runs = [run.at("family", i) for i in range(len(families))]
-    recipe = Recipe(score, splits, angle_grid(angles))
+    recipe = CurveRecipe(score, splits, angle_grid(angles))
     return _bands(runs, reference, families, recipe, null_draws)
 
 
@@ -223,7 +223,7 @@ def _bands(
     runs: Sequence[Run],
     reference: Events,
     families: Sequence[Sequence[Events | npt.ArrayLike]],
-    recipe: Recipe,
+    recipe: CurveRecipe,
     null_draws: int | None,
 ) -> tuple[Band, ...]:
     for count in map(len, families):
@@ -244,7 +244,11 @@ def _bands(
 
 
 def _band(
-    seeds: Seeds, truth: Sample, fakes: Sequence[Sample], recipe: Recipe, null_draws: int | None
+    seeds: Seeds,
+    truth: Sample,
+    fakes: Sequence[Sample],
+    recipe: CurveRecipe,
+    null_draws: int | None,
 ) -> Band:
     streams = [seeds.at("member", j, "precision-recall") for j in range(len(fakes))]
     null = recipe.null_curves(streams[0].at("null"), truth, null_draws)
@@ -303,7 +307,7 @@ def _spread(
 
 
 def _evaluation(
-    seeds: Seeds, truth: Sample, fake: Sample, curve: Traced, recipe: Recipe, *, whole: bool
+    seeds: Seeds, truth: Sample, fake: Sample, curve: Traced, recipe: CurveRecipe, *, whole: bool
 ) -> tuple[float, float]:
     r"""Return an area's variances from the finite generated sample and the finite reference.
 

@@ -235,7 +235,7 @@ def precision_recall(
     """
     truth = true_sample(reference)
     fake = generated_sample(generated, reference)
-    recipe, at = Recipe(score, splits, angle_grid(angles)), run.seeds.at("precision-recall")
+    recipe, at = CurveRecipe(score, splits, angle_grid(angles)), run.seeds.at("precision-recall")
     bound, limits = None, (math.nan, math.nan)
     if isinstance(score, BestScore):
         bound = bounded(at, truth, fake, best=score, splits=splits, theta=recipe.theta)
@@ -268,7 +268,7 @@ def precision_recall(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recipe:
+class CurveRecipe:
     """How curves are drawn: what orders events, how often they are halved, at which angles."""
 
     score: Score | BestScore
