@@ -15,8 +15,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
-from verisimile.samples.draws import Labels
-from verisimile.samples.pool import Pool, pooled
+from verisimile.samples.pool import Labels, Pool, pooled
 
 N, SECOND, DRAWS = 900, 300, 400
 

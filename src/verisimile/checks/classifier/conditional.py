@@ -19,7 +19,7 @@ from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, name_list
 from verisimile.data.feature import require
-from verisimile.samples.angles import Circles
+from verisimile.samples.coordinates import Circles
 from verisimile.samples.learners import Classifier, boosted_trees, check_learner, scores, title
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue

@@ -8,7 +8,7 @@ from verisimile.checks.classifier.samples import Pool
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
-from verisimile.samples.draws import multiplied, relabeled, stretched_signs, variance_freedom
+from verisimile.samples.pool import multiplied, relabeled, stretched_signs, variance_freedom
 from verisimile.stats.nulls import Empirical
 from verisimile.stats.pvalues import PValue
 
@@ -42,9 +42,9 @@ def multiplier_p_value(
     To first order :math:`A - \tfrac12 = \sum_i v_i F_p(s_i)` with the masses v of the true
     less the generated events and the pooled distribution function F of the scores, which
     these events did not shape.  Draws of the null are :math:`A(p + \delta^*_1, p + \delta^*_2)`
-    with the fluctuations of :func:`~verisimile.samples.draws.multiplied`: each sample keeps
+    with the fluctuations of :func:`~verisimile.samples.pool.multiplied`: each sample keeps
     its own variance, whatever made its weights, and draws are those of a t law
-    (:func:`~verisimile.samples.draws.stretched_signs`).
+    (:func:`~verisimile.samples.pool.stretched_signs`).
 
     Parameters
     ----------

@@ -10,8 +10,7 @@ from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
 from verisimile.data.groups import compact
-from verisimile.samples.angles import Circles, circles, periodic, turned
-from verisimile.samples.coordinates import Standardised
+from verisimile.samples.coordinates import Circles, Standardised, circles, periodic, turned
 from verisimile.samples.pool import Pool as Samples
 from verisimile.samples.pool import pooled
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events, match_features
-from verisimile.samples.angles import on_circles
+from verisimile.samples.coordinates import on_circles
 
 _FEWEST = 8
 

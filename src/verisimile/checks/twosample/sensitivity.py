@@ -22,10 +22,8 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.samples.angles import circles, periodic, turned
-from verisimile.samples.coordinates import Coordinates, Standardised
-from verisimile.samples.draws import MassRows
-from verisimile.samples.pool import Pool, pooled
+from verisimile.samples.coordinates import Coordinates, Standardised, circles, periodic, turned
+from verisimile.samples.pool import MassRows, Pool, pooled
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.nulls import Empirical
 

@@ -13,8 +13,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import NormalScores, Standardised, varying
-from verisimile.samples.draws import Labels, MassRows, units_of_first
-from verisimile.samples.pool import Pool
+from verisimile.samples.pool import Labels, MassRows, Pool, units_of_first
 
 _SHARE = 0.01
 _CANDIDATES = 8  # intervals drawn where ties make some of them wide

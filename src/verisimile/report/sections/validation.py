@@ -21,8 +21,7 @@ from verisimile.report.sections.validation_figures import (
     pair_figure,
     plane_figure,
 )
-from verisimile.validation.physics import Physics
-from verisimile.validation.result import Validation
+from verisimile.validation.result import Physics, Validation
 
 
 def validation_sections(named: NamedValidation, level: float, number: int) -> Iterator[Section]:

@@ -30,8 +30,7 @@ from verisimile.report.numbers import (
 from verisimile.report.page import Table
 from verisimile.report.sections.validation_verdict import ValidationFinding, judge_validation
 from verisimile.samples.copies import KINDS
-from verisimile.validation.alike import Alike
-from verisimile.validation.result import BatteryTest, Validation
+from verisimile.validation.result import Alike, BatteryTest, Validation
 
 _NONE = "–"
 _WINDOWS = 8

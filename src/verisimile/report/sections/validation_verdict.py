@@ -10,7 +10,7 @@ from verisimile.report.content import ReportInput
 from verisimile.report.numbers import plain_number, small_p, value_and_error
 from verisimile.report.verdict import Verdict
 from verisimile.validation.battery import draw_groups
-from verisimile.validation.result import BatteryTest, Bound, Validation
+from verisimile.validation.result import BatteryTest, MetricBound, Validation
 
 _ALL = "all tests together"
 _SHARED = 0.01  # of the smaller sample: fewer copies change no p-value that matters
@@ -270,7 +270,7 @@ def _absent(name: str, validation: Validation) -> Iterator[ValidationFinding]:
             )
 
 
-def _bound(name: str, bound: Bound, validation: Validation) -> ValidationFinding:
+def _bound(name: str, bound: MetricBound, validation: Validation) -> ValidationFinding:
     label = f"threshold {bound.name}"
     found = validation.metrics.get(bound.name)
     if found is None or math.isnan(found.value):
@@ -287,7 +287,7 @@ def _bound(name: str, bound: Bound, validation: Validation) -> ValidationFinding
     )
 
 
-def _range(bound: Bound) -> str:
+def _range(bound: MetricBound) -> str:
     if bound.min is None:
         return f"at most {plain_number(bound.max or 0.0)}"
     if bound.max is None:
