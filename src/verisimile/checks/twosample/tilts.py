@@ -35,7 +35,7 @@ class Direction:
     measure: Array
 
 
-class Tilt(Protocol):
+class TiltFamily(Protocol):
     """A family of directions."""
 
     @property
@@ -181,7 +181,7 @@ class Local:
         return np.asarray((self.x[:, feature] >= low) & (self.x[:, feature] <= high), dtype=float)
 
 
-def tilted(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[Labels, float]:
+def tilted(tilt: TiltFamily, strength: float, pool: Pool, seeds: Seeds) -> tuple[Labels, float]:
     r"""Return a relabeling ``(N,)`` that keeps the sizes of the samples, and its effect.
 
     The second sample are the events with the largest :math:`\epsilon u_i + L_i`, with L from
@@ -223,7 +223,9 @@ def tilted(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[Label
     return first[units], _mean(measure, probable) - _mean(measure, weights - probable)
 
 
-def tilted_masses(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[MassRows, float]:
+def tilted_masses(
+    tilt: TiltFamily, strength: float, pool: Pool, seeds: Seeds
+) -> tuple[MassRows, float]:
     r"""Return a pair of mass rows of which the second is tilted, and the effect.
 
     .. math:: a = p + \delta^*_1, \qquad b = p^\epsilon + \delta^*_2, \qquad
