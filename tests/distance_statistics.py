@@ -18,7 +18,7 @@ from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
 from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD
 from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
-from verisimile.samples.draws import Labels
+from verisimile.samples.pool import Labels
 
 BANDWIDTH = 0.8
 LINES = 7

@@ -8,7 +8,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.data.events import Events
-from verisimile.samples.draws import Labels
+from verisimile.samples.pool import Labels
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from sklearn.linear_model import LogisticRegression
 
 from statistical import assert_rate
 from verisimile.checks.classifier.auc import auc, auc_p_value
-from verisimile.checks.classifier.crossfit import Scorer
+from verisimile.checks.classifier.crossfit import ClassifierPool, Scorer, pool_of
 from verisimile.checks.classifier.multiplied import multiplier_p_value
-from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -25,7 +24,7 @@ from verisimile.samples.learners import Classifier, boosted_trees, scores
 from verisimile.stats.pvalues import Empirical
 
 Show = Callable[[str], None]
-PValueOf = Callable[[Seeds, Pool], float]
+PValueOf = Callable[[Seeds, ClassifierPool], float]
 
 pytestmark = [pytest.mark.calibration, pytest.mark.timeout(1200)]
 
@@ -42,22 +41,22 @@ LEVELS = {
 TREES = boosted_trees(iterations=15)
 
 
-def _plain(rng: np.random.Generator, shift: float = 0.0) -> Pool:
+def _plain(rng: np.random.Generator, shift: float = 0.0) -> ClassifierPool:
     generated = rng.normal(size=(100, 2)) + [shift, 0.0]
     return pool_of(Events(rng.normal(size=(100, 2))), Events(generated))
 
 
-def _weighted(rng: np.random.Generator) -> Pool:
+def _weighted(rng: np.random.Generator) -> ClassifierPool:
     x = rng.normal(size=(100, 2)) + [0.7, 0.0]
     mended = Events(x, np.exp(-0.7 * x[:, 0] + 0.245))
     return pool_of(Events(rng.normal(size=(150, 2))), mended)
 
 
-def _shifted(rng: np.random.Generator) -> Pool:
+def _shifted(rng: np.random.Generator) -> ClassifierPool:
     return _plain(rng, 0.5)
 
 
-def _split(seeds: Seeds, pool: Pool, learner: Classifier = TREES) -> float:
+def _split(seeds: Seeds, pool: ClassifierPool, learner: Classifier = TREES) -> float:
     half = Scorer(Run(seeds), pool, learner).split()
     at = seeds.at("permutations")
     if pool.weighted:
@@ -66,22 +65,22 @@ def _split(seeds: Seeds, pool: Pool, learner: Classifier = TREES) -> float:
     return auc_p_value(half.scores, truth, unit, at.numpy(), permutations=199).value
 
 
-def _refit(seeds: Seeds, pool: Pool, refits: int = 4) -> float:
+def _refit(seeds: Seeds, pool: ClassifierPool, refits: int = 4) -> float:
     linear: Classifier = LogisticRegression()
     scorer = Scorer(Run(seeds), pool, linear)
     observed = auc(scorer.cross_fitted(2).scores, pool.truth, pool.weights)
     return Empirical(scorer.permuted(2, refits), "refits").p_value(observed).value
 
 
-def _refit_often(seeds: Seeds, pool: Pool) -> float:
+def _refit_often(seeds: Seeds, pool: ClassifierPool) -> float:
     return _refit(seeds, pool, 19)
 
 
-def _linear_split(seeds: Seeds, pool: Pool) -> float:
+def _linear_split(seeds: Seeds, pool: ClassifierPool) -> float:
     return _split(seeds, pool, LogisticRegression())
 
 
-def _trained_on(seeds: Seeds, pool: Pool) -> float:
+def _trained_on(seeds: Seeds, pool: ClassifierPool) -> float:
     found, _ = scores(TREES, seeds, pool.x, pool.truth, None, pool.x)
     rng = seeds.at("permutations").numpy()
     p = auc_p_value(found, pool.truth, pool.weights, rng, permutations=199)
@@ -89,7 +88,9 @@ def _trained_on(seeds: Seeds, pool: Pool) -> float:
 
 
 def _rejections(
-    draw: Callable[[np.random.Generator], Pool], p_value: PValueOf, repetitions: int = REPETITIONS
+    draw: Callable[[np.random.Generator], ClassifierPool],
+    p_value: PValueOf,
+    repetitions: int = REPETITIONS,
 ) -> int:
     count = 0
     for repetition in range(repetitions):
@@ -106,7 +107,9 @@ def _rejections(
         pytest.param(_plain, _refit, id="refits"),
     ],
 )
-def test_size(draw: Callable[[np.random.Generator], Pool], p_value: PValueOf, show: Show) -> None:
+def test_size(
+    draw: Callable[[np.random.Generator], ClassifierPool], p_value: PValueOf, show: Show
+) -> None:
     count = _rejections(draw, p_value)
     show(f"{p_value.__name__} {draw.__name__}: {count} of {REPETITIONS} true nulls")
     assert_rate(count, REPETITIONS, LEVELS[p_value.__name__], alpha=0.01)

@@ -16,9 +16,8 @@ from sklearn.linear_model import LogisticRegression
 
 from statistical import assert_rate
 from verisimile.checks.classifier.auc import auc_p_value
-from verisimile.checks.classifier.crossfit import Scorer
+from verisimile.checks.classifier.crossfit import ClassifierPool, Scorer, pool_of
 from verisimile.checks.classifier.multiplied import group_p_value, multiplier_p_value
-from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -43,13 +42,13 @@ LAWS: dict[str, Law] = {
 }
 
 
-def _weighted(law: Law, rng: np.random.Generator) -> Pool:
+def _weighted(law: Law, rng: np.random.Generator) -> ClassifierPool:
     weights = law(rng)
     other = Events(rng.normal(size=(weights.size, 2)), weights)
     return pool_of(Events(rng.normal(size=(300, 2))), other)
 
 
-def _grouped(rng: np.random.Generator) -> Pool:
+def _grouped(rng: np.random.Generator) -> ClassifierPool:
     group = np.repeat(np.arange(40), 3)
     first, second = (
         Events(np.repeat(rng.normal(size=(40, 2)), 3, axis=0), group=group) for _ in range(2)
@@ -57,7 +56,7 @@ def _grouped(rng: np.random.Generator) -> Pool:
     return pool_of(first, second)
 
 
-def _p_value(pool: Pool, seeds: Seeds, *, by_rows: bool) -> float:
+def _p_value(pool: ClassifierPool, seeds: Seeds, *, by_rows: bool) -> float:
     linear: Classifier = LogisticRegression()
     half = Scorer(Run(seeds), pool, linear).split()
     at = seeds.at("draws")
@@ -69,7 +68,7 @@ def _p_value(pool: Pool, seeds: Seeds, *, by_rows: bool) -> float:
 
 
 def _rejections(
-    make: Callable[[np.random.Generator], Pool], name: str, *, by_rows: bool = False
+    make: Callable[[np.random.Generator], ClassifierPool], name: str, *, by_rows: bool = False
 ) -> tuple[int, int, int]:
     """Return rejections at 5 % and at 32 %, and how many samples were not refused."""
     five = many = made = 0

@@ -18,10 +18,8 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.samples.copies import copies_of
-from verisimile.samples.near import twins
-from verisimile.samples.repeats import rows_of
-from verisimile.validation.alike import alike_of
+from verisimile.samples.copies import copies_of, rows_of, twins
+from verisimile.validation.battery import alike_of
 
 pytestmark = [pytest.mark.calibration, pytest.mark.timeout(1800)]
 

@@ -23,7 +23,7 @@ from verisimile.checks.twosample.statistics.nplm import (
 )
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
-from verisimile.samples.draws import Labels
+from verisimile.samples.pool import Labels
 from verisimile.stats.pvalues import Empirical
 
 Show = Callable[[str], None]

@@ -14,12 +14,13 @@ import pytest
 
 from verisimile.checks.twosample import sensitivity
 from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
+from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.validation.battery import battery_of, sensitivities_of
-from verisimile.validation.study import Battery, entry
+from verisimile.validation.study import Battery
 
 Show = Callable[[str], None]
 
@@ -68,7 +69,7 @@ def stated() -> dict[tuple[str, str], float]:
             each
             for name in JUDGED
             for each in smallest_effects(
-                run, *pair, [entry(name).statistic], [tested.permuted[name]], level=LEVEL
+                run, *pair, [entries()[name].statistic], [tested.permuted[name]], level=LEVEL
             )
         ]
     return {("verdict", k): v for k, v in _shifts(found).items()} | {
@@ -77,7 +78,7 @@ def stated() -> dict[tuple[str, str], float]:
 
 
 def _shifts(found: list[Sensitivity]) -> dict[str, float]:
-    names = {entry(name).statistic.name: name for name in JUDGED}
+    names = {entries()[name].statistic.name: name for name in JUDGED}
     return {
         names[one.statistic]: one.at_ninety.value
         for one in found

@@ -23,7 +23,7 @@ from verisimile.checks.twosample.statistics.distribution_functions import (
     CramerVonMises,
     Lines,
     MarginalKS,
-    MeanOverLines,
+    OverLines,
     ends_of,
     supremum,
 )
@@ -84,7 +84,7 @@ class Peeking:
         line = (pooled @ axis)[None]
         order = np.argsort(line, axis=1)
         ends = ends_of(np.take_along_axis(line, order, axis=1)).astype(float)
-        return MeanOverLines(Lines(order, ends, weights, supremum))
+        return OverLines(Lines(order, ends, weights, supremum))
 
 
 @dataclass(frozen=True)

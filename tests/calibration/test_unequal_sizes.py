@@ -24,7 +24,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.samples.draws import Labels
+from verisimile.samples.pool import Labels
 
 Show = Callable[[str], None]
 

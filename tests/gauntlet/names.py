@@ -54,7 +54,7 @@ _REASONS: Mapping[str, str] = {
     "spread of members, which covers nothing by itself: tests/unit/coverage":
         "BinIntervals",
     "pointwise bands over generators, for the eye": "RecallBand",
-    "Wilson intervals, right on average over rates only, for the eye": "Calibration",
+    "Wilson intervals, right on average over rates only, for the eye": "CalibrationCurve",
     "pointwise band of a curve, for the eye": "RocCurve",
     "a p-value in other units": "Significance",
 }  # fmt: skip

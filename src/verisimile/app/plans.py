@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from verisimile.app.terminal import print_json, print_lines, print_table
 from verisimile.checks.goodness.search import PLACEMENTS
 from verisimile.checks.twosample.permutation import record_name
+from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.executor import Loky
 from verisimile.core.run import Run
 from verisimile.report.numbers import count, duration
-from verisimile.validation.study import CLASSIFIER, Battery, entry
+from verisimile.validation.study import CLASSIFIER, Battery
 
 # Seconds of one core, measured on the example's flows; good to a factor of three.
 _PER_TRAINING_EVENT = 4e-5  # one event, one epoch
@@ -110,7 +111,7 @@ def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
             stages.append(Planned(name, 6, fits, 6 * events * _PER_TREE_EVENT))
             continue
         used = min(events, _AT_MOST.get(name, events))
-        seconds = battery.relabelings * used * _PER_RELABELING[name]
+        seconds = battery.relabelings * used * _PER_RELABELING.get(name, 1e-6)
         blocks = -(-battery.relabelings // 500)
         stages.append(Planned(name, blocks, _relabeled(run, name), seconds))
     return stages
@@ -118,7 +119,7 @@ def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
 
 def _relabeled(run: Run, name: str) -> int:
     # Records of tilted relabelings lie a level deeper.
-    folder = record_name(entry(name).statistic)
+    folder = record_name(entries()[name].statistic)
     items = [*run.store.addresses("relabel"), *run.store.addresses("multiply")]
     return sum(item.split("/")[-2] == folder for item in items)
 

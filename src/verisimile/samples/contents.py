@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse, special
 
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.feature import Feature
 from verisimile.samples.weighted import pulls
@@ -59,9 +59,7 @@ class Contents:
             if weights is None
             else (np.bincount(cells, w**k, minlength=count) for k in (1, 2))
         )
-        shared = None
-        if group is not None:
-            shared = frozen(_shared(cells, w, group, count))
+        shared = None if group is None else frozen(_shared(cells, w, group, count))
         return cls(frozen(events), frozen(sumw), frozen(sumw2), weights is not None, shared)
 
     @property
@@ -88,7 +86,7 @@ class Contents:
         Its rows sum to zero: the sum of all cells is one in every sample.  Rows of one group
         add up before they are multiplied.
         """
-        return self._with_groups(_covariance(self.shares, self._squares), self.shares)
+        return self._with_groups(share_covariance(self.shares, self._squares), self.shares)
 
     @property
     def errors(self) -> Array:
@@ -132,11 +130,15 @@ class Contents:
         near = np.maximum(expected, 0.0) * ratio
         return np.where((known & (expected > 0.0)) | (self.events == 0), near, own)
 
+    @property
+    def least(self) -> float:
+        """Effective events that a cell of chi-squared must expect."""
+        return LEAST_WEIGHTED if self.weighted else LEAST
+
     def enough(self, expected: Array) -> BoolArray:
         """Return where the shares `expected` stand for events enough for a normal law."""
-        least = LEAST_WEIGHTED if self.weighted else LEAST
         squares = self.design * self.squares_for(expected)
-        return np.asarray((expected > 0.0) & (expected**2 >= least * squares))
+        return np.asarray((expected > 0.0) & (expected**2 >= self.least * squares))
 
     @property
     def design(self) -> Array:
@@ -155,7 +157,7 @@ class Contents:
 
     def covariance_for(self, expected: Array) -> Array:
         """Return the covariance of `shares` as expected for the shares `expected`."""
-        return self._with_groups(_covariance(expected, self.squares_for(expected)), expected)
+        return self._with_groups(share_covariance(expected, self.squares_for(expected)), expected)
 
     def _with_groups(self, alone: Array, share: Array) -> Array:
         """Return a covariance ``(G + 2, G + 2)`` at shares with what groups add to it."""
@@ -180,7 +182,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class ShapeAgreement:
     """Chi-squared of two histograms' shapes, its law under equality, and their separation."""
 
     chi2: float
@@ -197,7 +199,7 @@ def cells_of(column: Array, edges: Array) -> IntArray:
     return cells
 
 
-def agreement(reference: Contents, generated: Contents) -> Agreement:
+def agreement(reference: Contents, generated: Contents) -> ShapeAgreement:
     r"""Return how well the shapes of two histograms agree, all cells included.
 
     .. math:: \chi^2 = \Delta^T D^{-1} \Delta, \quad \Delta = g - f, \quad D = C_f + C_g
@@ -225,7 +227,7 @@ def agreement(reference: Contents, generated: Contents) -> Agreement:
     separation = 0.5 * float(((g - f)[usable] ** 2 / (f + g)[usable]).sum())
     null = 0.5 * float((variance[usable] / (f + g)[usable]).sum())
     chi2, dof, p = _chi2(reference, generated)
-    return Agreement(chi2, dof, p, separation, null)
+    return ShapeAgreement(chi2, dof, p, separation, null)
 
 
 def bin_pulls(reference: Contents, generated: Contents) -> Array:
@@ -260,7 +262,7 @@ def _chi2(reference: Contents, generated: Contents) -> tuple[float, int, float]:
     if dof < 1:
         return 0.0, 0, float("nan")
     expected = pooled(*pair)
-    first, second = (_covariance(expected, one.squares_for(expected)) for one in pair)
+    first, second = (share_covariance(expected, one.squares_for(expected)) for one in pair)
     # Units of the expected share keep the matrix well conditioned.
     scale = 1.0 / np.sqrt(np.diag(first + second))[:-1]
     unit = np.outer(scale, scale)
@@ -283,13 +285,15 @@ def _groups(*samples: Contents) -> IntArray:
     """Return group numbers ``(cells,)`` of neighbours that expect enough events in each."""
     expected = pooled(*samples)
     squares = [one.design * one.squares_for(expected) for one in samples]
-    leasts = [LEAST_WEIGHTED if one.weighted else LEAST for one in samples]
     groups, current, start = np.zeros(expected.size, dtype=np.int64), 0, 0
     for cell in range(expected.size):
         groups[cell] = current
         inside = slice(start, cell + 1)
         content = float(expected[inside].sum())
-        worth = [content**2 >= m * s[inside].sum() for s, m in zip(squares, leasts, strict=True)]
+        worth = [
+            content**2 >= one.least * s[inside].sum()
+            for s, one in zip(squares, samples, strict=True)
+        ]
         if content > 0.0 and all(worth):
             current, start = current + 1, cell + 1
     # What is left at the end joins the last full group.
@@ -306,10 +310,7 @@ def pooled(*samples: Contents) -> Array:
 def _pooled_variance(reference: Contents, generated: Contents) -> Array:
     expected = pooled(reference, generated)
     return np.asarray(
-        sum(
-            one.design * _variance(expected, one.squares_for(expected))
-            for one in (reference, generated)
-        )
+        sum(c.design * _variance(expected, c.squares_for(expected)) for c in (reference, generated))
     )
 
 
@@ -329,7 +330,8 @@ def _around(values: Array) -> Array:
     return np.convolve(np.pad(values, 2), np.ones(5), "valid")
 
 
-def _covariance(share: Array, square: Array) -> Array:
+def share_covariance(share: Array, square: Array) -> Array:
+    """Return the covariance of normalised contents, whose sum does not fluctuate."""
     mixed = np.outer(share, square)
     both = np.diag(square) - mixed - mixed.T + square.sum() * np.outer(share, share)
     return np.asarray(both, dtype=np.float64)
@@ -353,14 +355,8 @@ def bin_edges(feature: Feature, samples: Sequence[Array], *, bins: int) -> Array
     support within 5 % of the range becomes the outer edge, so that a selection
     cut falls on an edge.  A periodic feature has one whole period, from the lower end of
     its support; without one an angle begins at -π, or at 0 if none is negative.
-
-    Raises
-    ------
-    InputError
-        If `bins` is not positive.
     """
-    if bins < 1:
-        raise InputError("bins", got=bins, expected="at least one bin")
+    require(bins >= 1, "bins", got=bins, expected="at least one bin")
     if feature.kind == "periodic":
         start = _start(feature, samples)
         return frozen(np.linspace(start, start + feature.period, bins + 1))

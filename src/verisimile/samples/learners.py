@@ -25,24 +25,29 @@ from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 
 _FILTERS = threading.Lock()  # of warnings: they are the process's, not the thread's
 
 
-class Classifier(Protocol):
+class Learner(Protocol):
     """What is needed of a scikit-learn classifier."""
 
-    def fit(self, x: Array, y: BoolArray, **weights: Array) -> object:
+    def fit(self, x: Array, y: BoolArray) -> object:
         """Fit to events ``(n, d)`` and labels ``(n,)``."""
-        ...
 
     def predict_proba(self, x: Array) -> npt.ArrayLike:
         """Return class probabilities ``(n, 2)``."""
-        ...
 
     def get_params(self, *, deep: bool = True) -> Mapping[str, object]:
         """Return all settings."""
-        ...
+
+
+class Classifier(Learner, Protocol):
+    """A learner that takes event weights."""
+
+    def fit(self, x: Array, y: BoolArray, **weights: Array) -> object:
+        """Fit to events ``(n, d)`` and labels ``(n,)``."""
 
 
 def boosted_trees(*, iterations: int = 200, leaves: int = 15, rate: float = 0.1) -> Classifier:
@@ -77,23 +82,9 @@ def perceptron(*, hidden: tuple[int, ...] = (64, 64), epochs: int = 200) -> Clas
 
 
 def check_learner(learner: object, *, weighted: bool) -> Classifier:
-    """Return `learner` if it can be cloned, gives probabilities, and takes weights if asked.
-
-    Raises
-    ------
-    InputError
-        If not.
-    """
-    missing = [
-        name for name in ("fit", "predict_proba", "get_params") if not hasattr(learner, name)
-    ]
-    if missing:
-        raise InputError(
-            "learner",
-            got=f"a {type(learner).__name__} without {', '.join(missing)}",
-            expected="a scikit-learn classifier with predict_proba",
-            remedy="Wrap it in sklearn.calibration.CalibratedClassifierCV, or leave learner= out.",
-        )
+    """Return `learner` if it can be cloned, gives probabilities, and takes weights if asked."""
+    remedy = "Wrap it in sklearn.calibration.CalibratedClassifierCV, or leave learner= out."
+    _check_methods(learner, remedy=remedy)
     if weighted and not has_fit_parameter(_last(learner), "sample_weight"):
         raise InputError(
             "learner",
@@ -129,7 +120,8 @@ def scores(
     seed = seeds.integer() % 2**32
     states = {name: seed for name in model.get_params() if name.endswith("random_state")}
     model.set_params(**states)
-    sizes = {} if weights is None else {_weight_name(model): weights}
+    step = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
+    sizes = {} if weights is None else {f"{step}sample_weight": weights}
     with _FILTERS, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(x, truth, **sizes)
@@ -151,28 +143,6 @@ def _last(learner: object) -> object:
     return learner.steps[-1][1] if isinstance(learner, Pipeline) else learner
 
 
-def _weight_name(model: object) -> str:
-    if isinstance(model, Pipeline):
-        return f"{model.steps[-1][0]}__sample_weight"
-    return "sample_weight"
-
-
-class Learner(Protocol):
-    """What is needed of a scikit-learn classifier."""
-
-    def fit(self, x: Array, y: BoolArray) -> object:
-        """Fit to rows ``(m, d + k)`` and labels ``(m,)``."""
-        ...
-
-    def predict_proba(self, x: Array) -> npt.ArrayLike:
-        """Return class probabilities ``(m, 2)``."""
-        ...
-
-    def get_params(self, *, deep: bool = True) -> Mapping[str, object]:
-        """Return all settings."""
-        ...
-
-
 def polynomial(*, degree: int = 3, penalty: float = 1.0) -> Learner:
     """Return logistic regression on products of theta and x, with a ridge penalty.
 
@@ -184,15 +154,10 @@ def polynomial(*, degree: int = 3, penalty: float = 1.0) -> Learner:
         about ``(d + k)**degree / degree!`` products.
     penalty
         Strength of the ridge.
-
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
     """
-    if degree < 1 or penalty <= 0.0:
-        got = f"degree={degree}, penalty={penalty}"
-        raise InputError("polynomial", got=got, expected="a degree >= 1 and a penalty > 0")
+    got = f"degree={degree}, penalty={penalty}"
+    fine = degree >= 1 and penalty > 0.0
+    require(fine, "polynomial", got=got, expected="a degree >= 1 and a penalty > 0")
     model = make_pipeline(
         StandardScaler(),
         PolynomialFeatures(degree, include_bias=False),
@@ -203,20 +168,19 @@ def polynomial(*, degree: int = 3, penalty: float = 1.0) -> Learner:
 
 
 def checked_learner(learner: Learner | None) -> Learner:
-    """Return `learner` if it is a classifier with probabilities; for None, `polynomial`.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
+    """Return `learner` if it is a classifier with probabilities; for None, `polynomial`."""
     if learner is None:
         return polynomial()
-    missing = [w for w in ("fit", "predict_proba", "get_params") if not hasattr(learner, w)]
-    if missing:
-        raise InputError(
-            "learner",
-            got=f"a {type(learner).__name__} without {', '.join(missing)}",
-            expected="a scikit-learn classifier with predict_proba",
-        )
+    _check_methods(learner)
     return learner
+
+
+def _check_methods(learner: object, *, remedy: str = "") -> None:
+    missing = [w for w in ("fit", "predict_proba", "get_params") if not hasattr(learner, w)]
+    require(
+        not missing,
+        "learner",
+        got=f"a {type(learner).__name__} without {', '.join(missing)}",
+        expected="a scikit-learn classifier with predict_proba",
+        remedy=remedy,
+    )

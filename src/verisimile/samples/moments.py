@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, BoolArray, as_matrix, as_vector
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
+from verisimile.samples.pair_sums import row_blocks
 
 _WIDE = 64
 _ENTRIES = 1 << 21
@@ -38,12 +38,8 @@ class MomentSums:
         """Return the sums over unions of the subsets; `design` ``(K, R)`` counts them."""
         d = self.first.shape[1]
         flat = design @ self.second.reshape(-1, d * d)
-        return MomentSums(
-            design @ self.weight,
-            design @ self.square,
-            design @ self.first,
-            flat.reshape(-1, d, d),
-        )
+        weight, square, first = (design @ s for s in (self.weight, self.square, self.first))
+        return MomentSums(weight, square, first, flat.reshape(-1, d, d))
 
     def without(self, other: MomentSums) -> MomentSums:
         """Return the sums over the events that `other` left out."""
@@ -97,7 +93,7 @@ def mass_moments(x: Array, masses: Array) -> tuple[Array, Array]:
     """
     count, d = masses.shape[0], x.shape[1]
     mean, second = np.zeros((count, d)), np.zeros((count, d, d))
-    for part in _slices(x.shape[0], max(d * d, count)):
+    for part in row_blocks(x.shape[0], max(d * d, count), _ENTRIES, least=256):
         values = x[part]
         mean += masses[:, part] @ values
         products = (values[:, :, None] * values[:, None, :]).reshape(-1, d * d)
@@ -109,7 +105,7 @@ def _narrow(x: Array, weights: Array, labels: BoolArray) -> MomentSums:
     d = x.shape[1]
     rows, columns = np.triu_indices(d)
     total = np.zeros((labels.shape[0], 2 + d + rows.size))
-    for part in _slices(x.shape[0], max(total.shape)):
+    for part in row_blocks(x.shape[0], max(total.shape), _ENTRIES, least=256):
         values = np.ascontiguousarray(x[part].T)
         w = weights[part]
         powers = np.vstack([np.ones_like(w)[None], w[None], values, values[rows] * values[columns]])
@@ -132,11 +128,6 @@ def _wide(x: Array, weights: Array, labels: BoolArray) -> MomentSums:
     )
 
 
-def _slices(n: int, width: int) -> Iterator[slice]:
-    step = max(256, _ENTRIES // width)
-    return (slice(start, start + step) for start in range(0, n, step))
-
-
 def checked_sample(
     values: npt.ArrayLike,
     weights: npt.ArrayLike | None,
@@ -153,18 +144,18 @@ def checked_sample(
         For unusable arrays, fewer than 4 blocks, or blocks of fewer than two events.
     """
     x = as_matrix(values, name, columns=columns)
-    if blocks < 4 or x.shape[0] < 2 * blocks:
-        raise InputError(
-            name,
-            got=f"{x.shape[0]} events in {blocks} blocks",
-            expected="at least 4 blocks of at least two events",
-            remedy="Use fewer blocks or more events.",
-        )
+    require(
+        blocks >= 4 and x.shape[0] >= 2 * blocks,
+        name,
+        got=f"{x.shape[0]} events in {blocks} blocks",
+        expected="at least 4 blocks of at least two events",
+        remedy="Use fewer blocks or more events.",
+    )
     if weights is None:
         return x, np.ones(x.shape[0])
     w = as_vector(weights, f"{name} weights", length=x.shape[0])
-    if w.sum() <= 0.0:
-        raise InputError(f"{name} weights", got=f"the sum {w.sum():g}", expected="a positive sum")
+    got = f"the sum {w.sum():g}"
+    require(w.sum() > 0.0, f"{name} weights", got=got, expected="a positive sum")
     return x, w
 
 

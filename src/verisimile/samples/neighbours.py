@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
 
@@ -11,7 +10,8 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
+from verisimile.samples.pair_sums import row_blocks
 
 _DISTANCES = 1 << 20  # of a block of distances: 8 MiB
 _TREE_FEATURES = 8  # above, a tree looks at nearly every event
@@ -29,7 +29,7 @@ def nearest(points: Array, centres: Array, k: int) -> IntArray:
     if points.shape[1] <= _TREE_FEATURES:
         return np.asarray(cKDTree(centres).query(points, k=range(1, k + 1))[1], dtype=np.int64)
     found = np.empty((len(points), k), dtype=np.int64)
-    for rows in _blocks(len(points), len(centres)):
+    for rows in row_blocks(len(points), len(centres), _DISTANCES):
         squares = cdist(points[rows], centres, "sqeuclidean")
         found[rows] = np.argpartition(squares, k - 1, axis=1)[:, :k]
     return found
@@ -47,7 +47,7 @@ def reach(points: Array, centres: Array, k: int) -> Array:
     if points.shape[1] <= _TREE_FEATURES:
         return np.asarray(cKDTree(centres).query(points, k=[k])[0][:, 0])
     found = np.empty(len(points))
-    for rows in _blocks(len(points), len(centres)):
+    for rows in row_blocks(len(points), len(centres), _DISTANCES):
         found[rows] = np.partition(cdist(points[rows], centres), k - 1, axis=1)[:, k - 1]
     return found
 
@@ -55,33 +55,23 @@ def reach(points: Array, centres: Array, k: int) -> Array:
 def counts_within(points: Array, centres: Array, radii: Array) -> Array:
     """Return how many centres lie at most so far from each point, ``(n,)``.
 
-    Parameters
-    ----------
-    points, centres
-        ``(n, d)`` and ``(c, d)``.
-    radii
-        One of each point ``(n, 1)``, of each centre ``(1, c)``, or of all ``(1, 1)``.
+    Radii are one of each point ``(n, 1)``, of each centre ``(1, c)``, or of all ``(1, 1)``.
     """
     found = np.empty(len(points))
-    for rows in _blocks(len(points), len(centres)):
+    for rows in row_blocks(len(points), len(centres), _DISTANCES):
         around = radii[rows] if len(radii) > 1 else radii
         found[rows] = np.count_nonzero(cdist(points[rows], centres) <= around, axis=1)
     return found
 
 
-def _blocks(n: int, columns: int) -> Iterator[slice]:
-    step = max(16, _DISTANCES // columns)
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))
-
-
 def _enough(centres: Array, k: int) -> None:
-    if not 1 <= k <= len(centres):
-        raise InputError(
-            "neighbours",
-            got=f"{k} of {len(centres)} events",
-            expected="at least one, and no more than the events",
-            remedy="Use more events, or fewer neighbours.",
-        )
+    require(
+        1 <= k <= len(centres),
+        "neighbours",
+        got=f"{k} of {len(centres)} events",
+        expected="at least one, and no more than the events",
+        remedy="Use more events, or fewer neighbours.",
+    )
 
 
 _SQUARES = 1 << 19  # of a block of squared distances: 4 MiB, near the processor
@@ -117,14 +107,7 @@ def neighbour_balls(x: Array, k: int) -> tuple[Array, IntArray]:
     """Return squared distances to the k-th nearest neighbours, and how many are so near, ``(n,)``.
 
     The event itself is not its neighbour; another one with the same values is.  Where
-    events tie, more than k are as near as the k-th.  Memory is linear in n.
-
-    Parameters
-    ----------
-    x
-        Events ``(n, d)``.
-    k
-        Number of neighbours, below n.
+    events ``(n, d)`` tie, more than k are as near as the k-th.  Memory is linear in n.
 
     Raises
     ------
@@ -132,12 +115,12 @@ def neighbour_balls(x: Array, k: int) -> tuple[Array, IntArray]:
         If there are not more than k events.
     """
     n = x.shape[0]
-    if not 1 <= k < n:
-        raise InputError(
-            "neighbours",
-            got=f"{k} of {n} events",
-            expected="at least one, and fewer than the events",
-        )
+    require(
+        1 <= k < n,
+        "neighbours",
+        got=f"{k} of {n} events",
+        expected="at least one, and fewer than the events",
+    )
     groups = max(1, isqrt(n // k))
     width = -(-n // groups)
     left, right = _factors(x - x.mean(axis=0))
@@ -146,7 +129,7 @@ def neighbour_balls(x: Array, k: int) -> tuple[Array, IntArray]:
     beyond[:, -1] = _FAR
     right = np.vstack([right, beyond])
     radii, within = np.empty(n), np.empty(n, dtype=np.int64)
-    for rows in _row_blocks(n, groups * width):
+    for rows in row_blocks(n, groups * width, _SQUARES):
         squares = left[rows] @ right.T
         size = squares.shape[0]
         squares[np.arange(size), rows.start + np.arange(size)] = _FAR
@@ -169,7 +152,7 @@ def membership(real: Array, fake: Array, real_radii: Array, fake_radii: Array) -
     fake_in_real = np.zeros(fake.shape[0], dtype=bool)
     real_in_fake = np.zeros(real.shape[0], dtype=bool)
     counts = np.zeros(real.shape[0], dtype=np.int64)
-    for rows in _row_blocks(real.shape[0], fake.shape[0]):
+    for rows in row_blocks(real.shape[0], fake.shape[0], _SQUARES):
         squares = left[rows] @ right.T
         around = real_radii[rows, None], slack[0][rows, None]
         inside = _inside(squares, around, real[rows], fake)
@@ -215,8 +198,3 @@ def _factors(x: Array) -> tuple[Array, Array]:
 def _slack(norms: Array, radii: Array) -> Array:
     # Near the surface of a ball |y|^2 <= 2 |x|^2 + 2 r^2.
     return np.asarray(_ROUNDING * (3.0 * norms + 2.0 * radii))
-
-
-def _row_blocks(n: int, columns: int) -> Iterator[slice]:
-    step = max(16, _SQUARES // columns)
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))

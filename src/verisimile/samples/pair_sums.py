@@ -1,16 +1,17 @@
-"""Sums of a kernel over pairs of events, for many relabelings as one matrix product."""
+"""Sums of a kernel over pairs of events: of all of them in blocks, or in linear time by waves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
+from scipy import special
 from scipy.spatial.distance import cdist, pdist
 
 from verisimile.core.arrays import Array
-from verisimile.samples.draws import Labels
+from verisimile.samples.pool import Labels
 
 Kernels = Callable[[Array], list[Array]]
 """Squared distances ``(a, b)`` to J kernel matrices of the same shape."""
@@ -18,6 +19,12 @@ Kernels = Callable[[Array], list[Array]]
 KEPT_EVENTS = 10_000  # 400 MiB of kernel in memory
 _STRIP_ENTRIES = 2_000_000  # 16 MiB
 _FEWEST_ROWS = 32
+
+
+def row_blocks(n: int, width: int, entries: int, *, least: int = 16) -> Iterator[slice]:
+    """Return slices of n rows of `width` numbers, some `entries` in each but `least` rows."""
+    step = max(least, entries // width)
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,6 +183,126 @@ def _positive(values: Array) -> Array:
     return np.where(values > 0.0, values, np.nan)
 
 
+_WAVE_ENTRIES = 1_000_000  # 8 MiB of cosines, and of sines, at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waves:
+    r"""Kernels that are means of waves, of all pairs of pooled events.
+
+    .. math:: k_j(x, y) = c_j + \sum_f m_{jf} \cos \omega_f \cdot (x - y), \qquad
+              \sum_{il} u_i u_l k_j(x_i, x_l)
+              = c_j \Big(\sum_i u_i\Big)^2
+              + \sum_f m_{jf} \Big|\sum_i u_i e^{i \omega_f \cdot x_i}\Big|^2
+
+    Time goes with the number of events, and every event counts.
+
+    Attributes
+    ----------
+    x
+        Coordinates ``(N, d)``.
+    weights
+        ``(N,)``.
+    frequencies
+        :math:`\omega`, ``(F, d)``.
+    measure
+        m ``(J, F)``.
+    constant
+        c ``(J,)``.
+
+    References
+    ----------
+    A. Rahimi, B. Recht, NeurIPS 20 (2007) 1177.
+    """
+
+    x: Array
+    weights: Array
+    frequencies: Array
+    measure: Array
+    constant: Array
+
+    def sums(self, labels: Labels) -> Sums:
+        """Return the pair sums of relabelings ``(R, N)``, as :class:`Pairs` does."""
+        count = len(self.frequencies)
+        chosen, total = np.zeros((len(labels), 2 * count)), np.zeros(2 * count)
+        for rows, waves in self._waves():
+            scaled = waves * self.weights[rows, None]
+            chosen += labels[:, rows].astype(np.float64) @ scaled
+            total += scaled.sum(axis=0)
+        mass, other = Masses.of(labels, self.weights), total - chosen
+        return Sums(
+            first=self._kernel(chosen, chosen) + self.constant[:, None] * mass.first**2,
+            second=self._kernel(other, other) + self.constant[:, None] * mass.second**2,
+            across=self._kernel(chosen, other)
+            + self.constant[:, None] * (mass.first * mass.second),
+        )
+
+    def quadratic(self, signed: Array) -> Array:
+        """Return v'Kv ``(J, R)`` of rows of signed masses with the sum zero ``(R, N)``."""
+        total = np.zeros((len(signed), 2 * len(self.frequencies)))
+        for rows, waves in self._waves():
+            total += signed[:, rows] @ waves
+        return self._kernel(total, total)
+
+    def _kernel(self, left: Array, right: Array) -> Array:
+        cosines, sines = np.split(left * right, 2, axis=1)
+        return np.asarray(self.measure @ (cosines + sines).T)
+
+    def _waves(self) -> Iterator[tuple[slice, Array]]:
+        for rows in row_blocks(len(self.x), len(self.frequencies), _WAVE_ENTRIES, least=64):
+            phase = self.x[rows] @ self.frequencies.T
+            yield rows, np.hstack([np.cos(phase), np.sin(phase)])
+
+
+def gaussian_waves(
+    x: Array, weights: Array, widths: tuple[float, ...], count: int, rng: np.random.Generator
+) -> Waves:
+    r"""Return J kernels :math:`e^{-|x - y|^2 / 2 h_j^2}`, each a mean of `count` waves.
+
+    Frequencies of a width h are normal with the standard deviation 1/h, in orthogonal
+    directions as far as there are.
+    """
+    d = x.shape[1]
+    parts = [
+        _directions(count, d, rng) * (np.sqrt(rng.chisquare(d, size=count)) / width)[:, None]
+        for width in widths
+    ]
+    measure = np.kron(np.eye(len(widths)), np.full((1, count), 1.0 / count))
+    return Waves(x, weights, np.concatenate(parts), measure, np.zeros(len(widths)))
+
+
+def distance_waves(x: Array, weights: Array, count: int, rng: np.random.Generator) -> Waves:
+    r"""Return the kernel :math:`\|x - y\|`, up to what distinguishes `count` waves from all.
+
+    .. math:: \|z\| = \frac{A_d}{C_d} \int d\theta \int_0^\infty ds\,
+              \big(1 - \cos(\theta \cdot z / s)\big), \qquad
+              \frac{A_d}{C_d} = \frac{2\,\Gamma((d + 1)/2)}{\sqrt\pi\,\Gamma(d/2)}
+
+    with directions uniform on the sphere and s, one over the radius of a frequency, half
+    Cauchy in equal strata: wave lengths of all sizes, those far beyond the sample as well.
+
+    References
+    ----------
+    G. J. Székely, M. L. Rizzo, J. Stat. Plan. Inference 143 (2013) 1249 (the energy
+    distance as an integral over characteristic functions).
+    """
+    d = x.shape[1]
+    # The middle of each stratum: the last of them would otherwise have any weight.
+    scale = np.tan(0.5 * np.pi * (rng.permutation(count) + 0.5) / count)
+    ratio = np.exp(special.gammaln(0.5 * (d + 1)) - special.gammaln(0.5 * d))
+    measure = np.sqrt(np.pi) * ratio * (1.0 + scale**2) / count
+    frequencies = _directions(count, d, rng) / scale[:, None]
+    return Waves(x, weights, frequencies, -measure[None], np.array([measure.sum()]))
+
+
+def _directions(count: int, d: int, rng: np.random.Generator) -> Array:
+    """Return unit vectors ``(count, d)`` uniform on the sphere, orthogonal in groups of d."""
+    groups = rng.normal(size=(-(-count // d), d, d))
+    turned, upper = np.linalg.qr(groups)
+    signs = np.sign(np.diagonal(upper, axis1=1, axis2=2))
+    return np.asarray((turned * signs[:, None, :]).transpose(0, 2, 1).reshape(-1, d)[:count])
+
+
 _ENTRIES = 500_000  # 4 MB: a block stays near the processor
 
 
@@ -185,21 +312,16 @@ class Kernel(Protocol):
     @property
     def diagonal(self) -> float:
         """Return k(x, x)."""
-        ...
 
     def of(self, squared: Array) -> Array:
         """Return k at squared distances, which may be overwritten."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Energy:
     r"""The kernel of the energy distance, :math:`-\|x - y\|`."""
 
-    @property
-    def diagonal(self) -> float:
-        """Return 0."""
-        return 0.0
+    diagonal: ClassVar[float] = 0.0
 
     def of(self, squared: Array) -> Array:
         """Return the negative distance."""
@@ -211,12 +333,9 @@ class Energy:
 class Gaussian:
     r"""The kernel :math:`\exp(-\|x - y\|^2 / 2 h^2)` of bandwidth h."""
 
-    bandwidth: float
+    diagonal: ClassVar[float] = 1.0
 
-    @property
-    def diagonal(self) -> float:
-        """Return 1."""
-        return 1.0
+    bandwidth: float
 
     def of(self, squared: Array) -> Array:
         """Return the Gaussian of the distance."""
@@ -271,7 +390,7 @@ def median_distance(x: Array) -> float:
 def _total(first: Array, second: Array, kernel: Kernel, *, within: bool) -> float:
     """Return the sum over all pairs; within one sample over each pair of different ones once."""
     total = 0.0
-    for rows in _blocks(len(first), len(second)):
+    for rows in row_blocks(len(first), len(second), _ENTRIES):
         beyond = rows.stop if within else 0
         total += float(kernel_matrix(first[rows], second[beyond:], kernel).sum())
         if within:
@@ -286,8 +405,3 @@ def _squares(first: Array, second: Array) -> Array:
     squares += (first * first).sum(axis=1)[:, None]
     squares += (second * second).sum(axis=1)
     return np.maximum(squares, 0.0, out=squares)
-
-
-def _blocks(n: int, columns: int) -> Iterator[slice]:
-    step = max(16, _ENTRIES // columns)
-    return (slice(start, min(start + step, n)) for start in range(0, n, step))

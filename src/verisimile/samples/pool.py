@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from verisimile.core.arrays import Array, IntArray, digest, frozen
+from verisimile.core.arrays import Array, BoolArray, IntArray, digest, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
+from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.data.groups import compact, stacked_groups
-from verisimile.samples.angles import Angle, circles, periodic, turned
-from verisimile.samples.coordinates import Coordinates, varying
+from verisimile.samples.coordinates import Angle, Coordinates, circles, periodic, turned, varying
 from verisimile.samples.copies import exact_copies
-from verisimile.samples.draws import (
-    Labels,
-    MassRows,
-    multiplied,
-    relabeled,
-    stretched_signs,
-    unit_masses,
-    units_of_first,
-    variance_freedom,
-)
 
 Null = Literal["relabelings", "multipliers"]
 """Exact relabelings of exchangeable events, or a multiplier bootstrap of each side's masses."""
@@ -36,6 +27,35 @@ LARGEST_SHARE = 0.15
 
 _FEWEST = 2
 _KINDS = ("none", "positive", "signed")
+_SIDES = ("first", "second")
+_FREEDOM = 2.5
+_LEAST = 0.01  # of a variance that one unit may leave: where it is all, nothing is left
+
+Labels = BoolArray
+"""Relabelings ``(R, N)`` of the pooled events: true for the first sample."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MassRows:
+    r"""Pairs of distributions on the pooled events, each a row that sums to one.
+
+    Attributes
+    ----------
+    first, second
+        Masses a and b of every event ``(R, N)``, of either sign.
+    base
+        Signed masses of the samples as they are ``(N,)``: of the first sample, less
+        those of the second.
+    """
+
+    first: Array
+    second: Array
+    base: Array
+
+    @property
+    def signed(self) -> Array:
+        """Differences a - b ``(R, N)``, rows that sum to zero."""
+        return np.asarray(self.first - self.second)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,10 +139,8 @@ class Pool:
         """Why draws of this null would make no verdict; empty if they do."""
         if self.null == "relabelings":
             return ""
-        for name, n, share in zip(
-            ("first", "second"), self.n_effective, self.largest_share, strict=True
-        ):
-            what = "groups" if self.grouped else "events"
+        what = "groups" if self.grouped else "events"
+        for name, n, share in zip(_SIDES, self.n_effective, self.largest_share, strict=True):
             if n < FEWEST_EFFECTIVE:
                 return (
                     f"the weights of the {name} sample leave {n:.3g} effective {what}, and the "
@@ -151,8 +169,7 @@ class Pool:
     def observed_masses(self) -> MassRows:
         """Return the samples' masses as rows of one."""
         first, second = self.masses
-        a = np.concatenate([first, np.zeros(second.size)])
-        b = np.concatenate([np.zeros(first.size), second])
+        a, b = np.pad(first, (0, second.size)), np.pad(second, (first.size, 0))
         return MassRows(a[None], b[None], a - b)
 
     def multiplied(self, seeds: Seeds, first: int, count: int) -> MassRows:
@@ -161,8 +178,8 @@ class Pool:
         .. math:: a^* = p + \delta^*_1, \qquad b^* = p + \delta^*_2
 
         with the pooled masses p, and the fluctuations of each sample by itself of
-        :func:`~verisimile.samples.draws.multiplied`, stretched as
-        :func:`~verisimile.samples.draws.stretched_signs` says.  A pool that was thinned has the
+        :func:`~verisimile.samples.pool.multiplied`, stretched as
+        :func:`~verisimile.samples.pool.stretched_signs` says.  A pool that was thinned has the
         signs of the whole.
         """
         ours, theirs = self.masses
@@ -190,19 +207,16 @@ class Pool:
         rows = np.concatenate([kept[0], kept[1] + split])
         weights = [
             _of_mean_one(part, f"{name} sample, thinned to {part.size} events")
-            for part, name in zip(
-                np.split(self.weights[rows], [sizes[0]]), ("first", "second"), strict=True
-            )
+            for part, name in zip(np.split(self.weights[rows], [sizes[0]]), _SIDES, strict=True)
         ]
-        units = np.split(self.units[rows], [sizes[0]])
-        worth = [_worth(w, u) for w, u in zip(weights, units, strict=True)]
+        n_effective, largest_share = _worth(weights, self.units[rows])
         return replace(
             self,
             x=frozen(self.x[rows]),
             weights=frozen(np.concatenate(weights)),
             sizes=sizes,
-            n_effective=(worth[0][0], worth[1][0]),
-            largest_share=(worth[0][1], worth[1][1]),
+            n_effective=n_effective,
+            largest_share=largest_share,
             units=_fixed(self.units[rows]),
             rows=_fixed(rows),
             angles=tuple(angle.take(rows) for angle in self.angles),
@@ -236,26 +250,36 @@ def pooled(
         without a positive sum, or no feature has more than one value.
     """
     second = match_features(second, first.features)
-    for events, name in ((first, "first sample"), (second, "second sample")):
-        _check_size(events, name)
+    for events, side in ((first, "first"), (second, "second")):
+        require(
+            events.n >= _FEWEST,
+            f"{side} sample",
+            got=f"{events.n} event",
+            expected="two events or more",
+            remedy="Check the selection: a test needs a spread within each sample.",
+        )
     x = turned(np.concatenate([first.x, second.x]), first.features)
     kept = varying(x)
-    _check_features(first, any_varies=bool(kept.any()))
+    require(
+        kept.any(),
+        "samples",
+        got=f"one and the same value of every feature {first.names}",
+        expected="a feature that varies",
+        remedy="Check the columns that were read.",
+    )
     around = circles(x[:, kept], periodic(first.features)[kept])
     weights = [_unit(first, "first sample"), _unit(second, "second sample")]
     alone = np.arange(first.n + second.n)
     groups = stacked_groups((first.group, second.group), (first.n, second.n))
     units = alone if groups is None else groups
-    worth = [_worth(w, u) for w, u in zip(weights, np.split(units, [first.n]), strict=True)]
+    n_effective, largest_share = _worth(weights, units)
     plain = all(bool((w == 1.0).all()) for w in weights)
     pool = Pool(
-        x=frozen(
-            coordinates.of(around.x, around.blocks) if around.angles else coordinates.of(around.x)
-        ),
+        x=frozen(coordinates.of(around.x, *([around.blocks] if around.angles else []))),
         weights=frozen(np.concatenate(weights)),
         sizes=(first.n, second.n),
-        n_effective=(worth[0][0], worth[1][0]),
-        largest_share=(worth[0][1], worth[1][1]),
+        n_effective=n_effective,
+        largest_share=largest_share,
         kind=max(_kind(first), _kind(second), key=_KINDS.index),
         null="relabelings" if plain or exchangeable_weights else "multipliers",
         units=_fixed(units),
@@ -290,31 +314,17 @@ def _shares(sizes: tuple[int, int], most: int) -> tuple[int, int]:
     return (small, most - small) if sizes[0] <= sizes[1] else (most - small, small)
 
 
-def _worth(weights: Array, units: IntArray) -> tuple[float, float]:
-    """Return the effective number of units, and the largest share of one."""
-    codes = compact(units)
-    share = unit_masses(weights / weights.sum(), codes, int(codes.max()) + 1)
-    return float(1.0 / (share**2).sum()), float(np.abs(share).max())
-
-
-def _check_size(events: Events, name: str) -> None:
-    if events.n < _FEWEST:
-        raise InputError(
-            name,
-            got=f"{events.n} event",
-            expected="two events or more",
-            remedy="Check the selection: a test needs a spread within each sample.",
-        )
-
-
-def _check_features(events: Events, *, any_varies: bool) -> None:
-    if not any_varies:
-        raise InputError(
-            "samples",
-            got=f"one and the same value of every feature {events.names}",
-            expected="a feature that varies",
-            remedy="Check the columns that were read.",
-        )
+def _worth(
+    weights: Sequence[Array], units: IntArray
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the effective number of units, and the largest share of one, of both samples."""
+    sizes, largest = [], []
+    for w, own in zip(weights, np.split(units, [weights[0].size]), strict=True):
+        codes = compact(own)
+        share = unit_masses(w / w.sum(), codes, int(codes.max()) + 1)
+        sizes.append(float(1.0 / (share**2).sum()))
+        largest.append(float(np.abs(share).max()))
+    return (sizes[0], sizes[1]), (largest[0], largest[1])
 
 
 def _unit(events: Events, name: str) -> Array:
@@ -359,6 +369,87 @@ def _small(pool: Pool) -> list[str]:
         return []
     return [
         f"the {name} sample is worth {n:.1f} unweighted events only"
-        for name, n in zip(("first", "second"), pool.n_effective, strict=True)
+        for name, n in zip(_SIDES, pool.n_effective, strict=True)
         if n < FEWEST_EFFECTIVE
     ]
+
+
+def relabeled(units: IntArray, first_units: int, seeds: Seeds, start: int, count: int) -> Labels:
+    """Return relabelings number `start` and following ``(count, N)``, one stream of `seeds` each.
+
+    Whole units change sides, `first_units` of them on the first at any time; `units` ``(N,)``
+    has no gaps: codes of groups, or every event's own.
+    """
+    sides = np.zeros((count, int(units.max()) + 1), dtype=np.bool_)
+    for row in range(count):
+        order = seeds.at(start + row).numpy().permutation(sides.shape[1])
+        sides[row, order[:first_units]] = True
+    # Where every event stands alone its unit is its place.
+    return sides if sides.shape[1] == units.size else sides[:, units]
+
+
+def units_of_first(units: IntArray, n: int) -> int:
+    """Return how many units the first `n` events have, in codes by first appearance ``(N,)``."""
+    return int(units[:n].max()) + 1
+
+
+def multiplied(masses: Array, units: IntArray, multipliers: Array) -> Array:
+    r"""Return the fluctuations of one sample's masses ``(R, n)``, rows that sum to zero.
+
+    .. math:: \delta^*_i = a_i \Big(\xi_{g(i)} c_{g(i)} - \sum_j \xi_{g(j)} c_{g(j)} a_j\Big)
+
+    with one multiplier of mean zero and variance one for each unit, so that
+    :math:`\sum_i \delta^*_i h_i` has the variance of the weighted mean
+    :math:`\sum_i a_i h_i` for every h; c makes good that residuals of heavy events are
+    smaller than deviations, see :func:`leverages`.  Masses a ``(n,)`` have the sum one, and
+    multipliers are :math:`\xi` ``(R, G)``.
+    """
+    scaled = (multipliers * leverages(masses, units, multipliers.shape[1]))[:, units]
+    return np.asarray((scaled - (scaled @ masses)[:, None]) * masses)
+
+
+def variance_freedom(signed: Array, units: IntArray) -> float:
+    r"""Return the degrees of freedom of a variance that is estimated from these masses.
+
+    .. math:: \nu = \tfrac52 \Big(\sum_g v_g^2\Big)^2 \Big/ \sum_g v_g^4
+
+    for masses v of the first less the second sample ``(n,)``, summed over units, and a function of
+    the events whose ranks are uniform: their squares have 4/5 of their squared mean as variance.
+
+    References
+    ----------
+    B. L. Welch, Biometrika 34 (1947) 28 (degrees of freedom of an estimated variance).
+    """
+    squares = np.bincount(units, weights=signed) ** 2
+    return float(_FREEDOM * squares.sum() ** 2 / (squares @ squares))
+
+
+def stretched_signs(seeds: Seeds, rows: Sequence[int], count: int, freedom: float) -> Array:
+    r"""Return rows of random signs ``(R, count)``, each times :math:`\sqrt{\nu / \chi^2_\nu}`.
+
+    Squares of signs do not vary, so that diagonals of kernels do not.  The variance that
+    they give is an estimate, and of few heavy events if weights vary: most samples lack the
+    heaviest, and have too small a variance.  Stretched, draws are those of Student's law.
+    """
+    drawn = np.empty((len(rows), count))
+    for k, row in enumerate(rows):
+        rng = seeds.at(row).numpy()
+        drawn[k] = 2.0 * rng.integers(0, 2, size=count).astype(np.float64) - 1.0
+        drawn[k] *= np.sqrt(freedom / rng.chisquare(freedom))
+    return drawn
+
+
+def unit_masses(masses: Array, units: IntArray, count: int) -> Array:
+    """Return the sum of the masses of each unit ``(G,)``."""
+    return np.asarray(np.bincount(units, weights=masses, minlength=count), dtype=np.float64)
+
+
+def leverages(masses: Array, units: IntArray, count: int) -> Array:
+    r"""Return :math:`c_g = (1 - 2 A_g + \sum_h A_h^2)^{-1/2}` of each unit ``(G,)``.
+
+    The residual of a unit with the mass A about the weighted mean of equally
+    distributed units has :math:`1 - 2 A + \sum A^2` of their variance.
+    """
+    share = unit_masses(masses, units, count)
+    kept = 1.0 - 2.0 * share + (share**2).sum()
+    return np.asarray(1.0 / np.sqrt(np.maximum(kept, _LEAST)))

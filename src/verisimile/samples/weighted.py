@@ -10,6 +10,7 @@ from scipy import special
 
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 
 LEAST_CARRIERS = 5.0
@@ -23,17 +24,9 @@ _SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 def matched(reference: Events, other: Events, name: str = "generated") -> Events:
-    """Return `other` with the columns of `reference`, after checking the sizes of both.
-
-    Raises
-    ------
-    InputError
-        If columns differ, a sample has one event only, or its weights do not sum to a
-        positive number.
-    """
+    """Return `other` with the columns of `reference`, after checking the sizes of both."""
     for label, events in (("reference", reference), (name, other)):
-        if events.n < 2:
-            raise InputError(label, got="one event", expected="two events or more")
+        require(events.n >= 2, label, got="one event", expected="two events or more")
         if events.weights is not None and not events.weights.sum() > 0.0:
             raise InputError(
                 f"{label}.weights",
@@ -71,7 +64,7 @@ def by_group(terms: Array, group: IntArray | None) -> Array:
     return np.asarray(rows, dtype=np.float64).reshape(*terms.shape[:-1], -1)
 
 
-class Spread(NamedTuple):
+class InfluenceSpread(NamedTuple):
     r"""What an estimate's influence function says about its error.
 
     Attributes
@@ -100,16 +93,16 @@ class Spread(NamedTuple):
         return np.divide(self.variance**2, self.fourth, out=out, where=self.fourth > 0.0)
 
 
-def spread_of(v: Array, influence: Array, group: IntArray | None = None) -> Spread:
+def spread_of(v: Array, influence: Array, group: IntArray | None = None) -> InfluenceSpread:
     """Return the spread for shares ``(n,)`` and influence functions ``(n,)`` or ``(k, n)``.
 
     Rows of one group add up before they are squared.
     """
     squares = by_group(v * influence, group) ** 2
-    return Spread(np.asarray(squares.sum(axis=-1)), np.asarray((squares**2).sum(axis=-1)))
+    return InfluenceSpread(np.asarray(squares.sum(axis=-1)), np.asarray((squares**2).sum(axis=-1)))
 
 
-class Score(NamedTuple):
+class ScoreTest(NamedTuple):
     """How far apart two estimates are if both samples have one law; arrays of one shape.
 
     Attributes
@@ -169,7 +162,7 @@ class EqualLaws:
 
     def score(
         self, difference: Array, own: Array, common: Array, *, scale: float | Array = 1.0
-    ) -> Score:
+    ) -> ScoreTest:
         """Return error, z and p-value of a difference.
 
         Parameters
@@ -193,7 +186,7 @@ class EqualLaws:
         np.divide(2.0 * about.variance**2, noise, out=dof, where=noise > 0.0)
         p = _floored(z, 2.0 * special.stdtr(dof, -np.abs(z)))
         known = (about.carriers >= LEAST_CARRIERS) & self._worth_it
-        return Score(spread.error, z, about.carriers, np.where(known, p, np.nan))
+        return ScoreTest(spread.error, z, about.carriers, np.where(known, p, np.nan))
 
     @property
     def _worth_it(self) -> bool:
@@ -204,7 +197,7 @@ class EqualLaws:
             for one in self.samples
         )
 
-    def _spread(self, influence: Array) -> tuple[Spread, Array]:
+    def _spread(self, influence: Array) -> tuple[InfluenceSpread, Array]:
         """Return the spread of a difference, and of its fourth power what is of own squares."""
         pool, parts = self.pool, np.split(influence, [self.samples[0].n], axis=-1)
         variance, fourth, noise = np.zeros((3, *influence.shape[:-1]))
@@ -219,7 +212,7 @@ class EqualLaws:
             fourth += own.fourth
             noise += own.fourth
         # Signed weights can leave a pooled square negative: then nothing is known of the error.
-        return Spread(np.where(variance < 0.0, np.nan, variance), fourth), noise
+        return InfluenceSpread(np.where(variance < 0.0, np.nan, variance), fourth), noise
 
 
 def _floored(z: Array, p: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,16 +11,18 @@ from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose
 from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
 from verisimile.checks.twosample.result import TwoSample, tie_threshold
 from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
+from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Coordinates
+from verisimile.samples.copies import twins
 from verisimile.samples.learners import Classifier, boosted_trees, perceptron
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.multiple import holm
 from verisimile.stats.pvalues import PValue
-from verisimile.validation.result import BatteryTest
-from verisimile.validation.study import CLASSIFIER, Battery, Entry, entry
+from verisimile.validation.result import Alike, BatteryTest
+from verisimile.validation.study import CLASSIFIER, Battery
 
 _CLASSIFIER_SEES = "any difference that it can learn"
 _LEARNERS: Mapping[str, Callable[[], Classifier]] = {
@@ -83,7 +85,7 @@ def battery_of(
     if CLASSIFIER in battery.tests:
         diagnosis, test = _classified(run, reference, generated, battery)
         tests.append(test)
-    tests += [_made(name, "what the study names", p) for name, p in further.items()]
+    tests += [BatteryTest(name, "what the study names", p) for name, p in further.items()]
     outcomes = [t.outcome for t in tests if t.outcome is not None and t.p_value is not None]
     others = [t.p_value for t in tests if t.outcome is None and t.p_value is not None]
     return BatteryOutcome(tuple(_adjusted(tests)), global_p_value(outcomes, others), diagnosis)
@@ -105,29 +107,25 @@ def sensitivities_of(
         for name, result in tested.permuted.items()
         if corrected * (1.0 + 1e-12) * (result.p_value.n_null + 1) >= 1.0
     }
-    for coordinates, entries in _by_coordinates(able):
+    groups: dict[Coordinates, list[str]] = {}
+    for name in able:
+        groups.setdefault(entries()[name].coordinates, []).append(name)
+    for coordinates, names in groups.items():
         yield from smallest_effects(
             run,
             reference,
             generated,
-            [each.statistic for each in entries.values()],
-            [tested.permuted[name] for name in entries],
+            [entries()[name].statistic for name in names],
+            [able[name] for name in names],
             level=corrected,
             coordinates=coordinates,
         )
 
 
-def _by_coordinates(names: Mapping[str, TwoSample]) -> list[tuple[Coordinates, dict[str, Entry]]]:
-    groups: dict[Coordinates, dict[str, Entry]] = {}
-    for name in names:
-        groups.setdefault(entry(name).coordinates, {})[name] = entry(name)
-    return list(groups.items())
-
-
 def _permuted(
     run: Run, reference: Events, generated: Events, name: str, battery: Battery
 ) -> BatteryTest:
-    this, count = entry(name), battery.relabelings
+    this, count = entries()[name], battery.relabelings
     try:
         (found,) = permutation_test(
             run,
@@ -138,9 +136,9 @@ def _permuted(
             coordinates=this.coordinates,
         )
     except InputError as error:
-        return _refused(name, this.sees, error)
+        return BatteryTest(name, this.sees, reason=str(error))
     p_value = None if found.refusal else found.p_value
-    return BatteryTest(name, this.sees, p_value, np.nan, found, found.refusal)
+    return BatteryTest(name, this.sees, p_value, outcome=found, reason=found.refusal)
 
 
 def _classified(
@@ -156,28 +154,15 @@ def _classified(
             exchangeable_weights=battery.exchangeable_weights,
         )
     except InputError as error:
-        return None, _refused(CLASSIFIER, _CLASSIFIER_SEES, error)
-    if found.refusal:
-        return found, BatteryTest(CLASSIFIER, _CLASSIFIER_SEES, None, np.nan, None, found.refusal)
-    return found, _made(CLASSIFIER, _CLASSIFIER_SEES, found.p_value)
-
-
-def _made(name: str, sees: str, p_value: PValue) -> BatteryTest:
-    return BatteryTest(name, sees, p_value, np.nan, None)
-
-
-def _refused(name: str, sees: str, error: InputError) -> BatteryTest:
-    return BatteryTest(name, sees, None, np.nan, None, str(error))
+        return None, BatteryTest(CLASSIFIER, _CLASSIFIER_SEES, reason=str(error))
+    p_value = None if found.refusal else found.p_value
+    return found, BatteryTest(CLASSIFIER, _CLASSIFIER_SEES, p_value, reason=found.refusal)
 
 
 def _adjusted(tests: Sequence[BatteryTest]) -> Iterator[BatteryTest]:
     adjusted = iter(holm([t.p_value.value for t in tests if t.p_value is not None]))
     for test in tests:
-        if test.p_value is None:
-            yield test
-        else:
-            value = float(next(adjusted))
-            yield BatteryTest(test.name, test.sees, test.p_value, value, test.outcome)
+        yield test if test.p_value is None else replace(test, adjusted=float(next(adjusted)))
 
 
 def global_p_value(permuted: Sequence[TwoSample], others: Sequence[PValue]) -> PValue | None:
@@ -206,7 +191,10 @@ def global_p_value(permuted: Sequence[TwoSample], others: Sequence[PValue]) -> P
     if not total:
         return None
     candidates = [_scaled(p, total) for p in others]
-    candidates += [_scaled(_smallest(group), total / len(group)) for group in draw_groups(permuted)]
+    candidates += [
+        _scaled(_smallest(group, null=group[0].p_value.null), total / len(group))
+        for group in draw_groups(permuted)
+    ]
     return min(candidates, key=lambda p: p.value)
 
 
@@ -220,18 +208,34 @@ def draw_groups(permuted: Sequence[TwoSample]) -> tuple[tuple[TwoSample, ...], .
     return tuple(tuple(group) for group in groups.values())
 
 
-def _smallest(permuted: Sequence[TwoSample]) -> PValue:
-    observed = np.array([result.observed for result in permuted])
-    null = np.stack([result.null for result in permuted], axis=1)
-    return min_p(tie_threshold(observed, null), null, null=permuted[0].p_value.null).p_value
+def _smallest(permuted: Sequence[TwoSample], *, null: str, sign: float = 1.0) -> PValue:
+    """Return the smallest p-value of several results, recalibrated on their common draws."""
+    observed = sign * np.array([result.observed for result in permuted])
+    draws = sign * np.stack([result.null for result in permuted], axis=1)
+    return min_p(tie_threshold(observed, draws), draws, null=null).p_value
 
 
 def _scaled(p: PValue, factor: float) -> PValue:
-    return PValue(
-        value=min(1.0, factor * p.value),
-        low=min(1.0, factor * p.low),
-        high=min(1.0, factor * p.high),
-        null=p.null,
-        n_null=p.n_null,
-        n_failed=p.n_failed,
+    value, low, high = (min(1.0, factor * each) for each in (p.value, p.low, p.high))
+    return replace(p, value=value, low=low, high=high)
+
+
+def alike_of(
+    run: Run, reference: Events, generated: Events, permuted: Mapping[str, TwoSample]
+) -> Alike:
+    r"""Test whether two samples are more alike than independent samples of one law are.
+
+    Two witnesses share the error equally, :math:`p = \min(1, 2 \min(p_1, p_2))`:
+    pairs of mutual nearest neighbours, which are copies if there are any
+    (:func:`~verisimile.samples.copies.twins`), and the lower tails of the battery's statistics, the
+    smallest p-value of which is recalibrated on their common relabelings.  Samples of different
+    laws are less alike and have large p-values.
+    """
+    found = twins(reference.x, generated.x, run.seeds.at("alike").numpy())
+    several = tuple(permuted.values())
+    tail = _smallest(several, null="relabelings", sign=-1.0) if several else None
+    smallest = found.p if tail is None else min(found.p, tail.value)
+    shares = 1.0 if tail is None else 2.0
+    return Alike(
+        found.pairs, found.across, found.expected, found.p, tail, min(1.0, shares * smallest)
     )

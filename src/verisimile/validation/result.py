@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
 from verisimile.checks.known_truth.likelihood import LikelihoodTest
+from verisimile.checks.physics.constraints import ConstraintComparison
+from verisimile.checks.physics.correlations import CorrelationComparison
+from verisimile.checks.physics.histograms import MarginalPair, PairMap
+from verisimile.checks.physics.moments import MomentComparison
+from verisimile.checks.physics.selections import EfficiencyComparison
 from verisimile.checks.support.study import Support
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity
 from verisimile.checks.twosample.windows import Windows
 from verisimile.core.result import Estimate, register
-from verisimile.samples.repeats import SampleRows
+from verisimile.samples.copies import SampleRows
 from verisimile.stats.pvalues import PValue
-from verisimile.validation.alike import Alike
-from verisimile.validation.physics import Physics
 from verisimile.validation.samples import Overlap
 
 
@@ -42,15 +47,72 @@ class BatteryTest:
 
     name: str
     sees: str
-    p_value: PValue | None
-    adjusted: float
-    outcome: TwoSample | None
+    p_value: PValue | None = None
+    adjusted: float = np.nan
+    outcome: TwoSample | None = None
     reason: str = ""
+
+
+@register("alike", 1)
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """The lower tail: events of two samples that are nearer to each other than chance has them.
+
+    Attributes
+    ----------
+    pairs
+        Mutual nearest neighbours of both samples together.
+    across, expected
+        Pairs with one event in each sample, and how many independent samples have.
+    pair_p
+        Probability of so many.
+    tail_p
+        Of the battery's distances all being so small, on the same relabelings; None if there
+        are no distances.
+    p
+        Of both: twice the smaller one.
+    """
+
+    pairs: int
+    across: int
+    expected: float
+    pair_p: float
+    tail_p: PValue | None
+    p: float
+
+
+@register("physics", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Physics:
+    """What a physicist looks at first.
+
+    Attributes
+    ----------
+    marginals
+        One comparison per feature.
+    moments
+        Four moments per feature.
+    correlations
+        All pairs; None for a single feature.
+    planes
+        Maps of the pairs whose correlations differ most.
+    selections
+        Efficiencies in both samples.
+    constraints
+        Violations in both samples.
+    """
+
+    marginals: tuple[MarginalPair, ...]
+    moments: tuple[MomentComparison, ...]
+    correlations: CorrelationComparison | None
+    planes: tuple[PairMap, ...]
+    selections: tuple[EfficiencyComparison, ...]
+    constraints: tuple[ConstraintComparison, ...]
 
 
 @register("bound", 1)
 @dataclass(frozen=True, slots=True)
-class Bound:
+class MetricBound:
     """A threshold of the study: bounds of a named number, either may be None."""
 
     name: str
@@ -97,7 +159,7 @@ class Validation:
     p_value: PValue | None
     required: tuple[str, ...]
     metrics: Mapping[str, Estimate]
-    bounds: tuple[Bound, ...]
+    bounds: tuple[MetricBound, ...]
     sensitivities: tuple[Sensitivity, ...]
     windows: Windows | None
     classifier: ClassifierDiagnosis | None

@@ -9,13 +9,12 @@ import numpy as np
 from scipy import stats
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.derived import derived, periods, with_periods
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Condition
-from verisimile.samples.copies import copies_of
-from verisimile.samples.repeats import SampleRows, equal_rows, rows_of
+from verisimile.samples.copies import SampleRows, copies_of, equal_rows, rows_of
 from verisimile.validation.study import Study, compared, computed_columns, needed_columns
 
 _FEWEST = 2
@@ -54,18 +53,10 @@ def gathered_inputs(
     """Return the samples as the tests shall see them.
 
     Features are matched by name, the study's observables are appended, and its cut is
-    applied to every sample.
-
-    Raises
-    ------
-    InputError
-        If features do not match, a cut leaves too few events, an expression cannot be
-        evaluated, or one sample looks as if its units were others.
+    applied to every sample; each keeps two events, and units must not look different.
     """
     named = _matched(reference, generated, train, needed_columns(study))
     extended = {role: _extended(events, role, study) for role, events in named.items()}
-    for role, events in extended.items():
-        _check_size(events, role)
     turning = periods(study.samples.periodic)
     shown = {
         role: with_periods(compared(events, study), turning) for role, events in extended.items()
@@ -113,31 +104,29 @@ def _matched(
 
 def _extended(events: Events, role: str, study: Study) -> Events:
     # The cut comes first: a logarithm may need it.
-    return derived(_cut(events, role, study.samples.cut), computed_columns(study))
+    found = derived(_cut(events, role, study.samples.cut), computed_columns(study))
+    require(
+        found.n >= _FEWEST,
+        f"{role} sample",
+        got=f"{found.n} event",
+        expected="two events or more",
+        remedy="Check the file and the cut: a comparison needs a spread within each sample.",
+    )
+    return found
 
 
 def _cut(events: Events, role: str, text: str | None) -> Events:
     if text is None:
         return events
     passed = Condition(text).of(events)
-    if not passed.any():
-        raise InputError(
-            f"{role} sample",
-            got=f"none of {events.n} events that fulfils {text!r}",
-            expected="events",
-            remedy="Check the cut, and the units of the columns in it.",
-        )
+    require(
+        passed.any(),
+        f"{role} sample",
+        got=f"none of {events.n} events that fulfils {text!r}",
+        expected="events",
+        remedy="Check the cut, and the units of the columns in it.",
+    )
     return events.take(passed)
-
-
-def _check_size(events: Events, role: str) -> None:
-    if events.n < _FEWEST:
-        raise InputError(
-            f"{role} sample",
-            got=f"{events.n} event",
-            expected="two events or more",
-            remedy="Check the file and the cut: a comparison needs a spread within each sample.",
-        )
 
 
 def _constant(reference: Events, generated: Events) -> list[str]:
@@ -177,24 +166,19 @@ def check_units(reference: Events, generated: Events) -> None:
 
     Compared are the median and the upper quartile of the absolute values: both must
     agree on the factor.
-
-    Raises
-    ------
-    InputError
-        Naming the features, and what to do.
     """
     found = [
         f"{name!r} about {factor:g} times as large"
         for j, name in enumerate(reference.names)
         if (factor := _factor(reference.x[:, j], generated.x[:, j])) is not None
     ]
-    if found:
-        raise InputError(
-            "generated sample",
-            got=f"{', '.join(found)} as in the reference sample",
-            expected="the same units in both",
-            remedy="MeV and GeV? Convert one of the files.",
-        )
+    require(
+        not found,
+        "generated sample",
+        got=f"{', '.join(found)} as in the reference sample",
+        expected="the same units in both",
+        remedy="MeV and GeV? Convert one of the files.",
+    )
 
 
 def swapped_columns(reference: Events, generated: Events) -> list[str]:
@@ -251,13 +235,10 @@ def _grain(column: Array) -> str:
     for digits in range(_DECIMALS + 1):
         # A step near the resolution of the numbers says nothing.
         fine = slack.max() < 1e-2 * 10.0**-digits or digits == 0
-        if fine and bool((np.abs(column - np.round(column, digits)) <= _room(slack, digits)).all()):
+        room = slack if digits else 0.0
+        if fine and bool((np.abs(column - np.round(column, digits)) <= room).all()):
             return "whole numbers" if digits == 0 else f"{digits} decimals"
     return _SINGLE if single else _DOUBLE
-
-
-def _room(slack: Array, digits: int) -> Array:
-    return slack if digits else np.zeros_like(slack)
 
 
 def _factor(ours: Array, theirs: Array) -> float | None:
@@ -343,13 +324,7 @@ class Overlap:
 
 
 def overlaps(samples: Mapping[str, Events]) -> tuple[Overlap, ...]:
-    """Return what each pair of samples shares beyond chance, one entry per kind of copy.
-
-    Raises
-    ------
-    InputError
-        If their columns differ.
-    """
+    """Return what each pair of samples shares beyond chance, one entry per kind of copy."""
     return tuple(
         Overlap(first, second, found.count, found.size, found.kind, found.expected)
         for first, second in _PAIRS

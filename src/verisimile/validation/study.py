@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -21,25 +20,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from verisimile.checks.twosample.statistics.distribution_functions import (
-    CramerVonMises,
-    MarginalKS,
-    SlicedKS,
-    SlicedWasserstein,
-)
-from verisimile.checks.twosample.statistics.energy import EnergyDistance
-from verisimile.checks.twosample.statistics.frechet import Frechet
-from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
-from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance
-from verisimile.checks.twosample.statistics.mmd import AggregatedMMD
-from verisimile.checks.twosample.statistics.nplm import AggregatedNPLM
-from verisimile.checks.twosample.statistics.protocol import Statistic
+from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.errors import InputError
 from verisimile.data.derived import functions_of, periods
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression, Quantity
 from verisimile.data.feature import suggestion
-from verisimile.samples.coordinates import Coordinates, NormalScores, Standardised
 
 
 def computed_columns(study: Study) -> dict[str, Quantity]:
@@ -93,52 +79,7 @@ def _all_conditions(study: Study) -> list[Condition]:
 
 CLASSIFIER = "classifier"
 
-_PAIRS = 10_000  # pooled events of tests whose time goes with their square
-_SLICED = 40_000  # and of those along many directions
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A test of the battery.
-
-    Attributes
-    ----------
-    statistic
-        What is compared.
-    coordinates
-        Where distances are taken: normal scores for statistics of moments, which
-        the heavy tail of one feature would dominate otherwise.
-    sees
-        What it is best at, in a few words.
-    """
-
-    statistic: Statistic
-    coordinates: Coordinates
-    sees: str
-
-
-_ENTRIES: Mapping[str, Entry] = {
-    "energy": Entry(EnergyDistance(most=_PAIRS), Standardised(), "shifts, broad differences"),
-    "mmd": Entry(AggregatedMMD(most=_PAIRS), Standardised(), "differences of unknown width"),
-    "sliced-wasserstein": Entry(
-        SlicedWasserstein(most=_SLICED), Standardised(), "shifts and tails"
-    ),
-    "sliced-ks": Entry(SlicedKS(most=_SLICED), Standardised(), "shapes and correlations"),
-    "mean-ks": Entry(MarginalKS("mean"), Standardised(), "small differences of all features"),
-    "max-ks": Entry(MarginalKS("max"), Standardised(), "a difference of one feature"),
-    "cramer-von-mises": Entry(CramerVonMises(), Standardised(), "shifts of marginals"),
-    "interval-scan": Entry(IntervalScan(), Standardised(), "a local excess in one feature"),
-    "frechet": Entry(Frechet(), NormalScores(), "means and covariances"),
-    "kernel-distance": Entry(KernelDistance(degree=4), NormalScores(), "moments up to the fourth"),
-    "nplm": Entry(AggregatedNPLM(most=_PAIRS), Standardised(), "local density ratios"),
-}
-NAMES = (*_ENTRIES, CLASSIFIER)
-DEFAULT = NAMES
-
-
-def entry(name: str) -> Entry:
-    """Return the test of this name, one of `NAMES` but the classifier."""
-    return _ENTRIES[name]
+NAMES = (*entries(), CLASSIFIER)
 
 
 def _parsed(
@@ -158,13 +99,13 @@ def _parsed(
 
 # Validators are of single fields where they can be: one of a whole table would be silent
 # until all its fields are right, and all faults are to be told at once.
-class _Part(BaseModel):
+class _StudyTable(BaseModel):
     """A table of the study file: unknown keys are faults, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Threshold(_Part):
+class Threshold(_StudyTable):
     """Bounds of a named number of the result, such as ``auc`` or ``chi2/m_ll``.
 
     Attributes
@@ -185,7 +126,7 @@ class Threshold(_Part):
         return self
 
 
-class Samples(_Part):
+class Samples(_StudyTable):
     """Which files are compared, and what of them.
 
     Attributes
@@ -240,7 +181,7 @@ class Samples(_Part):
             raise ValueError(f"{error}") from None
 
 
-class Battery(_Part):
+class Battery(_StudyTable):
     """Which tests are made.
 
     Attributes
@@ -262,7 +203,7 @@ class Battery(_Part):
         Whether marginals, moments, correlations, and the support metrics are made.
     """
 
-    tests: tuple[str, ...] = DEFAULT
+    tests: tuple[str, ...] = NAMES
     required: tuple[str, ...] = ()
     relabelings: Annotated[int, Field(ge=19, le=1_000_000)] = 999
     exchangeable_weights: bool = False
@@ -274,10 +215,11 @@ class Battery(_Part):
     @field_validator("tests", "required")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(names) - set(NAMES))
+        known = (*entries(), CLASSIFIER)
+        unknown = sorted(set(names) - set(known))
         if unknown:
             raise ValueError(
-                f"no test is called {', '.join(unknown)}; there are {', '.join(NAMES)}"
+                f"no test is called {', '.join(unknown)}; there are {', '.join(known)}"
             )
         if len(set(names)) < len(names):
             raise ValueError("a test is named twice")
@@ -292,7 +234,7 @@ class Battery(_Part):
         return required
 
 
-class Study(_Part):
+class Study(_StudyTable):
     """A validation study; :func:`~verisimile.validation.study.read_study` reads one.
 
     Attributes
@@ -380,7 +322,7 @@ def checked_study(values: Mapping[str, object], *, where: str = "study") -> Stud
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        faults = [_told(fault) for fault in error.errors(include_url=False)]
+        faults = [_fault_text(fault) for fault in error.errors(include_url=False)]
         raise InputError(
             where,
             got=f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}: {'; '.join(faults)}",
@@ -410,7 +352,7 @@ def _values(file: Path) -> Mapping[str, object]:
     return found
 
 
-def _told(fault: ErrorDetails) -> str:
+def _fault_text(fault: ErrorDetails) -> str:
     place = [str(word) for word in fault["loc"]]
     name = ".".join(place) or "study"
     if fault["type"] == "extra_forbidden":

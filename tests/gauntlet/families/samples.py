@@ -50,6 +50,7 @@ EXCUSES = (
         "BatteryTest",
         "TwoSample",
         "MarginalPair",
+        "ShapeAgreement",
         "EfficiencyComparison",
         "MomentComparison",
         "CorrelationComparison",

@@ -8,8 +8,8 @@ from scipy import stats
 
 from statistical import assert_rate, assert_within
 from verisimile.checks.classifier.auc import _wilson, calibration_of, roc_of
+from verisimile.checks.classifier.crossfit import ClassifierPool
 from verisimile.checks.classifier.diagnosis import closure_of, shape_chi2
-from verisimile.checks.classifier.samples import Pool
 from verisimile.checks.classifier.tails import tails_of
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.stats.intervals import wilson
@@ -21,13 +21,15 @@ def _truths(n: int) -> BoolArray:
     return np.asarray(np.arange(2 * n) < n)
 
 
-def _pool(rng: np.random.Generator, n: int, *, weighted: bool = False) -> tuple[Pool, Array]:
+def _pool(
+    rng: np.random.Generator, n: int, *, weighted: bool = False
+) -> tuple[ClassifierPool, Array]:
     """Return truth around 0.6 and generated around 0 in column a, noise in b; and log w."""
     truth = _truths(n)
     x = rng.normal(size=(2 * n, 2))
     x[truth, 0] += SHIFT
     weights = rng.gamma(4.0, 0.25, 2 * n) if weighted else np.ones(2 * n)
-    return Pool(x, truth, weights, weighted, ("a", "b")), SHIFT * x[:, 0] - 0.5 * SHIFT**2
+    return ClassifierPool(x, truth, weights, weighted, ("a", "b")), SHIFT * x[:, 0] - 0.5 * SHIFT**2
 
 
 def test_intervals_are_wilsons() -> None:

@@ -10,13 +10,13 @@ from sklearn.linear_model import LogisticRegression
 
 from statistical import assert_rate, assert_within
 from verisimile.checks.classifier.auc import auc, auc_p_value
+from verisimile.checks.classifier.crossfit import ClassifierPool, pool_of
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
 from verisimile.checks.classifier.multiplied import (
     areas_of_masses,
     group_p_value,
     multiplier_p_value,
 )
-from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -35,13 +35,13 @@ def test_is_the_area_of_the_weights(rng: np.random.Generator) -> None:
     assert found == pytest.approx(auc(scores, truth, weights), rel=1e-10)
 
 
-def heavy(rng: np.random.Generator) -> Pool:
+def heavy(rng: np.random.Generator) -> ClassifierPool:
     """Return 1 000 plain events, and 100 of the same law that are worth some 23."""
     weights = rng.gamma(0.3, 1.0, 100) + 1e-6
     return pool_of(Events(rng.normal(size=(1000, 1))), Events(rng.normal(size=(100, 1)), weights))
 
 
-def tripled(rng: np.random.Generator) -> Pool:
+def tripled(rng: np.random.Generator) -> ClassifierPool:
     """Return 40 physics events of three equal rows, against 40 others."""
     group = np.repeat(np.arange(40), 3)
     return pool_of(
@@ -54,7 +54,7 @@ def rejections(make: object, kind: str) -> int:
     count = 0
     for repetition in range(REPETITIONS):
         seeds = Seeds(31).at(kind, repetition)
-        pool: Pool = make(seeds.at("events").numpy())  # type: ignore[operator]
+        pool: ClassifierPool = make(seeds.at("events").numpy())  # type: ignore[operator]
         scores, rows, at = pool.x[:, 0], np.arange(pool.truth.size), seeds.at("draws")
         if kind == "multipliers":
             p = multiplier_p_value(scores, pool, rows, at, draws=39)

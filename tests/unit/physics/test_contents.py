@@ -12,8 +12,8 @@ from physics_samples import draw
 from statistical import assert_rate, assert_within
 from verisimile.core.arrays import Array
 from verisimile.samples.contents import (
-    Agreement,
     Contents,
+    ShapeAgreement,
     agreement,
     bin_pulls,
     cells_of,
@@ -105,7 +105,7 @@ PAIRS = [
 
 def _agreements(
     rng: np.random.Generator, kinds: tuple[str, str], sizes: tuple[int, int], repetitions: int
-) -> list[Agreement]:
+) -> list[ShapeAgreement]:
     return [
         agreement(*(_contents(rng, n, kind) for n, kind in zip(sizes, kinds, strict=True)))
         for _ in range(repetitions)

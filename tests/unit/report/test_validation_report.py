@@ -39,7 +39,7 @@ from verisimile.report.style import short, to_png
 from verisimile.report.verdict import Verdict, overall
 from verisimile.report.write import gathered, write_report
 from verisimile.stats.pvalues import PValue
-from verisimile.validation.result import BatteryTest, Bound, Validation
+from verisimile.validation.result import BatteryTest, MetricBound, Validation
 from verisimile.validation.study import Study
 from verisimile.validation.validate import validate
 
@@ -229,22 +229,26 @@ def test_a_difference_outweighs_what_is_missing(fine: Validation) -> None:
 @pytest.mark.parametrize(
     ("value", "bound", "sentence"),
     [
-        (0.6, Bound("m", 0.5, 0.7), "0.6 is within 0.5 to 0.7."),
-        (0.5, Bound("m", 0.5, None), "0.5 is within at least 0.5."),
-        (-1.0, Bound("m", None, -2.0), "\N{MINUS SIGN}1 is not within at most \N{MINUS SIGN}2."),
-        (math.inf, Bound("m", None, 5.0), "∞ is not within at most 5."),
-        (math.nan, Bound("m", None, 5.0), "Nothing is known of 'm'; there are m."),
+        (0.6, MetricBound("m", 0.5, 0.7), "0.6 is within 0.5 to 0.7."),
+        (0.5, MetricBound("m", 0.5, None), "0.5 is within at least 0.5."),
+        (
+            -1.0,
+            MetricBound("m", None, -2.0),
+            "\N{MINUS SIGN}1 is not within at most \N{MINUS SIGN}2.",
+        ),
+        (math.inf, MetricBound("m", None, 5.0), "∞ is not within at most 5."),
+        (math.nan, MetricBound("m", None, 5.0), "Nothing is known of 'm'; there are m."),
     ],
 )
 def test_thresholds_are_told_in_words(
-    fine: Validation, value: float, bound: Bound, sentence: str
+    fine: Validation, value: float, bound: MetricBound, sentence: str
 ) -> None:
     found = replace(fine, metrics={"m": Estimate(value, 0.1)}, bounds=(bound,))
     assert judge_validation(found, 0.05, name="x")[-1].sentence == sentence
 
 
 def test_a_failed_threshold_is_in_the_headline(fine: Validation) -> None:
-    found = replace(fine, metrics={"m": Estimate(2.0, 0.1)}, bounds=(Bound("m", None, 1.0),))
+    found = replace(fine, metrics={"m": Estimate(2.0, 0.1)}, bounds=(MetricBound("m", None, 1.0),))
     report = _document(found)
     assert report.verdict == "failed"
     assert report.line == "generated: compatible; generated: threshold m failed"

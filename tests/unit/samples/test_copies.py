@@ -12,9 +12,7 @@ import pytest
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.samples.copies import copies_of, exact_copies
-from verisimile.samples.near import near_copies, twins
-from verisimile.samples.repeats import rows_of
+from verisimile.samples.copies import copies_of, exact_copies, near_copies, rows_of, twins
 from verisimile.stats.coincidences import chance_of, value_pairs
 
 Law = Callable[[np.random.Generator, int], Array]

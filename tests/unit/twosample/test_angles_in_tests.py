@@ -10,6 +10,7 @@ import pytest
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.sensitivity import smallest_effects
 from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
+from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.checks.twosample.windows import deviating_windows
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
@@ -17,7 +18,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature, Kind
 from verisimile.samples.coordinates import NormalScores, Standardised
-from verisimile.validation.study import CLASSIFIER, NAMES, entry
+from verisimile.validation.study import CLASSIFIER, NAMES
 
 PERIODIC: Kind = "periodic"
 STATISTICS = tuple(name for name in NAMES if name != CLASSIFIER)
@@ -48,9 +49,9 @@ def p_values(pair: tuple[Events, Events], names: tuple[str, ...], draws: int) ->
         permutation_test(
             Run(Seeds(1)),
             *pair,
-            [entry(name).statistic],
+            [entries()[name].statistic],
             relabelings=draws,
-            coordinates=entry(name).coordinates,
+            coordinates=entries()[name].coordinates,
         )[0]
         for name in names
     ]
@@ -141,7 +142,7 @@ def test_windows_that_overlap_around_the_circle_are_dropped() -> None:
 def test_the_smallest_effects_do_not_notice_either() -> None:
     def found(angle: float) -> list[float]:
         pair, run = samples(angle), Run(Seeds(1))
-        statistic = [entry("max-ks").statistic]
+        statistic = [entries()["max-ks"].statistic]
         result = permutation_test(run, *pair, statistic, relabelings=99)
         return [
             one.at_half.value

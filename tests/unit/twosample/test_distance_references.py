@@ -19,7 +19,7 @@ from verisimile.checks.twosample.statistics.distribution_functions import (
     CramerVonMises,
     Lines,
     MarginalKS,
-    MeanOverLines,
+    OverLines,
     SlicedKS,
     SlicedWasserstein,
     area,
@@ -34,9 +34,8 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
-from verisimile.samples.draws import Labels
 from verisimile.samples.pair_sums import Pairs
-from verisimile.samples.pool import pooled
+from verisimile.samples.pool import Labels, pooled
 
 N, FIRST = 23, 9
 CASES = [pytest.param(*case, id=case[0].name) for case in REFERENCES]
@@ -110,7 +109,7 @@ def _biased_mmd(x: Array, w: Array, labels: Labels) -> Array:
 
 def _blind_to_ties(x: Array, w: Array, labels: Labels) -> Array:
     order = np.argsort(x.T, axis=1, kind="stable")
-    return MeanOverLines(Lines(order, np.ones(order.shape), w, supremum)).values(labels)
+    return OverLines(Lines(order, np.ones(order.shape), w, supremum)).values(labels)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.samples.draws import MassRows
+from verisimile.samples.pool import MassRows
 
 N, FIRST = 150, 60
 

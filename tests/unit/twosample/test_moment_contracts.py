@@ -12,7 +12,7 @@ from verisimile.checks.twosample.statistics.frechet import Frechet, frechet_dist
 from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance, kernel_distance
 from verisimile.checks.twosample.statistics.protocol import Detailed, Statistic
 from verisimile.core.arrays import Array
-from verisimile.samples.draws import Labels
+from verisimile.samples.pool import Labels
 
 STATISTICS: list[Statistic] = [Frechet(), KernelDistance(), KernelDistance(degree=4)]
 BOTH = pytest.mark.parametrize("statistic", STATISTICS, ids=repr)

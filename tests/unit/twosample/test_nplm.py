@@ -17,7 +17,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.samples.draws import Labels
+from verisimile.samples.pool import Labels
 from verisimile.stats.aggregate import min_p, smallest_p
 
 

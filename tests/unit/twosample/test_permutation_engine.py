@@ -22,8 +22,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import NormalScores, Standardised
-from verisimile.samples.draws import Labels
-from verisimile.samples.pool import pooled
+from verisimile.samples.pool import Labels, pooled
 from verisimile.stats.aggregate import min_p
 
 

@@ -31,7 +31,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import load, save
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.samples.draws import Labels, MassRows
+from verisimile.samples.pool import Labels, MassRows
 from verisimile.stats.aggregate import min_p
 
 

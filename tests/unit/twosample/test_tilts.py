@@ -10,13 +10,12 @@ import pytest
 from scipy import special
 
 from statistical import assert_within
-from verisimile.checks.twosample.tilts import Direction, Local, Shift, Tilt, tilted
+from verisimile.checks.twosample.tilts import Direction, Local, Shift, TiltFamily, tilted
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
-from verisimile.samples.draws import Labels
-from verisimile.samples.pool import Pool, pooled
+from verisimile.samples.pool import Labels, Pool, pooled
 
 N, SECOND, DRAWS = 900, 300, 400
 
@@ -40,7 +39,7 @@ def _pool(weights: Array, second: int = SECOND) -> Pool:
     return replace(plain, weights=weights)
 
 
-def _drawn(tilt: Tilt, strength: float, weights: Array) -> tuple[Labels, Array]:
+def _drawn(tilt: TiltFamily, strength: float, weights: Array) -> tuple[Labels, Array]:
     pool = _pool(weights)
     rows = [tilted(tilt, strength, pool, Seeds(5).at(k)) for k in range(DRAWS)]
     return np.stack([row for row, _ in rows]), np.array([effect for _, effect in rows])
@@ -99,7 +98,7 @@ def _achieved(labels: Labels, weights: Array, measure: Array) -> tuple[float, fl
 @pytest.mark.parametrize("effect", ["shift", "local"])
 def test_effects_are_those_achieved(kind: str, effect: str, rng: np.random.Generator) -> None:
     x, weights = _events(rng), _weights(kind, rng)
-    tilt: Tilt = Shift.of(x, weights) if effect == "shift" else Local.of(x)
+    tilt: TiltFamily = Shift.of(x, weights) if effect == "shift" else Local.of(x)
     fixed = _Fixed(tilt.direction(rng))
     strength = 0.6 / np.sqrt(tilt.scale)
     labels, effects = _drawn(fixed, strength, weights)

@@ -30,7 +30,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.samples.draws import Labels, MassRows
+from verisimile.samples.pool import Labels, MassRows
 from weighted_pairs import PAIRS, signed_sample
 
 EVERY: Sequence[Statistic] = (*ALL, Frechet(), KernelDistance(), NPLM(), AggregatedNPLM())

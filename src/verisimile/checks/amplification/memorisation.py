@@ -14,9 +14,8 @@ from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.samples.angles import circular_events
-from verisimile.samples.copies import KINDS, Copies, copies_of
-from verisimile.samples.near import near_ratio
+from verisimile.samples.coordinates import circular_events
+from verisimile.samples.copies import KINDS, Copies, copies_of, near_ratio
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.pvalues import Empirical, PValue
 

@@ -23,7 +23,7 @@ from verisimile.core.require import require, require_positive
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.samples.angles import circular_events
+from verisimile.samples.coordinates import circular_events
 from verisimile.samples.pair_sums import Energy, Gaussian, Kernel, PairMeans, median_distance
 from verisimile.stats.intervals import ONE_SIGMA
 

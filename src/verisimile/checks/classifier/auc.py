@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from verisimile.core.arrays import Array, BoolArray, frozen
+from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.result import Estimate, register
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.pvalues import Empirical, PValue
 
 _BLOCK = 32_000_000  # bytes of labels as numbers
+_TIE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,10 +102,14 @@ def auc_p_value(
         for done in range(0, permutations, rows)
     ]
     toys = np.concatenate(parts)
-    observed = float(sums.areas(truth[None])[0])
-    # Rounding must not break a tie between the data and a permutation in the data's favour.
-    tied = np.isclose(toys, observed, rtol=1e-12, atol=1e-12)
-    return Empirical(np.where(tied, observed, toys), "permutations").p_value(observed)
+    return tied_p_value(toys, float(sums.areas(truth[None])[0]), "permutations")
+
+
+def tied_p_value(toys: Array, observed: float, null: str) -> PValue:
+    """Return the p-value of an area among draws of it, which tie with it up to rounding."""
+    # Rounding must not break a tie between the data and a draw in the data's favour.
+    tied = np.isclose(toys, observed, rtol=_TIE, atol=_TIE)
+    return Empirical(np.where(tied, observed, toys), null).p_value(observed)
 
 
 def _permuted(truth: BoolArray, count: int, rng: np.random.Generator) -> BoolArray:
@@ -144,7 +149,7 @@ class RocCurve:
 
 @register("classifier-calibration", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
+class CalibrationCurve:
     r"""Predicted and observed shares of true events in bins of the score.
 
     Attributes
@@ -178,7 +183,9 @@ def roc_of(scores: Array, truth: BoolArray, weights: Array) -> RocCurve:
     return RocCurve(frozen(above[1]), frozen(above[0]), frozen(low), frozen(high))
 
 
-def calibration_of(scores: Array, truth: BoolArray, weights: Array, *, bins: int) -> Calibration:
+def calibration_of(
+    scores: Array, truth: BoolArray, weights: Array, *, bins: int
+) -> CalibrationCurve:
     r"""Return the calibration curve in bins of equal population.
 
     Without miscalibration the observed share of bin b scatters by
@@ -189,15 +196,14 @@ def calibration_of(scores: Array, truth: BoolArray, weights: Array, *, bins: int
     ----------
     C. Guo et al., ICML 2017 (arXiv:1706.04599), eq. 3.
     """
-    edges = np.unique(np.quantile(scores, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
-    _, group = np.unique(np.searchsorted(edges, scores, "right"), return_inverse=True)
+    group = equal_cells(scores, bins)
     content = np.bincount(group, weights=weights)
     predicted = np.bincount(group, weights=weights * scores) / content
     observed = np.bincount(group, weights=weights * truth) / content
     spread = np.bincount(group, weights=weights**2 * scores * (1.0 - scores))
     share = content / content.sum()
     low, high = _wilson(observed, content**2 / np.bincount(group, weights=weights**2))
-    return Calibration(
+    return CalibrationCurve(
         frozen(predicted),
         frozen(observed),
         frozen(low),
@@ -206,6 +212,13 @@ def calibration_of(scores: Array, truth: BoolArray, weights: Array, *, bins: int
         error=float(share @ np.abs(observed - predicted)),
         error_if_calibrated=float(share @ (np.sqrt(spread) / content)) * float(np.sqrt(2 / np.pi)),
     )
+
+
+def equal_cells(column: Array, bins: int) -> IntArray:
+    """Return bin numbers of equal pooled population; repeated values share a bin."""
+    edges = np.unique(np.quantile(column, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
+    _, group = np.unique(np.searchsorted(edges, column, "right"), return_inverse=True)
+    return np.asarray(group, dtype=np.int64)
 
 
 def _above(scores: Array, weights: Array, cuts: Array) -> Array:

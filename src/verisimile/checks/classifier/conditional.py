@@ -9,9 +9,8 @@ import numpy as np
 from scipy import special, stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from verisimile.checks.classifier.auc import RankSums, auc
-from verisimile.checks.classifier.crossfit import Scorer, unfinished_note
-from verisimile.checks.classifier.samples import Pool, pool_of
+from verisimile.checks.classifier.auc import RankSums, auc, tied_p_value
+from verisimile.checks.classifier.crossfit import ClassifierPool, Scorer, pool_of, unfinished_note
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -19,9 +18,9 @@ from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, name_list
 from verisimile.data.feature import require_columns
-from verisimile.samples.angles import Circles
+from verisimile.samples.coordinates import Circles
 from verisimile.samples.learners import Classifier, boosted_trees, check_learner, scores, title
-from verisimile.stats.pvalues import Empirical, PValue
+from verisimile.stats.pvalues import PValue
 
 _BLOCK = 4_000_000  # labels at a time
 _LEAST = 40  # test events with a partner at their context
@@ -212,10 +211,8 @@ def _permuted(
         ]
     )
     observed = float(sums.areas(truth[None])[0])
-    # Rounding must not break a tie between the data and a permutation in the data's favour.
-    tied = np.isclose(toys, observed, rtol=1e-12, atol=1e-12)
-    null = Empirical(np.where(tied, observed, toys), "permutations within contexts")
-    return observed, float(toys.mean()), null.p_value(observed)
+    p_value = tied_p_value(toys, observed, "permutations within contexts")
+    return observed, float(toys.mean()), p_value
 
 
 def _warnings(shared: BoolArray, log_weights: Array, *, exact: bool) -> tuple[str, ...]:
@@ -244,7 +241,7 @@ def _check(folds: int, permutations: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class GroupedPool(Pool):
+class GroupedPool(ClassifierPool):
     """A pool whose events belong to groups of equal contexts.
 
     Attributes

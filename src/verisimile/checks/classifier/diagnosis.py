@@ -9,17 +9,23 @@ import numpy as np
 from scipy import special
 
 from verisimile.checks.classifier.auc import (
-    Calibration,
+    CalibrationCurve,
     RocCurve,
     auc,
     auc_estimate,
     auc_p_value,
     calibration_of,
+    equal_cells,
     roc_of,
 )
-from verisimile.checks.classifier.crossfit import Scored, Scorer, unfinished_note
+from verisimile.checks.classifier.crossfit import (
+    ClassifierPool,
+    Scored,
+    Scorer,
+    pool_of,
+    unfinished_note,
+)
 from verisimile.checks.classifier.multiplied import group_p_value, multiplier_p_value
-from verisimile.checks.classifier.samples import Pool, pool_of
 from verisimile.checks.classifier.tails import WeightTail, tails_of
 from verisimile.core.arrays import Array, BoolArray, IntArray, digest, frozen
 from verisimile.core.errors import InputError, NumericsError
@@ -27,6 +33,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.contents import share_covariance
 from verisimile.samples.copies import exact_copies
 from verisimile.samples.learners import boosted_trees, check_learner, title
 from verisimile.stats.linalg import solve_spd, whitening
@@ -82,7 +89,7 @@ class ClassifierDiagnosis:
     cross_fitted_auc: float
     refit: PValue | None
     roc: RocCurve
-    calibration: Calibration
+    calibration: CalibrationCurve
     closure: tuple[Closure, ...]
     tails: tuple[WeightTail, ...]
     truth_log_weights: Array
@@ -204,7 +211,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     )
 
 
-def _p_value(half: Scored, pool: Pool, seeds: Seeds, draws: int) -> PValue:
+def _p_value(half: Scored, pool: ClassifierPool, seeds: Seeds, draws: int) -> PValue:
     """Return the p-value of the area on the test half, by the null that its events allow."""
     if pool.samples is not None and pool.samples.null == "multipliers":
         return multiplier_p_value(half.scores, pool, half.rows, seeds, draws=draws)
@@ -214,7 +221,7 @@ def _p_value(half: Scored, pool: Pool, seeds: Seeds, draws: int) -> PValue:
     return auc_p_value(half.scores, labels, masses, seeds.numpy(), permutations=draws)
 
 
-def _content(pool: Pool) -> str:
+def _content(pool: ClassifierPool) -> str:
     groups = (pool.units,) if pool.grouped else ()
     return digest(pool.x, pool.truth, pool.masses, *groups)
 
@@ -225,7 +232,7 @@ def _refit_p_value(scorer: Scorer, area: float, folds: int, refits: int) -> PVal
     return Empirical(scorer.permuted(folds, refits), "permutations with refits").p_value(area)
 
 
-def _effective_fraction(pool: Pool, log_weights: Array) -> float:
+def _effective_fraction(pool: ClassifierPool, log_weights: Array) -> float:
     side = ~pool.truth & np.isfinite(log_weights)
     before, after = pool.weights[side], pool.weights[side] * np.exp(log_weights[side])
     sizes = [float(u.sum() ** 2 / (u**2).sum()) if u.any() else 0.0 for u in (before, after)]
@@ -259,7 +266,7 @@ def _warnings(truth: Events, generated: Events, log_weights: Array) -> tuple[str
     return tuple(found)
 
 
-def _check_refits(pool: Pool, refits: int) -> None:
+def _check_refits(pool: ClassifierPool, refits: int) -> None:
     if refits and pool.samples is not None and pool.samples.null == "multipliers":
         raise InputError(
             "refits",
@@ -318,7 +325,7 @@ class Closure:
     dof: int
 
 
-def closure_of(pool: Pool, ratios: Array) -> tuple[Closure, ...]:
+def closure_of(pool: ClassifierPool, ratios: Array) -> tuple[Closure, ...]:
     """Return the closure of each feature; `ratios` ``(N,)`` weight generated events to truth."""
     usable = pool.truth | np.isfinite(ratios)
     generated = ~pool.truth & usable
@@ -326,7 +333,7 @@ def closure_of(pool: Pool, ratios: Array) -> tuple[Closure, ...]:
     bins = max(2, min(_CLOSURE_BINS, min(pool.n_truth, pool.n_generated) // _PER_BIN))
     out = []
     for j, name in enumerate(pool.names):
-        cell = _cells(pool.x[:, j], bins)
+        cell = equal_cells(pool.x[:, j], bins)
         count = int(cell.max()) + 1
         theirs = (cell[pool.truth], pool.weights[pool.truth])
         before = shape_chi2(theirs, (cell[~pool.truth], pool.weights[~pool.truth]), count)
@@ -355,7 +362,7 @@ def shape_chi2(first: tuple[IntArray, Array], second: tuple[IntArray, Array], bi
         share = np.bincount(cell, weights=weights, minlength=bins) / weights.sum()
         square = np.bincount(cell, weights=weights**2, minlength=bins) / weights.sum() ** 2
         apart += sign * share[:-1]
-        covariance += _covariance(share, square)[:-1, :-1]
+        covariance += share_covariance(share, square)[:-1, :-1]
     try:
         return float(apart @ solve_spd(covariance, apart))
     except NumericsError:
@@ -368,20 +375,6 @@ def _singular(covariance: Array, apart: Array) -> float:
     scaled = np.linalg.lstsq(root, apart, rcond=None)[0]
     left = np.linalg.norm(apart - root @ scaled)
     return math.inf if left > _NOTHING * np.linalg.norm(apart) else float(scaled @ scaled)
-
-
-def _covariance(share: Array, square: Array) -> Array:
-    """Return the covariance of normalised contents, whose sum does not fluctuate."""
-    mixed = np.outer(share, square)
-    both = np.diag(square) - mixed - mixed.T + square.sum() * np.outer(share, share)
-    return np.asarray(both, dtype=np.float64)
-
-
-def _cells(column: Array, bins: int) -> IntArray:
-    """Return bin numbers of equal pooled population; repeated values share a bin."""
-    edges = np.unique(np.quantile(column, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
-    _, group = np.unique(np.searchsorted(edges, column, "right"), return_inverse=True)
-    return np.asarray(group, dtype=np.int64)
 
 
 _WEIGHT_BINS = 60

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from verisimile.checks.classifier.samples import Pool
+from verisimile.checks.classifier.auc import tied_p_value
+from verisimile.checks.classifier.crossfit import ClassifierPool
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
-from verisimile.samples.draws import multiplied, relabeled, stretched_signs, variance_freedom
-from verisimile.stats.pvalues import Empirical, PValue
+from verisimile.samples.pool import multiplied, relabeled, stretched_signs, variance_freedom
+from verisimile.stats.pvalues import PValue
 
 _ENTRIES = 4_000_000  # 32 MiB for each of a few arrays of masses at a time
-_TIE = 1e-12
 
 
 def areas_of_masses(scores: Array, first: Array, second: Array) -> Array:
@@ -34,16 +34,16 @@ def areas_of_masses(scores: Array, first: Array, second: Array) -> Array:
 
 
 def multiplier_p_value(
-    scores: Array, pool: Pool, rows: IntArray, seeds: Seeds, *, draws: int
+    scores: Array, pool: ClassifierPool, rows: IntArray, seeds: Seeds, *, draws: int
 ) -> PValue:
     r"""Return :math:`(k + 1)/(B + 1)` from multiplied masses of independent test events.
 
     To first order :math:`A - \tfrac12 = \sum_i v_i F_p(s_i)` with the masses v of the true
     less the generated events and the pooled distribution function F of the scores, which
     these events did not shape.  Draws of the null are :math:`A(p + \delta^*_1, p + \delta^*_2)`
-    with the fluctuations of :func:`~verisimile.samples.draws.multiplied`: each sample keeps
+    with the fluctuations of :func:`~verisimile.samples.pool.multiplied`: each sample keeps
     its own variance, whatever made its weights, and draws are those of a t law
-    (:func:`~verisimile.samples.draws.stretched_signs`).
+    (:func:`~verisimile.samples.pool.stretched_signs`).
 
     Parameters
     ----------
@@ -72,10 +72,12 @@ def multiplier_p_value(
             drawn.append(rows_of)
         toys.append(areas_of_masses(scores, drawn[0], drawn[1]))
     observed = areas_of_masses(scores, sides[0][None], sides[1][None])
-    return _p_value(np.concatenate(toys), float(observed[0]), "multipliers")
+    return tied_p_value(np.concatenate(toys), float(observed[0]), "multipliers")
 
 
-def group_p_value(scores: Array, pool: Pool, rows: IntArray, seeds: Seeds, *, draws: int) -> PValue:
+def group_p_value(
+    scores: Array, pool: ClassifierPool, rows: IntArray, seeds: Seeds, *, draws: int
+) -> PValue:
     """Return the same from labels permuted among whole groups of independent test events."""
     truth, masses, units = pool.truth[rows], pool.masses[rows], compact(pool.units[rows])
     ours = np.unique(units[truth]).size
@@ -85,16 +87,10 @@ def group_p_value(scores: Array, pool: Pool, rows: IntArray, seeds: Seeds, *, dr
         labels = relabeled(units, ours, seeds, start, min(step, draws - start))
         toys.append(_labeled_areas(scores, masses, labels))
     observed = _labeled_areas(scores, masses, truth[None])
-    return _p_value(np.concatenate(toys), float(observed[0]), "permutations of groups")
+    return tied_p_value(np.concatenate(toys), float(observed[0]), "permutations of groups")
 
 
 def _labeled_areas(scores: Array, masses: Array, labels: BoolArray) -> Array:
     sides = [np.where(side, masses, 0.0) for side in (labels, ~labels)]
     a, b = (side / side.sum(axis=1, keepdims=True) for side in sides)
     return areas_of_masses(scores, a, b)
-
-
-def _p_value(toys: Array, observed: float, null: str) -> PValue:
-    # Rounding must not break a tie between the data and a draw in the data's favour.
-    tied = np.isclose(toys, observed, rtol=_TIE, atol=_TIE)
-    return Empirical(np.where(tied, observed, toys), null).p_value(observed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.classifier.samples import Pool
+from verisimile.checks.classifier.crossfit import ClassifierPool
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.result import Estimate, register
 
@@ -70,7 +70,9 @@ class WeightTail:
     ranges: tuple[TailRange, ...]
 
 
-def tails_of(pool: Pool, log_weights: Array, *, fraction: float) -> tuple[WeightTail, WeightTail]:
+def tails_of(
+    pool: ClassifierPool, log_weights: Array, *, fraction: float
+) -> tuple[WeightTail, WeightTail]:
     """Return both tails, each with the given fraction of the pooled events."""
     ordered = np.sort(log_weights)
     count = max(1, int(fraction * ordered.size))
@@ -81,7 +83,9 @@ def tails_of(pool: Pool, log_weights: Array, *, fraction: float) -> tuple[Weight
     )
 
 
-def _tail(pool: Pool, log_weights: Array, side: str, cut: float, inside: BoolArray) -> WeightTail:
+def _tail(
+    pool: ClassifierPool, log_weights: Array, side: str, cut: float, inside: BoolArray
+) -> WeightTail:
     theirs = inside & ~pool.truth
     weights = pool.weights[theirs]
     predicted = np.average(np.exp(log_weights[theirs]), weights=weights) if theirs.any() else np.nan
@@ -97,7 +101,7 @@ def _tail(pool: Pool, log_weights: Array, side: str, cut: float, inside: BoolArr
     )
 
 
-def _range(pool: Pool, j: int, inside: BoolArray) -> TailRange:
+def _range(pool: ClassifierPool, j: int, inside: BoolArray) -> TailRange:
     column = pool.x[:, j]
     low, high = _tightest(pool, column, inside)
     within = (column >= low) & (column <= high)
@@ -113,7 +117,7 @@ def _range(pool: Pool, j: int, inside: BoolArray) -> TailRange:
     )
 
 
-def _tightest(pool: Pool, column: Array, inside: BoolArray) -> tuple[float, float]:
+def _tightest(pool: ClassifierPool, column: Array, inside: BoolArray) -> tuple[float, float]:
     """Return the range with 80 % of the tail that holds the fewest of all events."""
     order = np.argsort(column[inside], kind="stable")
     values, weights = column[inside][order], pool.weights[inside][order]
@@ -136,11 +140,11 @@ def _distance(column: Array, weights: Array, inside: BoolArray) -> float:
     return float(np.abs(everything / everything[-1] - tail / tail[-1]).max())
 
 
-def _share(pool: Pool, inside: BoolArray, side: BoolArray) -> float:
+def _share(pool: ClassifierPool, inside: BoolArray, side: BoolArray) -> float:
     return float(pool.weights[inside & side].sum() / pool.weights[side].sum())
 
 
-def _ratio(pool: Pool, inside: BoolArray) -> Estimate:
+def _ratio(pool: ClassifierPool, inside: BoolArray) -> Estimate:
     """Return the ratio of the shares, with the errors of sums of weights."""
     truth, generated = (_share(pool, inside, side) for side in (pool.truth, ~pool.truth))
     if not truth > 0.0 or not generated > 0.0:

@@ -16,7 +16,7 @@ from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.model import Mixture
-from verisimile.samples.repeats import values_repeat
+from verisimile.samples.copies import values_repeat
 from verisimile.stats.aggregate import corrected
 from verisimile.stats.pvalues import PValue
 

@@ -13,7 +13,7 @@ from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.samples.angles import circular_events, periodic
+from verisimile.samples.coordinates import circular_events, periodic
 from verisimile.samples.weighted import EqualLaws, matched, shares
 from verisimile.stats.multiple import holm
 

@@ -11,8 +11,8 @@ from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.samples.angles import circular_events
-from verisimile.samples.weighted import EqualLaws, Spread, matched, shares, spread_of
+from verisimile.samples.coordinates import circular_events
+from verisimile.samples.weighted import EqualLaws, InfluenceSpread, matched, shares, spread_of
 
 MOMENTS = ("mean", "standard deviation", "skewness", "excess kurtosis")
 
@@ -74,7 +74,7 @@ def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...
 
 def weighted_moments(
     column: Array, v: Array, group: IntArray | None = None
-) -> tuple[Array, Spread]:
+) -> tuple[Array, InfluenceSpread]:
     r"""Return the four moments ``(4,)`` and their spread.
 
     With :math:`t = (x - \mu)/\sigma` and shares :math:`v_i`, the error of each is

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.checks.precision_recall.best import BestScore, chosen_score, set_apart
-from verisimile.checks.precision_recall.curve import BAND, BOUND, PUBLISHED, NullCurves, CurveRecipe
+from verisimile.checks.precision_recall.curve import BAND, BOUND, PUBLISHED, CurveRecipe, NullCurves
 from verisimile.checks.precision_recall.envelope import angle_grid, curve_area, points_at
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.checks.precision_recall.swapped import (

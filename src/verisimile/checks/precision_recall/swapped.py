@@ -14,7 +14,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.core.require import require, require_at_least
 from verisimile.data.events import Events, match_features
-from verisimile.samples.angles import on_circles
+from verisimile.samples.coordinates import on_circles
 
 Pair = tuple[Array, Array]
 

@@ -28,8 +28,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Coordinates, Standardised
-from verisimile.samples.draws import MassRows
-from verisimile.samples.pool import Pool, pooled
+from verisimile.samples.pool import MassRows, Pool, pooled
 from verisimile.stats.pvalues import matches
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
@@ -82,7 +81,7 @@ def permutation_test(
     .. math:: a^* = p + \delta^*_1, \quad b^* = p + \delta^*_2, \qquad
               \delta^*_i = a_i \Big(\xi_i c_i - \sum_j \xi_j c_j a_j\Big)
 
-    about the pooled masses p (:func:`~verisimile.samples.draws.multiplied`), so that each
+    about the pooled masses p (:func:`~verisimile.samples.pool.multiplied`), so that each
     side keeps its own variance.  That p-value is right for many effective events, not
     exact; where one side has too few, `refusal` of the result says so.
 

@@ -12,7 +12,7 @@ from scipy import optimize, stats
 from verisimile.checks.twosample.permutation import Job, accepts, valued
 from verisimile.checks.twosample.result import TwoSample, tie_threshold
 from verisimile.checks.twosample.statistics.protocol import Statistic, Tabulated
-from verisimile.checks.twosample.tilts import Local, Shift, Tilt, tilted, tilted_masses
+from verisimile.checks.twosample.tilts import Local, Shift, TiltFamily, tilted, tilted_masses
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.dispatch import Task
@@ -22,10 +22,8 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.samples.angles import circles, periodic, turned
-from verisimile.samples.coordinates import Coordinates, Standardised
-from verisimile.samples.draws import MassRows
-from verisimile.samples.pool import Pool, pooled
+from verisimile.samples.coordinates import Coordinates, Standardised, circles, periodic, turned
+from verisimile.samples.pool import MassRows, Pool, pooled
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.pvalues import Empirical
 
@@ -150,7 +148,7 @@ def smallest_effects(
     at = run.at("two-sample")
     # Along an angle its cosine and sine are shifted; an interval is one of the circle.
     spread = circles(x, periodic(first.features)).x
-    tilts: tuple[Tilt, ...] = (Shift.of(spread, pool.weights), Local.of(x))
+    tilts: tuple[TiltFamily, ...] = (Shift.of(spread, pool.weights), Local.of(x))
     jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
     first_look = [(job, tilt, _strengths(job, tilt)) for job in jobs for tilt in tilts]
     keep_tilted_values(at, first_look, labelings=_LABELINGS)
@@ -161,12 +159,12 @@ def smallest_effects(
     )
 
 
-def _strengths(job: Job, tilt: Tilt) -> Array:
+def _strengths(job: Job, tilt: TiltFamily) -> Array:
     unit = np.sqrt(sum(1.0 / n for n in job.events.n_effective)) / tilt.scale
     return np.unique(np.minimum(unit * _STEPS, _MOST))
 
 
-def _measured(run: Run, job: Job, tilt: Tilt, found: TwoSample, level: float) -> Sensitivity:
+def _measured(run: Run, job: Job, tilt: TiltFamily, found: TwoSample, level: float) -> Sensitivity:
     strengths = _strengths(job, tilt)
     tilts = tilted_values(run, job, tilt, strengths, labelings=_LABELINGS)
     null = null_table(run, job, found, level, several=tilts.several)
@@ -180,7 +178,7 @@ def _measured(run: Run, job: Job, tilt: Tilt, found: TwoSample, level: float) ->
 
 
 def _result(
-    job: Job, tilt: Tilt, tilts: TiltedValues, seen: BoolArray, level: float
+    job: Job, tilt: TiltFamily, tilts: TiltedValues, seen: BoolArray, level: float
 ) -> Sensitivity:
     # Means over other features and places need not ascend strictly.
     effects = np.maximum.accumulate(tilts.effects.mean(axis=1))
@@ -329,7 +327,7 @@ class TiltedValues:
 
 
 def tilted_values(
-    run: Run, job: Job, tilt: Tilt, strengths: Array, *, labelings: int
+    run: Run, job: Job, tilt: TiltFamily, strengths: Array, *, labelings: int
 ) -> TiltedValues:
     """Return values and effects of labelings at these strengths, kept in the store of `run`.
 
@@ -347,14 +345,14 @@ def tilted_values(
 
 
 def keep_tilted_values(
-    run: Run, wanted: Iterable[tuple[Job, Tilt, Array]], *, labelings: int
+    run: Run, wanted: Iterable[tuple[Job, TiltFamily, Array]], *, labelings: int
 ) -> None:
     """Make all that :func:`tilted_values` will be asked for at once, side by side."""
     tasks = [_task(job, tilt, strengths, labelings) for job, tilt, strengths in wanted]
     run.map(_value, tasks, label=_LABEL)
 
 
-def _task(job: Job, tilt: Tilt, strengths: Array, labelings: int) -> Task:
+def _task(job: Job, tilt: TiltFamily, strengths: Array, labelings: int) -> Task:
     config: dict[str, JSON] = {
         "pool": job.pool.key,
         "statistic": repr(job.statistic),
@@ -404,7 +402,7 @@ def _p_value(row: Array, null: Array, *, several: bool) -> float:
     return Empirical(null[:, 0], "relabelings").p_value(float(threshold[0])).value
 
 
-def _value(seeds: Seeds, job: Job, tilt: Tilt, strengths: Array, labelings: int) -> Payload:
+def _value(seeds: Seeds, job: Job, tilt: TiltFamily, strengths: Array, labelings: int) -> Payload:
     streams = [
         (strength, seeds.at("tilt", tilt.name, f"{strength:.12g}").at(labeling))
         for strength in strengths.tolist()
@@ -416,7 +414,9 @@ def _value(seeds: Seeds, job: Job, tilt: Tilt, strengths: Array, labelings: int)
     return Payload({"values": values, "effects": effects}, {"several": several})
 
 
-def _labeled(job: Job, tilt: Tilt, streams: Sequence[tuple[float, Seeds]]) -> tuple[Array, Array]:
+def _labeled(
+    job: Job, tilt: TiltFamily, streams: Sequence[tuple[float, Seeds]]
+) -> tuple[Array, Array]:
     drawn = [tilted(tilt, strength, job.events, at) for strength, at in streams]
     labels, effects = np.stack([row for row, _ in drawn]), np.array([effect for _, effect in drawn])
     prepared = job.prepared
@@ -424,7 +424,9 @@ def _labeled(job: Job, tilt: Tilt, streams: Sequence[tuple[float, Seeds]]) -> tu
     return values, effects
 
 
-def _massed(job: Job, tilt: Tilt, streams: Sequence[tuple[float, Seeds]]) -> tuple[Array, Array]:
+def _massed(
+    job: Job, tilt: TiltFamily, streams: Sequence[tuple[float, Seeds]]
+) -> tuple[Array, Array]:
     values, effects = [], []
     step = max(1, _ENTRIES // len(job.events.x))
     for start in range(0, len(streams), step):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from scipy import special
@@ -13,8 +13,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import NormalScores, Standardised, varying
-from verisimile.samples.draws import Labels, MassRows, units_of_first
-from verisimile.samples.pool import Pool
+from verisimile.samples.pool import Labels, MassRows, Pool, units_of_first
 
 _SHARE = 0.01
 _CANDIDATES = 8  # intervals drawn where ties make some of them wide
@@ -36,32 +35,27 @@ class Direction:
     measure: Array
 
 
-class Tilt(Protocol):
+class TiltFamily(Protocol):
     """A family of directions."""
 
     @property
     def name(self) -> Literal["shift", "local"]:
         """Name of the effect."""
-        ...
 
     @property
     def unit(self) -> str:
         """What the effect is counted in."""
-        ...
 
     @property
     def scale(self) -> float:
         """Standard deviation of the log odds per unit of strength."""
-        ...
 
     @property
     def key(self) -> str:
         """Content key of what directions are made of."""
-        ...
 
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random direction."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +73,10 @@ class Shift:
         The features in pooled standard deviations, weighted ones if there are weights ``(N, d)``.
     """
 
+    name: ClassVar[Literal["shift"]] = "shift"
+    unit: ClassVar[str] = "difference of means of one feature, in pooled standard deviations"
+    scale: ClassVar[float] = 1.0
+
     scores: Array
     standardised: Array
 
@@ -94,21 +92,6 @@ class Shift:
             frozen(NormalScores().of(kept)),
             frozen(z / np.sqrt(np.where(variance > 0.0, variance, 1.0))),
         )
-
-    @property
-    def name(self) -> Literal["shift"]:
-        """Return ``shift``."""
-        return "shift"
-
-    @property
-    def unit(self) -> str:
-        """Return what is counted."""
-        return "difference of means of one feature, in pooled standard deviations"
-
-    @property
-    def scale(self) -> float:
-        """Return one."""
-        return 1.0
 
     @property
     def key(self) -> str:
@@ -136,6 +119,10 @@ class Local:
         Pooled features ``(N, d)``.
     """
 
+    name: ClassVar[Literal["local"]] = "local"
+    unit: ClassVar[str] = "share of the second sample moved into an interval with 1 % of the events"
+    scale: ClassVar[float] = float(np.sqrt(_SHARE * (1.0 - _SHARE)))
+
     ordered: Array
     x: Array
 
@@ -144,21 +131,6 @@ class Local:
         """Return the intervals of pooled events ``(N, d)``; constant features are left out."""
         kept = x[:, varying(x)]
         return cls(frozen(np.sort(kept, axis=0)), frozen(kept))
-
-    @property
-    def name(self) -> Literal["local"]:
-        """Return ``local``."""
-        return "local"
-
-    @property
-    def unit(self) -> str:
-        """Return what is counted."""
-        return "share of the second sample moved into an interval with 1 % of the events"
-
-    @property
-    def scale(self) -> float:
-        """Return the standard deviation of being inside."""
-        return float(np.sqrt(_SHARE * (1.0 - _SHARE)))
 
     @property
     def key(self) -> str:
@@ -182,7 +154,7 @@ class Local:
         return np.asarray((self.x[:, feature] >= low) & (self.x[:, feature] <= high), dtype=float)
 
 
-def tilted(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[Labels, float]:
+def tilted(tilt: TiltFamily, strength: float, pool: Pool, seeds: Seeds) -> tuple[Labels, float]:
     r"""Return a relabeling ``(N,)`` that keeps the sizes of the samples, and its effect.
 
     The second sample are the events with the largest :math:`\epsilon u_i + L_i`, with L from
@@ -196,18 +168,8 @@ def tilted(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[Label
     .. math:: \frac{\sum w \pi m}{\sum w \pi} - \frac{\sum w (1 - \pi) m}{\sum w (1 - \pi)},
 
     what is achieved on average over labelings; one labeling fluctuates about it.  Groups
-    change sides as a whole, with the product of their events' odds.
-
-    Parameters
-    ----------
-    tilt
-        Of the whole pool.
-    strength
-        :math:`\epsilon`.
-    pool
-        The events that are relabeled, of the whole pool or some of it.
-    seeds
-        The stream.
+    change sides as a whole, with the product of their events' odds.  The tilt is of the whole
+    pool, `pool` all of it or some, `strength` :math:`\epsilon`.
     """
     rng = seeds.numpy()
     direction = tilt.direction(rng)
@@ -224,24 +186,16 @@ def tilted(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[Label
     return first[units], _mean(measure, probable) - _mean(measure, weights - probable)
 
 
-def tilted_masses(tilt: Tilt, strength: float, pool: Pool, seeds: Seeds) -> tuple[MassRows, float]:
+def tilted_masses(
+    tilt: TiltFamily, strength: float, pool: Pool, seeds: Seeds
+) -> tuple[MassRows, float]:
     r"""Return a pair of mass rows of which the second is tilted, and the effect.
 
     .. math:: a = p + \delta^*_1, \qquad b = p^\epsilon + \delta^*_2, \qquad
               p^\epsilon_i = \frac{p_i e^{\epsilon u_i}}{\sum_j p_j e^{\epsilon u_j}}
 
     with the fluctuations of a null draw.  The effect is
-    :math:`\sum_i (p^\epsilon_i - p_i) m_i`.
-
-    Parameters
-    ----------
-    tilt, strength, pool, seeds
-        As for :func:`tilted`.
-
-    Raises
-    ------
-    InputError
-        If negative weights leave the tilted masses no positive sum.
+    :math:`\sum_i (p^\epsilon_i - p_i) m_i`; arguments are those of :func:`tilted`.
     """
     direction = tilt.direction(seeds.numpy())
     centre = pool.centre

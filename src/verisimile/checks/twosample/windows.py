@@ -14,9 +14,8 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
-from verisimile.samples.angles import periodic, turned
 from verisimile.samples.contents import into_period
-from verisimile.samples.coordinates import Standardised, varying
+from verisimile.samples.coordinates import Standardised, periodic, turned, varying
 from verisimile.samples.pool import Pool, pooled
 from verisimile.stats.pvalues import Empirical, PValue
 

@@ -22,8 +22,7 @@ from verisimile.report.sections.validation_figures import (
 )
 from verisimile.report.sections.validation_verdict import judge_validation
 from verisimile.report.verdict import Finding
-from verisimile.validation.physics import Physics
-from verisimile.validation.result import Validation
+from verisimile.validation.result import Physics, Validation
 
 
 @takes(Validation, NamedValidation)

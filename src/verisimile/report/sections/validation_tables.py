@@ -33,8 +33,7 @@ from verisimile.report.sections.validation_verdict import ALL, judge_validation
 from verisimile.report.verdict import Finding
 from verisimile.samples.copies import KINDS
 from verisimile.stats.pvalues import PValue
-from verisimile.validation.alike import Alike
-from verisimile.validation.result import BatteryTest, Validation
+from verisimile.validation.result import Alike, BatteryTest, Validation
 
 _NONE = "–"
 ABOUT_SUPPORT = (

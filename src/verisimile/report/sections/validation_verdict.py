@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from verisimile.report.numbers import plain_number, small_p, value_and_error
 from verisimile.report.verdict import OUTCOMES, Finding, Verdict
 from verisimile.validation.battery import draw_groups
-from verisimile.validation.result import BatteryTest, Bound, Validation
+from verisimile.validation.result import BatteryTest, MetricBound, Validation
 
 ALL = "all tests together"
 _SHARED = 0.01  # of the smaller sample: fewer copies change no p-value that matters
@@ -227,7 +227,7 @@ def _absent(name: str, validation: Validation) -> Iterator[Finding]:
             yield _single(name, required, Verdict.INCONCLUSIVE, said)
 
 
-def _bound(name: str, bound: Bound, validation: Validation) -> Finding:
+def _bound(name: str, bound: MetricBound, validation: Validation) -> Finding:
     label = f"threshold {bound.name}"
     found = validation.metrics.get(bound.name)
     if found is None or math.isnan(found.value):
@@ -243,7 +243,7 @@ def _bound(name: str, bound: Bound, validation: Validation) -> Finding:
     return _single(name, label, Verdict.FAILED, said, headline=True)
 
 
-def _range(bound: Bound) -> str:
+def _range(bound: MetricBound) -> str:
     if bound.min is None:
         return f"at most {plain_number(bound.max or 0.0)}"
     if bound.max is None:

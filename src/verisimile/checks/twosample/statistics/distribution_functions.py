@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
+from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
-from verisimile.samples.draws import Labels, MassRows
 from verisimile.samples.pair_sums import Masses
+from verisimile.samples.pool import Labels, MassRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class MarginalKS:
     J. L. Hodges, Ark. Mat. 3 (1958) 469 (the distance of two samples).
     """
 
+    weights: ClassVar[str] = "signed"
+
     combine: Literal["mean", "max"] = "mean"
 
     def __post_init__(self) -> None:
@@ -45,21 +48,16 @@ class MarginalKS:
         """Return ``mean ks`` or ``max ks``."""
         return f"{self.combine} ks"
 
-    @property
-    def weights(self) -> str:
-        """Return ``signed``."""
-        return "signed"
-
     def prepare(
         self,
         pooled: Array,
         weights: Array,
         rng: np.random.Generator,  # noqa: ARG002  (protocol)
-    ) -> MeanOverLines | LargestOverLines:
+    ) -> OverLines:
         """Return the pooled events in order along every feature."""
         order, ends = _ordered(pooled)
         lines = Lines(order, ends.astype(float), weights, supremum)
-        return MeanOverLines(lines) if self.combine == "mean" else LargestOverLines(lines)
+        return OverLines(lines, np.mean if self.combine == "mean" else np.max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +75,8 @@ class CramerVonMises:
     T. W. Anderson, Ann. Math. Stat. 33 (1962) 1148.
     """
 
-    @property
-    def name(self) -> str:
-        """Return ``cramer-von mises``."""
-        return "cramer-von mises"
-
-    @property
-    def weights(self) -> str:
-        """Return ``signed``."""
-        return "signed"
+    name: ClassVar[str] = "cramer-von mises"
+    weights: ClassVar[str] = "signed"
 
     def prepare(
         self,
@@ -95,58 +86,7 @@ class CramerVonMises:
     ) -> PreparedSquares:
         """Return the pooled events in order along every feature."""
         order, ends = _ordered(pooled)
-        return PreparedSquares(
-            MeanOverLines(Lines(order, _tie_shares(ends), weights, sum_of_squares))
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LargestOverLines:
-    """The largest over lines of a difference of distribution functions."""
-
-    lines: Lines
-
-    def values(self, labels: Labels) -> Array:
-        """Return the largest of each relabeling, ``(R,)``."""
-        return np.asarray(self.lines.table(labels).max(axis=1))
-
-    def of_masses(self, rows: MassRows) -> Array:
-        """Return the largest of each pair of mass rows, ``(R,)``."""
-        return np.asarray(self.lines.table_of(rows.signed).max(axis=1))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedSquares:
-    """Mean squares of the differences, times the reduced number of events."""
-
-    mean: MeanOverLines
-
-    def values(self, labels: Labels) -> Array:
-        """Return the mean statistic of each relabeling, ``(R,)``."""
-        first = labels.sum(axis=1)
-        second = labels.shape[1] - first
-        return np.asarray(self.mean.values(labels) * (first * second / labels.shape[1]))
-
-    def of_masses(self, rows: MassRows) -> Array:
-        r"""Return the mean statistic of each pair of mass rows, ``(R,)``.
-
-        The reduced number of events is :math:`1 / \sum v^2`, equal to nm/(n + m) without weights.
-        """
-        return np.asarray(self.mean.of_masses(rows) / (rows.base**2).sum())
-
-
-def _ordered(pooled: Array) -> tuple[IntArray, BoolArray]:
-    order = np.argsort(pooled.T, axis=1, kind="stable")
-    return order, ends_of(np.take_along_axis(pooled.T, order, axis=1))
-
-
-def _tie_shares(ends: BoolArray) -> Array:
-    """Return the share of events in each group of ties, at its last event ``(K, N)``."""
-    shares = np.zeros(ends.shape)
-    for line, row in zip(ends, shares, strict=True):
-        last = np.flatnonzero(line)
-        row[last] = np.diff(last, prepend=-1) / line.size
-    return shares
+        return PreparedSquares(OverLines(Lines(order, _tie_shares(ends), weights, sum_of_squares)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +112,9 @@ class SlicedWasserstein:
     S. S. Vallender, Theory Probab. Appl. 18 (1974) 784.
     """
 
+    name: ClassVar[str] = "sliced wasserstein"
+    weights: ClassVar[str] = "signed"
+
     count: int = 50
     most: int = 100_000
 
@@ -179,25 +122,15 @@ class SlicedWasserstein:
         _check(self.count, self.most)
 
     @property
-    def name(self) -> str:
-        """Return ``sliced wasserstein``."""
-        return "sliced wasserstein"
-
-    @property
-    def weights(self) -> str:
-        """Return ``signed``."""
-        return "signed"
-
-    @property
     def thinned_to(self) -> int:
         """Return `most`."""
         return self.most
 
-    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> MeanOverLines:
+    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> OverLines:
         """Return the pooled events in order along every direction."""
         order, ordered = _projected(pooled, self.count, rng)
         gaps = np.diff(ordered, axis=1, append=ordered[:, -1:])
-        return MeanOverLines(Lines(order, gaps, weights, area))
+        return OverLines(Lines(order, gaps, weights, area))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +141,16 @@ class SlicedKS:
 
     Attributes
     ----------
-    count
-        K; one direction serves for one feature.
-    most
-        Events of both samples beyond which a random subset of so many is used, of the
-        smaller sample as many as half of them if it has them.
+    count, most
+        As for :class:`SlicedWasserstein`.
 
     References
     ----------
     S. Grossi, M. Letizia, R. Torre, Mach. Learn.: Sci. Technol. 6 (2025) 015062.
     """
+
+    name: ClassVar[str] = "sliced ks"
+    weights: ClassVar[str] = "signed"
 
     count: int = 50
     most: int = 100_000
@@ -226,40 +159,21 @@ class SlicedKS:
         _check(self.count, self.most)
 
     @property
-    def name(self) -> str:
-        """Return ``sliced ks``."""
-        return "sliced ks"
-
-    @property
-    def weights(self) -> str:
-        """Return ``signed``."""
-        return "signed"
-
-    @property
     def thinned_to(self) -> int:
         """Return `most`."""
         return self.most
 
-    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> MeanOverLines:
+    def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> OverLines:
         """Return the pooled events in order along every direction."""
         order, ordered = _projected(pooled, self.count, rng)
-        ends = ends_of(ordered).astype(float)
-        return MeanOverLines(Lines(order, ends, weights, supremum))
+        return OverLines(Lines(order, ends_of(ordered).astype(float), weights, supremum))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MeanOverLines:
-    """The mean over lines of a difference of distribution functions."""
-
-    lines: Lines
-
-    def values(self, labels: Labels) -> Array:
-        """Return the mean of each relabeling, ``(R,)``."""
-        return np.asarray(self.lines.table(labels).mean(axis=1))
-
-    def of_masses(self, rows: MassRows) -> Array:
-        """Return the mean of each pair of mass rows, ``(R,)``."""
-        return np.asarray(self.lines.table_of(rows.signed).mean(axis=1))
+def _check(count: int, most: int) -> None:
+    if count < 1:
+        raise InputError("count", got=count, expected="at least one direction")
+    if most < 2:
+        raise InputError("most", got=most, expected="at least two events")
 
 
 def directions(count: int, d: int, rng: np.random.Generator) -> Array:
@@ -276,11 +190,54 @@ def _projected(pooled: Array, count: int, rng: np.random.Generator) -> tuple[Int
     return order, np.take_along_axis(projections, order, axis=1)
 
 
-def _check(count: int, most: int) -> None:
-    if count < 1:
-        raise InputError("count", got=count, expected="at least one direction")
-    if most < 2:
-        raise InputError("most", got=most, expected="at least two events")
+def _ordered(pooled: Array) -> tuple[IntArray, BoolArray]:
+    order = np.argsort(pooled.T, axis=1, kind="stable")
+    return order, ends_of(np.take_along_axis(pooled.T, order, axis=1))
+
+
+def _tie_shares(ends: BoolArray) -> Array:
+    """Return the share of events in each group of ties, at its last event ``(K, N)``."""
+    shares = np.zeros(ends.shape)
+    for line, row in zip(ends, shares, strict=True):
+        last = np.flatnonzero(line)
+        row[last] = np.diff(last, prepend=-1) / line.size
+    return shares
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OverLines:
+    """The mean, or another combination, over lines of a difference of distribution functions."""
+
+    lines: Lines
+    combine: Callable[..., Array] = np.mean
+
+    def values(self, labels: Labels) -> Array:
+        """Return the combination of each relabeling, ``(R,)``."""
+        return np.asarray(self.combine(self.lines.table(labels), axis=1))
+
+    def of_masses(self, rows: MassRows) -> Array:
+        """Return the combination of each pair of mass rows, ``(R,)``."""
+        return np.asarray(self.combine(self.lines.table_of(rows.signed), axis=1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedSquares:
+    """Mean squares of the differences, times the reduced number of events."""
+
+    mean: OverLines
+
+    def values(self, labels: Labels) -> Array:
+        """Return the mean statistic of each relabeling, ``(R,)``."""
+        first = labels.sum(axis=1)
+        second = labels.shape[1] - first
+        return np.asarray(self.mean.values(labels) * (first * second / labels.shape[1]))
+
+    def of_masses(self, rows: MassRows) -> Array:
+        r"""Return the mean statistic of each pair of mass rows, ``(R,)``.
+
+        The reduced number of events is :math:`1 / \sum v^2`, equal to nm/(n + m) without weights.
+        """
+        return np.asarray(self.mean.of_masses(rows) / (rows.base**2).sum())
 
 
 Reduction = Callable[[Array, Array], Array]
@@ -326,7 +283,7 @@ class Lines:
 
     def table_of(self, signed: Array) -> Array:
         """Return the same for rows of signed masses ``(R, N)``."""
-        return self._walk(signed, _columns)
+        return self._walk(signed, lambda rows: np.ascontiguousarray(rows.T))
 
     def _walk(self, draws: _Draws, steps: Callable[[_Draws], Array]) -> Array:
         if draws.shape[1] >= _LONG:
@@ -362,10 +319,6 @@ class Lines:
         return np.asarray(self.weights[:, None] * signs)
 
 
-def _columns(signed: Array) -> Array:
-    return np.ascontiguousarray(signed.T)
-
-
 def ends_of(ordered: Array) -> BoolArray:
     """Return which of the ordered values ``(K, N)`` are the last of their ties."""
     last = np.ones((ordered.shape[0], 1), dtype=np.bool_)
@@ -388,3 +341,11 @@ def supremum(difference: Array, measure: Array) -> Array:
 def sum_of_squares(difference: Array, measure: Array) -> Array:
     """Return the sum of squared differences, each times its measure."""
     return np.asarray(measure @ np.square(difference, out=difference))
+
+
+_MOST = 40_000  # events of the battery's tests along many directions
+in_battery("sliced-wasserstein", SlicedWasserstein(most=_MOST), sees="shifts and tails")
+in_battery("sliced-ks", SlicedKS(most=_MOST), sees="shapes and correlations")
+in_battery("mean-ks", MarginalKS("mean"), sees="small differences of all features")
+in_battery("max-ks", MarginalKS("max"), sees="a difference of one feature")
+in_battery("cramer-von-mises", CramerVonMises(), sees="shifts of marginals")

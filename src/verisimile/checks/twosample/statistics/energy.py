@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from verisimile.checks.twosample.random_features import Features, distance_features
+from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array
-from verisimile.samples.draws import Labels, MassRows
-from verisimile.samples.pair_sums import Masses, Pairs
+from verisimile.samples.pair_sums import Masses, Pairs, Waves, distance_waves
+from verisimile.samples.pool import Labels, MassRows
 
 _WAVES = 128
 
@@ -45,22 +46,15 @@ class EnergyDistance:
     G. J. Székely, M. L. Rizzo, J. Stat. Plan. Inference 143 (2013) 1249, eq. 2.5.
     """
 
+    name: ClassVar[str] = "energy"
+    weights: ClassVar[str] = "signed"
+
     most: int = 40_000
-
-    @property
-    def name(self) -> str:
-        """Return ``energy``."""
-        return "energy"
-
-    @property
-    def weights(self) -> str:
-        """Return ``signed``."""
-        return "signed"
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedEnergy:
         """Return the distances of the pooled events, to be computed when first used."""
         if len(pooled) > self.most:
-            return PreparedEnergy(distance_features(pooled, weights, _WAVES, rng))
+            return PreparedEnergy(distance_waves(pooled, weights, _WAVES, rng))
         return PreparedEnergy(Pairs(pooled, weights, _distance))
 
 
@@ -68,7 +62,7 @@ class EnergyDistance:
 class PreparedEnergy:
     """Distances of the pooled events."""
 
-    pairs: Pairs | Features
+    pairs: Pairs | Waves
 
     def values(self, labels: Labels) -> Array:
         """Return the squared energy distance of each relabeling, ``(R,)``."""
@@ -98,3 +92,6 @@ class PreparedEnergy:
 
 def _distance(squared: Array) -> list[Array]:
     return [np.sqrt(squared, out=squared)]
+
+
+in_battery("energy", EnergyDistance(most=10_000), sees="shifts, broad differences")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
-from verisimile.samples.draws import MassRows
+from verisimile.samples.coordinates import NormalScores
 from verisimile.samples.moments import (
     MomentSums,
     checked_sample,
@@ -22,6 +24,7 @@ from verisimile.samples.moments import (
     pair_chunk,
     subset_sums,
 )
+from verisimile.samples.pool import MassRows
 
 _BLOCKS, _FEW_BLOCKS, _MANY_FEATURES = 16, 4, 256
 
@@ -33,12 +36,11 @@ class Frechet:
     It sees means, variances and correlations, and nothing else.  Its value is
     biased upwards: by :math:`(1/n + 1/m)(d + d(d + 1)/4)` for equal Gaussians of
     identity covariance.  Permutations share that bias, so the p-value is
-    valid; for a value without it, see
-    :func:`~verisimile.checks.twosample.statistics.frechet.frechet_distance`.
+    valid; for a value without it, see :func:`frechet_distance`.
 
     References
     ----------
-    As :func:`~verisimile.checks.twosample.statistics.frechet.gaussian_frechet`.
+    As :func:`gaussian_frechet`.
 
     Examples
     --------
@@ -49,15 +51,9 @@ class Frechet:
     True
     """
 
-    @property
-    def name(self) -> str:
-        """Name in results."""
-        return "frechet"
-
-    @property
-    def weights(self) -> str:
-        """Relabelings exchange covariances, and with negative weights they need not be such."""
-        return "positive"
+    name: ClassVar[str] = "frechet"
+    # Relabelings exchange covariances, and with negative weights they need not be such.
+    weights: ClassVar[str] = "positive"
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedFrechet:
         """Return the statistic of a pooled sample ``(N, d)`` with weights ``(N,)``."""
@@ -75,11 +71,19 @@ class PreparedFrechet:
 
     def values(self, labels: BoolArray) -> Array:
         """Return the squared distance ``(R,)`` of relabelings ``(R, N)``."""
-        self._check_signs()
+        if (self.weights < 0.0).any():
+            raise InputError(
+                "weights",
+                got=f"{int((self.weights < 0.0).sum())} negative weights",
+                expected="weights >= 0: the covariance of a signed sample need not be one",
+                remedy="Use a statistic that takes signed weights, such as the kernel distance.",
+            )
         everything = subset_sums(self.centred, self.weights, np.ones_like(labels[:1]))
-        chunk = pair_chunk(self.centred.shape[1])
-        parts = [labels[start : start + chunk] for start in range(0, labels.shape[0], chunk)]
-        return np.concatenate([self._chunk(part, everything) for part in parts])
+        chunk, found = pair_chunk(self.centred.shape[1]), []
+        for start in range(0, labels.shape[0], chunk):
+            first = subset_sums(self.centred, self.weights, labels[start : start + chunk])
+            found.append(distance_of_sums(first, everything.without(first)))
+        return np.concatenate(found)
 
     def of_masses(self, rows: MassRows) -> Array:
         """Return the squared distance of each pair of mass rows, ``(R,)``.
@@ -117,19 +121,6 @@ class PreparedFrechet:
             blocks=blocks,
         ).extrapolated
         return {"extrapolated": found.value, "extrapolated error": found.error}
-
-    def _check_signs(self) -> None:
-        if (self.weights < 0.0).any():
-            raise InputError(
-                "weights",
-                got=f"{int((self.weights < 0.0).sum())} negative weights",
-                expected="weights >= 0: the covariance of a signed sample need not be one",
-                remedy="Use a statistic that takes signed weights, such as the kernel distance.",
-            )
-
-    def _chunk(self, labels: BoolArray, everything: MomentSums) -> Array:
-        first = subset_sums(self.centred, self.weights, labels)
-        return distance_of_sums(first, everything.without(first))
 
 
 @register("frechet-distance", 1)
@@ -186,8 +177,7 @@ def frechet_distance(
     these blocks.  Half A of one sample meets both halves of the other.  The
     error is the jackknife over pairs of blocks; it is right for distances that
     differ from zero, and up to :math:`\sqrt 2` too large for equal
-    distributions, for which the permutation p-value of
-    :class:`~verisimile.checks.twosample.statistics.frechet.Frechet` is the better judge.
+    distributions, for which the permutation p-value of :class:`Frechet` is the better judge.
 
     Parameters
     ----------
@@ -314,3 +304,6 @@ def _positive(values: Array) -> Array:
     # Rounding alone makes an eigenvalue of eps * largest, whose root is not small.
     floor = np.finfo(np.float64).eps * values.shape[-1] * values[..., -1:]
     return np.where(values > floor, values, 0.0)
+
+
+in_battery("frechet", Frechet(), sees="means and covariances", coordinates=NormalScores())

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse, stats
 
+from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
-from verisimile.samples.angles import Angle
-from verisimile.samples.draws import Labels, MassRows
+from verisimile.samples.coordinates import Angle
+from verisimile.samples.pair_sums import row_blocks
+from verisimile.samples.pool import Labels, MassRows
 
 _ENTRIES = 4_000_000  # 32 MiB of labels as numbers at a time
 
@@ -50,21 +53,14 @@ class IntervalScan:
     on this principle: C. Rivera, G. Walther, Scand. J. Stat. 40 (2013) 752.
     """
 
+    name: ClassVar[str] = "interval scan"
+    weights: ClassVar[str] = "signed"
+
     cells: int = 256
 
     def __post_init__(self) -> None:
         if self.cells < 2:
             raise InputError("IntervalScan.cells", got=self.cells, expected="two cells or more")
-
-    @property
-    def name(self) -> str:
-        """Return ``interval scan``."""
-        return "interval scan"
-
-    @property
-    def weights(self) -> str:
-        """Return ``signed``."""
-        return "signed"
 
     def prepare(
         self,
@@ -121,12 +117,8 @@ class PreparedScan:
     def values(self, labels: Labels) -> Array:
         """Return the largest deviation, less its allowance, of each relabeling ``(R,)``."""
         sums = self._indicator()
-        rows = max(1, _ENTRIES // labels.shape[1])
-        blocks = [
-            self._largest(sums, labels[first : first + rows])
-            for first in range(0, len(labels), rows)
-        ]
-        return np.concatenate(blocks)
+        blocks = row_blocks(len(labels), labels.shape[1], _ENTRIES, least=1)
+        return np.concatenate([self._largest(self._scores(sums, labels[rows])) for rows in blocks])
 
     def scores(self, labels: Labels) -> tuple[Array, ...]:
         """Return z of every window of each feature, ``(W, R)``; positive: more in the first."""
@@ -134,17 +126,12 @@ class PreparedScan:
 
     def of_masses(self, rows: MassRows) -> Array:
         """Return the largest deviation, less its allowance, of each pair of mass rows ``(R,)``."""
-        each = [
-            (np.abs(z) - windows.allowance[:, None]).max(axis=0)
-            for z, windows in zip(self.mass_scores(rows), self.windows, strict=True)
-        ]
-        return np.asarray(np.max(each, axis=0))
+        return self._largest(self.mass_scores(rows))
 
     def mass_scores(self, rows: MassRows) -> tuple[Array, ...]:
         """Return z of every window of each feature, ``(W, R)``; positive: more in the first.
 
-        The difference of the shares in units of
-        :meth:`~verisimile.checks.twosample.statistics.interval_scan.FeatureWindows.of_masses`.
+        The difference of the shares in units of :meth:`FeatureWindows.of_masses`.
         """
         spread = float((rows.base**2).sum())
         signed = rows.signed.T
@@ -166,10 +153,10 @@ class PreparedScan:
         best = int(np.argmax(z - allowance))
         return {"largest |z|": float(z[best]), "share of the pool": float(share[best])}
 
-    def _largest(self, sums: sparse.csr_array, labels: Labels) -> Array:
+    def _largest(self, scores: Sequence[Array]) -> Array:
         each = [
             (np.abs(z) - windows.allowance[:, None]).max(axis=0)
-            for z, windows in zip(self._scores(sums, labels), self.windows, strict=True)
+            for z, windows in zip(scores, self.windows, strict=True)
         ]
         return np.asarray(np.max(each, axis=0))
 
@@ -319,3 +306,6 @@ def _edges(count: int, *, around: bool) -> tuple[IntArray, IntArray]:
 def _widths(most: int) -> list[int]:
     powers = [2**k for k in range(most.bit_length())]
     return sorted({1, *(w for power in powers for w in (power, 3 * power) if w <= most)})
+
+
+in_battery("interval-scan", IntervalScan(), sees="a local excess in one feature")

@@ -6,22 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb, factorial
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate
-from verisimile.samples.draws import MassRows
-from verisimile.samples.moments import (
-    checked_sample,
-    jackknife_error,
-    membership,
-)
+from verisimile.samples.coordinates import NormalScores
+from verisimile.samples.moments import checked_sample, jackknife_error, membership
+from verisimile.samples.pair_sums import row_blocks
+from verisimile.samples.pool import MassRows
 
 _BLOCKS = 32
+_ENTRIES = 1 << 22
 _FEWEST_EFFECTIVE, _QUADRATIC = 50.0, 2
 
 
@@ -71,17 +72,10 @@ class KernelDistance:
     arXiv:2211.10295 (KPD); A. Gretton et al., JMLR 13 (2012) 723, eq. 3.
     """
 
+    name: ClassVar[str] = "kernel distance"
+    weights: ClassVar[str] = "signed"
+
     degree: int = 3
-
-    @property
-    def name(self) -> str:
-        """Name in results."""
-        return "kernel distance"
-
-    @property
-    def weights(self) -> str:
-        """The statistic is a quadratic form of the weights, of any sign."""
-        return "signed"
 
     @property
     def fewest_effective(self) -> float:
@@ -89,10 +83,7 @@ class KernelDistance:
         return _FEWEST_EFFECTIVE if self.degree > _QUADRATIC else 0.0
 
     def prepare(
-        self,
-        pooled: Array,
-        weights: Array,
-        rng: np.random.Generator,
+        self, pooled: Array, weights: Array, rng: np.random.Generator
     ) -> PreparedKernelDistance:
         """Return the statistic of a pooled sample ``(N, d)`` with weights ``(N,)``."""
         kernel = PolynomialKernel(pooled.shape[1], _checked_degree(self.degree))
@@ -120,11 +111,11 @@ class PreparedKernelDistance:
         signed = rows.signed
         if self.kernel.size < self.pooled.shape[0]:
             sums = np.zeros((len(signed), self.kernel.size))
-            for part in row_blocks(self.pooled.shape[0], len(signed)):
+            for part in _rows(self.pooled, len(signed)):
                 sums += self.kernel.sums(self.pooled[part], signed[:, part].T)
             return np.asarray((sums**2).sum(axis=1))
         total = np.zeros(len(signed))
-        for part in row_blocks(self.pooled.shape[0], self.pooled.shape[0]):
+        for part in _rows(self.pooled):
             block = self.kernel.gram(self.pooled[part], self.pooled)
             total += np.einsum("rb,rb->r", signed[:, part], signed @ block.T)
         return total
@@ -147,7 +138,7 @@ class PreparedKernelDistance:
     def _explicit(self, labels: BoolArray) -> tuple[Array, Array, float]:
         """Return a'Ka, a'K1 and 1'K1 for weighted labels a, from the monomials' sums."""
         chosen = np.zeros((labels.shape[0], self.kernel.size))
-        for rows in row_blocks(self.pooled.shape[0], labels.shape[0]):
+        for rows in _rows(self.pooled, labels.shape[0]):
             columns = labels[:, rows].T * self.weights[rows, None]
             chosen += self.kernel.sums(self.pooled[rows], columns)
         everything = self.kernel.sums(self.pooled, self.weights[:, None])[0]
@@ -157,7 +148,7 @@ class PreparedKernelDistance:
     def _gram(self, labels: BoolArray) -> tuple[Array, Array, float]:
         own, cross, total = np.zeros(labels.shape[0]), np.zeros(labels.shape[0]), 0.0
         whole = labels.T.astype(np.float64)
-        for rows in row_blocks(self.pooled.shape[0], self.pooled.shape[0]):
+        for rows in _rows(self.pooled):
             block = self.kernel.gram(self.pooled[rows], self.pooled) * self.weights
             w = self.weights[rows]
             chosen = labels[:, rows] * w
@@ -171,7 +162,9 @@ class PreparedKernelDistance:
     def _both(self, labels: BoolArray, own: Array, other: Array) -> tuple[_PairSums, _PairSums]:
         w = self.weights
         columns = np.stack([w, w**2, w**2 * self.kernel.diagonal(self.pooled)], axis=1)
-        first = _times(labels, columns)
+        first = np.zeros((labels.shape[0], columns.shape[1]))
+        for rows in _rows(columns, labels.shape[0]):
+            first += labels[:, rows].astype(np.float64) @ columns[rows]
         second = columns.sum(axis=0) - first
         return (
             _PairSums(first[:, 0], first[:, 1], own, first[:, 2]),
@@ -275,16 +268,14 @@ def _explicit_pairs(kernel: PolynomialKernel, pooled: Array, chosen: Array) -> A
 
 def _gram_pairs(kernel: PolynomialKernel, pooled: Array, chosen: Array) -> Array:
     pairs = np.zeros((chosen.shape[0], chosen.shape[0]))
-    for rows in row_blocks(pooled.shape[0], pooled.shape[0]):
+    for rows in _rows(pooled):
         pairs += chosen[:, rows] @ (kernel.gram(pooled[rows], pooled) @ chosen.T)
     return pairs
 
 
-def _times(labels: BoolArray, columns: Array) -> Array:
-    total = np.zeros((labels.shape[0], columns.shape[1]))
-    for rows in row_blocks(columns.shape[0], labels.shape[0]):
-        total += labels[:, rows].astype(np.float64) @ columns[rows]
-    return total
+def _rows(x: Array, width: int | None = None) -> Iterator[slice]:
+    """Return slices of rows such that (rows, width), or (rows, n), stays in working memory."""
+    return row_blocks(len(x), len(x) if width is None else width, _ENTRIES, least=64)
 
 
 def _checked_degree(degree: int) -> int:
@@ -293,7 +284,6 @@ def _checked_degree(degree: int) -> int:
     return degree
 
 
-_ENTRIES = 1 << 22
 _NEAR = 1 << 18  # monomials of a block of events: 2 MiB, near the processor
 
 
@@ -339,9 +329,7 @@ class PolynomialKernel:
     def sums(self, x: Array, columns: Array) -> Array:
         r"""Return :math:`\sum_i c_{ir} \varphi(x_i)`, ``(R, P)``, for columns ``(n, R)``."""
         total = np.zeros((columns.shape[1], self.size))
-        step = max(64, _NEAR // self.size)
-        for start in range(0, x.shape[0], step):
-            rows = slice(start, start + step)
+        for rows in row_blocks(x.shape[0], self.size, _NEAR, least=64):
             total += (self._products(x[rows]) @ columns[rows]).T
         return total * _plan(self.d + 1, self.degree)[1]
 
@@ -353,12 +341,6 @@ class PolynomialKernel:
             parts = [row * values[start:] for row, start in zip(base, starts, strict=True)]
             values = np.vstack(parts)
         return values
-
-
-def row_blocks(n: int, width: int) -> Iterator[slice]:
-    """Return slices of rows such that (rows, width) stays within the working memory."""
-    step = max(64, _ENTRIES // width)
-    return (slice(start, start + step) for start in range(0, n, step))
 
 
 @lru_cache(maxsize=16)
@@ -377,3 +359,11 @@ def _plan(variables: int, degree: int) -> tuple[list[list[int]], Array]:
         exponents = np.vstack([unit[a] + exponents[start:] for a, start in enumerate(starts)])
     table = np.array([factorial(k) for k in range(degree + 1)], dtype=np.float64)
     return plan, np.sqrt(table[-1] / table[exponents].prod(axis=1))
+
+
+in_battery(
+    "kernel-distance",
+    KernelDistance(degree=4),
+    sees="moments up to the fourth",
+    coordinates=NormalScores(),
+)

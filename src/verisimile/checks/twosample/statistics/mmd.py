@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from verisimile.checks.twosample.random_features import Features, gaussian_features
+from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.samples.draws import Labels, MassRows
-from verisimile.samples.pair_sums import Masses, Pairs
+from verisimile.samples.pair_sums import Masses, Pairs, Waves, gaussian_waves
+from verisimile.samples.pool import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
 _WAVES = 128  # of each width
@@ -43,27 +44,20 @@ class MMD:
     heuristic: sec. 8.
     """
 
+    name: ClassVar[str] = "mmd"
+    weights: ClassVar[str] = "signed"
+
     bandwidth: float | None = None
     most: int = 40_000
 
     def __post_init__(self) -> None:
         _check_widths([1.0 if self.bandwidth is None else self.bandwidth])
 
-    @property
-    def name(self) -> str:
-        """Return ``mmd``."""
-        return "mmd"
-
-    @property
-    def weights(self) -> str:
-        """Return ``signed``."""
-        return "signed"
-
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedMMD:
         """Return the kernel of the pooled events, to be computed when first used."""
         width = median_distance(pooled, rng) if self.bandwidth is None else self.bandwidth
         if len(pooled) > self.most:
-            return PreparedMMD(gaussian_features(pooled, weights, (width,), _WAVES, rng))
+            return PreparedMMD(gaussian_waves(pooled, weights, (width,), _WAVES, rng))
         return PreparedMMD(Pairs(pooled, weights, partial(_gaussians, widths=(width,))))
 
 
@@ -90,21 +84,14 @@ class AggregatedMMD:
     A. Schrab et al., J. Mach. Learn. Res. 24 (2023) 194 (aggregation over widths).
     """
 
+    name: ClassVar[str] = "aggregated mmd"
+    weights: ClassVar[str] = "signed"
+
     factors: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0, 2.0)
     most: int = 20_000
 
     def __post_init__(self) -> None:
         _check_widths(list(self.factors))
-
-    @property
-    def name(self) -> str:
-        """Return ``aggregated mmd``."""
-        return "aggregated mmd"
-
-    @property
-    def weights(self) -> str:
-        """Return ``signed``."""
-        return "signed"
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedWidths:
         """Return the kernels of the pooled events, to be computed when used."""
@@ -112,8 +99,7 @@ class AggregatedMMD:
         widths = tuple(factor * scale for factor in self.factors)
         names = tuple(f"width {width:.3g}" for width in widths)
         if len(pooled) > self.most:
-            waves = gaussian_features(pooled, weights, widths, _WAVES, rng)
-            return PreparedWidths(waves, names)
+            return PreparedWidths(gaussian_waves(pooled, weights, widths, _WAVES, rng), names)
         kernels = partial(_gaussians, widths=widths)
         return PreparedWidths(Pairs(pooled, weights, kernels, kept=0), names)
 
@@ -122,7 +108,7 @@ class AggregatedMMD:
 class PreparedMMD:
     """A kernel of the pooled events."""
 
-    pairs: Pairs | Features
+    pairs: Pairs | Waves
 
     def values(self, labels: Labels) -> Array:
         """Return the unbiased squared discrepancy of each relabeling, ``(R,)``."""
@@ -137,7 +123,7 @@ class PreparedMMD:
 class PreparedWidths:
     """Kernels of several widths of the pooled events."""
 
-    pairs: Pairs | Features
+    pairs: Pairs | Waves
     columns: tuple[str, ...]
 
     def values(self, labels: Labels) -> Array:
@@ -168,7 +154,7 @@ def median_distance(x: Array, rng: np.random.Generator) -> float:
     return float(np.median(apart)) if apart.size else 1.0
 
 
-def _discrepancies(pairs: Pairs | Features, labels: Labels) -> Array:
+def _discrepancies(pairs: Pairs | Waves, labels: Labels) -> Array:
     sums, mass = pairs.sums(labels), Masses.of(labels, pairs.weights)
     first, second = mass.mean_within(
         sums.first - mass.first_squares, sums.second - mass.second_squares
@@ -185,3 +171,6 @@ def _check_widths(widths: list[float]) -> None:
         raise InputError(
             "kernel widths", got=widths, expected="positive numbers, at least one of them"
         )
+
+
+in_battery("mmd", AggregatedMMD(most=10_000), sees="differences of unknown width")

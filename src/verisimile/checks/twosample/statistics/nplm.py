@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import linalg, special
 from scipy.spatial import distance
 
-from verisimile.core.arrays import Array, BoolArray
+from verisimile.checks.twosample.statistics.protocol import in_battery
+from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
-from verisimile.samples.draws import Labels, MassRows
+from verisimile.samples.pair_sums import row_blocks
+from verisimile.samples.pool import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
 _PROBES = 1000  # events whose distances give the widths
 _BLOCK = 32_000_000  # bytes of one (N, R) array
 _FEWEST = 20
 _RANK = 1e-10
-_SCORE = "score of the logistic loss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,15 @@ class NPLM:
         Events of both samples beyond which a random subset of so many is used, of the
         smaller sample as many as half of them if it has them.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     M. Letizia et al., Eur. Phys. J. C 82 (2022) 879 (arXiv:2204.02317), sec. 3.
     """
+
+    name: ClassVar[str] = "nplm"
+    # A logistic loss of relabelings with negative weights has no minimum; the score of samples
+    # with weights, which is what a multiplier bootstrap needs, has signs.
+    weights: ClassVar[str] = "positive"
 
     quantile: float = 0.9
     centres: int | None = None
@@ -78,19 +80,6 @@ class NPLM:
     def thinned_to(self) -> int:
         """Return `most`."""
         return self.most
-
-    @property
-    def name(self) -> str:
-        """Return ``nplm``."""
-        return "nplm"
-
-    @property
-    def weights(self) -> str:
-        """Return ``positive``: a logistic loss of relabelings with negative weights has no minimum.
-
-        The score of samples with weights, which is what a multiplier bootstrap needs, has signs.
-        """
-        return "positive"
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedNPLM:
         """Return whitened kernel functions of the pooled events."""
@@ -115,15 +104,13 @@ class AggregatedNPLM:
     centres, spread, most
         As for :class:`NPLM`; all widths share the centres.
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-
     References
     ----------
     G. Grosso, M. Letizia, arXiv:2408.12296.
     """
+
+    name: ClassVar[str] = "aggregated nplm"
+    weights: ClassVar[str] = "positive"
 
     quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
     centres: int | None = None
@@ -137,16 +124,6 @@ class AggregatedNPLM:
     def thinned_to(self) -> int:
         """Return `most`."""
         return self.most
-
-    @property
-    def name(self) -> str:
-        """Return ``aggregated nplm``."""
-        return "aggregated nplm"
-
-    @property
-    def weights(self) -> str:
-        """Return ``positive``."""
-        return "positive"
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedNPLMs:
         """Return whitened kernel functions of the pooled events for each width."""
@@ -169,6 +146,8 @@ class PreparedNPLM:
         Event weights ``(n,)`` of mean one.
     """
 
+    form: ClassVar[str] = "score of the logistic loss"
+
     width: float
     functions: Array
     ridge: Array
@@ -183,15 +162,8 @@ class PreparedNPLM:
                 expected="weights that are not negative",
                 remedy="With signed weights, use a statistic such as the energy distance.",
             )
-        step = max(1, _BLOCK // (8 * labels.shape[1]))
-        return np.concatenate(
-            [self._ratios(labels[i : i + step]) for i in range(0, labels.shape[0], step)]
-        )
-
-    @property
-    def form(self) -> str:
-        """What is computed of weighted samples."""
-        return _SCORE
+        blocks = row_blocks(len(labels), 8 * labels.shape[1], _BLOCK, least=1)
+        return np.concatenate([self._ratios(labels[rows]) for rows in blocks])
 
     def of_masses(self, rows: MassRows) -> Array:
         r"""Return the score statistic of each pair of mass rows, ``(R,)``.
@@ -221,6 +193,8 @@ class PreparedNPLM:
 class PreparedNPLMs:
     """Kernel functions of several widths on the pooled events."""
 
+    form: ClassVar[str] = PreparedNPLM.form
+
     parts: tuple[PreparedNPLM, ...]
 
     @property
@@ -232,11 +206,6 @@ class PreparedNPLMs:
         """Return -log of the smallest p-value of each row among the rows given, ``(R,)``."""
         table = self.table(labels)
         return np.asarray(-np.log(smallest_p(table[0], table[1:])))
-
-    @property
-    def form(self) -> str:
-        """What is computed of weighted samples."""
-        return _SCORE
 
     def of_masses(self, rows: MassRows) -> Array:
         """Return the score statistic of each pair of mass rows and width ``(R, J)``."""
@@ -370,9 +339,7 @@ class Logistic:
 
     def curvature(self, values: Array, direction: Array) -> Array:
         """Return Hessian times direction ``(r, R)`` where f has the given values ``(N, R)``."""
-        share = special.expit(values)
-        bend = (self.data + self.reference) * share * (1.0 - share)
-        return self._product(bend, direction)
+        return self._product(self._bend(values), direction)
 
     def minimise(self) -> LogisticFit:
         """Minimise all columns from zero.
@@ -397,7 +364,7 @@ class Logistic:
         converged[open_] = False
         return LogisticFit(beta, values, converged)
 
-    def _columns(self, index: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Logistic:
+    def _columns(self, index: IntArray) -> Logistic:
         if index.size == self.data.shape[1]:
             return self
         return Logistic(self.basis, self.penalty, self.data[:, index], self.reference[:, index])
@@ -413,14 +380,17 @@ class Logistic:
         slope = self.reference * share - self.data * (1.0 - share)
         return np.asarray(self.basis.T @ slope + self.penalty[:, None] * beta)
 
+    def _bend(self, values: Array) -> Array:
+        share = special.expit(values)
+        return np.asarray((self.data + self.reference) * share * (1.0 - share))
+
     def _product(self, bend: Array, direction: Array) -> Array:
         inner = self.basis.T @ (bend * (self.basis @ direction))
         return np.asarray(inner + self.penalty[:, None] * direction)
 
     def _newton(self, beta: Array, values: Array) -> tuple[Array, Array]:
         """Return Newton's steps by conjugate gradients, and the decrements ``(R,)``."""
-        share = special.expit(values)
-        bend = (self.data + self.reference) * share * (1.0 - share)
+        bend = self._bend(values)
         gradient = self._gradient(beta, values)
         residual = -gradient
         first = np.einsum("kr,kr->r", residual, residual)
@@ -462,3 +432,6 @@ def _ratio(above: Array, below: Array) -> Array:
     out = np.zeros_like(above)
     np.divide(above, below, out=out, where=below > 0.0)
     return out
+
+
+in_battery("nplm", AggregatedNPLM(most=10_000), sees="local density ratios")

@@ -11,11 +11,6 @@ from scipy.spatial.distance import cdist
 from distance_statistics import random_labels
 from statistical import assert_within
 from verisimile.checks.twosample.permutation import permutation_test
-from verisimile.checks.twosample.random_features import (
-    Features,
-    distance_features,
-    gaussian_features,
-)
 from verisimile.checks.twosample.statistics.energy import EnergyDistance
 from verisimile.checks.twosample.statistics.mmd import MMD
 from verisimile.checks.twosample.statistics.protocol import Prepared, Statistic
@@ -23,10 +18,15 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.samples.draws import Labels
+from verisimile.samples.pair_sums import (
+    Waves,
+    distance_waves,
+    gaussian_waves,
+)
+from verisimile.samples.pool import Labels
 
 
-def _kernel(features: Features, j: int) -> Array:
+def _kernel(features: Waves, j: int) -> Array:
     phase = features.x @ features.frequencies.T
     waves = np.cos(phase[:, None] - phase[None])
     return np.asarray(features.constant[j] + waves @ features.measure[j])
@@ -35,7 +35,7 @@ def _kernel(features: Features, j: int) -> Array:
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_many_waves_are_the_distance(d: int, rng: np.random.Generator) -> None:
     x = rng.normal(size=(12, d))
-    kernels = [_kernel(distance_features(x, np.ones(12), 512, rng), 0) for _ in range(60)]
+    kernels = [_kernel(distance_waves(x, np.ones(12), 512, rng), 0) for _ in range(60)]
     error = np.std(kernels, axis=0, ddof=1) / np.sqrt(60)
     # One feature has no direction to draw: the quadrature of 512 points alone is left, whose
     # points of no wave at all weigh 0.003 each.
@@ -44,7 +44,7 @@ def test_many_waves_are_the_distance(d: int, rng: np.random.Generator) -> None:
 
 def test_many_waves_are_the_gaussian_kernels(rng: np.random.Generator) -> None:
     x, widths = rng.normal(size=(10, 3)), (0.5, 2.0)
-    many = [gaussian_features(x, np.ones(10), widths, 400, rng) for _ in range(60)]
+    many = [gaussian_waves(x, np.ones(10), widths, 400, rng) for _ in range(60)]
     for j, width in enumerate(widths):
         kernels = [_kernel(features, j) for features in many]
         error = np.std(kernels, axis=0, ddof=1) / np.sqrt(60)
@@ -54,7 +54,7 @@ def test_many_waves_are_the_gaussian_kernels(rng: np.random.Generator) -> None:
 
 def test_sums_are_those_of_the_kernel(rng: np.random.Generator) -> None:
     x, w = rng.normal(size=(30, 2)), rng.gamma(2.0, size=30)
-    features = distance_features(x, w, 16, rng)
+    features = distance_waves(x, w, 16, rng)
     kernel = _kernel(features, 0)
     labels = random_labels(30, 12, 3, rng)
     found = features.sums(labels)

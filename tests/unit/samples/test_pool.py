@@ -11,13 +11,14 @@ from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import Standardised
-from verisimile.samples.draws import (
+from verisimile.samples.pool import (
+    Pool,
     multiplied,
+    pooled,
     stretched_signs,
     units_of_first,
     variance_freedom,
 )
-from verisimile.samples.pool import Pool, pooled
 
 DRAWS = 4000
 

@@ -21,7 +21,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.samples.angles import circles, circular_events, turned
+from verisimile.samples.coordinates import circles, circular_events, turned
 from verisimile.validation.study import Battery, Study
 from verisimile.validation.validate import validate
 
