@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from verisimile.app.terminal import print_json, print_lines, print_table
-from verisimile.checks.goodness.search import PLACEMENTS
+from verisimile.app.terminal import print_columns, print_json, print_lines
 from verisimile.checks.twosample.permutation import record_name
 from verisimile.core.executor import Loky
 from verisimile.core.run import Run
@@ -64,7 +63,7 @@ def training_stage(run: Run, *, members: int, events: int, epochs: int) -> Plann
 
 
 def toy_stage(
-    run: Run, *, toys: int, events: int, members: int, kernels: int, placements: int = PLACEMENTS
+    run: Run, *, toys: int, events: int, members: int, kernels: int, placements: int
 ) -> Planned:
     """Return the toys of one test, which are drawn once and fitted at every placement."""
     fits = placements * _STEPS * _PER_PRODUCT * (members + kernels) ** 2
@@ -137,7 +136,7 @@ def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> None:
             },
         )
         return
-    print_table(
+    print_columns(
         ("stage", "tasks", "records in the folder", "core time, roughly"),
         [(s.name, count(s.tasks), count(s.records), duration(s.seconds)) for s in stages],
     )

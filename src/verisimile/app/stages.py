@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from verisimile.app.options import command_line
+from verisimile.app.study import FitStudy
 from verisimile.app.terminal import Clock
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
 from verisimile.checks.goodness.localise import Hotspots, localise
@@ -16,7 +17,6 @@ from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.data.feature import require
 from verisimile.density.protocol import Trainer
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import fit_ensemble
@@ -24,7 +24,13 @@ from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import fit_mixture
 from verisimile.mixture.io import save_mixture
 from verisimile.mixture.model import Mixture
-from verisimile.report.content import MemberTraining, SampleResult
+from verisimile.report.content import (
+    InputSample,
+    MemberTraining,
+    ReportInput,
+    SampleResult,
+    Timings,
+)
 
 _DRAWS = 10_000
 
@@ -52,28 +58,6 @@ class ProfileSettings:
     null: Calibration = Predictive()
     search: Search = Search()
     marginals: bool = True
-
-
-def bounded(events: Events, support: Mapping[str, tuple[float, float]]) -> Events:
-    """Return `events` whose features have the given bounds.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown or bounds are out of order.
-    SupportError
-        If values lie outside.
-    """
-    require(list(support), events.names, "--support")
-    features = [
-        replace(spec, low=support[spec.name][0], high=support[spec.name][1])
-        if spec.name in support
-        else spec
-        for spec in events.features
-    ]
-    if not support:
-        return events
-    return Events(events.x, events.weights, features=features, group=events.group)
 
 
 def fit(
@@ -144,6 +128,34 @@ def failure_notes(ensemble: Ensemble) -> tuple[str, ...]:
         f"{failure.address} is missing from the ensemble, its training failed: "
         f"{failure.kind}: {failure.message}"
         for failure in ensemble.failures
+    )
+
+
+def fitted_content(
+    study: FitStudy,
+    ensemble: Ensemble,
+    mixture: Mixture,
+    *,
+    timings: Timings,
+    inputs: tuple[InputSample, ...],
+    notes: tuple[str, ...],
+) -> ReportInput:
+    """Return what every report on a fitted run says: its fit, then what came on top of it."""
+    return ReportInput(
+        training=training_of(ensemble),
+        fit=mixture.fit,
+        inputs=(*study.inputs, *inputs),
+        timings=Timings((*study.timings.stages, *timings.stages)),
+        warnings=(*failure_notes(ensemble), *notes),
+        command=f"{study.command}\n{command_line()}",
+    )
+
+
+def draw_members(mixture: Mixture, run: Run, n: int) -> tuple[Events, ...]:
+    """Return `n` events of each member of a mixture."""
+    return tuple(
+        Events(member.sample(n, run.seeds.at("members", index).numpy()), features=mixture.features)
+        for index, member in enumerate(mixture.members)
     )
 
 

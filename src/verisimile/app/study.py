@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from verisimile.app.options import run_in
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.errors import StoreError
+from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, register, to_dict
+from verisimile.core.run import Run
 from verisimile.core.store import Store
 from verisimile.report.content import InputSample, Timings
 
@@ -88,6 +92,25 @@ def load_study(store: Store) -> FitStudy:
             remedy="Check the path, or run `verisimile fit`: it continues where it stopped.",
         )
     return study
+
+
+def open_run(
+    folder: Path, *, seed: int | None = None, executor: str | None = None
+) -> tuple[FitStudy, Run]:
+    """Return the study of a run folder, and its run with the study's seed or another one.
+
+    Without an executor the run works alone and silently.
+
+    Raises
+    ------
+    StoreError
+        If there is no finished fit.
+    """
+    study = load_study(Run(Seeds(0), store=folder).store)
+    entropy = study.seed if seed is None else seed
+    if executor is None:
+        return study, Run(Seeds(entropy), store=folder)
+    return study, run_in(folder, seed=entropy, executor=executor)
 
 
 def _read(store: Store) -> FitStudy | None:

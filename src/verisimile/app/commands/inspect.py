@@ -1,0 +1,60 @@
+"""``verisimile inspect``: what a run folder holds, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verisimile.app import options
+from verisimile.app.terminal import ExitCode, print_json, print_lines, print_table
+
+if TYPE_CHECKING:
+    from verisimile.core.canonical import JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectCommand:
+    """Check and describe what RUN holds."""
+
+    home: options.RunFolder
+    as_json: options.Json = False
+
+    def execute(self) -> ExitCode:
+        """Read every member and the weights, checking their hashes, and describe them."""
+        from verisimile.app.stages import training_of
+        from verisimile.app.study import open_run
+        from verisimile.core.result import to_dict
+        from verisimile.ensemble.fit import load_ensemble
+        from verisimile.mixture.io import load_mixture
+        from verisimile.report.sections import goodness
+
+        study, run = open_run(self.home)
+        members = training_of(load_ensemble(run))
+        mixture = load_mixture(run)
+        records = Counter(address.partition("/")[0] for address in run.store.addresses(""))
+        if self.as_json:
+            values: dict[str, JSON] = {
+                "folder": str(self.home),
+                "study": to_dict(study),
+                "members": [to_dict(member) for member in members],
+                "fit": to_dict(mixture.fit),
+                "mixture": mixture.fingerprint,
+                "records": dict(records),
+            }
+            print_json("verisimile.inspect/1", values)
+            return ExitCode.COMPATIBLE
+        print_lines(study.command, "")
+        for table in (
+            goodness.input_table(study.inputs),
+            goodness.feature_table(mixture.features),
+            goodness.member_table(members),
+            goodness.weight_table(mixture.fit),
+            goodness.fit_table(mixture.fit),
+        ):
+            print_lines(table.caption)
+            print_table(table)
+            print_lines("")
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(records.items()))
+        print_lines(f"Records: {kinds}. Members and weights are whole.")
+        return ExitCode.COMPATIBLE
