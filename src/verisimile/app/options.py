@@ -67,14 +67,20 @@ Epochs = Annotated[
 ]
 
 
-def trainer(settings: Mapping[str, float | None]) -> SplineFlowTrainer:
-    """Return the default trainer with those of the settings that are not None.
+class BesideReport:
+    """A command that keeps its records in a folder beside its report."""
 
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-    """
+    __slots__ = ()
+    out: Path
+
+    @property
+    def home(self) -> Path:
+        """The run folder."""
+        return self.out / "run"
+
+
+def trainer(settings: Mapping[str, float | None]) -> SplineFlowTrainer:
+    """Return the default trainer with those of the settings that are not None."""
     from verisimile.density.flows.trainer import SplineFlowTrainer
 
     given = {name: value for name, value in settings.items() if value is not None}
@@ -111,13 +117,7 @@ def check_level(level: float) -> None:
 
 
 def column_list(text: str, option: str = "--features") -> list[str] | None:
-    """Return the names in ``a,b,c`` of an option; None for no text.
-
-    Raises
-    ------
-    InputError
-        If a name is empty.
-    """
+    """Return the names in ``a,b,c`` of an option; None for no text."""
     if not text:
         return None
     names = [name.strip() for name in text.split(",")]
@@ -127,13 +127,7 @@ def column_list(text: str, option: str = "--features") -> list[str] | None:
 
 
 def number_list(text: str, option: str) -> tuple[int, ...]:
-    """Return the whole numbers in ``10,20,50``.
-
-    Raises
-    ------
-    InputError
-        If one is no whole number.
-    """
+    """Return the whole numbers in ``10,20,50``."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -141,12 +135,7 @@ def number_list(text: str, option: str) -> tuple[int, ...]:
 
 
 def named_texts(texts: Sequence[str], option: str) -> dict[str, str]:
-    """Return ``NAME=EXPRESSION`` texts by name.
-
-    Raises
-    ------
-    InputError
-        If a text has no name, or a name comes twice.
+    """Return ``NAME=EXPRESSION`` texts by name, each once.
 
     Examples
     --------
@@ -170,12 +159,7 @@ def named_texts(texts: Sequence[str], option: str) -> dict[str, str]:
 
 
 def support_bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Return the bounds in ``name=low:high`` by name; an empty side is unbounded.
-
-    Raises
-    ------
-    InputError
-        If a text has another form, or a name comes twice.
+    """Return the bounds in ``name=low:high`` by name, each once; an empty side is unbounded.
 
     Examples
     --------

@@ -9,10 +9,9 @@ from verisimile.app.options import command_line
 from verisimile.app.study import FitStudy
 from verisimile.app.terminal import Clock
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
-from verisimile.checks.goodness.localise import Hotspots, localise
-from verisimile.checks.goodness.marginals import MarginalComparison, marginal_comparisons
+from verisimile.checks.goodness.localise import localise
+from verisimile.checks.goodness.marginals import marginal_comparisons
 from verisimile.checks.goodness.null import Calibration, Predictive
-from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.run import Run
@@ -100,10 +99,15 @@ def compare(
         )
     if not settings.marginals:
         return SampleResult(name, goodness)
+    last = goodness[-1]
     with clock.stage("marginals"):
-        marginals = _marginals(run, mixture, goodness[-1], events)
+        tested = single(mixture) if last.hypothesis == "single" else mixture
+        marginals = marginal_comparisons(run, tested, last, events, draws=_DRAWS)
+    hotspots = None
     with clock.stage("places of deviation"):
-        hotspots = _hotspots(run, mixture, goodness[-1], events)
+        if math.isfinite(last.leading.statistic):  # else the null has no density at some event
+            names = [spec.name for spec in mixture.features]
+            hotspots = localise(run, last, events).strongest(names)
     return SampleResult(name, goodness, marginals, hotspots=hotspots)
 
 
@@ -157,16 +161,3 @@ def draw_members(mixture: Mixture, run: Run, n: int) -> tuple[Events, ...]:
         Events(member.sample(n, run.seeds.at("members", index).numpy()), features=mixture.features)
         for index, member in enumerate(mixture.members)
     )
-
-
-def _hotspots(run: Run, mixture: Mixture, goodness: Goodness, events: Events) -> Hotspots | None:
-    if not math.isfinite(goodness.leading.statistic):
-        return None  # the null has no density at some event: there is no score
-    return localise(run, goodness, events).strongest([spec.name for spec in mixture.features])
-
-
-def _marginals(
-    run: Run, mixture: Mixture, goodness: Goodness, events: Events
-) -> tuple[MarginalComparison, ...]:
-    tested = single(mixture) if goodness.hypothesis == "single" else mixture
-    return marginal_comparisons(run, tested, goodness, events, draws=_DRAWS)

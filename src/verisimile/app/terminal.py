@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -24,7 +24,8 @@ from verisimile.core.errors import (
 
 if TYPE_CHECKING:
     from verisimile.core.canonical import JSON
-    from verisimile.report.content import Timings
+    from verisimile.core.run import Run
+    from verisimile.report.content import ReportInput, Timings
     from verisimile.report.document import Document
     from verisimile.report.page import Table
 
@@ -49,6 +50,21 @@ def verdict_code(report: Document) -> ExitCode:
         Verdict.FAILED: ExitCode.INCOMPATIBLE,
         Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
     }[Verdict(report.verdict)]
+
+
+def conclude(
+    run: Run,
+    content: ReportInput,
+    folder: Path | None,
+    show: Callable[[Document, Path | None], None],
+) -> ExitCode:
+    """Write the report of `content` if there is a folder for it, show it, and return its code."""
+    from verisimile.report.document import document
+    from verisimile.report.write import write_document
+
+    report = document(run, content)
+    show(report, None if folder is None else write_document(report, folder))
+    return verdict_code(report)
 
 
 @contextmanager
@@ -188,7 +204,7 @@ def print_verdicts(report: Document) -> None:
     print_lines("", *(f"{c.sample}: {c.sentence}" for c in report.conclusions if c.decisive))
 
 
-def print_place(report: Document, page: Path) -> None:
+def print_place(report: Document, page: Path | None) -> None:
     """Print where the report lies, and how long it took."""
     from verisimile.report.numbers import duration
 

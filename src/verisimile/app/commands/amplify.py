@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verisimile.app import options
-from verisimile.app.terminal import (
-    Clock,
-    ExitCode,
-    print_lines,
-    print_place,
-    print_summary,
-    print_table,
-    verdict_code,
-)
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +27,7 @@ _MEMBER_EVENTS = 50_000  # the most to draw of each member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AmplifyCommand:
+class AmplifyCommand(options.BesideReport):
     """Measure how many true events a generator is worth, against events it has never seen.
 
     The exit code is 0, or 1 if the generator repeats its training events.
@@ -79,17 +71,10 @@ class AmplifyCommand:
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
-    @property
-    def home(self) -> Path:
-        """Where measures are kept."""
-        return self.out / "run"
-
     def execute(self) -> ExitCode:
         """Measure the gain, write the report, and return 1 if the generator memorises."""
         from verisimile.checks.amplification.study import amplify
         from verisimile.report.content import NamedAmplification, ReportInput
-        from verisimile.report.document import document
-        from verisimile.report.write import write_document
 
         regions = options.number_list(self.regions, "--regions")
         self._check(regions)
@@ -117,9 +102,7 @@ class AmplifyCommand:
             command=options.command_line(),
             title=f"Amplification: {self._name}",
         )
-        report = document(run, content)
-        self._print(report, write_document(report, self.out))
-        return verdict_code(report)
+        return terminal.conclude(run, content, self.out, self._print)
 
     @property
     def _name(self) -> str:
@@ -158,8 +141,7 @@ class AmplifyCommand:
         from verisimile.app.plans import Planned, print_plan
 
         planned = Planned("amplification", 1, 0, self._planned_events() * _PER_EVENT)
-        print_plan(run, [planned], as_json=self.as_json)
-        return ExitCode.COMPATIBLE
+        return print_plan(run, [planned], as_json=self.as_json)
 
     def _planned_events(self) -> int:
         if not self._is_run:
@@ -225,16 +207,16 @@ class AmplifyCommand:
             found.append(InputSample.of("training", self.train or "", samples.train))
         return tuple(found)
 
-    def _print(self, report: Document, page: Path) -> None:
+    def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.report.sections.amplification import gain_table
 
         if self.as_json:
             verdict = {"verdict": report.verdict}
-            print_summary("verisimile.amplification-summary/1", report, page, verdict)
+            terminal.print_summary("verisimile.amplification-summary/1", report, page, verdict)
             return
-        print_table(gain_table(report.content.amplifications[0].study))
-        print_lines("", *(conclusion.sentence for conclusion in report.conclusions))
-        print_place(report, page)
+        terminal.print_table(gain_table(report.content.amplifications[0].study))
+        terminal.print_lines("", *(conclusion.sentence for conclusion in report.conclusions))
+        terminal.print_place(report, page)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

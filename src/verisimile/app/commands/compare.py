@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verisimile.app import options
-from verisimile.app.terminal import (
-    Clock,
-    ExitCode,
-    print_lines,
-    print_place,
-    print_summary,
-    print_table,
-    verdict_code,
-    warn,
-)
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,11 +24,13 @@ if TYPE_CHECKING:
     from verisimile.report.content import FamilyStudy, InputSample
     from verisimile.report.document import Document
 
+    _Family = Sequence[tuple[str, Drawn]]  # files and what was drawn
+
 _FEWEST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareCommand:
+class CompareCommand(options.BesideReport):
     """Draw precision-recall bands of families of generators, and test whether they differ."""
 
     generated: Annotated[
@@ -84,17 +77,10 @@ class CompareCommand:
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
-    @property
-    def home(self) -> Path:
-        """Where curves are kept."""
-        return self.out / "run"
-
     def execute(self) -> ExitCode:
         """Draw the curves, compare the families if there are two, and write the report."""
         from verisimile.data.files import read_drawn, read_events
         from verisimile.report.content import ReportInput
-        from verisimile.report.document import document
-        from verisimile.report.write import write_document
 
         columns = options.column_list(self.features)
         clock, score = Clock(), named_score(self.score)
@@ -103,28 +89,27 @@ class CompareCommand:
         factors = self._factors(files)
         with clock.stage("reading"):
             truth = read_events(self.truth, features=columns)
+            names = list(truth.names)
             families = {
-                name: [read_drawn(uri, features=list(truth.names)) for uri in uris]
+                name: [(uri, read_drawn(uri, features=names)) for uri in uris]
                 for name, uris in files.items()
             }
-            lost = warn(_lost_notes(files, families))
+            lost = terminal.warn(_lost_notes(families))
         if self.dry_run:
             return self._plan(run, truth, list(families.values()))
-        study = self._study(run, clock, truth, files, families, score)
+        study = self._study(run, clock, truth, families, score)
         if factors is not None:
             areas = [band.auc for band in study.bands]
             study = replace(study, variances=factors.parts(areas))
         content = ReportInput(
             families=(study,),
-            inputs=self._inputs(truth, files, families),
+            inputs=self._inputs(truth, families),
             timings=clock.timings,
-            warnings=lost if factors is None else (*lost, *warn([factors.warning])),
+            warnings=lost if factors is None else (*lost, *terminal.warn([factors.warning])),
             command=options.command_line(),
             title=f"Precision and recall: {', '.join(files)}",
         )
-        report = document(run, content)
-        self._print(report, write_document(report, self.out))
-        return verdict_code(report)
+        return terminal.conclude(run, content, self.out, self._print)
 
     def _factors(self, files: Mapping[str, list[str]]) -> Factors | None:
         from verisimile.app.commands.compare_factors import read_factors
@@ -137,24 +122,22 @@ class CompareCommand:
             )
         return None
 
-    def _plan(self, run: Run, truth: Events, families: Sequence[Sequence[Drawn]]) -> ExitCode:
+    def _plan(self, run: Run, truth: Events, families: Sequence[_Family]) -> ExitCode:
         from verisimile.app.plans import curve_stages, print_plan
 
         stages = curve_stages(
             curves=sum(len(family) for family in families),
-            events=truth.n + families[0][0].events.n,
+            events=truth.n + families[0][0][1].events.n,
             score=self.score,
         )
-        print_plan(run, stages, as_json=self.as_json)
-        return ExitCode.COMPATIBLE
+        return print_plan(run, stages, as_json=self.as_json)
 
     def _study(
         self,
         run: Run,
         clock: Clock,
         truth: Events,
-        files: Mapping[str, list[str]],
-        families: Mapping[str, list[Drawn]],
+        families: Mapping[str, _Family],
         score: Score | BestScore,
     ) -> FamilyStudy:
         from verisimile.checks.precision_recall.band import precision_recall_bands
@@ -163,7 +146,7 @@ class CompareCommand:
         from verisimile.report.sections.family_figures import sample_panels
 
         samples = [
-            [one.rows if one.missed else one.events for one in family]
+            [one.rows if one.missed else one.events for _, one in family]
             for family in families.values()
         ]
         with clock.stage("precision and recall"):
@@ -174,54 +157,47 @@ class CompareCommand:
                 if len(bands) > 1
                 else None
             )
-        names = [[Path(uri).name for uri in uris] for uris in files.values()]
+        names = [[Path(uri).name for uri, _ in family] for family in families.values()]
         return FamilyStudy(
-            names=tuple(files),
+            names=tuple(families),
             bands=tuple(_slim(band) for band in bands),
             comparison=compared,
             panels=sample_panels(truth, samples, bands, names),
         )
 
-    def _inputs(
-        self,
-        truth: Events,
-        files: Mapping[str, list[str]],
-        families: Mapping[str, list[Drawn]],
-    ) -> tuple[InputSample, ...]:
+    def _inputs(self, truth: Events, families: Mapping[str, _Family]) -> tuple[InputSample, ...]:
         from verisimile.report.content import InputSample
 
         return (
             InputSample.of("truth", self.truth, truth),
             *(
                 InputSample.of(name, uri, one.events)
-                for name, uris in files.items()
-                for uri, one in zip(uris, families[name], strict=True)
+                for name, family in families.items()
+                for uri, one in family
             ),
         )
 
-    def _print(self, report: Document, page: Path) -> None:
+    def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.report.sections.families import family_table, variance_table
 
         if self.as_json:
-            print_summary("verisimile.comparison-summary/1", report, page, {})
+            terminal.print_summary("verisimile.comparison-summary/1", report, page, {})
             return
         (study,) = report.content.families
-        print_table(family_table(study))
+        terminal.print_table(family_table(study))
         if study.variances:
-            print_table(variance_table(study))
+            terminal.print_table(variance_table(study))
         outcomes = (f"{finding.sample}: {finding.outcome}." for finding in report.family_findings)
-        print_lines("", *outcomes)
-        print_place(report, page)
+        terminal.print_lines("", *outcomes)
+        terminal.print_place(report, page)
 
 
-def _lost_notes(
-    files: Mapping[str, list[str]], families: Mapping[str, Sequence[Drawn]]
-) -> list[str]:
+def _lost_notes(families: Mapping[str, _Family]) -> list[str]:
     return [
         f"{uri}: {one.missed} of {one.events.n + one.missed} generated events are not finite and"
         " count as misses, where no true event is."
-        for name, uris in files.items()
-        for uri, one in zip(uris, families[name], strict=True)
+        for family in families.values()
+        for uri, one in family
         if one.missed
     ]
 
@@ -237,13 +213,7 @@ def _slim(band: Band) -> Band:
 
 
 def named_score(name: str) -> Score | BestScore:
-    """Return the score of a name of the command line.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """Return the score of a name of the command line."""
     from verisimile.checks.precision_recall import learned_scores as learned
     from verisimile.checks.precision_recall.best import BestScore
     from verisimile.checks.precision_recall.scores import Parzen, PooledNeighbours

@@ -9,21 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verisimile.app import options
-from verisimile.app.terminal import (
-    Clock,
-    ExitCode,
-    print_lines,
-    print_summary,
-    print_table,
-    verdict_code,
-)
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
-    from verisimile.app.study import FitStudy
     from verisimile.checks.coverage.observables import Observable
-    from verisimile.core.canonical import JSON
     from verisimile.core.run import Run
     from verisimile.data.events import Events
     from verisimile.mixture.model import Mixture
@@ -83,15 +74,18 @@ class CoverageCommand:
         from verisimile.ensemble.fit import load_ensemble
         from verisimile.mixture.io import load_mixture
         from verisimile.report.content import InputSample
-        from verisimile.report.document import document
-        from verisimile.report.write import write_document
 
         options.check_level(self.level)
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
             ensemble, mixture = load_ensemble(run), load_mixture(run)
-            observables = self._observables(mixture)
+            observables = chosen_observables(
+                [spec.name for spec in mixture.features],
+                moments=self.moment or (),
+                quantiles=self.quantile or (),
+                bins=self.bin_ or (),
+            )
             truth = self._truth(mixture)
         if self.dry_run:
             return self._plan(run, mixture)
@@ -112,23 +106,13 @@ class CoverageCommand:
                 mixture,
                 timings=clock.timings,
                 inputs=() if truth is None else (InputSample.of("truth", str(self.truth), truth),),
-                notes=_notes(study),
+                notes=study.weight_notes("the data sets of this study are unweighted."),
             ),
             coverage=(found,),
             level=_SIGNIFICANCE,
             title=f"Coverage: {'closure' if self.truth is None else Path(self.truth).name}",
         )
-        report = document(run, content)
-        self._print(report, None if self.report is None else write_document(report, self.report))
-        return verdict_code(report)
-
-    def _observables(self, mixture: Mixture) -> dict[str, Observable]:
-        return chosen_observables(
-            [spec.name for spec in mixture.features],
-            moments=self.moment or (),
-            quantiles=self.quantile or (),
-            bins=self.bin_ or (),
-        )
+        return terminal.conclude(run, content, self.report, self._print)
 
     def _truth(self, mixture: Mixture) -> Events | None:
         from verisimile.data.files import read_events
@@ -155,35 +139,27 @@ class CoverageCommand:
             events=self.events or mixture.fit.record.n_events,
             members=len(mixture.members),
         )
-        print_plan(run, planned, as_json=self.as_json)
-        return ExitCode.COMPATIBLE
+        return print_plan(run, planned, as_json=self.as_json)
 
     def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.core.result import to_dict
         from verisimile.report.sections.coverage import coverage_table
 
         if self.as_json:
-            verdict: dict[str, JSON] = {"verdict": report.verdict, "level": report.content.level}
-            details: dict[str, JSON] = {
-                "coverage": [to_dict(study) for study in report.content.coverage]
-            }
-            print_summary("verisimile.coverage-summary/1", report, page, verdict, details)
+            terminal.print_summary(
+                "verisimile.coverage-summary/1",
+                report,
+                page,
+                {"verdict": report.verdict, "level": report.content.level},
+                {"coverage": [to_dict(study) for study in report.content.coverage]},
+            )
             return
         for finding in report.coverage_findings:
-            print_table(coverage_table(finding.coverage, report.content.level))
-            print_lines("", finding.sentence)
-        print_lines(*(f"Note: {note}" for note in report.warnings))
+            terminal.print_table(coverage_table(finding.coverage, report.content.level))
+            terminal.print_lines("", finding.sentence)
+        terminal.print_lines(*(f"Note: {note}" for note in report.warnings))
         if page is not None:
-            print_lines(f"Report: {page}")
-
-
-def _notes(study: FitStudy) -> tuple[str, ...]:
-    if study.weights is None:
-        return ()
-    return (
-        f"the run was fitted with event weights (column {study.weights!r}), but the data sets of "
-        "this study are unweighted.",
-    )
+            terminal.print_lines(f"Report: {page}")
 
 
 def chosen_observables(
@@ -195,21 +171,8 @@ def chosen_observables(
 ) -> dict[str, Observable]:
     """Return the observables by the names that tables show; all means if none is chosen.
 
-    Parameters
-    ----------
-    features
-        Names that may be used.
-    moments
-        ``name`` or ``name:order``.
-    quantiles
-        ``name:probability``.
-    bins
-        ``name:low:high``.
-
-    Raises
-    ------
-    InputError
-        If a text has another form or names no feature.
+    Moments are ``name`` or ``name:order``, quantiles ``name:probability``, bins
+    ``name:low:high``, each with one of the features.
 
     Examples
     --------

@@ -8,26 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verisimile.app import options
-from verisimile.app.terminal import (
-    Clock,
-    ExitCode,
-    print_lines,
-    print_place,
-    print_summary,
-    print_verdicts,
-    warn,
-)
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
 
 if TYPE_CHECKING:
-    from verisimile.app.stages import ProfileSettings
-    from verisimile.app.study import FitStudy
     from verisimile.core.random import Seeds
     from verisimile.core.run import Run
     from verisimile.data.events import Events
-    from verisimile.density.flows.trainer import SplineFlowTrainer
     from verisimile.mixture.model import Mixture
-    from verisimile.report.content import InputSample, NamedAmplification, ReportInput
+    from verisimile.report.content import NamedAmplification, ReportInput
     from verisimile.report.document import Document
 
 # Half of the default schedule: on 24 000 events the second half moved the mixture's
@@ -51,7 +40,7 @@ _ABOUT = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DemoCommand:
+class DemoCommand(options.BesideReport):
     """Train, fit, test and report on real Z -> mu mu events that come with the package.
 
     Two test samples: truth that was held out, and another generator tune with a
@@ -69,16 +58,12 @@ class DemoCommand:
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
-    @property
-    def home(self) -> Path:
-        """Where members, weights and toys are kept."""
-        return self.out / "run"
-
     def execute(self) -> ExitCode:
         """Train, fit, test both samples, write the report, and say plainly what came out."""
         from verisimile.app import stages
-        from verisimile.app.study import check_free, finish
-        from verisimile.report.content import ReportInput
+        from verisimile.app.study import check_free, finish, new_study
+        from verisimile.checks.goodness.search import Search
+        from verisimile.report.content import InputSample, ReportInput
         from verisimile.report.write import write_document
 
         trainer = options.trainer({"epochs": self.epochs or _EPOCHS})
@@ -86,7 +71,16 @@ class DemoCommand:
         clock = Clock()
         with clock.stage("reading"):
             samples = _example(run.seeds)
-        study = self._study(samples, trainer)
+        study = new_study(
+            InputSample.of("training", _SOURCES[_TRUTH], samples.training),
+            InputSample.of("weight fit", _SOURCES[_TRUTH], samples.weighting),
+            trainer,
+            seed=self.seed,
+            members=self.members,
+        )
+        settings = stages.ProfileSettings(
+            toys=self.toys, hypotheses=_HYPOTHESES, search=Search(placements=_PLACEMENTS)
+        )
         check_free(run.store, study)
         if self.dry_run:
             return self._plan(run, samples, trainer.epochs)
@@ -101,7 +95,7 @@ class DemoCommand:
         finish(run.store, study, clock.timings)
         results = [
             replace(
-                stages.compare(run, mixture, events, self._settings(), name=name, clock=clock),
+                stages.compare(run, mixture, events, settings, name=name, clock=clock),
                 about=_ABOUT[name],
             )
             for name, events in samples.tests.items()
@@ -113,7 +107,13 @@ class DemoCommand:
             amplifications=(worth,),
             training=stages.training_of(ensemble),
             fit=mixture.fit,
-            inputs=(*study.inputs, *_inputs(samples)),
+            inputs=(
+                *study.inputs,
+                *(
+                    InputSample.of(f"test: {name}", _SOURCES[name], events)
+                    for name, events in samples.tests.items()
+                ),
+            ),
             timings=clock.timings,
             warnings=stages.failure_notes(ensemble),
             command=options.command_line(),
@@ -122,33 +122,6 @@ class DemoCommand:
         report = _document(run, content)
         self._print(report, write_document(report, self.out))
         return ExitCode.COMPATIBLE
-
-    def _settings(self) -> ProfileSettings:
-        from verisimile.app.stages import ProfileSettings
-        from verisimile.checks.goodness.search import Search
-
-        search = Search(placements=_PLACEMENTS)
-        return ProfileSettings(toys=self.toys, hypotheses=_HYPOTHESES, search=search)
-
-    def _study(self, samples: DemoSamples, trainer: SplineFlowTrainer) -> FitStudy:
-        from verisimile.app.study import FitStudy
-        from verisimile.report.content import InputSample
-
-        return FitStudy(
-            seed=self.seed,
-            configuration={
-                "members": self.members,
-                "training sample": samples.training.digest,
-                "weight-fit sample": samples.weighting.digest,
-                "trainer": trainer.config(),
-            },
-            inputs=(
-                InputSample.of("training", _SOURCES[_TRUTH], samples.training),
-                InputSample.of("weight fit", _SOURCES[_TRUTH], samples.weighting),
-            ),
-            weights=None,
-            command=options.command_line(),
-        )
 
     def _plan(self, run: Run, samples: DemoSamples, epochs: int) -> ExitCode:
         from verisimile.app.plans import print_plan, toy_stage, training_stage
@@ -168,16 +141,15 @@ class DemoCommand:
         training = training_stage(
             run, members=self.members, events=samples.training.n, epochs=epochs
         )
-        print_plan(run, [training, *toys], as_json=self.as_json)
-        return ExitCode.COMPATIBLE
+        return print_plan(run, [training, *toys], as_json=self.as_json)
 
     def _print(self, report: Document, page: Path) -> None:
         if self.as_json:
-            print_summary("verisimile.demo/1", report, page, {"verdict": report.verdict})
+            terminal.print_summary("verisimile.demo/1", report, page, {"verdict": report.verdict})
             return
-        print_verdicts(report)
-        print_lines("")
-        print_place(report, page)
+        terminal.print_verdicts(report)
+        terminal.print_lines("")
+        terminal.print_place(report, page)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,22 +196,13 @@ def _amplification(run: Run, mixture: Mixture, samples: DemoSamples) -> NamedAmp
     return NamedAmplification("the mixture", study)
 
 
-def _inputs(samples: DemoSamples) -> tuple[InputSample, ...]:
-    from verisimile.report.content import InputSample
-
-    return tuple(
-        InputSample.of(f"test: {name}", _SOURCES[name], events)
-        for name, events in samples.tests.items()
-    )
-
-
 def _document(run: Run, content: ReportInput) -> Document:
     """Return the report, with a plain warning for each verdict that is not the expected one."""
     from verisimile.report.document import document
     from verisimile.report.verdict import Verdict
 
     failing = {_OTHER: Verdict.FAILED.value}
-    notes = warn(
+    notes = terminal.warn(
         [
             f"Not as expected for the {c.sample}: {c.sentence}"
             for c in document(run, content).conclusions

@@ -9,23 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verisimile.app import options
-from verisimile.app.terminal import (
-    Clock,
-    ExitCode,
-    print_columns,
-    print_json,
-    print_lines,
-    warn,
-)
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
     from verisimile.app.study import FitStudy
-    from verisimile.core.canonical import JSON
     from verisimile.core.run import Run
     from verisimile.data.events import Events
-    from verisimile.density.flows.trainer import SplineFlowTrainer
     from verisimile.ensemble.ensemble import Ensemble
     from verisimile.mixture.model import Mixture
 
@@ -117,7 +108,8 @@ class FitCommand:
     def execute(self) -> ExitCode:
         """Read, train, fit, keep, and say what came out."""
         from verisimile.app import stages
-        from verisimile.app.study import check_free, finish
+        from verisimile.app.study import check_free, finish, new_study
+        from verisimile.report.content import InputSample
 
         support = options.support_bounds(self.support or ())
         trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
@@ -125,7 +117,15 @@ class FitCommand:
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
             training, weighting = self._samples(run, support)
-        study = self._study(training, weighting, trainer)
+        study = new_study(
+            InputSample.of("training", self.train, training),
+            InputSample.of("weight fit", self.fit_events or f"{self.train} (split off)", weighting),
+            trainer,
+            seed=self.seed,
+            members=self.members,
+            weights=self.weights,
+            also={"features": [spec.to_dict() for spec in training.features]},
+        )
         check_free(run.store, study)
         if self.dry_run:
             return self._plan(run, training.n, trainer.epochs)
@@ -133,7 +133,7 @@ class FitCommand:
             run, training, weighting, members=self.members, trainer=trainer, clock=clock
         )
         study = finish(run.store, study, clock.timings)
-        warn(stages.failure_notes(ensemble))
+        terminal.warn(stages.failure_notes(ensemble))
         self._print(study, ensemble, mixture)
         return ExitCode.COMPATIBLE
 
@@ -141,8 +141,7 @@ class FitCommand:
         from verisimile.app.plans import print_plan, training_stage
 
         planned = training_stage(run, members=self.members, events=events, epochs=epochs)
-        print_plan(run, [planned], as_json=self.as_json)
-        return ExitCode.COMPATIBLE
+        return print_plan(run, [planned], as_json=self.as_json)
 
     def _samples(
         self, run: Run, support: Mapping[str, tuple[float, float]]
@@ -169,28 +168,6 @@ class FitCommand:
         )
         return events, Events(more.x, more.weights, features=events.features, group=more.group)
 
-    def _study(self, training: Events, weighting: Events, trainer: SplineFlowTrainer) -> FitStudy:
-        from verisimile.app.study import FitStudy
-        from verisimile.report.content import InputSample
-
-        weight_source = self.fit_events or f"{self.train} (split off)"
-        return FitStudy(
-            seed=self.seed,
-            configuration={
-                "members": self.members,
-                "training sample": training.digest,
-                "weight-fit sample": weighting.digest,
-                "features": [spec.to_dict() for spec in training.features],
-                "trainer": trainer.config(),
-            },
-            inputs=(
-                InputSample.of("training", self.train, training),
-                InputSample.of("weight fit", weight_source, weighting),
-            ),
-            weights=self.weights,
-            command=options.command_line(),
-        )
-
     def _print(self, study: FitStudy, ensemble: Ensemble, mixture: Mixture) -> None:
         import numpy as np
 
@@ -200,16 +177,18 @@ class FitCommand:
 
         members = training_of(ensemble)
         if self.as_json:
-            values: dict[str, JSON] = {
-                "folder": str(self.out),
-                "study": to_dict(study),
-                "members": [{"address": m.address, "sha256": m.sha256} for m in members],
-                "fit": to_dict(mixture.fit),
-            }
-            print_json("verisimile.fit-summary/1", values)
+            terminal.print_json(
+                "verisimile.fit-summary/1",
+                {
+                    "folder": str(self.out),
+                    "study": to_dict(study),
+                    "members": [{"address": m.address, "sha256": m.sha256} for m in members],
+                    "fit": to_dict(mixture.fit),
+                },
+            )
             return
         errors = np.sqrt(np.clip(np.diag(mixture.fit.covariance), 0.0, None))
-        print_columns(
+        terminal.print_columns(
             ("member", "epochs", "best", "validation loss", "time", "weight", "sha256"),
             [
                 (
@@ -225,7 +204,7 @@ class FitCommand:
             ],
         )
         r = mixture.fit.record
-        print_lines(
+        terminal.print_lines(
             f"Weights fitted on {r.n_events} events: effective rank {r.effective_rank}, "
             f"sum of |w| {r.l1_norm:.3f}, negative mass "
             f"{value_and_error(r.negative_mass, r.negative_mass_error)}.",

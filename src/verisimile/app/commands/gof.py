@@ -10,25 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verisimile.app import options
-from verisimile.app.terminal import (
-    Clock,
-    ExitCode,
-    print_lines,
-    print_summary,
-    print_verdicts,
-    verdict_code,
-    warn,
-)
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import NumericsError
 
 if TYPE_CHECKING:
-    from verisimile.app.study import FitStudy
     from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
     from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
     from verisimile.checks.goodness.null import Calibration
     from verisimile.checks.goodness.search import Search
-    from verisimile.core.canonical import JSON
     from verisimile.core.run import Run
     from verisimile.data.events import Events
     from verisimile.mixture.model import Mixture
@@ -133,8 +123,6 @@ class GofCommand:
         from verisimile.ensemble.fit import load_ensemble
         from verisimile.mixture.io import load_mixture
         from verisimile.report.content import InputSample
-        from verisimile.report.document import document
-        from verisimile.report.write import write_document
 
         toys = self.toys if self.exceedances is None else Sequential(self.exceedances, self.toys)
         options.check_level(self.level)
@@ -163,15 +151,15 @@ class GofCommand:
                 mixture,
                 timings=clock.timings,
                 inputs=(InputSample.of("test", self.sample, events),),
-                notes=warn(self._notes(study)),
+                notes=terminal.warn(
+                    study.weight_notes(f"the test takes the events of {self.sample} as unweighted.")
+                ),
             ),
             samples=(result,),
             level=self.level,
             title=f"Goodness of fit: {name}",
         )
-        report = document(run, content)
-        self._print(report, None if self.report is None else write_document(report, self.report))
-        return verdict_code(report)
+        return terminal.conclude(run, content, self.report, self._print)
 
     def _null(self) -> Calibration:
         from verisimile.checks.goodness.null import FluctuatedCentre, PlugIn, Predictive
@@ -219,40 +207,27 @@ class GofCommand:
             kernels=self.kernels or GaussianKernels().count,
             placements=self.placements,
         )
-        print_plan(run, [planned], as_json=self.as_json)
-        return ExitCode.COMPATIBLE
-
-    def _notes(self, study: FitStudy) -> tuple[str, ...]:
-        if study.weights is None:
-            return ()
-        return (
-            f"the run was fitted with event weights (column {study.weights!r}), but the test takes "
-            f"the events of {self.sample} as unweighted.",
-        )
+        return print_plan(run, [planned], as_json=self.as_json)
 
     def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.core.result import to_dict
 
         if self.as_json:
-            verdict: dict[str, JSON] = {"verdict": report.verdict, "level": report.content.level}
-            details: dict[str, JSON] = {
-                "goodness": [to_dict(finding.goodness) for finding in report.findings]
-            }
-            print_summary("verisimile.gof/1", report, page, verdict, details)
+            terminal.print_summary(
+                "verisimile.gof/1",
+                report,
+                page,
+                {"verdict": report.verdict, "level": report.content.level},
+                {"goodness": [to_dict(finding.goodness) for finding in report.findings]},
+            )
             return
-        print_verdicts(report)
+        terminal.print_verdicts(report)
         if page is not None:
-            print_lines(f"Report: {page}")
+            terminal.print_lines(f"Report: {page}")
 
 
 def check_toys(toys: int, level: float) -> None:
-    """Raise unless so many toys can reach the level.
-
-    Raises
-    ------
-    NumericsError
-        If they cannot: whatever the sample, the test would be inconclusive.
-    """
+    """Raise unless so many toys can reach the level: any test would be inconclusive."""
     needed = math.ceil(1.0 / level - 1e-9) - 1
     if toys < needed:
         raise NumericsError(

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from verisimile.app import options
-from verisimile.app.terminal import ExitCode, print_json, print_lines, print_table
-
-if TYPE_CHECKING:
-    from verisimile.core.canonical import JSON
+from verisimile.app import options, terminal
+from verisimile.app.terminal import ExitCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +30,19 @@ class InspectCommand:
         mixture = load_mixture(run)
         records = Counter(address.partition("/")[0] for address in run.store.addresses(""))
         if self.as_json:
-            values: dict[str, JSON] = {
-                "folder": str(self.home),
-                "study": to_dict(study),
-                "members": [to_dict(member) for member in members],
-                "fit": to_dict(mixture.fit),
-                "mixture": mixture.fingerprint,
-                "records": dict(records),
-            }
-            print_json("verisimile.inspect/1", values)
+            terminal.print_json(
+                "verisimile.inspect/1",
+                {
+                    "folder": str(self.home),
+                    "study": to_dict(study),
+                    "members": [to_dict(member) for member in members],
+                    "fit": to_dict(mixture.fit),
+                    "mixture": mixture.fingerprint,
+                    "records": dict(records),
+                },
+            )
             return ExitCode.COMPATIBLE
-        print_lines(study.command, "")
+        terminal.print_lines(study.command, "")
         for table in (
             goodness.input_table(study.inputs),
             goodness.feature_table(mixture.features),
@@ -52,9 +50,9 @@ class InspectCommand:
             goodness.weight_table(mixture.fit),
             goodness.fit_table(mixture.fit),
         ):
-            print_lines(table.caption)
-            print_table(table)
-            print_lines("")
+            terminal.print_lines(table.caption)
+            terminal.print_table(table)
+            terminal.print_lines("")
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(records.items()))
-        print_lines(f"Records: {kinds}. Members and weights are whole.")
+        terminal.print_lines(f"Records: {kinds}. Members and weights are whole.")
         return ExitCode.COMPATIBLE

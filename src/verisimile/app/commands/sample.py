@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from verisimile.app import options
-from verisimile.app.terminal import ExitCode, print_json, print_lines
-
-if TYPE_CHECKING:
-    from verisimile.core.canonical import JSON
+from verisimile.app import options, terminal
+from verisimile.app.terminal import ExitCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,26 +34,30 @@ class SampleCommand:
         _, run = open_run(self.home, seed=self.seed)
         mixture = load_mixture(run)
         if self.dry_run and self.as_json:
-            print_json("verisimile.plan/1", {"n": self.n, "out": self.out})
+            terminal.print_json("verisimile.plan/1", {"n": self.n, "out": self.out})
             return ExitCode.COMPATIBLE
         if self.dry_run:
-            print_lines(f"Would draw {count(self.n)} events of {mixture} and write {self.out}.")
+            terminal.print_lines(
+                f"Would draw {count(self.n)} events of {mixture} and write {self.out}."
+            )
             return ExitCode.COMPATIBLE
         drawn = mixture.draw(self.n, run)
         events, audit = Events(drawn.x, features=mixture.features), drawn.audit
         write_events(events, self.out)
         if self.as_json:
-            values: dict[str, JSON] = {
-                "out": self.out,
-                "n": events.n,
-                "digest": events.digest,
-                "seeds": str(run.seeds),
-                "audit": to_dict(audit),
-            }
-            print_json("verisimile.sample/1", values)
+            terminal.print_json(
+                "verisimile.sample/1",
+                {
+                    "out": self.out,
+                    "n": events.n,
+                    "digest": events.digest,
+                    "seeds": str(run.seeds),
+                    "audit": to_dict(audit),
+                },
+            )
             return ExitCode.COMPATIBLE
         mass = value_and_error(audit.negative_mass.value, audit.negative_mass.error)
-        print_lines(
+        terminal.print_lines(
             f"{count(events.n)} events in {self.out} (seed {run.seeds.entropy}: the same command "
             "gives the same events).",
             f"Accepted {percent(audit.accepted / audit.proposed)} of the proposals; negative mass "

@@ -9,21 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from verisimile.app import options
-from verisimile.app.terminal import (
-    Clock,
-    ExitCode,
-    print_lines,
-    print_place,
-    print_summary,
-    print_table,
-    verdict_code,
-    warn,
-)
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
-    from verisimile.core.canonical import JSON
     from verisimile.core.run import Run
     from verisimile.data.events import Events
     from verisimile.report.document import Document
@@ -34,7 +24,7 @@ _LISTS = ("features", "tests")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidateCommand:
+class ValidateCommand(options.BesideReport):
     """Compare a generated sample with the truth: tests, where they differ, and a verdict.
 
     The exit code is 0 if no difference is found, 1 if one is, 3 if nothing can be said.
@@ -103,16 +93,9 @@ class ValidateCommand:
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
-    @property
-    def home(self) -> Path:
-        """Where relabelings are kept."""
-        return self.out / "run"
-
     def execute(self) -> ExitCode:
         """Compare the samples, write the report, and return the verdict's code."""
         from verisimile.report.content import InputSample, NamedValidation, ReportInput
-        from verisimile.report.document import document
-        from verisimile.report.write import write_document
         from verisimile.validation.validate import validate
 
         clock = Clock()
@@ -131,7 +114,7 @@ class ValidateCommand:
                 train=events.get("train"),
                 study=study,
             )
-        warn(found.warnings)
+        terminal.warn(found.warnings)
         content = ReportInput(
             validations=(NamedValidation(_name(study), found),),
             inputs=tuple(
@@ -144,9 +127,7 @@ class ValidateCommand:
             level=study.level,
             title=study.title,
         )
-        report = document(run, content)
-        self._print(report, write_document(report, self.out))
-        return verdict_code(report)
+        return terminal.conclude(run, content, self.out, self._print)
 
     def _whole_study(self) -> Study:
         """Return the study file's study with what the options say instead."""
@@ -181,21 +162,24 @@ class ValidateCommand:
         # What the real run refuses, units mixed up above all, is refused here too.
         gathered_inputs(reference, generated, events.get("train"), study)
         planned = battery_stages(run, study.battery, events=reference.n + generated.n)
-        print_plan(run, planned, as_json=self.as_json)
-        return ExitCode.COMPATIBLE
+        return print_plan(run, planned, as_json=self.as_json)
 
-    def _print(self, report: Document, page: Path) -> None:
+    def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.report.sections.validation_tables import validation_summary
 
         level = report.content.level
         if self.as_json:
-            verdict: dict[str, JSON] = {"verdict": report.verdict, "level": level}
-            print_summary("verisimile.validation-summary/1", report, page, verdict)
+            terminal.print_summary(
+                "verisimile.validation-summary/1",
+                report,
+                page,
+                {"verdict": report.verdict, "level": level},
+            )
             return
-        print_table(validation_summary(report.content.validations[0], level), columns=-1)
+        terminal.print_table(validation_summary(report.content.validations[0], level), columns=-1)
         sentences = [c.sentence for c in report.conclusions if c.hypothesis == "all tests together"]
-        print_lines("", *sentences)
-        print_place(report, page)
+        terminal.print_lines("", *sentences)
+        terminal.print_place(report, page)
 
 
 def _check_named(study: Study) -> None:
@@ -224,13 +208,7 @@ def _name(study: Study) -> str:
 
 
 def read_samples(study: Study) -> tuple[dict[str, Events], tuple[str, ...]]:
-    """Return all samples that a study names by their role, and what a reader must know of them.
-
-    Raises
-    ------
-    InputError
-        For a file that cannot be read, or a column that is missing.
-    """
+    """Return all samples that a study names by their role, and what a reader must know of them."""
     from verisimile.data.files import read_events
     from verisimile.validation.study import needed_columns
 
@@ -270,4 +248,4 @@ def _notes(name: str | None, holders: Mapping[str, str | None], so: str) -> tupl
     if name is None or all(holders.values()):
         return ()
     plain = " and ".join(role for role, column in holders.items() if column is None)
-    return warn([f"there is no column {name!r} in the {plain} sample: {so}"])
+    return terminal.warn([f"there is no column {name!r} in the {plain} sample: {so}"])
