@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from report_page import Page
 from verisimile.app.cli import app
-from verisimile.app.exits import ExitCode
+from verisimile.app.terminal import ExitCode
 from verisimile.checks.precision_recall.variance import variance_parts
 from verisimile.core.result import to_dict
 from verisimile.data.events import Events

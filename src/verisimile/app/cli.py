@@ -1,16 +1,31 @@
 """The command ``verisimile``: its commands, and what all of them share.
 
-Nothing heavy is imported here: ``verisimile --help`` must not wait for torch.
+Nothing heavy is imported here, nor by a command before it runs: ``verisimile --help`` must not
+wait for torch.
 """
 
 from __future__ import annotations
 
+import inspect
 import io
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, get_type_hints
 
 import typer
 
-from verisimile.app import cli_amplify, cli_compare, cli_mixture, cli_validate, options
+from verisimile.app import options
+from verisimile.app.commands.amplify import AmplifyCommand
+from verisimile.app.commands.compare import CompareCommand
+from verisimile.app.commands.coverage import CoverageCommand
+from verisimile.app.commands.demo import DemoCommand
+from verisimile.app.commands.fit import FitCommand
+from verisimile.app.commands.gof import GofCommand
+from verisimile.app.commands.inspect import InspectCommand
+from verisimile.app.commands.sample import SampleCommand
+from verisimile.app.commands.validate import ValidateCommand
+from verisimile.app.terminal import ExitCode, exit_on_error
 
 app = typer.Typer(
     name="verisimile",
@@ -32,20 +47,47 @@ def main() -> None:
     app()
 
 
+class Command(Protocol):
+    """A dataclass of options: its fields are what typer parses, its docstring is the help."""
+
+    @property
+    def home(self) -> Path:
+        """The folder where finished work is kept."""
+        ...
+
+    def execute(self) -> ExitCode:
+        """Do what the options say."""
+        ...
+
+
+def command(kind: Callable[..., Command]) -> Callable[..., None]:
+    """Return a function for typer: its parameters are the fields of `kind`, it executes one."""
+
+    def call(**values: object) -> None:
+        chosen = kind(**values)
+        with exit_on_error(chosen.home):
+            raise typer.Exit(chosen.execute())
+
+    call.__doc__ = kind.__doc__
+    call.__annotations__ = get_type_hints(kind)
+    call.__signature__ = inspect.signature(kind, eval_str=True)  # type: ignore[attr-defined]
+    return call
+
+
 @app.callback()
 def _root(version: options.Version = False) -> None:  # noqa: FBT002
     pass
 
 
-for _command in (
-    cli_mixture.demo,
-    cli_validate.validate,
-    cli_amplify.amplify,
-    cli_compare.compare,
-    cli_mixture.fit,
-    cli_mixture.gof,
-    cli_mixture.coverage,
-    cli_mixture.sample,
-    cli_mixture.inspect,
-):
-    app.command()(_command)
+for _name, _kind in {
+    "demo": DemoCommand,
+    "validate": ValidateCommand,
+    "amplify": AmplifyCommand,
+    "compare": CompareCommand,
+    "fit": FitCommand,
+    "gof": GofCommand,
+    "coverage": CoverageCommand,
+    "sample": SampleCommand,
+    "inspect": InspectCommand,
+}.items():
+    app.command(_name)(command(_kind))

@@ -1,12 +1,11 @@
-"""Options of the commands, and how their text becomes values."""
+"""Options that commands share, and how the text of options becomes values."""
 
 from __future__ import annotations
 
 import math
 import shlex
 import sys
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -17,36 +16,12 @@ import typer
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
+    from verisimile.core.run import Run
     from verisimile.density.flows.trainer import SplineFlowTrainer
 
 SEED = 2026
-ONE_SIGMA = 0.6827
 FILE = "Events: .parquet, .root:Tree, .h5:group, .npz, .npy or .csv."
-
-
-class Hypothesis(StrEnum):
-    """What the null hypothesis leaves free."""
-
-    SINGLE = "single"
-    ENSEMBLE = "ensemble"
-    UNCERTAIN = "ensemble+uncertainty"
-
-
-class Deviation(StrEnum):
-    """The form of the alternative."""
-
-    AUTO = "auto"
-    KERNELS = "kernels"
-    TILT = "tilt"
-    BOTH = "both"
-
-
-class Null(StrEnum):
-    """How toys are made."""
-
-    PREDICTIVE = "predictive"
-    FLUCTUATED = "fluctuated-centre"
-    PLUG_IN = "plug-in"
+TRAINING_PANEL = "Training of each flow"
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's signature)
@@ -79,85 +54,33 @@ Executor = Annotated[
         show_default=False,
     ),
 ]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for report and run.")]
+Report = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a report.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder made by verisimile fit.")]
+Compared = Annotated[
+    str, typer.Option(metavar="A,B,...", help="Columns to compare; all by default.")
+]
 Members = Annotated[int, typer.Option(min=1, help="Members of the ensemble.")]
 Toys = Annotated[int, typer.Option(min=1, help="Pseudo-experiments of the null distribution.")]
-KernelCount = Annotated[
-    int | None, typer.Option(min=2, help="Kernels of the alternative.", show_default=False)
-]
-KernelWidths = Annotated[
-    list[float] | None,
-    typer.Option(
-        help="Kernel width in normal scores; repeat for several. Default: two "
-        "quantiles of the distances between events.",
-    ),
-]
-Scan = Annotated[
-    bool,
-    typer.Option(
-        "--scan",
-        help="Test each width alone and correct for their number; default widths then "
-        "are three quantiles of distances.",
-    ),
-]
-Placements = Annotated[
-    int,
-    typer.Option(min=1, help="Times that the kernels are placed; t is the mean over them."),
-]
-NoSurprise = Annotated[
-    bool,
-    typer.Option(
-        "--no-surprise",
-        help="Leave it to the alternative to notice events that the model calls impossible.",
-    ),
-]
-Exceedances = Annotated[
-    int | None,
-    typer.Option(min=1, help="Stop as soon as so many toys are as extreme as the data."),
-]
-Features = Annotated[
-    str,
-    typer.Option(
-        metavar="A,B,...", help="Columns to learn; all numeric ones by default.", show_default=False
-    ),
-]
-Support = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=LOW:HIGH",
-        help="Bounds of a feature, for each that has some; an empty side has none.",
-    ),
-]
-_PANEL = "Training of each flow"
 Epochs = Annotated[
-    int | None, typer.Option(min=1, help="Length of the schedule.", rich_help_panel=_PANEL)
+    int | None, typer.Option(min=1, help="Length of the schedule.", rich_help_panel=TRAINING_PANEL)
 ]
-Layers = Annotated[
-    int | None, typer.Option(min=1, help="Autoregressive spline layers.", rich_help_panel=_PANEL)
-]
-Blocks = Annotated[
-    int | None, typer.Option(min=0, help="Hidden maps per layer.", rich_help_panel=_PANEL)
-]
-Hidden = Annotated[int | None, typer.Option(min=1, help="Their width.", rich_help_panel=_PANEL)]
-SplineBins = Annotated[int | None, typer.Option(min=2, help="Spline bins.", rich_help_panel=_PANEL)]
-Batch = Annotated[int | None, typer.Option(min=1, help="Largest batch.", rich_help_panel=_PANEL)]
-LearningRate = Annotated[
-    float | None, typer.Option(help="First step size.", rich_help_panel=_PANEL)
-]
-Patience = Annotated[
-    int | None,
-    typer.Option(min=1, help="Epochs without improvement.", rich_help_panel=_PANEL),
-]
+
+
+class BesideReport:
+    """A command that keeps its records in a folder beside its report."""
+
+    __slots__ = ()
+    out: Path
+
+    @property
+    def home(self) -> Path:
+        """The run folder."""
+        return self.out / "run"
 
 
 def trainer(settings: Mapping[str, float | None]) -> SplineFlowTrainer:
-    """Return the default trainer with those of the settings that are not None.
-
-    Raises
-    ------
-    InputError
-        If a setting is out of range.
-    """
+    """Return the default trainer with those of the settings that are not None."""
     from verisimile.density.flows.trainer import SplineFlowTrainer
 
     given = {name: value for name, value in settings.items() if value is not None}
@@ -174,19 +97,27 @@ def default_executor(text: str) -> str:
     return "serial" if cores < 2 else f"loky:{cores}"
 
 
+def run_in(folder: Path, *, seed: int, executor: str) -> Run:
+    """Return the run that keeps its work in `folder` and shows its progress."""
+    from verisimile.core.random import Seeds
+    from verisimile.core.run import Run
+
+    return Run(Seeds(seed), executor=default_executor(executor), store=folder, progress=True)
+
+
 def command_line() -> str:
     """Return the shell command that this process runs, for reports."""
     return shlex.join(["verisimile", *sys.argv[1:]])
 
 
-def column_list(text: str, option: str = "--features") -> list[str] | None:
-    """Return the names in ``a,b,c`` of an option; None for no text.
+def check_level(level: float) -> None:
+    """Raise unless `level` is a probability: before hours of toys or fits, not after."""
+    if not 0.0 < level < 1.0:
+        raise InputError("--level", got=level, expected="a number between 0 and 1")
 
-    Raises
-    ------
-    InputError
-        If a name is empty.
-    """
+
+def column_list(text: str, option: str = "--features") -> list[str] | None:
+    """Return the names in ``a,b,c`` of an option; None for no text."""
     if not text:
         return None
     names = [name.strip() for name in text.split(",")]
@@ -196,26 +127,39 @@ def column_list(text: str, option: str = "--features") -> list[str] | None:
 
 
 def number_list(text: str, option: str) -> tuple[int, ...]:
-    """Return the whole numbers in ``10,20,50``.
-
-    Raises
-    ------
-    InputError
-        If one is no whole number.
-    """
+    """Return the whole numbers in ``10,20,50``."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(option, got=repr(text), expected="whole numbers with commas") from None
 
 
-def support_bounds(texts: list[str]) -> dict[str, tuple[float, float]]:
-    """Return the bounds in ``name=low:high`` by name; an empty side is unbounded.
+def named_texts(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Return ``NAME=EXPRESSION`` texts by name, each once.
 
-    Raises
-    ------
-    InputError
-        If a text has another form, or a name comes twice.
+    Examples
+    --------
+    >>> named_texts(["z peak = abs(m_ll - 91) < 5"], "--selection")
+    {'z peak': 'abs(m_ll - 91) < 5'}
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, expression = (part.strip() for part in text.partition("="))
+        if not (name and equals and expression) or expression.startswith("="):
+            raise InputError(
+                option,
+                got=repr(text),
+                expected="NAME=EXPRESSION",
+                remedy=f"For instance {option} 'peak=abs(m_ll - 91.2) < 5'.",
+            )
+        if name in found:
+            raise InputError(option, got=f"{name!r} twice", expected="different names")
+        found[name] = expression
+    return found
+
+
+def support_bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return the bounds in ``name=low:high`` by name, each once; an empty side is unbounded.
 
     Examples
     --------
@@ -225,27 +169,24 @@ def support_bounds(texts: list[str]) -> dict[str, tuple[float, float]]:
     bounds: dict[str, tuple[float, float]] = {}
     for text in texts:
         name, _, sides = text.rpartition("=")
-        if not name or name in bounds:
-            raise _bad_support(text)
-        bounds[name] = _pair(text, sides)
+        pair = _pair(sides)
+        if not name or name in bounds or pair is None:
+            raise InputError(
+                "--support",
+                got=repr(text),
+                expected="name=low:high, once for each feature",
+                remedy="Leave a side empty where there is no bound: --support pt=0:",
+            )
+        bounds[name] = pair
     return bounds
 
 
-def _pair(text: str, sides: str) -> tuple[float, float]:
+def _pair(sides: str) -> tuple[float, float] | None:
     low, colon, high = sides.partition(":")
     try:
         pair = float(low or -math.inf), float(high or math.inf)
     except ValueError:
-        raise _bad_support(text) from None
+        return None
     if not colon or math.isnan(sum(pair)) and pair != (-math.inf, math.inf):
-        raise _bad_support(text)
+        return None
     return pair
-
-
-def _bad_support(text: str) -> InputError:
-    return InputError(
-        "--support",
-        got=repr(text),
-        expected="name=low:high, once for each feature",
-        remedy="Leave a side empty where there is no bound: --support pt=0:",
-    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from verisimile.app.terminal import print_json, print_lines, print_table
-from verisimile.checks.goodness.search import PLACEMENTS
+from verisimile.app import terminal
+from verisimile.app.terminal import ExitCode
 from verisimile.checks.twosample.permutation import record_name
 from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.executor import Loky
@@ -65,7 +65,7 @@ def training_stage(run: Run, *, members: int, events: int, epochs: int) -> Plann
 
 
 def toy_stage(
-    run: Run, *, toys: int, events: int, members: int, kernels: int, placements: int = PLACEMENTS
+    run: Run, *, toys: int, events: int, members: int, kernels: int, placements: int
 ) -> Planned:
     """Return the toys of one test, which are drawn once and fitted at every placement."""
     fits = placements * _STEPS * _PER_PRODUCT * (members + kernels) ** 2
@@ -124,12 +124,12 @@ def _relabeled(run: Run, name: str) -> int:
     return sum(item.split("/")[-2] == folder for item in items)
 
 
-def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> None:
+def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> ExitCode:
     """Print the plan; records of other configurations count as present but are not reused."""
     workers = run.executor.workers if isinstance(run.executor, Loky) else 1
     total = sum(stage.seconds for stage in stages) / workers
     if as_json:
-        print_json(
+        terminal.print_json(
             "verisimile.plan/1",
             {
                 "executor": run.executor.name,
@@ -137,9 +137,10 @@ def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> None:
                 "wall_seconds": total,
             },
         )
-        return
-    print_table(
+        return ExitCode.COMPATIBLE
+    terminal.print_columns(
         ("stage", "tasks", "records in the folder", "core time, roughly"),
         [(s.name, count(s.tasks), count(s.records), duration(s.seconds)) for s in stages],
     )
-    print_lines(f"With {run.executor.name}, from nothing: about {duration(total)}.")
+    terminal.print_lines(f"With {run.executor.name}, from nothing: about {duration(total)}.")
+    return ExitCode.COMPATIBLE

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from verisimile.app.options import command_line
+from verisimile.app.study import FitStudy
 from verisimile.app.terminal import Clock
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
-from verisimile.checks.goodness.localise import Hotspots, localise
-from verisimile.checks.goodness.marginals import MarginalComparison, marginal_comparisons
+from verisimile.checks.goodness.localise import localise
+from verisimile.checks.goodness.marginals import marginal_comparisons
 from verisimile.checks.goodness.null import Calibration, Predictive
-from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.data.feature import require_columns
 from verisimile.density.protocol import Trainer
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import fit_ensemble
@@ -24,7 +23,13 @@ from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import fit_mixture
 from verisimile.mixture.io import save_mixture
 from verisimile.mixture.model import Mixture
-from verisimile.report.content import MemberTraining, SampleResult
+from verisimile.report.content import (
+    InputSample,
+    MemberTraining,
+    ReportInput,
+    SampleResult,
+    Timings,
+)
 
 _DRAWS = 10_000
 
@@ -52,28 +57,6 @@ class ProfileSettings:
     null: Calibration = Predictive()
     search: Search = Search()
     marginals: bool = True
-
-
-def bounded(events: Events, support: Mapping[str, tuple[float, float]]) -> Events:
-    """Return `events` whose features have the given bounds.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown or bounds are out of order.
-    SupportError
-        If values lie outside.
-    """
-    require_columns(list(support), events.names, "--support")
-    features = [
-        replace(spec, low=support[spec.name][0], high=support[spec.name][1])
-        if spec.name in support
-        else spec
-        for spec in events.features
-    ]
-    if not support:
-        return events
-    return Events(events.x, events.weights, features=features, group=events.group)
 
 
 def fit(
@@ -116,10 +99,15 @@ def compare(
         )
     if not settings.marginals:
         return SampleResult(name, goodness)
+    last = goodness[-1]
     with clock.stage("marginals"):
-        marginals = _marginals(run, mixture, goodness[-1], events)
+        tested = single(mixture) if last.hypothesis == "single" else mixture
+        marginals = marginal_comparisons(run, tested, last, events, draws=_DRAWS)
+    hotspots = None
     with clock.stage("places of deviation"):
-        hotspots = _hotspots(run, mixture, goodness[-1], events)
+        if math.isfinite(last.leading.statistic):  # else the null has no density at some event
+            names = [spec.name for spec in mixture.features]
+            hotspots = localise(run, last, events).strongest(names)
     return SampleResult(name, goodness, marginals, hotspots=hotspots)
 
 
@@ -147,14 +135,29 @@ def failure_notes(ensemble: Ensemble) -> tuple[str, ...]:
     )
 
 
-def _hotspots(run: Run, mixture: Mixture, goodness: Goodness, events: Events) -> Hotspots | None:
-    if not math.isfinite(goodness.leading.statistic):
-        return None  # the null has no density at some event: there is no score
-    return localise(run, goodness, events).strongest([spec.name for spec in mixture.features])
+def fitted_content(
+    study: FitStudy,
+    ensemble: Ensemble,
+    mixture: Mixture,
+    *,
+    timings: Timings,
+    inputs: tuple[InputSample, ...],
+    notes: tuple[str, ...],
+) -> ReportInput:
+    """Return what every report on a fitted run says: its fit, then what came on top of it."""
+    return ReportInput(
+        training=training_of(ensemble),
+        fit=mixture.fit,
+        inputs=(*study.inputs, *inputs),
+        timings=Timings((*study.timings.stages, *timings.stages)),
+        warnings=(*failure_notes(ensemble), *notes),
+        command=f"{study.command}\n{command_line()}",
+    )
 
 
-def _marginals(
-    run: Run, mixture: Mixture, goodness: Goodness, events: Events
-) -> tuple[MarginalComparison, ...]:
-    tested = single(mixture) if goodness.hypothesis == "single" else mixture
-    return marginal_comparisons(run, tested, goodness, events, draws=_DRAWS)
+def draw_members(mixture: Mixture, run: Run, n: int) -> tuple[Events, ...]:
+    """Return `n` events of each member of a mixture."""
+    return tuple(
+        Events(member.sample(n, run.seeds.at("members", index).numpy()), features=mixture.features)
+        for index, member in enumerate(mixture.members)
+    )

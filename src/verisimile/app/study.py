@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from verisimile.app.options import command_line, run_in
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.errors import StoreError
+from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, register, to_dict
+from verisimile.core.run import Run
 from verisimile.core.store import Store
+from verisimile.density.protocol import Trainer
 from verisimile.report.content import InputSample, Timings
 
 _NAME = "fit"
@@ -43,6 +48,38 @@ class FitStudy:
     command: str
     timings: Timings = Timings()
 
+    def weight_notes(self, but: str) -> tuple[str, ...]:
+        """Return what a reader must know of event weights of the fit, if it had some."""
+        if self.weights is None:
+            return ()
+        return (f"the run was fitted with event weights (column {self.weights!r}), but {but}",)
+
+
+def new_study(
+    training: InputSample,
+    weighting: InputSample,
+    trainer: Trainer,
+    *,
+    seed: int,
+    members: int,
+    weights: str | None = None,
+    also: Mapping[str, JSON] | None = None,
+) -> FitStudy:
+    """Return the study of the command that runs; `also` is further configuration."""
+    return FitStudy(
+        seed=seed,
+        configuration={
+            "members": members,
+            "training sample": training.digest,
+            "weight-fit sample": weighting.digest,
+            **(also or {}),
+            "trainer": trainer.config(),
+        },
+        inputs=(training, weighting),
+        weights=weights,
+        command=command_line(),
+    )
+
 
 def check_free(store: Store, study: FitStudy) -> None:
     """Raise if the store belongs to another study; called before any work is done.
@@ -53,8 +90,23 @@ def check_free(store: Store, study: FitStudy) -> None:
         Naming what differs.
     """
     known = _read(store)
-    if known is not None:
-        _refuse_other(store, known, study)
+    if known is None:
+        return
+    old = _leaves({"seed": known.seed, **known.configuration})
+    new = _leaves({"seed": study.seed, **study.configuration})
+    changed = [
+        f"{name}: {_short(old, name)} there, {_short(new, name)} now"
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
+    if changed:
+        raise StoreError(
+            repr(store),
+            got=f"a fit with another configuration ({'; '.join(changed)})",
+            expected="the same configuration, or a new folder",
+            remedy="Choose another --out, or repeat the command that made this folder: "
+            f"{known.command}",
+        )
 
 
 def finish(store: Store, study: FitStudy, timings: Timings) -> FitStudy:
@@ -90,6 +142,25 @@ def load_study(store: Store) -> FitStudy:
     return study
 
 
+def open_run(
+    folder: Path, *, seed: int | None = None, executor: str | None = None
+) -> tuple[FitStudy, Run]:
+    """Return the study of a run folder, and its run with the study's seed or another one.
+
+    Without an executor the run works alone and silently.
+
+    Raises
+    ------
+    StoreError
+        If there is no finished fit.
+    """
+    study = load_study(Run(Seeds(0), store=folder).store)
+    entropy = study.seed if seed is None else seed
+    if executor is None:
+        return study, Run(Seeds(entropy), store=folder)
+    return study, run_in(folder, seed=entropy, executor=executor)
+
+
 def _read(store: Store) -> FitStudy | None:
     data = store.read_json(_NAME)
     if data is None:
@@ -100,24 +171,6 @@ def _read(store: Store) -> FitStudy | None:
             f"{_NAME}.json", got="something else", expected="the description of a fit", remedy=""
         )
     return study
-
-
-def _refuse_other(store: Store, known: FitStudy, study: FitStudy) -> None:
-    old = _leaves({"seed": known.seed, **known.configuration})
-    new = _leaves({"seed": study.seed, **study.configuration})
-    changed = [
-        f"{name}: {_short(old, name)} there, {_short(new, name)} now"
-        for name in dict.fromkeys((*old, *new))
-        if old.get(name) != new.get(name)
-    ]
-    if changed:
-        raise StoreError(
-            repr(store),
-            got=f"a fit with another configuration ({'; '.join(changed)})",
-            expected="the same configuration, or a new folder",
-            remedy="Choose another --out, or repeat the command that made this folder: "
-            f"{known.command}",
-        )
 
 
 def _leaves(value: JSON, name: str = "") -> dict[str, str]:

@@ -1,21 +1,179 @@
-"""What commands print: text for people or one JSON object, and the times of stages."""
+"""What commands say and how they end: messages, tables or one JSON object, times, exit codes."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from verisimile.core.canonical import JSON, plain
-from verisimile.report.content import Stage, Timings
+from verisimile.core.errors import (
+    IncompleteError,
+    NumericsError,
+    VerisimileError,
+    VerisimileWarning,
+)
+
+if TYPE_CHECKING:
+    from verisimile.core.canonical import JSON
+    from verisimile.core.run import Run
+    from verisimile.report.content import ReportInput, Timings
+    from verisimile.report.document import Document
+    from verisimile.report.page import Table
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code says."""
+
+    COMPATIBLE = 0
+    INCOMPATIBLE = 1
+    BAD_INPUT = 2
+    INCONCLUSIVE = 3
+    INCOMPLETE = 4
+    BUG = 70
+
+
+def verdict_code(report: Document) -> ExitCode:
+    """Return the exit code of a report's verdict."""
+    from verisimile.report.verdict import Verdict
+
+    return {
+        Verdict.PASSED: ExitCode.COMPATIBLE,
+        Verdict.FAILED: ExitCode.INCOMPATIBLE,
+        Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    }[Verdict(report.verdict)]
+
+
+def conclude(
+    run: Run,
+    content: ReportInput,
+    folder: Path | None,
+    show: Callable[[Document, Path | None], None],
+) -> ExitCode:
+    """Write the report of `content` if there is a folder for it, show it, and return its code."""
+    from verisimile.report.document import document
+    from verisimile.report.write import write_document
+
+    report = document(run, content)
+    show(report, None if folder is None else write_document(report, folder))
+    return verdict_code(report)
+
+
+@contextmanager
+def exit_on_error(folder: Path | None = None) -> Iterator[None]:
+    """Turn errors inside the block into one message on standard error and an exit code.
+
+    Parameters
+    ----------
+    folder
+        Where finished work is kept, for the message after an interruption.
+
+    Raises
+    ------
+    typer.Exit
+        With the code, instead of any error.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", VerisimileWarning)
+            warnings.showwarning = _show
+            yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        _say("stopped", _resume(folder))
+        raise typer.Exit(ExitCode.INCOMPLETE) from None
+    except VerisimileError as error:
+        _say("error", str(error))
+        raise typer.Exit(_code(error)) from None
+    except Exception as error:
+        # Exit code 1 would read as a verdict.
+        traceback.print_exc()
+        _say("error", "this is a defect of verisimile; please report the lines above")
+        raise typer.Exit(ExitCode.BUG) from error
+
+
+def _code(error: VerisimileError) -> ExitCode:
+    if isinstance(error, IncompleteError):
+        return ExitCode.INCOMPLETE
+    return ExitCode.INCONCLUSIVE if isinstance(error, NumericsError) else ExitCode.BAD_INPUT
+
+
+def _resume(folder: Path | None) -> str:
+    if folder is None:
+        return "nothing was kept"
+    from verisimile.core.store import DirectoryStore
+
+    kept = [address.partition("/")[0] for address in DirectoryStore(folder).addresses()]
+    counts = ", ".join(f"{kept.count(kind)} {kind}" for kind in dict.fromkeys(kept))
+    return (
+        f"finished so far and kept in {folder}: {counts or 'nothing'}. "
+        "Run the same command again: it continues from there."
+    )
+
+
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show our own warnings as messages, all others with their place in the code."""
+    if issubclass(category, VerisimileWarning):
+        _say("warning", str(message))
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+        (file or sys.stderr).write(text)
+
+
+def _say(kind: str, message: str) -> None:
+    # Messages of libraries may have several lines; ours are one each.
+    typer.echo(f"{kind}: {' '.join(message.split())}", err=True)
+
+
+def warn(notes: Sequence[str]) -> tuple[str, ...]:
+    """Warn of each note, and return them for the report."""
+    for note in notes:
+        warnings.warn(note, VerisimileWarning, stacklevel=2)
+    return tuple(notes)
 
 
 def print_json(schema: str, values: Mapping[str, JSON]) -> None:
     """Print one strict JSON object, its schema first."""
+    from verisimile.core.canonical import plain
+
     typer.echo(json.dumps(plain({"schema": schema, **values}), indent=1, allow_nan=False))
+
+
+def print_summary(
+    schema: str,
+    report: Document,
+    page: Path | None,
+    verdict: Mapping[str, JSON],
+    details: Mapping[str, JSON] | None = None,
+) -> None:
+    """Print a report as JSON: its verdict, conclusions, details, and what every summary has."""
+    from verisimile.core.result import to_dict
+
+    values = {
+        **verdict,
+        "conclusions": [to_dict(conclusion) for conclusion in report.conclusions],
+        **(details or {}),
+        "warnings": list(report.warnings),
+        "timings": to_dict(report.content.timings),
+        "report": None if page is None else str(page),
+    }
+    print_json(schema, values)
 
 
 def print_lines(*lines: str) -> None:
@@ -24,13 +182,34 @@ def print_lines(*lines: str) -> None:
         typer.echo(line)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns."""
     cells = [list(columns), *(list(row) for row in rows)]
     widths = [max(len(row[j]) for row in cells) for j in range(len(columns))]
     for row in cells:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         typer.echo("  ".join(padded).rstrip())
+
+
+def print_table(table: Table, *, columns: int | None = None) -> None:
+    """Print a table of a report, or as many of its columns as a slice to `columns` holds."""
+    print_columns(table.columns[:columns], [row[:columns] for row in table.rows])
+
+
+def print_verdicts(report: Document) -> None:
+    """Print one row per goodness-of-fit test, and one sentence per decisive test of any kind."""
+    from verisimile.report.sections.goodness import SampleTests
+
+    (table,) = SampleTests(report.content.samples, report.content).summaries()
+    print_table(table, columns=-1)
+    print_lines("", *(f"{c.sample}: {c.sentence}" for c in report.conclusions if c.decisive))
+
+
+def print_place(report: Document, page: Path | None) -> None:
+    """Print where the report lies, and how long it took."""
+    from verisimile.report.numbers import duration
+
+    print_lines(f"Report: {page}  ({duration(report.content.timings.total)})")
 
 
 class Clock:
@@ -54,4 +233,6 @@ class Clock:
     @property
     def timings(self) -> Timings:
         """The times so far, in the order in which the stages first ran."""
+        from verisimile.report.content import Stage, Timings
+
         return Timings(tuple(Stage(name, seconds) for name, seconds in self._seconds.items()))

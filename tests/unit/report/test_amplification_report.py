@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 
 from amplification_values import make_averaging, make_memorisation, make_point, make_study
 from report_page import Page
-from verisimile.app.exits import ExitCode
-from verisimile.app.gof_command import EXIT_CODES
+from verisimile.app.terminal import ExitCode, verdict_code
 from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
@@ -101,7 +100,7 @@ def test_the_sentence_has_a_medium_and_the_finest_resolution() -> None:
 def test_only_the_alarm_fails(study: AmplificationStudy, verdict: Verdict, code: ExitCode) -> None:
     report = report_of(study)
     assert report.verdict == verdict.value
-    assert EXIT_CODES[report.verdict] == code
+    assert verdict_code(report) == code
 
 
 def test_the_alarm_is_said_with_its_copies() -> None:

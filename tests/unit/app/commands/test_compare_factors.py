@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verisimile.app.compare_factors import Factors, read_factors
+from verisimile.app.commands.compare_factors import Factors, read_factors
 from verisimile.checks.precision_recall.variance import variance_parts
 from verisimile.core.errors import InputError
 

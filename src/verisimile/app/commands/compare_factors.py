@@ -49,12 +49,9 @@ class Factors:
         )
 
     def check(self) -> None:
-        """Find out whether the design can be decomposed, before there are any areas.
+        """Raise unless the design can be decomposed, before there are any areas.
 
-        Raises
-        ------
-        InputError
-            If a factor has one level, or factors cannot be told apart; it names the family.
+        It cannot if a factor has one level, or factors cannot be told apart.
         """
         for family, labels in self.labels.items():
             self._parts(family, np.arange(float(len(next(iter(labels.values()))))))
@@ -157,7 +154,17 @@ def _places(rows: Sequence[Mapping[str, str]], uris: Sequence[str]) -> dict[str,
             raise InputError(_OPTION, got=f"two rows for {meant[0]}", expected="one for each file")
         else:
             found[meant[0]] = row
-    _check_complete(strangers, [uri for uri in uris if uri not in found])
+    missing = [uri for uri in uris if uri not in found]
+    if missing:
+        raise InputError(
+            _OPTION, got=f"no row for {_some(missing)}", expected="one for each sample compared"
+        )
+    if strangers:
+        raise InputError(
+            _OPTION,
+            got=f"rows for files that are not compared: {_some(strangers)}",
+            expected="the files of GENERATED and of --against, no others",
+        )
     return found
 
 
@@ -172,19 +179,6 @@ def _meant(entry: str, by_name: Mapping[str, list[str]]) -> list[str]:
 
 def _absolute(name: str) -> PurePath:
     return PurePath(os.path.abspath(name))  # noqa: PTH100  (links are left as they are)
-
-
-def _check_complete(strangers: Sequence[str], missing: Sequence[str]) -> None:
-    if missing:
-        raise InputError(
-            _OPTION, got=f"no row for {_some(missing)}", expected="one for each sample compared"
-        )
-    if strangers:
-        raise InputError(
-            _OPTION,
-            got=f"rows for files that are not compared: {_some(strangers)}",
-            expected="the files of GENERATED and of --against, no others",
-        )
 
 
 def _some(names: Sequence[str]) -> str:

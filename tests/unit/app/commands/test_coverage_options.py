@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from verisimile.app.coverage_options import chosen_observables
+from verisimile.app.commands.coverage import chosen_observables
 from verisimile.checks.coverage.observables import BinContent, Moment, Quantile
 from verisimile.core.errors import InputError
 

@@ -1,0 +1,242 @@
+"""``verisimile amplify``: how many events a generator is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
+from verisimile.core.errors import InputError
+
+if TYPE_CHECKING:
+    from verisimile.core.run import Run
+    from verisimile.data.events import Events
+    from verisimile.mixture.model import Mixture
+    from verisimile.report.content import InputSample
+    from verisimile.report.document import Document
+
+_PER_EVENT = 2e-5  # seconds of one core, all measures together
+_FEWEST_REGIONS = 2
+_TIMES = 10  # generated events over those of the training, unless another number is asked for
+_MEMBER_EVENTS = 50_000  # the most to draw of each member
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmplifyCommand(options.BesideReport):
+    """Measure how many true events a generator is worth, against events it has never seen.
+
+    The exit code is 0, or 1 if the generator repeats its training events.
+    """
+
+    generated: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="GENERATED...",
+            help="The generator's events; several files for several trainings; or a folder made by "
+            f"verisimile fit. {options.FILE}",
+        ),
+    ]
+    holdout: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="True events that the generator has never seen."),
+    ] = None
+    train: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What it was trained on: memorised events are found."),
+    ] = None
+    n_train: Annotated[
+        int | None, typer.Option(min=2, help="Training events, if --train does not say.")
+    ] = None
+    n_generated: Annotated[
+        int | None,
+        typer.Option(min=100, help="Events to draw of a run; ten times its training by default."),
+    ] = None
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...", help="Columns; all of the first file by default.", show_default=False
+        ),
+    ] = ""
+    regions: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Resolutions: numbers of regions.")
+    ] = "10,20,50,100"
+    out: options.Out = Path("amplification")
+    seed: options.Seed = options.SEED
+    executor: options.Executor = ""
+    as_json: options.Json = False
+    dry_run: options.DryRun = False
+
+    def execute(self) -> ExitCode:
+        """Measure the gain, write the report, and return 1 if the generator memorises."""
+        from verisimile.checks.amplification.study import amplify
+        from verisimile.report.content import NamedAmplification, ReportInput
+
+        regions = options.number_list(self.regions, "--regions")
+        self._check(regions)
+        clock = Clock()
+        run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        if self.dry_run:
+            return self._plan(run)
+        with clock.stage("reading and generating"):
+            samples = self._of_run(run) if self._is_run else self._of_files()
+        with clock.stage("amplification"):
+            study = amplify(
+                run,
+                samples.generated,
+                samples.holdout,
+                n_train=self._n_train(samples.n_train),
+                train=samples.train,
+                members=samples.members,
+                mixture=samples.mixture,
+                regions=regions,
+            )
+        content = ReportInput(
+            amplifications=(NamedAmplification(self._name, study),),
+            inputs=self._inputs(samples),
+            timings=clock.timings,
+            command=options.command_line(),
+            title=f"Amplification: {self._name}",
+        )
+        return terminal.conclude(run, content, self.out, self._print)
+
+    @property
+    def _name(self) -> str:
+        first, more = Path(self.generated[0]).name, len(self.generated) - 1
+        return f"{first} and {more} more" if more else first
+
+    @property
+    def _is_run(self) -> bool:
+        return Path(self.generated[0]).is_dir()
+
+    def _check(self, regions: Sequence[int]) -> None:
+        """Raise for what is wrong whatever the files hold."""
+        options.column_list(self.features)
+        if self.holdout is None:
+            raise InputError(
+                "--holdout",
+                got="nothing",
+                expected="a file of true events that the generator has never seen",
+                remedy="Set some aside before training, or train again without a part of the "
+                "training events and use that part. Against the training sample itself a "
+                "generator that memorises looks perfect.",
+            )
+        if min(regions) < _FEWEST_REGIONS:
+            raise InputError("--regions", got=min(regions), expected="two or more each")
+        folders = [uri for uri in self.generated if Path(uri).is_dir()]
+        if folders and len(self.generated) > 1:
+            raise InputError(
+                "GENERATED",
+                got=f"{len(self.generated)} names, {folders[0]} among them, which is a folder",
+                expected="files, or one run",
+                remedy="Draw events of each run by verisimile sample, and give the files.",
+            )
+
+    def _plan(self, run: Run) -> ExitCode:
+        """Print the plan: what is given is read, nothing is drawn."""
+        from verisimile.app.plans import Planned, print_plan
+
+        planned = Planned("amplification", 1, 0, self._planned_events() * _PER_EVENT)
+        return print_plan(run, [planned], as_json=self.as_json)
+
+    def _planned_events(self) -> int:
+        if not self._is_run:
+            found = self._of_files()
+            self._n_train(found.n_train)
+            return sum(each.n for each in (*found.generated, found.holdout))
+        mixture, n_train = _fitted(self.generated[0])
+        size = self.n_generated or _TIMES * n_train
+        holdout, _ = self._true([spec.name for spec in mixture.features])
+        return size + len(mixture.members) * min(size, _MEMBER_EVENTS) + holdout.n
+
+    def _of_files(self) -> AmplifiedSamples:
+        from verisimile.data.files import read_events
+
+        columns = options.column_list(self.features)
+        generated = tuple(read_events(uri, features=columns) for uri in self.generated)
+        holdout, train = self._true(generated[0].names)
+        n_train = None if train is None else train.n
+        return AmplifiedSamples(generated, holdout, train, n_train)
+
+    def _of_run(self, run: Run) -> AmplifiedSamples:
+        from verisimile.app.stages import draw_members
+        from verisimile.data.events import Events
+
+        mixture, n_train = _fitted(self.generated[0])
+        size = self.n_generated or _TIMES * n_train
+        events = Events(mixture.draw(size, run.at("generated")).x, features=mixture.features)
+        members = draw_members(mixture, run, min(size, _MEMBER_EVENTS))
+        holdout, train = self._true([spec.name for spec in mixture.features])
+        return AmplifiedSamples((events,), holdout, train, n_train, members, mixture)
+
+    def _true(self, names: Sequence[str]) -> tuple[Events, Events | None]:
+        """Return holdout and training events with the columns of the generator."""
+        from verisimile.data.files import read_events
+
+        holdout = read_events(self.holdout or "", features=names)
+        train = None if self.train is None else read_events(self.train, features=names)
+        return holdout, train
+
+    def _n_train(self, known: int | None) -> int:
+        found = self.n_train or known
+        if found is None:
+            raise InputError(
+                "--n-train",
+                got="neither --train nor --n-train",
+                expected="the number of events that the generator was trained on",
+                remedy="Give the training sample by --train: memorised events are then looked for.",
+            )
+        return found
+
+    def _inputs(self, samples: AmplifiedSamples) -> tuple[InputSample, ...]:
+        from verisimile.report.content import InputSample
+
+        roles = [f"generated {i}" for i in range(1, len(self.generated) + 1)]
+        if self._is_run:
+            roles = ["generated"]
+        found = [
+            InputSample.of(role, uri, events)
+            for role, uri, events in zip(roles, self.generated, samples.generated, strict=True)
+        ]
+        found.append(InputSample.of("holdout", self.holdout or "", samples.holdout))
+        if samples.train is not None:
+            found.append(InputSample.of("training", self.train or "", samples.train))
+        return tuple(found)
+
+    def _print(self, report: Document, page: Path | None) -> None:
+        from verisimile.report.sections.amplification import gain_table
+
+        if self.as_json:
+            verdict = {"verdict": report.verdict}
+            terminal.print_summary("verisimile.amplification-summary/1", report, page, verdict)
+            return
+        terminal.print_table(gain_table(report.content.amplifications[0].study))
+        terminal.print_lines("", *(conclusion.sentence for conclusion in report.conclusions))
+        terminal.print_place(report, page)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AmplifiedSamples:
+    """What is measured; of a fitted run, its members' events and its mixture too."""
+
+    generated: tuple[Events, ...]
+    holdout: Events
+    train: Events | None
+    n_train: int | None
+    members: tuple[Events, ...] = ()
+    mixture: Mixture | None = None
+
+
+def _fitted(folder: str) -> tuple[Mixture, int]:
+    """Return the mixture in a folder, and its events of training and weight fit together."""
+    from verisimile.app.study import open_run
+    from verisimile.ensemble.fit import load_ensemble
+    from verisimile.mixture.io import load_mixture
+
+    study, run = open_run(Path(folder))
+    load_ensemble(run)
+    return load_mixture(run), sum(sample.n for sample in study.inputs)

@@ -1,0 +1,220 @@
+"""``verisimile coverage``: whether the errors of a fitted run contain the truth as stated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
+from verisimile.core.errors import InputError
+
+if TYPE_CHECKING:
+    from verisimile.checks.coverage.observables import Observable
+    from verisimile.core.run import Run
+    from verisimile.data.events import Events
+    from verisimile.mixture.model import Mixture
+    from verisimile.report.document import Document
+
+_ONE_SIGMA = 0.6827
+_SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageCommand:
+    """Count how often the errors of observables of the mixture in RUN contain the truth.
+
+    The members are given, only the weights are refitted.  The exit code is 0 if
+    the nominal level lies in the exact interval of every rate, 1 if not, 3 if
+    there are too few data sets to tell.
+    """
+
+    home: options.RunFolder
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Large sample of a known truth; the fitted mixture itself (closure) by default.",
+        ),
+    ] = None
+    moment: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:ORDER]", help="Mean of a feature's power; all means if none."),
+    ] = None
+    quantile: Annotated[
+        list[str] | None, typer.Option(metavar="NAME:P", help="Quantile of a feature.")
+    ] = None
+    bin_: Annotated[
+        list[str] | None,
+        typer.Option("--bin", metavar="NAME:LOW:HIGH", help="Probability of a range."),
+    ] = None
+    datasets: Annotated[int, typer.Option(min=2, help="Pseudo-experiments.")] = 300
+    events: Annotated[
+        int | None, typer.Option(min=1, help="Events in each; as many as the fit had by default.")
+    ] = None
+    level: Annotated[
+        float, typer.Option(help="Nominal content of the intervals; one sigma by default.")
+    ] = _ONE_SIGMA
+    report: options.Report = None
+    seed: options.OtherSeed = None
+    executor: options.Executor = ""
+    as_json: options.Json = False
+    dry_run: options.DryRun = False
+
+    def execute(self) -> ExitCode:
+        """Count, write the report if one is wanted, and return the verdict's code."""
+        from verisimile.app.stages import fitted_content
+        from verisimile.app.study import open_run
+        from verisimile.checks.coverage.conditional import coverage
+        from verisimile.checks.coverage.truth import SampledTruth
+        from verisimile.ensemble.fit import load_ensemble
+        from verisimile.mixture.io import load_mixture
+        from verisimile.report.content import InputSample
+
+        options.check_level(self.level)
+        clock = Clock()
+        study, run = open_run(self.home, seed=self.seed, executor=self.executor)
+        with clock.stage("reading"):
+            ensemble, mixture = load_ensemble(run), load_mixture(run)
+            observables = chosen_observables(
+                [spec.name for spec in mixture.features],
+                moments=self.moment or (),
+                quantiles=self.quantile or (),
+                bins=self.bin_ or (),
+            )
+            truth = self._truth(mixture)
+        if self.dry_run:
+            return self._plan(run, mixture)
+        with clock.stage("coverage"):
+            found = coverage(
+                run,
+                mixture,
+                None if truth is None else SampledTruth(truth.x),
+                observables=observables,
+                level=self.level,
+                datasets=self.datasets,
+                events=self.events,
+            )
+        content = replace(
+            fitted_content(
+                study,
+                ensemble,
+                mixture,
+                timings=clock.timings,
+                inputs=() if truth is None else (InputSample.of("truth", str(self.truth), truth),),
+                notes=study.weight_notes("the data sets of this study are unweighted."),
+            ),
+            coverage=(found,),
+            level=_SIGNIFICANCE,
+            title=f"Coverage: {'closure' if self.truth is None else Path(self.truth).name}",
+        )
+        return terminal.conclude(run, content, self.report, self._print)
+
+    def _truth(self, mixture: Mixture) -> Events | None:
+        from verisimile.data.files import read_events
+
+        if self.truth is None:
+            return None
+        events = read_events(self.truth, features=[spec.name for spec in mixture.features])
+        size = self.events or mixture.fit.record.n_events
+        if events.n <= size:
+            raise InputError(
+                "--truth",
+                got=f"{events.n} events",
+                expected=f"more than the {size} of one data set, ten times as many or more",
+                remedy="Give a larger sample, or smaller data sets by --events.",
+            )
+        return events
+
+    def _plan(self, run: Run, mixture: Mixture) -> ExitCode:
+        from verisimile.app.plans import coverage_stages, print_plan
+
+        planned = coverage_stages(
+            run,
+            datasets=self.datasets,
+            events=self.events or mixture.fit.record.n_events,
+            members=len(mixture.members),
+        )
+        return print_plan(run, planned, as_json=self.as_json)
+
+    def _print(self, report: Document, page: Path | None) -> None:
+        from verisimile.core.result import to_dict
+        from verisimile.report.sections.coverage import coverage_table
+
+        if self.as_json:
+            terminal.print_summary(
+                "verisimile.coverage-summary/1",
+                report,
+                page,
+                {"verdict": report.verdict, "level": report.content.level},
+                {"coverage": [to_dict(study) for study in report.content.coverage]},
+            )
+            return
+        for study, finding in zip(report.content.coverage, report.findings, strict=True):
+            terminal.print_table(coverage_table(study, report.content.level))
+            terminal.print_lines("", finding.sentence)
+        terminal.print_lines(*(f"Note: {note}" for note in report.warnings))
+        if page is not None:
+            terminal.print_lines(f"Report: {page}")
+
+
+def chosen_observables(
+    features: Sequence[str],
+    *,
+    moments: Sequence[str] = (),
+    quantiles: Sequence[str] = (),
+    bins: Sequence[str] = (),
+) -> dict[str, Observable]:
+    """Return the observables by the names that tables show; all means if none is chosen.
+
+    Moments are ``name`` or ``name:order``, quantiles ``name:probability``, bins
+    ``name:low:high``, each with one of the features.
+
+    Examples
+    --------
+    >>> list(chosen_observables(["pt", "m"], moments=["pt:2"], bins=["m:80:100"]))
+    ['mean of pt^2', '80 <= m < 100']
+    """
+    from verisimile.checks.coverage.observables import BinContent, Moment, Quantile
+
+    if not (moments or quantiles or bins):
+        return {f"mean of {name}": Moment(name) for name in features}
+    found: dict[str, Observable] = {}
+    for text in moments:
+        name, order = _moment(text, features)
+        found[f"mean of {name}" if order == 1 else f"mean of {name}^{order}"] = Moment(name, order)
+    for text in quantiles:
+        name, (probability,) = _numbers("--quantile", text, features, "name:probability", 1)
+        found[f"{probability:g} quantile of {name}"] = Quantile(name, probability)
+    for text in bins:
+        name, (low, high) = _numbers("--bin", text, features, "name:low:high", 2)
+        found[f"{low:g} <= {name} < {high:g}"] = BinContent(name, low, high)
+    return found
+
+
+def _moment(text: str, features: Sequence[str]) -> tuple[str, int]:
+    if text in features:  # a name may have colons
+        return text, 1
+    name, (order,) = _numbers("--moment", text, features, "name or name:order", 1)
+    if order != int(order):
+        raise InputError("--moment", got=repr(text), expected="a whole order")
+    return name, int(order)
+
+
+def _numbers(
+    option: str, text: str, features: Sequence[str], form: str, count: int
+) -> tuple[str, list[float]]:
+    name, *parts = text.rsplit(":", count)
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if name not in features or len(numbers) != count:
+        raise InputError(
+            option, got=repr(text), expected=f"{form}, with a name of {list(features)}"
+        )
+    return name, numbers

@@ -1,0 +1,230 @@
+"""``verisimile fit``: from a file of events to a folder with a fitted mixture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
+from verisimile.core.errors import InputError
+
+if TYPE_CHECKING:
+    from verisimile.app.study import FitStudy
+    from verisimile.core.run import Run
+    from verisimile.data.events import Events
+    from verisimile.ensemble.ensemble import Ensemble
+    from verisimile.mixture.model import Mixture
+
+_FIT_FRACTION = 0.4
+_SETTINGS = ("epochs", "layers", "blocks", "hidden", "bins", "batch", "learning_rate", "patience")
+_PANEL = options.TRAINING_PANEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitCommand:
+    """Train an ensemble of normalizing flows on TRAIN and fit the weights of their mixture.
+
+    Interrupted work continues when the same command is run again.
+    """
+
+    train: Annotated[str, typer.Argument(metavar="TRAIN", help=options.FILE)]
+    out: Annotated[Path, typer.Option(help="Folder for members, weights and records.")]
+    members: options.Members = 20
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="Columns to learn; all numeric ones by default.",
+            show_default=False,
+        ),
+    ] = ""
+    support: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LOW:HIGH",
+            help="Bounds of a feature, for each that has some; an empty side has none.",
+        ),
+    ] = None
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with event weights.")
+    ] = None
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that says which rows belong to one physics event: they are "
+            "resampled together.",
+        ),
+    ] = None
+    fit_events: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Separate events for the fit of the mixture's weights."),
+    ] = None
+    fit_fraction: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Or the part of TRAIN to split off for it; 0.4 if neither."
+        ),
+    ] = None
+    epochs: options.Epochs = None
+    layers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Autoregressive spline layers.", rich_help_panel=_PANEL),
+    ] = None
+    blocks: Annotated[
+        int | None, typer.Option(min=0, help="Hidden maps per layer.", rich_help_panel=_PANEL)
+    ] = None
+    hidden: Annotated[
+        int | None, typer.Option(min=1, help="Their width.", rich_help_panel=_PANEL)
+    ] = None
+    bins: Annotated[
+        int | None, typer.Option(min=2, help="Spline bins.", rich_help_panel=_PANEL)
+    ] = None
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Largest batch.", rich_help_panel=_PANEL)
+    ] = None
+    learning_rate: Annotated[
+        float | None, typer.Option(help="First step size.", rich_help_panel=_PANEL)
+    ] = None
+    patience: Annotated[
+        int | None,
+        typer.Option(min=1, help="Epochs without improvement.", rich_help_panel=_PANEL),
+    ] = None
+    seed: options.Seed = options.SEED
+    executor: options.Executor = ""
+    as_json: options.Json = False
+    dry_run: options.DryRun = False
+
+    @property
+    def home(self) -> Path:
+        """The run folder."""
+        return self.out
+
+    def execute(self) -> ExitCode:
+        """Read, train, fit, keep, and say what came out."""
+        from verisimile.app import stages
+        from verisimile.app.study import check_free, finish, new_study
+        from verisimile.report.content import InputSample
+
+        support = options.support_bounds(self.support or ())
+        trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
+        clock = Clock()
+        run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        with clock.stage("reading"):
+            training, weighting = self._samples(run, support)
+        study = new_study(
+            InputSample.of("training", self.train, training),
+            InputSample.of("weight fit", self.fit_events or f"{self.train} (split off)", weighting),
+            trainer,
+            seed=self.seed,
+            members=self.members,
+            weights=self.weights,
+            also={"features": [spec.to_dict() for spec in training.features]},
+        )
+        check_free(run.store, study)
+        if self.dry_run:
+            return self._plan(run, training.n, trainer.epochs)
+        ensemble, mixture = stages.fit(
+            run, training, weighting, members=self.members, trainer=trainer, clock=clock
+        )
+        study = finish(run.store, study, clock.timings)
+        terminal.warn(stages.failure_notes(ensemble))
+        self._print(study, ensemble, mixture)
+        return ExitCode.COMPATIBLE
+
+    def _plan(self, run: Run, events: int, epochs: int) -> ExitCode:
+        from verisimile.app.plans import print_plan, training_stage
+
+        planned = training_stage(run, members=self.members, events=events, epochs=epochs)
+        return print_plan(run, [planned], as_json=self.as_json)
+
+    def _samples(
+        self, run: Run, support: Mapping[str, tuple[float, float]]
+    ) -> tuple[Events, Events]:
+        from verisimile.data.events import Events
+        from verisimile.data.files import read_events
+
+        if self.fit_events is not None and self.fit_fraction is not None:
+            raise InputError(
+                "--fit-fraction",
+                got="also --fit-events",
+                expected="one of the two",
+                remedy="A separate file for the weight fit leaves all of TRAIN for training.",
+            )
+        columns = options.column_list(self.features)
+        events = read_events(self.train, features=columns, weights=self.weights, group=self.group)
+        events = _bounded(events, support)
+        if self.fit_events is None:
+            share = _FIT_FRACTION if self.fit_fraction is None else self.fit_fraction
+            training, weighting = events.split((1.0 - share, share), run.seeds)
+            return training, weighting
+        more = read_events(
+            self.fit_events, features=list(events.names), weights=self.weights, group=self.group
+        )
+        return events, Events(more.x, more.weights, features=events.features, group=more.group)
+
+    def _print(self, study: FitStudy, ensemble: Ensemble, mixture: Mixture) -> None:
+        import numpy as np
+
+        from verisimile.app.stages import training_of
+        from verisimile.core.result import to_dict
+        from verisimile.report.numbers import duration, plain_number, value_and_error
+
+        members = training_of(ensemble)
+        if self.as_json:
+            terminal.print_json(
+                "verisimile.fit-summary/1",
+                {
+                    "folder": str(self.out),
+                    "study": to_dict(study),
+                    "members": [{"address": m.address, "sha256": m.sha256} for m in members],
+                    "fit": to_dict(mixture.fit),
+                },
+            )
+            return
+        errors = np.sqrt(np.clip(np.diag(mixture.fit.covariance), 0.0, None))
+        terminal.print_columns(
+            ("member", "epochs", "best", "validation loss", "time", "weight", "sha256"),
+            [
+                (
+                    m.address,
+                    str(m.validation.size),
+                    str(m.best_epoch + 1),
+                    plain_number(float(m.validation[m.best_epoch]), digits=5),
+                    duration(m.seconds),
+                    value_and_error(float(weight), float(error)),
+                    m.sha256[:12],
+                )
+                for m, weight, error in zip(members, mixture.weights, errors, strict=True)
+            ],
+        )
+        r = mixture.fit.record
+        terminal.print_lines(
+            f"Weights fitted on {r.n_events} events: effective rank {r.effective_rank}, "
+            f"sum of |w| {r.l1_norm:.3f}, negative mass "
+            f"{value_and_error(r.negative_mass, r.negative_mass_error)}.",
+            f"Kept in {self.out} ({duration(study.timings.total)}). "
+            f"Next: verisimile gof {self.out} TEST",
+        )
+
+
+def _bounded(events: Events, support: Mapping[str, tuple[float, float]]) -> Events:
+    """Return `events` whose features have the given bounds; values outside are refused."""
+    from verisimile.data.events import Events
+    from verisimile.data.feature import require_columns
+
+    require_columns(list(support), events.names, "--support")
+    if not support:
+        return events
+    features = [
+        replace(spec, low=support[spec.name][0], high=support[spec.name][1])
+        if spec.name in support
+        else spec
+        for spec in events.features
+    ]
+    return Events(events.x, events.weights, features=features, group=events.group)

@@ -1,0 +1,241 @@
+"""``verisimile gof``: whether a fitted run describes a test sample."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
+from verisimile.core.errors import NumericsError
+
+if TYPE_CHECKING:
+    from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+    from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
+    from verisimile.checks.goodness.null import Calibration
+    from verisimile.checks.goodness.search import Search
+    from verisimile.core.run import Run
+    from verisimile.data.events import Events
+    from verisimile.mixture.model import Mixture
+    from verisimile.report.document import Document
+
+    _Form = GaussianKernels | ExponentialTilt
+
+
+class NullHypothesis(StrEnum):
+    """What the null hypothesis leaves free."""
+
+    SINGLE = "single"
+    ENSEMBLE = "ensemble"
+    UNCERTAIN = "ensemble+uncertainty"
+
+
+class AlternativeForm(StrEnum):
+    """The form of the alternative."""
+
+    AUTO = "auto"
+    KERNELS = "kernels"
+    TILT = "tilt"
+    BOTH = "both"
+
+
+class ToyCalibration(StrEnum):
+    """How toys are made."""
+
+    PREDICTIVE = "predictive"
+    FLUCTUATED = "fluctuated-centre"
+    PLUG_IN = "plug-in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GofCommand:
+    """Test whether the mixture in RUN describes the events of TEST, which it has not seen.
+
+    The exit code is 0 if it does at the stated level, 1 if not, 3 if nothing can be said:
+    so, before any work, if the toys are too few for the level.
+    """
+
+    home: options.RunFolder
+    sample: Annotated[str, typer.Argument(metavar="TEST", help=options.FILE)]
+    toys: options.Toys = 1000
+    hypothesis: Annotated[
+        NullHypothesis, typer.Option(help="What the null hypothesis leaves free.")
+    ] = NullHypothesis.UNCERTAIN
+    null: Annotated[
+        ToyCalibration, typer.Option(help="How toys are made; plug-in rejects too often.")
+    ] = ToyCalibration.PREDICTIVE
+    alternative: Annotated[
+        AlternativeForm,
+        typer.Option(help="Form of the alternative; auto: kernels up to two features, else tilt."),
+    ] = AlternativeForm.AUTO
+    kernels: Annotated[
+        int | None, typer.Option(min=2, help="Kernels of the alternative.", show_default=False)
+    ] = None
+    width: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Kernel width in normal scores; repeat for several. Default: two "
+            "quantiles of the distances between events.",
+        ),
+    ] = None
+    scan: Annotated[
+        bool,
+        typer.Option(
+            "--scan",
+            help="Test each width alone and correct for their number; default widths then "
+            "are three quantiles of distances.",
+        ),
+    ] = False
+    placements: Annotated[
+        int,
+        typer.Option(min=1, help="Times that the kernels are placed; t is the mean over them."),
+    ] = 4
+    no_surprise: Annotated[
+        bool,
+        typer.Option(
+            "--no-surprise",
+            help="Leave it to the alternative to notice events that the model calls impossible.",
+        ),
+    ] = False
+    exceedances: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stop as soon as so many toys are as extreme as the data."),
+    ] = None
+    level: Annotated[float, typer.Option(help="Significance level of the verdict.")] = 0.05
+    report: options.Report = None
+    seed: options.OtherSeed = None
+    executor: options.Executor = ""
+    as_json: options.Json = False
+    dry_run: options.DryRun = False
+
+    def execute(self) -> ExitCode:
+        """Test the sample, write the report if one is wanted, and return the verdict's code."""
+        from verisimile.app import stages
+        from verisimile.app.study import open_run
+        from verisimile.checks.goodness.toys import Sequential
+        from verisimile.data.events import match_features
+        from verisimile.data.files import read_events
+        from verisimile.ensemble.fit import load_ensemble
+        from verisimile.mixture.io import load_mixture
+        from verisimile.report.content import InputSample
+
+        toys = self.toys if self.exceedances is None else Sequential(self.exceedances, self.toys)
+        options.check_level(self.level)
+        check_toys(self.toys, self.level)
+        clock = Clock()
+        study, run = open_run(self.home, seed=self.seed, executor=self.executor)
+        with clock.stage("reading"):
+            ensemble, mixture = load_ensemble(run), load_mixture(run)
+            events = read_events(self.sample, features=[spec.name for spec in mixture.features])
+        match_features(events, mixture.features)  # as the test does: other units end here
+        if self.dry_run:
+            return self._plan(run, mixture, events)
+        settings = stages.ProfileSettings(
+            toys=toys,
+            hypotheses=(self.hypothesis.value,),
+            null=self._null(),
+            search=self._search(mixture.n_features),
+            marginals=self.report is not None,
+        )
+        name = Path(self.sample).name
+        result = stages.compare(run, mixture, events, settings, name=name, clock=clock)
+        content = replace(
+            stages.fitted_content(
+                study,
+                ensemble,
+                mixture,
+                timings=clock.timings,
+                inputs=(InputSample.of("test", self.sample, events),),
+                notes=terminal.warn(
+                    study.weight_notes(f"the test takes the events of {self.sample} as unweighted.")
+                ),
+            ),
+            samples=(result,),
+            level=self.level,
+            title=f"Goodness of fit: {name}",
+        )
+        return terminal.conclude(run, content, self.report, self._print)
+
+    def _null(self) -> Calibration:
+        from verisimile.checks.goodness.null import FluctuatedCentre, PlugIn, Predictive
+
+        nulls: tuple[Calibration, ...] = (Predictive(), FluctuatedCentre(), PlugIn())
+        return next(null for null in nulls if null.name == self.null.value)
+
+    def _search(self, features: int) -> Search:
+        """Return what is looked for; several alternatives join by their smallest p-value."""
+        from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+        from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
+        from verisimile.checks.goodness.likelihood_ratio import default_alternative
+        from verisimile.checks.goodness.search import Search, Surprise
+
+        forms: dict[AlternativeForm, tuple[_Form, ...]] = {
+            AlternativeForm.KERNELS: (GaussianKernels(),),
+            AlternativeForm.TILT: (ExponentialTilt(),),
+            AlternativeForm.BOTH: (GaussianKernels(), ExponentialTilt()),
+            AlternativeForm.AUTO: (default_alternative(features),),
+        }
+        return Search(
+            tuple(each for form in forms[self.alternative] for each in self._of_each_width(form)),
+            self.placements,
+            None if self.no_surprise else Surprise(),
+        )
+
+    def _of_each_width(self, default: _Form) -> tuple[_Form, ...]:
+        plain = replace(default, count=default.count if self.kernels is None else self.kernels)
+        if not self.width:
+            return plain.scan() if self.scan else (plain,)
+        if self.scan:
+            return tuple(replace(plain, width=width) for width in self.width)
+        return (replace(plain, width=tuple(self.width)),)
+
+    def _plan(self, run: Run, mixture: Mixture, events: Events) -> ExitCode:
+        from verisimile.app.plans import print_plan, toy_stage
+        from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+
+        planned = toy_stage(
+            run,
+            toys=self.toys,
+            events=events.n,
+            members=len(mixture.members),
+            kernels=self.kernels or GaussianKernels().count,
+            placements=self.placements,
+        )
+        return print_plan(run, [planned], as_json=self.as_json)
+
+    def _print(self, report: Document, page: Path | None) -> None:
+        from verisimile.core.result import to_dict
+
+        if self.as_json:
+            terminal.print_summary(
+                "verisimile.gof/1",
+                report,
+                page,
+                {"verdict": report.verdict, "level": report.content.level},
+                {
+                    "goodness": [
+                        to_dict(test) for each in report.content.samples for test in each.goodness
+                    ]
+                },
+            )
+            return
+        terminal.print_verdicts(report)
+        if page is not None:
+            terminal.print_lines(f"Report: {page}")
+
+
+def check_toys(toys: int, level: float) -> None:
+    """Raise unless so many toys can reach the level: any test would be inconclusive."""
+    needed = math.ceil(1.0 / level - 1e-9) - 1
+    if toys < needed:
+        raise NumericsError(
+            "--toys",
+            got=f"{toys}, whose smallest p-value is {1.0 / (toys + 1):.3g}",
+            expected=f"at least {needed} to reach the level {level:g}",
+            remedy=f"Use --toys {max(needed, 1000)}: {needed} can only just tell.",
+        )

@@ -1,0 +1,251 @@
+"""``verisimile validate``: the generated sample against the truth, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from verisimile.app import options, terminal
+from verisimile.app.terminal import Clock, ExitCode
+from verisimile.core.errors import InputError
+
+if TYPE_CHECKING:
+    from verisimile.core.run import Run
+    from verisimile.data.events import Events
+    from verisimile.report.document import Document
+    from verisimile.validation.study import Study
+
+_ROLES = ("reference", "generated", "train")
+_LISTS = ("features", "tests")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateCommand(options.BesideReport):
+    """Compare a generated sample with the truth: tests, where they differ, and a verdict.
+
+    The exit code is 0 if no difference is found, 1 if one is, 3 if nothing can be said.
+    """
+
+    reference: Annotated[
+        str | None, typer.Argument(metavar="[REFERENCE]", help=f"Truth. {options.FILE}")
+    ] = None
+    generated: Annotated[
+        str | None, typer.Argument(metavar="[GENERATED]", help="The generator's events.")
+    ] = None
+    train: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What the generator was trained on: finds memorised."),
+    ] = None
+    study: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Study file (.toml, .yaml); options go before it."),
+    ] = None
+    out: options.Out = Path("validation")
+    features: options.Compared = ""
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with event weights, of any sign.")
+    ] = None
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column that says which rows belong to one physics event."
+        ),
+    ] = None
+    periodic: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=LOW:HIGH]",
+            help="A feature that comes round, as an angle does: its period, 2 pi if none; repeat.",
+        ),
+    ] = None
+    cut: Annotated[
+        str | None, typer.Option(metavar="CONDITION", help="What events must fulfil to count.")
+    ] = None
+    observable: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=EXPRESSION", help="A further column; repeat for several."),
+    ] = None
+    selection: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=CONDITION", help="An efficiency to compare; repeat."),
+    ] = None
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=CONDITION", help="What every event must fulfil; repeat."),
+    ] = None
+    tests: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Tests to make; the whole battery by default.")
+    ] = ""
+    relabelings: Annotated[
+        int | None, typer.Option(min=19, help="Of each permutation test; 999 by default.")
+    ] = None
+    level: Annotated[
+        float | None, typer.Option(help="Significance level of the verdict; 0.05 by default.")
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Entropy of all random streams; 2026 by default.")
+    ] = None
+    executor: options.Executor = ""
+    as_json: options.Json = False
+    dry_run: options.DryRun = False
+
+    def execute(self) -> ExitCode:
+        """Compare the samples, write the report, and return the verdict's code."""
+        from verisimile.report.content import InputSample, NamedValidation, ReportInput
+        from verisimile.validation.validate import validate
+
+        clock = Clock()
+        study = self._whole_study()
+        _check_folder(self.out)
+        run = options.run_in(self.home, seed=study.seed, executor=self.executor)
+        with clock.stage("reading"):
+            events, notes = read_samples(study)
+        if self.dry_run:
+            return self._plan(run, study, events)
+        with clock.stage("comparison"):
+            found = validate(
+                run,
+                events["reference"],
+                events["generated"],
+                train=events.get("train"),
+                study=study,
+            )
+        terminal.warn(found.warnings)
+        content = ReportInput(
+            validations=(NamedValidation(_name(study), found),),
+            inputs=tuple(
+                InputSample.of(role, getattr(study.samples, role), sample)
+                for role, sample in events.items()
+            ),
+            timings=clock.timings,
+            warnings=notes,
+            command=options.command_line(),
+            level=study.level,
+            title=study.title,
+        )
+        return terminal.conclude(run, content, self.out, self._print)
+
+    def _whole_study(self) -> Study:
+        """Return the study file's study with what the options say instead."""
+        from verisimile.validation.study import Battery, Samples, Study, checked_study, read_study
+
+        study = Study() if self.study is None else read_study(self.study)
+        values = study.model_dump(mode="python")
+        for part, names in (
+            (values["samples"], Samples.model_fields),
+            (values["battery"], Battery.model_fields),
+            (values, ("level", "seed")),
+        ):
+            part |= self._given(names)
+        for name in ("observable", "selection", "constraint"):
+            texts = options.named_texts(getattr(self, name) or (), f"--{name}")
+            values[f"{name}s"] = {**values[f"{name}s"], **texts}
+        whole = checked_study(values, where="options" if self.study is None else "study")
+        _check_named(whole)
+        return whole
+
+    def _given(self, names: Iterable[str]) -> dict[str, object]:
+        """Return the values of those options of these names that leave no word to the file."""
+        lists = {name: options.column_list(getattr(self, name), f"--{name}") for name in _LISTS}
+        values = {name: lists.get(name, getattr(self, name, None)) for name in names}
+        return {name: value for name, value in values.items() if value not in (None, [])}
+
+    def _plan(self, run: Run, study: Study, events: Mapping[str, Events]) -> ExitCode:
+        from verisimile.app.plans import battery_stages, print_plan
+        from verisimile.validation.samples import gathered_inputs
+
+        reference, generated = events["reference"], events["generated"]
+        # What the real run refuses, units mixed up above all, is refused here too.
+        gathered_inputs(reference, generated, events.get("train"), study)
+        planned = battery_stages(run, study.battery, events=reference.n + generated.n)
+        return print_plan(run, planned, as_json=self.as_json)
+
+    def _print(self, report: Document, page: Path | None) -> None:
+        from verisimile.report.sections.validation_tables import validation_summary
+
+        level = report.content.level
+        if self.as_json:
+            terminal.print_summary(
+                "verisimile.validation-summary/1",
+                report,
+                page,
+                {"verdict": report.verdict, "level": level},
+            )
+            return
+        terminal.print_table(validation_summary(report.content.validations[0], level), columns=-1)
+        sentences = [c.sentence for c in report.conclusions if c.hypothesis == "all tests together"]
+        terminal.print_lines("", *sentences)
+        terminal.print_place(report, page)
+
+
+def _check_named(study: Study) -> None:
+    for role in ("reference", "generated"):
+        if getattr(study.samples, role) is None:
+            raise InputError(
+                role.upper(),
+                got="no file",
+                expected=f"the {role} sample's file",
+                remedy="verisimile validate REFERENCE GENERATED, or name both in the study file.",
+            )
+
+
+def _check_folder(out: Path) -> None:
+    # Hours of relabelings must not end in a place where nothing can be written.
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError("--out", got=f"{place}, which is a file", expected="a folder")
+
+
+def _name(study: Study) -> str:
+    from verisimile.data.files import file_of
+
+    # Without suffix: the same events have the same name in every format.
+    return file_of(study.samples.generated).stem if study.samples.generated else "generated"
+
+
+def read_samples(study: Study) -> tuple[dict[str, Events], tuple[str, ...]]:
+    """Return all samples that a study names by their role, and what a reader must know of them."""
+    from verisimile.data.files import read_events
+    from verisimile.validation.study import needed_columns
+
+    uris = {role: uri for role in _ROLES if (uri := getattr(study.samples, role)) is not None}
+    weights = _holders(study.samples.weights, uris, "weights", "weights")
+    groups = _holders(study.samples.group, uris, "group", "groups")
+    features = needed_columns(study)
+    events = {
+        role: read_events(uri, features=features, weights=weights[role], group=groups[role])
+        for role, uri in uris.items()
+    }
+    return events, (
+        *_notes(study.samples.weights, weights, "taken as unweighted"),
+        *_notes(study.samples.group, groups, "its rows are taken as independent"),
+    )
+
+
+def _holders(
+    name: str | None, uris: Mapping[str, str], what: str, contents: str
+) -> dict[str, str | None]:
+    """Return the column's name for each sample that has it: a generator's events often do not."""
+    from verisimile.data.files import column_names
+
+    if name is None:
+        return dict.fromkeys(uris)
+    found = {role: name if name in column_names(uri) else None for role, uri in uris.items()}
+    if not any(found.values()):
+        raise InputError(
+            what,
+            got=f"no column {name!r} in any of the samples",
+            expected=f"the name of a column of {contents} in one of them or in all",
+        )
+    return found
+
+
+def _notes(name: str | None, holders: Mapping[str, str | None], so: str) -> tuple[str, ...]:
+    if name is None or all(holders.values()):
+        return ()
+    plain = " and ".join(role for role, column in holders.items() if column is None)
+    return terminal.warn([f"there is no column {name!r} in the {plain} sample: {so}"])
