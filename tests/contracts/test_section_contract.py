@@ -30,7 +30,7 @@ MEASURES = (
     analytic, analytic_observables, averaging, calibrate_errors, kolmogorov, quadratic, quantile,
 )  # fmt: skip
 ROOMS = (
-    "amplification", "classifier", "coverage", "goodness", "human", "known_truth", "posterior",
+    "amplification", "classifier", "coverage", "goodness", "known_truth", "posterior", "ratings",
     "precision_recall", "support", "twosample",
 )  # fmt: skip
 
