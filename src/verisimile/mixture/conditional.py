@@ -231,7 +231,7 @@ def _fingerprint(mixture: ConditionalMixture) -> str:
     row = np.zeros(mixture.n_context) if span is None else span.mean(axis=0)
     context = frozen(np.tile(row, (_PROBES, 1)))
     fit = mixture.fit
-    kept = [part for part in (fit.draws, fit.boundary) if part is not None]
+    kept = [part for part in (fit.draws, fit.boundary, fit.unbounded) if part is not None]
     sha = hashlib.sha256(digest(fit.weights, fit.covariance, *kept).encode())
     for member in mixture.members:
         x = member.sample(context, np.random.default_rng(0))

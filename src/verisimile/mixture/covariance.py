@@ -12,7 +12,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.core.require import require_one_of
 from verisimile.mixture.objective import Reduced, blocks, weighted_gram
-from verisimile.stats.linalg import symmetrised
+from verisimile.stats.linalg import solve_spd, symmetrised
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +75,18 @@ def information(rows: Reduced, density: Array) -> Information:
         return known
     scatter, _ = weighted_gram(design[:n], scale, scale)
     return Information(rows.basis, known.curvature, scatter + prior)
+
+
+def newton_step(rows: Reduced, density: Array, known: Information) -> Array:
+    r"""Return :math:`U I^{-1} \sum_n u_n s_n`, ``(M,)``: from the fit to the events' optimum.
+
+    Zero where positivity is no matter; else the way that the pseudo-events have forbidden.
+    """
+    if not known.basis.size:
+        return np.zeros(known.basis.shape[0])
+    problem, n = rows.problem, rows.data
+    score = (problem.weights[:n] / density[:n]) @ problem.design[:n]
+    return np.asarray(known.basis @ solve_spd(known.curvature, score))
 
 
 def sandwich(known: Information) -> Array:

@@ -18,6 +18,7 @@ from verisimile.mixture.covariance import (
     information,
     inverse_hessian,
     leverages,
+    newton_step,
 )
 from verisimile.mixture.objective import LogLinear, Reduced, as_log_densities, blocks, scaled
 from verisimile.mixture.solvers.newton import NewtonSolver
@@ -107,8 +108,11 @@ class WeightFit:
         Weights of the refits of a bootstrap ``(B, M)``, None without one.
     boundary
         Densities of the members, relative to the fit's, at the pseudo-events where one within
-        six sigma could be negative, ``(K, M)``; None without pseudo-events.  It and the
-        draws are kept with a mixture (``save_mixture``), not in reports.
+        six sigma could be negative, ``(K, M)``; None without pseudo-events.
+    unbounded
+        Weights ``(M,)`` that the events alone ask for, wherever the density turns negative:
+        one Newton step of their likelihood from the fit; None without pseudo-events.  The
+        last three are kept with a mixture (``save_mixture``), not in reports.
     """
 
     weights: Array
@@ -118,6 +122,7 @@ class WeightFit:
     record: FitRecord
     draws: Array | None = field(default=None, metadata={"transient": True})
     boundary: Array | None = field(default=None, metadata={"transient": True})
+    unbounded: Array | None = field(default=None, metadata={"transient": True})
 
     def __repr__(self) -> str:
         """Return one line: sizes, rank and norm."""
@@ -184,16 +189,18 @@ def fit_weights(
     known = information(reduced, optimum.density)
     record = _record(reduced, optimum, hessian, found, pseudo)
     errors = formula(known)
-    return WeightFit(
+    fit = WeightFit(
         weights=frozen(found),
         covariance=frozen(errors),
         inverse_hessian=frozen(inverse_hessian(reduced.basis, hessian)),
         nll=reduced.nll(optimum.density),
         record=replace(record, covariance=covariance, free_share=freedom(known, hessian)),
-        boundary=None
-        if pseudo is None
-        else _boundary(pseudo, optimum.density[reduced.data :], errors),
     )
+    if pseudo is None:
+        return fit
+    free = frozen(found + newton_step(reduced, optimum.density, known))
+    walls = _boundary(pseudo, optimum.density[reduced.data :], free, errors)
+    return replace(fit, boundary=walls, unbounded=free)
 
 
 def fitted_weights(
@@ -241,12 +248,12 @@ def _solved(
     return reduced, optimum
 
 
-def _boundary(pseudo: Pseudo, fitted: Array, covariance: Array) -> Array:
+def _boundary(pseudo: Pseudo, fitted: Array, unbounded: Array, covariance: Array) -> Array:
     """Return the pseudo-events that can bound the weights, in units of their fitted density."""
     density, _ = scaled(as_log_densities(pseudo.log_densities, "pseudo.log_densities"))
     relative = density / fitted[:, None]
     variance = np.einsum("zi,ij,zj->z", relative, covariance, relative)
-    return frozen(relative[variance > _REACH**-2])
+    return frozen(relative[relative @ unbounded < _REACH * np.sqrt(variance)])
 
 
 def single_weight() -> WeightFit:

@@ -20,7 +20,7 @@ from verisimile.mixture.model import Mixture
 
 _ADDRESS = "mixture/weights"
 _SCHEMA = "verisimile.mixture/1"
-_OPTIONAL = ("draws", "boundary")
+_OPTIONAL = ("draws", "boundary", "unbounded")
 
 
 def save_mixture(run: Run, mixture: Mixture | ConditionalMixture) -> None:

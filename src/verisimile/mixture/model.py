@@ -172,7 +172,7 @@ class Mixture:
 def _fingerprint(members: tuple[DensityEstimator, ...], fit: WeightFit) -> str:
     # Estimators carry no identity of their own, so a few of their own draws
     # and the densities there stand for their content.
-    kept = [part for part in (fit.draws, fit.boundary) if part is not None]
+    kept = [part for part in (fit.draws, fit.boundary, fit.unbounded) if part is not None]
     sha = hashlib.sha256(digest(fit.weights, fit.covariance, *kept).encode())
     for member in members:
         x = member.sample(_PROBES, np.random.default_rng(0))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from edge_study import SIX, collapsed, six, six_fit, squared_pulls
+from edge_study import SIX, blend, collapsed, fit_of, six, six_fit, squared_pulls
 from statistical import assert_within
 from verisimile.checks.goodness.null import NullModel
 from verisimile.core.arrays import Array
@@ -22,11 +22,13 @@ from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights, reduced_probl
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import LogLinear
+from verisimile.mixture.sampling import member_log_densities
 from verisimile.mixture.solvers.device import DeviceNewton
 from verisimile.mixture.solvers.minuit import MinuitSolver
 from verisimile.mixture.solvers.newton import NewtonSolver, _newton
 from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified
 from verisimile.mixture.solvers.torch_minimize import TorchSolver
+from verisimile.stats.linalg import tangent_basis
 
 SMALL = PseudoEvents(count=60, audit=60)
 THREE = ((0.0, 1.0), (1.0, 1.0), (-1.0, 2.0))
@@ -250,11 +252,32 @@ def test_varied_weights_keep_the_density_positive(fits: list[WeightFit]) -> None
     assert drawn.sum(axis=1) == pytest.approx(np.ones(100), abs=1e-9)
     assert (drawn @ bound.boundary.T).min() > 0.0
     # The defective twin: the normal law alone is negative somewhere in most of its draws.
-    normal = bound.weights + truths @ law.variations.T
+    assert bound.unbounded is not None
+    normal = bound.unbounded + truths @ law.variations.T
     inside = (normal @ bound.boundary.T).min(axis=1) > 0.0
     assert inside.mean() < 0.5
     # What is allowed stays as it is.
-    np.testing.assert_allclose(drawn[inside], normal[inside], rtol=0.0, atol=1e-12)
+    np.testing.assert_allclose(drawn[inside], normal[inside], rtol=0.0, atol=1e-9)
+
+
+def test_the_law_is_centred_where_the_events_alone_would_be(fits: list[WeightFit]) -> None:
+    # One Newton step from the fit is most of the way: the score of the events shrinks.
+    rng = np.random.default_rng(4)
+    x = blend(2_000, rng)
+    fit = fit_of(six(), x, rng)
+    density = np.exp(member_log_densities(six(), x))
+    tangent = tangent_basis(6)
+
+    def score(weights: Array) -> float:
+        return float(np.linalg.norm(tangent.T @ (density / (density @ weights)[:, None]).sum(0)))
+
+    assert fit.unbounded is not None
+    assert score(fit.unbounded) < 0.1 * score(fit.weights)
+    # Where positivity binds, the fit is short of that by more than its error.
+    bound = min(fits, key=lambda each: each.record.free_share)
+    assert bound.unbounded is not None
+    pull = tangent.T @ (bound.unbounded - bound.weights)
+    assert pull @ np.linalg.solve(tangent.T @ bound.covariance @ tangent, pull) > 0.5
 
 
 def test_where_nothing_binds_the_law_is_normal() -> None:
@@ -262,4 +285,6 @@ def test_where_nothing_binds_the_law_is_normal() -> None:
     law = WeightLaw.of(fit)
     truth = np.array([1.0, -2.0, 0.5, 0.0, 1.5])
     varied = law.varied(truth, np.random.default_rng(1))
-    np.testing.assert_allclose(varied, fit.weights + law.variations @ truth, rtol=0.0, atol=1e-12)
+    assert fit.unbounded is not None
+    np.testing.assert_allclose(varied, fit.unbounded + law.variations @ truth, rtol=0.0, atol=1e-9)
+    assert np.abs(law.centre).max() < 1e-3
