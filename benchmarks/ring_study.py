@@ -142,7 +142,7 @@ def _compare(run: Run, arm: str, bands: dict[int, Band]) -> None:
 
 
 def _spreads(
-    seeds: Seeds, first: Array, second: Array, relabelings: int = 9999
+    seeds: Seeds, first: Array, second: Array, permutations: int = 9999
 ) -> tuple[float, float]:
     """Return the ratio of standard deviations, and a p-value of equal spread about the median.
 
@@ -153,9 +153,9 @@ def _spreads(
     pooled, n = np.concatenate(away), len(first)
     rng = seeds.numpy()
     observed = abs(away[0].mean() - away[1].mean())
-    drawn = [rng.permutation(pooled) for _ in range(relabelings)]
+    drawn = [rng.permutation(pooled) for _ in range(permutations)]
     larger = sum(abs(x[:n].mean() - x[n:].mean()) >= observed * (1 - 1e-12) for x in drawn)
-    return float(first.std(ddof=1) / second.std(ddof=1)), (1 + larger) / (1 + relabelings)
+    return float(first.std(ddof=1) / second.std(ddof=1)), (1 + larger) / (1 + permutations)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def main(n: int, permutations: int) -> None:
 def _ours(statistic: Statistic, x: np.ndarray, y: np.ndarray, permutations: int) -> float:
     """Return the p-value of a whole test, preparation and labels included."""
     run, first, second = Run(Seeds(1)), Events(x), Events(y)
-    (found,) = permutation_test(run, first, second, [statistic], relabelings=permutations)
+    (found,) = permutation_test(run, first, second, [statistic], permutations=permutations)
     return found.p_value.value
 
 

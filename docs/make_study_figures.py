@@ -149,7 +149,7 @@ def conditional() -> Figure:
 def validation() -> Figure:
     """Draw the battery's p-values, and the place, of 1.5 % of the events in a bump."""
     reference, fresh = load_example()["truth"].split([0.2, 0.2], SEEDS)
-    battery = Battery(relabelings=499, sensitivity=False, support=False)
+    battery = Battery(permutations=499, sensitivity=False, support=False)
     found = validate(
         vs.Run(SEEDS), reference, bump(fresh, SEEDS.numpy()), study=Study(battery=battery)
     )

@@ -28,7 +28,7 @@ def skewed(rng: np.random.Generator, n: int) -> tuple[Array, Array]:
     return rng.normal(size=(n, 2)), rng.exponential(size=(n, 2)) - 1.0
 
 
-def relabelings(n_first: int, n: int, count: int, rng: np.random.Generator) -> BoolArray:
+def permutations(n_first: int, n: int, count: int, rng: np.random.Generator) -> BoolArray:
     """Return random labels ``(count, n)``."""
     return np.asarray(rng.permuted(np.tile(np.arange(n) < n_first, (count, 1)), axis=1))
 
@@ -37,7 +37,7 @@ def permutation_p(statistic: Statistic, x: Array, y: Array, rng: np.random.Gener
     """Return the p-value (k + 1) / 100 of 99 permutations."""
     n, total = x.shape[0], x.shape[0] + y.shape[0]
     prepared = statistic.prepare(np.vstack([x, y]), np.ones(total), rng)
-    labels = np.vstack([np.arange(total) < n, relabelings(n, total, PERMUTATIONS, rng)])
+    labels = np.vstack([np.arange(total) < n, permutations(n, total, PERMUTATIONS, rng)])
     values = prepared.values(labels)
     return float((values >= values[0]).sum() / (PERMUTATIONS + 1))
 

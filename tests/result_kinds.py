@@ -146,7 +146,7 @@ def _local() -> object:
 
 def _effects() -> object:
     samples = _events(), _events(seed=2)
-    found = vs.permutation_test(RUN, *samples, [vs.MarginalKS()], relabelings=99)
+    found = vs.permutation_test(RUN, *samples, [vs.MarginalKS()], permutations=99)
     return smallest_effects(RUN, *samples, [vs.MarginalKS()], found)
 
 
@@ -169,7 +169,7 @@ MADE: dict[str, Callable[[], object]] = {
     "AmplificationStudy": lambda: make_study([make_point(20, 0.1, 0.02)]),
     "Averaging": lambda: make_averaging(10),
     "Band": lambda: (_band(0.0), _band(0.5)),
-    "BandComparison": lambda: compare_curves(RUN, _band(0.0), _band(0.5), relabelings=9),  # type: ignore[arg-type]
+    "BandComparison": lambda: compare_curves(RUN, _band(0.0), _band(0.5), permutations=9),  # type: ignore[arg-type]
     "ClassifierDiagnosis": lambda: vs.diagnose_with_classifier(
         RUN, _events(), _events(0.3, seed=2), permutations=99
     ),
@@ -219,7 +219,11 @@ MADE: dict[str, Callable[[], object]] = {
     "Tail": lambda: fit_tail(_rng().gamma(2.0, size=200), 12.0, _rng(), resamples=20),
     "Tarp": lambda: vs.tarp(RUN, *_conjugate()),
     "TwoSample": lambda: vs.permutation_test(
-        RUN, _events(), _events(1.0, seed=2), [vs.MarginalKS(), vs.EnergyDistance()], relabelings=99
+        RUN,
+        _events(),
+        _events(1.0, seed=2),
+        [vs.MarginalKS(), vs.EnergyDistance()],
+        permutations=99,
     ),
     "Validation": lambda: vs.validate(
         RUN,

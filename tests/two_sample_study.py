@@ -40,7 +40,7 @@ def p_values(
         first, second = _pair(at.numpy(), sizes, shift, kind)
         draws = Exchangeable(RELABELINGS) if kind == "both" else RELABELINGS
         results = permutation_test(
-            Run(at), first, second, statistics, relabelings=draws, stop_after=stop_after
+            Run(at), first, second, statistics, permutations=draws, stop_after=stop_after
         )
         spread = at.at("spread").numpy()
         found.append([(result.p_value.value, spread_p(result, spread)) for result in results])

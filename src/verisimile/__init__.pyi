@@ -40,6 +40,7 @@ from .checks.precision_recall.band import precision_recall_band as precision_rec
 from .checks.precision_recall.comparison import compare_bands as compare_bands
 from .checks.precision_recall.curve import precision_recall as precision_recall
 from .checks.twosample.permutation import permutation_test as permutation_test
+from .checks.twosample.permutation import two_sample as two_sample
 from .checks.twosample.statistics.distribution_functions import MarginalKS as MarginalKS
 from .checks.twosample.statistics.distribution_functions import SlicedKS as SlicedKS
 from .checks.twosample.statistics.distribution_functions import (

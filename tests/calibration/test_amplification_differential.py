@@ -183,13 +183,13 @@ def test_a_kernel_density_depends_mildly(show: Show) -> None:
 
 def _p_values(kind: str, seed: int, repetition: int) -> list[float]:
     rng = np.random.default_rng([seed, repetition])
-    found = memorisation(Run(Seeds(repetition)), *samples(kind, 300, rng), relabelings=199)
+    found = memorisation(Run(Seeds(repetition)), *samples(kind, 300, rng), permutations=199)
     return [found.share_p.value, found.log_ratio_p.value, found.copies_p.value]
 
 
 def _alarm(kind: str, seed: int, repetition: int) -> tuple[float, float]:
     rng = np.random.default_rng([seed, repetition])
-    found = memorisation(Run(Seeds(repetition)), *samples(kind, 2000, rng), relabelings=199)
+    found = memorisation(Run(Seeds(repetition)), *samples(kind, 2000, rng), permutations=199)
     return float(found.alarm), found.share.value
 
 

@@ -79,7 +79,7 @@ def test_the_lower_tail_has_its_size(
         leaked = np.concatenate([y[m // 3 :], x[: m // 3]])
         for generated in (y, leaked):
             first, second = Events(x), Events(generated)
-            found = permutation_test(run, first, second, statistics, relabelings=199)
+            found = permutation_test(run, first, second, statistics, permutations=199)
             named = {each.statistic: each for each in found}
             rejected = alike_of(run, first, second, named).p <= 0.05 + 1e-12
             if generated is y:
@@ -117,7 +117,7 @@ def test_innocent_generators_raise_no_alarm(
                 rng.normal(size=(held, d)),
             )
         )
-        found = memorisation(Run(seeds.at(i)), generated, holdout, train, relabelings=199)
+        found = memorisation(Run(seeds.at(i)), generated, holdout, train, permutations=199)
         alarms += found.alarm
         plain += np.array([found.share_p.value, found.log_ratio_p.value]) <= 0.05 + 1e-12
     show(f"{kind}, {d} features, {n} and {held}: alarms {alarms}, at 5 % {plain}")
@@ -143,9 +143,9 @@ def test_memorisers_raise_the_alarm(
         generated = Events(np.where(own, rng.normal(size=train.shape), copies))
         holdout = Events(rng.normal(size=(held, 2)))
         run = Run(seeds.at(i))
-        alarms += memorisation(run, generated, holdout, Events(train), relabelings=199).alarm
+        alarms += memorisation(run, generated, holdout, Events(train), permutations=199).alarm
         # The twin cuts train to the size of the holdout and needs a share above 0.55.
-        few = memorisation(run, generated, holdout, Events(train[:held]), relabelings=199)
+        few = memorisation(run, generated, holdout, Events(train[:held]), permutations=199)
         cut += few.share.value > 0.55 and few.share_p.value <= LEVEL
     show(f"{n} and {held}, {share:.0%} copies: alarms {alarms} of 20, cut to one size {cut}")
     assert alarms == 20

@@ -58,7 +58,7 @@ def _comparison(i: int) -> BandComparison:
     rng = run.seeds.at("samples").numpy()
     reference = Events(rng.normal(size=(N, 1)))
     one, two = (_band(run.at(word), reference, rng) for word in ("one", "two"))
-    return compare_curves(run, one, two, relabelings=RELABELINGS, published=True)
+    return compare_curves(run, one, two, permutations=RELABELINGS, published=True)
 
 
 def test_size_with_a_score_that_is_chosen(show: Show) -> None:
@@ -82,7 +82,7 @@ def _chosen(i: int, best: BestScore) -> BandComparison:
     bands = precision_recall_bands(
         run, reference, [_samples(rng), _samples(rng)], score=best, null_draws=0, angles=51
     )
-    return compare_curves(run, *bands, relabelings=RELABELINGS)
+    return compare_curves(run, *bands, permutations=RELABELINGS)
 
 
 def _samples(rng: np.random.Generator) -> list[Array]:

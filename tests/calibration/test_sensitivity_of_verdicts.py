@@ -33,7 +33,7 @@ TESTS = (
     "sliced-ks", "sliced-wasserstein", "interval-scan", "frechet",
 )  # fmt: skip
 JUDGED = ("energy", "max-ks")
-BATTERY = Battery(tests=TESTS, relabelings=199)
+BATTERY = Battery(tests=TESTS, permutations=199)
 
 
 def _pair(at: Seeds, effect: float) -> tuple[Events, Events]:

@@ -137,7 +137,7 @@ def test_the_scan_sees_the_moved_share_as_often(
         for k in range(experiments):
             at = Seeds(713).at(k)
             (result,) = permutation_test(
-                Run(at), *_moved(share, n, at.at("events")), [scan], relabelings=99
+                Run(at), *_moved(share, n, at.at("events")), [scan], permutations=99
             )
             count += result.p_value.value <= 0.05 + 1e-12
         return count

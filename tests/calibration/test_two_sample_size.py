@@ -153,7 +153,7 @@ def test_a_narrow_bump_is_seen(show: Show) -> None:
     for experiment in range(experiments):
         at = Seeds(617).at(experiment)
         first, second = _bumps(at, n, share)
-        results = permutation_test(Run(at), first, second, several, relabelings=RELABELINGS)
+        results = permutation_test(Run(at), first, second, several, permutations=RELABELINGS)
         found.append([result.p_value.value <= 0.05 + 1e-12 for result in results])
         scanned = scanned or deviating_windows(first, second).scanned
     seen, ks = np.sum(found, axis=0)

@@ -50,7 +50,7 @@ def _seen(
         rng = at.numpy()
         first = Events(rng.normal(size=(n, 2)))
         second = Events(rng.normal(size=(GENERATED, 2)) + np.array([shift, 0.0]))
-        found = permutation_test(Run(at), first, second, statistics, relabelings=99)
+        found = permutation_test(Run(at), first, second, statistics, permutations=99)
         rejected.append([one.p_value.value <= 0.05 + 1e-12 for one in found])
     return np.asarray(np.sum(rejected, axis=0))
 

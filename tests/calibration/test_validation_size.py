@@ -32,12 +32,12 @@ EXPERIMENTS = 500
 SIGNED = 300
 LEVEL = 0.05
 STUDY = Study(
-    battery=Battery(relabelings=99, sensitivity=False, support=False),
+    battery=Battery(permutations=99, sensitivity=False, support=False),
     selections={"positive": "x0 > 0"},
     constraints={"bounded": "x1 < 2.5"},
 )
 SIGNED_STUDY = Study(
-    battery=Battery(relabelings=99, sensitivity=False, support=False, physics=False)
+    battery=Battery(permutations=99, sensitivity=False, support=False, physics=False)
 )
 
 

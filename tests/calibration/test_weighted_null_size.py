@@ -52,7 +52,7 @@ def _p_values(at: Seeds, pair: Pair, *, relabel: bool) -> tuple[list[float], str
     """Return each p-value, that of all together, and why they would be refused."""
     first, second = pair(at.at("events").numpy())
     draws = Exchangeable(DRAWS) if relabel else DRAWS
-    found = permutation_test(Run(at), first, second, STATISTICS, relabelings=draws)
+    found = permutation_test(Run(at), first, second, STATISTICS, permutations=draws)
     together = global_p_value(found, ())
     assert together is not None
     return [*(one.p_value.value for one in found), together.value], found[0].refusal
@@ -120,7 +120,7 @@ def test_real_events_with_signs_keep_the_level(show: Show) -> None:
         rows = rng.choice(truth.n, 11_000, replace=False)
         second = signed(truth.take(rows[10_000:]), rng)
         found = permutation_test(
-            Run(at), truth.take(rows[:10_000]), second, OF_MANY, relabelings=DRAWS
+            Run(at), truth.take(rows[:10_000]), second, OF_MANY, permutations=DRAWS
         )
         together = global_p_value(found, ())
         assert together is not None
@@ -137,7 +137,7 @@ def _one_law(at: Seeds, *, relabel: bool) -> Array:
     x[1] += 0.17
     draws = Exchangeable(DRAWS) if relabel else DRAWS
     found = permutation_test(
-        Run(at), Events(x[0], w[0]), Events(x[1], w[1]), STATISTICS, relabelings=draws
+        Run(at), Events(x[0], w[0]), Events(x[1], w[1]), STATISTICS, permutations=draws
     )
     return np.array([one.p_value.value <= 0.05 for one in found])
 
@@ -176,7 +176,7 @@ def test_rows_of_one_physics_event_are_drawn_together(weighted: bool, show: Show
                 heavy = np.repeat(rng.uniform(0.5, 1.5, size=40), 3)
                 second = Events(second.x, heavy, group=second.group)
             (found,) = permutation_test(
-                Run(at), first, second, [EnergyDistance()], relabelings=DRAWS
+                Run(at), first, second, [EnergyDistance()], permutations=DRAWS
             )
             count += found.p_value.value <= 0.05
         return count

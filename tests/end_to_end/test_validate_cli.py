@@ -24,7 +24,7 @@ from verisimile.report.document import read_report
 N, LARGE = 2000, 8000
 RUN = "from verisimile.app.cli import main; main()"
 FILES = {"report.html", "result.json", "junit.xml", "summary.md", "run"}
-SHORT = ("--relabelings", 99, "--executor", "serial")
+SHORT = ("--permutations", 99, "--executor", "serial")
 FAULTY = """\
 tittle = "Nightly"
 level = 1.5
@@ -32,7 +32,7 @@ level = 1.5
 cut = "m_ll >"
 [battery]
 tests = ["energi"]
-relabelings = 3
+permutations = 3
 [observables]
 x = "log("
 [thresholds]
@@ -41,7 +41,7 @@ auc = { max = 0.4, min = 0.6 }
 QUICK = """\
 [battery]
 tests = ["energy", "max-ks", "interval-scan"]
-relabelings = 199
+permutations = 199
 sensitivity = false
 support = false
 physics = false
@@ -229,10 +229,10 @@ def test_unreadable_files_are_refused(
 def test_options_that_mean_nothing_are_refused(
     validate: Validate, truth: Path, same: Path, options: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    refused(validate(truth, same, "--relabelings", 99, *options), *words)
+    refused(validate(truth, same, "--permutations", 99, *options), *words)
 
 
-@pytest.mark.parametrize("option", [("--relabelings", "5"), ("--seed", "-1"), ("--eps", "1")])
+@pytest.mark.parametrize("option", [("--permutations", "5"), ("--seed", "-1"), ("--eps", "1")])
 def test_usage_errors_have_the_same_code(
     validate: Validate, truth: Path, option: tuple[str, str]
 ) -> None:
@@ -262,7 +262,7 @@ def test_all_faults_of_a_study_are_told_at_once(
         "level",
         "samples",
         "energi",
-        "relabelings",
+        "permutations",
         "observables",
         "auc",
     )
@@ -300,7 +300,7 @@ def test_weights_worth_few_events_are_inconclusive(
     options = ("--weights", "weight", "--study", study, "--tests", "max-ks,nplm", *SHORT)
     outcome = validate(truth, weighted, *options)
     assert outcome.code == 3, outcome
-    assert "Nothing can be said: the weights of the second sample leave 20" in outcome.out
+    assert "Nothing can be said: the weights of the generated sample leave 20" in outcome.out
     assert "effective events, and the null needs 30" in page(outcome)
 
 
@@ -325,7 +325,7 @@ def test_a_required_test_that_is_refused_is_inconclusive(
 def test_too_few_relabelings_are_inconclusive(
     validate: Validate, truth: Path, same: Path, quick: tuple[object, ...]
 ) -> None:
-    options = (*quick, "--tests", "max-ks", "--relabelings", 19)
+    options = (*quick, "--tests", "max-ks", "--permutations", 19)
     assert validate(truth, same, *options).code == 0
     outcome = validate(truth, same, *options, "--level", 0.01)
     assert outcome.code == 3, outcome
@@ -344,7 +344,7 @@ def numbers(outcome: Outcome) -> Any:  # noqa: ANN401
 def test_stopped_work_is_continued(
     validate: Validate, truth: Path, same: Path, quick: tuple[object, ...], tmp_path: Path
 ) -> None:
-    options = (*quick, "--tests", "max-ks,energy,classifier", "--relabelings", 999)
+    options = (*quick, "--tests", "max-ks,energy,classifier", "--permutations", 999)
     folder = tmp_path / "out"
     command = ("validate", truth, same, *options, "--out", folder)
     code, out, err = stop_before("/energy/", command, signal.SIGINT, tmp_path / "sign")
@@ -592,12 +592,12 @@ def test_options_go_before_the_study(
     path = tmp_path / "study.toml"
     path.write_text(
         'level = 0.01\nseed = 5\n[samples]\nreference = "none.csv"\nfeatures = ["y_ll"]\n'
-        '[battery]\ntests = ["energy"]\nrelabelings = 99\nsensitivity = false\n'
+        '[battery]\ntests = ["energy"]\npermutations = 99\nsensitivity = false\n'
         '[selections]\nkept = "y_ll > 0"\nreplaced = "y_ll > 1"\n',
         encoding="utf-8",
     )
     options = ("--study", path, "--level", 0.2, "--seed", 7, "--features", "m_ll,pt_ll")
-    more = ("--tests", "max-ks", "--relabelings", 49, "--selection", "replaced=m_ll > 91")
+    more = ("--tests", "max-ks", "--permutations", 49, "--selection", "replaced=m_ll > 91")
     outcome = validate(truth, same, *options, *more, "--executor", "serial")
     assert outcome.code in (0, 1), outcome
     content = outcome.result["content"]
@@ -623,7 +623,7 @@ features = ["m_ll"]
 cut = "m_ll > 70"
 [battery]
 tests = ["max-ks", "cramer-von-mises"]
-relabelings = 99
+permutations = 99
 sensitivity = false
 [observables]
 log_pt = "log(pt_ll)"

@@ -21,7 +21,7 @@ group = "group"
 periodic = ["phi"]
 [battery]
 tests = ["energy", "max-ks", "interval-scan"]
-relabelings = 99
+permutations = 99
 sensitivity = false
 support = false
 """
@@ -72,7 +72,7 @@ def test_study_and_options_say_groups_and_angles(folder: Path) -> None:
     _, there, _ = validated(
         folder, folder / "truth-there.csv", folder / "fast-there.csv",
         "--group", "group", "--periodic", "phi", "--tests", "energy,max-ks,interval-scan",
-        "--relabelings", 99,
+        "--permutations", 99,
     )  # fmt: skip
     assert p_values(there) == p_values(here)
 

@@ -20,7 +20,8 @@ _REASONS: Mapping[str, str] = {
         SampledTruth Seeds SplineFlowTrainer Standardised StoreError Study SupportError
         Threshold TorchSolver VerisimileError VerisimileWarning ZukoSplineTrainer Feature
         Identity Log Logit Probit Interval FeatureWindows TailRange Draws GaussianMMD UserRegions
-        entropy_label equal_regions product_regions quantile_regions""",
+        CramerVonMisesDiscrepancy EnergyDiscrepancy entropy_label equal_regions product_regions
+        quantile_regions""",
     "reads, writes, trains, adapts or gathers: states nothing": """
         adapt check_conditional check_estimator derived fit_ensemble gather_ensemble
         posterior_draws read_events read_ratings read_showers read_study write_events

@@ -32,11 +32,11 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "demo": (("demo", "--toys", "19", *_TRAINING, "--out", "out"),),
     "validate": (
         ("validate", "truth.parquet", "tune.parquet", "--train", "train.parquet")
-        + ("--relabelings", "99", "--out", "out"),
+        + ("--permutations", "99", "--out", "out"),
     ),
     "validate with weights": (
         ("validate", "truth.parquet", "tune.parquet", "--weights", "pt_ll")
-        + ("--relabelings", "99", "--out", "out"),
+        + ("--permutations", "99", "--out", "out"),
     ),
     "amplify": (
         ("amplify", "tune.parquet", "--holdout", "truth.parquet", "--train", "train.parquet")

@@ -111,8 +111,8 @@ def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
             stages.append(Planned(name, 6, fits, 6 * events * _PER_TREE_EVENT))
             continue
         used = min(events, _AT_MOST.get(name, events))
-        seconds = battery.relabelings * used * _PER_RELABELING.get(name, 1e-6)
-        blocks = -(-battery.relabelings // 500)
+        seconds = battery.permutations * used * _PER_RELABELING.get(name, 1e-6)
+        blocks = -(-battery.permutations // 500)
         stages.append(Planned(name, blocks, _relabeled(run, name), seconds))
     return stages
 

@@ -64,9 +64,9 @@ class WeightLaw:
     def varied(self, truth: Array, rng: np.random.Generator) -> Array:
         r"""Return the weights ``(M,)`` that a standard normal vector ``(r,)`` stands for.
 
-        Those of :math:`\hat w + L (m + \mathrm{truth})` if they are allowed, else another draw of the
-        law; of a bootstrap the refit of number :math:`\lfloor B\,\Phi(\mathrm{truth}_1)\rfloor`.
-        Zero is the fit itself.
+        :math:`\hat w + L (m + \mathrm{truth})` if they are allowed, else another draw of
+        the law; of a bootstrap the refit of number
+        :math:`\lfloor B\,\Phi(\mathrm{truth}_1)\rfloor`.  Zero is the fit itself.
         """
         if not truth.any():
             return self.weights

@@ -27,7 +27,7 @@ LARGEST_SHARE = 0.15
 
 _FEWEST = 2
 _KINDS = ("none", "positive", "signed")
-_SIDES = ("first", "second")
+_SIDES = ("reference", "generated")
 _FREEDOM = 2.5
 _LEAST = 0.01  # of a variance that one unit may leave: where it is all, nothing is left
 
@@ -250,7 +250,7 @@ def pooled(
         without a positive sum, or no feature has more than one value.
     """
     second = match_features(second, first.features)
-    for events, side in ((first, "first"), (second, "second")):
+    for events, side in ((first, "reference"), (second, "generated")):
         require(
             events.n >= _FEWEST,
             f"{side} sample",
@@ -268,7 +268,7 @@ def pooled(
         remedy="Check the columns that were read.",
     )
     around = circles(x[:, kept], periodic(first.features)[kept])
-    weights = [_unit(first, "first sample"), _unit(second, "second sample")]
+    weights = [_unit(first, "reference sample"), _unit(second, "generated sample")]
     alone = np.arange(first.n + second.n)
     groups = stacked_groups((first.group, second.group), (first.n, second.n))
     units = alone if groups is None else groups
@@ -359,7 +359,7 @@ def _sharing(first: Events, second: Events) -> list[str]:
     if shared is None:
         return []
     return [
-        f"{shared.count} of {second.n} events of the second sample occur in the first: "
+        f"{shared.count} of {second.n} events of the generated sample occur in the reference: "
         "samples that share events look more alike than they are"
     ]
 

@@ -125,14 +125,14 @@ def sensitivities_of(
 def _permuted(
     run: Run, reference: Events, generated: Events, name: str, battery: Battery
 ) -> BatteryTest:
-    this, count = entries()[name], battery.relabelings
+    this, count = entries()[name], battery.permutations
     try:
         (found,) = permutation_test(
             run,
             reference,
             generated,
             [this.statistic],
-            relabelings=Exchangeable(count) if battery.exchangeable_weights else count,
+            permutations=Exchangeable(count) if battery.exchangeable_weights else count,
             coordinates=this.coordinates,
         )
     except InputError as error:
@@ -150,7 +150,7 @@ def _classified(
             reference,
             generated,
             learner=_LEARNERS[battery.learner](),
-            permutations=battery.relabelings,
+            permutations=battery.permutations,
             exchangeable_weights=battery.exchangeable_weights,
         )
     except InputError as error:

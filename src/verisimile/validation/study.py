@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -190,8 +191,9 @@ class Battery(_StudyTable):
         Names of two-sample tests, of the classifier included.
     required
         Those without which there is no verdict.
-    relabelings
-        Of each permutation test: p-values are multiples of 1/(relabelings + 1).
+    permutations
+        Of each permutation test: p-values are multiples of 1/(permutations + 1).  A file may
+        also say relabelings, as it was once called.
     exchangeable_weights
         Whether one law made the weights of both samples: events are then relabeled with
         their weights.  Otherwise the null of weighted samples is a multiplier bootstrap.
@@ -205,7 +207,10 @@ class Battery(_StudyTable):
 
     tests: tuple[str, ...] = NAMES
     required: tuple[str, ...] = ()
-    relabelings: Annotated[int, Field(ge=19, le=1_000_000)] = 999
+    permutations: Annotated[
+        int,
+        Field(ge=19, le=1_000_000, validation_alias=AliasChoices("permutations", "relabelings")),
+    ] = 999
     exchangeable_weights: bool = False
     learner: Literal["trees", "perceptron"] = "trees"
     sensitivity: bool = True

@@ -92,7 +92,7 @@ def validate(
     known, physics = None, None
     further: dict[str, PValue] = {}
     if density is not None:
-        known = likelihood_test(at, density, inputs.generated, toys=asked.battery.relabelings)
+        known = likelihood_test(at, density, inputs.generated, toys=asked.battery.permutations)
         further |= {"likelihood": known.p_value, "ranks": known.rank_p_value}
     if asked.battery.physics or asked.selections or asked.constraints:
         physics = physics_of(inputs, asked)

@@ -258,7 +258,7 @@ MEMORIES = (
 
 def _memory(run: vs.Run, generated: Array, holdout: Array, train: Array) -> dict[str, Claim]:
     found = vs.amplification.memorisation(
-        run, vs.Events(generated), vs.Events(holdout), vs.Events(train), relabelings=99
+        run, vs.Events(generated), vs.Events(holdout), vs.Events(train), permutations=99
     )
     return {
         "memorisation: share": P(found.share_p.value),
@@ -360,7 +360,7 @@ def bands(setting: Shift, seeds: Seeds) -> Mapping[str, Claim]:
         means = setting.shift + 0.2 * rng.normal(size=6)
         groups.append([vs.Events(rng.normal(m, 1.0, (setting.n, 1))) for m in means])
     first, second = groups
-    found = vs.compare_bands(vs.Run(seeds), first, second, reference, relabelings=199)
+    found = vs.compare_bands(vs.Run(seeds), first, second, reference, permutations=199)
     return {
         "bands: anywhere": P(found.p_value.value),
         "bands: area": P(found.auc.p_value.value),

@@ -41,6 +41,7 @@ EXCUSES = (
     covers=(
         "validate",
         "permutation_test",
+        "two_sample",
         "marginal_pair",
         "deviating_windows",
         "min_p",
@@ -66,7 +67,7 @@ def battery(setting: Pair, seeds: Seeds) -> Mapping[str, Claim]:
     first, second = setting.draw(seeds.at("samples"))
     name, middle = first.names[0], setting.middle
     study = vs.Study(
-        battery=vs.Battery(tests=TESTS, relabelings=RELABELINGS, sensitivity=False, support=False),
+        battery=vs.Battery(tests=TESTS, permutations=RELABELINGS, sensitivity=False, support=False),
         selections={"s": f"{name} > {middle}"},
         constraints={"c": f"{name} < {middle + 1.0}"},
     )
@@ -151,7 +152,7 @@ def counted_as_events(setting: Pair, seeds: Seeds) -> Mapping[str, Claim]:
     study = vs.Study(
         battery=vs.Battery(
             tests=TESTS,
-            relabelings=RELABELINGS,
+            permutations=RELABELINGS,
             sensitivity=False,
             support=False,
             physics=False,

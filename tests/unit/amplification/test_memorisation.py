@@ -25,7 +25,7 @@ def test_the_statistics_are_those_of_a_direct_count() -> None:
     rng = np.random.default_rng(1)
     generated, holdout, train = samples("kernel density", 300, rng)
     holdout = holdout.take(np.arange(100))
-    found = memorisation(Run(Seeds(1)), generated, holdout, train, relabelings=99)
+    found = memorisation(Run(Seeds(1)), generated, holdout, train, permutations=99)
     union = np.concatenate([train.x, holdout.x])
     scale = union.std(axis=0)
     distances, rows = cKDTree(union / scale).query(generated.x / scale, k=2)
@@ -44,7 +44,7 @@ def test_an_independent_generator_is_rejected_at_the_level() -> None:
     for seed in range(REPETITIONS):
         generated, holdout, train = samples("independent", 150, np.random.default_rng(seed))
         data = (Events(1.1 * generated.x + 0.1), holdout.take(np.arange(40)), train)
-        found = memorisation(Run(Seeds(seed)), *data, relabelings=99)
+        found = memorisation(Run(Seeds(seed)), *data, permutations=99)
         p = np.array([found.share_p.value, found.log_ratio_p.value])
         rejected += p <= 0.05 + 1e-12
         spread.append(found.log_ratio_p.value)
@@ -72,13 +72,13 @@ def test_moved_copies_raise_the_alarm_however_small_the_holdout(
         rng = np.random.default_rng(seed)
         generated, train = _jittered(rng, n, share)
         holdout = Events(rng.normal(size=(held, 2)))
-        found = memorisation(Run(Seeds(seed)), generated, holdout, train, relabelings=199)
+        found = memorisation(Run(Seeds(seed)), generated, holdout, train, permutations=199)
         assert found.p_value.value == pytest.approx(1 / 200, abs=0.006)
         assert [each.kind for each in found.kinds] == ["near"]
         alarms += found.alarm
         # The twin cuts train to the size of the holdout and asks for its share above 0.55.
         few = memorisation(
-            Run(Seeds(seed)), generated, holdout, train.take(np.arange(held)), relabelings=199
+            Run(Seeds(seed)), generated, holdout, train.take(np.arange(held)), permutations=199
         )
         cut += few.share.value > 0.55 and few.share_p.value <= 0.01
     assert alarms == 6
@@ -95,7 +95,7 @@ def test_copies_in_single_precision_and_other_order_are_named() -> None:
     assert (single.copies, single.near_copies) == (0, 1.0)
     assert [(each.kind, each.count) for each in single.kinds] == [("float32", 500)]
     turned = memorisation(
-        Run(Seeds(1)), Events(train[:, ::-1]), Events(holdout), Events(train), relabelings=99
+        Run(Seeds(1)), Events(train[:, ::-1]), Events(holdout), Events(train), permutations=99
     )
     assert "columns in another order" in turned.warnings[0]
 
@@ -154,7 +154,7 @@ def test_coincidences_of_discrete_values_raise_none() -> None:
     for seed in range(60):
         rng = np.random.default_rng(seed)
         data = [Events((2.0 * rng.normal(size=(150, 2))).round()) for _ in range(3)]
-        found = memorisation(Run(Seeds(seed)), data[0], data[1], data[2], relabelings=99)
+        found = memorisation(Run(Seeds(seed)), data[0], data[1], data[2], permutations=99)
         assert min(found.copies, found.holdout_copies) > 50
         assert found.kinds == ()
         alarms += found.alarm
@@ -188,7 +188,7 @@ def test_impossible_input_is_refused() -> None:
         memorisation(run, generated, Events(train.x.astype(np.float32)), train)
     with pytest.raises(InputError, match="tolerance"):
         memorisation(run, generated, holdout, train, tolerance=1.0)
-    with pytest.raises(InputError, match="relabelings"):
-        memorisation(run, generated, holdout, train, relabelings=10)
+    with pytest.raises(InputError, match="permutations"):
+        memorisation(run, generated, holdout, train, permutations=10)
     with pytest.raises(InputError, match="at least 20"):
         memorisation(run, generated.take([0, 1]), holdout, train)

@@ -59,7 +59,7 @@ def support(name: str) -> Support:
 def energy_p(name: str) -> float:
     (outcome,) = permutation_test(
         Run(Seeds(8)), Events(ring(400, 9)), Events(draws(name, 400)), [EnergyDistance()],
-        relabelings=199,
+        permutations=199,
     )  # fmt: skip
     return outcome.p_value.value
 

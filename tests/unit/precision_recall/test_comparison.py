@@ -87,7 +87,7 @@ def test_separated_constants_are_as_different_as_can_be() -> None:
 
 
 def test_different_families_are_told_apart() -> None:
-    found = compare_curves(RUN, band(0.5, 1), band(1.0, 2), relabelings=499)
+    found = compare_curves(RUN, band(0.5, 1), band(1.0, 2), permutations=499)
     assert found.p_value.value == pytest.approx(0.002)
     assert found.fraction_familywise > 0.5
     assert found.fraction_discovered >= found.fraction_familywise
@@ -102,14 +102,14 @@ def test_different_families_are_told_apart() -> None:
 def test_samples_and_bands_give_the_same_comparison() -> None:
     samples = family(0.5, 1, 4), family(1.0, 2, 4)
     best = BestScore((LinearScore(), PooledNeighbours(5)))
-    found = compare_bands(RUN, *samples, reference(), score=best, relabelings=99)
+    found = compare_bands(RUN, *samples, reference(), score=best, permutations=99)
     bands = precision_recall_bands(RUN, reference(), samples, score=best, null_draws=0)
-    again = compare_curves(RUN, *bands, relabelings=99)
+    again = compare_curves(RUN, *bands, permutations=99)
     assert repr(found) == repr(again)
 
 
 def test_pairing_moves_the_published_fraction(tmp_path: Path) -> None:
-    found = compare_curves(RUN, band(0.6, 1), band(0.68, 2), published=True, relabelings=99)
+    found = compare_curves(RUN, band(0.6, 1), band(0.68, 2), published=True, permutations=99)
     assert found.published is not None
     low, high = found.published.fraction_range
     assert high - low > 0.05
@@ -146,7 +146,7 @@ def test_misses_are_said() -> None:
     samples = family(0.5, 1, 3)
     samples[0][:40] = np.nan
     found = compare_bands(
-        RUN, samples, family(0.5, 2, 3), reference(), score=PUBLISHED, relabelings=9
+        RUN, samples, family(0.5, 2, 3), reference(), score=PUBLISHED, permutations=9
     )
     assert "not finite" in found.warnings[0]
 
@@ -157,5 +157,5 @@ def test_refusals() -> None:
     )
     with pytest.raises(InputError, match="same score and angles"):
         compare_curves(RUN, band(0.5, 1, 3), other)
-    with pytest.raises(InputError, match="relabelings"):
-        compare_curves(RUN, other, other, relabelings=0)
+    with pytest.raises(InputError, match="permutations"):
+        compare_curves(RUN, other, other, permutations=0)

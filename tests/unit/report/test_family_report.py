@@ -74,7 +74,7 @@ def study() -> FamilyStudy:
     return FamilyStudy(
         names=("a", "b <i>"),
         bands=bands,
-        comparison=compare_curves(RUN, *bands, relabelings=99),
+        comparison=compare_curves(RUN, *bands, permutations=99),
         panels=sample_panels(TRUTH, groups, bands, names),
     )
 

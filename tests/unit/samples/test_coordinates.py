@@ -163,7 +163,7 @@ def test_neighbours_and_support_do_not_notice_the_cut(rng: np.random.Generator) 
     def numbers(angle: float, feature: Feature) -> Array:
         generated, train, holdout = samples(angle, feature)
         run = Run(Seeds(2))
-        memory = memorisation(run, generated, holdout, train, relabelings=99)
+        memory = memorisation(run, generated, holdout, train, permutations=99)
         gain = quadratic(run, generated, holdout, 200)
         quick = Study(battery=Battery(tests=("energy",), sensitivity=False, physics=False))
         support = validate(run, train, generated, study=quick).support

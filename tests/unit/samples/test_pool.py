@@ -160,7 +160,7 @@ def test_too_few_effective_events_are_refused(rng: np.random.Generator) -> None:
     few = pooled(
         Events(x), Events(x + 0.1, np.where(np.arange(200) < 9, heavy, 1e-4)), Standardised()
     )
-    assert "second sample leave 9" in few.refusal
+    assert "generated sample leave 9" in few.refusal
     assert pooled(Events(x[:20]), Events(x[:30] + 0.1), Standardised()).refusal == ""
     grouped = Events(x + 0.1, rng.uniform(0.9, 1.1, size=200), group=np.arange(200) // 10)
     assert "effective groups" in pooled(Events(x), grouped, Standardised()).refusal
@@ -173,7 +173,7 @@ def test_a_dominating_event_is_refused_and_ordinary_weights_are_not(
     one = np.where(np.arange(200) == 0, 37.0, 1.0)  # 16 % of the sample, 35 effective events
     pool = pooled(Events(x), Events(x + 0.1, one), Standardised())
     assert pool.n_effective[1] > 30.0
-    assert "one of the events holds 15.7 % of the second sample" in pool.refusal
+    assert "one of the events holds 15.7 % of the generated sample" in pool.refusal
     # With fifty effective events no event can hold that much: the root of 1/50 is 14 %.
     fifty = np.where(np.arange(200) == 0, 30.0, 1.0)
     pool = pooled(Events(x), Events(x + 0.1, fifty), Standardised())

@@ -86,7 +86,7 @@ def test_values_are_near_those_of_all_pairs(
 def test_details_are_near_those_of_all_pairs(rng: np.random.Generator) -> None:
     first, second = Events(rng.normal(size=(600, 2))), Events(rng.normal(size=(500, 2)) + 0.5)
     exact, waves = (
-        permutation_test(Run(Seeds(1)), first, second, [EnergyDistance(most=most)], relabelings=9)[
+        permutation_test(Run(Seeds(1)), first, second, [EnergyDistance(most=most)], permutations=9)[
             0
         ]
         for most in (2000, 200)
@@ -125,7 +125,7 @@ def test_a_large_reference_does_not_drown_a_small_sample() -> None:
         rng = at.numpy()
         first = Events(rng.normal(size=(2000, 1)))
         second = Events(rng.normal(size=(60, 1)) + 0.7)
-        found = permutation_test(Run(at), first, second, several, relabelings=39)
+        found = permutation_test(Run(at), first, second, several, permutations=39)
         seen += [one.p_value.value <= 0.05 for one in found]
     # Five standard errors for all events, one and a half for the six of sixty that the twin keeps.
     assert seen[0] >= 7

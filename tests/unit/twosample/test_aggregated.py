@@ -33,7 +33,7 @@ def _samples(rng: np.random.Generator, n: int, shift: float = 0.0) -> tuple[Even
 def _tested(seed: int, statistic: Statistic, n: int, shift: float, count: int) -> TwoSample:
     run = Run(Seeds(seed))
     first, second = _samples(run.seeds.at("events").numpy(), n, shift)
-    return permutation_test(run, first, second, [statistic], relabelings=count)[0]
+    return permutation_test(run, first, second, [statistic], permutations=count)[0]
 
 
 def _by_definition(table: Array) -> float:
@@ -55,7 +55,7 @@ def _by_definition(table: Array) -> float:
 def test_p_value_is_its_definition(statistic: Statistic, seed: int) -> None:
     run = Run(Seeds(seed))
     first, second = _samples(run.seeds.at("events").numpy(), 30, 0.4)
-    (found,) = permutation_test(run, first, second, [statistic], relabelings=79)
+    (found,) = permutation_test(run, first, second, [statistic], permutations=79)
     pool = pooled(first, second, Standardised())
     at = run.at("two-sample").seeds
     prepared = Job(pool, statistic, at).prepared

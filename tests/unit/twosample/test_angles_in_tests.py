@@ -50,7 +50,7 @@ def p_values(pair: tuple[Events, Events], names: tuple[str, ...], draws: int) ->
             Run(Seeds(1)),
             *pair,
             [entries()[name].statistic],
-            relabelings=draws,
+            permutations=draws,
             coordinates=entries()[name].coordinates,
         )[0]
         for name in names
@@ -112,7 +112,7 @@ def test_windows_go_over_the_cut(coordinates: Standardised | NormalScores) -> No
             first,
             second,
             [IntervalScan()],
-            relabelings=99,
+            permutations=99,
             coordinates=coordinates,
         )
         window = deviating_windows(first, second, scan=scan, count=2).windows[0]
@@ -143,7 +143,7 @@ def test_the_smallest_effects_do_not_notice_either() -> None:
     def found(angle: float) -> list[float]:
         pair, run = samples(angle), Run(Seeds(1))
         statistic = [entries()["max-ks"].statistic]
-        result = permutation_test(run, *pair, statistic, relabelings=99)
+        result = permutation_test(run, *pair, statistic, permutations=99)
         return [
             one.at_half.value
             for one in smallest_effects(run, *pair, statistic, result)

@@ -31,7 +31,7 @@ def rejections(*, grouped: bool) -> list[int]:
         first, second = (
             three_rows(at.at(side).numpy(), grouped=grouped) for side in ("first", "second")
         )
-        found = permutation_test(Run(at), first, second, STATISTICS, relabelings=39)
+        found = permutation_test(Run(at), first, second, STATISTICS, permutations=39)
         counts += [one.p_value.value <= 0.05 for one in found]
     return [int(count) for count in counts]
 

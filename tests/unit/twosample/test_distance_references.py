@@ -217,7 +217,7 @@ def test_sliced_statistics_are_thinned_by_the_engine(
     thin: SlicedWasserstein | SlicedKS, rng: np.random.Generator
 ) -> None:
     first, second = Events(rng.normal(size=(70, 1))), Events(rng.normal(size=(10, 1)))
-    (found,) = permutation_test(Run(Seeds(1)), first, second, [thin], relabelings=9)
+    (found,) = permutation_test(Run(Seeds(1)), first, second, [thin], permutations=9)
     assert found.n_used == (20, 10)
     pool = Job(pooled(first, second, Standardised()), thin, Seeds(1).at("two-sample")).events
     np.testing.assert_allclose(

@@ -12,7 +12,7 @@ from moment_problems import (
     correlated,
     null_pair,
     permutation_p,
-    relabelings,
+    permutations,
     with_replacement,
 )
 from statistical import assert_rate, assert_within
@@ -71,7 +71,7 @@ def test_equal_singular_covariances_have_distance_zero() -> None:
 def test_weighted_relabelings_equal_numpy_covariances(d: int) -> None:
     rng = np.random.default_rng(4)
     x, w = rng.normal(size=(300, d)) + 5.0, rng.exponential(size=300)
-    labels = relabelings(120, 300, 3, rng)
+    labels = permutations(120, 300, 3, rng)
     found = Frechet().prepare(x, w, rng).values(labels)
     for value, mask in zip(found, labels, strict=True):
         moments = [
@@ -85,7 +85,7 @@ def test_zero_weight_is_absence() -> None:
     rng = np.random.default_rng(5)
     x = rng.normal(size=(200, 2))
     w = (np.arange(200) % 5 > 0).astype(float)
-    labels = relabelings(90, 200, 4, rng)
+    labels = permutations(90, 200, 4, rng)
     found = Frechet().prepare(x, w, rng).values(labels)
     kept = Frechet().prepare(x[w > 0], w[w > 0], rng).values(labels[:, w > 0])
     np.testing.assert_allclose(found, kept, rtol=1e-9)
@@ -97,7 +97,7 @@ def test_negative_weights_are_refused() -> None:
     with pytest.raises(InputError, match="3 negative weights"):
         Frechet().prepare(x, w, rng).values(np.arange(100)[None] < 50)
     with pytest.raises(InputError, match="3 negative weights"):
-        frechet_distance(x, x, rng, second_weights=w)
+        frechet_distance(x, x, rng, generated_weights=w)
 
 
 @pytest.mark.parametrize("blocks", [2, 12, 64])
@@ -178,7 +178,7 @@ def test_extrapolation_takes_weights_of_an_importance_sample() -> None:
         x, y = null_pair(rng, 1000, 2)
         y *= 1.4  # drawn wide, weighted back to the unit normal
         w = np.exp(-0.5 * (y**2).sum(axis=1) * (1.0 - 1.4**-2))
-        values.append(frechet_distance(x, y, rng, second_weights=w).extrapolated.value)
+        values.append(frechet_distance(x, y, rng, generated_weights=w).extrapolated.value)
     mean, error = _mean(values)
     assert_within(mean, 0.0, error)
 

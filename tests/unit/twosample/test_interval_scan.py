@@ -175,7 +175,7 @@ def test_true_nulls_with_signs_are_kept(
             weights = np.where(rng.random(300) < 0.25, -1.0, 1.0)
             pair = Events(rng.normal(size=(1500, 2))), Events(rng.normal(size=(300, 2)), weights)
             run = Run(seeds.at(e))
-            (found,) = permutation_test(run, *pair, [IntervalScan()], relabelings=39)
+            (found,) = permutation_test(run, *pair, [IntervalScan()], permutations=39)
             rejections += found.p_value.value <= 0.05
         return rejections
 

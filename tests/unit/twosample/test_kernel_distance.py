@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from moment_problems import null_pair, permutation_p, relabelings, skewed
+from moment_problems import null_pair, permutation_p, permutations, skewed
 from statistical import assert_rate, assert_within
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.statistics.frechet import Frechet
@@ -56,7 +56,7 @@ def test_monomials_multiply_to_the_kernel(d: int, degree: int) -> None:
 def test_relabelings_equal_the_definition_with_signed_weights(d: int, degree: int) -> None:
     rng = np.random.default_rng(2)
     x, w = rng.normal(size=(150, d)), rng.choice([1.5, 1.0, -0.4], size=150)
-    labels = relabelings(60, 150, 3, rng)
+    labels = permutations(60, 150, 3, rng)
     found = KernelDistance(degree).prepare(x, w, rng).values(labels)
     expected = [_definition(x[m], x[~m], w[m], w[~m], degree) for m in labels]
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
@@ -67,7 +67,7 @@ def test_value_of_two_samples_equals_the_definition(d: int) -> None:
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(90, d)), rng.normal(size=(140, d)) + 0.3
     w, v = rng.exponential(size=90), rng.choice([1.0, -0.2], size=140)
-    found = kernel_distance(x, y, rng, first_weights=w, second_weights=v)
+    found = kernel_distance(x, y, rng, reference_weights=w, generated_weights=v)
     assert found.value == pytest.approx(_definition(x, y, w, v, 3), rel=1e-9)
 
 
@@ -89,7 +89,7 @@ def test_error_is_the_jackknife_over_blocks(d: int) -> None:
         ({"degree": 0}, "degree"),
         ({"blocks": 2}, "blocks"),
         ({"blocks": 64}, "blocks"),
-        ({"first_weights": -np.ones(100)}, "positive sum"),
+        ({"reference_weights": -np.ones(100)}, "positive sum"),
     ],
 )
 def test_unusable_arguments_are_refused(options: dict[str, object], match: str) -> None:
@@ -184,8 +184,8 @@ def test_moments_of_the_third_degree_need_fifty_effective_events(rng: np.random.
     first = Events(rng.normal(size=(300, 2)))
     second = Events(rng.normal(size=(60, 2)), rng.uniform(0.2, 1.8, size=60))
     with pytest.raises(InputError, match=r"effective events; expected at least 50.*lower moments"):
-        permutation_test(Run(Seeds(1)), first, second, [KernelDistance()], relabelings=19)
+        permutation_test(Run(Seeds(1)), first, second, [KernelDistance()], permutations=19)
     (found,) = permutation_test(
-        Run(Seeds(1)), first, second, [KernelDistance(degree=2)], relabelings=19
+        Run(Seeds(1)), first, second, [KernelDistance(degree=2)], permutations=19
     )
     assert found.refusal == ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from moment_problems import relabelings
+from moment_problems import permutations
 from verisimile.checks.twosample.statistics.frechet import Frechet, frechet_distance
 from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance, kernel_distance
 from verisimile.checks.twosample.statistics.protocol import Detailed, Statistic
@@ -22,7 +22,7 @@ WIDTHS = pytest.mark.parametrize("d", [2, 20, 70])
 def _pool(d: int) -> tuple[Array, Array, Labels]:
     rng = np.random.default_rng(1)
     x, w = rng.normal(size=(240, d)), rng.exponential(size=240)
-    return x, w, relabelings(100, 240, 6, rng)
+    return x, w, permutations(100, 240, 6, rng)
 
 
 def _values(statistic: Statistic, x: Array, w: Array, labels: Labels) -> Array:
@@ -92,7 +92,7 @@ def test_details_are_those_of_the_two_samples() -> None:
     x, w, labels = _pool(3)
     m = labels[0]
     seed = int(np.random.default_rng(2).integers(2**63))
-    options = {"first_weights": w[m], "second_weights": w[~m]}
+    options = {"reference_weights": w[m], "generated_weights": w[~m]}
     fd = frechet_distance(x[m], x[~m], np.random.default_rng(seed), **options).extrapolated
     found = _details(Frechet(), labels[:1])
     assert found["extrapolated"] == pytest.approx(fd.value, rel=1e-6)

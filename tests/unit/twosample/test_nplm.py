@@ -126,7 +126,7 @@ def test_most_is_what_the_engine_thins_to(rng: np.random.Generator) -> None:
     first, second = Events(x[:100]), Events(x[100:])
     statistics: list[NPLM | AggregatedNPLM] = [NPLM(most=90), AggregatedNPLM(most=100)]
     for statistic, used in zip(statistics, [(45, 45), (50, 50)], strict=True):
-        (found,) = permutation_test(Run(Seeds(1)), first, second, [statistic], relabelings=9)
+        (found,) = permutation_test(Run(Seeds(1)), first, second, [statistic], permutations=9)
         assert found.n_used == used
 
 

@@ -13,8 +13,9 @@ import pytest
 from distance_statistics import ALL
 from two_samples import SumOfFirst, samples
 from verisimile.checks.twosample import permutation
-from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.permutation import permutation_test, two_sample
 from verisimile.checks.twosample.result import TwoSample, tie_threshold
+from verisimile.checks.twosample.statistics.distribution_functions import MarginalKS
 from verisimile.checks.twosample.statistics.energy import EnergyDistance
 from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD
 from verisimile.core.arrays import Array
@@ -44,7 +45,7 @@ def test_relabelings_are_uniform_over_the_labels() -> None:
 
 def test_the_p_value_is_the_add_one_count() -> None:
     first, second = samples(shift=0.3)
-    (found,) = permutation_test(Run(Seeds(1)), first, second, [EnergyDistance()], relabelings=99)
+    (found,) = permutation_test(Run(Seeds(1)), first, second, [EnergyDistance()], permutations=99)
     count = int((found.null >= found.observed).sum())
     assert found.p_value.value == (count + 1) / 100
     assert found.null.shape == (99,)
@@ -56,7 +57,7 @@ def test_ties_up_to_rounding_count() -> None:
     # Every relabeling of one event against two of the same kind ties with another.
     x = np.array([[0.1], [0.3], [0.1], [0.3], [0.1], [0.3]])
     (found,) = permutation_test(
-        Run(Seeds(1)), Events(x[:2]), Events(x[2:]), [EnergyDistance()], relabelings=400
+        Run(Seeds(1)), Events(x[:2]), Events(x[2:]), [EnergyDistance()], permutations=400
     )
     # The observed distance, of equal shares, is the smallest there is.
     assert found.p_value.value == 1.0
@@ -81,7 +82,7 @@ class Rounding:
 def test_rounding_is_no_evidence() -> None:
     # The observed value comes first, and is the largest by its last bits.
     first, second = samples()
-    (found,) = permutation_test(Run(Seeds(1)), first, second, [Rounding()], relabelings=99)
+    (found,) = permutation_test(Run(Seeds(1)), first, second, [Rounding()], permutations=99)
     assert found.observed > found.null.max()
     assert found.p_value.value == 1.0
 
@@ -89,15 +90,15 @@ def test_rounding_is_no_evidence() -> None:
 @pytest.mark.parametrize("block", [7, 50, 10_000])
 def test_numbers_do_not_depend_on_the_block(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = samples()
-    usual = permutation_test(Run(Seeds(1)), first, second, ALL, relabelings=60)
+    usual = permutation_test(Run(Seeds(1)), first, second, ALL, permutations=60)
     monkeypatch.setattr(permutation, "_BLOCK", block)
-    _same(permutation_test(Run(Seeds(1)), first, second, ALL, relabelings=60), usual)
+    _same(permutation_test(Run(Seeds(1)), first, second, ALL, permutations=60), usual)
 
 
 def test_all_statistics_see_the_same_relabelings() -> None:
     first, second = samples()
     up, down = permutation_test(
-        Run(Seeds(1)), first, second, [SumOfFirst(), SumOfFirst(signs=-1)], relabelings=20
+        Run(Seeds(1)), first, second, [SumOfFirst(), SumOfFirst(signs=-1)], permutations=20
     )
     np.testing.assert_array_equal(up.null, -down.null)
 
@@ -107,15 +108,15 @@ def test_workers_and_the_store_give_the_same(
 ) -> None:
     first, second = samples()
     monkeypatch.setattr(permutation, "_BLOCK", 20)
-    serial = permutation_test(Run(Seeds(1)), first, second, ALL, relabelings=60)
+    serial = permutation_test(Run(Seeds(1)), first, second, ALL, permutations=60)
     run = Run(Seeds(1), executor="loky:2", store=tmp_path)
-    _same(permutation_test(run, first, second, ALL, relabelings=60), serial)
+    _same(permutation_test(run, first, second, ALL, permutations=60), serial)
 
     def refuse(*_: object) -> None:
         raise AssertionError("computed again")
 
     monkeypatch.setattr(permutation.Job, "prepared", property(refuse))
-    again = permutation_test(Run(Seeds(1), store=tmp_path), first, second, ALL, relabelings=60)
+    again = permutation_test(Run(Seeds(1), store=tmp_path), first, second, ALL, permutations=60)
     _same(again, serial)
 
 
@@ -123,7 +124,7 @@ def test_other_settings_are_not_taken_from_the_store() -> None:
     first, second = samples()
     run = Run(Seeds(1))
     narrow, wide = (
-        permutation_test(run, first, second, [MMD(bandwidth=h)], relabelings=9)[0] for h in (1, 2)
+        permutation_test(run, first, second, [MMD(bandwidth=h)], permutations=9)[0] for h in (1, 2)
     )
     assert narrow.observed != wide.observed
 
@@ -151,7 +152,7 @@ def test_early_stopping_ends_on_the_same_relabelings(
 def test_early_stopping_of_a_clear_difference_uses_all() -> None:
     first, second = samples(shift=2.0)
     (found,) = permutation_test(
-        Run(Seeds(1)), first, second, [EnergyDistance()], relabelings=150, stop_after=10
+        Run(Seeds(1)), first, second, [EnergyDistance()], permutations=150, stop_after=10
     )
     assert found.p_value.value == 1 / 151
 
@@ -160,7 +161,7 @@ def test_min_p_is_over_all_relabelings_at_once(monkeypatch: pytest.MonkeyPatch) 
     first, second = samples(shift=0.2)
     monkeypatch.setattr(permutation, "_BLOCK", 25)
     (found,) = permutation_test(
-        Run(Seeds(1)), first, second, [AggregatedMMD()], relabelings=99, stop_after=5
+        Run(Seeds(1)), first, second, [AggregatedMMD()], permutations=99, stop_after=5
     )
     pool = pooled(first, second, Standardised())
     prepared = AggregatedMMD().prepare(pool.x, pool.weights, np.random.default_rng(1))
@@ -170,3 +171,12 @@ def test_min_p_is_over_all_relabelings_at_once(monkeypatch: pytest.MonkeyPatch) 
     assert [value for name, value in found.details.items() if name.startswith("p, ")] == [
         column.value for column in wanted.columns
     ]
+
+
+def test_one_statistic_is_the_test_of_it_alone() -> None:
+    rng = np.random.default_rng(7)
+    one, other = Events(rng.normal(size=(60, 2))), Events(rng.normal(0.8, 1.0, (50, 2)))
+    alone = two_sample(Run(Seeds(3)), one, other, statistic=MarginalKS("max"), permutations=99)
+    (same,) = permutation_test(Run(Seeds(3)), one, other, [MarginalKS("max")], permutations=99)
+    assert (alone.p_value, alone.observed) == (same.p_value, same.observed)
+    assert two_sample(Run(Seeds(3)), one, other, permutations=99).statistic == "energy"

@@ -28,7 +28,7 @@ def test_features_are_matched_by_name() -> None:
     first, second = samples()
     swapped = Events(second.x[:, ::-1], names=("x1", "x0"))
     plain, matched = (
-        permutation_test(Run(Seeds(1)), first, other, [EnergyDistance()], relabelings=19)[0]
+        permutation_test(Run(Seeds(1)), first, other, [EnergyDistance()], permutations=19)[0]
         for other in (second, swapped)
     )
     assert matched.observed == plain.observed
@@ -49,7 +49,7 @@ def test_weights_travel_with_their_events() -> None:
         Events(x[:20], w[:20]),
         Events(x[20:], w[20:]),
         [SumOfFirst()],
-        relabelings=Exchangeable(9),
+        permutations=Exchangeable(9),
     )
     unit = np.concatenate([w[:20] / w[:20].mean(), w[20:] / w[20:].mean()])
     terms = (x[:, 0] - x.mean()) / x.std() * unit
@@ -80,7 +80,7 @@ def test_weights_that_a_statistic_cannot_take_are_refused(
             weighted,
             second,
             [SumOfFirst(weights=accepted)],
-            relabelings=Exchangeable(),
+            permutations=Exchangeable(),
         )
 
 
@@ -94,7 +94,7 @@ def test_a_statistic_of_labels_alone_is_no_statistic_of_weights() -> None:
 def test_signed_weights_are_taken_by_distances() -> None:
     first, second = samples(n=100)
     weights = np.where(np.arange(110) % 5 == 0, -0.5, 1.0)
-    found = permutation_test(Run(Seeds(1)), first, Events(second.x, weights), ALL, relabelings=99)
+    found = permutation_test(Run(Seeds(1)), first, Events(second.x, weights), ALL, permutations=99)
     assert all(np.isfinite(result.null).all() for result in found)
     assert all(result.p_value.null == "multipliers" for result in found)
     assert not any(result.warnings or result.refusal for result in found)
@@ -108,7 +108,7 @@ def test_a_relabeling_without_a_positive_sum_counts_as_extreme() -> None:
         Events(first.x, weights),
         second.take(np.arange(30)),
         [EnergyDistance()],
-        relabelings=Exchangeable(),
+        permutations=Exchangeable(),
     )
     assert found.p_value.n_failed > 0
     assert found.p_value.value > found.p_value.n_failed / 1000
@@ -117,16 +117,16 @@ def test_a_relabeling_without_a_positive_sum_counts_as_extreme() -> None:
 def test_weights_that_cancel_are_refused() -> None:
     first, second = samples()
     cancelling = Events(second.x, np.where(np.arange(second.n) % 2, 1.0, -1.0))
-    with pytest.raises(InputError, match="second sample: got weights with the sum 0"):
+    with pytest.raises(InputError, match="generated sample: got weights with the sum 0"):
         permutation_test(Run(Seeds(1)), first, cancelling, [EnergyDistance()])
 
 
 def test_few_effective_events_are_a_warning() -> None:
     first, second = samples()
     heavy = Events(second.x, np.where(np.arange(second.n) < 1, 1000.0, 1.0))
-    (found,) = permutation_test(Run(Seeds(1)), first, heavy, [EnergyDistance()], relabelings=9)
+    (found,) = permutation_test(Run(Seeds(1)), first, heavy, [EnergyDistance()], permutations=9)
     assert any("worth 1.1 unweighted events" in text for text in found.warnings)
-    assert "second sample leave 1.14 effective events, and the null needs 30" in found.refusal
+    assert "generated sample leave 1.14 effective events, and the null needs 30" in found.refusal
 
 
 def test_a_constant_feature_is_left_out_and_named() -> None:
@@ -136,7 +136,7 @@ def test_a_constant_feature_is_left_out_and_named() -> None:
         for events in (first, second)
     ]
     plain, without = (
-        permutation_test(Run(Seeds(1)), pair[0], pair[1], [EnergyDistance()], relabelings=9)[0]
+        permutation_test(Run(Seeds(1)), pair[0], pair[1], [EnergyDistance()], permutations=9)[0]
         for pair in ((first, second), flat)
     )
     assert without.observed == plain.observed
@@ -148,19 +148,19 @@ def test_a_constant_feature_is_left_out_and_named() -> None:
 
 def test_identical_samples_are_alike_and_reported() -> None:
     first, _ = samples()
-    found = permutation_test(Run(Seeds(1)), first, first, ALL, relabelings=99)
+    found = permutation_test(Run(Seeds(1)), first, first, ALL, permutations=99)
     assert all(result.p_value.value > 0.95 for result in found)
-    assert "60 of 60 events of the second sample occur in the first" in found[0].warnings[0]
+    assert "60 of 60 events of the generated sample occur in the reference" in found[0].warnings[0]
 
 
 def test_one_event_is_refused() -> None:
     first, second = samples()
-    with pytest.raises(InputError, match="second sample: got 1 event;"):
+    with pytest.raises(InputError, match="generated sample: got 1 event;"):
         permutation_test(Run(Seeds(1)), first, second.take([0]), [EnergyDistance()])
 
 
 @pytest.mark.parametrize(
-    ("statistics", "relabelings", "stop_after"),
+    ("statistics", "permutations", "stop_after"),
     [
         ([], 99, None),
         ([EnergyDistance(), EnergyDistance(most=50)], 99, None),
@@ -169,14 +169,14 @@ def test_one_event_is_refused() -> None:
     ],
 )
 def test_impossible_settings_are_refused(
-    statistics: list[EnergyDistance], relabelings: int, stop_after: int | None
+    statistics: list[EnergyDistance], permutations: int, stop_after: int | None
 ) -> None:
-    with pytest.raises(InputError, match="statistics|relabelings"):
+    with pytest.raises(InputError, match="statistics|permutations"):
         permutation_test(
             Run(Seeds(1)),
             *samples(),
             statistics,
-            relabelings=relabelings,
+            permutations=permutations,
             stop_after=stop_after,
         )
 
@@ -190,7 +190,7 @@ def test_normal_scores_do_not_see_the_units() -> None:
             pair[0],
             pair[1],
             [EnergyDistance()],
-            relabelings=9,
+            permutations=9,
             coordinates=NormalScores(),
         )[0]
         for pair in ((first, second), curved)
@@ -203,7 +203,7 @@ def test_standardised_coordinates_do_not_see_the_scale_even_if_huge() -> None:
     first, second = samples()
     scaled = [Events(events.x * [1e-300, 1e300]) for events in (first, second)]
     plain, other = (
-        permutation_test(Run(Seeds(1)), pair[0], pair[1], [EnergyDistance()], relabelings=9)[0]
+        permutation_test(Run(Seeds(1)), pair[0], pair[1], [EnergyDistance()], permutations=9)[0]
         for pair in ((first, second), scaled)
     )
     assert other.observed == pytest.approx(plain.observed, rel=1e-12)
@@ -211,7 +211,7 @@ def test_standardised_coordinates_do_not_see_the_scale_even_if_huge() -> None:
 
 def test_a_result_survives_the_disk(tmp_path: Path) -> None:
     first, second = samples()
-    for found in permutation_test(Run(Seeds(1)), first, second, ALL, relabelings=300):
+    for found in permutation_test(Run(Seeds(1)), first, second, ALL, permutations=300):
         back = load(save(found, tmp_path / "two-sample"))
         assert isinstance(back, TwoSample)
         assert isinstance(back.p_value, PValue)

@@ -63,10 +63,10 @@ class _Means:
 
 
 def _found(
-    first: Events, second: Events, statistics: Sequence[Statistic], relabelings: int = 399
+    first: Events, second: Events, statistics: Sequence[Statistic], permutations: int = 399
 ) -> tuple[Sensitivity, ...]:
     run = Run(Seeds(3))
-    results = permutation_test(run, first, second, statistics, relabelings=relabelings)
+    results = permutation_test(run, first, second, statistics, permutations=permutations)
     return smallest_effects(run, first, second, statistics, results)
 
 
@@ -96,7 +96,7 @@ def test_a_mean_difference_has_the_power_of_the_z_test(
     assert (shift.effect, local.effect) == ("shift", "local")
     _judge(shift, unit)
     # A twin with one defect: a critical value near the relabelings' median.
-    results = permutation_test(Run(Seeds(3)), first, second, [MeanDifference()], relabelings=399)
+    results = permutation_test(Run(Seeds(3)), first, second, [MeanDifference()], permutations=399)
     twin = smallest_effects(Run(Seeds(3)), first, second, [MeanDifference()], results, level=0.45)
     with pytest.raises(AssertionError):
         _judge(twin[0], unit)
@@ -117,7 +117,7 @@ def test_without_an_effect_the_power_is_the_level(monkeypatch: pytest.MonkeyPatc
 def test_power_grows_and_local_effects_are_for_the_scan() -> None:
     rng = np.random.default_rng(2)
     first, second = Events(rng.normal(size=(4000, 2))), Events(rng.normal(size=(4000, 2)))
-    found = _found(first, second, [MarginalKS("max"), IntervalScan()], relabelings=99)
+    found = _found(first, second, [MarginalKS("max"), IntervalScan()], permutations=99)
     for item in found:
         assert (np.diff(item.effects) >= 0).all()
         assert (np.diff(item.smoothed) >= 0).all()
@@ -148,7 +148,7 @@ def test_records_are_used_and_not_made_again(
     first, second = samples(n=80)
     several: list[Statistic] = [EnergyDistance(), AggregatedMMD()]
     run = Run(Seeds(3), store=tmp_path)
-    results = permutation_test(run, first, second, several, relabelings=99)
+    results = permutation_test(run, first, second, several, permutations=99)
     found = smallest_effects(run, first, second, several, results)
 
     def refuse(*_: object) -> None:
@@ -162,7 +162,7 @@ def test_records_are_used_and_not_made_again(
 def test_workers_give_the_same() -> None:
     first, second = samples(n=80)
     several: list[Statistic] = [EnergyDistance(), AggregatedMMD()]
-    results = permutation_test(Run(Seeds(3)), first, second, several, relabelings=99)
+    results = permutation_test(Run(Seeds(3)), first, second, several, permutations=99)
     serial, parallel = (
         smallest_effects(Run(Seeds(3), executor=name), first, second, several, results)
         for name in ("serial", "loky:2")
@@ -173,9 +173,9 @@ def test_workers_give_the_same() -> None:
 def test_an_early_end_is_completed() -> None:
     first, second = samples(n=80)
     run, several = Run(Seeds(3)), [EnergyDistance()]
-    (stopped,) = permutation_test(run, first, second, several, relabelings=199, stop_after=2)
+    (stopped,) = permutation_test(run, first, second, several, permutations=199, stop_after=2)
     assert stopped.null.size < 99
-    (full,) = permutation_test(Run(Seeds(3)), first, second, several, relabelings=99)
+    (full,) = permutation_test(Run(Seeds(3)), first, second, several, permutations=99)
     found = smallest_effects(run, first, second, several, [stopped])
     wanted = smallest_effects(Run(Seeds(3)), first, second, several, [full])
     assert [repr(item) for item in found] == [repr(item) for item in wanted]
@@ -185,7 +185,7 @@ def test_labelings_without_a_value_are_not_seen_and_counted() -> None:
     rng = np.random.default_rng(1)
     first, second = Events(rng.normal(size=(200, 1))), Events(rng.normal(size=(200, 1)))
     statistic = MeanDifference(fails=True)
-    results = permutation_test(Run(Seeds(3)), first, second, [MeanDifference()], relabelings=99)
+    results = permutation_test(Run(Seeds(3)), first, second, [MeanDifference()], permutations=99)
     found = smallest_effects(Run(Seeds(3)), first, second, [statistic], results)[0]
     assert 0.1 < found.n_failed / (found.labelings * found.power.size) < 0.95
     assert found.power.max() < 0.9
@@ -193,7 +193,7 @@ def test_labelings_without_a_value_are_not_seen_and_counted() -> None:
 
 
 def test_the_result_survives_the_disk_and_says_what_was_not_reached(tmp_path: Path) -> None:
-    for index, item in enumerate(_found(*samples(n=80), [EnergyDistance()], relabelings=99)):
+    for index, item in enumerate(_found(*samples(n=80), [EnergyDistance()], permutations=99)):
         back = load(save(item, tmp_path / str(index)))
         assert isinstance(back, Sensitivity)
         assert repr(back) == repr(item)
@@ -204,7 +204,7 @@ def test_the_result_survives_the_disk_and_says_what_was_not_reached(tmp_path: Pa
 def test_other_results_are_refused() -> None:
     first, second = samples(n=80)
     run, several = Run(Seeds(3)), [EnergyDistance()]
-    (result,) = permutation_test(run, first, second, several, relabelings=99)
+    (result,) = permutation_test(run, first, second, several, permutations=99)
     for wrong in (
         [],
         [result, result],

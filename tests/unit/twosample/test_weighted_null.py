@@ -127,12 +127,12 @@ def test_the_score_is_twice_the_gain_of_the_loss(rng: np.random.Generator) -> No
 def test_every_statistic_of_the_library_takes_signed_weights() -> None:
     rng = np.random.default_rng(8)
     first, second = Events(rng.normal(size=(150, 2))), signed_sample(rng, 260, 0.2)
-    found = permutation_test(Run(Seeds(1)), first, second, EVERY, relabelings=59)
+    found = permutation_test(Run(Seeds(1)), first, second, EVERY, permutations=59)
     assert {one.p_value.null for one in found} == {"multipliers"}
     assert all(np.isfinite(one.null).all() and one.refusal == "" for one in found)
     assert [one.form for one in found if one.form] == ["score of the logistic loss"] * 2
     moved = Events(second.x + 1.0, second.weights)
-    seen = permutation_test(Run(Seeds(1)), first, moved, EVERY, relabelings=59)
+    seen = permutation_test(Run(Seeds(1)), first, moved, EVERY, permutations=59)
     assert all(one.p_value.value == 1 / 60 for one in seen)
 
 
@@ -142,7 +142,7 @@ def _rejected(name: str, experiments: int, *, relabel: bool) -> int:
         at = Seeds(77).at(experiment)
         first, second = PAIRS[name](at.numpy())
         draws = Exchangeable(59) if relabel else 59
-        (found,) = permutation_test(Run(at), first, second, [MarginalKS("max")], relabelings=draws)
+        (found,) = permutation_test(Run(at), first, second, [MarginalKS("max")], permutations=draws)
         assert relabel or found.refusal == ""
         count += found.p_value.value <= 0.05 + 1e-12
     return count
@@ -157,7 +157,7 @@ def test_weights_of_different_laws_keep_the_level() -> None:
 
 
 def _one(first: Events, second: Events, statistic: Statistic) -> TwoSample:
-    (found,) = permutation_test(Run(Seeds(1)), first, second, [statistic], relabelings=99)
+    (found,) = permutation_test(Run(Seeds(1)), first, second, [statistic], permutations=99)
     return found
 
 
@@ -186,7 +186,7 @@ def test_weighted_samples_have_sensitivities() -> None:
     second = Events(rng.normal(size=(300, 1)), rng.uniform(0.2, 1.8, size=300))
     statistics: list[Statistic] = [MarginalKS("max"), EnergyDistance()]
     run = Run(Seeds(4))
-    found = permutation_test(run, first, second, statistics, relabelings=199)
+    found = permutation_test(run, first, second, statistics, permutations=199)
     shifts = smallest_effects(run, first, second, statistics, found)[::2]
     unit = np.sqrt(1 / first.n_effective + 1 / second.n_effective)
     for shift in shifts:

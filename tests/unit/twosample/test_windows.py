@@ -21,7 +21,7 @@ from verisimile.data.events import Events
 
 
 def _scan(first: Events, second: Events, cells: int = 256) -> TwoSample:
-    return permutation_test(Run(Seeds(1)), first, second, [IntervalScan(cells)], relabelings=99)[0]
+    return permutation_test(Run(Seeds(1)), first, second, [IntervalScan(cells)], permutations=99)[0]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ cut = "m > 60"
 [battery]
 tests = ["energy", "classifier"]
 required = ["classifier"]
-relabelings = 199
+permutations = 199
 
 [observables]
 log_pt = "log(pt)"
@@ -40,7 +40,7 @@ samples:
 battery:
   tests: [energy, classifier]
   required: [classifier]
-  relabelings: 199
+  permutations: 199
 observables:
   log_pt: log(pt)
 thresholds:
@@ -58,7 +58,7 @@ def _file(folder: Path, text: str, name: str = "study.toml") -> Path:
 def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
     study = read_study(_file(tmp_path, TOML))
     assert study == read_study(_file(tmp_path, YAML, "study.yaml"))
-    assert study.battery.relabelings == 199
+    assert study.battery.permutations == 199
     assert study.thresholds["auc"].max == 0.55
     assert study.seed == Study().seed
 
@@ -83,7 +83,7 @@ def test_all_faults_are_told_at_once() -> None:
                 "titel": "x",
                 "level": 1.5,
                 "samples": {"feature": ["m"], "cut": "import os"},
-                "battery": {"tests": ["energy", "eneergy"], "relabelings": 3},
+                "battery": {"tests": ["energy", "eneergy"], "permutations": 3},
                 "observables": {"a": "1 +", "b": "__import__('os')"},
                 "thresholds": {"auc": {}, "fpd": {"min": 2.0, "max": 1.0}},
             }
@@ -93,7 +93,7 @@ def test_all_faults_are_told_at_once() -> None:
         "titel: unknown key. Did you mean 'title'?",
         "level: Input should be less than 1, got 1.5",
         "samples.feature: unknown key. Did you mean 'features'?",
-        "battery.relabelings: Input should be greater than or equal to 19, got 3",
+        "battery.permutations: Input should be greater than or equal to 19, got 3",
         "thresholds.auc: needs min, max or both",
         "thresholds.fpd: min 2 is above max 1",
         "samples.cut: ",

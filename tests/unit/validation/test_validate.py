@@ -27,7 +27,7 @@ from verisimile.validation.validate import validate
 
 N = 10_000
 FAST = ("energy", "max-ks", "interval-scan", "classifier")
-QUICK = Study(battery=Battery(tests=FAST, relabelings=199, sensitivity=False, support=False))
+QUICK = Study(battery=Battery(tests=FAST, permutations=199, sensitivity=False, support=False))
 
 
 def _verdict(found: Validation, level: float = 0.05) -> Verdict:
@@ -61,7 +61,7 @@ def test_each_defect_is_found_where_it_is(name: str) -> None:
 def test_a_perceptron_may_take_the_place_of_trees() -> None:
     ours, theirs = truths(1500, 2)
     battery = Battery(
-        tests=("classifier",), learner="perceptron", relabelings=99, support=False, physics=False
+        tests=("classifier",), learner="perceptron", permutations=99, support=False, physics=False
     )
     shifted = Events(theirs.x + [3.0, 0.0, 0.0, 0.0], names=theirs.names)
     bare = Events(ours.x, names=ours.names)
@@ -76,7 +76,7 @@ def test_signed_weights_are_taken_by_every_test() -> None:
     # is measured in tests/calibration/test_validation_size.py.
     ours, theirs = truths(N, 2, seed=15)
     weighted = signed(theirs, np.random.default_rng(5))
-    every = Study(battery=Battery(relabelings=99, sensitivity=False))
+    every = Study(battery=Battery(permutations=99, sensitivity=False))
     found = validate(Run(Seeds(1)), ours, weighted, study=every)
     assert all(test.p_value is not None for test in found.tests)
     outcomes = [test.outcome for test in found.tests if test.outcome is not None]
@@ -90,7 +90,7 @@ def test_signed_weights_are_taken_by_every_test() -> None:
 def test_a_required_test_that_cannot_be_made_is_inconclusive() -> None:
     ours, theirs = truths(1000, 2)
     battery = Battery(
-        tests=("max-ks", "classifier"), required=("classifier",), relabelings=19,
+        tests=("max-ks", "classifier"), required=("classifier",), permutations=19,
         sensitivity=False, physics=False, support=False,
     )  # fmt: skip
     found = validate(Run(Seeds(1)), ours, theirs.take(range(30)), study=Study(battery=battery))
@@ -104,7 +104,7 @@ def test_weights_worth_few_events_make_no_verdict() -> None:
     ours, theirs = truths(500, 2, seed=6)
     heavy = Events(theirs.x, np.where(np.arange(500) < 20, 1.0, 1e-4), names=theirs.names)
     battery = Battery(
-        tests=("energy", "max-ks"), relabelings=99, sensitivity=False, physics=False, support=False
+        tests=("energy", "max-ks"), permutations=99, sensitivity=False, physics=False, support=False
     )
     found = validate(Run(Seeds(1)), ours, heavy, study=Study(battery=battery))
     assert found.p_value is None
@@ -139,7 +139,11 @@ def test_leaked_reference_events_are_told() -> None:
 
 BARE = Study(
     battery=Battery(
-        tests=("energy", "max-ks"), relabelings=199, sensitivity=False, support=False, physics=False
+        tests=("energy", "max-ks"),
+        permutations=199,
+        sensitivity=False,
+        support=False,
+        physics=False,
     )
 )
 
@@ -259,7 +263,7 @@ def test_nothing_compared_never_passes() -> None:
 
 
 def test_too_few_relabelings_are_inconclusive() -> None:
-    study = Study(battery=Battery(tests=("max-ks",), relabelings=19, sensitivity=False))
+    study = Study(battery=Battery(tests=("max-ks",), permutations=19, sensitivity=False))
     found = validate(Run(Seeds(1)), *truths(1000, 2), study=study)
     assert _verdict(found, level=0.05) is Verdict.PASSED
     assert _verdict(found, level=0.04) is Verdict.INCONCLUSIVE
@@ -296,7 +300,7 @@ def test_observables_cuts_and_conditions(tmp_path: Path) -> None:
         functions=str(own),
         selections={"peak": "abs(m_ll - 91.2) < 5"},
         constraints={"range": "m_ll > 85", "doubled": "double_mass > 160"},
-        battery=Battery(tests=("max-ks",), relabelings=99, sensitivity=False),
+        battery=Battery(tests=("max-ks",), permutations=99, sensitivity=False),
     )
     found = validate(Run(Seeds(1)), ours, theirs, study=study)
     assert found.physics is not None
@@ -344,7 +348,7 @@ def test_results_survive_a_round_trip() -> None:
 def test_same_numbers_for_any_executor() -> None:
     ours, theirs = truths(2000, 2)
     tests = ("energy", "max-ks", "classifier")
-    study = Study(battery=Battery(tests=tests, relabelings=99, support=False))
+    study = Study(battery=Battery(tests=tests, permutations=99, support=False))
     first, second = (
         validate(Run(Seeds(1), executor=executor), ours, theirs, study=study)
         for executor in ("serial", "loky:2")

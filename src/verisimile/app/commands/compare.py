@@ -62,7 +62,9 @@ class CompareCommand(options.BesideReport):
             help="A factor whose labels begin anew within others; repeat.",
         ),
     ] = None
-    relabelings: Annotated[int, typer.Option(min=19, help="Of whole curves.")] = 999
+    permutations: Annotated[
+        int, typer.Option("--permutations", "--relabelings", min=19, help="Of whole curves.")
+    ] = 999
     score: Annotated[
         str,
         typer.Option(
@@ -153,7 +155,7 @@ class CompareCommand(options.BesideReport):
             bands = precision_recall_bands(run, truth, samples, score=score)
         with clock.stage("comparison"):
             compared = (
-                compare_curves(run, bands[0], bands[1], relabelings=self.relabelings)
+                compare_curves(run, bands[0], bands[1], permutations=self.permutations)
                 if len(bands) > 1
                 else None
             )

@@ -80,8 +80,14 @@ class ValidateCommand(options.BesideReport):
     tests: Annotated[
         str, typer.Option(metavar="A,B,...", help="Tests to make; the whole battery by default.")
     ] = ""
-    relabelings: Annotated[
-        int | None, typer.Option(min=19, help="Of each permutation test; 999 by default.")
+    permutations: Annotated[
+        int | None,
+        typer.Option(
+            "--permutations",
+            "--relabelings",
+            min=19,
+            help="Of each permutation test; 999 by default.",
+        ),
     ] = None
     level: Annotated[
         float | None, typer.Option(help="Significance level of the verdict; 0.05 by default.")

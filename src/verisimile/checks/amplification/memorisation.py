@@ -103,7 +103,7 @@ def memorisation(
     holdout: Events,
     train: Events,
     *,
-    relabelings: int = 999,
+    permutations: int = 999,
     most: int = 20_000,
     tolerance: float = _TOLERANCE,
 ) -> Memorisation:
@@ -134,7 +134,7 @@ def memorisation(
     generated, holdout, train
         Unweighted events, 20 or more; `holdout` from the law of `train`, never seen by the
         generator.
-    relabelings
+    permutations
         B, 99 or more.
     most
         Generated events used, random ones.  All training and held-out events are: leaving out
@@ -144,7 +144,7 @@ def memorisation(
         training sample at all.
     """
     refuse_weights(generated=generated, holdout=holdout, train=train)
-    _check(generated, holdout, train, relabelings, tolerance)
+    _check(generated, holdout, train, permutations, tolerance)
     generated, train = (match_features(each, holdout.features) for each in (generated, train))
     # Neighbours of an angle lie on its circle.
     plane = [circular.x for circular in circular_events((generated, train, holdout))]
@@ -152,7 +152,7 @@ def memorisation(
     found = _attraction(run, plane[0][used], plane[1], plane[2])
     # Sums of the same shares in another order may differ by rounding.
     seen = np.round(found.observed(), 12)
-    toys = np.round(found.relabeled(run.at("labels").seeds.numpy(), relabelings), 12)
+    toys = np.round(found.relabeled(run.at("labels").seeds.numpy(), permutations), 12)
     seen[1], toys[:, 1] = -seen[1], -toys[:, 1]
     share_p, ratio_p, copies_p = (
         Empirical(column, _NULL).p_value(value) for value, column in zip(seen, toys.T, strict=True)
@@ -184,7 +184,7 @@ def memorisation(
             "ks_train": _over_floor(generated.x[used], train.x),
             "ks_holdout": _over_floor(generated.x[used], holdout.x),
         },
-        warnings=_warnings(generated, len(used), kinds, relabelings),
+        warnings=_warnings(generated, len(used), kinds, permutations),
     )
 
 
@@ -218,12 +218,12 @@ def _over_floor(generated: Array, true: Array) -> float:
 
 
 def _check(
-    generated: Events, holdout: Events, train: Events, relabelings: int, tolerance: float
+    generated: Events, holdout: Events, train: Events, permutations: int, tolerance: float
 ) -> None:
     fewest = min(generated.n, holdout.n, train.n)
     expected = f"at least {_FEWEST} of each sample"
     require(fewest >= _FEWEST, "events", got=fewest, expected=expected)
-    require(relabelings >= 99, "relabelings", got=relabelings, expected="99 or more")
+    require(permutations >= 99, "permutations", got=permutations, expected="99 or more")
     require(0.0 <= tolerance < 1.0, "tolerance", got=tolerance, expected="a number in [0, 1)")
     shared = sum(each.count for each in copies_of(train, holdout))
     require(
@@ -236,7 +236,7 @@ def _check(
 
 
 def _warnings(
-    generated: Events, used: int, kinds: tuple[Copies, ...], relabelings: int
+    generated: Events, used: int, kinds: tuple[Copies, ...], permutations: int
 ) -> tuple[str, ...]:
     found = [
         f"{each.count} of {each.size} generated events are copies of training events, "
@@ -245,8 +245,8 @@ def _warnings(
     ]
     if used < generated.n:
         found.append(f"{used} of {generated.n} generated events were used")
-    if relabelings + 1 < 1.0 / LEVEL:
-        found.append(f"{relabelings} relabelings cannot raise the alarm at {LEVEL:g}")
+    if permutations + 1 < 1.0 / LEVEL:
+        found.append(f"{permutations} relabelings cannot raise the alarm at {LEVEL:g}")
     return tuple(found)
 
 

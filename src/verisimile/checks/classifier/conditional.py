@@ -84,7 +84,7 @@ class ConditionalDiagnosis:
 
 def diagnose_conditional(
     run: Run,
-    truth: Events,
+    reference: Events,
     generated: Events,
     contexts: Sequence[str],
     *,
@@ -106,7 +106,7 @@ def diagnose_conditional(
     ----------
     run
         Random streams (``"conditional"``), execution and storage of the fits.
-    truth, generated
+    reference, generated
         The samples, contexts among their columns; without weights.
     contexts
         Names of the context columns.
@@ -131,7 +131,7 @@ def diagnose_conditional(
     continuous and not shared: R. D. Shah, J. Peters, Ann. Stat. 48 (2020) 1514.
     """
     _check(folds, permutations)
-    pool, columns = grouped(truth, generated, contexts)
+    pool, columns = grouped(reference, generated, contexts)
     classifier = check_learner(learner or boosted_trees(), weighted=False)
     at = run.at("conditional")
     joint = Scorer(at, pool, classifier, "conditional")

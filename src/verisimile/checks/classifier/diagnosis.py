@@ -119,7 +119,7 @@ class ClassifierDiagnosis:
 
 def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four sizes with defaults)
     run: Run,
-    truth: Events,
+    reference: Events,
     generated: Events,
     *,
     learner: object = None,
@@ -149,7 +149,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     ----------
     run
         Random streams (``"classifier"``), execution and storage of the fits.
-    truth, generated
+    reference, generated
         The samples; features are matched by name.
     learner
         A scikit-learn classifier, by default :func:`boosted_trees`.  It is cloned, and
@@ -178,7 +178,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     R. Das et al., SciPost Phys. 16 (2024) 031 (arXiv:2305.16774).
     """
     _check(folds, permutations, refits, tail)
-    pool = pool_of(truth, generated, exchangeable_weights=exchangeable_weights)
+    pool = pool_of(reference, generated, exchangeable_weights=exchangeable_weights)
     _check_refits(pool, refits)
     classifier = check_learner(learner or boosted_trees(), weighted=pool.weighted)
     scorer = Scorer(run.at("classifier"), pool, classifier)
@@ -206,7 +206,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
         folds=folds,
         learner=title(classifier),
         events_digest=_content(pool),
-        warnings=(*unfinished_note(half, every), *_warnings(truth, generated, log_weights)),
+        warnings=(*unfinished_note(half, every), *_warnings(reference, generated, log_weights)),
         refusal="" if pool.samples is None else pool.samples.refusal,
     )
 

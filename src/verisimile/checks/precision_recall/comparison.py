@@ -116,7 +116,7 @@ def compare_bands(
     reference: Events,
     *,
     score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
-    relabelings: int = 999,
+    permutations: int = 999,
     published: bool = False,
 ) -> BandComparison:
     """Return :func:`compare_curves` of the curves of two groups of generated samples.
@@ -125,11 +125,11 @@ def compare_bands(
     no generator has seen `reference`.
     """
     one, other = precision_recall_bands(run, reference, [first, second], score=score, null_draws=0)
-    return compare_curves(run, one, other, relabelings=relabelings, published=published)
+    return compare_curves(run, one, other, permutations=permutations, published=published)
 
 
 def compare_curves(
-    run: Run, first: Band, second: Band, *, relabelings: int = 999, published: bool = False
+    run: Run, first: Band, second: Band, *, permutations: int = 999, published: bool = False
 ) -> BandComparison:
     r"""Test whether two bands are of one family of curves.
 
@@ -151,9 +151,9 @@ def compare_curves(
     (single-step max-T); Y. Benjamini, Y. Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
     """
     _check(first, second)
-    require_at_least(1, relabelings, "relabelings", remedy="999 resolve p-values down to 0.001.")
+    require_at_least(1, permutations, "permutations", remedy="999 resolve p-values down to 0.001.")
     at = run.seeds.at("compare precision-recall")
-    found = relabeled(at.at("curves"), first.radii, second.radii, relabelings)
+    found = relabeled(at.at("curves"), first.radii, second.radii, permutations)
     familywise, pointwise = found.familywise(), found.pointwise()
     paired = None
     if published:
@@ -164,11 +164,11 @@ def compare_curves(
     return BandComparison(
         theta=first.theta,
         difference=first.radii.mean(axis=0) - second.radii.mean(axis=0),
-        p_value=_p_value(float(familywise.min()), relabelings),
+        p_value=_p_value(float(familywise.min()), permutations),
         p_familywise=familywise,
         p_pointwise=pointwise,
         q=benjamini_hochberg(pointwise),
-        auc=_area_difference(run, first.auc, second.auc, relabelings),
+        auc=_area_difference(run, first.auc, second.auc, permutations),
         published=paired,
         n_first=len(first.auc),
         n_second=len(second.auc),
@@ -186,24 +186,24 @@ def _check(first: Band, second: Band) -> None:
     )
 
 
-def _area_difference(run: Run, first: Array, second: Array, relabelings: int) -> AreaDifference:
+def _area_difference(run: Run, first: Array, second: Array, permutations: int) -> AreaDifference:
     at = run.seeds.at("compare areas")
-    found = relabeled(at.at("relabel"), first[:, None], second[:, None], relabelings)
+    found = relabeled(at.at("relabel"), first[:, None], second[:, None], permutations)
     low, high = area_interval(
-        at.at("bootstrap"), first, second, level=_LEVEL, resamples=relabelings
+        at.at("bootstrap"), first, second, level=_LEVEL, resamples=permutations
     )
     return AreaDifference(
         value=float(first.mean() - second.mean()),
         low=low,
         high=high,
-        p_value=_p_value(float(found.pointwise()[0]), relabelings),
+        p_value=_p_value(float(found.pointwise()[0]), permutations),
         level=_LEVEL,
     )
 
 
-def _p_value(p: float, relabelings: int) -> PValue:
-    exceeding = round(p * (relabelings + 1)) - 1
-    return add_one(exceeding, relabelings, null="relabeled curves")
+def _p_value(p: float, permutations: int) -> PValue:
+    exceeding = round(p * (permutations + 1)) - 1
+    return add_one(exceeding, permutations, null="relabeled curves")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -85,7 +85,7 @@ class Support:
 
 
 def support_metrics(
-    truth: npt.ArrayLike,
+    reference: npt.ArrayLike,
     generated: npt.ArrayLike,
     rng: np.random.Generator,
     *,
@@ -109,7 +109,7 @@ def support_metrics(
     mean something: scale both with the same numbers.  `rng` divides them; definitions and
     references are those of :func:`~verisimile.checks.support.study.evaluate`.
     """
-    x = as_matrix(truth, "truth")
+    x = as_matrix(reference, "truth")
     y = as_matrix(generated, "generated", columns=x.shape[1])
     quarters = Quarters.of(x, y, rng)
     pieces = _checked(quarters.size, neighbours, beta)

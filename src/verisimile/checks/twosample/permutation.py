@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.twosample.result import TwoSample, Values, judged
+from verisimile.checks.twosample.statistics.energy import EnergyDistance
 from verisimile.checks.twosample.statistics.protocol import (
     AroundCircles,
     Demanding,
@@ -47,20 +48,52 @@ class Exchangeable:
 
     Attributes
     ----------
-    relabelings
+    permutations
         B.
     """
 
-    relabelings: int = 999
+    permutations: int = 999
+
+
+def two_sample(
+    run: Run,
+    reference: Events,
+    generated: Events,
+    *,
+    statistic: Statistic | None = None,
+    permutations: int | Exchangeable = 999,
+    stop_after: int | None = None,
+) -> TwoSample:
+    """Test whether two samples are of one distribution, by one statistic.
+
+    The energy distance unless another is given; :func:`permutation_test` of it alone, which
+    says how, and makes several tests on the same draws.
+
+    Raises
+    ------
+    InputError
+        As :func:`permutation_test`.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(1).normal(size=(400, 2))
+    >>> two_sample(Run(Seeds(1)), Events(x[:200]), Events(x[200:] + 1.0)).p_value.value
+    0.001
+    """
+    chosen = EnergyDistance() if statistic is None else statistic
+    (found,) = permutation_test(
+        run, reference, generated, [chosen], permutations=permutations, stop_after=stop_after
+    )
+    return found
 
 
 def permutation_test(
     run: Run,
-    first: Events,
-    second: Events,
+    reference: Events,
+    generated: Events,
     statistics: Sequence[Statistic],
     *,
-    relabelings: int | Exchangeable = 999,
+    permutations: int | Exchangeable = 999,
     stop_after: int | None = None,
     coordinates: Coordinates = Standardised(),  # noqa: B008  (frozen)
 ) -> tuple[TwoSample, ...]:
@@ -94,12 +127,12 @@ def permutation_test(
     ----------
     run
         Random streams, execution and storage.
-    first, second
+    reference, generated
         The samples, features matched by name.  Weights are scaled to mean one in
         each sample, then belong to their events.
     statistics
         What to compare; names must differ.
-    relabelings
+    permutations
         B, or the most of them with `stop_after`; or :class:`Exchangeable`, the declaration
         that events may be relabeled with their weights.
     stop_after
@@ -135,10 +168,10 @@ def permutation_test(
     >>> found.p_value.value
     0.001
     """
-    exchangeable = isinstance(relabelings, Exchangeable)
-    count = relabelings.relabelings if isinstance(relabelings, Exchangeable) else relabelings
+    exchangeable = isinstance(permutations, Exchangeable)
+    count = permutations.permutations if isinstance(permutations, Exchangeable) else permutations
     _check(statistics, count, stop_after)
-    pool = pooled(first, second, coordinates, exchangeable_weights=exchangeable)
+    pool = pooled(reference, generated, coordinates, exchangeable_weights=exchangeable)
     for statistic in statistics:
         accepts(statistic, pool)
     at = run.at("two-sample")
@@ -151,7 +184,7 @@ def permutation_test(
             job.statistic.name,
             job.events,
             valued(at, job, count, stop_after),
-            relabelings=count,
+            permutations=count,
             stop_after=stop_after,
             whole=pool,
         )
@@ -295,14 +328,14 @@ class _Piece:
     form: str
 
 
-def valued(run: Run, job: Job, relabelings: int, stop_after: int | None) -> Values:
+def valued(run: Run, job: Job, permutations: int, stop_after: int | None) -> Values:
     """Return the observed values and those of the relabelings, all or until enough are extreme.
 
     What `run` keeps is not computed again.
     """
     tasks = [
-        job.task(start, _end(start, relabelings, stop_after))
-        for start in range(0, relabelings, _size(stop_after))
+        job.task(start, _end(start, permutations, stop_after))
+        for start in range(0, permutations, _size(stop_after))
     ]
     if stop_after is None:
         return _joined(_pieces(run, tasks))
@@ -393,8 +426,8 @@ def _size(stop_after: int | None) -> int:
     return _BLOCK if stop_after is None else _FIRST_LOOK
 
 
-def _end(start: int, relabelings: int, stop_after: int | None) -> int:
-    return min(start + _size(stop_after), relabelings)
+def _end(start: int, permutations: int, stop_after: int | None) -> int:
+    return min(start + _size(stop_after), permutations)
 
 
 def record_name(statistic: Statistic) -> str:
@@ -402,14 +435,14 @@ def record_name(statistic: Statistic) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in statistic.name.lower())
 
 
-def _check(statistics: Sequence[Statistic], relabelings: int, stop_after: int | None) -> None:
+def _check(statistics: Sequence[Statistic], permutations: int, stop_after: int | None) -> None:
     names = [statistic.name for statistic in statistics]
     if not names or len(set(names)) < len(names):
         raise InputError("statistics", got=names, expected="one or more, with different names")
-    if relabelings < 1 or (stop_after is not None and stop_after < 1):
+    if permutations < 1 or (stop_after is not None and stop_after < 1):
         raise InputError(
-            "relabelings",
-            got=f"relabelings = {relabelings}, stop_after = {stop_after}",
+            "permutations",
+            got=f"permutations = {permutations}, stop_after = {stop_after}",
             expected="at least one",
             remedy="999 resolve p-values down to 0.001.",
         )

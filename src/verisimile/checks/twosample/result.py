@@ -108,7 +108,7 @@ def judged(
     pool: Pool,
     values: Values,
     *,
-    relabelings: int,
+    permutations: int,
     stop_after: int | None,
     whole: Pool,
 ) -> TwoSample:
@@ -121,7 +121,7 @@ def judged(
     observed, null, p_value, details = (
         _combined(values, pool.null)
         if values.columns
-        else _single(values, pool.null, relabelings=relabelings, stop_after=stop_after)
+        else _single(values, pool.null, permutations=permutations, stop_after=stop_after)
     )
     used = null[: p_value.n_null]
     finite = used[np.isfinite(used)]
@@ -155,14 +155,14 @@ def tie_threshold(observed: Array, relabeled: Array) -> Array:
 
 
 def _single(
-    values: Values, name: str, *, relabelings: int, stop_after: int | None
+    values: Values, name: str, *, permutations: int, stop_after: int | None
 ) -> tuple[float, Array, PValue, dict[str, float]]:
     null = values.relabeled[:, 0]
     threshold = float(tie_threshold(values.observed, values.relabeled)[0])
     p_value = (
         Empirical(null, name).p_value(threshold)
         if stop_after is None
-        else besag_clifford(threshold, null, stop_after=stop_after, maximum=relabelings, null=name)
+        else besag_clifford(threshold, null, stop_after=stop_after, maximum=permutations, null=name)
     )
     return float(values.observed[0]), null, p_value, dict(values.details)
 

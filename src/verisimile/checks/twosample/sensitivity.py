@@ -97,8 +97,8 @@ class Sensitivity:
 
 def smallest_effects(
     run: Run,
-    first: Events,
-    second: Events,
+    reference: Events,
+    generated: Events,
     statistics: Sequence[Statistic],
     found: Sequence[TwoSample],
     *,
@@ -122,7 +122,7 @@ def smallest_effects(
     ----------
     run
         As in the call of `permutation_test`: records of its store are used.
-    first, second, statistics, coordinates
+    reference, generated, statistics, coordinates
         As there.
     found
         What it returned.
@@ -142,12 +142,15 @@ def smallest_effects(
     if not 0.0 < level < _HALF:
         raise InputError("level", got=level, expected="a number between 0 and 0.5")
     relabeled = all(result.p_value.null == "relabelings" for result in found)
-    pool = pooled(first, second, coordinates, exchangeable_weights=relabeled)
+    pool = pooled(reference, generated, coordinates, exchangeable_weights=relabeled)
     _check(statistics, found, pool)
-    x = turned(np.concatenate([first.x, match_features(second, first.features).x]), first.features)
+    x = turned(
+        np.concatenate([reference.x, match_features(generated, reference.features).x]),
+        reference.features,
+    )
     at = run.at("two-sample")
     # Along an angle its cosine and sine are shifted; an interval is one of the circle.
-    spread = circles(x, periodic(first.features)).x
+    spread = circles(x, periodic(reference.features)).x
     tilts: tuple[TiltFamily, ...] = (Shift.of(spread, pool.weights), Local.of(x))
     jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
     first_look = [(job, tilt, _strengths(job, tilt)) for job in jobs for tilt in tilts]

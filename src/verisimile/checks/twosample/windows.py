@@ -102,8 +102,8 @@ class Windows:
 
 
 def deviating_windows(
-    first: Events,
-    second: Events,
+    reference: Events,
+    generated: Events,
     *,
     count: int = 3,
     cells: int = 256,
@@ -125,7 +125,7 @@ def deviating_windows(
 
     Parameters
     ----------
-    first, second
+    reference, generated
         The samples, features matched by name; an excess is one of the second.
     count
         The most windows of a feature.
@@ -143,15 +143,15 @@ def deviating_windows(
     if count < 1:
         raise InputError("count", got=count, expected="at least one window of a feature")
     relabeled = scan is not None and scan.p_value.null == "relabelings"
-    pool = pooled(first, second, Standardised(), exchangeable_weights=relabeled)
-    x = np.concatenate([first.x, match_features(second, first.features).x])
-    unrolled = turned(x, first.features)
+    pool = pooled(reference, generated, Standardised(), exchangeable_weights=relabeled)
+    x = np.concatenate([reference.x, match_features(generated, reference.features).x])
+    unrolled = turned(x, reference.features)
     kept = np.flatnonzero(varying(unrolled))
-    circular = periodic(first.features)[kept]
+    circular = periodic(reference.features)[kept]
     # Angles come last, as in the scan itself.
     plain, around = kept[~circular], kept[circular]
-    columns = [_Column(first.features[j], x[:, j]) for j in plain]
-    columns += [_Column(first.features[j], x[:, j], unrolled[:, j]) for j in around]
+    columns = [_Column(reference.features[j], x[:, j]) for j in plain]
+    columns += [_Column(reference.features[j], x[:, j], unrolled[:, j]) for j in around]
     names = tuple(column.feature.name for column in columns)
     prepared = PreparedScan.of(x[:, plain], pool.weights, cells, list(unrolled[:, around].T))
     places = _places(prepared, pool)
@@ -163,8 +163,8 @@ def deviating_windows(
         ),
         scanned=len(places),
         features=names,
-        n_first=first.n,
-        n_second=second.n,
+        n_first=reference.n,
+        n_second=generated.n,
         warnings=pool.warnings,
     )
 

@@ -116,8 +116,8 @@ class PreparedFrechet:
             self.centred[chosen],
             self.centred[~chosen],
             np.random.default_rng(self.seed),
-            first_weights=self.weights[chosen],
-            second_weights=self.weights[~chosen],
+            reference_weights=self.weights[chosen],
+            generated_weights=self.weights[~chosen],
             blocks=blocks,
         ).extrapolated
         return {"extrapolated": found.value, "extrapolated error": found.error}
@@ -151,12 +151,12 @@ class FrechetDistance:
 
 
 def frechet_distance(
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
+    reference: npt.ArrayLike,
+    generated: npt.ArrayLike,
     rng: np.random.Generator,
     *,
-    first_weights: npt.ArrayLike | None = None,
-    second_weights: npt.ArrayLike | None = None,
+    reference_weights: npt.ArrayLike | None = None,
+    generated_weights: npt.ArrayLike | None = None,
     blocks: int = 16,
 ) -> FrechetDistance:
     r"""Return the squared Fréchet distance, extrapolated to infinite samples.
@@ -181,12 +181,12 @@ def frechet_distance(
 
     Parameters
     ----------
-    first, second
+    reference, generated
         Features ``(n, d)`` and ``(m, d)``.  The distance is in their units: scale
         them first, both samples with the same numbers.
     rng
         Divides the samples into blocks.
-    first_weights, second_weights
+    reference_weights, generated_weights
         Event weights, not negative.
     blocks
         A power of two, at least 4.  With more than some 300 features 4 or 8 save
@@ -204,8 +204,8 @@ def frechet_distance(
     Rev. Int. Stat. Inst. 37 (1969) 239; the jackknife errs upwards: B. Efron,
     C. Stein, Ann. Stat. 9 (1981) 586.
     """
-    x, wx = _sample(first, first_weights, "first", blocks)
-    y, wy = _sample(second, second_weights, "second", blocks, columns=x.shape[1])
+    x, wx = _sample(reference, reference_weights, "reference", blocks)
+    y, wy = _sample(generated, generated_weights, "generated", blocks, columns=x.shape[1])
     if blocks & (blocks - 1):
         raise InputError("blocks", got=blocks, expected="a power of two, at least 4")
     centre = np.average(x, axis=0, weights=wx)

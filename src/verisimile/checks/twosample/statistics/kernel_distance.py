@@ -129,8 +129,8 @@ class PreparedKernelDistance:
             self.pooled[chosen],
             self.pooled[~chosen],
             np.random.default_rng(self.seed),
-            first_weights=self.weights[chosen],
-            second_weights=self.weights[~chosen],
+            reference_weights=self.weights[chosen],
+            generated_weights=self.weights[~chosen],
             degree=self.kernel.degree,
         )
         return {"error": found.error}
@@ -173,12 +173,12 @@ class PreparedKernelDistance:
 
 
 def kernel_distance(
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
+    reference: npt.ArrayLike,
+    generated: npt.ArrayLike,
     rng: np.random.Generator,
     *,
-    first_weights: npt.ArrayLike | None = None,
-    second_weights: npt.ArrayLike | None = None,
+    reference_weights: npt.ArrayLike | None = None,
+    generated_weights: npt.ArrayLike | None = None,
     degree: int = 3,
     blocks: int = _BLOCKS,
 ) -> Estimate:
@@ -194,11 +194,11 @@ def kernel_distance(
 
     Parameters
     ----------
-    first, second
+    reference, generated
         Features ``(n, d)`` and ``(m, d)``, scaled with the same numbers.
     rng
         Divides the samples into blocks.
-    first_weights, second_weights
+    reference_weights, generated_weights
         Event weights of any sign, with a positive sum.
     degree
         p of the kernel.
@@ -214,8 +214,8 @@ def kernel_distance(
     ----------
     As :class:`KernelDistance`; B. Efron, C. Stein, Ann. Stat. 9 (1981) 586.
     """
-    x, wx = checked_sample(first, first_weights, "first", blocks)
-    y, wy = checked_sample(second, second_weights, "second", blocks, columns=x.shape[1])
+    x, wx = checked_sample(reference, reference_weights, "reference", blocks)
+    y, wy = checked_sample(generated, generated_weights, "generated", blocks, columns=x.shape[1])
     kernel = PolynomialKernel(x.shape[1], _checked_degree(degree))
     members = [membership(z.shape[0], blocks, rng) for z in (x, y)]
     pooled, weights = np.vstack([x, y]), np.concatenate([wx, wy])
