@@ -18,8 +18,7 @@ from verisimile.data.events import Events
 from verisimile.samples.coordinates import Coordinates
 from verisimile.samples.copies import twins
 from verisimile.samples.learners import Classifier, boosted_trees, perceptron
-from verisimile.stats.aggregate import min_p
-from verisimile.stats.multiple import holm
+from verisimile.stats.aggregate import holm, min_p
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.result import Alike, BatteryTest
 from verisimile.validation.study import CLASSIFIER, Battery

@@ -16,9 +16,8 @@ from verisimile.checks.physics.constraints import violations_of
 from verisimile.checks.physics.selections import efficiencies
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
-from verisimile.stats.aggregate import corrected, fisher, min_p
+from verisimile.stats.aggregate import corrected, fisher, holm, min_p
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson, garwood
-from verisimile.stats.multiple import holm
 from verisimile.stats.pvalues import Empirical, add_one, besag_clifford, inverse_binomial
 
 

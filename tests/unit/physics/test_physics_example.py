@@ -14,7 +14,7 @@ from verisimile.checks.physics.selections import efficiencies
 from verisimile.data.events import Events
 from verisimile.data.example import load_example
 from verisimile.data.expressions import Condition
-from verisimile.stats.multiple import holm
+from verisimile.stats.aggregate import holm
 
 
 @pytest.fixture(scope="module")

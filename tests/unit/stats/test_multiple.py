@@ -7,7 +7,7 @@ import pytest
 
 from statistical import assert_rate
 from verisimile.core.errors import InputError
-from verisimile.stats.multiple import benjamini_hochberg, holm
+from verisimile.stats.aggregate import benjamini_hochberg, holm
 
 # Benjamini and Hochberg's own example (1995, sec. 3.2): 15 p-values of a clinical trial.
 PUBLISHED = [

@@ -15,7 +15,7 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.samples.coordinates import circular_events, periodic
 from verisimile.samples.weighted import EqualLaws, matched, shares
-from verisimile.stats.multiple import holm
+from verisimile.stats.aggregate import holm
 
 
 @dataclass(frozen=True, slots=True, eq=False)

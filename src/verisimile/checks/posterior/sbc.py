@@ -19,7 +19,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
-from verisimile.stats.multiple import holm
+from verisimile.stats.aggregate import holm
 from verisimile.stats.pvalues import PValue
 
 Quantity = Callable[[Array, Array], npt.ArrayLike]

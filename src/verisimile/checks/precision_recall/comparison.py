@@ -18,7 +18,7 @@ from verisimile.core.require import require, require_at_least
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
-from verisimile.stats.multiple import benjamini_hochberg
+from verisimile.stats.aggregate import benjamini_hochberg
 from verisimile.stats.pvalues import PValue, add_one
 
 _LEVEL = 0.95

@@ -8,7 +8,7 @@ from scipy import stats
 
 from statistical import FIVE_SIGMA, assert_within
 from verisimile.core.arrays import Array
-from verisimile.stats.restricted_normal import restricted_normal
+from verisimile.mixture.law import restricted_normal
 
 
 def draws(walls: Array, count: int, rng: np.random.Generator, centre: Array | None = None) -> Array:
