@@ -25,7 +25,7 @@ from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import member_log_densities
-from verisimile.stats.linalg import symmetrised, tangent_basis
+from verisimile.stats.linalg import symmetrise, tangent_basis
 
 TOYS, CHUNK, PSEUDO = 39, 10, 1998
 PAPER = GaussianTruth.paper()
@@ -76,7 +76,7 @@ def squared_pulls(fits: list[WeightFit]) -> Array:
     found = []
     for fit in fits:
         pull = tangent.T @ (fit.weights - 1.0 / 6.0)
-        spread = symmetrised(tangent.T @ fit.covariance @ tangent)
+        spread = symmetrise(tangent.T @ fit.covariance @ tangent)
         values, vectors = np.linalg.eigh(spread)
         # A variance that is rounding noise is no variance.
         found.append(float(((vectors.T @ pull) ** 2 / np.maximum(values, 1e-300)).sum()))
@@ -93,7 +93,7 @@ def collapsed(fit: WeightFit) -> WeightFit:
     inner = tangent.T @ fit.covariance @ tangent
     bread = tangent.T @ fit.inverse_hessian @ tangent
     middle = bread @ np.linalg.pinv(inner, hermitian=True) @ bread
-    return replace(fit, covariance=symmetrised(tangent @ middle @ tangent.T))
+    return replace(fit, covariance=symmetrise(tangent @ middle @ tangent.T))
 
 
 def edge_p_values(run: Run, edge: Edge, *, experiments: int, twin: bool) -> Array:

@@ -24,7 +24,7 @@ from verisimile.checks.amplification.member_counts import (
     MemberCounts,
     Pooled,
     member_counts,
-    pooled,
+    pool_regions,
     spread,
 )
 from verisimile.core.arrays import Array
@@ -77,7 +77,7 @@ def _ensembles(contents: Array, members: int, n: int, rng: np.random.Generator) 
 
 
 def _pooled(counts: MemberCounts) -> Pooled:
-    return pooled(counts, spread(counts))
+    return pool_regions(counts, spread(counts))
 
 
 def _covered(found: list[Pooled], truth: float, level: float) -> int:

@@ -24,7 +24,7 @@ from verisimile.checks.amplification.quantile import quantile
 from verisimile.core.result import schema_of, to_dict
 from verisimile.report.document import Document, document, read_report
 from verisimile.report.section import known_sections
-from verisimile.report.write import gathered, write_document, write_report
+from verisimile.report.write import gather, write_document, write_report
 
 MEASURES = (
     analytic, analytic_observables, averaging, calibrate_errors, kolmogorov, quadratic, quantile,
@@ -68,7 +68,7 @@ def test_no_two_sections_take_one_kind() -> None:
 
 @pytest.fixture(scope="module", params=sorted(MADE))
 def report(request: pytest.FixtureRequest) -> Document:
-    return document(RUN, gathered(MADE[request.param]()))
+    return document(RUN, gather(MADE[request.param]()))
 
 
 @pytest.fixture(scope="module")

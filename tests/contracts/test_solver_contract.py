@@ -17,7 +17,7 @@ from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.device import DeviceNewton
 from verisimile.mixture.solvers.minuit import MinuitSolver
 from verisimile.mixture.solvers.newton import NewtonSolver
-from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certify
 from verisimile.mixture.solvers.torch_minimize import TorchSolver
 
 SOLVERS: list[WeightSolver] = [NewtonSolver(), TorchSolver(), MinuitSolver(), DeviceNewton()]
@@ -195,7 +195,7 @@ class GradientDescent:
             gradient, hessian = problem.derivatives(problem.density(theta), theta)
             theta = theta - gradient / np.linalg.eigvalsh(hessian)[-1]
             value = problem.value(problem.density(theta), theta)
-        return certified(problem, theta, iterations=steps, tolerance=1e-10)
+        return certify(problem, theta, iterations=steps, tolerance=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -50,14 +50,14 @@ def plain(value: object, name: str = "value") -> JSON:
     )
 
 
-def restored(value: JSON) -> JSON:
+def restore(value: JSON) -> JSON:
     """Return `value` with the strings of non-finite numbers turned into numbers again."""
     if isinstance(value, str):
         return _NON_FINITE.get(value, value)
     if isinstance(value, Mapping):
-        return {key: restored(item) for key, item in value.items()}
+        return {key: restore(item) for key, item in value.items()}
     if isinstance(value, Sequence):
-        return [restored(item) for item in value]
+        return [restore(item) for item in value]
     return value
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from verisimile.core.canonical import JSON, canonical, plain, restored
+from verisimile.core.canonical import JSON, canonical, plain, restore
 from verisimile.core.require import require
 
 State: TypeAlias = Literal["missing", "stale", "corrupt", "valid"]
@@ -116,7 +116,7 @@ def _record(body: Mapping[str, JSON], data: bytes) -> Record:
     arrays = dict(sorted(safetensors.numpy.load(data).items()))
     for array in arrays.values():
         array.setflags(write=False)
-    meta = restored(body.get("meta"))
+    meta = restore(body.get("meta"))
     return Record(
         address=str(body["address"]),
         fingerprint=str(body["fingerprint"]),

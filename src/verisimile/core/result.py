@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from verisimile.core.canonical import JSON, plain, restored, text_key
+from verisimile.core.canonical import JSON, plain, restore, text_key
 from verisimile.core.errors import InputError, StoreError, VerisimileError
 from verisimile.core.records import portable
 from verisimile.core.store import write_atomic
@@ -77,7 +77,7 @@ def decode(value: JSON, hint: Any, place: str, fetch: Fetch) -> Any:  # noqa: AN
     """Return the object of type `hint` that `value` encodes; a StoreError says what is wrong."""
     origin, arms = get_origin(hint) or hint, get_args(hint)
     if origin in (Any, object):
-        return restored(value)
+        return restore(value)
     if origin in _SCALARS:
         return _scalar(value, hint, place)
     if origin in (Union, types.UnionType):
@@ -98,7 +98,7 @@ def decode(value: JSON, hint: Any, place: str, fetch: Fetch) -> Any:  # noqa: AN
 
 def _instance(value: Mapping[str, JSON], hint: type, place: str, fetch: Fetch) -> object:
     """Return a dataclass: the one named by the value's schema, else the hint itself."""
-    cls = registered(value["schema"]) if "schema" in value else hint
+    cls = registered_class(value["schema"]) if "schema" in value else hint
     fits = not dataclasses.is_dataclass(hint) or issubclass(cls, hint)
     if not (dataclasses.is_dataclass(cls) and fits):
         raise _misfit(value, hint, place)
@@ -117,7 +117,7 @@ def _instance(value: Mapping[str, JSON], hint: type, place: str, fetch: Fetch) -
 
 def _scalar(value: JSON, hint: type, place: str) -> object:
     if hint is float:
-        value = restored(value)
+        value = restore(value)
         if isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
     # type() and not isinstance: True is no int here.
@@ -174,7 +174,7 @@ def _array(value: JSON, hint: Any, place: str, fetch: Fetch) -> npt.NDArray[Any]
 def _from_lists(value: Any, dtype: np.dtype[Any] | None) -> npt.NDArray[Any]:  # noqa: ANN401
     if isinstance(value, Mapping):
         return np.empty(0, dtype).reshape(value["empty"])
-    return np.array(restored(value), dtype)
+    return np.array(restore(value), dtype)
 
 
 def _fields(cls: type) -> list[dataclasses.Field[Any]]:
@@ -235,7 +235,7 @@ def schema_of(cls: type) -> str | None:
     return None
 
 
-def registered(schema: object) -> type:
+def registered_class(schema: object) -> type:
     """Return the class that ``"verisimile.<name>/<n>"`` means; `n` may be older than its own."""
     match = re.fullmatch(r"verisimile\.([^/]+)/([0-9]+)", str(schema))
     if match is None or match[1] not in _CLASSES:
@@ -364,7 +364,7 @@ def _decoded(data: Mapping[str, JSON], large: Mapping[str, npt.NDArray[Any]]) ->
             key, got="a reference to an array", expected="the array", remedy="Use load(path)."
         )
 
-    cls = registered(data.get("schema"))
+    cls = registered_class(data.get("schema"))
     return decode(data, cls, cls.__name__, fetch)
 
 

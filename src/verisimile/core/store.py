@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from verisimile.core.canonical import JSON, plain, restored
+from verisimile.core.canonical import JSON, plain, restore
 from verisimile.core.errors import InputError, StoreError
 from verisimile.core.records import Payload, Receipt, Record, State, check_address, examine, pack
 
@@ -97,7 +97,7 @@ class _NamedBytes(ABC):
         """Return the document `name`, or None if there is none."""
         text = self._read(_document(name))
         try:
-            return None if text is None else restored(json.loads(text))
+            return None if text is None else restore(json.loads(text))
         except ValueError as error:
             raise StoreError(
                 self._place(name),

@@ -121,7 +121,7 @@ def _values(name: str, quantity: Quantity | Callable[..., object], events: Event
     return column.of(events)  # type: ignore[union-attr]
 
 
-def passed(events: Events, condition: Condition | ColumnFunction) -> BoolArray:
+def select(events: Events, condition: Condition | ColumnFunction) -> BoolArray:
     """Return which events fulfil a condition, or get 1 and not 0 from a function ``(n,)``."""
     if isinstance(condition, Condition):
         return condition.of(events)

@@ -24,7 +24,7 @@ from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedSampler, register_core
 from verisimile.density.protocol import Fitted
-from verisimile.density.torch_scope import one_thread, seeded
+from verisimile.density.torch_scope import one_thread, seed_scope
 from verisimile.density.training import Draft, LikelihoodRecipe, Recipe, Student, prepare
 
 _LEAK = 0.2
@@ -182,7 +182,7 @@ class _Game:
         self.student = student
         self.stream = student.seeds.at("shuffle").torch()
         d, hidden = student.training.z.shape[1], settings.hidden
-        with seeded(student.seeds.at("initial")):
+        with seed_scope(student.seeds.at("initial")):
             self.generator = perceptron(settings.latent, hidden, hidden, d)
             self.critic = perceptron(d, hidden, hidden, 1)
         self.adams = [

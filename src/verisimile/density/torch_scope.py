@@ -57,7 +57,7 @@ def one_thread() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def seeded(seeds: Seeds) -> Iterator[None]:
+def seed_scope(seeds: Seeds) -> Iterator[None]:
     """Seed torch's global stream, with float32 as default, inside the block.
 
     Modules that initialise themselves know no other stream.

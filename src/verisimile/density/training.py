@@ -22,7 +22,7 @@ from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.density.input_map import InputMap
 from verisimile.density.protocol import Fitted
-from verisimile.density.torch_scope import one_thread, seeded
+from verisimile.density.torch_scope import one_thread, seed_scope
 
 _LOG_2PI = math.log(2 * math.pi)
 _CHUNK = 4096
@@ -344,7 +344,7 @@ class LikelihoodRecipe(Recipe, Generic[M]):
         """
         started = time.perf_counter()
         input_map, student = prepare(training, validation, seeds, self.input_map)
-        with seeded(seeds.at("initial")):
+        with seed_scope(seeds.at("initial")):
             network, trained = self.draft(input_map, student)
         curves = self.descent(network, student)
         return Fitted(trained(), *curves, self.facts(started))

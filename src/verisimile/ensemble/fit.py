@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from verisimile.core.arrays import frozen
-from verisimile.core.canonical import JSON, canonical, restored
+from verisimile.core.canonical import JSON, canonical, restore
 from verisimile.core.dispatch import Failure, Task, fingerprint
 from verisimile.core.errors import InputError, StoreError
 from verisimile.core.random import Seeds
@@ -259,7 +259,7 @@ def check_manifest(store: Store, manifest: Manifest) -> None:
     settings = found.get("settings") if isinstance(found, Mapping) else None
     if not isinstance(settings, Mapping):
         raise _unreadable(store, "no settings")
-    there, here = _flat(settings), _flat(restored(cast(JSON, manifest.settings)))
+    there, here = _flat(settings), _flat(restore(cast(JSON, manifest.settings)))
     names = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
     if names:
         listed = [

@@ -30,7 +30,7 @@ from verisimile.mixture.sampling import (
 )
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import WeightSolver
-from verisimile.stats.linalg import symmetrised
+from verisimile.stats.linalg import symmetrise
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _audited(
         covariance=form,
     )
     if bootstrap is not None:
-        fit = resampled(fit, refit, bootstrap, run.seeds.at("bootstrap"))
+        fit = bootstrap_fit(fit, refit, bootstrap, run.seeds.at("bootstrap"))
     mass = audit(fit.weights, run.seeds.at("audit").numpy())
     record = replace(fit.record, negative_mass=mass.value, negative_mass_error=mass.error)
     return replace(fit, record=record)
@@ -274,7 +274,7 @@ def resolved_covariance(covariance: str | Bootstrap) -> tuple[str, Bootstrap | N
     return covariance, None
 
 
-def resampled(fit: WeightFit, refit: Refit, plan: Bootstrap, seeds: Seeds) -> WeightFit:
+def bootstrap_fit(fit: WeightFit, refit: Refit, plan: Bootstrap, seeds: Seeds) -> WeightFit:
     """Return a fit with the covariance of its refits, and their weights; b has ``seeds.at(b)``."""
     found = [refit(seeds.at(b).numpy()) for b in range(plan.replicas)]
     draws = np.array([weights for weights in found if weights is not None])
@@ -290,7 +290,7 @@ def resampled(fit: WeightFit, refit: Refit, plan: Bootstrap, seeds: Seeds) -> We
     record = replace(fit.record, covariance=BOOTSTRAP, n_refits=len(draws), n_failed_refits=failed)
     return replace(
         fit,
-        covariance=frozen(symmetrised(centred.T @ centred / (len(draws) - 1))),
+        covariance=frozen(symmetrise(centred.T @ centred / (len(draws) - 1))),
         draws=frozen(draws),
         record=record,
     )

@@ -12,7 +12,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.core.require import require_one_of
 from verisimile.mixture.objective import Reduced, blocks, weighted_gram
-from verisimile.stats.linalg import solve_spd, symmetrised
+from verisimile.stats.linalg import solve_spd, symmetrise
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +107,7 @@ def sandwich(known: Information) -> Array:
     whitened = linalg.solve_triangular(factor, known.scatter, lower=True)
     middle = linalg.solve_triangular(factor, whitened.T, lower=True)
     lifted = linalg.solve_triangular(factor, known.basis.T, lower=True)
-    return symmetrised(lifted.T @ symmetrised(middle) @ lifted)
+    return symmetrise(lifted.T @ symmetrise(middle) @ lifted)
 
 
 def fisher(known: Information) -> Array:
@@ -132,7 +132,7 @@ def inverse_hessian(basis: Array, hessian: Array) -> Array:
         return np.zeros(2 * basis.shape[:1])
     # By a factor, so that rounding leaves no negative variance.
     lifted = linalg.solve_triangular(_cholesky(hessian), basis.T, lower=True)
-    return symmetrised(lifted.T @ lifted)
+    return symmetrise(lifted.T @ lifted)
 
 
 def freedom(known: Information, hessian: Array) -> float:
@@ -145,7 +145,7 @@ def freedom(known: Information, hessian: Array) -> float:
     factor = _cholesky(known.curvature)
     half = linalg.solve_triangular(factor, hessian, lower=True)
     ratio = linalg.solve_triangular(factor, half.T, lower=True)
-    return min(1.0, 1.0 / float(np.linalg.eigvalsh(symmetrised(ratio))[-1]))
+    return min(1.0, 1.0 / float(np.linalg.eigvalsh(symmetrise(ratio))[-1]))
 
 
 def leverages(design: Array, density: Array, hessian: Array) -> Array:

@@ -20,10 +20,10 @@ from verisimile.mixture.covariance import (
     leverages,
     newton_step,
 )
-from verisimile.mixture.objective import LogLinear, Reduced, as_log_densities, blocks, scaled
+from verisimile.mixture.objective import LogLinear, Reduced, as_log_densities, blocks, scale_rows
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import Optimum, WeightSolver
-from verisimile.stats.linalg import positive_definite, symmetrised, tangent_basis
+from verisimile.stats.linalg import positive_definite, symmetrise, tangent_basis
 
 # |w|_1 beyond which nothing is left of a mixture: of the digits of float32 densities,
 # and of a hit-or-miss sampler, which would keep one proposal in half a million.
@@ -250,7 +250,7 @@ def _solved(
 
 def _boundary(pseudo: Pseudo, fitted: Array, unbounded: Array, covariance: Array) -> Array:
     """Return the pseudo-events that can bound the weights, in units of their fitted density."""
-    density, _ = scaled(as_log_densities(pseudo.log_densities, "pseudo.log_densities"))
+    density, _ = scale_rows(as_log_densities(pseudo.log_densities, "pseudo.log_densities"))
     relative = density / fitted[:, None]
     variance = np.einsum("zi,ij,zj->z", relative, covariance, relative)
     return frozen(relative[relative @ unbounded < _REACH * np.sqrt(variance)])
@@ -373,7 +373,7 @@ def _density_blocks(tables: Sequence[Array]) -> Iterator[tuple[slice, Array, Arr
     first = 0
     for table in tables:
         for rows in blocks(table.shape[0]):
-            density, top = scaled(table[rows])
+            density, top = scale_rows(table[rows])
             yield slice(first + rows.start, first + rows.stop), density, top
         first += table.shape[0]
 
@@ -395,7 +395,7 @@ def _retained(hessian: Array, truncation: float) -> tuple[Array, float]:
     tangent = tangent_basis(hessian.shape[0])
     if hessian.shape[0] == 1:
         return tangent, 1.0
-    curvature, vectors = np.linalg.eigh(symmetrised(tangent.T @ hessian @ tangent))
+    curvature, vectors = np.linalg.eigh(symmetrise(tangent.T @ hessian @ tangent))
     largest = float(np.linalg.eigvalsh(hessian)[-1])
     keep = curvature > truncation * largest
     smallest = float(curvature[0])

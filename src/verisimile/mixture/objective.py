@@ -175,7 +175,7 @@ def as_log_densities(logf: Array, name: str) -> Array:
     )
 
 
-def scaled(logf: Array) -> tuple[Array, Array]:
+def scale_rows(logf: Array) -> tuple[Array, Array]:
     """Return ``exp(logf - max over members)`` and the maxima ``(n,)``.
 
     A common factor per event moves the log-likelihood by a constant only, and
@@ -193,7 +193,7 @@ def mixed_log_density(logf: Array, weights: Array) -> Array:
     """
     out = np.full(logf.shape[0], -np.inf)
     possible = logf.max(axis=1) > -np.inf
-    density, top = scaled(logf[possible])
+    density, top = scale_rows(logf[possible])
     mixed = density @ weights
     values = np.full(mixed.size, -np.inf)
     np.log(mixed, out=values, where=mixed > 0.0)

@@ -12,7 +12,7 @@ from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError
 from verisimile.core.result import Estimate, register
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
-from verisimile.mixture.objective import blocks, scaled
+from verisimile.mixture.objective import blocks, scale_rows
 
 _HEADROOM = 1.05  # proposals beyond the expected need, so that one round mostly suffices
 _MAX_ROUNDS = 200
@@ -263,7 +263,7 @@ def _ratio_given(logf: Array, weights: Array) -> Array:
     """Return f / (W+ P+) at proposals, ``(n,)``; NaN where no member has a density."""
     out = np.full(len(logf), np.nan)
     defined = logf.max(axis=1) > -np.inf
-    density, _ = scaled(logf[defined])
+    density, _ = scale_rows(logf[defined])
     with np.errstate(invalid="ignore"):
         out[defined] = (density @ weights) / (density @ np.clip(weights, 0.0, None))
     return out

@@ -116,7 +116,7 @@ def document(run: Run, content: ReportInput) -> Document:
     )
 
 
-def dumped(report: Document) -> str:
+def dump(report: Document) -> str:
     """Return the report as strict JSON text."""
     data = to_dict(report)
     content = data["content"]

@@ -12,7 +12,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.core.store import write_atomic
 from verisimile.report.content import TITLE, ReportInput
-from verisimile.report.document import Document, document, dumped
+from verisimile.report.document import Document, document, dump
 from verisimile.report.page import render
 from verisimile.report.section import known_sections
 from verisimile.report.style import to_pdf, to_png
@@ -47,7 +47,7 @@ def write_report(run: Run, results: object, folder: str | Path) -> Path:
     StoreError
         If the file system refuses.
     """
-    content = results if isinstance(results, ReportInput) else gathered(results)
+    content = results if isinstance(results, ReportInput) else gather(results)
     return write_document(document(run, content), folder)
 
 
@@ -59,7 +59,7 @@ def write_document(report: Document, folder: str | Path) -> Path:
     for picture in page.pictures:
         images[picture.name] = to_png(picture.figure)
         write_atomic(target / "figures" / f"{picture.name}.pdf", to_pdf(picture.figure))
-    write_atomic(target / "result.json", dumped(report).encode())
+    write_atomic(target / "result.json", dump(report).encode())
     write_atomic(target / "junit.xml", junit(report))
     write_atomic(target / "summary.md", markdown(report).encode())
     html = target / "report.html"
@@ -67,7 +67,7 @@ def write_document(report: Document, folder: str | Path) -> Path:
     return html
 
 
-def gathered(results: object) -> ReportInput:
+def gather(results: object) -> ReportInput:
     """Return a report's content from loose results, each given to the section that takes it.
 
     Raises

@@ -261,7 +261,7 @@ def _chi2(reference: Contents, generated: Contents) -> tuple[float, int, float]:
     dof = pair[0].sumw.size - 1
     if dof < 1:
         return 0.0, 0, float("nan")
-    expected = pooled(*pair)
+    expected = pool_contents(*pair)
     first, second = (share_covariance(expected, one.squares_for(expected)) for one in pair)
     # Units of the expected share keep the matrix well conditioned.
     scale = 1.0 / np.sqrt(np.diag(first + second))[:-1]
@@ -283,7 +283,7 @@ def _chi2(reference: Contents, generated: Contents) -> tuple[float, int, float]:
 
 def _groups(*samples: Contents) -> IntArray:
     """Return group numbers ``(cells,)`` of neighbours that expect enough events in each."""
-    expected = pooled(*samples)
+    expected = pool_contents(*samples)
     squares = [one.design * one.squares_for(expected) for one in samples]
     groups, current, start = np.zeros(expected.size, dtype=np.int64), 0, 0
     for cell in range(expected.size):
@@ -300,7 +300,7 @@ def _groups(*samples: Contents) -> IntArray:
     return np.minimum(groups, max(current - 1, 0))
 
 
-def pooled(*samples: Contents) -> Array:
+def pool_contents(*samples: Contents) -> Array:
     """Return the shares of all samples together, each by its effective number of events."""
     sizes = [float(one.sumw.sum() ** 2 / one.sumw2.sum()) for one in samples]
     parts = [size * one.shares for size, one in zip(sizes, samples, strict=True)]
@@ -308,7 +308,7 @@ def pooled(*samples: Contents) -> Array:
 
 
 def _pooled_variance(reference: Contents, generated: Contents) -> Array:
-    expected = pooled(reference, generated)
+    expected = pool_contents(reference, generated)
     return np.asarray(
         sum(c.design * _variance(expected, c.squares_for(expected)) for c in (reference, generated))
     )

@@ -144,7 +144,7 @@ def periodic(features: Sequence[Feature]) -> BoolArray:
     return np.array([feature.kind == "periodic" for feature in features], dtype=np.bool_)
 
 
-def turned(x: Array, features: Sequence[Feature]) -> Array:
+def in_turns(x: Array, features: Sequence[Feature]) -> Array:
     r"""Return pooled events ``(N, d)`` with periodic features as positions in turns.
 
     .. math:: u_i = \varphi_i / P - \arg(m_k) / 2 \pi k + \tfrac12 \mod 1, \qquad
@@ -198,7 +198,7 @@ def circular_events(samples: Sequence[Events]) -> tuple[Events, ...]:
     if not around.any():
         return tuple(samples)
     matched = [match_features(one, features) for one in samples]
-    unrolled = turned(np.concatenate([one.x for one in matched]), features)
+    unrolled = in_turns(np.concatenate([one.x for one in matched]), features)
     columns, specs = [], []
     for j, feature in enumerate(features):
         if not around[j]:

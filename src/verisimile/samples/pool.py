@@ -14,7 +14,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.data.groups import compact, stacked_groups
-from verisimile.samples.coordinates import Angle, Coordinates, circles, periodic, turned, varying
+from verisimile.samples.coordinates import Angle, Coordinates, circles, in_turns, periodic, varying
 from verisimile.samples.copies import exact_copies
 
 Null = Literal["relabelings", "multipliers"]
@@ -164,7 +164,7 @@ class Pool:
         Whole units change sides; each side keeps its number of units.
         """
         units = compact(self.units)
-        return relabeled(units, units_of_first(units, self.sizes[0]), seeds, first, count)
+        return relabel(units, units_of_first(units, self.sizes[0]), seeds, first, count)
 
     def observed_masses(self) -> MassRows:
         """Return the samples' masses as rows of one."""
@@ -178,7 +178,7 @@ class Pool:
         .. math:: a^* = p + \delta^*_1, \qquad b^* = p + \delta^*_2
 
         with the pooled masses p, and the fluctuations of each sample by itself of
-        :func:`~verisimile.samples.pool.multiplied`, stretched as
+        :func:`~verisimile.samples.pool.multiplier_draws`, stretched as
         :func:`~verisimile.samples.pool.stretched_signs` says.  A pool that was thinned has the
         signs of the whole.
         """
@@ -187,14 +187,14 @@ class Pool:
         drawn = stretched_signs(seeds, range(first, first + count), self.n_units, freedom)
         split, centre = self.sizes[0], self.centre
         a, b = np.tile(centre, (count, 1)), np.tile(centre, (count, 1))
-        a[:, :split] += multiplied(ours, self.units[:split], drawn)
-        b[:, split:] += multiplied(theirs, self.units[split:], drawn)
+        a[:, :split] += multiplier_draws(ours, self.units[:split], drawn)
+        b[:, split:] += multiplier_draws(theirs, self.units[split:], drawn)
         return MassRows(a, b, np.concatenate([ours, -theirs]))
 
     def thinned(self, most: int, rng: np.random.Generator) -> Pool:
         """Return at most so many events: random ones of each sample, which keeps relabelings exact.
 
-        The smaller sample stays whole as long as it is no more than half of them.
+        Thinning is what a statistic with `thinned_to` asks for.  The smaller sample stays whole as long as it is no more than half of them.
         """
         sizes = _shares(self.sizes, most)
         if sizes == self.sizes:
@@ -223,7 +223,7 @@ class Pool:
         )
 
 
-def pooled(
+def pool_samples(
     first: Events,
     second: Events,
     coordinates: Coordinates,
@@ -258,7 +258,7 @@ def pooled(
             expected="two events or more",
             remedy="Check the selection: a test needs a spread within each sample.",
         )
-    x = turned(np.concatenate([first.x, second.x]), first.features)
+    x = in_turns(np.concatenate([first.x, second.x]), first.features)
     kept = varying(x)
     require(
         kept.any(),
@@ -374,7 +374,7 @@ def _small(pool: Pool) -> list[str]:
     ]
 
 
-def relabeled(units: IntArray, first_units: int, seeds: Seeds, start: int, count: int) -> Labels:
+def relabel(units: IntArray, first_units: int, seeds: Seeds, start: int, count: int) -> Labels:
     """Return relabelings number `start` and following ``(count, N)``, one stream of `seeds` each.
 
     Whole units change sides, `first_units` of them on the first at any time; `units` ``(N,)``
@@ -393,7 +393,7 @@ def units_of_first(units: IntArray, n: int) -> int:
     return int(units[:n].max()) + 1
 
 
-def multiplied(masses: Array, units: IntArray, multipliers: Array) -> Array:
+def multiplier_draws(masses: Array, units: IntArray, multipliers: Array) -> Array:
     r"""Return the fluctuations of one sample's masses ``(R, n)``, rows that sum to zero.
 
     .. math:: \delta^*_i = a_i \Big(\xi_{g(i)} c_{g(i)} - \sum_j \xi_{g(j)} c_{g(j)} a_j\Big)

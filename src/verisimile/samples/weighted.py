@@ -23,7 +23,7 @@ _ROUNDING = 1e-12
 _SMALLEST = float(np.finfo(np.float64).tiny)
 
 
-def matched(reference: Events, other: Events, name: str = "generated") -> Events:
+def match_columns(reference: Events, other: Events, name: str = "generated") -> Events:
     """Return `other` with the columns of `reference`, after checking the sizes of both."""
     for label, events in (("reference", reference), (name, other)):
         require(events.n >= 2, label, got="one event", expected="two events or more")

@@ -174,7 +174,7 @@ def _combined(
     )
 
 
-def corrected(p_values: Sequence[PValue]) -> PValue:
+def correct_looks(p_values: Sequence[PValue]) -> PValue:
     r"""Return the p-value of l looks at fresh data, of which the best counted.
 
     .. math:: c_l = \big(\max_{i \le l} p_i\big)^l

@@ -24,7 +24,7 @@ def tangent_basis(size: int) -> Array:
     return np.ascontiguousarray(linalg.helmert(size).T)
 
 
-def symmetrised(matrix: Array) -> Array:
+def symmetrise(matrix: Array) -> Array:
     """Return the symmetric part of a matrix that is symmetric up to rounding."""
     return 0.5 * (matrix + matrix.T)
 
@@ -66,6 +66,6 @@ def whitening(covariance: Array, *, rtol: float = 1e-10) -> Array:
     """
     if not covariance.size:
         return np.zeros((covariance.shape[0], 0))
-    values, vectors = np.linalg.eigh(symmetrised(covariance))
+    values, vectors = np.linalg.eigh(symmetrise(covariance))
     keep = values > rtol * max(float(values[-1]), 0.0)
     return np.ascontiguousarray(vectors[:, keep] * np.sqrt(values[keep]))

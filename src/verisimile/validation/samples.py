@@ -15,7 +15,7 @@ from verisimile.data.derived import derived, periods, with_periods
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Condition
 from verisimile.samples.copies import SampleRows, copies_of, equal_rows, rows_of
-from verisimile.validation.study import Study, compared, computed_columns, needed_columns
+from verisimile.validation.study import Study, columns_to_compare, computed_columns, needed_columns
 
 _FEWEST = 2
 
@@ -59,7 +59,8 @@ def gathered_inputs(
     extended = {role: _extended(events, role, study) for role, events in named.items()}
     turning = periods(study.samples.periodic)
     shown = {
-        role: with_periods(compared(events, study), turning) for role, events in extended.items()
+        role: with_periods(columns_to_compare(events, study), turning)
+        for role, events in extended.items()
     }
     ours, theirs = shown["reference"], shown["generated"]
     check_units(ours, theirs)

@@ -64,7 +64,7 @@ def needed_columns(study: Study) -> list[str] | None:
     return list(dict.fromkeys(named))
 
 
-def compared(events: Events, study: Study) -> Events:
+def columns_to_compare(events: Events, study: Study) -> Events:
     """Return extended events with the columns that are compared: features, then computed ones."""
     if study.samples.features is None:
         return events

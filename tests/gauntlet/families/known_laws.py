@@ -16,7 +16,7 @@ from verisimile.checks.physics.constraints import violations_of
 from verisimile.checks.physics.selections import efficiencies
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
-from verisimile.stats.aggregate import corrected, fisher, holm, min_p
+from verisimile.stats.aggregate import correct_looks, fisher, holm, min_p
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson, garwood
 from verisimile.stats.pvalues import Empirical, add_one, besag_clifford, inverse_binomial
 
@@ -233,7 +233,7 @@ def toy_p_values(setting: Toys, seeds: Seeds) -> Mapping[str, Claim]:
         "toys: min-p": P(min_p(first, rows).p_value.value),
         "toys: Fisher": P(fisher(first, rows).p_value.value),
         "toys: Holm": P(float(holm([p.value for p in single]).min())),
-        "toys: two looks": P(corrected([single[0], again]).value),
+        "toys: two looks": P(correct_looks([single[0], again]).value),
     }
 
 

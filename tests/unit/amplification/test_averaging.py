@@ -15,7 +15,7 @@ from verisimile.checks.amplification.member_counts import (
     MemberCounts,
     count_members,
     member_counts,
-    pooled,
+    pool_regions,
     spread,
 )
 from verisimile.core.arrays import Array, IntArray
@@ -61,7 +61,7 @@ def test_without_the_binomial_noise_subtracted_it_is_not(contents: Array) -> Non
     # Defective twin: the noise of 2000 events is not small against 1000 / 2.4 equivalent ones.
     rng = _rng("twin")
     counts = member_counts(rng.multinomial(2000, contents))
-    found = pooled(counts, spread(counts))
+    found = pool_regions(counts, spread(counts))
     exact = 1 / EXACT_GAIN[10]
     value, error = N_TRAIN * found.inverse_size, N_TRAIN * found.error / found.scale
     assert_within(value, exact, math.hypot(error, 0.01 * exact))
@@ -75,7 +75,7 @@ def test_unequal_samples_leave_no_bias(contents: Array) -> None:
     totals = np.where(np.arange(MEMBERS) % 2, 500, 50_000)
     counts = np.array([rng.multinomial(n, p) for n, p in zip(totals, contents, strict=True)])
     table = member_counts(counts)
-    found = pooled(table, spread(table))
+    found = pool_regions(table, spread(table))
     truth = contents.var(axis=0, ddof=1).sum()
     # The members are the same, so that only the binomial noise and its cross term scatter.
     assert_within(found.total - found.noise, truth, found.error)

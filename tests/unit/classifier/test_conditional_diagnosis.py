@@ -12,8 +12,8 @@ from verisimile.checks.classifier.auc import RankSums, auc_p_value
 from verisimile.checks.classifier.conditional import (
     ConditionalDiagnosis,
     diagnose_conditional,
-    grouped,
-    relabeled,
+    group_contexts,
+    relabel_groups,
 )
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
@@ -73,7 +73,7 @@ def test_result_survives_json(shifted: ConditionalDiagnosis) -> None:
 
 def test_labels_move_within_groups_alone(rng: np.random.Generator) -> None:
     truth, groups = rng.random(60) < 0.4, rng.integers(0, 7, size=60)
-    labels = relabeled(truth, groups, 4000, rng)
+    labels = relabel_groups(truth, groups, 4000, rng)
     for group in range(7):
         mine = groups == group
         assert (labels[:, mine].sum(axis=1) == truth[mine].sum()).all()
@@ -84,10 +84,10 @@ def test_labels_move_within_groups_alone(rng: np.random.Generator) -> None:
 
 def test_folds_keep_small_groups_whole(rng: np.random.Generator) -> None:
     c = rng.normal(size=100)
-    pool, _ = grouped(_at(c, rng), _at(np.repeat(c, 3), rng), ["c"])
+    pool, _ = group_contexts(_at(c, rng), _at(np.repeat(c, 3), rng), ["c"])
     folds = pool.folds(5, rng)
     assert all(len(set(folds[pool.groups == group])) == 1 for group in range(100))
-    few, _ = grouped(
+    few, _ = group_contexts(
         _at(_few(300, rng, TRUE_ODDS), rng), _at(_few(300, rng, OTHER_ODDS), rng), ["c"]
     )
     halves = few.folds(2, rng)
@@ -105,7 +105,7 @@ def _rejections(rng: np.random.Generator, experiments: int) -> tuple[int, int]:
         truth = rng.random(120) < np.array([0.2, 0.4, 0.6, 0.8])[groups]
         scores = groups + rng.normal(size=120)
         sums = RankSums.of(scores, np.ones(120))
-        null = Empirical(sums.areas(relabeled(truth, groups, 99, rng)), "within")
+        null = Empirical(sums.areas(relabel_groups(truth, groups, 99, rng)), "within")
         within += null.p_value(float(sums.areas(truth[None])[0])).value <= 0.05 + 1e-9
         p = auc_p_value(scores, truth, np.ones(120), rng, permutations=99)
         plain += p.value <= 0.05 + 1e-9

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verisimile.core.canonical import canonical, plain, restored
+from verisimile.core.canonical import canonical, plain, restore
 from verisimile.core.errors import InputError
 
 
@@ -52,7 +52,7 @@ def test_what_is_not_json_is_refused_with_its_place(value: object, place: str) -
 
 def test_restored_undoes_plain() -> None:
     value = {"a": [1.5, math.inf, {"b": -math.inf}], "c": "text", "d": None, "e": True}
-    assert restored(plain(value)) == value
-    nan = restored(plain([math.nan]))
+    assert restore(plain(value)) == value
+    nan = restore(plain([math.nan]))
     assert isinstance(nan, list)
     assert math.isnan(nan[0])

@@ -15,7 +15,15 @@ import pytest
 from verisimile.core import result
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, StoreError
-from verisimile.core.result import Estimate, decode, encode, inline, register, registered, schema_of
+from verisimile.core.result import (
+    Estimate,
+    decode,
+    encode,
+    inline,
+    register,
+    registered_class,
+    schema_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +205,8 @@ def test_transient_fields_are_left_out() -> None:
 def test_registered_names() -> None:
     assert schema_of(Base) == "verisimile.codec-base/3"
     assert schema_of(Plain) is None
-    assert registered("verisimile.codec-base/3") is Base
-    assert registered("verisimile.codec-base/2") is Base
+    assert registered_class("verisimile.codec-base/3") is Base
+    assert registered_class("verisimile.codec-base/2") is Base
 
 
 @pytest.mark.parametrize(
@@ -214,7 +222,7 @@ def test_registered_names() -> None:
 )
 def test_other_names_are_refused(schema: object, message: str) -> None:
     with pytest.raises(StoreError, match=message):
-        registered(schema)
+        registered_class(schema)
 
 
 def test_a_name_belongs_to_one_class(monkeypatch: pytest.MonkeyPatch) -> None:

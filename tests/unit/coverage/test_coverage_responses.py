@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from analytic import Blend, log_densities
 from coverage_values import PAPER, spanning_members, spanning_mixture
 from statistical import assert_within
-from verisimile.checks.coverage.members import density_ratios, stratified
+from verisimile.checks.coverage.members import density_ratios, draw_strata
 from verisimile.checks.coverage.observables import (
     BinContent,
     Expectation,
@@ -39,7 +39,7 @@ MIXTURE = spanning_mixture(MEMBERS, 2000)
 def _pooled(observable: Observable, count: int, seed: int) -> tuple[Response, Array]:
     """Return the response from a pool of `count` draws, and all sums behind it."""
     rng = np.random.default_rng(seed)
-    x = stratified(MEMBERS, count // len(MEMBERS), rng)
+    x = draw_strata(MEMBERS, count // len(MEMBERS), rng)
     bound = observable.bind(FeatureColumns(("x0", "x1"), x[::7]))
     ratios, _ = density_ratios(log_densities(MEMBERS, x))
     pool = CalibratedPool(ratios.T @ ratios, x.shape[0])
@@ -87,7 +87,7 @@ def test_large_signed_weights_do_not_raise_the_noise_of_the_mixture() -> None:
         members = spanning_members(6, mixing=mixing)
         shares = np.array([m.shares for m in members])
         w = np.linalg.solve(shares.T, np.eye(6)[0])  # exactly the truth
-        pool = stratified(members, 2000, np.random.default_rng(9))
+        pool = draw_strata(members, 2000, np.random.default_rng(9))
         ratios, _ = density_ratios(log_densities(members, pool))
         bound = Moment("x0").bind(FeatureColumns(("x0", "x1"), x))
         calibrated = CalibratedPool(ratios.T @ ratios, pool.shape[0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.data.derived import derived, functions_of, passed
+from verisimile.data.derived import derived, functions_of, select
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression
 
@@ -94,10 +94,10 @@ def test_public_own_functions_only(file: Path) -> None:
 
 def test_conditions_from_text_and_file(file: Path) -> None:
     functions = functions_of(file)
-    assert np.array_equal(passed(EVENTS, Condition("py > 0")), [True, True, False])
-    assert np.array_equal(passed(EVENTS, functions["up"]), [True, True, False])
+    assert np.array_equal(select(EVENTS, Condition("py > 0")), [True, True, False])
+    assert np.array_equal(select(EVENTS, functions["up"]), [True, True, False])
     with pytest.raises(InputError, match=r"got the value 5.0; expected true or false"):
-        passed(EVENTS, functions["pt"])
+        select(EVENTS, functions["pt"])
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from verisimile.density.flows.spline import ConditionalSplineFlow
 from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.protocol import AtContext, ConditionalDensity, NamedConditional
 from verisimile.density.registry import pack, unpack, unpack_any
-from verisimile.density.torch_scope import seeded
+from verisimile.density.torch_scope import seed_scope
 from verisimile.mixture.sampling import conditional_log_densities
 
 SHAPES = [
@@ -38,7 +38,7 @@ CONTEXTS = np.array([[-1.8], [0.3], [1.9]])
 
 
 def noisy_stack(shape: Architecture, seeds: Seeds) -> torch.nn.Module:
-    with seeded(seeds):
+    with seed_scope(seeds):
         stack = build(shape)
         generator = torch.Generator().manual_seed(1)
         for parameter in stack.parameters():
@@ -57,7 +57,7 @@ def stock(shape: Architecture, stack: torch.nn.Module, rows: torch.Tensor) -> to
     context, x = rows[:, : shape.context], rows[:, shape.context :]
     total = torch.zeros(len(rows), dtype=torch.float64)
     for number, state in enumerate(states):
-        with seeded(Seeds(0)):
+        with seed_scope(Seeds(0)):
             layer = MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
                 shape.columns,
                 shape.hidden,

@@ -16,7 +16,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.density.flows.fast import FastFlow
 from verisimile.density.flows.nflows import Architecture, build, export
-from verisimile.density.torch_scope import seeded
+from verisimile.density.torch_scope import seed_scope
 
 SHAPES = [
     Architecture(d, layers=3, blocks=blocks, hidden=hidden, bins=6, tail_bound=4.0, residual=r)
@@ -33,7 +33,7 @@ SHAPES = [
 
 
 def stack_of(shape: Architecture, seeds: Seeds, *, noise: float = 0.1) -> torch.nn.Module:
-    with seeded(seeds):
+    with seed_scope(seeds):
         stack = build(shape)
         generator = torch.Generator().manual_seed(1)
         for parameter in stack.parameters():
@@ -48,7 +48,7 @@ def stock(shape: Architecture, stack: torch.nn.Module) -> torch.nn.Module:
     for layer in range(shape.layers):
         if layer:
             modules.append(ReversePermutation(shape.features))
-        with seeded(Seeds(0)):
+        with seed_scope(Seeds(0)):
             modules.append(
                 MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
                     shape.features,

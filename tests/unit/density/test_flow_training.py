@@ -10,7 +10,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.density.flows.nflows import Architecture, build
-from verisimile.density.torch_scope import one_thread, seeded
+from verisimile.density.torch_scope import one_thread, seed_scope
 from verisimile.density.training import CoordinateSample, Schedule, Student, train
 
 SHAPE = Architecture(2, layers=1, blocks=1, hidden=8, bins=4, tail_bound=4.0, residual=False)
@@ -26,7 +26,7 @@ def sample(z: Array, weights: Array | None = None, offset: float = 0.0) -> Coord
 
 
 def stack() -> torch.nn.Module:
-    with seeded(Seeds(4)):
+    with seed_scope(Seeds(4)):
         return build(SHAPE)
 
 
@@ -123,7 +123,7 @@ def fail_on_one_thread() -> None:
 
 def test_scopes_restore_after_errors() -> None:
     before = torch.get_rng_state(), torch.get_num_threads()
-    with pytest.raises(KeyError), seeded(Seeds(1)), one_thread():
+    with pytest.raises(KeyError), seed_scope(Seeds(1)), one_thread():
         fail_on_one_thread()
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_num_threads() == before[1]
@@ -132,6 +132,6 @@ def test_scopes_restore_after_errors() -> None:
 def test_seeded_scope_is_a_function_of_the_seeds() -> None:
     draws = []
     for seeds in (Seeds(1), Seeds(1), Seeds(2)):
-        with seeded(seeds):
+        with seed_scope(seeds):
             draws.append(torch.rand(3).tolist())
     assert draws[0] == draws[1] != draws[2]

@@ -16,11 +16,11 @@ from verisimile.density.mixtures.autoregressive import (
     MixtureNetworkCore,
     MixtureNetworkTrainer,
 )
-from verisimile.density.torch_scope import seeded
+from verisimile.density.torch_scope import seed_scope
 
 
 def network(d: int = 3) -> MixtureNetwork:
-    with seeded(Seeds(1)):
+    with seed_scope(Seeds(1)):
         return MixtureNetwork(d, 5, 16)
 
 

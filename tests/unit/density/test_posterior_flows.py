@@ -22,7 +22,7 @@ from verisimile.density.flows.random_weights import (
 )
 from verisimile.density.flows.spline import SplineFlow
 from verisimile.density.flows.trainer import SplineFlowTrainer
-from verisimile.density.torch_scope import seeded
+from verisimile.density.torch_scope import seed_scope
 
 NAMES = ("Bayesian flow", "dropout flow")
 
@@ -34,7 +34,7 @@ def posterior(name: str) -> PosteriorFlow:
 
 
 def variational(n: float = 100.0) -> Variational:
-    with seeded(Seeds(1)):
+    with seed_scope(Seeds(1)):
         stack = build(Architecture(3, 2, 1, 8, 4, 5.0, residual=False))
         return Variational(stack, n, prior=0.7, initial=0.1, generator=Seeds(2).torch())
 

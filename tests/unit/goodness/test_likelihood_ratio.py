@@ -14,7 +14,7 @@ from verisimile.checks.goodness.alternatives.kernels import (
     Kernels,
     Quantiles,
     kernel_widths,
-    narrowed,
+    narrow,
 )
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, goodness_of_fit
@@ -310,7 +310,7 @@ def test_kernels_are_normalised_densities_in_original_units() -> None:
     )
     settings = GaussianKernels(count=5, width=(0.3, 1.0), reference=2000)
     wide = Kernels.at(sample, settings.count, settings.width, settings.probes, rng)
-    kernels = narrowed(wide, lambda x: np.zeros(len(x)), settings.reach)
+    kernels = narrow(wide, lambda x: np.zeros(len(x)), settings.reach)
     n = 400_000
     y = 2.0 * rng.standard_normal((n, 2))
     x = np.column_stack([y[:, 0], np.exp(y[:, 1])])

@@ -17,7 +17,7 @@ from verisimile.mixture.fit import reduced_problem
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.minuit import MinuitSolver, Whitened, curvature_axes
 from verisimile.mixture.solvers.newton import NewtonSolver, minimise
-from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified, certified_gap
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified_gap, certify
 from verisimile.mixture.solvers.torch_minimize import TorchSolver, _objective
 
 M = 6
@@ -86,7 +86,7 @@ def test_any_feasible_start_leads_to_the_optimum(
 
 def test_the_certificate_is_the_newton_decrement(problem: LogLinear, optimum: Optimum) -> None:
     theta = optimum.theta + 0.003
-    end = certified(problem, theta, iterations=3, tolerance=1e-10)
+    end = certify(problem, theta, iterations=3, tolerance=1e-10)
     gradient, hessian = problem.derivatives(problem.density(theta), theta)
     expected = np.sqrt(gradient @ np.linalg.solve(hessian, gradient))
     assert end.decrement == pytest.approx(expected, rel=1e-10)
@@ -103,7 +103,7 @@ def test_far_from_the_optimum_nothing_is_certified(problem: LogLinear) -> None:
 
 def test_a_flat_objective_is_not_certified() -> None:
     flat = LogLinear(np.ones(4), np.zeros((4, 1)), np.ones(4), np.zeros(1), np.zeros(1))
-    end = certified(flat, np.zeros(1), iterations=1, tolerance=1.0)
+    end = certify(flat, np.zeros(1), iterations=1, tolerance=1.0)
     assert end.decrement == np.inf
     assert not end.converged
 

@@ -26,7 +26,7 @@ from verisimile.mixture.sampling import member_log_densities
 from verisimile.mixture.solvers.device import DeviceNewton
 from verisimile.mixture.solvers.minuit import MinuitSolver
 from verisimile.mixture.solvers.newton import NewtonSolver, _newton
-from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified
+from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certify
 from verisimile.mixture.solvers.torch_minimize import TorchSolver
 from verisimile.stats.linalg import tangent_basis
 
@@ -112,7 +112,7 @@ class Credulous:
             problem.centre,
         )
         return replace(
-            certified(far, along, iterations=1, tolerance=1.0), decrement=0.0, converged=True
+            certify(far, along, iterations=1, tolerance=1.0), decrement=0.0, converged=True
         )
 
 

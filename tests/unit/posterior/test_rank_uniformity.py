@@ -11,7 +11,7 @@ from verisimile.checks.posterior.uniformity import (
     UniformNull,
     UniformTest,
     anderson_darling,
-    jittered,
+    jitter,
     kolmogorov,
 )
 from verisimile.core.arrays import Array
@@ -51,7 +51,7 @@ def test_all_tests_have_their_size(rng: np.random.Generator) -> None:
     found = []
     for _ in range(EXPERIMENTS):
         null = UniformNull.simulate(40, FAST, rng)
-        one = null.compare(jittered(rng.integers(8, size=40), 7, rng), "theta", n_draws=7)
+        one = null.compare(jitter(rng.integers(8, size=40), 7, rng), "theta", n_draws=7)
         each = (one.kolmogorov, one.anderson_darling, one.chi_square, one.ecdf)
         found.append([p.value for p in each])
         assert one.inside == (one.ecdf.value > 0.05)
@@ -75,7 +75,7 @@ def test_ranks_without_jitter_are_rejected_far_too_often(rng: np.random.Generato
     for _ in range(trials):
         ranks = rng.integers(count + 1, size=n)
         plain += _rejected(ranks / count)
-        spread += _rejected(jittered(ranks, count, rng))
+        spread += _rejected(jitter(ranks, count, rng))
     assert_rate(spread, trials, 0.05)
     assert_rate(plain, trials, 0.57)
     with pytest.raises(AssertionError, match="expected rate"):

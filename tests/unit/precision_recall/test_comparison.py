@@ -20,7 +20,7 @@ from verisimile.checks.precision_recall.comparison import (
     compare_bands,
     compare_curves,
     paired_tests,
-    relabeled,
+    relabel_curves,
 )
 from verisimile.checks.precision_recall.learned_scores import LinearScore
 from verisimile.checks.precision_recall.scores import PooledNeighbours
@@ -54,7 +54,7 @@ def band(mean: float, seed: int, count: int = 8) -> Band:
 def test_statistic_is_welch_and_p_counts_relabelings() -> None:
     rng = np.random.default_rng(1)
     one, two = rng.normal(size=(3, 5)) + 1.0, rng.normal(size=(4, 5))
-    found = relabeled(Seeds(1), one, two, 4000)
+    found = relabel_curves(Seeds(1), one, two, 4000)
     pool = np.concatenate([one, two])
     np.testing.assert_allclose(
         found.observed, np.abs(stats.ttest_ind(one, two, equal_var=False).statistic)
@@ -75,13 +75,13 @@ def test_agreeing_columns_say_nothing() -> None:
     rng = np.random.default_rng(1)
     one, two = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))
     one[:, 0] = two[:, 0] = 0.7
-    found = relabeled(Seeds(1), one, two, 99)
+    found = relabel_curves(Seeds(1), one, two, 99)
     assert found.observed[0] == 0.0
     assert found.pointwise()[0] == 1.0
 
 
 def test_separated_constants_are_as_different_as_can_be() -> None:
-    found = relabeled(Seeds(1), np.ones((6, 1)), np.zeros((6, 1)), 999)
+    found = relabel_curves(Seeds(1), np.ones((6, 1)), np.zeros((6, 1)), 999)
     assert found.observed[0] == np.inf
     assert found.pointwise()[0] < 0.01
 

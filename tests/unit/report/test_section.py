@@ -20,7 +20,7 @@ from verisimile.report.document import read_report
 from verisimile.report.page import Illustration
 from verisimile.report.section import Section, takes
 from verisimile.report.verdict import Verdict, decision, measurement
-from verisimile.report.write import gathered, write_report
+from verisimile.report.write import gather, write_report
 from verisimile.stats.pvalues import PValue
 
 RUN = Run(Seeds(1))
@@ -111,7 +111,7 @@ def test_a_test_is_judged_and_its_figure_shown(tmp_path: Path) -> None:
     ],
 )
 def test_tests_of_a_section_share_the_level(p: Bluntness, number: int, verdict: str) -> None:
-    content = gathered([p, *[_blunt(0.9)] * (number - 1)])
+    content = gather([p, *[_blunt(0.9)] * (number - 1)])
     (own,) = section.sections_of(content)
     assert next(own.findings()).verdict.value == verdict
 

@@ -37,7 +37,7 @@ from verisimile.report.sections.validation_tables import (
 from verisimile.report.sections.validation_verdict import judge_validation
 from verisimile.report.style import short, to_png
 from verisimile.report.verdict import Verdict, overall
-from verisimile.report.write import gathered, write_report
+from verisimile.report.write import gather, write_report
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.result import BatteryTest, MetricBound, Validation
 from verisimile.validation.study import Study
@@ -162,8 +162,8 @@ def test_numbers_are_those_of_the_result(folder: Path, odd: Validation) -> None:
 
 
 def test_loose_validations_have_their_own_title(odd: Validation) -> None:
-    assert gathered([odd]).title == "Validation"
-    assert gathered([]).title == "Goodness of fit"
+    assert gather([odd]).title == "Validation"
+    assert gather([]).title == "Goodness of fit"
 
 
 def _p(value: float, n_null: int = 99) -> PValue:

@@ -20,7 +20,7 @@ from verisimile.core.run import Run
 from verisimile.data.feature import Feature
 from verisimile.report.content import ReportInput, SampleResult, Timings
 from verisimile.report.document import read_report
-from verisimile.report.write import gathered, write_document, write_report
+from verisimile.report.write import gather, write_document, write_report
 
 FILES = {"report.html", "result.json", "junit.xml", "summary.md", "figures"}
 
@@ -189,7 +189,7 @@ def test_features_of_like_names_keep_their_own_figures(write: Written) -> None:
 
 def test_loose_results_are_put_together() -> None:
     other = make_goodness(digest="b" * 64)
-    content = gathered([make_goodness(), make_marginal(), other, make_fit(), Timings()])
+    content = gather([make_goodness(), make_marginal(), other, make_fit(), Timings()])
     assert [len(sample.goodness) for sample in content.samples] == [1, 1]
     assert [len(sample.marginals) for sample in content.samples] == [1, 0]
     assert content.fit is not None
@@ -198,12 +198,12 @@ def test_loose_results_are_put_together() -> None:
 @pytest.mark.parametrize("stranger", [3.0, FEATURE, None])
 def test_strangers_are_refused(stranger: object) -> None:
     with pytest.raises(InputError, match="expected any of Goodness"):
-        gathered([make_goodness(), stranger])
+        gather([make_goodness(), stranger])
 
 
 def test_two_fits_are_refused() -> None:
     with pytest.raises(InputError, match="2 weight fits"):
-        gathered([make_fit(), make_fit()])
+        gather([make_fit(), make_fit()])
 
 
 def test_a_damaged_report_is_not_read(tmp_path: Path) -> None:

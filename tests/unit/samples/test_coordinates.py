@@ -21,7 +21,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.samples.coordinates import circles, circular_events, turned
+from verisimile.samples.coordinates import circles, circular_events, in_turns
 from verisimile.validation.study import Battery, Study
 from verisimile.validation.validate import validate
 
@@ -48,8 +48,8 @@ LAWS: dict[str, Callable[[np.random.Generator], Floats]] = {
 @pytest.mark.parametrize("angle", ANGLES)
 def test_turning_all_events_moves_nothing(law: str, angle: float, rng: np.random.Generator) -> None:
     phi = np.asarray(LAWS[law](rng), dtype=np.float64)
-    before = turned(phi[:, None], [PHI])
-    after = turned(turned_by(phi, angle)[:, None], [PHI])
+    before = in_turns(phi[:, None], [PHI])
+    after = in_turns(turned_by(phi, angle)[:, None], [PHI])
     np.testing.assert_allclose(after, before, rtol=0.0, atol=5e-12)
     # Places that were one stay one, so that ranks do not notice either.
     assert np.unique(after).size == np.unique(before).size
@@ -62,25 +62,25 @@ def test_turning_all_events_moves_nothing(law: str, angle: float, rng: np.random
 def test_a_symmetric_lattice_has_a_frame_up_to_its_symmetry() -> None:
     phi = np.repeat(np.arange(3) * (2.0 * math.pi / 3.0), 5)
     for angle in ANGLES:
-        found = np.unique(np.round(turned((phi + angle)[:, None], [PHI]), 9))
+        found = np.unique(np.round(in_turns((phi + angle)[:, None], [PHI]), 9))
         np.testing.assert_allclose(found, np.array([1.0, 3.0, 5.0]) / 6.0, atol=1e-8)
 
 
 def test_circles_keep_other_features_and_know_their_columns(rng: np.random.Generator) -> None:
     x = np.column_stack([rng.normal(size=50), rng.uniform(0, 360, 50), rng.normal(size=50)])
-    unrolled = turned(x, [Feature("a"), DEGREES, Feature("b")])
+    unrolled = in_turns(x, [Feature("a"), DEGREES, Feature("b")])
     assert unrolled[:, [0, 2]].tolist() == x[:, [0, 2]].tolist()
     found = circles(unrolled, np.array([False, True, False]))
     assert found.x.shape == (50, 4)
     assert found.source.tolist() == [0, 1, 1, 2]
     assert found.blocks == ((1, 2),)
     np.testing.assert_allclose(found.x[:, 1] ** 2 + found.x[:, 2] ** 2, 1.0, atol=1e-11)
-    assert turned(x, [Feature("a"), Feature("angle"), Feature("b")]) is x
+    assert in_turns(x, [Feature("a"), Feature("angle"), Feature("b")]) is x
 
 
 def test_a_column_that_does_not_vary_is_left_out() -> None:
     phi = np.array([0.0, math.pi, 0.0, 0.0])
-    found = circles(turned(phi[:, None], [PHI]), np.array([True]))
+    found = circles(in_turns(phi[:, None], [PHI]), np.array([True]))
     assert found.x.shape == (4, 1)
     assert found.blocks == ((0,),)
 
@@ -88,9 +88,9 @@ def test_a_column_that_does_not_vary_is_left_out() -> None:
 def test_an_angle_in_degrees_without_its_period_is_told() -> None:
     x = np.linspace(0.0, 360.0, 50)[:, None]
     with pytest.raises(InputError, match="'phi': got a periodic feature without bounds.*degrees"):
-        turned(x, [PHI])
+        in_turns(x, [PHI])
     # Differences of two angles go round twice.
-    turned(np.linspace(-2.0 * math.pi, 2.0 * math.pi, 50)[:, None], [PHI])
+    in_turns(np.linspace(-2.0 * math.pi, 2.0 * math.pi, 50)[:, None], [PHI])
 
 
 def test_features_become_cosine_and_sine_about_the_mean(rng: np.random.Generator) -> None:

@@ -13,8 +13,8 @@ from verisimile.data.groups import compact
 from verisimile.samples.coordinates import Standardised
 from verisimile.samples.pool import (
     Pool,
-    multiplied,
-    pooled,
+    multiplier_draws,
+    pool_samples,
     stretched_signs,
     units_of_first,
     variance_freedom,
@@ -28,7 +28,7 @@ def _weighted(rng: np.random.Generator, n: int, group: IntArray | None = None) -
 
 
 def _pool(rng: np.random.Generator, n: int = 60, m: int = 40) -> Pool:
-    return pooled(_weighted(rng, n), _weighted(rng, m), Standardised())
+    return pool_samples(_weighted(rng, n), _weighted(rng, m), Standardised())
 
 
 def test_masses_sum_to_one_and_each_side_fluctuates_by_itself(rng: np.random.Generator) -> None:
@@ -78,14 +78,14 @@ def test_unweighted_leverages_give_the_unbiased_variance() -> None:
     values = np.random.default_rng(3).normal(size=12)
     masses, units = np.full(12, 1.0 / 12), np.arange(12)
     signs = np.array([[1.0 if b & (1 << k) else -1.0 for k in range(12)] for b in range(2**12)])
-    means = multiplied(masses, units, signs) @ values
+    means = multiplier_draws(masses, units, signs) @ values
     # Over all signs, so that nothing is random: the variance of a mean of twelve.
     assert (means**2).mean() == pytest.approx(values.var(ddof=1) / 12)
 
 
 def test_a_group_has_one_multiplier(rng: np.random.Generator) -> None:
     group = np.repeat(np.arange(20), 3)
-    pool = pooled(_weighted(rng, 60, group), _weighted(rng, 60, group), Standardised())
+    pool = pool_samples(_weighted(rng, 60, group), _weighted(rng, 60, group), Standardised())
     assert pool.n_units == 40  # equal codes of the two samples are different groups
     delta = pool.multiplied(Seeds(1), 0, 9).first[:, :60] - pool.centre[:60]
     ratio = (delta / pool.masses[0]).reshape(9, 20, 3)
@@ -97,7 +97,7 @@ def test_whole_groups_change_sides(rng: np.random.Generator) -> None:
     sizes = np.array([1, 2, 3, 4, 5])
     group = np.repeat(np.arange(5), sizes)
     first, second = (Events(rng.normal(size=(15, 1)), group=group) for _ in range(2))
-    pool = pooled(first, second, Standardised())
+    pool = pool_samples(first, second, Standardised())
     assert pool.null == "relabelings"
     labels = pool.relabeled(Seeds(1), 0, 200)
     units = [labels[:, pool.units == unit] for unit in range(10)]
@@ -108,13 +108,13 @@ def test_whole_groups_change_sides(rng: np.random.Generator) -> None:
 
 def test_equal_weights_are_none_and_others_are_multiplied(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(40, 2)), rng.normal(size=(50, 2))
-    plain = pooled(Events(x), Events(y), Standardised())
-    same = pooled(Events(x, np.full(40, 0.1)), Events(y), Standardised())
+    plain = pool_samples(Events(x), Events(y), Standardised())
+    same = pool_samples(Events(x, np.full(40, 0.1)), Events(y), Standardised())
     assert (plain.null, same.null) == ("relabelings", "relabelings")
     np.testing.assert_array_equal(plain.weights, same.weights)
     weighted = Events(x, rng.uniform(0.9, 1.1, size=40))
-    assert pooled(weighted, Events(y), Standardised()).null == "multipliers"
-    declared = pooled(weighted, Events(y), Standardised(), exchangeable_weights=True)
+    assert pool_samples(weighted, Events(y), Standardised()).null == "multipliers"
+    declared = pool_samples(weighted, Events(y), Standardised(), exchangeable_weights=True)
     assert declared.null == "relabelings"
 
 
@@ -131,7 +131,7 @@ def test_only_the_larger_sample_is_thinned(
     sizes: tuple[int, int], most: int, wanted: tuple[int, int], rng: np.random.Generator
 ) -> None:
     first, second = (Events(rng.normal(size=(n, 1))) for n in sizes)
-    pool = pooled(first, second, Standardised())
+    pool = pool_samples(first, second, Standardised())
     thin = pool.thinned(most, rng)
     assert thin.sizes == wanted
     assert (thin is pool) == (sizes == wanted)
@@ -155,15 +155,15 @@ def test_a_thinned_pool_has_the_multipliers_of_the_whole(rng: np.random.Generato
 def test_too_few_effective_events_are_refused(rng: np.random.Generator) -> None:
     x = rng.normal(size=(200, 1))
     heavy = np.where(np.arange(200) < 30, 1.0, 1e-3)
-    fine = pooled(Events(x), Events(x + 0.1, rng.uniform(0.1, 2.0, size=200)), Standardised())
+    fine = pool_samples(Events(x), Events(x + 0.1, rng.uniform(0.1, 2.0, size=200)), Standardised())
     assert fine.refusal == ""
-    few = pooled(
+    few = pool_samples(
         Events(x), Events(x + 0.1, np.where(np.arange(200) < 9, heavy, 1e-4)), Standardised()
     )
     assert "generated sample leave 9" in few.refusal
-    assert pooled(Events(x[:20]), Events(x[:30] + 0.1), Standardised()).refusal == ""
+    assert pool_samples(Events(x[:20]), Events(x[:30] + 0.1), Standardised()).refusal == ""
     grouped = Events(x + 0.1, rng.uniform(0.9, 1.1, size=200), group=np.arange(200) // 10)
-    assert "effective groups" in pooled(Events(x), grouped, Standardised()).refusal
+    assert "effective groups" in pool_samples(Events(x), grouped, Standardised()).refusal
 
 
 def test_a_dominating_event_is_refused_and_ordinary_weights_are_not(
@@ -171,12 +171,12 @@ def test_a_dominating_event_is_refused_and_ordinary_weights_are_not(
 ) -> None:
     x = rng.normal(size=(200, 1))
     one = np.where(np.arange(200) == 0, 37.0, 1.0)  # 16 % of the sample, 35 effective events
-    pool = pooled(Events(x), Events(x + 0.1, one), Standardised())
+    pool = pool_samples(Events(x), Events(x + 0.1, one), Standardised())
     assert pool.n_effective[1] > 30.0
     assert "one of the events holds 15.7 % of the generated sample" in pool.refusal
     # With fifty effective events no event can hold that much: the root of 1/50 is 14 %.
     fifty = np.where(np.arange(200) == 0, 30.0, 1.0)
-    pool = pooled(Events(x), Events(x + 0.1, fifty), Standardised())
+    pool = pool_samples(Events(x), Events(x + 0.1, fifty), Standardised())
     assert pool.n_effective[1] < 50.0
     assert pool.refusal == ""
 
@@ -198,7 +198,7 @@ def test_codes_are_renumbered_by_first_appearance(codes: list[int], wanted: list
 
 def test_the_first_sample_keeps_its_number_of_units(rng: np.random.Generator) -> None:
     group = rng.integers(20, size=60)
-    pool = pooled(_weighted(rng, 60, group), _weighted(rng, 40), Standardised())
+    pool = pool_samples(_weighted(rng, 60, group), _weighted(rng, 40), Standardised())
     thin = pool.thinned(50, rng)
     for each in (pool, thin):
         units, split = compact(each.units), each.sizes[0]

@@ -9,7 +9,7 @@ from scipy import stats
 from statistical import assert_rate
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.stats.aggregate import corrected
+from verisimile.stats.aggregate import correct_looks
 from verisimile.stats.pvalues import PValue, add_one
 
 SEARCHES, LOOKS, LEVEL = 20_000, 3, 0.05
@@ -23,18 +23,18 @@ def _p(value: float) -> PValue:
 
 def test_one_look_is_the_p_value_itself() -> None:
     p = add_one(3, 99, null="toys")
-    assert corrected([p]) == p
+    assert correct_looks([p]) == p
 
 
 def test_the_best_look_counts_to_the_power_of_their_number() -> None:
-    p = corrected([_p(0.01), _p(0.5), _p(0.2)])
+    p = correct_looks([_p(0.01), _p(0.5), _p(0.2)])
     assert (p.value, p.low, p.high) == pytest.approx((0.125, 0.45**3, 0.55**3))
     assert p.null == "toys, 3 looks"
 
 
 def test_no_look_is_an_error() -> None:
     with pytest.raises(InputError, match="one for each look"):
-        corrected([])
+        correct_looks([])
 
 
 def _search(p: Array, power: int = 1) -> Array:
@@ -45,7 +45,11 @@ def _search(p: Array, power: int = 1) -> Array:
     reported = np.empty(p.shape[0])
     for i, row in enumerate(p):
         for number in range(1, row.size + 1):
-            c = corrected([_p(float(v)) for v in row[:number]]).value if power else row[number - 1]
+            c = (
+                correct_looks([_p(float(v)) for v in row[:number]]).value
+                if power
+                else row[number - 1]
+            )
             if c > LEVEL:
                 break
         reported[i] = c

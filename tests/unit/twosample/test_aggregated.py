@@ -16,7 +16,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
-from verisimile.samples.pool import pooled
+from verisimile.samples.pool import pool_samples
 
 STATISTICS = pytest.mark.parametrize(
     "statistic",
@@ -56,7 +56,7 @@ def test_p_value_is_its_definition(statistic: Statistic, seed: int) -> None:
     run = Run(Seeds(seed))
     first, second = _samples(run.seeds.at("events").numpy(), 30, 0.4)
     (found,) = permutation_test(run, first, second, [statistic], permutations=79)
-    pool = pooled(first, second, Standardised())
+    pool = pool_samples(first, second, Standardised())
     at = run.at("two-sample").seeds
     prepared = Job(pool, statistic, at).prepared
     assert isinstance(prepared, Tabulated)

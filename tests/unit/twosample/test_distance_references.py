@@ -35,7 +35,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
 from verisimile.samples.pair_sums import Pairs
-from verisimile.samples.pool import Labels, pooled
+from verisimile.samples.pool import Labels, pool_samples
 
 N, FIRST = 23, 9
 CASES = [pytest.param(*case, id=case[0].name) for case in REFERENCES]
@@ -219,7 +219,7 @@ def test_sliced_statistics_are_thinned_by_the_engine(
     first, second = Events(rng.normal(size=(70, 1))), Events(rng.normal(size=(10, 1)))
     (found,) = permutation_test(Run(Seeds(1)), first, second, [thin], permutations=9)
     assert found.n_used == (20, 10)
-    pool = Job(pooled(first, second, Standardised()), thin, Seeds(1).at("two-sample")).events
+    pool = Job(pool_samples(first, second, Standardised()), thin, Seeds(1).at("two-sample")).events
     np.testing.assert_allclose(
         found.observed, values(replace(thin, most=80), pool.x, pool.weights, pool.observed())[0]
     )

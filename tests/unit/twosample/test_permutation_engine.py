@@ -23,7 +23,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import NormalScores, Standardised
-from verisimile.samples.pool import Labels, pooled
+from verisimile.samples.pool import Labels, pool_samples
 from verisimile.stats.aggregate import min_p
 
 
@@ -36,7 +36,7 @@ def _same(left: Sequence[TwoSample], right: Sequence[TwoSample]) -> None:
 
 def test_relabelings_are_uniform_over_the_labels() -> None:
     # 4 choose 2 labels of six: each a sixth of 3000.
-    pool = pooled(Events([[1.0], [2.0]]), Events([[3.0], [4.0]]), NormalScores())
+    pool = pool_samples(Events([[1.0], [2.0]]), Events([[3.0], [4.0]]), NormalScores())
     labels = pool.relabeled(Seeds(3), 0, 3000)
     assert (labels.sum(axis=1) == 2).all()
     counts = [(labels[:, [i, j]].all(axis=1)).sum() for i, j in itertools.combinations(range(4), 2)]
@@ -163,7 +163,7 @@ def test_min_p_is_over_all_relabelings_at_once(monkeypatch: pytest.MonkeyPatch) 
     (found,) = permutation_test(
         Run(Seeds(1)), first, second, [AggregatedMMD()], permutations=99, stop_after=5
     )
-    pool = pooled(first, second, Standardised())
+    pool = pool_samples(first, second, Standardised())
     prepared = AggregatedMMD().prepare(pool.x, pool.weights, np.random.default_rng(1))
     labels = pool.relabeled(Seeds(1).at("two-sample", "relabel"), 0, 99)
     wanted = min_p(prepared.table(pool.observed())[0], prepared.table(labels))

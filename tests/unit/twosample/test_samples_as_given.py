@@ -20,7 +20,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.samples.coordinates import NormalScores, Standardised
-from verisimile.samples.pool import pooled
+from verisimile.samples.pool import pool_samples
 from verisimile.stats.pvalues import PValue
 
 
@@ -53,7 +53,7 @@ def test_weights_travel_with_their_events() -> None:
     )
     unit = np.concatenate([w[:20] / w[:20].mean(), w[20:] / w[20:].mean()])
     terms = (x[:, 0] - x.mean()) / x.std() * unit
-    pool = pooled(Events(x[:20], w[:20]), Events(x[20:], w[20:]), Standardised())
+    pool = pool_samples(Events(x[:20], w[:20]), Events(x[20:], w[20:]), Standardised())
     labels = pool.relabeled(Seeds(1).at("two-sample", "relabel"), 0, 9)
     np.testing.assert_allclose(found.null, labels @ terms)
     assert found.observed == pytest.approx(terms[:20].sum())

@@ -17,7 +17,7 @@ from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.sensitivity import (
     Sensitivity,
     TiltedValues,
-    rejected,
+    rejections,
     smallest_effects,
 )
 from verisimile.checks.twosample.statistics.distribution_functions import MarginalKS
@@ -135,7 +135,7 @@ def test_power_grows_and_local_effects_are_for_the_scan() -> None:
 
 def test_columns_are_ranked_with_the_relabelings(rng: np.random.Generator) -> None:
     null, rows = rng.normal(size=(199, 3)), rng.normal(size=(2, 5, 3)) + 1.0
-    found = rejected(TiltedValues(rows, np.zeros((2, 5)), several=True), null, 0.1)
+    found = rejections(TiltedValues(rows, np.zeros((2, 5)), several=True), null, 0.1)
     wanted = [[min_p(row, null).p_value.value <= 0.1 for row in some] for some in rows]
     assert found.tolist() == wanted
     assert found.any()

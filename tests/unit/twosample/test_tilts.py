@@ -10,12 +10,12 @@ import pytest
 from scipy import special
 
 from statistical import assert_within
-from verisimile.checks.twosample.tilts import Direction, Local, Shift, TiltFamily, tilted
+from verisimile.checks.twosample.tilts import Direction, Local, Shift, TiltFamily, tilt_labels
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
-from verisimile.samples.pool import Labels, Pool, pooled
+from verisimile.samples.pool import Labels, Pool, pool_samples
 
 N, SECOND, DRAWS = 900, 300, 400
 
@@ -35,13 +35,13 @@ class _Fixed:
 
 def _pool(weights: Array, second: int = SECOND) -> Pool:
     x = np.arange(float(weights.size))[:, None]
-    plain = pooled(Events(x[:-second]), Events(x[-second:]), Standardised())
+    plain = pool_samples(Events(x[:-second]), Events(x[-second:]), Standardised())
     return replace(plain, weights=weights)
 
 
 def _drawn(tilt: TiltFamily, strength: float, weights: Array) -> tuple[Labels, Array]:
     pool = _pool(weights)
-    rows = [tilted(tilt, strength, pool, Seeds(5).at(k)) for k in range(DRAWS)]
+    rows = [tilt_labels(tilt, strength, pool, Seeds(5).at(k)) for k in range(DRAWS)]
     return np.stack([row for row, _ in rows]), np.array([effect for _, effect in rows])
 
 
@@ -125,7 +125,7 @@ def test_a_shift_is_in_weighted_standard_deviations(rng: np.random.Generator) ->
 def test_a_normal_feature_shifts_by_its_strength() -> None:
     z = special.ndtri((np.arange(20_000) + 0.5) / 20_000)[:, None]
     ones = np.ones(20_000)
-    _, effect = tilted(Shift.of(z, ones), 0.1, _pool(ones, 10_000), Seeds(1))
+    _, effect = tilt_labels(Shift.of(z, ones), 0.1, _pool(ones, 10_000), Seeds(1))
     # E tanh-like saturation: of relative order eps^2.
     assert effect == pytest.approx(0.1, rel=0.02)
 

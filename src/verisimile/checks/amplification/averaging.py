@@ -13,7 +13,7 @@ from verisimile.checks.amplification.member_counts import (
     Pooled,
     Spread,
     count_members,
-    pooled,
+    pool_regions,
     spread,
 )
 from verisimile.checks.amplification.regions import Regions
@@ -140,7 +140,7 @@ def averaging_of_counts(
     """Return the measure of counts that are there already; `rng` thins them for the crossing."""
     check_plan(n_train, levels)
     moments = spread(counts)
-    found = pooled(counts, moments)
+    found = pool_regions(counts, moments)
     amplification = Amplification(
         measure="averaging",
         resolution=moments.probability.size,

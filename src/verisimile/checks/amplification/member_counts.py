@@ -231,7 +231,7 @@ def spread(found: MemberCounts) -> Spread:
     )
 
 
-def pooled(found: MemberCounts, moments: Spread) -> Pooled:
+def pool_regions(found: MemberCounts, moments: Spread) -> Pooled:
     r"""Return the sum over regions, whose error is the jackknife over members.
 
     Leaving out member j changes :math:`T = \sum_j |P_j - \bar p|^2 / (J - 1)` to

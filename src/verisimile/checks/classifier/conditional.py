@@ -131,7 +131,7 @@ def diagnose_conditional(
     continuous and not shared: R. D. Shah, J. Peters, Ann. Stat. 48 (2020) 1514.
     """
     _check(folds, permutations)
-    pool, columns = grouped(reference, generated, contexts)
+    pool, columns = group_contexts(reference, generated, contexts)
     classifier = check_learner(learner or boosted_trees(), weighted=False)
     at = run.at("conditional")
     joint = Scorer(at, pool, classifier, "conditional")
@@ -206,7 +206,9 @@ def _permuted(
     rng, block = run.seeds.at("permutations").numpy(), max(1, _BLOCK // rows.size)
     toys = np.concatenate(
         [
-            sums.areas(relabeled(truth, pool.groups[rows], min(block, permutations - done), rng))
+            sums.areas(
+                relabel_groups(truth, pool.groups[rows], min(block, permutations - done), rng)
+            )
             for done in range(0, permutations, block)
         ]
     )
@@ -290,7 +292,7 @@ class GroupedPool(ClassifierPool):
         return replace(self, x=x, names=names, circled=around)
 
 
-def grouped(
+def group_contexts(
     truth: Events, generated: Events, contexts: Sequence[str]
 ) -> tuple[GroupedPool, IntArray]:
     """Return both samples in one pool with groups of equal contexts, and the contexts' columns.
@@ -331,7 +333,7 @@ def grouped(
     return found, columns
 
 
-def relabeled(
+def relabel_groups(
     truth: BoolArray, groups: IntArray, count: int, rng: np.random.Generator
 ) -> BoolArray:
     """Return labels ``(count, n)`` shuffled within groups: each keeps its true events' number."""

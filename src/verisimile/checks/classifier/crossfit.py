@@ -17,9 +17,9 @@ from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.groups import compact
-from verisimile.samples.coordinates import Circles, Standardised, circles, periodic, turned
+from verisimile.samples.coordinates import Circles, Standardised, circles, in_turns, periodic
 from verisimile.samples.learners import Classifier, identity, scores
-from verisimile.samples.pool import Pool, pooled
+from verisimile.samples.pool import Pool, pool_samples
 
 _SCHEMA = 2  # of stored fits
 _LEAST = 40
@@ -127,8 +127,10 @@ def pool_of(
         weights=np.concatenate([_scaled(truth), _scaled(matched)]),
         weighted=truth.weights is not None or matched.weights is not None,
         names=truth.names,
-        samples=pooled(truth, matched, Standardised(), exchangeable_weights=exchangeable_weights),
-        circled=circles(turned(x, truth.features), around) if around.any() else None,
+        samples=pool_samples(
+            truth, matched, Standardised(), exchangeable_weights=exchangeable_weights
+        ),
+        circled=circles(in_turns(x, truth.features), around) if around.any() else None,
     )
 
 

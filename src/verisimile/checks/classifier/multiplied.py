@@ -9,7 +9,7 @@ from verisimile.checks.classifier.crossfit import ClassifierPool
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
-from verisimile.samples.pool import multiplied, relabeled, stretched_signs, variance_freedom
+from verisimile.samples.pool import multiplier_draws, relabel, stretched_signs, variance_freedom
 from verisimile.stats.pvalues import PValue
 
 _ENTRIES = 4_000_000  # 32 MiB for each of a few arrays of masses at a time
@@ -41,7 +41,7 @@ def multiplier_p_value(
     To first order :math:`A - \tfrac12 = \sum_i v_i F_p(s_i)` with the masses v of the true
     less the generated events and the pooled distribution function F of the scores, which
     these events did not shape.  Draws of the null are :math:`A(p + \delta^*_1, p + \delta^*_2)`
-    with the fluctuations of :func:`~verisimile.samples.pool.multiplied`: each sample keeps
+    with the fluctuations of :func:`~verisimile.samples.pool.multiplier_draws`: each sample keeps
     its own variance, whatever made its weights, and draws are those of a t law
     (:func:`~verisimile.samples.pool.stretched_signs`).
 
@@ -68,7 +68,7 @@ def multiplier_p_value(
         drawn = []
         for sample, side in zip((truth, ~truth), sides, strict=True):
             rows_of = np.tile(centre, (len(signs), 1))
-            rows_of[:, sample] += multiplied(side[sample], units[sample], signs)
+            rows_of[:, sample] += multiplier_draws(side[sample], units[sample], signs)
             drawn.append(rows_of)
         toys.append(areas_of_masses(scores, drawn[0], drawn[1]))
     observed = areas_of_masses(scores, sides[0][None], sides[1][None])
@@ -84,7 +84,7 @@ def group_p_value(
     step = max(1, _ENTRIES // rows.size)
     toys = []
     for start in range(0, draws, step):
-        labels = relabeled(units, ours, seeds, start, min(step, draws - start))
+        labels = relabel(units, ours, seeds, start, min(step, draws - start))
         toys.append(_labeled_areas(scores, masses, labels))
     observed = _labeled_areas(scores, masses, truth[None])
     return tied_p_value(np.concatenate(toys), float(observed[0]), "permutations of groups")

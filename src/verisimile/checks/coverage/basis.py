@@ -13,7 +13,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.core.require import require, require_at_least
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
-from verisimile.mixture.objective import scaled
+from verisimile.mixture.objective import scale_rows
 
 _RTOL = 1e-10
 
@@ -94,7 +94,7 @@ class MemberBootstrap:
         for _ in range(self.replicas):
             picked = np.unique(rng.integers(members, size=members))
             if picked.tobytes() not in seen:
-                pseudo = restricted(fitted.pseudo, picked)
+                pseudo = keep_members(fitted.pseudo, picked)
                 weights = np.zeros(members)
                 weights[picked] = fit_weights(fitted.logf[:, picked], pseudo=pseudo).weights
                 seen[picked.tobytes()] = [response.value(weights) for response in responses]
@@ -118,7 +118,7 @@ def add_basis_variance(
 
 def left_out(fitted: BasisFit) -> Array:
     """Return, for every member, itself minus its fit by the others: rows ``(M, M)``."""
-    density, _ = scaled(fitted.logf)
+    density, _ = scale_rows(fitted.logf)
     scores = density / (density @ fitted.fit.weights)[:, None]
     gram = scores.T @ scores / scores.shape[0]
     members = gram.shape[0]
@@ -129,7 +129,7 @@ def left_out(fitted: BasisFit) -> Array:
     return out
 
 
-def restricted(pseudo: Pseudo | None, columns: Sequence[int] | IntArray) -> Pseudo | None:
+def keep_members(pseudo: Pseudo | None, columns: Sequence[int] | IntArray) -> Pseudo | None:
     """Return the pseudo-events that some of the kept members can make."""
     if pseudo is None:
         return None

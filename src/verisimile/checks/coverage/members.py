@@ -21,7 +21,7 @@ from verisimile.core.run import Run
 from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.fit import Pseudo, WeightFit
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.objective import scaled
+from verisimile.mixture.objective import scale_rows
 from verisimile.mixture.sampling import member_log_densities
 
 _PILOT = 20_000
@@ -54,7 +54,7 @@ class PooledDraws:
         require(fine, "PooledDraws", got=repr(self), expected=expected)
 
 
-def pooled(members: Sequence[DensityEstimator], n: int, rng: np.random.Generator) -> Array:
+def draw_pool(members: Sequence[DensityEstimator], n: int, rng: np.random.Generator) -> Array:
     """Return `n` events drawn from the members in equal shares."""
     counts = rng.multinomial(n, np.full(len(members), 1.0 / len(members)))
     parts = [m.sample(int(k), rng) for m, k in zip(members, counts, strict=True) if k]
@@ -65,14 +65,14 @@ def pseudo_events(mixture: Mixture, count: int, strength: float, seeds: Seeds) -
     """Return `count` pseudo-events that weigh `strength` together; None for none."""
     if not count:
         return None
-    z = pooled(mixture.members, count, seeds.numpy())
+    z = draw_pool(mixture.members, count, seeds.numpy())
     return Pseudo(mixture.log_densities(z), strength)
 
 
 def pilot_columns(mixture: Mixture, seeds: Seeds) -> FeatureColumns:
     """Return the features with pooled draws that show where the members' events lie."""
     names = tuple(feature.name for feature in mixture.features)
-    return FeatureColumns(names, pooled(mixture.members, _PILOT, seeds.at("pilot").numpy()))
+    return FeatureColumns(names, draw_pool(mixture.members, _PILOT, seeds.at("pilot").numpy()))
 
 
 def density_ratios(logf: Array) -> tuple[Array, Array]:
@@ -85,11 +85,11 @@ def density_ratios(logf: Array) -> tuple[Array, Array]:
             expected="draws where their own member has density",
             remedy="vs.check_estimator tells whether sampler and density belong together.",
         )
-    density, _ = scaled(logf[defined])
+    density, _ = scale_rows(logf[defined])
     return density / density.mean(axis=1, keepdims=True), defined
 
 
-def stratified(members: Sequence[Sampler], each: int, rng: np.random.Generator) -> Array:
+def draw_strata(members: Sequence[Sampler], each: int, rng: np.random.Generator) -> Array:
     """Return `each` draws of every member, one member after the other."""
     return np.concatenate([member.sample(each, rng) for member in members])
 
@@ -222,7 +222,7 @@ def _summed(
     each = math.ceil(count / (blocks * len(members)))
 
     def block() -> _PoolSums:
-        x = stratified(members, each, rng)
+        x = draw_strata(members, each, rng)
         ratios, defined = density_ratios(member_log_densities(members, x))
         parts = tuple(item.accumulate(x[defined], ratios) for item in bound)
         return _PoolSums(ratios.shape[0], ratios.T @ ratios, parts)

@@ -12,7 +12,7 @@ from verisimile.checks.coverage.basis import (
     BasisFit,
     BasisTerm,
     add_basis_variance,
-    restricted,
+    keep_members,
 )
 from verisimile.checks.coverage.members import (
     PooledDraws,
@@ -35,7 +35,7 @@ from verisimile.data.events import Events
 from verisimile.density.protocol import Sampler
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.objective import scaled
+from verisimile.mixture.objective import scale_rows
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.intervals import ONE_SIGMA
 
@@ -300,7 +300,7 @@ class _SubsetRefits:
     def subset(self, members: IntArray) -> _SubsetFit:
         u, pseudo, solver = self.settings
         fit = fit_weights(
-            self.logf[:, members], u, solver=solver, pseudo=restricted(pseudo, members)
+            self.logf[:, members], u, solver=solver, pseudo=keep_members(pseudo, members)
         )
         weights = np.zeros(self.logf.shape[1])
         weights[members] = fit.weights
@@ -320,7 +320,7 @@ class _SubsetRefits:
             return np.asarray(np.sqrt(events + drawn) / full.errors)
 
     def pulls(self, full: _SubsetFit, observed: Array) -> Array:
-        density, _ = scaled(self.logf)
+        density, _ = scale_rows(self.logf)
         scores = density / (density @ full.weights)[:, None]
         n = self.logf.shape[0]
         u = np.ones(n) if self.settings[0] is None else np.asarray(self.settings[0])

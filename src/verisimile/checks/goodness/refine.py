@@ -17,7 +17,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.model import Mixture
 from verisimile.samples.copies import values_repeat
-from verisimile.stats.aggregate import corrected
+from verisimile.stats.aggregate import correct_looks
 from verisimile.stats.pvalues import PValue
 
 
@@ -52,7 +52,7 @@ class Refinement:
     level
         What the corrected p-value had to exceed.
     p_value
-        Corrected for the looks: see :func:`~verisimile.stats.aggregate.corrected`.
+        Corrected for the looks: see :func:`~verisimile.stats.aggregate.correct_looks`.
     """
 
     looks: tuple[Goodness, ...]
@@ -129,7 +129,7 @@ def refine(
     )
     for number, part in enumerate(parts, start=1):
         found.append(test(run.at("look", number), grow(number), part))
-        p_value = corrected([tested.p_value for tested in found])
+        p_value = correct_looks([tested.p_value for tested in found])
         if p_value.value > level:
             break
     return Refinement(tuple(found), looks, level, p_value)

@@ -167,8 +167,8 @@ class Search:
 
     .. math:: t = \frac1P \sum_{j=1}^P t_j ,
 
-    over P independent placements of its kernels on the model.  Where the kernels happen
-    to fall then matters less, for data and toys alike.
+    over P independent kernel placements on the model.  Where the kernels happen to fall
+    then matters less, for data and toys alike.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression
-from verisimile.samples.weighted import matched, shares
+from verisimile.samples.weighted import match_columns, shares
 from verisimile.stats.intervals import clopper_pearson
 
 
@@ -120,7 +120,7 @@ def violations(
 
     Each constraint has a name, and is a condition or an expression that must vanish.
     """
-    samples = (reference, matched(reference, generated))
+    samples = (reference, match_columns(reference, generated))
     found = []
     for name, law in constraints.items():
         first, second = (violations_of(one, law) for one in samples)

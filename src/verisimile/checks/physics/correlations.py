@@ -14,7 +14,7 @@ from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.samples.coordinates import circular_events, periodic
-from verisimile.samples.weighted import EqualLaws, matched, shares
+from verisimile.samples.weighted import EqualLaws, match_columns, shares
 from verisimile.stats.aggregate import holm
 
 
@@ -101,7 +101,7 @@ def correlations(
     `coefficient` is :func:`pearson` by default, or :func:`spearman`.  Samples are independent, and
     features are matched by name; two at least.
     """
-    other = matched(reference, generated)
+    other = match_columns(reference, generated)
     several = reference.d > 1 or periodic(reference.features).any()
     require(several, "features", got="one feature", expected="two or more for correlations")
     reference, other = circular_events((reference, other))

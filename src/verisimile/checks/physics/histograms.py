@@ -20,10 +20,10 @@ from verisimile.samples.contents import (
     cells_of,
     into_period,
     is_logarithmic,
-    pooled,
+    pool_contents,
     ratio_of,
 )
-from verisimile.samples.weighted import matched, shares
+from verisimile.samples.weighted import match_columns, shares
 
 
 @register("marginal-yardstick", 1)
@@ -130,8 +130,8 @@ def marginal_pair(
     bins
         G, at most; the same for all samples.
     """
-    other = matched(reference, generated)
-    third = None if train is None else _as_many(matched(reference, train, "train"), generated)
+    other = match_columns(reference, generated)
+    third = None if train is None else _as_many(match_columns(reference, train, "train"), generated)
     return tuple(_pair(feature, (reference, other, third), bins) for feature in reference.features)
 
 
@@ -280,7 +280,7 @@ def pair_map(
     """
     require(bins >= 1, "bins", got=bins, expected="at least one bin")
     first = reference.select(names)
-    second = matched(first, generated.select(names))
+    second = match_columns(first, generated.select(names))
     both = np.concatenate([first.x, second.x])
     edges = _quantiles(both[:, 0], bins), _quantiles(both[:, 1], bins)
     shape = (edges[0].size - 1, edges[1].size - 1)
@@ -288,7 +288,7 @@ def pair_map(
         Contents.of(_plane_cells(one.x, edges), one.weights, shape[0] * shape[1], group=one.group)
         for one in (first, second)
     )
-    enough = ours.enough(pooled(ours, theirs)) & theirs.enough(pooled(ours, theirs))
+    enough = ours.enough(pool_contents(ours, theirs)) & theirs.enough(pool_contents(ours, theirs))
     z = np.where(enough, bin_pulls(ours, theirs), np.nan)
     return PairMap(
         features=(first.features[0], first.features[1]),

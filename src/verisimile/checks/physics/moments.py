@@ -12,7 +12,7 @@ from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.samples.coordinates import circular_events
-from verisimile.samples.weighted import EqualLaws, InfluenceSpread, matched, shares, spread_of
+from verisimile.samples.weighted import EqualLaws, InfluenceSpread, match_columns, shares, spread_of
 
 MOMENTS = ("mean", "standard deviation", "skewness", "excess kurtosis")
 
@@ -67,7 +67,7 @@ def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...
     mean direction of both samples are compared instead, as ``phi (cos)`` and ``phi (sin)``.
     Samples are independent, and features are matched by name.
     """
-    reference, other = circular_events((reference, matched(reference, generated)))
+    reference, other = circular_events((reference, match_columns(reference, generated)))
     pair = EqualLaws((reference, other))
     return tuple(_comparison(feature, pair) for feature in reference.features)
 

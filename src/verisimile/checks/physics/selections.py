@@ -11,10 +11,10 @@ from scipy import stats
 
 from verisimile.core.arrays import BoolArray
 from verisimile.core.result import Estimate, register
-from verisimile.data.derived import ColumnFunction, passed
+from verisimile.data.derived import ColumnFunction, select
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
-from verisimile.samples.weighted import by_group, matched, pulls, shares, two_sided
+from verisimile.samples.weighted import by_group, match_columns, pulls, shares, two_sided
 from verisimile.stats.intervals import clopper_pearson
 
 _LEAST = 10.0
@@ -106,14 +106,14 @@ def efficiencies(
     ----------
     R. A. Fisher, J. R. Stat. Soc. 85 (1922) 87.
     """
-    samples = (reference, matched(reference, generated))
+    samples = (reference, match_columns(reference, generated))
     return tuple(_comparison(name, condition, samples) for name, condition in selections.items())
 
 
 def _comparison(
     name: str, condition: Condition | ColumnFunction, samples: tuple[Events, Events]
 ) -> EfficiencyComparison:
-    kept = [passed(one, condition) for one in samples]
+    kept = [select(one, condition) for one in samples]
     first, second = both = [_efficiency(one, b) for one, b in zip(samples, kept, strict=True)]
     z, error = _pull(first, second)
     if all(one.n_groups == one.n and one.weights is None for one in samples):

@@ -13,7 +13,7 @@ from verisimile.checks.posterior.uniformity import (
     Uniformity,
     UniformNull,
     UniformTest,
-    jittered,
+    jitter,
 )
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.require import require
@@ -110,7 +110,7 @@ def sbc(
     null = UniformNull.simulate(given.n, test, run.at("sbc", "null").seeds.numpy())
     rng = run.at("sbc", "jitter").seeds.numpy()
     found = tuple(
-        null.compare(jittered(each, given.n_draws, rng), name, n_draws=given.n_draws)
+        null.compare(jitter(each, given.n_draws, rng), name, n_draws=given.n_draws)
         for name, each in ranks.items()
     )
     adjusted, p_value = _combined([one.p_value for one in found])

@@ -15,7 +15,7 @@ from verisimile.checks.posterior.uniformity import (
     UniformNull,
     UniformTest,
     anderson_darling,
-    jittered,
+    jitter,
     kolmogorov,
 )
 from verisimile.core.arrays import Array, IntArray, as_matrix
@@ -306,7 +306,7 @@ def _ranks(pool: Array, points: Array, rng: np.random.Generator) -> IntArray:
 
 def _levels(ranks: IntArray, place: IntArray, n_draws: int, rng: np.random.Generator) -> Array:
     """Return the credibility levels ``(R, n)`` if the points at `place` are the truths."""
-    return jittered(ranks[:, np.arange(place.size), place], n_draws, rng)
+    return jitter(ranks[:, np.arange(place.size), place], n_draws, rng)
 
 
 def _smallest(ranks: IntArray, u: Array, test: UniformTest, rng: np.random.Generator) -> PValue:

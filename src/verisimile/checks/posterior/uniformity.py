@@ -128,7 +128,7 @@ class Uniformity:
         )
 
 
-def jittered(ranks: IntArray, n_draws: int, rng: np.random.Generator) -> Array:
+def jitter(ranks: IntArray, n_draws: int, rng: np.random.Generator) -> Array:
     r"""Return :math:`(k + v) / (S + 1)`, v uniform: exactly uniform if k is on 0 … S.
 
     The S + 1 possible ranks are no continuous law; tests for one reject exact posteriors

@@ -110,7 +110,7 @@ class Bounded:
     halves: tuple[Half, ...]
 
 
-def bounded(
+def bound_curve(
     seeds: Seeds, truth: Sample, fake: Sample, *, best: BestScore, splits: int, theta: Array
 ) -> Bounded:
     r"""Return the curve of the best score, averaged over swapped halves of random splits.

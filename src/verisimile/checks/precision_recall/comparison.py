@@ -153,7 +153,7 @@ def compare_curves(
     _check(first, second)
     require_at_least(1, permutations, "permutations", remedy="999 resolve p-values down to 0.001.")
     at = run.seeds.at("compare precision-recall")
-    found = relabeled(at.at("curves"), first.radii, second.radii, permutations)
+    found = relabel_curves(at.at("curves"), first.radii, second.radii, permutations)
     familywise, pointwise = found.familywise(), found.pointwise()
     paired = None
     if published:
@@ -188,7 +188,7 @@ def _check(first: Band, second: Band) -> None:
 
 def _area_difference(run: Run, first: Array, second: Array, permutations: int) -> AreaDifference:
     at = run.seeds.at("compare areas")
-    found = relabeled(at.at("relabel"), first[:, None], second[:, None], permutations)
+    found = relabel_curves(at.at("relabel"), first[:, None], second[:, None], permutations)
     low, high = area_interval(
         at.at("bootstrap"), first, second, level=_LEVEL, resamples=permutations
     )
@@ -222,7 +222,7 @@ class Relabeled:
         return _add_one(self.null.max(axis=1, keepdims=True), self.observed)
 
 
-def relabeled(seeds: Seeds, first: Array, second: Array, count: int) -> Relabeled:
+def relabel_curves(seeds: Seeds, first: Array, second: Array, count: int) -> Relabeled:
     r"""Return differences of the means of curves ``(J, L)`` and ``(K, L)`` over relabelings.
 
     .. math:: T = |\bar R_1 - \bar R_2| / \sqrt{s_1^2 / J + s_2^2 / K}

@@ -14,7 +14,7 @@ from verisimile.checks.precision_recall.bound import (
     AreaLearningCurve,
     Bounded,
     area_learning_curve,
-    bounded,
+    bound_curve,
     interval,
 )
 from verisimile.checks.precision_recall.envelope import (
@@ -31,8 +31,8 @@ from verisimile.checks.precision_recall.swapped import (
     Sample,
     Traced,
     area_errors,
+    average_swaps,
     generated_sample,
-    swapped,
     true_sample,
 )
 from verisimile.core.arrays import Array
@@ -238,7 +238,7 @@ def precision_recall(
     recipe, at = CurveRecipe(score, splits, angle_grid(angles)), run.seeds.at("precision-recall")
     bound, limits = None, (math.nan, math.nan)
     if isinstance(score, BestScore):
-        bound = bounded(at, truth, fake, best=score, splits=splits, theta=recipe.theta)
+        bound = bound_curve(at, truth, fake, best=score, splits=splits, theta=recipe.theta)
         found, errors = bound.traced, bound.traced.errors
     else:
         found = recipe.traced(at, truth, fake)
@@ -286,9 +286,11 @@ class CurveRecipe:
         """Return the curve, averaged over splits."""
         score, theta = self.score, self.theta
         if isinstance(score, BestScore):
-            return bounded(seeds, truth, fake, best=score, splits=self.splits, theta=theta).traced
+            return bound_curve(
+                seeds, truth, fake, best=score, splits=self.splits, theta=theta
+            ).traced
         if not isinstance(score, LogDensities):
-            return swapped(seeds, truth, fake, score=score, splits=self.splits, theta=theta)
+            return average_swaps(seeds, truth, fake, score=score, splits=self.splits, theta=theta)
         # Of the likelihood ratio: means over events, without bias.
         true, made = Halves(truth, fake, truth, fake).scores(score, seeds.numpy())
         curve = held_out(exact_turns(true), exact_turns(made), theta)

@@ -124,7 +124,7 @@ class Traced:
     errors: tuple[float, float]
 
 
-def swapped(
+def average_swaps(
     seeds: Seeds, truth: Sample, fake: Sample, *, score: Score, splits: int, theta: Array
 ) -> Traced:
     """Return the curve, averaged over swapped halves and splits."""
@@ -184,7 +184,7 @@ def area_errors(
         strict=True,
     )
     pieces = [
-        swapped(at.at(i), x, y, score=score, splits=1, theta=theta)
+        average_swaps(at.at(i), x, y, score=score, splits=1, theta=theta)
         for i, (x, y) in enumerate(pairs)
     ]
     areas = np.array([curve_area(piece.radii, theta) for piece in pieces])

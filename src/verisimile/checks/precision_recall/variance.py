@@ -71,7 +71,7 @@ def variance_parts(
     Parameters
     ----------
     values
-        A metric ``(n,)``: an area, a Fréchet distance, a p-value's z.
+        A metric ``(n,)``: an area, a distance, a p-value's z.
     factors
         Level of each value, by factor: for example ``initialisation``, ``training data``,
         ``generated sample`` and ``reference sample``.  Equal labels are one draw of the factor.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from verisimile.checks.ratings.table import Ratings, coded
+from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.require import require, require_fraction
 from verisimile.core.result import register
@@ -60,8 +60,8 @@ class Agreement:
 def agreement(ratings: Ratings, *, level: float = 0.95) -> Agreement:
     """Return the agreement of raters on the answer to each item of each system."""
     keys = zip(ratings.items, ratings.systems, ratings.others or ratings.systems, strict=True)
-    _, thing = coded([repr(key) for key in keys])
-    names, answer = coded(ratings.answers)
+    _, thing = encode([repr(key) for key in keys])
+    names, answer = encode(ratings.answers)
     counts = np.zeros((int(thing.max()) + 1, len(names)))
     np.add.at(counts, (thing, answer), 1.0)
     return fleiss_kappa(counts, level=level)

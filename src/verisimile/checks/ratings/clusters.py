@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special, stats
 
-from verisimile.checks.ratings.table import Ratings, coded
+from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.require import require, require_fraction
 from verisimile.stats.intervals import Interval
@@ -31,7 +31,7 @@ class Clusters:
     @classmethod
     def of(cls, ratings: Ratings) -> Clusters:
         """Return the clusters of these answers."""
-        return cls(coded(ratings.raters)[1], coded(ratings.items)[1])
+        return cls(encode(ratings.raters)[1], encode(ratings.items)[1])
 
     @property
     def sizes(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from scipy import sparse, special, stats
 
 from verisimile.checks.ratings.clusters import Clusters, rate_of
 from verisimile.checks.ratings.forced_choice import flip_p_value, item_differences
-from verisimile.checks.ratings.table import Ratings, coded
+from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.require import require
@@ -130,7 +130,7 @@ def _sides(ratings: Ratings) -> tuple[tuple[str, ...], IntArray, IntArray]:
     if ratings.others is None:
         expected = "two: the columns first and second"
         raise InputError("ratings", got="one system for each answer", expected=expected)
-    names, codes = coded((*ratings.systems, *ratings.others))
+    names, codes = encode((*ratings.systems, *ratings.others))
     return names, codes[: ratings.n], codes[ratings.n :]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from verisimile.checks.ratings.clusters import Clusters
-from verisimile.checks.ratings.table import Ratings, coded
+from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.require import require, require_at_least
 from verisimile.core.result import Estimate, register
@@ -99,7 +99,7 @@ def scale_ratings(
     """
     values = _numbers(ratings)
     scale = _scale(values, levels)
-    names, system = coded(ratings.systems)
+    names, system = encode(ratings.systems)
     things, strata = _things(ratings)
     several = len(names) > 1
     ranks = _Ranks(values, system, things)
@@ -165,8 +165,8 @@ def _permuted(
 
 def _things(ratings: Ratings) -> tuple[IntArray, IntArray]:
     """Return the thing of each answer, and the stratum of each thing."""
-    _, item = coded(ratings.items)
-    names, system = coded(ratings.systems)
+    _, item = encode(ratings.items)
+    names, system = encode(ratings.systems)
     key = item * len(names) + system
     found, things = np.unique(key, return_inverse=True)
     own = found // len(names)

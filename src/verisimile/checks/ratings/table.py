@@ -110,7 +110,7 @@ class Ratings:
         )
 
 
-def coded(words: Sequence[str]) -> tuple[tuple[str, ...], IntArray]:
+def encode(words: Sequence[str]) -> tuple[tuple[str, ...], IntArray]:
     """Return the distinct words, sorted, and the number of each word's ``(n,)``."""
     names = sorted(set(words))
     number = {name: index for index, name in enumerate(names)}

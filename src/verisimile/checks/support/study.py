@@ -115,9 +115,12 @@ def support_metrics(
     pieces = _checked(quarters.size, neighbours, beta)
     balls = Balls.of(x, neighbours)
     full = evaluate(balls, Balls.of(y, neighbours), beta=beta)
-    values = matched(quarters, k=neighbours, beta=beta)
+    values = compare_quarters(quarters, k=neighbours, beta=beta)
     parts = np.array(
-        [matched(quarters.piece(i, pieces), k=neighbours, beta=beta) for i in range(pieces)]
+        [
+            compare_quarters(quarters.piece(i, pieces), k=neighbours, beta=beta)
+            for i in range(pieces)
+        ]
     )
     errors = parts.std(axis=0, ddof=1) / np.sqrt(pieces)
     covered = expected_coverage(quarters.size, quarters.size, neighbours)
@@ -260,7 +263,7 @@ class Quarters:
         return Quarters((first[part], second[part]), (one[part], other[part]))
 
 
-def matched(quarters: Quarters, *, k: int, beta: float) -> Array:
+def compare_quarters(quarters: Quarters, *, k: int, beta: float) -> Array:
     """Return the metrics of generated and of true against true events, and by how much they differ.
 
     Rows of ``(3, 5)``; each is the mean over the two halves of the truth in the role of the truth.

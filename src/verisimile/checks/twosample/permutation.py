@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.twosample.result import TwoSample, Values, judged
+from verisimile.checks.twosample.result import TwoSample, Values, judge
 from verisimile.checks.twosample.statistics.energy import EnergyDistance
 from verisimile.checks.twosample.statistics.protocol import (
     AroundCircles,
@@ -29,7 +29,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Coordinates, Standardised
-from verisimile.samples.pool import MassRows, Pool, pooled
+from verisimile.samples.pool import MassRows, Pool, pool_samples
 from verisimile.stats.pvalues import matches
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
@@ -114,7 +114,7 @@ def permutation_test(
     .. math:: a^* = p + \delta^*_1, \quad b^* = p + \delta^*_2, \qquad
               \delta^*_i = a_i \Big(\xi_i c_i - \sum_j \xi_j c_j a_j\Big)
 
-    about the pooled masses p (:func:`~verisimile.samples.pool.multiplied`), so that each
+    about the pooled masses p (:func:`~verisimile.samples.pool.multiplier_draws`), so that each
     side keeps its own variance.  That p-value is right for many effective events, not
     exact; where one side has too few, `refusal` of the result says so.
 
@@ -171,7 +171,7 @@ def permutation_test(
     exchangeable = isinstance(permutations, Exchangeable)
     count = permutations.permutations if isinstance(permutations, Exchangeable) else permutations
     _check(statistics, count, stop_after)
-    pool = pooled(reference, generated, coordinates, exchangeable_weights=exchangeable)
+    pool = pool_samples(reference, generated, coordinates, exchangeable_weights=exchangeable)
     for statistic in statistics:
         accepts(statistic, pool)
     at = run.at("two-sample")
@@ -180,10 +180,10 @@ def permutation_test(
         if pool.null == "multipliers":
             job.of_masses()
     return tuple(
-        judged(
+        judge(
             job.statistic.name,
             job.events,
-            valued(at, job, count, stop_after),
+            null_values(at, job, count, stop_after),
             permutations=count,
             stop_after=stop_after,
             whole=pool,
@@ -328,7 +328,7 @@ class _Piece:
     form: str
 
 
-def valued(run: Run, job: Job, permutations: int, stop_after: int | None) -> Values:
+def null_values(run: Run, job: Job, permutations: int, stop_after: int | None) -> Values:
     """Return the observed values and those of the relabelings, all or until enough are extreme.
 
     What `run` keeps is not computed again.

@@ -103,7 +103,7 @@ class Values:
     form: str = ""
 
 
-def judged(
+def judge(
     name: str,
     pool: Pool,
     values: Values,

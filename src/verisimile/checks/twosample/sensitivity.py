@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from scipy import optimize, stats
 
-from verisimile.checks.twosample.permutation import Job, accepts, valued
+from verisimile.checks.twosample.permutation import Job, accepts, null_values
 from verisimile.checks.twosample.result import TwoSample, tie_threshold
 from verisimile.checks.twosample.statistics.protocol import Statistic, Tabulated
-from verisimile.checks.twosample.tilts import Local, Shift, TiltFamily, tilted, tilted_masses
+from verisimile.checks.twosample.tilts import Local, Shift, TiltFamily, tilt_labels, tilted_masses
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.dispatch import Task
@@ -22,8 +22,8 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.samples.coordinates import Coordinates, Standardised, circles, periodic, turned
-from verisimile.samples.pool import MassRows, Pool, pooled
+from verisimile.samples.coordinates import Coordinates, Standardised, circles, in_turns, periodic
+from verisimile.samples.pool import MassRows, Pool, pool_samples
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.pvalues import Empirical
 
@@ -142,9 +142,9 @@ def smallest_effects(
     if not 0.0 < level < _HALF:
         raise InputError("level", got=level, expected="a number between 0 and 0.5")
     relabeled = all(result.p_value.null == "relabelings" for result in found)
-    pool = pooled(reference, generated, coordinates, exchangeable_weights=relabeled)
+    pool = pool_samples(reference, generated, coordinates, exchangeable_weights=relabeled)
     _check(statistics, found, pool)
-    x = turned(
+    x = in_turns(
         np.concatenate([reference.x, match_features(generated, reference.features).x]),
         reference.features,
     )
@@ -171,12 +171,12 @@ def _measured(run: Run, job: Job, tilt: TiltFamily, found: TwoSample, level: flo
     strengths = _strengths(job, tilt)
     tilts = tilted_values(run, job, tilt, strengths, labelings=_LABELINGS)
     null = null_table(run, job, found, level, several=tilts.several)
-    seen = rejected(tilts, null, level)
+    seen = rejections(tilts, null, level)
     if seen[-1].mean() < _NINETY and strengths[-1] < _MOST:
         # What is not seen at these is looked for at strengths up to 26 times as large.
         more = np.unique(np.minimum(strengths[-1] * 1.5 * _STEPS, _MOST))
         further = tilted_values(run, job, tilt, more, labelings=_LABELINGS)
-        tilts, seen = tilts.then(further), np.vstack([seen, rejected(further, null, level)])
+        tilts, seen = tilts.then(further), np.vstack([seen, rejections(further, null, level)])
     return _result(job, tilt, tilts, seen, level)
 
 
@@ -380,10 +380,10 @@ def null_table(run: Run, job: Job, found: TwoSample, level: float, *, several: b
     fewest = max(_FEWEST, int(np.ceil(1.0 / level)) - 1)
     if not several and found.null.size >= fewest:
         return found.null[:, None]
-    return valued(run, job, max(found.null.size, fewest), None).relabeled
+    return null_values(run, job, max(found.null.size, fewest), None).relabeled
 
 
-def rejected(tilts: TiltedValues, null: Array, level: float) -> BoolArray:
+def rejections(tilts: TiltedValues, null: Array, level: float) -> BoolArray:
     """Return which tilted labelings have a p-value of `level` or less ``(K, L)``.
 
     The rule is that of the test: add-one ranks among the relabelings, columns combined by
@@ -420,7 +420,7 @@ def _value(seeds: Seeds, job: Job, tilt: TiltFamily, strengths: Array, labelings
 def _labeled(
     job: Job, tilt: TiltFamily, streams: Sequence[tuple[float, Seeds]]
 ) -> tuple[Array, Array]:
-    drawn = [tilted(tilt, strength, job.events, at) for strength, at in streams]
+    drawn = [tilt_labels(tilt, strength, job.events, at) for strength, at in streams]
     labels, effects = np.stack([row for row, _ in drawn]), np.array([effect for _, effect in drawn])
     prepared = job.prepared
     values = prepared.table(labels) if isinstance(prepared, Tabulated) else prepared.values(labels)

@@ -154,7 +154,9 @@ class Local:
         return np.asarray((self.x[:, feature] >= low) & (self.x[:, feature] <= high), dtype=float)
 
 
-def tilted(tilt: TiltFamily, strength: float, pool: Pool, seeds: Seeds) -> tuple[Labels, float]:
+def tilt_labels(
+    tilt: TiltFamily, strength: float, pool: Pool, seeds: Seeds
+) -> tuple[Labels, float]:
     r"""Return a relabeling ``(N,)`` that keeps the sizes of the samples, and its effect.
 
     The second sample are the events with the largest :math:`\epsilon u_i + L_i`, with L from

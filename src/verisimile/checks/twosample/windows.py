@@ -15,8 +15,8 @@ from verisimile.core.result import Estimate, register
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.samples.contents import into_period
-from verisimile.samples.coordinates import Standardised, periodic, turned, varying
-from verisimile.samples.pool import Pool, pooled
+from verisimile.samples.coordinates import Standardised, in_turns, periodic, varying
+from verisimile.samples.pool import Pool, pool_samples
 from verisimile.stats.pvalues import Empirical, PValue
 
 _NEAR = 0.05  # standard deviations: coordinates may round neighbouring values together
@@ -143,9 +143,9 @@ def deviating_windows(
     if count < 1:
         raise InputError("count", got=count, expected="at least one window of a feature")
     relabeled = scan is not None and scan.p_value.null == "relabelings"
-    pool = pooled(reference, generated, Standardised(), exchangeable_weights=relabeled)
+    pool = pool_samples(reference, generated, Standardised(), exchangeable_weights=relabeled)
     x = np.concatenate([reference.x, match_features(generated, reference.features).x])
-    unrolled = turned(x, reference.features)
+    unrolled = in_turns(x, reference.features)
     kept = np.flatnonzero(varying(unrolled))
     circular = periodic(reference.features)[kept]
     # Angles come last, as in the scan itself.

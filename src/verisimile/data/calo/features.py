@@ -96,7 +96,7 @@ def _moments(energies: Array, place: Array) -> tuple[Array, Array]:
     return np.where(total > 0.0, mean, 0.0), np.where(total > 0.0, np.sqrt(squares / safe), 0.0)
 
 
-def chosen(
+def choose_names(
     features: Mapping[str, ShowerFeature],
     wanted: Sequence[str] | None = None,
     layers: Sequence[int] | None = None,

@@ -14,7 +14,7 @@ import numpy as np
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.require import require
-from verisimile.data.calo.features import chosen, shower_columns, shower_features
+from verisimile.data.calo.features import choose_names, shower_columns, shower_features
 from verisimile.data.calo.geometry import Geometry, read_geometry
 from verisimile.data.events import Events
 from verisimile.data.feature import listing
@@ -66,7 +66,7 @@ def read_showers(
     file = Path(path)
     voxels = geometry if isinstance(geometry, Geometry) else read_geometry(geometry, particle)
     known = shower_features(voxels)
-    names = chosen(known, features, layers)
+    names = choose_names(known, features, layers)
     h5py = optional("h5py")
     try:
         with h5py.File(file, "r", locking=False) as store:
@@ -86,7 +86,7 @@ def open_showers(path: Path, described: str, wanted: Sequence[str] | None) -> It
     voxels = read_geometry(binning, particle or None)
     known = shower_features(voxels)
     with optional("h5py").File(path, "r", locking=False) as store:
-        names = wanted or chosen(known)
+        names = wanted or choose_names(known)
         columns = _columns(store, voxels, [name for name in names if name in known], THRESHOLD)
         # All names are offered, for the message on one that does not exist.
         offered = known if wanted else names

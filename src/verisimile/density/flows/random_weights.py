@@ -33,7 +33,7 @@ from verisimile.density.flows.spline import SplineFlow
 from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.input_map import InputMap
 from verisimile.density.registry import below, pack, register_family, under, unpack_any
-from verisimile.density.torch_scope import seeded
+from verisimile.density.torch_scope import seed_scope
 from verisimile.density.training import (
     Curves,
     Draft,
@@ -363,7 +363,7 @@ class DropoutFlowTrainer(PosteriorRecipe[DropoutFlow]):
     def descent(self, network: torch.nn.Module, student: Student) -> Curves:
         """Train the network."""
         # torch's dropout knows no stream but the global one.
-        with seeded(student.seeds.at("absences")):
+        with seed_scope(student.seeds.at("absences")):
             return train(network, student, self.schedule())
 
 

@@ -21,7 +21,7 @@ from verisimile.data.events import Events
 from verisimile.data.transforms import feature_transform
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedDensity, WithoutCache, register_core
-from verisimile.density.torch_scope import one_thread, seeded
+from verisimile.density.torch_scope import one_thread, seed_scope
 from verisimile.density.training import Draft, LikelihoodRecipe, Student, refuse_signed
 
 _FAMILY = "zuko-spline-flow"
@@ -77,7 +77,7 @@ class ZukoCore(WithoutCache):
 
     @cached_property
     def _net(self) -> _Net:
-        with seeded(Seeds(0)):  # the fresh weights are overwritten
+        with seed_scope(Seeds(0)):  # the fresh weights are overwritten
             net = _Net(self.size)
         with torch.no_grad():
             for name, values in net.flow.named_parameters():

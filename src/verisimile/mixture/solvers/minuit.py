@@ -11,7 +11,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.core.require import require
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.solvers.protocol import FAR, Optimum, certified
+from verisimile.mixture.solvers.protocol import FAR, Optimum, certify
 
 _CUT = 1e-6  # share of a row's reference density below which the logarithm is continued
 _EDM = 1e-4  # MIGRAD's tolerance: an estimated distance of 1e-7 nats
@@ -52,7 +52,7 @@ class MinuitSolver:
     def minimise(self, problem: LogLinear, start: Array) -> Optimum:
         """Return the optimum reached from a feasible start ``(P,)``, with its certificate."""
         theta, calls = start, 0
-        optimum = certified(problem, theta, iterations=0, tolerance=self.tolerance)
+        optimum = certify(problem, theta, iterations=0, tolerance=self.tolerance)
         while not (
             optimum.converged or calls == self.max_calls or np.abs(theta).max(initial=0.0) > FAR
         ):
@@ -64,7 +64,7 @@ class MinuitSolver:
             cost = Whitened(problem, optimum.theta, axes)
             end = cost.theta(np.asarray(migrad(cost).values))
             theta = _inside(problem, optimum.theta, end)
-            optimum = certified(problem, theta, iterations=calls, tolerance=self.tolerance)
+            optimum = certify(problem, theta, iterations=calls, tolerance=self.tolerance)
         return optimum
 
 

@@ -72,7 +72,7 @@ def certified_gap(problem: LogLinear, decrement: float) -> float:
     return decrement * decrement if holds else math.inf
 
 
-def certified(problem: LogLinear, theta: Array, *, iterations: int, tolerance: float) -> Optimum:
+def certify(problem: LogLinear, theta: Array, *, iterations: int, tolerance: float) -> Optimum:
     """Return the feasible point `theta` of any solver with its own certificate.
 
     What the solver believes about its convergence is not asked: it has converged

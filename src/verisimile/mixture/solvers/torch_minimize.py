@@ -13,7 +13,7 @@ import torchmin
 from verisimile.core.arrays import Array
 from verisimile.core.require import require
 from verisimile.mixture.objective import LogLinear
-from verisimile.mixture.solvers.protocol import FAR, Optimum, certified
+from verisimile.mixture.solvers.protocol import FAR, Optimum, certify
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class TorchSolver:
     def minimise(self, problem: LogLinear, start: Array) -> Optimum:
         """Return the optimum reached from a feasible start ``(P,)``, with its certificate."""
         if not start.size:
-            return certified(problem, start, iterations=0, tolerance=self.tolerance)
+            return certify(problem, start, iterations=0, tolerance=self.tolerance)
         found = torchmin.minimize(
             _objective(problem, start),
             torch.tensor(start),
@@ -66,7 +66,7 @@ class TorchSolver:
         )
         theta = np.asarray(found.x.numpy(), dtype=np.float64)
         inside = bool(problem.density(theta).min() > 0.0)  # false also for NaN
-        return certified(
+        return certify(
             problem,
             theta if inside else start,
             iterations=int(found.nit),

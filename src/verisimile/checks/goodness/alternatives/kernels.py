@@ -160,7 +160,7 @@ def kernel_widths(y: Array, width: Widths) -> tuple[float, ...]:
     return tuple(float(q) for q in np.clip(found, np.minimum(floors, _AUTO_WIDEST), _AUTO_WIDEST))
 
 
-def narrowed(kernels: Kernels, log_prob: Callable[[Array], Array], reach: float) -> Kernels:
+def narrow(kernels: Kernels, log_prob: Callable[[Array], Array], reach: float) -> Kernels:
     """Return kernels narrow enough that kernel over model rises at most `reach` from the centre."""
     for _ in range(_NARROWINGS):
         wide = ~(kernels.overreach(log_prob) <= math.log(reach))
@@ -273,7 +273,7 @@ class GaussianKernels:
         drawn = null.sample(np.zeros(null.variations.shape[1]), self.reference, rng)
         reference = Events(drawn.x, features=null.features)
         wide = Kernels.at(reference, self.count, self.width, self.probes, rng)
-        kernels = narrowed(wide, null.log_prob, self.reach)
+        kernels = narrow(wide, null.log_prob, self.reach)
         logk = kernels.log_density(drawn.x)
         directions = _directions(drawn.log_densities, logk, null.weights, self.truncation)
         basis = Basis(null.weights, null.variations, directions, self.ridge)
