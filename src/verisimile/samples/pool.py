@@ -194,7 +194,8 @@ class Pool:
     def thinned(self, most: int, rng: np.random.Generator) -> Pool:
         """Return at most so many events: random ones of each sample, which keeps relabelings exact.
 
-        Thinning is what a statistic with `thinned_to` asks for.  The smaller sample stays whole as long as it is no more than half of them.
+        Thinning is what a statistic with `thinned_to` asks for.  The smaller sample stays
+        whole as long as it is no more than half of them.
         """
         sizes = _shares(self.sizes, most)
         if sizes == self.sizes:

@@ -237,7 +237,7 @@ class Crossing:
 def _crossing(counts: MemberCounts, moments: Spread, rng: np.random.Generator) -> Crossing:
     """Return the spread at sizes over three decades below the smallest sample.
 
-    Thinning draws without replacement from the counts themselves, which is what
+    Smaller samples are drawn without replacement from the counts themselves, which is what
     dropping events at random does.
     """
     largest = int(counts.totals.min())
