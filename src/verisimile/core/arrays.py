@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -45,6 +44,36 @@ def as_vector(values: npt.ArrayLike, name: str, *, length: int | None = None) ->
     n = len(array)
     require(length in (None, n), name, got=f"{n} values", expected=f"{length} values")
     return _finite(array, name)
+
+
+def require_positive(value: npt.ArrayLike, name: str, *, remedy: str = "") -> None:
+    """Raise an InputError unless all numbers of `value` are finite and above zero.
+
+    Examples
+    --------
+    >>> require_positive([0.5, -1.0], "widths")
+    Traceback (most recent call last):
+    verisimile.core.errors.InputError: widths: got [0.5, -1.0]; expected positive numbers.
+    """
+    numbers = np.asarray(value, dtype=np.float64)
+    fine = np.isfinite(numbers) & (numbers > 0.0)
+    expected = "positive numbers" if numbers.ndim else "a positive number"
+    require(fine.all(), name, got=value, expected=expected, remedy=remedy)
+
+
+def require_fraction(value: npt.ArrayLike, name: str, *, remedy: str = "") -> None:
+    """Raise an InputError unless all numbers of `value` are between zero and one, neither of them.
+
+    Examples
+    --------
+    >>> require_fraction(1.0, "level")
+    Traceback (most recent call last):
+    verisimile.core.errors.InputError: level: got 1.0; expected a number in (0, 1).
+    """
+    numbers = np.asarray(value, dtype=np.float64)
+    fine = (numbers > 0.0) & (numbers < 1.0)
+    expected = "numbers in (0, 1)" if numbers.ndim else "a number in (0, 1)"
+    require(fine.all(), name, got=value, expected=expected, remedy=remedy)
 
 
 def digest(*arrays: npt.NDArray[Any] | None) -> str:

@@ -1,7 +1,8 @@
-"""Named errors whose messages say what was wrong and how to mend it."""
+"""Named errors that say what was wrong and how to mend it, and conditions that raise them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Self
 
 
@@ -68,3 +69,57 @@ def _rebuild(
     kind: type[VerisimileError], name: str, got: str, expected: str, remedy: str
 ) -> VerisimileError:
     return kind(name, got=got, expected=expected, remedy=remedy)
+
+
+def require(
+    condition: object, name: str, *, got: object, expected: object, remedy: str = ""
+) -> None:
+    """Raise an InputError unless `condition` is true.
+
+    `got` is evaluated in any case: where it is costly or needs the condition to be false,
+    write ``if`` and ``raise``.
+
+    Examples
+    --------
+    >>> require(2 > 1, "bins", got=2, expected="more than one")
+    """
+    if not condition:
+        raise InputError(name, got=got, expected=expected, remedy=remedy)
+
+
+def require_at_least(
+    minimum: float, value: float, name: str, *, what: str = "", remedy: str = ""
+) -> None:
+    """Raise an InputError unless `value`, a count, is `minimum` or more; NaN is not.
+
+    Examples
+    --------
+    >>> require_at_least(2, 1, "folds")
+    Traceback (most recent call last):
+    verisimile.core.errors.InputError: folds: got 1; expected 2 or more.
+    >>> require_at_least(2, 1, "truth", what="events")
+    Traceback (most recent call last):
+    verisimile.core.errors.InputError: truth: got 1; expected 2 events or more.
+    """
+    expected = f"{minimum:g} {what} or more" if what else f"{minimum:g} or more"
+    require(value >= minimum, name, got=value, expected=expected, remedy=remedy)
+
+
+def require_one_of(
+    value: object, options: Collection[object], name: str, *, remedy: str = ""
+) -> None:
+    """Raise an InputError unless `value` is among `options`.
+
+    Examples
+    --------
+    >>> require_one_of("mode", ["mean", "median"], "combine")
+    Traceback (most recent call last):
+    verisimile.core.errors.InputError: combine: got 'mode'; expected one of ['mean', 'median'].
+    """
+    require(
+        value in options,
+        name,
+        got=repr(value),
+        expected=f"one of {list(options)}",
+        remedy=remedy,
+    )

@@ -17,8 +17,7 @@ from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
 import loky
 import threadpoolctl
 
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from verisimile.core.canonical import JSON, canonical, plain, restore
-from verisimile.core.require import require
+from verisimile.core.errors import require
 
 State: TypeAlias = Literal["missing", "stale", "corrupt", "valid"]
 

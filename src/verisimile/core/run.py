@@ -16,12 +16,11 @@ from verisimile.core.dispatch import (
     failure,
     fingerprint,
 )
-from verisimile.core.errors import IncompleteError, NumericsError, VerisimileError
+from verisimile.core.errors import IncompleteError, NumericsError, VerisimileError, require
 from verisimile.core.executor import ExecutorSpec, resolve_executor
 from verisimile.core.progress import Progress, resolve_progress
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt, Record, check_address
-from verisimile.core.require import require
 from verisimile.core.store import Store, open_store
 
 Outcome = Record | Failure

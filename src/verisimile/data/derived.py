@@ -14,8 +14,7 @@ from types import CodeType, ModuleType
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, frozen
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Quantity
 from verisimile.data.feature import Feature, listing, require_columns, suggestion

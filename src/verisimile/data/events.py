@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray, as_matrix, as_vector, digest
-from verisimile.core.errors import InputError, SupportError
+from verisimile.core.errors import InputError, SupportError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.data.feature import Feature, listing, require_columns, suggestion, unique
 from verisimile.data.groups import compact, group_codes, parts_of_groups
 

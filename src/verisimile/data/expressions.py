@@ -19,8 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, frozen
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.events import Events
 from verisimile.data.feature import listing, suggestion
 

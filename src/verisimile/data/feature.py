@@ -10,8 +10,7 @@ from difflib import get_close_matches
 from typing import Literal, get_args
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 
 Kind = Literal["continuous", "discrete", "periodic", "spike-at-zero"]
 TransformName = Literal["auto", "identity", "log", "logit", "probit"]

@@ -13,8 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.calo.files import open_showers
 from verisimile.data.events import Events, name_list
 from verisimile.data.feature import Feature, suggestion

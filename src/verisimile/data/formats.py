@@ -22,8 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature, listing, suggestion, unique
 from verisimile.data.table import Column, Source

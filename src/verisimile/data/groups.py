@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 
 _NAME = "events.group"
 

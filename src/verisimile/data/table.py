@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature, listing, require_columns, unique
 

@@ -18,8 +18,7 @@ from scipy.special import expit, ndtr, ndtri
 
 from verisimile.core.arrays import Array, BoolArray, as_matrix, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError, SupportError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, SupportError, require
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 

@@ -11,9 +11,8 @@ import numpy.typing as npt
 from scipy.special import logsumexp, ndtr
 
 from verisimile.core.arrays import Array, as_matrix, as_vector, frozen
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 
 _LOG_2PI = math.log(2 * math.pi)
 

@@ -18,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_matrix
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.truths import GaussianMixtureTruth
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 

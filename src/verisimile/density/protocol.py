@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_matrix, as_vector
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.data.events import Events
 
 

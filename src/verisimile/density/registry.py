@@ -9,9 +9,8 @@ from typing import Any
 import numpy.typing as npt
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.records import Payload
-from verisimile.core.require import require
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator, Sampler
 
 Model = DensityEstimator | ConditionalDensity | Sampler

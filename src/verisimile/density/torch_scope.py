@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.require import require_at_least
 
 
 @dataclass(frozen=True, slots=True)

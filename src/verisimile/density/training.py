@@ -16,9 +16,8 @@ from torch import Tensor
 
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import NumericsError
+from verisimile.core.errors import NumericsError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.density.input_map import InputMap
 from verisimile.density.protocol import Fitted

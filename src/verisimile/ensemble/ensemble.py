@@ -10,10 +10,9 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.dispatch import Failure, Task
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature

@@ -10,8 +10,7 @@ import numpy as np
 
 from verisimile.core.arrays import digest, frozen
 from verisimile.core.canonical import canonical
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature

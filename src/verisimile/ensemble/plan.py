@@ -7,11 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from verisimile.core.arrays import IntArray
+from verisimile.core.arrays import IntArray, require_fraction
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.require import require, require_at_least, require_fraction
 from verisimile.data.events import Events, row_hashes
 from verisimile.data.groups import resampled_groups
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from verisimile.core.arrays import Array, frozen
-from verisimile.core.errors import NumericsError, SupportError
+from verisimile.core.errors import NumericsError, SupportError, require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.require import require, require_at_least
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, BoolArray, as_matrix, as_vector, digest, frozen
-from verisimile.core.errors import VerisimileWarning
-from verisimile.core.require import require
+from verisimile.core.errors import VerisimileWarning, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature, unique

@@ -9,8 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require_one_of
+from verisimile.core.errors import NumericsError, require_one_of
 from verisimile.mixture.objective import Reduced, blocks, weighted_gram
 from verisimile.stats.linalg import solve_spd, symmetrise
 

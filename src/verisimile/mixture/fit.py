@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, frozen
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import NumericsError, require
 from verisimile.core.result import register
 from verisimile.mixture.covariance import (
     closed_form,

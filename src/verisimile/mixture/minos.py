@@ -10,8 +10,7 @@ from iminuit import Minuit
 from scipy import stats
 
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import NumericsError, require
 from verisimile.core.result import register
 from verisimile.mixture.covariance import information, sandwich
 from verisimile.mixture.fit import Pseudo, reduced_problem

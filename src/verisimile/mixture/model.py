@@ -10,10 +10,9 @@ import numpy as np
 
 from verisimile.core.arrays import Array, as_matrix, as_vector, digest, frozen
 from verisimile.core.dispatch import Task
-from verisimile.core.errors import NumericsError
+from verisimile.core.errors import NumericsError, require, require_one_of
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.require import require, require_one_of
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import NumericsError, SupportError
-from verisimile.core.require import require
+from verisimile.core.errors import NumericsError, SupportError, require
 
 # Rows of the design matrix that are scaled and multiplied at a time: the block
 # stays in the cache, and the memory is bounded for any number of events.

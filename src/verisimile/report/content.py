@@ -13,8 +13,7 @@ from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.checks.precision_recall.variance import VarianceParts
-from verisimile.core.arrays import Array
-from verisimile.core.require import require_fraction
+from verisimile.core.arrays import Array, require_fraction
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature

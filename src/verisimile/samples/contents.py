@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse, special
 
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.data.feature import Feature
 from verisimile.samples.weighted import pulls

@@ -23,9 +23,8 @@ from sklearn.utils.validation import has_fit_parameter
 
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 
 _FILTERS = threading.Lock()  # of warnings: they are the process's, not the thread's
 

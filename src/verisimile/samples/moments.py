@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, BoolArray, as_matrix, as_vector
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.samples.pair_sums import row_blocks
 
 _WIDE = 64

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.samples.pair_sums import row_blocks
 
 _DISTANCES = 1 << 20  # of a block of distances: 8 MiB

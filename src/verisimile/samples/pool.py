@@ -9,9 +9,8 @@ from typing import Literal
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, IntArray, digest, frozen
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.data.groups import compact, stacked_groups
 from verisimile.samples.coordinates import Angle, Coordinates, circles, in_turns, periodic, varying

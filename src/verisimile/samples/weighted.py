@@ -9,8 +9,7 @@ import numpy as np
 from scipy import special
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.events import Events, match_features
 
 LEAST_CARRIERS = 5.0

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.core.result import register
 from verisimile.stats.pvalues import Empirical, PValue, add_one
 
@@ -206,7 +205,7 @@ def correct_looks(p_values: Sequence[PValue]) -> PValue:
     Examples
     --------
     >>> look = PValue(0.3, 0.28, 0.32, "toys", 500, 0)
-    >>> round(corrected([look, look]).value, 3)
+    >>> round(correct_looks([look, look]).value, 3)
     0.09
     """
     require(p_values, "p-values", got="none", expected="one for each look")

@@ -6,7 +6,7 @@ import math
 
 from scipy import special, stats
 
-from verisimile.core.require import require
+from verisimile.core.errors import require
 
 ONE_SIGMA = 0.6826894921370859
 """Probability content of ±1 standard deviation of a normal distribution."""

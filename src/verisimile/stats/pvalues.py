@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from verisimile.core.arrays import Array, BoolArray
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.stats.intervals import ONE_SIGMA, Interval, clopper_pearson
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import special
 
 from verisimile.core.arrays import Array
-from verisimile.core.require import require, require_one_of
+from verisimile.core.errors import require, require_one_of
 from verisimile.core.result import register
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from verisimile.core.arrays import Array
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.data.derived import derived, periods, with_periods
 from verisimile.data.events import Events, match_features

@@ -11,7 +11,7 @@ import numpy as np
 from verisimile.checks.amplification.regions import Regions, tally
 from verisimile.checks.amplification.result import Amplification, check_plan, normal_interval
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.require import require, require_at_least
+from verisimile.core.errors import require, require_at_least
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.mixture.model import Mixture

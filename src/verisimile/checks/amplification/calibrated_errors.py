@@ -12,7 +12,7 @@ from scipy import linalg, optimize, stats
 
 from verisimile.checks.amplification.result import Interval, normal_reach
 from verisimile.core.arrays import Array, as_matrix
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import Estimate, register
 
 _RANGE = 1e6  # of the scale, to either side of where claimed and binomial errors are equal

@@ -12,7 +12,7 @@ from scipy import optimize, special
 
 from verisimile.checks.amplification.result import Amplification, Interval, check_plan
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import Estimate
 from verisimile.data.events import Events, match_features
 from verisimile.stats.intervals import ONE_SIGMA

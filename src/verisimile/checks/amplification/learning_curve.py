@@ -11,7 +11,7 @@ from scipy import stats
 
 from verisimile.checks.amplification.result import Interval, normal_interval, normal_reach
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import Estimate, register
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.unified import bounded_normal

@@ -12,7 +12,7 @@ from scipy import stats
 from verisimile.checks.amplification.regions import Regions, tally
 from verisimile.checks.amplification.result import Interval
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.protocol import Sampler

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from verisimile.checks.amplification.kolmogorov import ks_distance, refuse_weights
 from verisimile.core.arrays import Array, BoolArray, IntArray
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features

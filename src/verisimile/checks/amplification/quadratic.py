@@ -18,8 +18,8 @@ from verisimile.checks.amplification.discrepancy_interval import (
 )
 from verisimile.checks.amplification.kolmogorov import refuse_weights
 from verisimile.checks.amplification.result import Amplification, Interval, check_plan
-from verisimile.core.arrays import Array
-from verisimile.core.require import require, require_positive
+from verisimile.core.arrays import Array, require_positive
+from verisimile.core.errors import require
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features

@@ -27,9 +27,8 @@ from verisimile.checks.amplification.shares import (
     reject_signed,
     shares_of,
 )
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features

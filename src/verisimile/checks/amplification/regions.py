@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray, as_vector
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.data.events import Events
 
 

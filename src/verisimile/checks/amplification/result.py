@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from verisimile.core.errors import InputError
-from verisimile.core.require import require, require_fraction
+from verisimile.core.arrays import require_fraction
+from verisimile.core.errors import InputError, require
 from verisimile.core.result import Estimate, register
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import NumericsError, require
 
 
 @dataclass(frozen=True, slots=True, eq=False)

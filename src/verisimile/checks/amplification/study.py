@@ -19,7 +19,7 @@ from verisimile.checks.amplification.quantile import (
 )
 from verisimile.checks.amplification.regions import resolutions_of
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features

@@ -10,8 +10,8 @@ import numpy as np
 
 from verisimile.checks.coverage.responses import ObservableEstimate, Response
 from verisimile.core.arrays import Array, IntArray
+from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.require import require, require_at_least
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.objective import scale_rows
 

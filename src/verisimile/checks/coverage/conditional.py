@@ -26,8 +26,8 @@ from verisimile.checks.coverage.truth import (
 )
 from verisimile.core.arrays import digest
 from verisimile.core.canonical import JSON
+from verisimile.core.errors import require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.density.protocol import DensityEstimator, Sampler

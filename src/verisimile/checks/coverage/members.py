@@ -13,10 +13,9 @@ from verisimile.checks.coverage.observables import BoundObservable, FeatureColum
 from verisimile.checks.coverage.responses import CalibratedPool, Response
 from verisimile.core.arrays import Array
 from verisimile.core.dispatch import Task
-from verisimile.core.errors import NumericsError
+from verisimile.core.errors import NumericsError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.require import require
 from verisimile.core.run import Run
 from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.fit import Pseudo, WeightFit

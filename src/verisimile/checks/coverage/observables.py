@@ -21,9 +21,8 @@ from verisimile.checks.coverage.responses import (
     LinearResponse,
     Response,
 )
-from verisimile.core.arrays import Array, as_vector, digest, frozen
-from verisimile.core.errors import InputError
-from verisimile.core.require import require, require_fraction
+from verisimile.core.arrays import Array, as_vector, digest, frozen, require_fraction
+from verisimile.core.errors import InputError, require
 from verisimile.core.result import Estimate
 from verisimile.density.protocol import DensityEstimator, Sampler
 

@@ -26,9 +26,8 @@ from verisimile.checks.coverage.result import RETRAINED, Coverage, check_sizes, 
 from verisimile.checks.coverage.truth import draw_truth, true_values, truth_key, truth_notes
 from verisimile.core.arrays import Array, IntArray, as_vector, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from verisimile.core.arrays import Array, as_matrix, as_vector
-from verisimile.core.require import require, require_fraction
+from verisimile.core.arrays import Array, as_matrix, as_vector, require_fraction
+from verisimile.core.errors import require
 from verisimile.core.result import Estimate, register
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from verisimile.checks.coverage.observables import BoundObservable
 from verisimile.core.arrays import Array, as_matrix, digest
+from verisimile.core.errors import require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.core.result import Estimate
 from verisimile.density.protocol import Sampler
 from verisimile.mixture.model import Mixture

@@ -42,7 +42,7 @@ from verisimile.checks.goodness.search import (
 from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.arrays import Array, IntArray, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import require_columns

@@ -31,8 +31,7 @@ from verisimile.checks.goodness.search import (
 )
 from verisimile.checks.goodness.toys import Contest, Sequential, Thrown, most_toys, throw_toys
 from verisimile.core.arrays import Array, frozen
-from verisimile.core.errors import VerisimileWarning
-from verisimile.core.require import require
+from verisimile.core.errors import VerisimileWarning, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.provenance import warn_overlap

@@ -12,7 +12,7 @@ from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import FittedRatio, Goodness, fitted_here
 from verisimile.checks.goodness.search import fits_of_data
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features

@@ -10,7 +10,7 @@ import numpy as np
 
 from verisimile.checks.goodness.result import fitted_here
 from verisimile.core.arrays import Array, IntArray, frozen
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from verisimile.core.arrays import Array, digest
 from verisimile.core.canonical import JSON
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.data.feature import Feature
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.law import WeightLaw

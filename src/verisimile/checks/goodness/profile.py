@@ -9,8 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require_one_of
+from verisimile.core.errors import NumericsError, require_one_of
 from verisimile.mixture.objective import LogLinear, as_log_densities
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified_gap

@@ -11,7 +11,7 @@ from verisimile.checks.goodness.null import Calibration, Predictive
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.search import Alternative
 from verisimile.checks.goodness.toys import Sequential
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events

@@ -26,8 +26,7 @@ from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import NumericsError, require
 from verisimile.core.run import Run
 
 PLACEMENTS = 4

@@ -13,10 +13,9 @@ from verisimile.checks.goodness.search import SURPRISE_NAMES, Fits, Observer, Pl
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.dispatch import Failure, Task
-from verisimile.core.errors import IncompleteError, NumericsError, SupportError
+from verisimile.core.errors import IncompleteError, NumericsError, SupportError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.require import require
 from verisimile.core.run import Run
 
 _CHUNK = 10  # toys per stored record; each toy has its own stream, so this changes no number

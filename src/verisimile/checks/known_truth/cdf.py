@@ -12,8 +12,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import require_columns

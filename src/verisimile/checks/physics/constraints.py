@@ -10,7 +10,7 @@ import numpy as np
 
 from verisimile.checks.physics.selections import flagged_groups, rate_p_value
 from verisimile.core.arrays import Array, BoolArray
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression

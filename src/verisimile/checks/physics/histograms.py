@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, IntArray, frozen
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature

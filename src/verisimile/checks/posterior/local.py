@@ -14,10 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from verisimile.checks.posterior.simulations import Simulations, as_draws
 from verisimile.core.arrays import Array, BoolArray, as_matrix, digest
 from verisimile.core.dispatch import Task
-from verisimile.core.errors import NumericsError
+from verisimile.core.errors import NumericsError, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.require import require_at_least
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.samples.learners import Learner, checked_learner

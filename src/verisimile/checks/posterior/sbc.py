@@ -16,7 +16,7 @@ from verisimile.checks.posterior.uniformity import (
     jitter,
 )
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.stats.aggregate import holm

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray, as_matrix
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.run import Run
 from verisimile.density.protocol import ConditionalDensity
 

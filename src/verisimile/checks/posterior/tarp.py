@@ -19,7 +19,7 @@ from verisimile.checks.posterior.uniformity import (
     kolmogorov,
 )
 from verisimile.core.arrays import Array, IntArray, as_matrix
-from verisimile.core.require import require, require_at_least, require_one_of
+from verisimile.core.errors import require, require_at_least, require_one_of
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.stats.aggregate import min_p

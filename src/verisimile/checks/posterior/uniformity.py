@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.require import require, require_one_of
+from verisimile.core.errors import require, require_one_of
 from verisimile.core.result import register
 from verisimile.stats.pvalues import Empirical, PValue
 

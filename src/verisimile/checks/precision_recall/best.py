@@ -17,8 +17,8 @@ from verisimile.checks.precision_recall.learned_scores import (
 from verisimile.checks.precision_recall.scores import Parzen, PooledNeighbours, Score
 from verisimile.checks.precision_recall.swapped import Halves, Sample
 from verisimile.core.arrays import Array
+from verisimile.core.errors import require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 
 _FEWEST_NEIGHBOURS, _STEPS = 5, 4
 _APART = 5  # one event of so many chooses the score of a band

@@ -21,8 +21,8 @@ from verisimile.checks.precision_recall.envelope import (
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.checks.precision_recall.swapped import Halves, Pair, Sample, Traced, mean_errors
 from verisimile.core.arrays import Array, IntArray
+from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.require import require, require_at_least
 from verisimile.core.result import Estimate, register
 
 FOLDS = 5

@@ -13,8 +13,8 @@ from verisimile.checks.precision_recall.band import Band, precision_recall_bands
 from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.scores import Score
 from verisimile.core.arrays import Array
+from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.require import require, require_at_least
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events

@@ -36,8 +36,8 @@ from verisimile.checks.precision_recall.swapped import (
     true_sample,
 )
 from verisimile.core.arrays import Array
+from verisimile.core.errors import require
 from verisimile.core.random import Seeds
-from verisimile.core.require import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError, NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, NumericsError, require
 
 _BETA = 8.0
 _ALWAYS = math.pi  # beyond the grid: called generated at every angle

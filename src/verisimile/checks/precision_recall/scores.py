@@ -11,8 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, as_matrix
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import NumericsError, require
 from verisimile.samples.neighbours import counts_within, nearest, reach
 
 

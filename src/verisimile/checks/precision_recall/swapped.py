@@ -11,8 +11,8 @@ import numpy.typing as npt
 from verisimile.checks.precision_recall.envelope import area_variances, curve_area, envelope
 from verisimile.checks.precision_recall.scores import NEIGHBOURS, MappedScore, Score
 from verisimile.core.arrays import Array, IntArray
+from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.require import require, require_at_least
 from verisimile.data.events import Events, match_features
 from verisimile.samples.coordinates import on_circles
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_vector
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import Estimate, register
 
 _MOST = 2000

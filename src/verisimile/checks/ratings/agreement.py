@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from verisimile.checks.ratings.table import Ratings, encode
-from verisimile.core.arrays import Array, as_matrix
-from verisimile.core.require import require, require_fraction
+from verisimile.core.arrays import Array, as_matrix, require_fraction
+from verisimile.core.errors import require
 from verisimile.core.result import register
 
 

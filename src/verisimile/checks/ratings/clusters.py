@@ -10,8 +10,8 @@ import numpy as np
 from scipy import special, stats
 
 from verisimile.checks.ratings.table import Ratings, encode
-from verisimile.core.arrays import Array, IntArray
-from verisimile.core.require import require, require_fraction
+from verisimile.core.arrays import Array, IntArray, require_fraction
+from verisimile.core.errors import require
 from verisimile.stats.intervals import Interval
 
 

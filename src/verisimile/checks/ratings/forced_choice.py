@@ -11,7 +11,7 @@ from scipy import stats
 from verisimile.checks.ratings.clusters import Clusters, rate_of
 from verisimile.checks.ratings.table import Ratings
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.stats.intervals import clopper_pearson
 from verisimile.stats.pvalues import PValue

@@ -12,8 +12,7 @@ from verisimile.checks.ratings.clusters import Clusters, rate_of
 from verisimile.checks.ratings.forced_choice import flip_p_value, item_differences
 from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
-from verisimile.core.errors import InputError, NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, NumericsError, require
 from verisimile.core.result import register
 from verisimile.stats.pvalues import PValue
 

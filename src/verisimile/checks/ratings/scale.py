@@ -12,7 +12,7 @@ from scipy import stats
 from verisimile.checks.ratings.clusters import Clusters
 from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.require import require, require_at_least
+from verisimile.core.errors import require, require_at_least
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.stats.pvalues import Empirical, PValue

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from verisimile.core.arrays import BoolArray, IntArray
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 
 _SINGLE = ("rater", "item", "system", "answer")
 _PAIRED = ("rater", "item", "first", "second", "answer")

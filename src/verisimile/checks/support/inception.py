@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import rel_entr
 
 from verisimile.core.arrays import Array, as_matrix
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.result import Estimate, register
 
 _TOLERANCE = 1e-4

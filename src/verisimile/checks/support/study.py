@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.core.arrays import Array, IntArray, as_matrix
-from verisimile.core.require import require, require_at_least, require_positive
+from verisimile.core.arrays import Array, IntArray, as_matrix, require_positive
+from verisimile.core.errors import require, require_at_least
 from verisimile.core.result import Estimate, register
 from verisimile.samples.neighbours import membership, neighbour_balls
 

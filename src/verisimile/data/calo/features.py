@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.calo.geometry import Geometry, Layer
 from verisimile.data.feature import Feature, listing, suggestion
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.calo.features import choose_names, shower_columns, shower_features
 from verisimile.data.calo.geometry import Geometry, read_geometry
 from verisimile.data.events import Events

@@ -26,8 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, require
 from verisimile.data.feature import listing, suggestion
 
 

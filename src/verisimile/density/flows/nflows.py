@@ -24,7 +24,7 @@ from nflows.transforms.permutations import ReversePermutation
 from torch import Tensor
 
 from verisimile.core.canonical import JSON
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.density.flows import rational_quadratic as rq
 
 Parameters = dict[str, npt.NDArray[np.float32]]

@@ -25,9 +25,9 @@ from torch import Tensor
 
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.canonical import JSON
+from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
-from verisimile.core.require import require
 from verisimile.density.flows.nflows import Architecture, Parameters, build, export
 from verisimile.density.flows.spline import SplineFlow
 from verisimile.density.flows.trainer import SplineFlowTrainer

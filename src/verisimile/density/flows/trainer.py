@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from verisimile.core.canonical import JSON
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.data.events import Events
 from verisimile.data.feature import listing, require_columns, unique
 from verisimile.data.transforms import feature_transform

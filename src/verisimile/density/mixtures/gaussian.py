@@ -15,9 +15,9 @@ from sklearn.mixture import GaussianMixture
 
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
+from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
-from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.data.truths import GaussianMixtureTruth
 from verisimile.density.adapters import sklearn_mixture

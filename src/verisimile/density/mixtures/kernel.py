@@ -14,9 +14,9 @@ from sklearn.neighbors import KernelDensity
 
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.canonical import JSON
+from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
-from verisimile.core.require import require
 from verisimile.data.events import Events, match_features
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedDensity, WithoutCache, register_core

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from verisimile.core.arrays import Array
-from verisimile.core.require import require_at_least, require_one_of
+from verisimile.core.errors import require_at_least, require_one_of
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedSampler, register_core
 from verisimile.density.paths.training import (

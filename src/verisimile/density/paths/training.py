@@ -37,10 +37,9 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError, NumericsError
+from verisimile.core.errors import InputError, NumericsError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
-from verisimile.core.require import require
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import WithoutCache

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError, NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import InputError, NumericsError, require
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.protocol import (
     Optimum,

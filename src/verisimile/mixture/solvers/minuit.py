@@ -8,8 +8,7 @@ import numpy as np
 from iminuit import Minuit
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import NumericsError, require
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.protocol import FAR, Optimum, certify
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray
-from verisimile.core.errors import NumericsError
-from verisimile.core.require import require
+from verisimile.core.errors import NumericsError, require
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.protocol import (
     Optimum,

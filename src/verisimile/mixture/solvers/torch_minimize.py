@@ -11,7 +11,7 @@ import torch
 import torchmin
 
 from verisimile.core.arrays import Array
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.protocol import FAR, Optimum, certify
 

@@ -20,7 +20,7 @@ from verisimile.checks.goodness.profile import (
 )
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap

@@ -12,7 +12,7 @@ import numpy as np
 
 from verisimile.checks.twosample import statistics
 from verisimile.core.arrays import Array
-from verisimile.core.require import require
+from verisimile.core.errors import require
 from verisimile.samples.coordinates import Angle, Coordinates, Standardised
 from verisimile.samples.pool import Labels, MassRows
 

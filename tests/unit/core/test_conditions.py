@@ -5,14 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from verisimile.core.errors import InputError
-from verisimile.core.require import (
-    require,
-    require_at_least,
-    require_fraction,
-    require_one_of,
-    require_positive,
-)
+from verisimile.core.arrays import require_fraction, require_positive
+from verisimile.core.errors import InputError, require, require_at_least, require_one_of
 
 
 def test_what_holds_passes() -> None:
