@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
 import verisimile as vs
+from verisimile.checks import precision_recall as pr
 from verisimile.core.store import DirectoryStore
 from verisimile.data.truths import RingOfEight
 from verisimile.report import style
@@ -111,7 +112,7 @@ def _perfect() -> float:
     for number in range(6):
         run = vs.Run(vs.Seeds(2026).at("perfect", number))
         one, other = (truth.sample(10_000, run.seeds.at(word).numpy()) for word in ("x", "y"))
-        score = vs.checks.precision_recall.PooledNeighbours()  # as of the study
+        score = pr.PooledNeighbours()  # as of the study
         curve = vs.precision_recall(run, vs.Events(one), other, score=score, null_draws=0)
         areas.append(curve.auc.value)
     return float(np.mean(areas))

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import verisimile as vs
+from verisimile.checks import precision_recall as pr
 from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import Array
@@ -219,9 +220,7 @@ def families() -> Figure:
         ]
         groups.append([m.sample(5000, at.at("draw", i).numpy()) for i, m in enumerate(models)])
     names = tuple(trainers)
-    bands = tuple(
-        vs.checks.precision_recall.precision_recall_bands(vs.Run(SEEDS), reference, groups)
-    )
+    bands = tuple(pr.precision_recall_bands(vs.Run(SEEDS), reference, groups))
     found = compare_curves(vs.Run(SEEDS), *bands)
 
     def paint(figure: Figure) -> None:
