@@ -22,6 +22,7 @@ from verisimile.report.sections.family_figures import SamplePanels
 from verisimile.validation.result import Validation
 
 TITLE = "Goodness of fit"
+SEVERAL = "Report"  # of several kinds of results, none of them the chief one
 
 
 class Result(Protocol):

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.core.store import write_atomic
-from verisimile.report.content import TITLE, ReportInput
+from verisimile.report.content import SEVERAL, TITLE, ReportInput
 from verisimile.report.document import Document, document, dump
 from verisimile.report.page import render
 from verisimile.report.section import known_sections
@@ -95,14 +95,15 @@ def gather(results: object) -> ReportInput:
             )
         mine.append(result)
     fields: dict[str, Any] = {"results": ()}
-    titles = []
+    titles = set()
     for section, mine in zip(sections, taken, strict=True):
         if mine:
             stored = dict(section.stored(mine))
             fields["results"] += stored.pop("results", ())
             fields |= stored
-            titles.append(section.title)
-    return ReportInput(title=next(filter(None, titles), TITLE), **fields)
+            titles |= {section.title} - {""}
+    title = TITLE if not titles else titles.pop() if len(titles) == 1 else SEVERAL
+    return ReportInput(title=title, **fields)
 
 
 def _flat(results: object) -> Iterator[object]:

@@ -123,3 +123,9 @@ def test_a_measurement_counts_only_where_it_compares() -> None:
     p = PValue(0.0, 0.0, 0.0, "chi-square", 0, 0)
     assert decision("a", "b", p, 0.05).sentence == "Rejected: p < 1e-12."
     assert decision("a", "b", p, 0.05).verdict is Verdict.FAILED
+
+
+def test_a_report_of_several_kinds_is_called_after_none_of_them() -> None:
+    sharp = Sharpness(Estimate(0.25, 0.01), 9)
+    assert gather([sharp]).title == "Sharpness"
+    assert gather([sharp, PValue.exact(0.3, null="closed form")]).title == "Report"
