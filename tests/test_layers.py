@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 from architecture import LAYERS, MAX_LINES, faults
@@ -14,6 +15,16 @@ def test_files_keep_the_rules() -> None:
     found = {path: faults(path, (PACKAGE / path).read_text(encoding="utf-8")) for path in FILES}
     assert len(found) > 100
     assert {path: each for path, each in found.items() if each} == {}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse((PACKAGE / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(path)
+    assert len(homes) > 300
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
 
 
 def test_every_folder_is_a_layer() -> None:
