@@ -276,6 +276,14 @@ def specs_of(
     """Return the specifications that `names` or `features` give, or None if neither does."""
     if features is None:
         return None if names is None else tuple(map(Feature, name_list(names, "events.names")))
+    other = next((spec for spec in features if not isinstance(spec, Feature)), None)
+    require(
+        other is None,
+        "events.features",
+        got=f"{other!r}, a {type(other).__name__}",
+        expected="a sequence of Feature",
+        remedy='Names alone are given by names=("m", "pt").',
+    )
     listed = name_list([spec.name for spec in features], "events.features")
     require(
         names is None or tuple(names) == listed,

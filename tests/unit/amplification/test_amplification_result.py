@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from verisimile.checks.amplification.averaging import averaging
+from verisimile.checks.amplification.quadratic import quadratic_procedure
+from verisimile.checks.amplification.quantile import quantile_of_trainings
+from verisimile.checks.amplification.regions import product_regions
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve, Interval
 from verisimile.core.errors import InputError
+from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, from_dict, to_dict
+from verisimile.core.run import Run
+from verisimile.data.events import Events
 
 
 def _amplification(low: float, resolution: int = 10) -> Amplification:
@@ -58,3 +66,15 @@ def test_below_zero_altogether_has_no_bound_at_all() -> None:
     found = replace(_amplification(0.0), intervals=(Interval(0.95, 0.0, 0.0),))
     assert found.gain_interval(0.95) == (math.inf, math.inf)
     assert repr(found).endswith("G without bound)")
+
+
+def test_one_sample_is_no_sequence_of_trainings() -> None:
+    run, one = Run(Seeds(1)), Events(np.random.default_rng(1).normal(size=(200, 1)))
+    calls = (
+        lambda: quantile_of_trainings(run, one, one, n_train=100),  # type: ignore[arg-type]
+        lambda: quadratic_procedure(run, one, one, 100),  # type: ignore[arg-type]
+        lambda: averaging(run, one, n_train=100, regions=product_regions([[0.0]])),  # type: ignore[arg-type]
+    )
+    for call in calls:
+        with pytest.raises(InputError, match="got one sample; .* one of each training"):
+            call()

@@ -247,3 +247,8 @@ def test_effective_number_of_events(
     events = Events(np.arange(4.0)[:, None], weights)
     assert events.signed is signed
     assert events.n_effective == pytest.approx(effective, rel=1e-12)
+
+
+def test_names_given_as_features_are_sent_to_names() -> None:
+    with pytest.raises(InputError, match=r"'m', a str; expected a sequence of Feature.*names="):
+        Events(np.ones((2, 2)), features=["m", "pt"])  # type: ignore[list-item]

@@ -226,3 +226,8 @@ def test_the_repr_says_what_matters() -> None:
     assert repr(found).startswith("TwoSample(max ks=0.")
     assert repr(found).endswith("p=0.001, 60 against 70 events)")
     assert found.z.value == pytest.approx(3.09, abs=0.01)
+
+
+def test_one_statistic_is_sent_to_two_sample() -> None:
+    with pytest.raises(InputError, match="got one EnergyDistance; .* two_sample takes one"):
+        permutation_test(Run(Seeds(1)), *samples(), EnergyDistance())  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from verisimile.checks.amplification.member_counts import (
     spread,
 )
 from verisimile.checks.amplification.regions import Regions
-from verisimile.checks.amplification.result import Amplification, check_plan
+from verisimile.checks.amplification.result import Amplification, check_plan, several_samples
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
@@ -125,6 +125,7 @@ def averaging(
     ----------
     H. Bahl et al., arXiv:2509.08048; S. Bieringer et al., arXiv:2408.00838.
     """
+    several_samples(member_samples, "member_samples")
     counts = count_members(run, member_samples, regions)
     rng = run.seeds.at("averaging", "crossing").numpy()
     return averaging_of_counts(counts, rng, n_train=n_train, levels=levels)

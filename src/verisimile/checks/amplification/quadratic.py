@@ -17,7 +17,12 @@ from verisimile.checks.amplification.discrepancy_interval import (
     mean_square,
 )
 from verisimile.checks.amplification.kolmogorov import refuse_weights
-from verisimile.checks.amplification.result import Amplification, Interval, check_plan
+from verisimile.checks.amplification.result import (
+    Amplification,
+    Interval,
+    check_plan,
+    several_samples,
+)
 from verisimile.core.arrays import Array, require_positive
 from verisimile.core.errors import require
 from verisimile.core.result import Estimate
@@ -131,6 +136,7 @@ def quadratic_procedure(
         Generated events of each training, on an independent training sample each.
     """
     check_plan(n_train, levels)
+    several_samples(generators, "generators")
     distance = distance or EnergyDiscrepancy()
     drawn, true = _used(run, generators, holdout, most)
     found = [_spectrum(run, each, true, distance) for each in drawn]

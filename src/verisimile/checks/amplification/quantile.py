@@ -19,6 +19,7 @@ from verisimile.checks.amplification.result import (
     AmplificationCurve,
     Interval,
     check_plan,
+    several_samples,
 )
 from verisimile.checks.amplification.shares import (
     Difference,
@@ -171,6 +172,7 @@ def quantile_of_trainings(
         sample in all directions alike.
     """
     check_plan(n_train, levels, fewest=2)
+    several_samples(generated, "generated")
     positive = directions is None or directions > 0.0
     require(positive, "directions", got=directions, expected="a positive number")
     seeds = run.seeds.at("amplification", "trainings")

@@ -23,7 +23,7 @@ from verisimile.checks.twosample.statistics.protocol import (
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.dispatch import Task
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
@@ -436,6 +436,13 @@ def record_name(statistic: Statistic) -> str:
 
 
 def _check(statistics: Sequence[Statistic], permutations: int, stop_after: int | None) -> None:
+    require(
+        isinstance(statistics, Sequence),
+        "statistics",
+        got=f"one {type(statistics).__name__}",
+        expected="a sequence of statistics",
+        remedy="two_sample takes one.",
+    )
     names = [statistic.name for statistic in statistics]
     if not names or len(set(names)) < len(names):
         raise InputError("statistics", got=names, expected="one or more, with different names")
