@@ -231,3 +231,5 @@ def test_the_repr_says_what_matters() -> None:
 def test_one_statistic_is_sent_to_two_sample() -> None:
     with pytest.raises(InputError, match="got one EnergyDistance; .* two_sample takes one"):
         permutation_test(Run(Seeds(1)), *samples(), EnergyDistance())  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"statistic: got 'energy'; .* EnergyDistance\(\)"):
+        permutation_test(Run(Seeds(1)), *samples(), ["energy"])  # type: ignore[list-item]

@@ -443,6 +443,13 @@ def _check(statistics: Sequence[Statistic], permutations: int, stop_after: int |
         expected="a sequence of statistics",
         remedy="two_sample takes one.",
     )
+    other = next((each for each in statistics if not hasattr(each, "prepare")), None)
+    require(
+        other is None,
+        "statistic",
+        got=repr(other),
+        expected="a statistic, such as EnergyDistance()",
+    )
     names = [statistic.name for statistic in statistics]
     if not names or len(set(names)) < len(names):
         raise InputError("statistics", got=names, expected="one or more, with different names")
