@@ -15,6 +15,10 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 
+EXACT = 2**53
+"""The integers up to here are doubles."""
+
+
 def frozen(values: npt.ArrayLike) -> Array:
     """Return a C-ordered float64 copy that cannot be written to."""
     array = np.array(values, dtype=np.float64, order="C", copy=True)
@@ -90,15 +94,36 @@ def digest(*arrays: npt.NDArray[Any] | None) -> str:
 
 
 def _numeric(values: npt.ArrayLike, name: str) -> Array:
+    """Return a double-precision copy of real numbers, of which none changes its meaning."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise _no_numbers(name, f"{int(np.ma.getmaskarray(values).sum())} masked values")
     try:
-        return frozen(values)
+        array = np.asarray(values)
+        if array.dtype.kind == "O" and any(isinstance(one, str | bytes) for one in array.flat):
+            raise _no_numbers(name, "text")
+        copy = frozen(array) if array.dtype.kind in "biufO" else None
     except (TypeError, ValueError) as error:
-        raise InputError(
+        raise _no_numbers(name, f"values that are not numbers ({error})") from None
+    if copy is None:
+        raise _no_numbers(name, f"values of type {array.dtype}, which are no real numbers")
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 4:
+        large = (array > EXACT) | (array < -EXACT)
+        require(
+            not large.any(),
             name,
-            got=f"values that are not numbers ({error})",
-            expected="an array of real numbers",
-            remedy="Select the numeric columns.",
-        ) from None
+            got=f"integers such as {array[large][:1].tolist()}, beyond 2**53",
+            expected="numbers that a double holds exactly",
+        )
+    return copy
+
+
+def _no_numbers(name: str, got: str) -> InputError:
+    return InputError(
+        name,
+        got=got,
+        expected="an array of real numbers",
+        remedy="Select the numeric columns, and fill or drop what is missing.",
+    )
 
 
 def _finite(array: Array, name: str) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,12 @@ import numpy.typing as npt
 from verisimile.core.arrays import Array, IntArray, as_matrix, as_vector, digest
 from verisimile.core.errors import InputError, SupportError, require
 from verisimile.core.random import Seeds
+from verisimile.data.account import Account
 from verisimile.data.feature import Feature, listing, require_columns, suggestion, unique
 from verisimile.data.groups import compact, group_codes, parts_of_groups
+from verisimile.data.request import Missing, ReadTable, Request
+from verisimile.data.row_hashes import row_hashes, shared_rows
+from verisimile.data.sources import is_table, opened, plain_array
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
@@ -22,18 +27,33 @@ class Events:
     Parameters
     ----------
     x
-        Values ``(n, d)``: finite, inside the support of their features.
+        Values ``(n, d)``: finite, inside the support of their features.  Or whatever has columns
+        with names: a path, a pattern or a list of files (see
+        :func:`~verisimile.data.files.read_events`), a pandas or polars frame, an Arrow table, a
+        dict of columns, a structured or flat awkward array; their numeric columns become the
+        features, matched by name.
     weights
-        Event weights ``(n,)`` or None; any sign, finite, not all zero.
+        Event weights ``(n,)`` or None; any sign, finite, not all zero.  Of a table also the name
+        of its column.
     names
-        Feature names; by default ``x0, x1, …``.
+        Feature names; by default ``x0, x1, …`` of a matrix, all numeric columns of a table.
     features
         Full specifications instead of bare names.
+    ignore
+        Columns of a table to leave out, whatever they hold.
+    missing
+        ``refuse`` rows without a value (NaN, null, masked), or ``drop`` and count them.
     group
         Which rows belong together, such as the number of the physics event that several
         rows come from: integers or strings ``(n,)``.  Rows of one group may depend on each
         other, groups do not; `split`, cross-fitting and the nulls of tests keep them whole.
-        None if all rows are independent.  Kept as codes ``0 … G−1``.
+        None if all rows are independent.  Kept as codes ``0 … G−1``.  Of a table also the name
+        of its column.
+
+    Attributes
+    ----------
+    account
+        What became of the columns and rows of a table; None of an array.
 
     Raises
     ------
@@ -55,23 +75,42 @@ class Events:
     weights: Array | None
     features: tuple[Feature, ...]
     group: IntArray | None
+    account: Account | None
     _digest: str
 
     def __init__(
         self,
-        x: npt.ArrayLike,
-        weights: npt.ArrayLike | None = None,
+        x: object,
+        weights: npt.ArrayLike | str | None = None,
         *,
         names: Sequence[str] | None = None,
-        features: Sequence[Feature] | None = None,
-        group: npt.ArrayLike | None = None,
+        features: Sequence[Feature | str] | None = None,
+        group: npt.ArrayLike | str | None = None,
+        ignore: Sequence[str] = (),
+        missing: Missing = "refuse",
     ) -> None:
         specs = specs_of(names, features)
-        matrix = matrix_of(x, None if specs is None else [spec.name for spec in specs])
-        specs = specs or tuple(Feature(f"x{j}") for j in range(matrix.shape[1]))
+        values: Any = x if is_table(x) else plain_array(x)
+        if is_table(x) or missing != "refuse" or np.ma.is_masked(values):
+            table = _table_of(values, weights, specs, group, ignore, missing)
+            masses: Any = table.weights if isinstance(weights, str) else weights
+            labels: Any = table.group if isinstance(group, str) else group
+            matrix, specs, account = table.x, table.specs, table.account
+            check_finite(matrix, [spec.name for spec in specs])
+        else:
+            named = {"weights": weights, "group": group, "ignore": tuple(ignore) or None}
+            _refuse_names(named)
+            matrix = matrix_of(values, None if specs is None else [spec.name for spec in specs])
+            specs = specs or tuple(Feature(name) for name in _numbered(matrix.shape[1]))
+            masses, labels, account = weights, group, None
         check_support(matrix, specs)
-        masses = None if weights is None else weights_of(weights, len(matrix))
-        self._set(matrix, masses, specs, None if group is None else group_codes(group, len(matrix)))
+        self._set(
+            matrix,
+            None if masses is None else weights_of(plain_array(masses), len(matrix)),
+            specs,
+            None if labels is None else group_codes(labels, len(matrix)),
+            account,
+        )
 
     @property
     def n(self) -> int:
@@ -128,7 +167,7 @@ class Events:
         rows = _rows(index, self.n)
         weights = None if self.weights is None else self.weights[rows]
         group = None if self.group is None else compact(self.group[rows])
-        return _trusted(self.x[rows], weights, self.features, group)
+        return _trusted(self.x[rows], weights, self.features, group, self.account)
 
     def select(self, names: Sequence[str]) -> Events:
         """Return the same events with the named features only, in the given order."""
@@ -137,7 +176,8 @@ class Events:
         columns = [self.names.index(name) for name in wanted]
         features = tuple(self.features[j] for j in columns)
         x = np.ascontiguousarray(self.x[:, columns])
-        return _trusted(x, self.weights, features, self.group)
+        account = None if self.account is None else replace(self.account, kept=wanted, left_out=())
+        return _trusted(x, self.weights, features, self.group, account)
 
     def split(self, fractions: Sequence[float], seeds: Seeds) -> tuple[Events, ...]:
         """Return disjoint random parts with the given fractions of the events.
@@ -176,15 +216,21 @@ class Events:
 
     def __reduce__(self) -> tuple[object, ...]:
         # Default unpickling would leave the arrays writeable in a worker.
-        return (_trusted, (self.x, self.weights, self.features, self.group))
+        return (_trusted, (self.x, self.weights, self.features, self.group, self.account))
 
     def _set(
-        self, x: Array, weights: Array | None, features: tuple[Feature, ...], group: IntArray | None
+        self,
+        x: Array,
+        weights: Array | None,
+        features: tuple[Feature, ...],
+        group: IntArray | None,
+        account: Account | None,
     ) -> None:
         for array in (x, weights, group):
             if array is not None:
                 array.setflags(write=False)
-        for name, value in zip(self.__slots__, (x, weights, features, group, ""), strict=True):
+        values = (x, weights, features, group, account, "")
+        for name, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, name, value)
 
 
@@ -224,12 +270,72 @@ def _same_names(got: tuple[str, ...], expected: tuple[str, ...]) -> None:
 
 
 def _trusted(
-    x: Array, weights: Array | None, features: tuple[Feature, ...], group: IntArray | None = None
+    x: Array,
+    weights: Array | None,
+    features: tuple[Feature, ...],
+    group: IntArray | None = None,
+    account: Account | None = None,
 ) -> Events:
     """Build events from parts of checked ones, without checking again."""
     events = object.__new__(Events)
-    events._set(x, weights, features, group)
+    events._set(x, weights, features, group, account)
     return events
+
+
+def events_of_table(table: ReadTable) -> Events:
+    """Return what was read of a source as events, after the checks that all events pass."""
+    check_finite(table.x, [spec.name for spec in table.specs])
+    check_support(table.x, table.specs)
+    n = len(table.x)
+    return _trusted(
+        table.x,
+        None if table.weights is None else weights_of(table.weights, n),
+        table.specs,
+        None if table.group is None else group_codes(table.group, n),
+        table.account,
+    )
+
+
+def _table_of(
+    values: object,
+    weights: object,
+    specs: tuple[Feature, ...] | None,
+    group: object,
+    ignore: Sequence[str],
+    missing: Missing,
+) -> ReadTable:
+    """Return the columns of a table, or of a matrix with missing values, that are asked for."""
+    names = None if specs is None else tuple(spec.name for spec in specs)
+    if names is None and isinstance(values, np.ndarray) and values.ndim == 2:
+        names = _numbered(values.shape[1])
+    asked = Request(
+        names,
+        weights if isinstance(weights, str) else None,
+        # A bare name leaves what the source itself says of the column.
+        {spec.name: spec for spec in specs or () if spec != Feature(spec.name)},
+        group if isinstance(group, str) else None,
+        tuple(ignore),
+        missing,
+    )
+    with opened(values, asked) as source:
+        return asked.table(source)
+
+
+def _numbered(d: int) -> tuple[str, ...]:
+    """Return the names of columns that have none."""
+    return tuple(f"x{j}" for j in range(d))
+
+
+def _refuse_names(given: Mapping[str, object]) -> None:
+    for role, value in given.items():
+        named = isinstance(value, str) or role == "ignore"
+        require(
+            value is None or not named,
+            f"events.{role}",
+            got=f"the column {value!r} of an array, whose columns have no names",
+            expected="numbers" if role != "ignore" else "a table with named columns",
+            remedy="Pass a frame or a dict of columns, or the values themselves.",
+        )
 
 
 def _rows(index: npt.ArrayLike, n: int) -> IntArray:
@@ -271,20 +377,19 @@ def _split_edges(fractions: Sequence[float], n: int) -> IntArray:
 
 
 def specs_of(
-    names: Sequence[str] | None, features: Sequence[Feature] | None
+    names: Sequence[str] | None, features: Sequence[Feature | str] | None
 ) -> tuple[Feature, ...] | None:
     """Return the specifications that `names` or `features` give, or None if neither does."""
     if features is None:
         return None if names is None else tuple(map(Feature, name_list(names, "events.names")))
-    other = next((spec for spec in features if not isinstance(spec, Feature)), None)
     require(
-        other is None,
+        not isinstance(features, str) and all(isinstance(one, Feature | str) for one in features),
         "events.features",
-        got=f"{other!r}, a {type(other).__name__}",
-        expected="a sequence of Feature",
-        remedy='Names alone are given by names=("m", "pt").',
+        got=repr(features),
+        expected="a sequence of Feature, or of names",
     )
-    listed = name_list([spec.name for spec in features], "events.features")
+    specs = [Feature(one) if isinstance(one, str) else one for one in features]
+    listed = name_list([spec.name for spec in specs], "events.features")
     require(
         names is None or tuple(names) == listed,
         "events.names",
@@ -292,7 +397,7 @@ def specs_of(
         expected=f"the names of the features, {listing(listed)}",
         remedy="Give names or features, not both.",
     )
-    return tuple(features)
+    return tuple(specs)
 
 
 def name_list(names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -325,17 +430,22 @@ def _reject_non_finite(x: npt.ArrayLike, names: Sequence[str] | None) -> None:
         array = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError):
         return
-    if array.ndim != 2 or (names is not None and len(names) != array.shape[1]):
+    if array.ndim == 2 and (names is None or len(names) == array.shape[1]):
+        check_finite(array, names or _numbered(array.shape[1]))
+
+
+def check_finite(x: Array, names: Sequence[str]) -> None:
+    """Raise an InputError that names the columns unless all values ``(n, d)`` are finite."""
+    if np.isfinite(x).all():
         return
-    bad = ~np.isfinite(array)
-    labels = list(names) if names else [f"x{j}" for j in range(array.shape[1])]
-    counts = {labels[j]: int(bad[:, j].sum()) for j in np.flatnonzero(bad.any(axis=0))}
+    found = {name: np.flatnonzero(~np.isfinite(x[:, j])) for j, name in enumerate(names)}
+    counts = {name: len(rows) for name, rows in found.items() if len(rows)}
     if counts:
-        column = next(iter(counts))
-        first = int(np.flatnonzero(bad[:, labels.index(column)])[0])
+        worst = next(iter(counts))
         raise InputError(
-            f"events.x, column {column!r}",
-            got=f"NaN or infinite values (per column: {counts}), the first in row {first}",
+            f"events.x, column {worst!r}",
+            got=f"NaN or infinite values (per column: {counts}), the first in row "
+            f"{found[worst][0]}",
             expected="finite numbers",
             remedy="Remove or repair these rows before the analysis.",
         )
@@ -363,39 +473,3 @@ def check_support(x: Array, features: tuple[Feature, ...]) -> None:
                 remedy="Cut the events or widen the bounds"
                 " (also if float32 rounded a value past an edge).",
             )
-
-
-RowHashes = npt.NDArray[np.uint64]
-
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-
-
-def row_hashes(x: Array) -> RowHashes:
-    """Return a 64-bit hash of each row's bytes, ``(n,)``.
-
-    Two different rows collide with probability 2**-64; equal rows always agree.
-    The columns' order matters: match features by name first.
-
-    References
-    ----------
-    G. Steele, D. Lea, C. Flood, OOPSLA 2014 (the SplitMix64 finaliser).
-    """
-    words = np.ascontiguousarray(x + 0.0).view(np.uint64)  # -0.0 and 0.0 are the same event
-    state = np.zeros(x.shape[0], dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for column in range(words.shape[1]):
-            state = _mixed(state + _STEP + words[:, column])
-    return state
-
-
-def shared_rows(rows: RowHashes, others: RowHashes) -> int:
-    """Return how many of `rows` are also among `others`."""
-    return int(np.isin(rows, others).sum())
-
-
-def _mixed(state: RowHashes) -> RowHashes:
-    state = (state ^ (state >> np.uint64(30))) * _MIX_1
-    state = (state ^ (state >> np.uint64(27))) * _MIX_2
-    return np.asarray(state ^ (state >> np.uint64(31)))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.errors import VerisimileWarning
-from verisimile.data.events import Events, RowHashes, row_hashes, shared_rows
+from verisimile.data.events import Events
+from verisimile.data.row_hashes import RowHashes, row_hashes, shared_rows
 from verisimile.stats.coincidences import shared_by_chance
 
 _LEVEL = 1e-3

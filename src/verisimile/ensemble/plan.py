@@ -11,8 +11,9 @@ from verisimile.core.arrays import IntArray, require_fraction
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.data.events import Events, row_hashes
+from verisimile.data.events import Events
 from verisimile.data.groups import resampled_groups
+from verisimile.data.row_hashes import row_hashes
 
 
 class Plan(Protocol):

@@ -12,7 +12,8 @@ from scipy.special import gammaln
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.result import register
-from verisimile.data.events import Events, RowHashes, match_features, row_hashes
+from verisimile.data.events import Events, match_features
+from verisimile.data.row_hashes import RowHashes, row_hashes
 from verisimile.stats.coincidences import SMALLEST, chance_of, shared_by_chance, value_pairs
 
 LEVEL = 1e-3  # of calling coincidences copies

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from verisimile.core.errors import InputError
-from verisimile.data.calo import files as calo
+from verisimile.data.calo import source as calo_source
 from verisimile.data.calo.files import read_showers
 from verisimile.data.calo.geometry import Layer, read_geometry
 from verisimile.data.files import read_events, write_events
@@ -104,7 +104,7 @@ def test_pieces_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     showers = rng.gamma(0.3, 1.0, (37, 10)) * (rng.random((37, 10)) < 0.5)
     file, binning = _showers(tmp_path, showers, incident), _binning(tmp_path)
     whole = read_showers(file, binning, particle="photon")
-    monkeypatch.setattr(calo, "_CHUNK", 8 * 10 * 5)
+    monkeypatch.setattr(calo_source, "_CHUNK", 8 * 10 * 5)
     pieces = read_showers(file, binning, particle="photon")
     assert pieces.x == pytest.approx(whole.x, rel=1e-12, abs=1e-12)
     assert whole.column("incident_energy") == pytest.approx(incident[:, 0])

@@ -78,7 +78,7 @@ def test_digest_ignores_where_the_numbers_came_from() -> None:
     ("x", "weights", "names", "message"),
     [
         ([1.0, 2.0], None, None, r"events.x: got an array of shape \(2,\)"),
-        ([["a"]], None, None, "not numbers"),
+        ([["a"]], None, None, "got values of type <U1, which are no real numbers"),
         (np.empty((0, 2)), None, None, "0 events with 2 features"),
         (np.empty((2, 0)), None, None, "2 events with 0 features"),
         ([[1.0]], [1.0, 2.0], None, "events.weights: got 2 values; expected 1"),
@@ -249,6 +249,7 @@ def test_effective_number_of_events(
     assert events.n_effective == pytest.approx(effective, rel=1e-12)
 
 
-def test_names_given_as_features_are_sent_to_names() -> None:
-    with pytest.raises(InputError, match=r"'m', a str; expected a sequence of Feature.*names="):
-        Events(np.ones((2, 2)), features=["m", "pt"])  # type: ignore[list-item]
+def test_features_may_be_names() -> None:
+    assert Events(np.ones((2, 2)), features=["m", "pt"]).names == ("m", "pt")
+    with pytest.raises(InputError, match="expected a sequence of Feature, or of names"):
+        Events(np.ones((2, 1)), features=[1])  # type: ignore[list-item]

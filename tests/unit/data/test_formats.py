@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
+from verisimile.data.feature import Feature
 from verisimile.data.files import read_events, write_events
-from verisimile.data.formats import FORMATS, EventFile
+from verisimile.data.formats.file import Columns, EventFile
+from verisimile.data.formats.registry import FORMATS
 
 
 @pytest.fixture
@@ -57,9 +60,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 ) -> None:
     write_events(events, tmp_path / "z.npz")
 
-    def broken(events: Events, file: EventFile) -> None:
+    def broken(columns: Columns, _: Sequence[Feature], file: EventFile) -> None:
         file.path.write_bytes(b"half")
-        raise OSError(f"disk full after {events.n} events")
+        raise OSError(f"disk full after {len(columns)} columns")
 
     monkeypatch.setitem(FORMATS, ".npz", FORMATS[".npz"]._replace(write=broken))
     with pytest.raises(OSError, match="disk full"):

@@ -8,7 +8,8 @@ import pytest
 from statistical import assert_within
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.data.events import Events, row_hashes
+from verisimile.data.events import Events
+from verisimile.data.row_hashes import row_hashes
 from verisimile.ensemble.plan import BootstrapPlan, InitialisationPlan
 
 

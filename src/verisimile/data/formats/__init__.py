@@ -1,0 +1,1 @@
+"""File formats of events, one family per file; `registry` lists them."""

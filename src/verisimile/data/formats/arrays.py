@@ -1,0 +1,165 @@
+"""NumPy's npz archives and npy files, and arrays by name or as a matrix, as columns."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from verisimile.core.errors import InputError, require
+from verisimile.core.memory import require_memory
+from verisimile.data.feature import Feature
+from verisimile.data.formats.file import Columns, EventFile, Labels
+from verisimile.data.source import Source, Values, arrays_source
+
+
+class Stored(Protocol):
+    """An array that may still lie in a file: its type and shape are known, ``[()]`` loads it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its declared shape."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Its declared type."""
+
+    def __getitem__(self, key: tuple[()], /) -> Values:
+        """Return all values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """A stored array that a function loads."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    load: Callable[[], Values]
+
+    def __getitem__(self, _: tuple[()]) -> Values:
+        return self.load()
+
+
+@contextmanager
+def open_npz(file: EventFile, labels: Labels) -> Iterator[Source]:
+    """Open an npz archive: one array per column, or a single matrix named by `labels`.
+
+    Members are loaded one by one, and only those that are wanted.
+    """
+    with zipfile.ZipFile(file.path) as archive:
+        arrays = {
+            info.filename.removesuffix(".npy"): _member(archive, info)
+            for info in archive.infolist()
+        }
+        yield of_arrays(arrays, labels, stored=file.path.stat().st_size)
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Lazy:
+    """Return one array of an archive, of which only the header is read."""
+    with archive.open(info) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read_header(stream)
+        if version > (2, 0) and dtype.names:  # names of fields beyond Latin, garbled above
+            dtype = np.dtype(
+                [
+                    (n.encode("latin1").decode(), *rest)
+                    for n, *rest in np.lib.format.dtype_to_descr(dtype)
+                ]
+            )
+    declared = math.prod(shape) * dtype.itemsize
+    require(
+        declared <= info.file_size,
+        f"column {info.filename.removesuffix('.npy')!r}",
+        got=f"a header of {declared} bytes and {info.file_size} bytes of values",
+        expected="as many values as the header declares",
+        remedy="Is the file complete?",
+    )
+
+    def load() -> Values:
+        require_memory(declared, info.filename, stored=info.compress_size)
+        with archive.open(info) as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+    return Lazy(shape, dtype, load)
+
+
+@contextmanager
+def open_npy(file: EventFile, labels: Labels) -> Iterator[Source]:
+    """Open an npy matrix, its columns named by `labels`, or a structured array."""
+    # Mapped, not loaded: what is declared is there, and only what is wanted is touched.
+    yield of_array(np.load(file.path, mmap_mode="r", allow_pickle=False), labels)
+
+
+def of_arrays(
+    arrays: Mapping[str, Stored],
+    labels: Labels,
+    specs: Mapping[str, Feature] | None = None,
+    stored: int | None = None,
+) -> Source:
+    """Return flat arrays as columns; a matrix that stands alone is named by `labels`."""
+    if len(arrays) == 1:
+        (alone,) = arrays.values()
+        if len(alone.shape) == 2 or alone.dtype.names:
+            return of_array(alone, labels, stored)
+    return arrays_source(arrays, specs, stored)
+
+
+def of_array(array: Stored, labels: Labels, stored: int | None = None) -> Source:
+    """Return the columns of one array: fields by name, matrix columns by `labels`."""
+    if array.dtype.names:
+        return arrays_source(_fields(array), stored=stored)
+    require(
+        len(array.shape) == 2,
+        "array",
+        got=f"one array of shape {array.shape}",
+        expected="a matrix (events, features), or one flat array per column",
+    )
+    rows, d = array.shape
+    if labels is None or len(labels) != d:
+        named = "no names for them" if labels is None else f"{len(labels)} names, {labels}"
+        raise InputError(
+            "features",
+            got=f"a bare matrix of {d} columns and {named}",
+            expected=f"{d} column names, in the order of the matrix (weights last)",
+            remedy="Pass features=[...].",
+        )
+    require_memory(rows * d * array.dtype.itemsize, "array", stored=stored)
+    matrix = np.asarray(array[()])
+    return arrays_source({name: matrix[:, j] for j, name in enumerate(labels)}, stored=stored)
+
+
+def _fields(array: Stored) -> dict[str, Stored]:
+    """Return the fields of a table, which is loaded once if one of them is wanted."""
+    whole: list[Values] = []
+
+    def field(name: str) -> Values:
+        if not whole:
+            require_memory(math.prod(array.shape) * array.dtype.itemsize, "array")
+            whole.append(np.asarray(array[()]))
+        return whole[0][name]
+
+    kinds = {name: array.dtype[name] for name in array.dtype.names or ()}
+    return {
+        name: Lazy((*array.shape, *kind.shape), kind.base, partial(field, name))
+        for name, kind in kinds.items()
+    }
+
+
+def write_npz(columns: Columns, _: Sequence[Feature], file: EventFile) -> None:
+    """Write a compressed npz archive with one array per column."""
+    # np.savez takes the names as keywords, where a column "file" would clash.
+    with zipfile.ZipFile(file.path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in columns.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asanyarray(values), allow_pickle=False)
