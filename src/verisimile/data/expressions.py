@@ -6,15 +6,18 @@ A text becomes a checked syntax tree, and the tree values; nothing is ever execu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, frozen
 from verisimile.core.errors import InputError
 from verisimile.data.evaluation import excesses
-from verisimile.data.events import Events
 from verisimile.data.formulas import Formula
+
+if TYPE_CHECKING:
+    # Events read files, and files compute columns with expressions.
+    from verisimile.data.events import Events
 
 
 class Quantity(Protocol):
@@ -50,6 +53,7 @@ class Expression(Formula):
 
     Examples
     --------
+    >>> from verisimile.data.events import Events
     >>> events = Events([[3.0, 4.0]], names=("px", "py"))
     >>> Expression("hypot(px, py)").of(events)
     array([5.])
@@ -72,6 +76,7 @@ class Condition(Formula):
 
     Examples
     --------
+    >>> from verisimile.data.events import Events
     >>> events = Events([[15.0], [30.0]], names=("pt",))
     >>> Condition("20 <= pt < 50").of(events)
     array([False,  True])

@@ -62,13 +62,13 @@ class Formula:
         object.__setattr__(self, "names", tuple(names.values()))
         object.__setattr__(self, "_wording", wording)
         object.__setattr__(self, "_tree", tree)
-        if self.conditional:
-            self.check_condition()
+        if self.conditional and not may_be_condition(tree):
+            raise wording.fault(tree, "a number", _LOGICAL)
 
-    def check_condition(self) -> None:
-        """Raise unless this is a condition, or a column that may hold one."""
-        if not may_be_condition(self._tree):
-            raise self._wording.fault(self._tree, "a number", _LOGICAL)
+    @property
+    def plain(self) -> str:
+        """Return the same without the spellings of ROOT."""
+        return ast.unparse(self._tree)
 
     def inputs(self, available: Collection[str]) -> dict[str, str]:
         """Return which of the available columns are read, by what they are called here.

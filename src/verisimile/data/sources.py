@@ -14,6 +14,7 @@ import numpy as np
 
 from verisimile.core.errors import InputError, require
 from verisimile.data.calo.source import open_showers
+from verisimile.data.computed import with_computed
 from verisimile.data.feature import Feature, listing, suggestion
 from verisimile.data.formats.arrays import of_array
 from verisimile.data.formats.arrow import table_source
@@ -45,14 +46,19 @@ def opened(value: Any, request: Request) -> Iterator[Source]:  # noqa: ANN401  (
     if isinstance(value, str | os.PathLike) or _is_paths(value):
         with _opened_files(files_of(value), request) as source:
             yield source
-    elif _is_frame(value):
-        yield table_source(value)
-    elif _is_awkward(value):
-        yield arrays_source({name: _flat(value[name]) for name in value.fields})
-    elif isinstance(value, Mapping):
-        yield arrays_source({str(name): plain_array(values) for name, values in value.items()})
     else:
-        yield of_array(value, request.labels)
+        yield with_computed(_held(value, request), request)
+
+
+def _held(value: Any, request: Request) -> Source:  # noqa: ANN401  (see `is_table`)
+    """Return what is in memory as a source."""
+    if _is_frame(value):
+        return table_source(value)
+    if _is_awkward(value):
+        return arrays_source({name: _flat(value[name]) for name in value.fields})
+    if isinstance(value, Mapping):
+        return arrays_source({str(name): plain_array(values) for name, values in value.items()})
+    return of_array(value, request.labels)
 
 
 def plain_array(value: Any) -> Values:  # noqa: ANN401  (array-likes, tensors)
@@ -140,19 +146,19 @@ def parsed(uri: str | os.PathLike[str]) -> EventFile:
 @contextmanager
 def _opened_files(files: Sequence[EventFile], request: Request) -> Iterator[Source]:
     if len(files) == 1:
-        with _opened_file(files[0], request.labels) as source:
+        with _opened_file(files[0], request) as source:
             yield source
     else:
         yield _chained(files, request)
 
 
 @contextmanager
-def _opened_file(file: EventFile, labels: Labels) -> Iterator[Source]:
+def _opened_file(file: EventFile, request: Request) -> Iterator[Source]:
     """Open a file, put its name in front of every message, turn parsers' errors into ours."""
     _check_exists(file.path)
     try:
-        with _content(file, labels) as source:
-            yield source
+        with _content(file, request.labels) as source:
+            yield with_computed(source, request)
     except InputError as error:
         raise error.within(file) from None
     except MemoryError:
@@ -206,7 +212,7 @@ def _chained(files: Sequence[EventFile], request: Request) -> Source:
     specs: dict[str, Feature] = {}
     stored = 0
     for place, file in enumerate(files):
-        with _opened_file(file, request.labels) as source:
+        with _opened_file(file, request) as source:
             offered = _wanted(source.columns, request)
             if place == 0:
                 kinds, specs = {name: [] for name in offered}, dict(source.specs)
@@ -218,7 +224,7 @@ def _chained(files: Sequence[EventFile], request: Request) -> Source:
     def load(names: Sequence[str]) -> Iterator[Values]:
         parts: list[list[Values]] = []
         for file in files:
-            with _opened_file(file, request.labels) as source:
+            with _opened_file(file, request) as source:
                 parts.append(list(source.load(names)))
         for several in zip(*parts, strict=True):
             join: Any = np.ma.concatenate if any(map(_masked, several)) else np.concatenate
@@ -236,7 +242,7 @@ def _wanted(columns: Mapping[str, Column], request: Request) -> dict[str, Column
     """Return the columns that files must have in common: those asked for, or all."""
     if request.labels is None:
         return dict(columns)
-    return {name: columns[name] for name in request.labels if name in columns}
+    return {name: columns[name] for name in request.asked if name in columns}
 
 
 def _check_same(
