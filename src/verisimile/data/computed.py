@@ -10,12 +10,13 @@ from dataclasses import replace
 import numpy as np
 
 from verisimile.core.errors import InputError, require
+from verisimile.data.cut import CUT
 from verisimile.data.expressions import Condition, Expression
 from verisimile.data.feature import Feature, suggestion
 from verisimile.data.formats.file import optional
 from verisimile.data.formulas import Formula
 from verisimile.data.lists import Lists, is_flags, is_list
-from verisimile.data.request import CUT, Request, as_numbers
+from verisimile.data.request import Request, as_numbers
 from verisimile.data.source import Column, Source, Values
 
 _BRACKETS = re.compile(r"[(\[]")

@@ -12,6 +12,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, require
+from verisimile.core.progress import Progress, resolve_progress
 from verisimile.data.events import Events, events_of_table, name_list
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
@@ -31,6 +32,7 @@ def read_events(  # noqa: PLR0913  (what to read, and in what roles)
     ignore: Sequence[str] = (),
     missing: Missing = "refuse",
     cut: str | None = None,
+    progress: bool | Progress = False,
 ) -> Events:
     """Read events from one file or several; columns are matched by name.
 
@@ -65,6 +67,8 @@ def read_events(  # noqa: PLR0913  (what to read, and in what roles)
         A condition that events must fulfil, over any columns of the file, such as
         ``count(Jet_pt) >= 2 && MET_pt > 30``.  What is missing in the other events does not
         matter; an event for which it is undefined has a missing value.
+    progress
+        Whether several files show a bar on a terminal, or who is told of them, as of `Run`.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def read_events(  # noqa: PLR0913  (what to read, and in what roles)
     """
     names = None if features is None else name_list(features, "features")
     request = Request(names, weights, dict(specs or {}), group, tuple(ignore), missing, cut)
-    with opened(uri, request) as source:
+    with opened(uri, request, resolve_progress(progress)) as source:
         return events_of_table(request.table(source))
 
 

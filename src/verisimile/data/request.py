@@ -15,14 +15,12 @@ from verisimile.core.errors import InputError, require, require_one_of
 from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
 from verisimile.data.cells import read_cells
+from verisimile.data.cut import CUT, GUARD, missing_among, passed_rows
 from verisimile.data.expressions import Condition
 from verisimile.data.feature import Feature, listing, require_columns, unique
 from verisimile.data.source import Column, Source, Values
 
 Missing = Literal["refuse", "drop"]
-
-CUT = "(cut)"
-"""The column of a source that says which events fulfil the cut: 1, 0, or NaN if undefined."""
 
 _DOUBTFUL = 0.5
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -95,7 +93,11 @@ class Request:
     def table(self, source: Source) -> ReadTable:
         """Return the requested columns of `source`, all finite values kept as they are."""
         loaded = self._loaded(source)
-        passed = self._passed(source, loaded)
+        passed = np.ones(len(loaded.x), np.bool_)
+        if self.cut is not None:
+            passed, undefined = passed_rows(source, self.cut, len(loaded.x))
+            gaps = missing_among(passed, {self.cut: undefined, **loaded.missing})
+            loaded = replace(loaded, missing=gaps)
         self._check_missing(loaded)
         lost = loaded.lost()
         rows = passed & ~lost
@@ -137,29 +139,6 @@ class Request:
         account = replace(loaded.account, rows=len(loaded.x))
         return ReadTable(x, None, loaded.specs, None, account), lost
 
-    def _passed(self, source: Source, loaded: _Loaded) -> BoolArray:
-        """Return which rows the cut leaves ``(n,)``; values missing in others do not matter.
-
-        Where the cut is undefined a value is missing.
-        """
-        n = len(loaded.x)
-        if self.cut is None:
-            return np.ones(n, np.bool_)
-        (values,) = source.load([CUT])
-        require(len(values) == n, "cut", got=f"{len(values)} values", expected=f"{n} events")
-        passed = np.asarray(values != 0.0)
-        require(
-            passed.any(),
-            "cut",
-            got=f"none of {n} events that fulfils {self.cut!r}",
-            expected="events",
-            remedy="Check the cut, and the units of the columns in it.",
-        )
-        gaps = {self.cut: np.isnan(values), **loaded.missing}
-        loaded.missing.clear()
-        loaded.missing.update({n: rows & passed for n, rows in gaps.items() if rows[passed].any()})
-        return passed
-
     def _check_missing(self, loaded: _Loaded) -> None:
         if self.missing == "drop" or not loaded.missing:
             return
@@ -170,11 +149,7 @@ class Request:
             f"the first in row {int(np.flatnonzero(rows)[0])}",
             expected="a value in every cell",
             remedy="Drop and count these rows with missing='drop' (--missing drop), or "
-            + (
-                "guard it, as in count(pt) > 0 && pt[0] > 20."
-                if worst == self.cut
-                else "leave the column out."
-            ),
+            f"{GUARD if worst == self.cut else 'leave the column out'}.",
         )
 
     def _loaded(self, source: Source) -> _Loaded:

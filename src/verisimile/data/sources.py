@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from verisimile.core.errors import InputError, require
+from verisimile.core.progress import Progress, Silent
 from verisimile.data.calo.source import open_showers
 from verisimile.data.computed import with_computed
 from verisimile.data.feature import Feature, listing, suggestion
@@ -41,10 +42,17 @@ def is_table(value: object) -> bool:
 
 
 @contextmanager
-def opened(value: Any, request: Request) -> Iterator[Source]:  # noqa: ANN401  (see `is_table`)
-    """Open whatever brings columns with names; errors name the file they come from."""
+def opened(
+    value: Any,  # noqa: ANN401  (see `is_table`)
+    request: Request,
+    progress: Progress | None = None,
+) -> Iterator[Source]:
+    """Open whatever brings columns with names; errors name the file they come from.
+
+    The progress is that of several files.
+    """
     if isinstance(value, str | os.PathLike) or _is_paths(value):
-        with _opened_files(files_of(value), request) as source:
+        with _opened_files(files_of(value), request, progress or Silent()) as source:
             yield source
     else:
         yield with_computed(_held(value, request), request)
@@ -144,12 +152,14 @@ def parsed(uri: str | os.PathLike[str]) -> EventFile:
 
 
 @contextmanager
-def _opened_files(files: Sequence[EventFile], request: Request) -> Iterator[Source]:
+def _opened_files(
+    files: Sequence[EventFile], request: Request, progress: Progress
+) -> Iterator[Source]:
     if len(files) == 1:
         with _opened_file(files[0], request) as source:
             yield source
     else:
-        yield _chained(files, request)
+        yield _chained(files, request, progress)
 
 
 @contextmanager
@@ -206,7 +216,7 @@ def _what_is(path: Path) -> str:
         return f"a path that cannot be followed ({error.strerror})"
 
 
-def _chained(files: Sequence[EventFile], request: Request) -> Source:
+def _chained(files: Sequence[EventFile], request: Request, progress: Progress) -> Source:
     """Return several files one after the other; each is open only while it is looked at."""
     kinds: dict[str, list[Column]] = {}
     specs: dict[str, Feature] = {}
@@ -223,9 +233,14 @@ def _chained(files: Sequence[EventFile], request: Request) -> Source:
 
     def load(names: Sequence[str]) -> Iterator[Values]:
         parts: list[list[Values]] = []
-        for file in files:
-            with _opened_file(file, request) as source:
-                parts.append(list(source.load(names)))
+        handle = progress.begin("reading files", total=len(files), done=0)
+        try:
+            for file in files:
+                with _opened_file(file, request) as source:
+                    parts.append(list(source.load(names)))
+                handle.advance()
+        finally:
+            handle.close()
         for several in zip(*parts, strict=True):
             join: Any = np.ma.concatenate if any(map(_masked, several)) else np.concatenate
             yield join(several)

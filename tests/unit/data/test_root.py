@@ -212,6 +212,39 @@ def test_columns_of_a_file_are_joined_with_their_expressions(tmp_path: Path) -> 
     )
 
 
+class Told:
+    """Progress that is written down."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def begin(self, label: str, total: int, done: int) -> Told:
+        self.words.append(f"{label}: {done} of {total}")
+        return self
+
+    def advance(self) -> None:
+        self.words.append("one more")
+
+    def close(self) -> None:
+        self.words.append("end")
+
+
+def test_several_files_tell_their_progress(tmp_path: Path) -> None:
+    for number in range(3):
+        write_tree(tmp_path / f"run_{number}.root", collections(10))
+    uri, told = f"{tmp_path}/run_*.root:Events", Told()
+    read_events(uri, features=["MET_pt"], progress=told)
+    assert told.words == ["reading files: 0 of 3", *["one more"] * 3, "end"]
+    told.words.clear()
+    with pytest.raises(InputError, match=r"run_1.root.*no column 'Muon_pt\[0\]'|missing"):
+        read_events(uri, features=["Muon_pt[0]"], progress=told)
+    assert told.words[-1] == "end"
+    (tmp_path / "run_1.root").write_bytes((tmp_path / "run_1.root").read_bytes()[:3000])
+    told.words.clear()
+    with pytest.raises(InputError, match=r"run_1.root:Events: got a file that cannot be read"):
+        read_events(uri, features=["MET_pt"], progress=told)
+
+
 def test_weights_may_be_products(nano: str) -> None:
     events = read_events(nano, features=["MET_pt"], weights="genWeight * MET_pt")
     assert events.weights is not None
