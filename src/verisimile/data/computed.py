@@ -15,7 +15,7 @@ from verisimile.data.expressions import Condition, Expression
 from verisimile.data.feature import Feature, suggestion
 from verisimile.data.formats.file import optional
 from verisimile.data.formulas import Formula
-from verisimile.data.lists import Lists, is_flags, is_list
+from verisimile.data.lists import Lists, as_doubles, is_flags, is_list
 from verisimile.data.request import Request, as_numbers
 from verisimile.data.source import Column, Source, Values
 
@@ -102,9 +102,10 @@ def _operand(name: str, values: Lists) -> Lists:
     # Of regular lists the lengths would be matched to those of the sample.
     for axis in range(1, values.ndim):
         values = awkward.from_regular(values, axis=axis)
-    if not is_flags(values):
-        as_numbers(name, np.ma.asarray(awkward.to_numpy(awkward.flatten(values, axis=None))))
-    return values
+    if is_flags(values):
+        return values
+    as_numbers(name, np.ma.asarray(awkward.to_numpy(awkward.flatten(values, axis=None))))
+    return as_doubles(values)
 
 
 def _spec(name: str, formula: Formula) -> Feature:

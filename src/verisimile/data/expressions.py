@@ -109,7 +109,8 @@ class Condition(Formula):
 
 def _columns(formula: Formula, events: Events) -> dict[str, Array]:
     """Return the columns of `events` that are read, by what they are called in the text."""
-    return {key: events.column(name) for key, name in formula.inputs(events.names).items()}
+    read = formula.inputs(events.names, flat=True)
+    return {key: events.column(name) for key, name in read.items()}
 
 
 def _check_defined(formula: Formula, values: Array, count: int) -> None:

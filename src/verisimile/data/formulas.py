@@ -70,34 +70,38 @@ class Formula:
         """Return the same without the spellings of ROOT."""
         return ast.unparse(self._tree)
 
-    def inputs(self, available: Collection[str]) -> dict[str, str]:
+    def inputs(self, available: Collection[str], *, flat: bool = False) -> dict[str, str]:
         """Return which of the available columns are read, by what they are called here.
 
-        An element or a reduction of a list may be a column by itself.
+        An element or a reduction of a list may be a column by itself, and has to be where all
+        columns are `flat`.
         """
         # Python's parser normalises identifiers; a micro sign in a column's name is no fault.
         spelled = {unicodedata.normalize("NFKC", name): name for name in available}
         found: dict[str, str] = {}
-        for node in _parts(self._tree):
-            key = ast.unparse(node)
-            if key not in spelled and column_name(node) is None:
+        for part in _parts(self._tree):
+            key = ast.unparse(part)
+            whole = spelled.get(key)
+            if whole is None and column_name(part) is None:
                 whole = next((name for name in available if _says(name, key)), None)
-                inner = [] if whole else _columns_below(node)
-                found |= {key: whole} if whole else {}
-                found |= {ast.unparse(each): self._spelled(each, spelled, node) for each in inner}
-            else:
-                found[key] = self._spelled(node, spelled, node)
+            if whole is not None:
+                found[key] = whole
+                continue
+            for node in _columns_below(part):
+                name = ast.unparse(node)
+                if name not in spelled:
+                    raise self._absent(node, list(available), part if flat else node)
+                found[name] = spelled[name]
         return found
 
-    def _spelled(self, node: ast.AST, spelled: Mapping[str, str], part: ast.expr) -> str:
+    def _absent(self, node: ast.expr, available: list[str], part: ast.expr) -> InputError:
+        """Return the error that a column, needed for a part, is not there."""
         name = ast.unparse(node)
-        if name not in spelled:
-            got, expected = f"no column {name!r}", f"columns among {listing(spelled.values())}"
-            remedy = suggestion(name, spelled.values())
-            if part is not node:
-                remedy = remedy or f"Read {self._wording.text(part)!r} as a feature of its own."
-            raise self._wording.fault(node, got, expected, remedy)  # type: ignore[arg-type]
-        return spelled[name]
+        remedy = suggestion(name, available)
+        if part is not node:
+            remedy = f"Read {self._wording.text(part)!r} as a feature: there are no lists here."
+        got, expected = f"no column {name!r}", f"columns among {listing(available)}"
+        return self._wording.fault(node, got, expected, remedy)
 
     def values(self, columns: Mapping[str, Lists], n: int, *, truth: bool = False) -> Array:
         """Return a number ``(n,)``, or 1, 0 and NaN of a condition; NaN where undefined.

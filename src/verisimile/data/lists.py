@@ -39,6 +39,8 @@ def is_flags(values: object) -> bool:
 
 def as_doubles(lists: Lists) -> Lists:
     """Return lists of any numbers as lists of doubles."""
+    if str(lists.type).endswith(" float64"):
+        return lists
     return optional("awkward").values_astype(lists, np.float64)
 
 

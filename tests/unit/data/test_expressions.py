@@ -128,7 +128,7 @@ def test_common_slips_get_their_remedy(text: str, remedy: str) -> None:
         ("a.real", "no column 'a.real'"),
         ("a[0]", "got one number per event, name 'a' at position 1"),
         ("sum(a)", "expected a list of numbers in each event"),
-        ("count(jets)", r"no column 'jets'(.|\n)*Read 'count\(jets\)' as a feature of its own"),
+        ("count(jets)", r"no column 'jets'(.|\n)*Read 'count\(jets\)' as a feature"),
         ("a and b", "the value .* of a where true or false belongs"),
         ("!a", "the value .* of a where true or false belongs"),
         ("where(a, b, b)", "the value .* of a where true or false belongs"),

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import awkward as ak
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from verisimile.core.errors import InputError
 from verisimile.data.formulas import Formula
-from verisimile.data.lists import Lists
+from verisimile.data.lists import REDUCTIONS, Lists
 
 JETS = [[50.0, 30.0, 20.0], [], [40.0], [10.0, math.nan], [31.0, 29.0]]
 TIGHT = [[True, False, True], [], [False], [True, True], [False, True]]
@@ -142,6 +144,41 @@ def test_lists_of_any_length_are_pythons(
     found = Formula(text).values({"x": column}, 300)
     expected = [python(x) for x in column.to_list()]
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+WORDS = st.sampled_from(
+    [
+        *COLUMNS,
+        *"+-*/()[]<>,!^0123",
+        *("pt[", "sum(", "count(", "max(", "any(", "all(", "mean(", "where(", "pt > 30", "[0]"),
+        *("[tight]", "&&", "||", " and ", "==", "**", "deep[", "[pt > 30]", "Alt$(", "hypot(", "%"),
+    ]
+)
+NESTED = st.recursive(
+    st.sampled_from([*COLUMNS, "30", "0"]),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["+", "*", ">", "<=", "&&", "^", "=="]), inner).map(
+            lambda t: f"({t[0]} {t[1]} {t[2]})"
+        ),
+        st.tuples(inner, inner).map(lambda t: f"({t[0]})[{t[1]}]"),
+        st.tuples(st.sampled_from(list(REDUCTIONS)), inner).map(lambda t: f"{t[0]}({t[1]})"),
+        st.tuples(inner, inner, inner).map(lambda t: f"where({t[0]}, {t[1]}, {t[2]})"),
+        inner.map(lambda t: f"!({t})"),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.lists(WORDS, max_size=12).map("".join), NESTED))
+def test_any_text_gives_numbers_or_an_input_error(text: str) -> None:
+    for truth in (False, True):
+        try:
+            found = values(text, truth=truth)
+        except InputError:
+            continue
+        assert len(found) == len(JETS)
+        assert not truth or set(np.nan_to_num(found, nan=0.0)) <= {0.0, 1.0}
 
 
 def test_no_element_in_any_event_is_missing_everywhere() -> None:

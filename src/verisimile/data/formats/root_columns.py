@@ -18,6 +18,7 @@ Model = Any
 """An object of uproot or Awkward, which are optional and untyped."""
 
 _NUMBER = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
+_PLAIN = re.compile(r"(std::)?u?int(8|16|32|64)_t|float|double|bool")
 _LEAVES = re.compile(r"\S+/[CBbSsIiFfDdLlOGg](:\S+)*")
 _UNIT = re.compile(r"(.*?)\s*\[([^\W\d][^\[\]]*)\]\s*", re.S)
 _LONGEST_LABEL = 60
@@ -81,12 +82,16 @@ def _kind_of(branch: Model) -> Model:
 
 def ntuple_columns(ntuple: Model) -> dict[str, RootColumn]:
     """Return the fields of an RNTuple that hold values, those of records by ``record.field``."""
-    rows = int(ntuple.num_entries)
-    form = ntuple.to_akform()
-    whole = (form[0] if isinstance(form, tuple) else form).type
-    return {
-        path: _field(ntuple[path], _column(kind, rows)) for path, kind in _fields(whole, "", [])
-    }
+    rows, kinds = int(ntuple.num_entries), {}
+    for top in ntuple.fields:
+        if _PLAIN.fullmatch(top.typename):
+            kinds[top.name] = Column(rows=rows)
+            continue
+        # Of all fields together: each would be compared with all the others.
+        form = top.to_akform()
+        whole = (form[0] if isinstance(form, tuple) else form).type
+        kinds |= {path: _column(kind, rows) for path, kind in _fields(whole, "", [])}
+    return {path: _field(ntuple[path], column) for path, column in kinds.items()}
 
 
 def _field(field: Model, column: Column) -> RootColumn:
