@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
+import uproot.writing._cascadentuple
 import uproot.writing._cascadetree
+import xxhash
 
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
@@ -364,6 +367,51 @@ def test_fields_of_records_and_of_collections_have_paths(tmp_path: Path) -> None
     found = read_events(uri, features=["sum(Jet.pt)", "vertex.fit.n * 2", "sum(deep)"])
     np.testing.assert_allclose(found.x[:, 0], ak.sum(events["Jet"].pt, axis=1), rtol=1e-6)
     np.testing.assert_array_equal(found.x[:, 1:], np.c_[2.0 * np.arange(40), np.ones(40)])
+
+
+@contextmanager
+def checksums() -> Iterator[None]:
+    """Write pages with checksums, as ROOT does and uproot does not."""
+    writing = uproot.writing._cascadentuple
+    plain = writing.NTuple.add_rblob
+
+    def with_sum(self: Ragged, sink: Ragged, data: Ragged, size: int) -> Ragged:
+        total = xxhash.xxh3_64_intdigest(bytes(data)).to_bytes(8, "little")
+        return plain(self, sink, bytes(data) + total, size)
+
+    def described(self: Ragged) -> bytes:
+        return struct.pack("<i", -self.num_entries) + bytes(self.locator.serialize())
+
+    with (
+        mock.patch.object(writing.NTuple, "add_rblob", with_sum),
+        mock.patch.object(writing.NTuple_PageDescription, "serialize", described),
+    ):
+        yield
+
+
+def test_no_value_of_an_ntuple_changes_in_silence(tmp_path: Path) -> None:
+    content = {"m": np.arange(50.0) * 3, "Jet": collections(50)["Jet"]}
+    features = ["m", "sum(Jet.pt)"]
+    with checksums(), uproot.recreate(tmp_path / "z.root", compression=None) as file:
+        file.mkrntuple("t", content)
+    uri, whole = f"{tmp_path}/z.root:t", (tmp_path / "z.root").read_bytes()
+    expected = read_events(uri, features=features)
+    place = whole.index(np.float64(75.0).tobytes())
+    (tmp_path / "z.root").write_bytes(whole[:place] + b"1" + whole[place + 1 :])
+    with pytest.raises(InputError, match=r"z.root:t: column 'm': got a page whose checksum"):
+        read_events(uri, features=features)
+    assert read_events(uri, features=features[1:]).n == 50  # which is not of that page
+    told = 0
+    for place in Seeds(6).at("flips").numpy().integers(0, len(whole), 300):
+        flipped = bytes([whole[place] ^ 255])
+        (tmp_path / "z.root").write_bytes(whole[:place] + flipped + whole[place + 1 :])
+        try:
+            found = read_events(uri, features=features)
+        except InputError:
+            told += 1
+        else:
+            assert found.digest == expected.digest
+    assert told > 100
 
 
 def test_split_branches_have_the_names_that_users_know(tmp_path: Path) -> None:

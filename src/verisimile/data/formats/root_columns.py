@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from verisimile.core.memory import require_memory
 from verisimile.data.feature import Feature
 from verisimile.data.formats.file import optional
+from verisimile.data.formats.root_checksums import NtupleChecksums, ntuple_checksums
 from verisimile.data.source import Column, Values
 
 Model = Any
@@ -91,11 +91,16 @@ def ntuple_columns(ntuple: Model) -> dict[str, RootColumn]:
         form = top.to_akform()
         whole = (form[0] if isinstance(form, tuple) else form).type
         kinds |= {path: _column(kind, rows) for path, kind in _fields(whole, "", [])}
-    return {path: _field(ntuple[path], column) for path, column in kinds.items()}
+    sums = ntuple_checksums(ntuple)
+    return {path: _field(ntuple[path], column, sums) for path, column in kinds.items()}
 
 
-def _field(field: Model, column: Column) -> RootColumn:
-    return RootColumn(column, partial(_array, field, column), field.description)
+def _field(field: Model, column: Column, sums: NtupleChecksums) -> RootColumn:
+    def load() -> Values:
+        sums.check_field(field)
+        return _array(field, column)
+
+    return RootColumn(column, load, field.description)
 
 
 def _fields(kind: Model, path: str, outer: list[Model]) -> Iterator[tuple[str, Model]]:
