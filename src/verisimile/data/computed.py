@@ -28,7 +28,9 @@ def with_computed(source: Source, request: Request) -> Source:
 
     A column whose name is such a text is itself.  Lists of numbers are read by expressions only.
     """
-    found = {name: _formula(name, source.columns) for name in request.asked if name != CUT}
+    # Labels of groups are no numbers: computed ones could be equal by rounding.
+    texts = [name for name in request.asked if name not in (CUT, request.group)]
+    found = {name: _formula(name, source.columns) for name in texts}
     formulas: dict[str, Formula] = {name: each for name, each in found.items() if each}
     if request.cut is not None:
         formulas[CUT] = Condition(request.cut)

@@ -11,6 +11,7 @@ from unittest import mock
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
 import pytest
 import uproot
 import uproot.writing._cascadentuple
@@ -186,6 +187,29 @@ def test_cuts_and_expressions_are_of_every_format(name: str, tmp_path: Path) -> 
     everything = read_events(tmp_path / name, cut="m > 0")
     assert set(everything.names) == {"px", "py", "m"}
     assert everything.n == int((x[:, 2] > 0).sum())
+
+
+def test_expressions_are_of_tables_in_memory_too() -> None:
+    x = Seeds(4).at("memory").numpy().normal(size=(30, 4))
+    columns = {"p4": x, "px": x[:, 1], "py": x[:, 2]}
+    events = Events(columns, features=["hypot(px, py)", "p4[3]", "max(p4)"], weights="abs(px)")
+    np.testing.assert_allclose(
+        events.x, np.c_[np.hypot(x[:, 1], x[:, 2]), x[:, 3], x.max(axis=1)], rtol=1e-12
+    )
+    np.testing.assert_allclose(np.asarray(events.weights), np.abs(x[:, 1]))
+    frame = pa.table({"px": x[:, 1], "a-b": x[:, 2]})
+    assert Events(frame, features=["px ** 2", "a-b"]).names == ("px ** 2", "a-b")
+    with pytest.raises(InputError, match=r"no column 'a-c'.*Did you mean 'a-b'"):
+        Events(frame, features=["a-c"])
+    with pytest.raises(InputError, match=r"no column 'pz'(.|\n)*\^"):
+        Events(frame, features=["abs(pz)"])
+    with pytest.raises(InputError, match="an expression without a column"):
+        Events(frame, features=["1 + 1"])
+    with pytest.raises(InputError, match="no column 'px [*] 2'"):
+        Events(frame, features=["px"], group="px * 2")
+    words = pa.table({"px": x[:, 1], "tag": ["a"] * 30})
+    with pytest.raises(InputError, match=r"tag with values of type .*string; expected numbers"):
+        Events(words, features=["abs(tag)"])
 
 
 def test_lists_are_left_out_and_said_to_be(nano: str) -> None:
