@@ -53,6 +53,10 @@ class Account:
         Rows left out because a value is missing.
     missing
         Missing values by column.
+    cut
+        Rows left out because they do not fulfil a condition.
+    condition
+        That condition, empty if none was given.
     """
 
     kept: tuple[str, ...]
@@ -60,6 +64,8 @@ class Account:
     rows: int = 0
     dropped: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
+    cut: int = 0
+    condition: str = ""
 
     @property
     def doubts(self) -> tuple[LeftOut, ...]:
@@ -73,6 +79,8 @@ class Account:
         if self.left_out:
             shown = [f"{column.name} ({column.reason})" for column in self.left_out]
             parts.append(f"{len(shown)} left out: {_some(shown)}")
+        if self.condition:
+            parts.append(f"{self.cut} of {self.rows} rows cut by {self.condition}")
         if self.dropped:
             counts = ", ".join(f"{name} {count}" for name, count in self.missing.items())
             parts.append(

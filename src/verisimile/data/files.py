@@ -12,6 +12,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, require
+from verisimile.core.progress import Progress, resolve_progress
 from verisimile.data.events import Events, events_of_table, name_list
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
@@ -21,7 +22,7 @@ from verisimile.data.sources import SHOWERS, opened, parsed
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def read_events(
+def read_events(  # noqa: PLR0913  (what to read, and in what roles)
     uri: Paths,
     *,
     features: Sequence[str] | None = None,
@@ -30,6 +31,8 @@ def read_events(
     group: str | None = None,
     ignore: Sequence[str] = (),
     missing: Missing = "refuse",
+    cut: str | None = None,
+    progress: bool | Progress = False,
 ) -> Events:
     """Read events from one file or several; columns are matched by name.
 
@@ -44,8 +47,11 @@ def read_events(
         `verisimile.data.calo.files`.
     features
         The columns to read, in this order; by default every flat numeric column
-        except weights and groups, in file order.  They name the columns of a bare matrix,
-        whose last columns hold the weights, then the groups, if these are asked for.
+        except weights and groups, in file order.  What is no column is an expression over
+        columns, and its text the feature's name: ``Muon_pt[0]``, ``count(Jet_pt)``,
+        ``sum(Jet_pt[Jet_pt > 30])``, ``hypot(px, py)``; see
+        `verisimile.data.expressions.Expression`.  Names are those of the columns of a bare
+        matrix, whose last columns hold the weights, then the groups, if these are asked for.
     weights
         The column with the event weights, of any sign.  None reads none.
     specs
@@ -57,6 +63,12 @@ def read_events(
         Columns to leave out, whatever they hold.
     missing
         ``refuse`` rows without a value (NaN, null, an empty cell), or ``drop`` and count them.
+    cut
+        A condition that events must fulfil, over any columns of the file, such as
+        ``count(Jet_pt) >= 2 && MET_pt > 30``.  What is missing in the other events does not
+        matter; an event for which it is undefined has a missing value.
+    progress
+        Whether several files show a bar on a terminal, or who is told of them, as of `Run`.
 
     Returns
     -------
@@ -74,8 +86,8 @@ def read_events(
         If values lie outside the support of their feature.
     """
     names = None if features is None else name_list(features, "features")
-    request = Request(names, weights, dict(specs or {}), group, tuple(ignore), missing)
-    with opened(uri, request) as source:
+    request = Request(names, weights, dict(specs or {}), group, tuple(ignore), missing, cut)
+    with opened(uri, request, resolve_progress(progress)) as source:
         return events_of_table(request.table(source))
 
 

@@ -15,6 +15,8 @@ from verisimile.core.errors import InputError, require, require_one_of
 from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
 from verisimile.data.cells import read_cells
+from verisimile.data.cut import CUT, GUARD, missing_among, passed_rows
+from verisimile.data.expressions import Condition
 from verisimile.data.feature import Feature, listing, require_columns, unique
 from verisimile.data.source import Column, Source, Values
 
@@ -53,6 +55,8 @@ class Request:
         Columns that are left out, although they hold numbers.
     missing
         ``refuse`` rows without a value, or ``drop`` and count them.
+    cut
+        A condition that events must fulfil; it may read columns that are not asked for.
     """
 
     features: tuple[str, ...] | None = None
@@ -61,9 +65,12 @@ class Request:
     group: str | None = None
     ignore: tuple[str, ...] = ()
     missing: Missing = "refuse"
+    cut: str | None = None
 
     def __post_init__(self) -> None:
         require_one_of(self.missing, get_args(Missing), "missing")
+        if self.cut is not None:
+            Condition(self.cut)
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -73,6 +80,12 @@ class Request:
         return tuple(dict.fromkeys((*self.features, *self._roles)))
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """Return all that is asked for by name."""
+        cut = () if self.cut is None else (CUT,)
+        return (*(self.features or ()), *self._roles, *cut)
+
+    @property
     def _roles(self) -> tuple[str, ...]:
         """Return the columns that are no features."""
         return tuple(name for name in (self.weights, self.group) if name is not None)
@@ -80,19 +93,26 @@ class Request:
     def table(self, source: Source) -> ReadTable:
         """Return the requested columns of `source`, all finite values kept as they are."""
         loaded = self._loaded(source)
+        passed = np.ones(len(loaded.x), np.bool_)
+        if self.cut is not None:
+            passed, undefined = passed_rows(source, self.cut, len(loaded.x))
+            gaps = missing_among(passed, {self.cut: undefined, **loaded.missing})
+            loaded = replace(loaded, missing=gaps)
         self._check_missing(loaded)
         lost = loaded.lost()
-        rows = ~lost
+        rows = passed & ~lost
         account = replace(
             loaded.account,
             rows=len(lost),
             dropped=int(lost.sum()),
             missing=loaded.missing_counts(),
+            cut=int((~passed).sum()),
+            condition=self.cut or "",
         )
         require(
             rows.any(),
             "events",
-            got=f"no row of {len(lost)} without a missing value",
+            got=f"no row of {int(passed.sum())} without a missing value",
             expected="at least one event",
         )
         kept = slice(None) if rows.all() else rows
@@ -124,12 +144,12 @@ class Request:
             return
         worst, rows = next(iter(loaded.missing.items()))
         raise InputError(
-            f"column {worst!r}",
+            f"cut {worst!r}" if worst == self.cut else f"column {worst!r}",
             got=f"missing values (NaN, null or empty; per column: {loaded.missing_counts()}), "
             f"the first in row {int(np.flatnonzero(rows)[0])}",
             expected="a value in every cell",
-            remedy="Drop and count these rows with missing='drop' (--missing drop), or leave "
-            "the column out.",
+            remedy="Drop and count these rows with missing='drop' (--missing drop), or "
+            f"{GUARD if worst == self.cut else 'leave the column out'}.",
         )
 
     def _loaded(self, source: Source) -> _Loaded:
@@ -184,7 +204,7 @@ class Request:
         left_out: list[LeftOut] = []
         roles, ignored = set(self._roles), set(self.ignore)
         for name, column in source.columns.items():
-            if name in roles:
+            if name in roles or name == CUT:
                 continue
             if name in ignored:
                 left_out.append(LeftOut(name, "on request"))
@@ -369,7 +389,9 @@ def _check_readable(name: str, column: Column, *, role: bool) -> None:
         f"column {name!r}",
         got=column.about,
         expected="a flat column of integers or floats",
-        remedy="Choose other columns, or convert this one beforehand.",
+        remedy=f"Read one number of each list: {name}[0], count({name}), max({name})."
+        if column.lists
+        else "Choose other columns, or convert this one beforehand.",
     )
 
 

@@ -33,6 +33,8 @@ class Column:
         Why it must not be read at all; empty if it may.
     numeric
         Of ``other`` content: whether it holds numbers nevertheless (a matrix among vectors).
+    lists
+        Of ``other`` content: whether each event has a list of numbers, which expressions read.
     """
 
     content: Literal["numbers", "cells", "text", "other"] = "numbers"
@@ -41,6 +43,7 @@ class Column:
     index: str = ""
     refused: str = ""
     numeric: bool = False
+    lists: bool = False
 
 
 def number_column(values: Any) -> Column:  # noqa: ANN401  (NumPy array, or one in a file)
@@ -51,7 +54,8 @@ def number_column(values: Any) -> Column:  # noqa: ANN401  (NumPy array, or one 
         pass  # a column that stands upright
     elif len(values.shape) != 1:
         about = f"an array of shape {values.shape}"
-        return Column("other", about, length, numeric=kind in "biuf")
+        lists = kind in "biuf" and len(values.shape) > 1
+        return Column("other", about, length, numeric=kind in "biuf", lists=lists)
     if kind in "biuf":
         return Column(rows=length)
     about = f"values of type {values.dtype}"
@@ -70,7 +74,8 @@ class Source:
         By name, in order.
     load
         Returns the values of named columns one after the other, each ``(n,)`` or ``(n, 1)``:
-        numbers, a masked array where some are missing, or text.
+        numbers, a masked array where some are missing, or text.  Lists of numbers come as an
+        array ``(n, …)``, or as Awkward's.
     specs
         Specifications that the source carries.
     stored

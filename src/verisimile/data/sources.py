@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from verisimile.core.errors import InputError, require
+from verisimile.core.progress import Progress, Silent
 from verisimile.data.calo.source import open_showers
+from verisimile.data.computed import with_computed
 from verisimile.data.feature import Feature, listing, suggestion
 from verisimile.data.formats.arrays import of_array
 from verisimile.data.formats.arrow import table_source
@@ -40,19 +42,31 @@ def is_table(value: object) -> bool:
 
 
 @contextmanager
-def opened(value: Any, request: Request) -> Iterator[Source]:  # noqa: ANN401  (see `is_table`)
-    """Open whatever brings columns with names; errors name the file they come from."""
+def opened(
+    value: Any,  # noqa: ANN401  (see `is_table`)
+    request: Request,
+    progress: Progress | None = None,
+) -> Iterator[Source]:
+    """Open whatever brings columns with names; errors name the file they come from.
+
+    The progress is that of several files.
+    """
     if isinstance(value, str | os.PathLike) or _is_paths(value):
-        with _opened_files(files_of(value), request) as source:
+        with _opened_files(files_of(value), request, progress or Silent()) as source:
             yield source
-    elif _is_frame(value):
-        yield table_source(value)
-    elif _is_awkward(value):
-        yield arrays_source({name: _flat(value[name]) for name in value.fields})
-    elif isinstance(value, Mapping):
-        yield arrays_source({str(name): plain_array(values) for name, values in value.items()})
     else:
-        yield of_array(value, request.labels)
+        yield with_computed(_held(value, request), request)
+
+
+def _held(value: Any, request: Request) -> Source:  # noqa: ANN401  (see `is_table`)
+    """Return what is in memory as a source."""
+    if _is_frame(value):
+        return table_source(value)
+    if _is_awkward(value):
+        return arrays_source({name: _flat(value[name]) for name in value.fields})
+    if isinstance(value, Mapping):
+        return arrays_source({str(name): plain_array(values) for name, values in value.items()})
+    return of_array(value, request.labels)
 
 
 def plain_array(value: Any) -> Values:  # noqa: ANN401  (array-likes, tensors)
@@ -138,21 +152,23 @@ def parsed(uri: str | os.PathLike[str]) -> EventFile:
 
 
 @contextmanager
-def _opened_files(files: Sequence[EventFile], request: Request) -> Iterator[Source]:
+def _opened_files(
+    files: Sequence[EventFile], request: Request, progress: Progress
+) -> Iterator[Source]:
     if len(files) == 1:
-        with _opened_file(files[0], request.labels) as source:
+        with _opened_file(files[0], request) as source:
             yield source
     else:
-        yield _chained(files, request)
+        yield _chained(files, request, progress)
 
 
 @contextmanager
-def _opened_file(file: EventFile, labels: Labels) -> Iterator[Source]:
+def _opened_file(file: EventFile, request: Request) -> Iterator[Source]:
     """Open a file, put its name in front of every message, turn parsers' errors into ours."""
     _check_exists(file.path)
     try:
-        with _content(file, labels) as source:
-            yield source
+        with _content(file, request.labels) as source:
+            yield with_computed(source, request)
     except InputError as error:
         raise error.within(file) from None
     except MemoryError:
@@ -200,13 +216,13 @@ def _what_is(path: Path) -> str:
         return f"a path that cannot be followed ({error.strerror})"
 
 
-def _chained(files: Sequence[EventFile], request: Request) -> Source:
+def _chained(files: Sequence[EventFile], request: Request, progress: Progress) -> Source:
     """Return several files one after the other; each is open only while it is looked at."""
     kinds: dict[str, list[Column]] = {}
     specs: dict[str, Feature] = {}
     stored = 0
     for place, file in enumerate(files):
-        with _opened_file(file, request.labels) as source:
+        with _opened_file(file, request) as source:
             offered = _wanted(source.columns, request)
             if place == 0:
                 kinds, specs = {name: [] for name in offered}, dict(source.specs)
@@ -217,9 +233,14 @@ def _chained(files: Sequence[EventFile], request: Request) -> Source:
 
     def load(names: Sequence[str]) -> Iterator[Values]:
         parts: list[list[Values]] = []
-        for file in files:
-            with _opened_file(file, request.labels) as source:
-                parts.append(list(source.load(names)))
+        handle = progress.begin("reading files", total=len(files), done=0)
+        try:
+            for file in files:
+                with _opened_file(file, request) as source:
+                    parts.append(list(source.load(names)))
+                handle.advance()
+        finally:
+            handle.close()
         for several in zip(*parts, strict=True):
             join: Any = np.ma.concatenate if any(map(_masked, several)) else np.concatenate
             yield join(several)
@@ -236,7 +257,7 @@ def _wanted(columns: Mapping[str, Column], request: Request) -> dict[str, Column
     """Return the columns that files must have in common: those asked for, or all."""
     if request.labels is None:
         return dict(columns)
-    return {name: columns[name] for name in request.labels if name in columns}
+    return {name: columns[name] for name in request.asked if name in columns}
 
 
 def _check_same(

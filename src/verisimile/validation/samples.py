@@ -55,7 +55,8 @@ def gathered_inputs(
     Features are matched by name, the study's observables are appended, and its cut is
     applied to every sample; each keeps two events, and units must not look different.
     """
-    named = _matched(reference, generated, train, needed_columns(study))
+    columns = needed_columns(study, cut=not _is_cut(reference, study.samples.cut))
+    named = _matched(reference, generated, train, columns)
     extended = {role: _extended(events, role, study) for role, events in named.items()}
     turning = periods(study.samples.periodic)
     shown = {
@@ -117,7 +118,7 @@ def _extended(events: Events, role: str, study: Study) -> Events:
 
 
 def _cut(events: Events, role: str, text: str | None) -> Events:
-    if text is None:
+    if text is None or _is_cut(events, text):
         return events
     passed = Condition(text).of(events)
     require(
@@ -128,6 +129,11 @@ def _cut(events: Events, role: str, text: str | None) -> Events:
         remedy="Check the cut, and the units of the columns in it.",
     )
     return events.take(passed)
+
+
+def _is_cut(events: Events, text: str | None) -> bool:
+    """Return whether events were cut by a condition when they were read."""
+    return events.account is not None and text is not None and events.account.condition == text
 
 
 def _constant(reference: Events, generated: Events) -> list[str]:
@@ -145,11 +151,15 @@ def _constant(reference: Events, generated: Events) -> list[str]:
 
 
 def _shrunk(before: Mapping[str, Events], after: Mapping[str, Events]) -> list[str]:
-    """Say how much of each sample a cut has left."""
-    return [
-        f"the cut leaves {after[role].n} of {events.n} events of the {role} sample"
+    """Say how much of each sample a cut has left, here or when it was read."""
+    cut = {
+        role: events.n - after[role].n + (events.account.cut if events.account else 0)
         for role, events in before.items()
-        if after[role].n < events.n
+    }
+    return [
+        f"the cut leaves {after[role].n} of {after[role].n + lost} events of the {role} sample"
+        for role, lost in cut.items()
+        if lost
     ]
 
 

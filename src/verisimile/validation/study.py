@@ -48,18 +48,18 @@ def conditions(texts: Mapping[str, str]) -> dict[str, Condition]:
     return {name: Condition(text) for name, text in texts.items()}
 
 
-def needed_columns(study: Study) -> list[str] | None:
+def needed_columns(study: Study, *, cut: bool = True) -> list[str] | None:
     """Return the columns to read, None for all.
 
-    A study that names its features also needs what its cut, its further columns and its conditions
-    are made of.
+    A study that names its features also needs what its further columns and its conditions are made
+    of, and its cut unless that is applied when files are read.
     """
     if study.samples.features is None:
         return None
     computed = computed_columns(study)
     named = list(study.samples.features)
     named += [name for each in computed.values() for name in each.names]
-    named += [name for each in _all_conditions(study) for name in each.names]
+    named += [name for each in _all_conditions(study, cut=cut) for name in each.names]
     named = [name for name in named if name not in computed]
     return list(dict.fromkeys(named))
 
@@ -71,9 +71,9 @@ def columns_to_compare(events: Events, study: Study) -> Events:
     return events.select([*study.samples.features, *computed_columns(study)])
 
 
-def _all_conditions(study: Study) -> list[Condition]:
+def _all_conditions(study: Study, *, cut: bool) -> list[Condition]:
     texts = [*study.selections.values(), *study.constraints.values()]
-    if study.samples.cut is not None:
+    if cut and study.samples.cut is not None:
         texts.append(study.samples.cut)
     return [Condition(text) for text in texts]
 

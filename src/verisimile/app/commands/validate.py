@@ -221,9 +221,11 @@ def read_samples(study: Study) -> tuple[dict[str, Events], tuple[str, ...]]:
     uris = {role: uri for role in _ROLES if (uri := getattr(study.samples, role)) is not None}
     weights = _holders(study.samples.weights, uris, "weights", "weights")
     groups = _holders(study.samples.group, uris, "group", "groups")
-    features = needed_columns(study)
+    features, cut = needed_columns(study, cut=False), study.samples.cut
     events = {
-        role: read_events(uri, features=features, weights=weights[role], group=groups[role])
+        role: read_events(
+            uri, features=features, weights=weights[role], group=groups[role], cut=cut
+        )
         for role, uri in uris.items()
     }
     return events, (
