@@ -15,6 +15,7 @@ from verisimile.core.errors import InputError, require, require_one_of
 from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
 from verisimile.data.cells import read_cells
+from verisimile.data.description import Description
 from verisimile.data.feature import Feature, listing, require_columns, unique
 from verisimile.data.source import Column, Source, Values
 
@@ -48,7 +49,8 @@ class Request:
     weights, group
         Columns of these roles.
     specs
-        Specifications that go before those of the source.
+        Specifications that go instead of those of the source, and descriptions, which go before
+        them part by part.
     ignore
         Columns that are left out, although they hold numbers.
     missing
@@ -57,7 +59,7 @@ class Request:
 
     features: tuple[str, ...] | None = None
     weights: str | None = None
-    specs: Mapping[str, Feature] = field(default_factory=dict)
+    specs: Mapping[str, Feature | Description] = field(default_factory=dict)
     group: str | None = None
     ignore: tuple[str, ...] = ()
     missing: Missing = "refuse"
@@ -135,7 +137,7 @@ class Request:
     def _loaded(self, source: Source) -> _Loaded:
         features, parsed, left_out = self._features(source)
         require_columns([*features, *self._roles], source.columns, "columns")
-        require_columns(list(self.specs), source.columns, "specs")
+        require_columns(list(self.specs), source.columns, "described features")
         wanted = features if self.weights is None else (*features, self.weights)
         for name in (*wanted, *self._roles):
             _check_readable(name, source.columns[name], role=name == self.group)
@@ -228,7 +230,8 @@ class Request:
                 )
 
     def _spec(self, name: str, source: Source) -> Feature:
-        spec = self.specs.get(name) or source.specs.get(name) or Feature(name)
+        own, said = source.specs.get(name) or Feature(name), self.specs.get(name)
+        spec = said.onto(own) if isinstance(said, Description) else said or own
         require(
             spec.name == name,
             f"specs[{name!r}]",

@@ -236,7 +236,8 @@ def _wanted(columns: Mapping[str, Column], request: Request) -> dict[str, Column
     """Return the columns that files must have in common: those asked for, or all."""
     if request.labels is None:
         return dict(columns)
-    return {name: columns[name] for name in request.labels if name in columns}
+    named = dict.fromkeys((*request.labels, *request.specs))
+    return {name: columns[name] for name in named if name in columns}
 
 
 def _check_same(

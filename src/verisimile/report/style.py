@@ -123,8 +123,13 @@ def readable(text: str) -> str:
 
     Labels come from strangers' files, and one bad label must not cost a report.
     """
+    return text.replace("$", r"\$") if math_fault(text) else text
+
+
+def math_fault(text: str) -> str:
+    """Return why the math between dollars in `text` cannot be set; nothing if it can."""
     try:
         MathTextParser("agg").parse(text)
-    except ValueError:
-        return text.replace("$", r"\$")
-    return text
+    except ValueError as error:
+        return str(error).strip().splitlines()[-1]
+    return ""
