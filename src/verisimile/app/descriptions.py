@@ -206,7 +206,7 @@ def label_notes(
     found = [(name, label, math_fault(label)) for name, label in doubtful]
     return terminal.warn(
         [
-            f"the label {label!r} of feature {name!r} is no math that figures understand "
+            f"the label '{label}' of feature {name!r} is no math that figures understand "
             f"({fault}): it is shown as it stands"
             for name, label, fault in found
             if fault

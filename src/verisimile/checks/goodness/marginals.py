@@ -187,7 +187,7 @@ def _comparison(
     return MarginalComparison(
         feature=feature,
         edges=edges,
-        logarithmic=feature.kind != "discrete" and is_logarithmic(feature) and edges[0] > 0.0,
+        logarithmic=is_logarithmic(edges),
         counts=frozen(counts),
         count_low=frozen(intervals[:, 0]),
         count_high=frozen(intervals[:, 1]),
