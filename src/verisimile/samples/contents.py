@@ -408,7 +408,7 @@ def _spans_decades(feature: Feature, samples: Sequence[Array]) -> bool:
 def _has_spike(samples: Sequence[Array]) -> bool:
     zeros = any(bool((sample == 0.0).any()) for sample in samples)
     others = any(bool((sample > 0.0).any()) for sample in samples)
-    return zeros and others and min(map(np.min, samples)) >= 0.0
+    return zeros and others and bool(min(map(np.min, samples)) >= 0.0)
 
 
 def _beside_zero(feature: Feature, samples: Sequence[Array], bins: int) -> Array:

@@ -19,6 +19,7 @@ from verisimile.checks.twosample.statistics.frechet import FrechetDistance
 from verisimile.checks.twosample.windows import Windows
 from verisimile.core.result import Estimate
 from verisimile.report import style
+from verisimile.report.labels import stated_units
 from verisimile.report.numbers import count, estimate, fixed, p_value, plain_number
 from verisimile.report.page import Illustration, Table, slug
 from verisimile.report.section import Section, takes
@@ -248,7 +249,7 @@ class DeviatingWindows(Section[Windows]):
     def tables(self) -> Iterator[Table]:
         """Yield the strongest windows of each scan."""
         for result in self.results:
-            yield window_table(result)
+            yield window_table(result, stated_units(self.content))
 
 
 @takes(FrechetDistance)

@@ -158,7 +158,17 @@ def _where(validation: Validation) -> str:
         if math.isnan(first.ratio.value)
         else f"generated over reference {value_and_error(first.ratio.value, first.ratio.error)}"
     )
-    return f"Largest local deviation: {first.feature} from {low} to {high}, {ratio}."
+    unit = _unit(validation, first.feature)
+    return f"Largest local deviation: {first.feature} from {low} to {high}{unit}, {ratio}."
+
+
+def _unit(validation: Validation, name: str) -> str:
+    if validation.physics is None:
+        return ""
+    units = [
+        each.feature.unit for each in validation.physics.marginals if each.feature.name == name
+    ]
+    return f" {units[0]}" if units and units[0] else ""
 
 
 def _passed(validation: Validation) -> str:
