@@ -52,7 +52,8 @@ def plain_label(label: str) -> str:
     """
     if "$" not in label:
         return label
-    return re.sub(r"[${}]", "", _COMMAND.sub(_symbol, label)).strip()
+    bare = re.sub(r"[${}]", "", _COMMAND.sub(_symbol, label))
+    return " ".join(bare.split())
 
 
 def _symbol(found: re.Match[str]) -> str:

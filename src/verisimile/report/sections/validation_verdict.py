@@ -165,10 +165,9 @@ def _where(validation: Validation) -> str:
 def _unit(validation: Validation, name: str) -> str:
     if validation.physics is None:
         return ""
-    units = [
-        each.feature.unit for each in validation.physics.marginals if each.feature.name == name
-    ]
-    return f" {units[0]}" if units and units[0] else ""
+    compared = [each.feature for each in validation.physics.marginals]
+    unit = next((feature.unit for feature in compared if feature.name == name), "")
+    return f" {unit}" if unit else ""
 
 
 def _passed(validation: Validation) -> str:
