@@ -35,7 +35,7 @@ FAMILIES = (REFERENCE, ALTERNATIVE)
 
 _DPI = 110
 _LONG = 300.0  # ratio of the ends from which an axis has powers of ten enough
-_LONGEST_TICK = 60
+_LONGEST_TICK, _LONGEST_TITLE = 60, 80
 _LEAST = float(np.finfo(np.float64).tiny)
 
 
@@ -200,8 +200,10 @@ def tick(feature: Feature) -> str:
 def readable(text: str) -> str:
     """Return `text` for an axis: math between dollars if it parses, else the bare characters.
 
-    Labels come from strangers' files, and one bad label must not cost a report.
+    Labels come from strangers' files, and neither a bad one nor a paragraph must cost a report.
     """
+    if "$" not in text:
+        return short(text, _LONGEST_TITLE)
     return text.replace("$", r"\$") if math_fault(text) else text
 
 

@@ -56,6 +56,13 @@ def test_an_axis_has_label_and_unit(drawn: Drawn, rng: np.random.Generator) -> N
     assert figure.axes[1].get_xlabel() == "$p_T$ [GeV]"
 
 
+def test_a_paragraph_is_shortened_to_a_title(drawn: Drawn, rng: np.random.Generator) -> None:
+    _, figure = drawn(Feature("pt", label="very " * 60 + "long"), lambda: rng.normal(size=300))
+    title = figure.axes[1].get_xlabel()
+    assert len(title) == 80
+    assert title.endswith("long")
+
+
 def test_decades_have_a_logarithmic_axis(drawn: Drawn, rng: np.random.Generator) -> None:
     pair, figure = drawn(Feature("e", unit="MeV"), lambda: 10.0 ** rng.uniform(-2, 2, 600))
     assert pair.logarithmic

@@ -379,11 +379,13 @@ class GoodnessInContext(Section[ContextGoodness]):
 
     def tables(self) -> Iterator[Table]:
         """Yield a row for each bin."""
+        units = stated_units(self.content)
         for name, result in self.named:
             places = zip(result.edges[:-1], result.edges[1:], strict=True)
             found = zip(places, result.counts, result.parts, strict=True)
             yield Table(
-                f"{name}: bins of {result.feature}, combined by {result.combination} on "
+                f"{name}: bins of {measured(result.feature, units.get(result.feature))}, "
+                f"combined by {result.combination} on "
                 f"{count(result.p_value.n_null)} {result.null} toys. p alone is not corrected for "
                 f"the others. Events outside of all bins: {count(result.n_unused)}.",
                 ("From", "To", "Events", "t", "p alone"),

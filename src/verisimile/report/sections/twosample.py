@@ -236,7 +236,8 @@ class DeviatingWindows(Section[Windows]):
             yield measurement(name, "largest local deviation", "No interval deviates.")
             return
         low, high = plain_number(first.low), plain_number(first.high)
-        where = f"{first.kind} of {first.feature} from {low} to {high}"
+        unit = stated_units(self.content).get(first.feature)
+        where = f"{first.kind} of {first.feature} from {low} to {high}{f' {unit}' if unit else ''}"
         if first.p_value is None:
             said = f"{where[0].upper()}{where[1:]}, z = {fixed(first.z, places=1)}."
             yield measurement(name, "largest local deviation", said)
