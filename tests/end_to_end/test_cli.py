@@ -372,7 +372,7 @@ def write_csv(path: Path, table: Mapping[str, Sequence[float]]) -> Path:
         (columns(), ("--weights", "u"), ("'u'",)),
         (columns(), ("--features", "m,eta"), ("'eta'", "'pt'")),
         (columns(), ("--features", "m,m"), ("'m'",)),
-        (columns(), ("--support", "mass=0:1"), ("mass", "--support")),
+        (columns(), ("--support", "mass=0:1"), ("mass", "described features")),
         (columns(), ("--support", "m=89:91"), ("outside", "'m'")),
         (columns(), ("--support", "m=91:89"), ("low < high",)),
         (columns(), ("--support", "m"), ("name=low:high",)),

@@ -60,6 +60,15 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder made by v
 Compared = Annotated[
     str, typer.Option(metavar="A,B,...", help="Columns to compare; all by default.")
 ]
+Described = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feature",
+        metavar="NAME:KEY=VALUE,...",
+        help="What a column is: unit, label (LaTeX between dollars), kind, low, high, transform; "
+        "repeat.",
+    ),
+]
 Members = Annotated[int, typer.Option(min=1, help="Members of the ensemble.")]
 Toys = Annotated[int, typer.Option(min=1, help="Pseudo-experiments of the null distribution.")]
 Epochs = Annotated[

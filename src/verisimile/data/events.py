@@ -179,6 +179,17 @@ class Events:
         account = None if self.account is None else replace(self.account, kept=wanted, left_out=())
         return _trusted(x, self.weights, features, self.group, account)
 
+    def with_features(self, features: Sequence[Feature]) -> Events:
+        """Return the same events with other specifications of the same columns, in their order."""
+        specs = tuple(features)
+        if specs == self.features:
+            return self
+        names = tuple(spec.name for spec in specs)
+        expected = listing(self.names)
+        require(names == self.names, "events.features", got=listing(names), expected=expected)
+        check_support(self.x, specs)
+        return _trusted(self.x, self.weights, specs, self.group, self.account)
+
     def split(self, fractions: Sequence[float], seeds: Seeds) -> tuple[Events, ...]:
         """Return disjoint random parts with the given fractions of the events.
 

@@ -13,6 +13,7 @@ import numpy as np
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, require
 from verisimile.core.progress import Progress, resolve_progress
+from verisimile.data.description import Description
 from verisimile.data.events import Events, events_of_table, name_list
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
@@ -27,7 +28,7 @@ def read_events(  # noqa: PLR0913  (what to read, and in what roles)
     *,
     features: Sequence[str] | None = None,
     weights: str | None = None,
-    specs: Mapping[str, Feature] | None = None,
+    specs: Mapping[str, Feature | Description] | None = None,
     group: str | None = None,
     ignore: Sequence[str] = (),
     missing: Missing = "refuse",
@@ -55,7 +56,8 @@ def read_events(  # noqa: PLR0913  (what to read, and in what roles)
     weights
         The column with the event weights, of any sign.  None reads none.
     specs
-        Specifications by column name; they override those that a file carries.
+        Specifications by column name, instead of those that a file carries; or what is said of
+        some columns, a `Description`, which leaves the rest to the file.
     group
         The column that says which rows belong together, such as an event number: integers
         of any size, whole floats or text.  None reads none: every row is independent.
@@ -105,13 +107,18 @@ class GeneratorOutput:
         return np.concatenate([self.events.x, lost])
 
 
-def read_generated(uri: Paths, *, features: Sequence[str]) -> GeneratorOutput:
+def read_generated(
+    uri: Paths,
+    *,
+    features: Sequence[str],
+    specs: Mapping[str, Feature | Description] | None = None,
+) -> GeneratorOutput:
     """Read what a generator wrote, without weights; rows that are not finite are counted.
 
     To leave them out in silence would flatter a generator that diverges.  Arguments and
     errors as of :func:`read_events`, except that a file is only refused without any finite row.
     """
-    request = Request(name_list(features, "features"))
+    request = Request(name_list(features, "features"), specs=dict(specs or {}))
     with opened(uri, request) as source:
         table, missed = request.rows(source)
         return GeneratorOutput(events_of_table(table), missed)

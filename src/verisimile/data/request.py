@@ -16,6 +16,7 @@ from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
 from verisimile.data.cells import read_cells
 from verisimile.data.cut import CUT, GUARD, missing_among, passed_rows
+from verisimile.data.description import Description
 from verisimile.data.expressions import Condition
 from verisimile.data.feature import Feature, listing, require_columns, unique
 from verisimile.data.source import Column, Source, Values
@@ -50,7 +51,8 @@ class Request:
     weights, group
         Columns of these roles.
     specs
-        Specifications that go before those of the source.
+        Specifications that go instead of those of the source, and descriptions, which go before
+        them part by part.
     ignore
         Columns that are left out, although they hold numbers.
     missing
@@ -61,7 +63,7 @@ class Request:
 
     features: tuple[str, ...] | None = None
     weights: str | None = None
-    specs: Mapping[str, Feature] = field(default_factory=dict)
+    specs: Mapping[str, Feature | Description] = field(default_factory=dict)
     group: str | None = None
     ignore: tuple[str, ...] = ()
     missing: Missing = "refuse"
@@ -155,7 +157,7 @@ class Request:
     def _loaded(self, source: Source) -> _Loaded:
         features, parsed, left_out = self._features(source)
         require_columns([*features, *self._roles], source.columns, "columns")
-        require_columns(list(self.specs), source.columns, "specs")
+        require_columns(list(self.specs), source.columns, "described features")
         wanted = features if self.weights is None else (*features, self.weights)
         for name in (*wanted, *self._roles):
             _check_readable(name, source.columns[name], role=name == self.group)
@@ -248,7 +250,8 @@ class Request:
                 )
 
     def _spec(self, name: str, source: Source) -> Feature:
-        spec = self.specs.get(name) or source.specs.get(name) or Feature(name)
+        own, said = source.specs.get(name) or Feature(name), self.specs.get(name)
+        spec = said.onto(own) if isinstance(said, Description) else said or own
         require(
             spec.name == name,
             f"specs[{name!r}]",

@@ -257,7 +257,8 @@ def _wanted(columns: Mapping[str, Column], request: Request) -> dict[str, Column
     """Return the columns that files must have in common: those asked for, or all."""
     if request.labels is None:
         return dict(columns)
-    return {name: columns[name] for name in request.asked if name in columns}
+    named = dict.fromkeys((*request.asked, *request.specs))
+    return {name: columns[name] for name in named if name in columns}
 
 
 def _check_same(

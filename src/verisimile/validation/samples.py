@@ -11,10 +11,17 @@ from scipy import stats
 from verisimile.core.arrays import Array
 from verisimile.core.errors import require
 from verisimile.core.result import register
-from verisimile.data.derived import derived, periods, with_periods
-from verisimile.data.events import Events, match_features
+from verisimile.data.derived import derived, described
+from verisimile.data.description import Description
+from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
+from verisimile.data.feature import require_columns
 from verisimile.samples.copies import SampleRows, copies_of, equal_rows, rows_of
+from verisimile.validation.descriptions import (
+    all_descriptions,
+    described_alike,
+    kind_mismatches,
+)
 from verisimile.validation.study import Study, columns_to_compare, computed_columns, needed_columns
 
 _FEWEST = 2
@@ -55,12 +62,15 @@ def gathered_inputs(
     Features are matched by name, the study's observables are appended, and its cut is
     applied to every sample; each keeps two events, and units must not look different.
     """
+    computed = computed_columns(study)
+    said = all_descriptions(study.features, study.samples.periodic)
+    require_columns(list(said), [*reference.names, *computed], "described features")
     columns = needed_columns(study, cut=not _is_cut(reference, study.samples.cut))
-    named = _matched(reference, generated, train, columns)
+    named = _matched(reference, generated, train, columns, said)
     extended = {role: _extended(events, role, study) for role, events in named.items()}
-    turning = periods(study.samples.periodic)
+    of_computed = {name: each for name, each in said.items() if name in computed}
     shown = {
-        role: with_periods(columns_to_compare(events, study), turning)
+        role: described(columns_to_compare(events, study), of_computed)
         for role, events in extended.items()
     }
     ours, theirs = shown["reference"], shown["generated"]
@@ -83,6 +93,7 @@ def gathered_inputs(
         (
             *(overlap.warning for overlap in found),
             *(each.warning for each in rows if each.repeated),
+            *kind_mismatches(named),
             *swapped_columns(ours, theirs),
             *rounding_mismatches(ours, theirs),
             *_constant(ours, theirs),
@@ -92,16 +103,20 @@ def gathered_inputs(
 
 
 def _matched(
-    reference: Events, generated: Events, train: Events | None, columns: list[str] | None
+    reference: Events,
+    generated: Events,
+    train: Events | None,
+    columns: list[str] | None,
+    said: Mapping[str, Description],
 ) -> dict[str, Events]:
-    """Return the samples with the same columns in the same order."""
+    """Return the samples with the same columns in the same order, described alike."""
     named = {"reference": reference, "generated": generated}
     if train is not None:
         named["train"] = train
     if columns is not None:
         named = {role: events.select(columns) for role, events in named.items()}
-    features = named["reference"].features
-    return {role: match_features(events, features) for role, events in named.items()}
+    read = named["reference"].names
+    return described_alike(named, {name: each for name, each in said.items() if name in read})
 
 
 def _extended(events: Events, role: str, study: Study) -> Events:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -24,9 +25,11 @@ from pydantic_core import ErrorDetails
 from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.errors import InputError
 from verisimile.data.derived import functions_of, periods
+from verisimile.data.description import Description
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression, Quantity
 from verisimile.data.feature import suggestion
+from verisimile.validation.descriptions import all_descriptions
 
 
 def computed_columns(study: Study) -> dict[str, Quantity]:
@@ -262,6 +265,9 @@ class Study(_StudyTable):
         Named conditions that every event must fulfil.
     thresholds
         Bounds of named numbers of the result.
+    features
+        What is said of columns: any of unit, label, kind, low, high and transform, which go
+        before those that the files carry.
     """
 
     title: str = "Validation"
@@ -274,6 +280,17 @@ class Study(_StudyTable):
     selections: Mapping[str, str] = {}
     constraints: Mapping[str, str] = {}
     thresholds: Mapping[str, Threshold] = {}
+    features: Mapping[str, Description] = {}
+
+    @field_validator("features")
+    @classmethod
+    def _consistent(
+        cls, features: Mapping[str, Description], info: ValidationInfo
+    ) -> Mapping[str, Description]:
+        # Faults of the samples' own table are told there.
+        samples = info.data.get("samples", Samples())
+        all_descriptions(features, samples.periodic)
+        return features
 
     @field_validator("observables")
     @classmethod
@@ -287,11 +304,12 @@ class Study(_StudyTable):
 
 
 _SUFFIXES = (".toml", ".yaml", ".yml")
-_PARTS: Mapping[str, type[BaseModel]] = {
-    "": Study,
-    "samples": Samples,
-    "battery": Battery,
-    "thresholds": Threshold,
+_PARTS: Mapping[str, Collection[str]] = {
+    "": Study.model_fields,
+    "samples": Samples.model_fields,
+    "battery": Battery.model_fields,
+    "thresholds": Threshold.model_fields,
+    "features": [part.name for part in fields(Description)],
 }
 
 
@@ -360,7 +378,7 @@ def _values(file: Path) -> Mapping[str, object]:
 def _fault_text(fault: ErrorDetails) -> str:
     place = [str(word) for word in fault["loc"]]
     name = ".".join(place) or "study"
-    if fault["type"] == "extra_forbidden":
+    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{name}: unknown key. {_nearest(place)}".rstrip()
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] in ("missing", "value_error"):
@@ -370,7 +388,7 @@ def _fault_text(fault: ErrorDetails) -> str:
 
 def _nearest(place: Sequence[str]) -> str:
     part = _PARTS.get(place[0] if len(place) > 1 else "")
-    return suggestion(place[-1], list(part.model_fields)) if part else ""
+    return suggestion(place[-1], part) if part else ""
 
 
 def _resolved(study: Study, folder: Path) -> Study:

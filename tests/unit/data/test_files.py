@@ -44,7 +44,7 @@ def test_given_specifications_override_those_of_the_file(events: Events, tmp_pat
 @pytest.mark.parametrize(
     ("specs", "message"),
     [
-        ({"n": Feature("n")}, "specs: got no column 'n'"),
+        ({"n": Feature("n")}, "described features: got no column 'n'"),
         ({"m": Feature("mass")}, r"specs\['m'\]: got a feature named 'mass'"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import as_fitted, feature_descriptions
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
     from verisimile.core.run import Run
+    from verisimile.data.description import Description
     from verisimile.data.events import Events
     from verisimile.mixture.model import Mixture
     from verisimile.report.content import InputSample
@@ -62,6 +64,7 @@ class AmplifyCommand(options.BesideReport):
             metavar="A,B,...", help="Columns; all of the first file by default.", show_default=False
         ),
     ] = ""
+    feature: options.Described = None
     regions: Annotated[
         str, typer.Option(metavar="N,N,...", help="Resolutions: numbers of regions.")
     ] = "10,20,50,100"
@@ -150,15 +153,17 @@ class AmplifyCommand(options.BesideReport):
             return sum(each.n for each in (*found.generated, found.holdout))
         mixture, n_train = _fitted(self.generated[0])
         size = self.n_generated or _TIMES * n_train
-        holdout, _ = self._true([spec.name for spec in mixture.features])
+        names = [spec.name for spec in mixture.features]
+        holdout, _ = self._true(names, as_fitted(self.feature, mixture.features))
         return size + len(mixture.members) * min(size, _MEMBER_EVENTS) + holdout.n
 
     def _of_files(self) -> AmplifiedSamples:
         from verisimile.data.files import read_events
 
         columns = options.column_list(self.features)
-        generated = tuple(read_events(uri, features=columns) for uri in self.generated)
-        holdout, train = self._true(generated[0].names)
+        said = feature_descriptions(self.feature or ())
+        generated = tuple(read_events(uri, features=columns, specs=said) for uri in self.generated)
+        holdout, train = self._true(generated[0].names, said)
         n_train = None if train is None else train.n
         return AmplifiedSamples(generated, holdout, train, n_train)
 
@@ -170,16 +175,21 @@ class AmplifyCommand(options.BesideReport):
         size = self.n_generated or _TIMES * n_train
         events = Events(mixture.draw(size, run.at("generated")).x, features=mixture.features)
         members = draw_members(mixture, run, min(size, _MEMBER_EVENTS))
-        holdout, train = self._true([spec.name for spec in mixture.features])
+        names = [spec.name for spec in mixture.features]
+        holdout, train = self._true(names, as_fitted(self.feature, mixture.features))
         return AmplifiedSamples((events,), holdout, train, n_train, members, mixture)
 
-    def _true(self, names: Sequence[str]) -> tuple[Events, Events | None]:
+    def _true(
+        self, names: Sequence[str], said: Mapping[str, Description]
+    ) -> tuple[Events, Events | None]:
         """Return holdout and training events with the columns of the generator."""
         from verisimile.data.files import read_events
 
-        holdout = read_events(self.holdout or "", features=names)
-        train = None if self.train is None else read_events(self.train, features=names)
-        return holdout, train
+        of_these = {name: each for name, each in said.items() if name in names}
+        holdout = read_events(self.holdout or "", features=names, specs=of_these)
+        if self.train is None:
+            return holdout, None
+        return holdout, read_events(self.train, features=names, specs=of_these)
 
     def _n_train(self, known: int | None) -> int:
         found = self.n_train or known

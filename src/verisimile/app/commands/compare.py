@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import feature_descriptions, label_notes
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -47,6 +48,7 @@ class CompareCommand(options.BesideReport):
         typer.Option(metavar="PATTERN", help="Another family: a folder, or a pattern in quotes."),
     ] = None
     features: options.Compared = ""
+    feature: options.Described = None
     factors: Annotated[
         Path | None,
         typer.Option(
@@ -81,6 +83,7 @@ class CompareCommand(options.BesideReport):
 
     def execute(self) -> ExitCode:
         """Draw the curves, compare the families if there are two, and write the report."""
+        from verisimile.data.derived import worded_by
         from verisimile.data.files import read_events, read_generated
         from verisimile.report.content import ReportInput
 
@@ -90,13 +93,17 @@ class CompareCommand(options.BesideReport):
         files = family_files(self.generated, self.against, apart=self.factors)
         factors = self._factors(files)
         with clock.stage("reading"):
-            truth = read_events(self.truth, features=columns)
+            said = feature_descriptions(self.feature or ())
+            truth = read_events(self.truth, features=columns, specs=said)
             names = list(truth.names)
+            said = {name: each for name, each in said.items() if name in names}
             families = {
-                name: [(uri, read_generated(uri, features=names)) for uri in uris]
+                name: [(uri, read_generated(uri, features=names, specs=said)) for uri in uris]
                 for name, uris in files.items()
             }
-            lost = terminal.warn(_lost_notes(families))
+            drawn = [one.events for family in families.values() for _, one in family]
+            truth = worded_by(truth, drawn)
+            notes = (*terminal.warn(_lost_notes(families)), *label_notes(truth.features))
         if self.dry_run:
             return self._plan(run, truth, list(families.values()))
         study = self._study(run, clock, truth, families, score)
@@ -107,7 +114,7 @@ class CompareCommand(options.BesideReport):
             families=(study,),
             inputs=self._inputs(truth, families),
             timings=clock.timings,
-            warnings=lost if factors is None else (*lost, *terminal.warn([factors.warning])),
+            warnings=notes if factors is None else (*notes, *terminal.warn([factors.warning])),
             command=options.command_line(),
             title=f"Precision and recall: {', '.join(files)}",
         )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import with_support
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
     from verisimile.app.study import FitStudy
     from verisimile.core.run import Run
+    from verisimile.data.description import Description
     from verisimile.data.events import Events
+    from verisimile.data.feature import Feature
     from verisimile.ensemble.ensemble import Ensemble
     from verisimile.mixture.model import Mixture
 
@@ -43,6 +46,7 @@ class FitCommand:
             show_default=False,
         ),
     ] = ""
+    feature: options.Described = None
     support: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,12 +115,12 @@ class FitCommand:
         from verisimile.app.study import check_free, finish, new_study
         from verisimile.report.content import InputSample
 
-        support = options.support_bounds(self.support or ())
+        said = with_support(self.feature, self.support or ())
         trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
         clock = Clock()
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
-            training, weighting = self._samples(run, support)
+            training, weighting = self._samples(run, said)
         study = new_study(
             InputSample.of("training", self.train, training),
             InputSample.of("weight fit", self.fit_events or f"{self.train} (split off)", weighting),
@@ -143,10 +147,10 @@ class FitCommand:
         planned = training_stage(run, members=self.members, events=events, epochs=epochs)
         return print_plan(run, [planned], as_json=self.as_json)
 
-    def _samples(
-        self, run: Run, support: Mapping[str, tuple[float, float]]
-    ) -> tuple[Events, Events]:
-        from verisimile.data.events import Events
+    def _samples(self, run: Run, said: Mapping[str, Description]) -> tuple[Events, Events]:
+        from verisimile.data.derived import worded_by
+        from verisimile.data.events import match_features
+        from verisimile.data.feature import require_columns
         from verisimile.data.files import read_events
 
         if self.fit_events is not None and self.fit_fraction is not None:
@@ -157,16 +161,25 @@ class FitCommand:
                 remedy="A separate file for the weight fit leaves all of TRAIN for training.",
             )
         columns = options.column_list(self.features)
-        events = read_events(self.train, features=columns, weights=self.weights, group=self.group)
-        events = _bounded(events, support)
+        events = read_events(
+            self.train, features=columns, weights=self.weights, group=self.group, specs=said
+        )
+        require_columns(list(said), events.names, "--feature, --support")
         if self.fit_events is None:
             share = _FIT_FRACTION if self.fit_fraction is None else self.fit_fraction
             training, weighting = events.split((1.0 - share, share), run.seeds)
             return training, weighting
+        names = list(events.names)
         more = read_events(
-            self.fit_events, features=list(events.names), weights=self.weights, group=self.group
+            self.fit_events,
+            features=names,
+            weights=self.weights,
+            group=self.group,
+            specs={spec.name: _but_for_words(spec, said) for spec in events.features},
         )
-        return events, Events(more.x, more.weights, features=events.features, group=more.group)
+        match_features(more, events.features)  # other units end here
+        events = worded_by(events, [more])
+        return events, more.with_features(events.features)
 
     def _print(self, study: FitStudy, ensemble: Ensemble, mixture: Mixture) -> None:
         import numpy as np
@@ -213,18 +226,16 @@ class FitCommand:
         )
 
 
-def _bounded(events: Events, support: Mapping[str, tuple[float, float]]) -> Events:
-    """Return `events` whose features have the given bounds; values outside are refused."""
-    from verisimile.data.events import Events
-    from verisimile.data.feature import require_columns
+def _but_for_words(spec: Feature, said: Mapping[str, Description]) -> Description:
+    """Return what the training sample says of a feature, its unit and label left to the other."""
+    from verisimile.data.description import Description
 
-    require_columns(list(support), events.names, "--support")
-    if not support:
-        return events
-    features = [
-        replace(spec, low=support[spec.name][0], high=support[spec.name][1])
-        if spec.name in support
-        else spec
-        for spec in events.features
-    ]
-    return Events(events.x, events.weights, features=features, group=events.group)
+    stated = said.get(spec.name, Description())
+    return Description(
+        unit=stated.unit,
+        label=stated.label,
+        kind=spec.kind,
+        low=spec.low,
+        high=spec.high,
+        transform=spec.transform,
+    )

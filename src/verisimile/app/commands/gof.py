@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import as_fitted, label_notes
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import NumericsError
 
@@ -62,6 +63,7 @@ class GofCommand:
 
     home: options.RunFolder
     sample: Annotated[str, typer.Argument(metavar="TEST", help=options.FILE)]
+    feature: options.Described = None
     toys: options.Toys = 1000
     hypothesis: Annotated[
         NullHypothesis, typer.Option(help="What the null hypothesis leaves free.")
@@ -131,7 +133,12 @@ class GofCommand:
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
             ensemble, mixture = load_ensemble(run), load_mixture(run)
-            events = read_events(self.sample, features=[spec.name for spec in mixture.features])
+            events = read_events(
+                self.sample,
+                features=[spec.name for spec in mixture.features],
+                specs=as_fitted(self.feature, mixture.features),
+            )
+            labels = label_notes((*mixture.features, *events.features))
         match_features(events, mixture.features)  # as the test does: other units end here
         if self.dry_run:
             return self._plan(run, mixture, events)
@@ -151,8 +158,13 @@ class GofCommand:
                 mixture,
                 timings=clock.timings,
                 inputs=(InputSample.of("test", self.sample, events),),
-                notes=terminal.warn(
-                    study.weight_notes(f"the test takes the events of {self.sample} as unweighted.")
+                notes=(
+                    *labels,
+                    *terminal.warn(
+                        study.weight_notes(
+                            f"the test takes the events of {self.sample} as unweighted."
+                        )
+                    ),
                 ),
             ),
             samples=(result,),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -46,6 +47,7 @@ class ValidateCommand(options.BesideReport):
     ] = None
     out: options.Out = Path("validation")
     features: options.Compared = ""
+    feature: options.Described = None
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with event weights, of any sign.")
     ] = None
@@ -105,7 +107,7 @@ class ValidateCommand(options.BesideReport):
         from verisimile.validation.validate import validate
 
         clock = Clock()
-        study = self._whole_study()
+        study = within_reach(self._whole_study())
         _check_folder(self.out)
         run = options.run_in(self.home, seed=study.seed, executor=self.executor)
         with clock.stage("reading"):
@@ -150,6 +152,7 @@ class ValidateCommand(options.BesideReport):
         for name in ("observable", "selection", "constraint"):
             texts = options.named_texts(getattr(self, name) or (), f"--{name}")
             values[f"{name}s"] = {**values[f"{name}s"], **texts}
+        values["features"] = onto_options(values["features"], self.feature)
         whole = checked_study(values, where="options" if self.study is None else "study")
         _check_named(whole)
         return whole
@@ -222,13 +225,22 @@ def read_samples(study: Study) -> tuple[dict[str, Events], tuple[str, ...]]:
     weights = _holders(study.samples.weights, uris, "weights", "weights")
     groups = _holders(study.samples.group, uris, "group", "groups")
     features, cut = needed_columns(study, cut=False), study.samples.cut
+    specs = of_files(study)
     events = {
         role: read_events(
-            uri, features=features, weights=weights[role], group=groups[role], cut=cut
+            uri,
+            features=features,
+            weights=weights[role],
+            group=groups[role],
+            cut=cut,
+            specs=specs,
         )
         for role, uri in uris.items()
     }
     return events, (
+        *label_notes(
+            [spec for sample in events.values() for spec in sample.features], study.features
+        ),
         *_notes(study.samples.weights, weights, "taken as unweighted"),
         *_notes(study.samples.group, groups, "its rows are taken as independent"),
     )

@@ -145,7 +145,7 @@ def _pair(
     return MarginalPair(
         feature=feature,
         edges=edges,
-        logarithmic=feature.kind != "discrete" and is_logarithmic(feature) and edges[0] > 0.0,
+        logarithmic=is_logarithmic(edges),
         reference=first,
         generated=ours.contents,
         ratio=ours.ratio,

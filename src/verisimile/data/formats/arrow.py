@@ -62,7 +62,8 @@ def arrow_source(
     """Return the columns of a table with the given schema, loaded by `read`."""
     metadata = schema.metadata or {}
     described = json.loads(metadata.get(SPECS_KEY, b"[]"))
-    specs = {feature.name: feature for feature in map(Feature.from_dict, described)}
+    specs = _words(schema)
+    specs |= {feature.name: feature for feature in map(Feature.from_dict, described)}
     unique(schema.names, "columns")
     index = _declared_index(metadata)
     columns = {item.name: _column(item, rows, index) for item in schema}
@@ -77,6 +78,27 @@ def arrow_source(
                 yield values_of(found.column(name))
 
     return Source(columns, load, specs, stored)
+
+
+_UNITS, _LABELS = (b"unit", b"units"), (b"label", b"long_name", b"description")
+_LONGEST = 60  # a description may be a paragraph, which is no title of an axis
+
+
+def _words(schema: pa.Schema) -> dict[str, Feature]:
+    """Return units and labels that other programs write into the metadata of single columns."""
+    found: dict[str, Feature] = {}
+    for item in schema:
+        words = {
+            key.lower(): text.decode(errors="replace").strip()
+            for key, text in (item.metadata or {}).items()
+        }
+        short = {key: text for key, text in words.items() if 0 < len(text) <= _LONGEST}
+        unit, label = (
+            next((short[key] for key in keys if key in short), "") for keys in (_UNITS, _LABELS)
+        )
+        if unit or label:
+            found[item.name] = Feature(item.name, unit=unit, label=label)
+    return found
 
 
 def values_of(column: pa.ChunkedArray) -> Values:
