@@ -184,9 +184,10 @@ def load(positions: Sequence[Position]) -> Iterator[Values]:
 
 
 def _whole(dataset: Any) -> Values:  # noqa: ANN401
-    where = f"column {dataset.name!r}"
-    stored = dataset.id.get_storage_size()
-    require_memory(dataset.size * dataset.dtype.itemsize, where, stored=stored)
+    size = dataset.size * dataset.dtype.itemsize
+    if size > _PIECE:  # to ask for each of many small ones takes longer than to read them
+        where = f"column {dataset.name!r}"
+        require_memory(size, where, stored=dataset.id.get_storage_size())
     return np.asarray(dataset[()])
 
 
