@@ -244,9 +244,9 @@ def _text(stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _parsed(field: _Field, stored: npt.NDArray[Any]) -> tuple[Values, npt.NDArray[np.bool_]]:
     """Return the numbers of a column of an ASCII table."""
-    texts = _text(stored)
+    texts = np.char.strip(_text(stored))
     null = None if field.null is None else str(field.null).strip()
-    cells = read_cells([None if text.strip() == null else text for text in texts])
+    cells = read_cells([None if text == null else text for text in texts])
     _refuse(field.name, texts, cells.wrong, "text", "a number in every cell")
     if field.code == "I":
         _refuse(field.name, texts, np.abs(cells.values) > EXACT, "an integer", "at most 2**53")
