@@ -38,13 +38,19 @@ _TRUE, _FALSE = ord("T"), ord("F")
 def open_fits(file: EventFile, _: Labels) -> Iterator[Source]:
     """Open a table of a FITS file, by its name or number, or because it is the only one."""
     fits = optional("astropy.io.fits", "fits")
-    content = _unzipped(file.path) if file.suffix.endswith(".gz") else None
-    size = len(content) if content is not None else file.path.stat().st_size
-    opened = file.path if content is None else io.BytesIO(content)
     with ExitStack() as stack:
+        content: Any
+        if file.suffix.endswith(".gz"):
+            content = io.BytesIO(_unzipped(file.path))
+        else:
+            # Opened here, because astropy leaves open what it finds damaged.
+            content = stack.enter_context(file.path.open("rb"))
+        size = content.seek(0, io.SEEK_END)
+        content.seek(0)
         with _damage_told():
             # All headers now: what is damaged is told before what is not found.
-            store = fits.open(opened, memmap=content is None, lazy_load_hdus=False)
+            mapped = not isinstance(content, io.BytesIO)
+            store = fits.open(content, memmap=mapped, lazy_load_hdus=False)
             stack.enter_context(store)
         with _damage_told():
             unit = _unit(store, file.part)

@@ -21,6 +21,7 @@ from verisimile.data.source import Column, Values, number_column
 NOTHING = "nothing of this name"
 
 _HOPS = 16  # links one after the other, as many as HDF5 itself follows
+_SUM = 4  # bytes of a checksum
 _PIECE = 32 * 2**20  # bytes of a matrix or table that are read together
 
 
@@ -70,15 +71,26 @@ def absent(dataset: Any) -> str:  # noqa: ANN401
     if not dataset.shape or 0 in dataset.shape:
         return ""
     if layout == h5d.CHUNKED:
-        unknown = _unknown_filter(plan)
-        if unknown:
-            return unknown
-        sides = zip(dataset.shape, dataset.chunks, strict=True)
-        chunks = math.prod(math.ceil(side / chunk) for side, chunk in sides)
-        missing = chunks - dataset.id.get_num_chunks()
-        return f"values never written ({missing} of {chunks} chunks)" if missing else ""
+        return _unknown_filter(plan) or _chunks_absent(dataset, filtered=plan.get_nfilters() > 0)
     never = layout == h5d.CONTIGUOUS and not dataset.id.get_storage_size()
     return "values never written" if never else ""
+
+
+def _chunks_absent(dataset: Any, *, filtered: bool) -> str:  # noqa: ANN401
+    """Return how many chunks were never written, or lie where no values can."""
+    held: list[tuple[int, int]] = []
+    dataset.id.chunk_iter(lambda chunk: held.append((chunk.byte_offset, chunk.size)))
+    sides = zip(dataset.shape, dataset.chunks, strict=True)
+    count = math.prod(math.ceil(side / chunk) for side, chunk in sides)
+    if len(held) < count:
+        return f"values never written ({count - len(held)} of {count} chunks)"
+    end = dataset.file.id.get_filesize()
+    whole = math.prod(dataset.chunks) * dataset.id.get_type().get_size()
+    for offset, size in held:
+        # HDF5 itself does not look, and reads memory that is not its own.
+        if offset + size > end or not (size > _SUM if filtered else size == whole):
+            return f"damaged values (a chunk of {size} bytes at {offset} of {end})"
+    return ""
 
 
 def _unknown_filter(plan: Any) -> str:  # noqa: ANN401
