@@ -443,3 +443,32 @@ def test_a_filter_that_is_not_there_is_named(tmp_path: Path) -> None:
         made.write_direct_chunk((0,), bytes(8 * N))
     with pytest.raises(InputError, match=r"'m': got values compressed with .*hdf5plugin"):
         read_events(tmp_path / "z.h5")
+
+
+def test_chunks_that_hold_nothing_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "z.h5"
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("m", data=MASS, chunks=(N,), fletcher32=True)
+        size, offset = (getattr(made.id.get_chunk_info(0), key) for key in ("size", "byte_offset"))
+    content = path.read_bytes()
+    # Of a chunk HDF5 keeps its size, which filters are skipped, its place; last its address.
+    place = content.index(size.to_bytes(4, "little") + bytes(4))
+    assert content.index(offset.to_bytes(8, "little"), place) < place + 40
+    for damage in (bytes(8), size.to_bytes(4, "little") + (1).to_bytes(4, "little")):
+        path.write_bytes(content[:place] + damage + content[place + 8 :])
+        with pytest.raises(InputError, match="column 'm': got damaged values"):
+            read_events(path)
+
+
+def test_written_files_tell_every_change(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "z.h5"
+    events = Events(rng.normal(size=(60, 2)), names=("a", "b"))
+    write_events(events, path)
+    content = path.read_bytes()
+    for place in rng.integers(0, len(content), 200):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        try:
+            found = read_events(path).digest
+        except InputError:
+            continue
+        assert found == events.digest
