@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -368,3 +369,12 @@ def test_names_that_fits_cannot_hold_are_told(
     with pytest.raises(InputError, match=message):
         write_events(Events(np.ones((2, len(features))), features=features), tmp_path / "z.fits")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_astropy_its_installation_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = write(tmp_path / "z.fits", [column("x", "D", ENERGY)])
+    monkeypatch.setitem(sys.modules, "astropy.io.fits", None)
+    with pytest.raises(InputError, match=r"pip install 'verisimile\[fits\]'"):
+        read_events(uri)
