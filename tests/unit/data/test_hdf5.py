@@ -472,3 +472,32 @@ def test_written_files_tell_every_change(tmp_path: Path, rng: np.random.Generato
         except InputError:
             continue
         assert found == events.digest
+
+
+@pytest.mark.parametrize("name", ["_FillValue", "missing_value"])
+@pytest.mark.parametrize("value", [-999.0, np.float32(-999.0), np.array([-999.0])])
+def test_values_that_netcdf_calls_missing_are_missing(
+    name: str, value: object, tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "z.h5", "w") as file:
+        file["m"] = np.where(MASS == 2.5, -999.0, MASS)
+        file["m"].attrs[name] = value
+        file["pt"] = MASS
+        file["matrix"] = np.column_stack([file["m"], file["pt"]]).astype(np.float32)
+        file["matrix"].attrs[name] = value
+    for part in ("", ":m", ":matrix"):
+        names = ["m"] if part == ":m" else ["m", "pt"]
+        with pytest.raises(InputError, match="'m': got missing values .*the first in row 2"):
+            read_events(f"{tmp_path}/z.h5{part}", features=names)
+        dropped = read_events(f"{tmp_path}/z.h5{part}", features=names, missing="drop")
+        assert dropped.n == N - 1
+
+
+def test_values_that_netcdf_packed_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "z.h5", "w") as file:
+        file["m"] = np.arange(N)
+        file["m"].attrs["scale_factor"] = 0.5
+        file["pt"] = MASS
+    with pytest.raises(InputError, match=r"'m': got packed values \(scale_factor "):
+        read_events(tmp_path / "z.h5")
+    assert read_events(tmp_path / "z.h5", ignore=["m"]).names == ("pt",)

@@ -29,6 +29,7 @@ from verisimile.data.source import Column, Source, Values
 
 _FORM = ".h5:group"
 _SHOWERS = ("incident_energies", "showers")
+_PACKED = ("scale_factor", "add_offset")
 _NAMES = ("columns", "names", "column_names", "feature_names", "features")
 _SAID = {
     "unit": ("unit", "units"),
@@ -157,7 +158,7 @@ def _group_source(group: Any, file: EventFile, labels: Labels) -> Source:  # noq
     for name, found, why in _links(group):
         if _is_dataset(found):
             datasets[name] = found
-            columns[name] = dataset_column(found)
+            columns[name] = _unpacked(dataset_column(found), found)
         elif found is None:
             columns[name] = Column(about=why, refused=why)
         else:
@@ -168,9 +169,27 @@ def _group_source(group: Any, file: EventFile, labels: Labels) -> Source:  # noq
         if _stands_alone(name, alone, labels):
             return _dataset_source(alone, labels)
     _check_layout(group, file, columns, datasets, labels)
-    positions = {name: Position(dataset) for name, dataset in datasets.items()}
+    positions = {
+        name: Position(dataset, missing=_gaps(dataset)) for name, dataset in datasets.items()
+    }
     specs = {name: spec for name in datasets if (spec := _spec(name, datasets[name]))}
     return _source(columns, positions, specs)
+
+
+def _unpacked(column: Column, dataset: Any) -> Column:  # noqa: ANN401
+    """Return the column, refused if netCDF's attributes say that other numbers are meant."""
+    packed = [name for name in _PACKED if len(dataset.attrs) and name in dataset.attrs]
+    if column.refused or not packed:
+        return column
+    return replace(column, refused=f"packed values ({' and '.join(packed)} to be applied)")
+
+
+def _gaps(dataset: Any) -> tuple[float, ...]:  # noqa: ANN401
+    """Return the numbers that netCDF's attributes say to stand for missing values."""
+    if not len(dataset.attrs):
+        return ()
+    found = [_attribute(dataset, name) for name in ("_FillValue", "missing_value")]
+    return tuple(value.item() for value in found if isinstance(value, np.number))
 
 
 def _stands_alone(name: str, dataset: Any, labels: Labels) -> bool:  # noqa: ANN401
@@ -250,10 +269,12 @@ def _dataset_source(dataset: Any, labels: Labels) -> Source:  # noqa: ANN401
         name = dataset.name.rpartition("/")[2]
         spec = _spec(name, dataset)
         specs = {name: spec} if spec else {}
-        return _source({name: column_of(form)}, {name: Position(dataset)}, specs)
+        column = _unpacked(column_of(form), dataset)
+        return _source({name: column}, {name: Position(dataset, missing=_gaps(dataset))}, specs)
     names = _stated_names(dataset) or matrix_names(form.shape, labels)
-    column = column_of(Form(form.shape[:1], form.dtype))
-    positions = {name: Position(dataset, place=j) for j, name in enumerate(names)}
+    column = _unpacked(column_of(Form(form.shape[:1], form.dtype)), dataset)
+    gaps = _gaps(dataset)
+    positions = {n: Position(dataset, place=j, missing=gaps) for j, n in enumerate(names)}
     return _source(dict.fromkeys(names, column), positions)
 
 

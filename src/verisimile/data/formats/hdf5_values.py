@@ -176,12 +176,15 @@ class Position:
         A place in its rows ``(n, k)``, or in those of the field; None if they are flat.
     upright
         Whether the column is a row of the dataset instead ``(k, n)``.
+    missing
+        Numbers that stand for a missing value.
     """
 
     dataset: Any
     field: str | None = None
     place: int | None = None
     upright: bool = False
+    missing: tuple[float, ...] = ()
 
 
 def load(positions: Sequence[Position]) -> Iterator[Values]:
@@ -189,14 +192,24 @@ def load(positions: Sequence[Position]) -> Iterator[Values]:
     held: dict[Position, Values] = {}
     for position in positions:
         if position.field is None and position.place is None:
-            yield _whole(position.dataset)
+            values = _whole(position.dataset)
         elif position.upright:
-            yield np.asarray(position.dataset[position.place])
+            values = np.asarray(position.dataset[position.place])
         else:
             if position not in held:
                 same = [other for other in positions if other.dataset == position.dataset]
                 held.update(_together(position.dataset, same))
-            yield held.pop(position)
+            values = held.pop(position)
+        yield _masked(values, position.missing)
+
+
+def _masked(values: Values, missing: Sequence[float]) -> Values:
+    """Return values without those that stand for a missing one, as the file's type has them."""
+    if not missing:
+        return values
+    wanted = np.array(missing, values.dtype if values.dtype.kind == "f" else None)
+    gaps = np.isin(values, wanted)
+    return np.ma.MaskedArray(values, gaps) if gaps.any() else values
 
 
 def _whole(dataset: Any) -> Values:  # noqa: ANN401
