@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
@@ -101,9 +101,13 @@ def _holds_values(group: Any) -> bool:  # noqa: ANN401
     return any(found is None or _is_dataset(found) for _, found, _ in _links(group))
 
 
-def _links(group: Any) -> Iterator[tuple[str, Any, str]]:  # noqa: ANN401
-    """Go through the links of a group: name, and what it leads to or why it leads nowhere."""
-    return ((name, *find(group, name)) for name in group if not _is_hidden(name))
+def _links(
+    group: Any,  # noqa: ANN401
+    names: Iterable[str] | None = None,
+) -> Iterator[tuple[str, Any, str]]:
+    """Go through links of a group: name, and what it leads to or why it leads nowhere."""
+    wanted = group if names is None else names
+    return ((name, *find(group, name)) for name in wanted if not _is_hidden(name))
 
 
 def _is_hidden(name: str) -> bool:
@@ -153,9 +157,12 @@ def _source(
 
 def _group_source(group: Any, file: EventFile, labels: Labels) -> Source:  # noqa: ANN401
     """Return the flat datasets of a group; a matrix or table that stands alone by its columns."""
-    columns: dict[str, Column] = {}
+    names = list(group)
+    asked = labels if labels and len(names) > 1 and set(labels) <= set(names) else None
+    # Of many datasets only those that are asked for are opened.
+    columns = {name: Column("other", "values not asked for") for name in names if asked}
     datasets: dict[str, Any] = {}
-    for name, found, why in _links(group):
+    for name, found, why in _links(group, asked):
         if _is_dataset(found):
             datasets[name] = found
             columns[name] = _unpacked(dataset_column(found), found)
@@ -164,7 +171,7 @@ def _group_source(group: Any, file: EventFile, labels: Labels) -> Source:  # noq
         else:
             is_group = hasattr(found, "keys")
             columns[name] = Column("other", "a group" if is_group else "a type without values")
-    if len(datasets) == 1:
+    if len(datasets) == 1 and asked is None:
         ((name, alone),) = datasets.items()
         if _stands_alone(name, alone, labels):
             return _dataset_source(alone, labels)
