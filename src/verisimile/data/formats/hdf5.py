@@ -66,7 +66,7 @@ def _part(store: Any, file: EventFile) -> Any:  # noqa: ANN401  (h5py is untyped
     found, why = find(store["/"], part)
     if why == NOTHING or not (why or _readable(found)):
         # Not itself a part of the file: the message has the nearest.
-        check_part(part, [name for name in parts_of(store) if name != part], "group", _FORM)
+        check_part(part, [name for name in _parts(store) if name != part], "group", _FORM)
     require(
         found is not None,
         f"group {part!r}",
@@ -80,7 +80,7 @@ def _part(store: Any, file: EventFile) -> Any:  # noqa: ANN401  (h5py is untyped
 def _only_part(store: Any) -> Any:  # noqa: ANN401
     if _holds_values(store["/"]):
         return store["/"]
-    parts = parts_of(store)
+    parts = _parts(store)
     if len(parts) != 1 or not frame_kind(store[parts[0]]):
         check_part(None, parts, "group", _FORM)
     return store[parts[0]]
@@ -115,7 +115,7 @@ def _is_hidden(name: str) -> bool:
     return name.rpartition("/")[2].startswith(("_i_", "_p_"))
 
 
-def parts_of(store: Any) -> list[str]:  # noqa: ANN401
+def _parts(store: Any) -> list[str]:  # noqa: ANN401
     """Return what can be read by name: groups of datasets, matrices, tables, frames of pandas."""
     parts: dict[str, None] = {}
     closed: set[str] = set()  # frames, and what PyTables keeps for itself
