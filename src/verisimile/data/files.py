@@ -145,8 +145,8 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
     """Write events to a file of any readable format but npy, whole or not at all.
 
     Weights go into a column ``weight``, groups into ``group``; specifications into the
-    metadata of a Parquet or Feather file.  A ROOT tree is called ``events`` unless ``path``
-    names it.
+    metadata of a Parquet or Feather file, the attributes of an HDF5 file, units into a FITS
+    header.  A ROOT tree is called ``events``, a FITS table ``EVENTS``, unless ``path`` names it.
     An InputError says that a column's name is taken, or cannot be written in this format.
     """
     file = parsed(path)

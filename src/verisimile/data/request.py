@@ -193,7 +193,7 @@ class Request:
             "columns",
             got=f"no numeric feature among {_first(held)}",
             expected="at least one flat numeric column",
-            remedy="A CSV file needs a header and commas; nested columns must be flattened.",
+            remedy="Nested columns must be flattened, and text turned into numbers.",
         )
         return names, parsed, left_out
 
@@ -379,8 +379,8 @@ def _check_refused(name: str, column: Column) -> None:
         not column.refused,
         f"column {name!r}",
         got=column.refused,
-        expected="values that the file itself holds",
-        remedy="List the features to read, or copy the values into the file.",
+        expected="values that the file itself holds, readable",
+        remedy=f"List the features to read, say ignore=[{name!r}], or write the values anew.",
     )
 
 

@@ -119,13 +119,21 @@ def of_array(array: Stored, labels: Labels, stored: int | None = None) -> Source
     """Return the columns of one array: fields by name, matrix columns by `labels`."""
     if array.dtype.names:
         return arrays_source(_fields(array), stored=stored)
+    names = matrix_names(array.shape, labels)
+    require_memory(math.prod(array.shape) * array.dtype.itemsize, "array", stored=stored)
+    matrix = np.asarray(array[()])
+    return arrays_source({name: matrix[:, j] for j, name in enumerate(names)}, stored=stored)
+
+
+def matrix_names(shape: tuple[int, ...], labels: Labels) -> tuple[str, ...]:
+    """Return the names of a bare matrix's columns; an InputError says that they do not fit."""
     require(
-        len(array.shape) == 2,
+        len(shape) == 2,
         "array",
-        got=f"one array of shape {array.shape}",
+        got=f"one array of shape {shape}",
         expected="a matrix (events, features), or one flat array per column",
     )
-    rows, d = array.shape
+    d = shape[1]
     if labels is None or len(labels) != d:
         named = "no names for them" if labels is None else f"{len(labels)} names, {labels}"
         raise InputError(
@@ -134,9 +142,7 @@ def of_array(array: Stored, labels: Labels, stored: int | None = None) -> Source
             expected=f"{d} column names, in the order of the matrix (weights last)",
             remedy="Pass features=[...].",
         )
-    require_memory(rows * d * array.dtype.itemsize, "array", stored=stored)
-    matrix = np.asarray(array[()])
-    return arrays_source({name: matrix[:, j] for j, name in enumerate(labels)}, stored=stored)
+    return labels
 
 
 def _fields(array: Stored) -> dict[str, Stored]:
