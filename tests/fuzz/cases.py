@@ -13,14 +13,17 @@ from fuzz.corpus import Sample
 from fuzz.mutations import damaged, guarded, is_covered
 from fuzz.odd import pick
 from fuzz.structured import EDITS
+from fuzz.twins import TWIN_VALUES
 from fuzz.values import Exact, odd_value
 from fuzz.words import odd_name, odd_request
 from verisimile.core.random import Seeds
 
 Call = Literal["read_events", "read_generated", "column_names", "Events"]
 
-WORDS, VALUES = "words", "values"
-"""Kinds of input that are no format."""
+Typed = str | list[str]
+
+WORDS, VALUES, TWINS = "words", "values", "twins"
+"""Kinds of input that are no format; twins have a fault each, and show that it would be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Case:
     value: Any = None
     name: str = ""
     content: bytes = b""
-    typed: str = ""
+    typed: Typed = ""
     intact: bool = False
     covered: bool = False
     sample: Sample | None = None
@@ -72,6 +75,8 @@ def case_of(
     if kind == VALUES:
         value, asked, exact = odd_value(rng)
         return Case("Events", asked, value, exact=exact)
+    if kind == TWINS:
+        return Case("Events", {}, TWIN_VALUES[number % len(TWIN_VALUES)])
     if kind == WORDS:
         return _word_case(rng, corpus, folder)
     return _file_case(rng, corpus[kind], folder)
@@ -85,7 +90,19 @@ def _word_case(
     name, part = odd_name(sample, rng)
     if rng.random() < 0.6:
         asked = odd_request(asked, rng)
-    typed = str(folder / name) + ("" if part is None else f":{part}")
+    typed: Typed = str(folder / name) + ("" if part is None else f":{part}")
+    if rng.random() < 0.15:
+        intact = str(folder / sample.name) + (f":{sample.part}" if sample.part else "")
+        mark = pick(rng, ("*", "?*", "[a-z]*", "**", "[", "[!]", "*[]"))
+        pattern = f"{folder}/{mark}{sample.suffix}" + (f":{sample.part}" if sample.part else "")
+        several: tuple[Typed, ...] = (
+            [intact, intact],
+            [intact, str(typed)],
+            [pattern, intact],
+            [str(typed)],
+            pattern,
+        )
+        typed = pick(rng, several)
     return Case("read_events", asked, None, sample.name, sample.content, typed, True, sample=sample)
 
 

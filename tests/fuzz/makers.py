@@ -295,10 +295,7 @@ def _frame(path: Path, form: str) -> None:
     import pandas as pd  # type: ignore[import-untyped]  # slow
 
     with pd.HDFStore(path, "w") as store:
-        frame = pd.DataFrame(columns())
-        # Without times, the same bytes each time it is written.
-        options: dict[str, Any] = {"track_times": False} if form == "table" else {}
-        store.put("events", frame, format=form, **options)
+        store.put("events", pd.DataFrame(columns()), format=form, track_times=False)
 
 
 def _chunks(path: Path) -> Ranges:

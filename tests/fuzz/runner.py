@@ -33,7 +33,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is tried: how many inputs of which kinds, by which limits, and where it is kept."""
+    """What is tried: how many inputs of which kinds, and where the outcome is kept.
+
+    `cpu` seconds and `peak` MiB are what one input may take.
+    """
 
     folder: Path
     seed: int
@@ -41,6 +44,7 @@ class Plan:
     kinds: tuple[str, ...] = ()
     workers: int = 1
     cpu: int = 5
+    peak: int = 2048
 
 
 @dataclass(slots=True)
@@ -148,6 +152,8 @@ class Reader:
             if "end" in told:
                 return
             yield told
+        process.stdin.close()
+        process.stdout.close()
         code = process.wait()
         self._process = None
         ended = signal.Signals(-code).name if code < 0 else f"exit {code}"
@@ -159,7 +165,7 @@ class Reader:
         command = [
             *(sys.executable, "-m", "fuzz.worker"),
             *(str(self._plan.folder.resolve()), str(self._scratch / "in")),
-            *(f"--seed={self._plan.seed}", f"--cpu={self._plan.cpu}"),
+            *(f"--seed={self._plan.seed}", f"--cpu={self._plan.cpu}", f"--peak={self._plan.peak}"),
         ]
         with self._noise.open("wb") as noise:
             return subprocess.Popen(

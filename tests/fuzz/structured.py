@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -90,7 +91,8 @@ def edit_npz(content: bytes, rng: np.random.Generator) -> bytes:
         rng, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
     )
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", kind) as archive:
+    with zipfile.ZipFile(stream, "w", kind) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a name occurs twice is meant
         for name, held in members:
             archive.writestr(zipfile.ZipInfo(name), held, kind)
     return stream.getvalue()

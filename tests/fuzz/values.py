@@ -287,6 +287,7 @@ def odd_value(rng: np.random.Generator) -> tuple[Any, dict[str, Any], Exact]:
         asked = dict(pick(rng, _ASKED))
     if rng.random() < 0.1:
         asked = odd_request(asked, rng)
+        asked.pop("specs", None)  # `features` says it all here
     if rng.random() < 0.1:
         asked[pick(rng, ("weights", "group"))] = _odd_column(rng, 60)
     if rng.random() < 0.1:

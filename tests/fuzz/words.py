@@ -8,12 +8,24 @@ import numpy as np
 
 from fuzz.corpus import Asked, Sample
 from fuzz.odd import NAMES, pick, pick_some
+from verisimile.data.feature import Feature
 
 _ODD: tuple[Any, ...] = (
     None, 1, 1.5, b"mass", True, (), [], {}, ["mass"], ("mass", None), [1], [["mass"]], "mass",
     float("nan"), {"mass": 1}, {"mass"}, object, np.array(["mass", "pt"]), np.array([1.0]),
     np.str_("w"),
 )  # fmt: skip
+_SPECS: tuple[Any, ...] = (
+    {"mass": Feature("mass", low=0.0)},
+    {"mass": Feature("mass", low=200.0)},
+    {"mass": Feature("pt")},
+    {"absent": Feature("absent")},
+    {"mass": "GeV"},
+    {"mass": None},
+    {1: Feature("mass")},
+    [Feature("mass")],
+    5,
+)
 _MARKS = (":", "::", "/", ".", "*", "?", "[", "]", "\0", " ", "=", "#", "~", "\n", "%", "é", "{}")
 
 
@@ -51,6 +63,8 @@ def odd_name(sample: Sample, rng: np.random.Generator) -> tuple[str, str | None]
 def odd_request(asked: Asked, rng: np.random.Generator) -> dict[str, Any]:
     """Return keywords of `read_events` with odd words, now and then with values of odd types."""
     made: dict[str, Any] = dict(asked)
+    if rng.random() < 0.15:
+        made["specs"] = pick(rng, _SPECS)
     for key in pick_some(rng, ("features", "weights", "group", "ignore", "missing")):
         if rng.random() < 0.15:
             made[key] = pick(rng, _ODD)

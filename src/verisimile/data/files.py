@@ -12,7 +12,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, require
-from verisimile.data.events import Events, events_of_table, name_list
+from verisimile.data.events import Events, events_of_table, ignored, name_list
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
 from verisimile.data.request import Missing, Request
@@ -74,7 +74,7 @@ def read_events(
         If values lie outside the support of their feature.
     """
     names = None if features is None else name_list(features, "features")
-    request = Request(names, weights, dict(specs or {}), group, tuple(ignore), missing)
+    request = Request(names, weights, specs or {}, group, ignored(ignore), missing)
     with opened(uri, request) as source:
         return events_of_table(request.table(source))
 
