@@ -53,7 +53,7 @@ def write_corpus(folder: Path) -> None:
     found = []
     for suffix in FORMATS:
         for made in MAKERS[suffix]:
-            path = folder / f"{suffix[1:]}-{made.name}{suffix}"
+            path = folder / f"{suffix[1:].replace('.', '-')}-{made.name}{suffix}"
             made.write(path)
             sample = Sample(path.name, suffix, made.part, made.asked, made.covered(path), b"")
             found.append({key: value for key, value in asdict(sample).items() if key != "content"})

@@ -28,6 +28,7 @@ from verisimile.data.files import write_events
 ROWS = 60
 _LARGER = 400  # so many that headers are a small part of what a checksum guards
 _HEADER = 160  # bytes that precede the values of a page, at most
+_GZIP_HEADER = 100  # bytes that precede what gzip packed, and the file's name, at most
 _BLOCK_HEADER = 9  # bytes that precede a compressed block of ROOT
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -370,6 +371,20 @@ def _baskets(path: Path) -> Ranges:
     return tuple(found)
 
 
+def _pages_of_fields(path: Path) -> Ranges:
+    """Return where the compressed pages of an RNTuple lie, whose blocks end with a checksum."""
+    import uproot
+
+    with uproot.open(path) as store:
+        every = [page for columns in store["Events"].page_link_list for each in columns
+                 for page in each.pages]  # fmt: skip
+        return tuple(
+            (page.locator.offset + _BLOCK_HEADER, page.locator.offset + page.locator.num_bytes)
+            for page in every
+            if page.locator.num_bytes not in (4 * page.num_elements, 8 * page.num_elements)
+        )
+
+
 _JAGGED: tuple[dict[str, Any], ...] = (
     {"features": _FEATURES, "weights": "w"},
     {"weights": "w", "ignore": ["event"]},
@@ -378,7 +393,7 @@ _ROOT = (
     Maker("tree", _root, part="dir/Events", covered=_baskets),
     Maker("bare", partial(_root, compression=None), part="dir/Events"),
     Maker("jagged", partial(_root, jagged=True), _JAGGED, "Events"),
-    Maker("ntuple", _ntuple, part="Events"),
+    Maker("ntuple", _ntuple, part="Events", covered=_pages_of_fields),
 )
 
 # ----------------------------------------------------------------------------------------- FITS
@@ -392,19 +407,25 @@ def _fits(path: Path, **options: object) -> None:
 
 
 def _blocks(path: Path) -> Ranges:
-    """Return where the values lie that DATASUM adds up."""
+    """Return where the values lie that DATASUM adds up, if the file has it."""
     from astropy.io import fits
 
     with fits.open(path) as store:
-        place = store[1].fileinfo()
-    return ((int(place["datLoc"]), int(place["datLoc"] + place["datSpan"])),)
+        place, summed = store[1].fileinfo(), "DATASUM" in store[1].header
+    return ((int(place["datLoc"]), int(place["datLoc"] + place["datSpan"])),) if summed else ()
+
+
+def _packed(path: Path) -> Ranges:
+    """Return where the packed bytes lie, which gzip guards by the CRC-32 at the end."""
+    return ((_GZIP_HEADER, path.stat().st_size - 8),)
 
 
 _FITS = (
-    Maker("ours", _ours, _OURS),
+    Maker("ours", _ours, _OURS, covered=_blocks),
     Maker("plain", _fits),
     Maker("checked", partial(_fits, checksum=True), covered=_blocks),
 )
+_FITS_GZ = (Maker("ours", _ours, _OURS, covered=_packed), Maker("plain", _fits, covered=_packed))
 
 MAKERS: dict[str, tuple[Maker, ...]] = {
     ".parquet": _PARQUET,
@@ -418,5 +439,6 @@ MAKERS: dict[str, tuple[Maker, ...]] = {
     ".csv": _CSV,
     ".fits": _FITS,
     ".fit": _FITS,
+    ".fits.gz": _FITS_GZ,
 }
 """The layouts by the suffix of a format; every registered one needs some."""

@@ -160,3 +160,18 @@ def is_covered(content: bytes, changed: bytes, ranges: Sequence[tuple[int, int]]
     for first, last in ranges:
         inside |= (places >= first) & (places < last)
     return bool(inside.all())
+
+
+def same_sums(content: bytes, changed: bytes, ranges: Sequence[tuple[int, int]]) -> bool:
+    """Return whether a sum of four-byte words, as FITS has it, is the same in all ranges.
+
+    Changes that cancel each other are not seen by a sum.
+    """
+    return all(
+        (_sum(content[first:last]) - _sum(changed[first:last])) % 0xFFFFFFFF == 0
+        for first, last in ranges
+    )
+
+
+def _sum(content: bytes) -> int:
+    return int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import warnings
 import zipfile
@@ -332,6 +333,13 @@ def edit_fits(content: bytes, rng: np.random.Generator) -> bytes:
     return content[:start] + card.ljust(80)[:80] + content[start + 80 :]
 
 
+def edit_fits_gz(content: bytes, rng: np.random.Generator) -> bytes:
+    """Change a card of the file that is packed, or pack a damaged one."""
+    held = gzip.decompress(content)
+    changed = edit_fits(held, rng) if rng.random() < 0.7 else damaged(held, held, rng)
+    return gzip.compress(changed, 1, mtime=0)
+
+
 EDITS: dict[str, Edit] = {
     ".parquet": edit_parquet,
     ".feather": edit_arrow,
@@ -344,5 +352,6 @@ EDITS: dict[str, Edit] = {
     ".csv": edit_csv,
     ".fits": edit_fits,
     ".fit": edit_fits,
+    ".fits.gz": edit_fits_gz,
 }
 """By the suffix of a format."""

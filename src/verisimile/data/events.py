@@ -91,7 +91,7 @@ class Events:
     ) -> None:
         specs = specs_of(names, features)
         values: Any = x if is_table(x) else plain_array(x)
-        if is_table(x) or missing != "refuse" or np.ma.is_masked(values):
+        if is_table(x) or str(missing) != "refuse" or np.ma.is_masked(values):
             table = _table_of(values, weights, specs, group, ignore, missing)
             masses: Any = table.weights if isinstance(weights, str) else weights
             labels: Any = table.group if isinstance(group, str) else group
@@ -437,7 +437,7 @@ def matrix_of(x: npt.ArrayLike, names: Sequence[str] | None) -> Array:
 def _reject_non_finite(x: npt.ArrayLike, names: Sequence[str] | None) -> None:
     try:
         array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return
     if array.ndim == 2 and (names is None or len(names) == array.shape[1]):
         check_finite(array, names or _numbered(array.shape[1]))
