@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kinds = tuple(
         kind if kind in (WORDS, VALUES) else f".{kind.lstrip('.')}" for kind in told.format or ()
     )
-    plan = Plan(told.folder, told.seed, told.inputs, kinds, told.workers, told.cpu)
+    plan = Plan(told.folder, told.seed, told.inputs, kinds, told.workers, told.cpu, told.peak)
     start = time.monotonic()
     chunks = run_plan(plan, _say)
     faults = fault_lines(chunks)
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cpu", type=int, default=5, help="seconds for one input")
+    parser.add_argument("--peak", type=int, default=2048, help="MiB for one input")
     parser.add_argument(
         "--format",
         nargs="+",
