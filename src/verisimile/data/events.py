@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,14 +91,14 @@ class Events:
     ) -> None:
         specs = specs_of(names, features)
         values: Any = x if is_table(x) else plain_array(x)
-        if is_table(x) or missing != "refuse" or np.ma.is_masked(values):
+        if is_table(x) or str(missing) != "refuse" or np.ma.is_masked(values):
             table = _table_of(values, weights, specs, group, ignore, missing)
             masses: Any = table.weights if isinstance(weights, str) else weights
             labels: Any = table.group if isinstance(group, str) else group
             matrix, specs, account = table.x, table.specs, table.account
             check_finite(matrix, [spec.name for spec in specs])
         else:
-            named = {"weights": weights, "group": group, "ignore": tuple(ignore) or None}
+            named = {"weights": weights, "group": group, "ignore": ignored(ignore) or None}
             _refuse_names(named)
             matrix = matrix_of(values, None if specs is None else [spec.name for spec in specs])
             specs = specs or tuple(Feature(name) for name in _numbered(matrix.shape[1]))
@@ -325,7 +325,7 @@ def _table_of(
         # A bare name leaves what the source itself says of the column.
         {spec.name: spec for spec in specs or () if spec != Feature(spec.name)},
         group if isinstance(group, str) else None,
-        tuple(ignore),
+        ignored(ignore),
         missing,
     )
     with opened(values, asked) as source:
@@ -394,7 +394,9 @@ def specs_of(
     if features is None:
         return None if names is None else tuple(map(Feature, name_list(names, "events.names")))
     require(
-        not isinstance(features, str) and all(isinstance(one, Feature | str) for one in features),
+        isinstance(features, Iterable)
+        and not isinstance(features, str)
+        and all(isinstance(one, Feature | str) for one in features),
         "events.features",
         got=repr(features),
         expected="a sequence of Feature, or of names",
@@ -413,10 +415,17 @@ def specs_of(
 
 def name_list(names: Sequence[str], where: str) -> tuple[str, ...]:
     """Return distinct names as a tuple; one string or none at all is an `InputError`."""
-    if isinstance(names, str) or not len(names):
+    given = () if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
+    if not given or not all(isinstance(name, str) for name in given):
         raise InputError(where, got=repr(names), expected="a sequence of column names")
-    unique(names, where)
-    return tuple(names)
+    unique(given, where)
+    return tuple(map(str, given))
+
+
+def ignored(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of columns to leave out, of which there may be none."""
+    none_given = isinstance(names, Sized) and not isinstance(names, str) and not len(names)
+    return () if none_given else name_list(names, "ignore")
 
 
 def matrix_of(x: npt.ArrayLike, names: Sequence[str] | None) -> Array:
@@ -439,7 +448,7 @@ def matrix_of(x: npt.ArrayLike, names: Sequence[str] | None) -> Array:
 def _reject_non_finite(x: npt.ArrayLike, names: Sequence[str] | None) -> None:
     try:
         array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return
     if array.ndim == 2 and (names is None or len(names) == array.shape[1]):
         check_finite(array, names or _numbered(array.shape[1]))

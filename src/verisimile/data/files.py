@@ -14,7 +14,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, require
 from verisimile.core.progress import Progress, resolve_progress
 from verisimile.data.description import Description
-from verisimile.data.events import Events, events_of_table, name_list
+from verisimile.data.events import Events, events_of_table, ignored, name_list
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
 from verisimile.data.request import Missing, Request
@@ -88,7 +88,7 @@ def read_events(  # noqa: PLR0913  (what to read, and in what roles)
         If values lie outside the support of their feature.
     """
     names = None if features is None else name_list(features, "features")
-    request = Request(names, weights, dict(specs or {}), group, tuple(ignore), missing, cut)
+    request = Request(names, weights, specs or {}, group, ignored(ignore), missing, cut)
     with opened(uri, request, resolve_progress(progress)) as source:
         return events_of_table(request.table(source))
 

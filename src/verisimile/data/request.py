@@ -70,7 +70,18 @@ class Request:
     cut: str | None = None
 
     def __post_init__(self) -> None:
-        require_one_of(self.missing, get_args(Missing), "missing")
+        for role, name in (("weights", self.weights), ("group", self.group)):
+            require(
+                name is None or isinstance(name, str),
+                role,
+                got=repr(name),
+                expected="the name of a column",
+            )
+        described = isinstance(self.specs, Mapping) and all(
+            isinstance(spec, Feature | Description) for spec in self.specs.values()
+        )
+        require(described, "specs", got=repr(self.specs), expected="a Feature by column name")
+        require_one_of(str(self.missing), get_args(Missing), "missing")
         if self.cut is not None:
             Condition(self.cut)
 
@@ -341,7 +352,8 @@ def as_numbers(name: str, raw: Values) -> tuple[Array, BoolArray | None]:
     filled = np.ma.filled(raw, 0) if isinstance(raw, np.ma.MaskedArray) else raw
     if filled.dtype.kind in "iu" and filled.dtype.itemsize > 4:
         _check_exact(name, filled)
-    numbers = filled.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite ones are told later
+        numbers = filled.astype(np.float64)
     nan = np.isnan(numbers)
     gaps = nan if gaps is None else gaps | nan
     if not gaps.any():

@@ -71,6 +71,22 @@ def _held(value: Any, request: Request) -> Source:  # noqa: ANN401  (see `is_tab
 
 def plain_array(value: Any) -> Values:  # noqa: ANN401  (array-likes, tensors)
     """Return array-likes as an array that keeps its mask; tensors are detached from their graph."""
+    try:
+        return _array(value)
+    except ValueError as error:
+        raise InputError(
+            "events", got=f"rows of unequal lengths ({error})", expected="a rectangular array"
+        ) from None
+    # Libraries raise what they like when something is no array: sparse, quantized or meta tensors.
+    except Exception as error:
+        raise InputError(
+            "events",
+            got=f"a {type(value).__name__} that is no array ({type(error).__name__}: {error})",
+            expected="an array of numbers",
+        ) from None
+
+
+def _array(value: Any) -> Values:  # noqa: ANN401  (see `plain_array`)
     if hasattr(value, "detach"):
         value = value.detach().cpu().resolve_conj().resolve_neg()
         try:
@@ -81,12 +97,7 @@ def plain_array(value: Any) -> Values:  # noqa: ANN401  (array-likes, tensors)
         return value
     if hasattr(value, "type") and _is_awkward(value):
         return _flat(value)
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise InputError(
-            "events", got=f"rows of unequal lengths ({error})", expected="a rectangular array"
-        ) from None
+    return np.asarray(value)
 
 
 def _is_paths(value: object) -> bool:
@@ -105,7 +116,12 @@ def _is_frame(value: object) -> bool:
 
 
 def _is_awkward(value: object) -> bool:
-    return type(value).__module__.startswith("awkward") and bool(getattr(value, "fields", ()))
+    # A single record has fields, and no length.
+    return (
+        type(value).__module__.startswith("awkward")
+        and hasattr(value, "ndim")
+        and bool(getattr(value, "fields", ()))
+    )
 
 
 def _flat(array: Any) -> Values:  # noqa: ANN401  (awkward is untyped and optional)
@@ -171,10 +187,8 @@ def _opened_file(file: EventFile, request: Request) -> Iterator[Source]:
             yield with_computed(source, request)
     except InputError as error:
         raise error.within(file) from None
-    except MemoryError:
-        raise
     except Exception as error:
-        # Damaged files make the parsers raise anything: zlib.error, TypeError, RuntimeError, …
+        # Damaged files make the parsers raise anything: zlib.error, TypeError, MemoryError, …
         raise InputError(
             str(file),
             got=f"a file that cannot be read ({type(error).__name__}: {error})",

@@ -13,7 +13,7 @@ import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet
 
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 from verisimile.data.feature import Feature, unique
 from verisimile.data.formats.file import Columns, EventFile, Labels
 from verisimile.data.source import Column, Source, Values
@@ -49,7 +49,14 @@ def open_feather(file: EventFile, _: Labels) -> Iterator[Source]:
             reader = pa.ipc.open_stream(mapped)
             batches = iter(reader)
         table = pa.Table.from_batches(batches, reader.schema)
-        yield arrow_source(table.schema, table.num_rows, table.select)
+
+        def read(names: list[str]) -> pa.Table:
+            found = table.select(names)
+            # Arrow trusts what a file says of its buffers; a damaged one would end the process.
+            found.validate(full=True)
+            return found
+
+        yield arrow_source(table.schema, table.num_rows, read)
 
 
 def arrow_source(
@@ -106,9 +113,9 @@ def values_of(column: pa.ChunkedArray) -> Values:
     kind = column.type
     if pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
-    elif pa.types.is_dictionary(kind):
+    elif pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
         column = column.cast(kind.value_type)
-    if _is_text(column.type):
+    if _is_text(column.type) or pa.types.is_dictionary(column.type):
         return np.array(column.to_pylist(), dtype=object)
     if not column.null_count:
         return np.asarray(column.to_numpy())
@@ -154,14 +161,26 @@ def table_source(value: Any) -> Source:  # noqa: ANN401  (anything that speaks A
     An InputError names what Arrow cannot hold, such as a column of mixed Python objects.
     """
     try:
-        table = value if isinstance(value, pa.Table) else pa.table(value)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+        table = value if isinstance(value, pa.Table) else pa.table(_with_text_names(value))
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise  # only polars' panics are both no exceptions and no request to stop
         raise InputError(
             "events",
             got=f"a {type(value).__name__} that is no Arrow table ({' '.join(str(error).split())})",
             expected="columns of one type each, named by text",
         ) from None
     return arrow_source(table.schema, table.num_rows, table.select)
+
+
+def _with_text_names(value: Any) -> Any:  # noqa: ANN401  (anything that speaks Arrow)
+    """Return a frame whose columns are named by text that Arrow can hand on."""
+    names = [str(name) for name in getattr(value, "columns", ())]
+    odd = [name for name in names if "\0" in name]
+    # polars would end the process.
+    require(not odd, "columns", got=f"the name {odd[:1]}", expected="names without NUL")
+    # Arrow warns of numbers among the names, and makes text of them all the same.
+    return value.set_axis(names, axis="columns") if hasattr(value, "set_axis") else value
 
 
 def arrow_table(columns: Columns, specs: Sequence[Feature]) -> pa.Table:
