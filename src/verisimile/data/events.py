@@ -96,7 +96,6 @@ class Events:
             masses: Any = table.weights if isinstance(weights, str) else weights
             labels: Any = table.group if isinstance(group, str) else group
             matrix, specs, account = table.x, table.specs, table.account
-            check_finite(matrix, [spec.name for spec in specs])
         else:
             named = {"weights": weights, "group": group, "ignore": tuple(ignore) or None}
             _refuse_names(named)
@@ -172,8 +171,9 @@ class Events:
     def select(self, names: Sequence[str]) -> Events:
         """Return the same events with the named features only, in the given order."""
         wanted = name_list(names, "events.select")
-        require_columns(wanted, self.names, "events")
-        columns = [self.names.index(name) for name in wanted]
+        require_columns(wanted, dict.fromkeys(self.names), "events")
+        places = {name: j for j, name in enumerate(self.names)}
+        columns = [places[name] for name in wanted]
         features = tuple(self.features[j] for j in columns)
         x = np.ascontiguousarray(self.x[:, columns])
         account = None if self.account is None else replace(self.account, kept=wanted, left_out=())
@@ -284,7 +284,6 @@ def _trusted(
 
 def events_of_table(table: ReadTable) -> Events:
     """Return what was read of a source as events, after the checks that all events pass."""
-    check_finite(table.x, [spec.name for spec in table.specs])
     check_support(table.x, table.specs)
     n = len(table.x)
     return _trusted(
