@@ -96,6 +96,7 @@ class Events:
             masses: Any = table.weights if isinstance(weights, str) else weights
             labels: Any = table.group if isinstance(group, str) else group
             matrix, specs, account = table.x, table.specs, table.account
+            check_finite(matrix, [spec.name for spec in specs])
         else:
             named = {"weights": weights, "group": group, "ignore": tuple(ignore) or None}
             _refuse_names(named)
@@ -284,6 +285,7 @@ def _trusted(
 
 def events_of_table(table: ReadTable) -> Events:
     """Return what was read of a source as events, after the checks that all events pass."""
+    check_finite(table.x, [spec.name for spec in table.specs])
     check_support(table.x, table.specs)
     n = len(table.x)
     return _trusted(

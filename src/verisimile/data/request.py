@@ -340,7 +340,8 @@ def as_numbers(
     filled = np.ma.filled(raw, 0) if isinstance(raw, np.ma.MaskedArray) else raw
     if filled.dtype.kind in "iu" and filled.dtype.itemsize > 4:
         _check_exact(name, filled)
-    numbers = filled.astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite ones are told later
+        numbers = filled.astype(np.float64, copy=False)
     nan = np.isnan(numbers)
     gaps = nan if gaps is None else gaps | nan
     if not gaps.any():

@@ -155,15 +155,8 @@ def _opened_file(file: EventFile, labels: Labels) -> Iterator[Source]:
             yield source
     except InputError as error:
         raise error.within(file) from None
-    except MemoryError as error:
-        raise InputError(
-            str(file),
-            got="more than the memory holds",
-            expected="columns that fit",
-            remedy="Name the features that are needed, or take a part of the events.",
-        ) from error
     except Exception as error:
-        # Damaged files make the parsers raise anything: zlib.error, TypeError, RuntimeError, …
+        # Damaged files make the parsers raise anything: zlib.error, TypeError, MemoryError, …
         raise InputError(
             str(file),
             got=f"a file that cannot be read ({type(error).__name__}: {error})",

@@ -75,7 +75,10 @@ def open_feather(file: EventFile, _: Labels) -> Iterator[Source]:
             # Of a packed batch only what is included is unpacked.
             require_memory(unpacked * len(names) // len(places), "columns", stored=stored)
             found, batches = _batches(mapped, [places[name] for name in names])
-            return pa.Table.from_batches(batches, found)
+            some = pa.Table.from_batches(batches, found)
+            # Arrow trusts what a file says of its buffers; a damaged one would end the process.
+            some.validate(full=True)
+            return some
 
         yield arrow_source(schema, rows, read, stored=stored if unpacked else None)
 
