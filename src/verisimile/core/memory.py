@@ -93,6 +93,6 @@ def _first_number(path: Path, key: str) -> float | None:
 def _size(number: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if number < 1024.0:
-            return f"{number:.3g} {unit}"
+            return f"{number:.0f} {unit}" if number >= 100.0 else f"{number:.3g} {unit}"
         number /= 1024.0
     return f"{number:.3g} TiB"

@@ -17,6 +17,7 @@ MISSING = frozenset(
 """What stands for a value that is not there, in lower case."""
 
 
+_LONGEST = 1000  # characters of a cell that may be a number
 _LOGICAL = {"true": 1.0, "false": 0.0}
 
 
@@ -80,6 +81,8 @@ def _number(text: object) -> float | None:
     """Return the number in a cell, NaN for a missing one, None for anything else."""
     if text is None:
         return float("nan")
+    if isinstance(text, str | bytes) and len(text) > _LONGEST:
+        return None
     word = (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).strip()
     if word.lower() in MISSING:
         return float("nan")
