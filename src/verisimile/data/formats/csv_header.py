@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -133,7 +134,8 @@ def _check_names(first: Sequence[str]) -> None:
         expected="the column names, separated by commas",
         remedy=_REMEDY,
     )
-    strange = next((cell for cell in cells if not cell.isprintable()), None)
+    # Bytes that are no UTF-8 are lone surrogates; other encodings write NUL between letters.
+    strange = next((cell for cell in cells if re.search("[\0\udc80-\udcff]", cell)), None)
     require(
         strange is None,
         "header",
