@@ -40,7 +40,8 @@ def declared(mapped: Any) -> Declared:  # noqa: ANN401  (a file of Arrow)
         if kind == _DICTIONARY:
             batch = _table(head, batch, _DATA)
         else:
-            rows += _long(head, _field(head, batch, _LENGTH))
+            length = _field(head, batch, _LENGTH)
+            rows += _long(head, length) if length else 0
         if _field(head, batch, _COMPRESSION):
             unpacked += sum(
                 _long(message.body.slice(start, 8).to_pybytes(), 0)
@@ -52,6 +53,8 @@ def declared(mapped: Any) -> Declared:  # noqa: ANN401  (a file of Arrow)
 
 def _buffers(head: bytes, batch: int) -> list[tuple[int, int]]:
     """Return start and size of all buffers in the body of a batch."""
+    if not _field(head, batch, _BUFFERS):
+        return []
     start = _table(head, batch, _BUFFERS)
     (count,) = struct.unpack_from("<I", head, start)
     return list(struct.iter_unpack("<qq", head[start + 4 : start + 4 + 16 * count]))
