@@ -293,7 +293,7 @@ def _hdf5_one(
 
 
 def _frame(path: Path, form: str) -> None:
-    import pandas as pd  # type: ignore[import-untyped]  # slow
+    import pandas as pd  # slow
 
     with pd.HDFStore(path, "w") as store:
         store.put("events", pd.DataFrame(columns()), format=form, track_times=False)
@@ -400,7 +400,7 @@ _ROOT = (
 
 
 def _fits(path: Path, **options: object) -> None:
-    from astropy.io import fits  # type: ignore[import-untyped]  # slow, and of an extra
+    from astropy.io import fits  # slow, and of an extra
 
     table = fits.BinTableHDU(_structured(), name="EVENTS")
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(path, overwrite=True, **options)

@@ -133,7 +133,7 @@ def _structured(rng: np.random.Generator) -> tuple[Any, Exact]:
 
 
 def _pandas(rng: np.random.Generator) -> tuple[Any, Exact]:
-    import pandas as pd  # type: ignore[import-untyped]  # slow
+    import pandas as pd  # slow
 
     held, exact = _columns(rng)
     flat = {

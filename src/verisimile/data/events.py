@@ -172,8 +172,9 @@ class Events:
     def select(self, names: Sequence[str]) -> Events:
         """Return the same events with the named features only, in the given order."""
         wanted = name_list(names, "events.select")
-        require_columns(wanted, self.names, "events")
-        columns = [self.names.index(name) for name in wanted]
+        require_columns(wanted, dict.fromkeys(self.names), "events")
+        places = {name: j for j, name in enumerate(self.names)}
+        columns = [places[name] for name in wanted]
         features = tuple(self.features[j] for j in columns)
         x = np.ascontiguousarray(self.x[:, columns])
         account = None if self.account is None else replace(self.account, kept=wanted, left_out=())

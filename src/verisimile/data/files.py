@@ -171,7 +171,8 @@ def columns_of(events: Events) -> dict[str, Array | IntArray]:
     An InputError says that a feature has one of these names beside them.
     """
     columns: dict[str, Array | IntArray] = {
-        name: np.ascontiguousarray(events.column(name)) for name in events.names
+        name: np.ascontiguousarray(column)
+        for name, column in zip(events.names, events.x.T, strict=True)
     }
     for name, values, meaning in (
         ("weight", events.weights, "event weights"),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.core.arrays import EXACT, Array, BoolArray
+from verisimile.core.arrays import EXACT, Array, BoolArray, IntArray
 from verisimile.core.errors import InputError, require, require_one_of
 from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
-from verisimile.data.cells import read_cells
+from verisimile.data.cells import ParsedCells, read_cells
 from verisimile.data.cut import CUT, GUARD, missing_among, passed_rows
 from verisimile.data.description import Description
 from verisimile.data.expressions import Condition
@@ -23,7 +24,10 @@ from verisimile.data.source import Column, Source, Values
 
 Missing = Literal["refuse", "drop"]
 
+Place = Callable[[int], str]
+
 _DOUBTFUL = 0.5
+_TEXT = 64  # bytes in memory of a cell that holds text
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _WEIGHTS = {"weight", "weights", "wgt", "wgts", "genweight", "mcweight", "eventweight", "evtweight"}
 _GROUPS = {"group", "groups"}
@@ -111,7 +115,8 @@ class Request:
             passed, undefined = passed_rows(source, self.cut, len(loaded.x))
             gaps = missing_among(passed, {self.cut: undefined, **loaded.missing})
             loaded = replace(loaded, missing=gaps)
-        self._check_missing(loaded)
+        self._check_missing(loaded, source.place)
+        _check_infinite(loaded.infinite, passed, source.place)
         lost = loaded.lost()
         rows = passed & ~lost
         account = replace(
@@ -125,7 +130,8 @@ class Request:
         require(
             rows.any(),
             "events",
-            got=f"no row of {int(passed.sum())} without a missing value",
+            got=f"no row of {int(passed.sum())} without a missing value "
+            f"({_first(loaded.missing_counts())})",
             expected="at least one event",
         )
         kept = slice(None) if rows.all() else rows
@@ -152,14 +158,15 @@ class Request:
         account = replace(loaded.account, rows=len(loaded.x))
         return ReadTable(x, None, loaded.specs, None, account), lost
 
-    def _check_missing(self, loaded: _Loaded) -> None:
+    def _check_missing(self, loaded: _Loaded, place: Place) -> None:
         if self.missing == "drop" or not loaded.missing:
             return
         worst, rows = next(iter(loaded.missing.items()))
         raise InputError(
             f"cut {worst!r}" if worst == self.cut else f"column {worst!r}",
-            got=f"missing values (NaN, null or empty; per column: {loaded.missing_counts()}), "
-            f"the first in row {int(np.flatnonzero(rows)[0])}",
+            got=f"missing values (NaN, null or empty; per column: "
+            f"{_first(loaded.missing_counts())}), "
+            f"the first in {place(int(np.flatnonzero(rows)[0]))}",
             expected="a value in every cell",
             remedy="Drop and count these rows with missing='drop' (--missing drop), or "
             f"{GUARD if worst == self.cut else 'leave the column out'}.",
@@ -173,16 +180,16 @@ class Request:
         for name in (*wanted, *self._roles):
             _check_readable(name, source.columns[name], role=name == self.group)
         specs = tuple(self._spec(name, source) for name in features)
-        numbers = _numbers(source, wanted, parsed)
-        weights = numbers.values[:, len(features)].copy() if self.weights is not None else None
-        x = numbers.values[:, : len(features)]
+        numbers = _numbers(source, wanted, len(features), parsed)
+        labels = None if self.group is None else _labels(self.group, source, len(numbers.x))
         return _Loaded(
-            x if weights is None else np.ascontiguousarray(x),
-            weights,
+            numbers.x,
+            numbers.last if self.weights is not None else None,
             specs,
-            None if self.group is None else _labels(self.group, source, len(x)),
+            labels,
             Account(features, left_out),
             numbers.missing,
+            numbers.infinite,
         )
 
     def _features(
@@ -191,7 +198,8 @@ class Request:
         """Return the features' names, values loaded to know them, and what is left out."""
         require_columns(self.ignore, source.columns, "ignore")
         if self.features is not None:
-            names = tuple(n for n in self.features if n not in (*self._roles, *self.ignore))
+            others = {*self._roles, *self.ignore}
+            names = tuple(name for name in self.features if name not in others)
             parsed: dict[str, Values] = {}
             left_out: tuple[LeftOut, ...] = ()
         else:
@@ -230,8 +238,7 @@ class Request:
             elif column.content == "numbers":
                 chosen.append(name)
             else:
-                (texts,) = source.load([name])
-                found = _texts(name, column, texts)
+                found = _texts(name, column, source)
                 if isinstance(found, LeftOut):
                     left_out.append(found)
                 else:
@@ -285,10 +292,12 @@ def looks_like_weights(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Numbers:
-    """Columns side by side ``(n, k)``, and by name where values are missing."""
+    """Columns side by side ``(n, d)``, one beside them, where values are missing or infinite."""
 
-    values: Array
+    x: Array
+    last: Array | None
     missing: dict[str, BoolArray]
+    infinite: dict[str, IntArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -299,6 +308,7 @@ class _Loaded:
     group: Values | None
     account: Account
     missing: dict[str, BoolArray]
+    infinite: dict[str, IntArray]
 
     def lost(self) -> BoolArray:
         """Return the rows with a missing value ``(n,)``."""
@@ -311,33 +321,45 @@ class _Loaded:
         return {name: int(rows.sum()) for name, rows in self.missing.items()}
 
 
-def _numbers(source: Source, names: Sequence[str], parsed: Mapping[str, Values]) -> _Numbers:
-    """Return the named columns as one matrix; memory is asked for before it is taken."""
+def _numbers(
+    source: Source, names: Sequence[str], d: int, parsed: Mapping[str, Values]
+) -> _Numbers:
+    """Return the first `d` columns as one matrix; memory is asked for before it is taken."""
     declared = [source.columns[name].rows or 0 for name in names]
     # The matrix, its copy where rows are dropped, and one column of the file's own type.
     need = 8 * (sum(declared) + 2 * max(declared, default=0))
     require_memory(need, "events", stored=source.stored, what=f"{len(names)} columns")
-    values, missing = np.empty((0, 0)), {}
+    x, last = np.empty((0, 0)), None
+    missing: dict[str, BoolArray] = {}
+    infinite: dict[str, IntArray] = {}
     lengths: dict[str, int] = {}
-    later = [name for name in names if name not in parsed]
-    loaded = source.load(later)
+    loaded = source.load([name for name in names if name not in parsed])
     for j, name in enumerate(names):
         raw = parsed[name] if name in parsed else next(loaded)
-        numbers, gaps = as_numbers(name, raw)
+        numbers, gaps = as_numbers(name, raw, source.place)
         lengths[name] = len(numbers)
         if j == 0:
-            values = np.empty((len(numbers), len(names)))
-        if len(numbers) != len(values):
+            x = np.empty((len(numbers), d))
+        if len(numbers) != len(x):
             lengths |= {n: source.columns[n].rows or 0 for n in names[j + 1 :]}
             break
-        values[:, j] = numbers
         if gaps is not None:
             missing[name] = gaps
+        if j == d:
+            last = numbers
+            continue
+        x[:, j] = numbers
+        # Here, where the column is in one piece: the matrix takes many times as long.
+        rows = np.flatnonzero(np.isinf(numbers))
+        if len(rows):
+            infinite[name] = rows
     _check_lengths(lengths)
-    return _Numbers(values, missing)
+    return _Numbers(x, last, missing, infinite)
 
 
-def as_numbers(name: str, raw: Values) -> tuple[Array, BoolArray | None]:
+def as_numbers(
+    name: str, raw: Values, place: Place = "row {}".format
+) -> tuple[Array, BoolArray | None]:
     """Return a loaded column as doubles, exactly, and where values are missing, if any are.
 
     NaN counts as missing; what is under a mask is never used.
@@ -346,24 +368,27 @@ def as_numbers(name: str, raw: Values) -> tuple[Array, BoolArray | None]:
         raw = raw[:, 0]
     if raw.dtype.kind in "SUOT":
         cells = read_cells(raw)
-        _check_cells(name, cells.wrong, cells.first_wrong, "text")
+        _check_cells(name, cells, place)
         return cells.values, cells.missing if cells.missing.any() else None
     gaps = np.ma.getmaskarray(raw) if isinstance(raw, np.ma.MaskedArray) else None
     filled = np.ma.filled(raw, 0) if isinstance(raw, np.ma.MaskedArray) else raw
     if filled.dtype.kind in "iu" and filled.dtype.itemsize > 4:
         _check_exact(name, filled)
     with np.errstate(invalid="ignore", over="ignore"):  # infinite ones are told later
-        numbers = filled.astype(np.float64)
+        numbers = filled.astype(np.float64, copy=False)
     nan = np.isnan(numbers)
     gaps = nan if gaps is None else gaps | nan
     if not gaps.any():
         return numbers, None
-    numbers[gaps] = np.nan
-    return numbers, gaps
+    return np.where(gaps, np.nan, numbers), gaps
 
 
-def _texts(name: str, column: Column, texts: Values) -> Values | LeftOut:
-    """Return text that stands for numbers as it is, to be read; otherwise why it is left out."""
+def _texts(name: str, column: Column, source: Source) -> Values | LeftOut:
+    """Return the numbers that cells or text stand for; otherwise why the column is left out."""
+    require_memory(
+        _TEXT * (column.rows or 0), f"column {name!r}", stored=source.stored, what="text"
+    )
+    (texts,) = source.load([name])
     cells = read_cells(texts)
     if cells.missing.all():
         return LeftOut(name, "no value in any row")
@@ -371,19 +396,21 @@ def _texts(name: str, column: Column, texts: Values) -> Values | LeftOut:
         return LeftOut(name, column.about, cells.share)
     if cells.share < _DOUBTFUL:
         return LeftOut(name, f"text such as {cells.first_wrong}", cells.share)
-    _check_cells(name, cells.wrong, cells.first_wrong, "text")
-    return texts
+    _check_cells(name, cells, source.place)
+    return cells.values
 
 
-def _check_cells(name: str, wrong: BoolArray, first: str | None, what: str) -> None:
-    if wrong.any():
+def _check_cells(name: str, cells: ParsedCells, place: Place) -> None:
+    if cells.wrong.any():
         raise InputError(
             f"column {name!r}",
-            got=f"{what} {first} in row {int(np.flatnonzero(wrong)[0])}"
-            f" ({int(wrong.sum())} of {len(wrong)} cells are no numbers)",
+            got=f"text {cells.first_wrong} in {place(int(np.flatnonzero(cells.wrong)[0]))}, "
+            f"{int(cells.wrong.sum())} of {len(cells.wrong)} cells are no numbers",
             expected="a number in every cell",
             remedy=f"Mend the cell, list the features to read, or say ignore=[{name!r}].",
         )
+    if cells.inexact is not None:
+        raise _inexact(name, cells.inexact)
 
 
 def _check_refused(name: str, column: Column) -> None:
@@ -430,19 +457,51 @@ def _labels(name: str, source: Source, n: int) -> Values:
 
 
 def _check_exact(name: str, values: npt.NDArray[np.integer[Any]]) -> None:
-    large = (values > EXACT) | (values < -EXACT)
-    if large.any():
+    # Whole columns of comparisons cost more than the two ends.
+    for end in (values.max(initial=0), values.min(initial=0)):
+        if abs(int(end)) > EXACT:
+            raise _inexact(name, int(end))
+
+
+def _inexact(name: str, number: int) -> InputError:
+    return InputError(
+        f"column {name!r}",
+        got=f"integers such as {number}, beyond 2**53",
+        expected="numbers that a double holds exactly",
+        remedy=f"Is it an event number? List the features to read, or say ignore=[{name!r}].",
+    )
+
+
+def _check_infinite(infinite: Mapping[str, IntArray], passed: BoolArray, place: Place) -> None:
+    """Raise if a value is infinite in a row that is not cut."""
+    kept = {name: rows[passed[rows]] for name, rows in infinite.items()}
+    kept = {name: rows for name, rows in kept.items() if rows.size}
+    for name, rows in kept.items():
         raise InputError(
             f"column {name!r}",
-            got=f"integers such as {int(values[large][0])}, beyond 2**53",
-            expected="numbers that a double holds exactly",
-            remedy=f"Is it an event number? List the features to read, or say ignore=[{name!r}].",
+            got=f"infinite values (per column: {_counts(kept)}), the first in "
+            f"{place(int(rows[0]))}",
+            expected="finite numbers",
+            remedy="Remove or repair these rows before the analysis.",
         )
 
 
+def _counts(rows: Mapping[str, IntArray]) -> dict[str, int]:
+    return {name: len(found) for name, found in _first(rows).items()}
+
+
 def _check_lengths(lengths: Mapping[str, int]) -> None:
-    equal = len(set(lengths.values())) == 1
-    require(equal, "columns", got=f"lengths {lengths}", expected="equally long columns")
+    # One column of each length: a file can have 100 000.
+    firsts: dict[int, str] = {}
+    for name, length in lengths.items():
+        firsts.setdefault(length, name)
+    if len(firsts) > 1:
+        raise InputError(
+            "columns",
+            got=f"lengths {_first({name: length for length, name in firsts.items()})}",
+            expected="equally long columns",
+            remedy="List the features to read, all of one length.",
+        )
     require(
         any(lengths.values()),
         "events",
@@ -452,5 +511,5 @@ def _check_lengths(lengths: Mapping[str, int]) -> None:
     )
 
 
-def _first(held: Mapping[str, str]) -> dict[str, str]:
-    return dict(list(held.items())[:20])
+def _first(held: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(islice(held.items(), 20))

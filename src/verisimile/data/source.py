@@ -80,12 +80,15 @@ class Source:
         Specifications that the source carries.
     stored
         Bytes on disk, if they are compressed.
+    place
+        Says where a row lies, for messages: ``row 3``, with its line or file if there is one.
     """
 
     columns: Mapping[str, Column]
     load: Callable[[Sequence[str]], Iterator[Values]]
     specs: Mapping[str, Feature] = field(default_factory=dict)
     stored: int | None = None
+    place: Callable[[int], str] = "row {}".format
 
 
 def arrays_source(
