@@ -74,7 +74,7 @@ def root_ntuple(path: Path, columns: Columns) -> None:
 
 
 def fits_table(path: Path, columns: Columns) -> None:
-    codes = {"f8": "D", "f4": "E", "i8": "K", "i4": "J"}
+    codes = {"f8": "D", "f4": "E", "i8": "K", "i4": "J", "b1": "L"}
     made = [
         fits.Column(name, codes.get(values.dtype.str[1:], "3A"), array=values)
         for name, values in columns.items()

