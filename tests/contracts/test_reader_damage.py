@@ -134,17 +134,20 @@ BOMBS = [
 ]
 
 READ = """
-import resource, sys
+import sys
+from pathlib import Path
 from verisimile.core.errors import InputError
 from verisimile.data.files import read_events
 
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+before = peak()
 try:
     found = read_events(sys.argv[1]).account.sentence
 except InputError as error:
     found = f"refused: {error}"
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(f"{(after - before) // 1024} MiB more; {found}")
+print(f"{(peak() - before) // 1024} MiB more; {found}")
 """
 
 

@@ -375,7 +375,7 @@ def as_numbers(
     if filled.dtype.kind in "iu" and filled.dtype.itemsize > 4:
         _check_exact(name, filled)
     with np.errstate(invalid="ignore", over="ignore"):  # infinite ones are told later
-        numbers = filled.astype(np.float64, copy=False)
+        numbers = np.ascontiguousarray(filled, dtype=np.float64)
     nan = np.isnan(numbers)
     gaps = nan if gaps is None else gaps | nan
     if not gaps.any():

@@ -25,6 +25,7 @@ SPECS_KEY = b"verisimile.features"
 
 _PANDAS_KEY = b"pandas"
 _BATCH = 32 * 2**20  # bytes of columns that are decoded together
+_IN_PARALLEL = 1000  # columns
 _SUSPECT = 100  # unpacked bytes for one of the file, from which on columns are looked at
 _EXACT_DIGITS = 15  # of a whole number that every double holds
 
@@ -33,19 +34,27 @@ _EXACT_DIGITS = 15  # of a whole number that every double holds
 def open_parquet(file: EventFile, _: Labels) -> Iterator[Source]:
     """Open flat Parquet columns; specifications come from the schema's metadata."""
     stored = file.path.stat().st_size
-    metadata = pa.parquet.read_metadata(file.path)
-    # Text stays in dictionaries, as it is stored: a page can repeat a long word a million times.
-    texts = [item.name for item in metadata.schema.to_arrow_schema() if _is_text(item.type)]
     # ParquetFile, unlike read_table, does not turn folders named a=1 into columns.
-    with pa.parquet.ParquetFile(
-        file.path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True
-    ) as table:
+    with pa.parquet.ParquetFile(file.path, page_checksum_verification=True) as table:
+        schema = table.schema_arrow
+        # Text stays in dictionaries, as it is stored: a page can repeat a long word at no cost.
+        texts = [item.name for item in schema if _is_text(item.type)]
 
         def read(names: list[str]) -> pa.Table:
-            _check_unpacked(metadata, names, stored)
-            return table.read(columns=names)
+            _check_unpacked(table.metadata, names, stored)
+            # One task for each of many short columns costs more than to decode it.
+            threads = len(names) <= _IN_PARALLEL
+            if not set(texts) & set(names):
+                return table.read(columns=names, use_threads=threads)
+            with pa.parquet.ParquetFile(
+                file.path,
+                metadata=table.metadata,
+                read_dictionary=texts,
+                page_checksum_verification=True,
+            ) as packed:
+                return packed.read(columns=names, use_threads=threads)
 
-        yield arrow_source(table.schema_arrow, metadata.num_rows, read, stored=stored)
+        yield arrow_source(schema, table.metadata.num_rows, read, stored=stored)
 
 
 def _check_unpacked(metadata: pa.parquet.FileMetaData, names: Sequence[str], stored: int) -> None:
