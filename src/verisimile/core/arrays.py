@@ -34,7 +34,7 @@ def as_matrix(values: npt.ArrayLike, name: str, *, columns: int | None = None) -
         name,
         got=f"an array of shape {array.shape}",
         expected="a matrix of shape (events, features)",
-        remedy="Use x[:, None] for a single feature.",
+        remedy="A single feature is np.reshape(x, (-1, 1)).",
     )
     d = array.shape[1]
     require(columns in (None, d), name, got=f"{d} columns", expected=f"{columns} columns")

@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError, require
-from verisimile.data.events import Events, events_of_table, name_list
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.data.checked import ignored, name_list
+from verisimile.data.events import Events, events_of_table
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
 from verisimile.data.request import Missing, Request
@@ -74,7 +75,7 @@ def read_events(
         If values lie outside the support of their feature.
     """
     names = None if features is None else name_list(features, "features")
-    request = Request(names, weights, dict(specs or {}), group, tuple(ignore), missing)
+    request = Request(names, weights, dict(specs or {}), group, ignored(ignore), missing)
     with opened(uri, request) as source:
         return events_of_table(request.table(source))
 
@@ -140,31 +141,7 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
         raise InputError(str(path), got="a folder that does not exist", expected="an existing one")
     draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
     try:
-        write(columns_of(events), events.features, replace(file, path=draft))
+        write(events.to_dict(), events.features, replace(file, path=draft))
         draft.replace(file.path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def columns_of(events: Events) -> dict[str, Array | IntArray]:
-    """Return the columns of `events` by name, last the weights as ``weight``, groups as ``group``.
-
-    An InputError says that a feature has one of these names beside them.
-    """
-    columns: dict[str, Array | IntArray] = {
-        name: np.ascontiguousarray(events.column(name)) for name in events.names
-    }
-    for name, values, meaning in (
-        ("weight", events.weights, "event weights"),
-        ("group", events.group, "groups of rows"),
-    ):
-        require(
-            values is None or name not in columns,
-            "events",
-            got=f"a feature named {name!r} beside {meaning}",
-            expected=f"that name to be free for the {meaning}",
-            remedy="Rename the feature.",
-        )
-        if values is not None:
-            columns[name] = values
-    return columns

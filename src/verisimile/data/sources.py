@@ -15,12 +15,11 @@ import numpy as np
 from verisimile.core.errors import InputError, require
 from verisimile.data.calo.source import open_showers
 from verisimile.data.feature import Feature, listing, suggestion
-from verisimile.data.formats.arrays import of_array
-from verisimile.data.formats.arrow import table_source
 from verisimile.data.formats.file import EventFile, Labels
 from verisimile.data.formats.registry import FORMATS
+from verisimile.data.held import has_columns, held_source
 from verisimile.data.request import Request
-from verisimile.data.source import Column, Source, Values, arrays_source
+from verisimile.data.source import Column, Source, Values
 
 SHOWERS = "calo="
 
@@ -30,49 +29,17 @@ _WILD = re.compile(r"[*?[]")
 
 def is_table(value: object) -> bool:
     """Return whether a value brings columns with names: a path, a frame, a table, a dict."""
-    return (
-        isinstance(value, str | os.PathLike | Mapping)
-        or _is_paths(value)
-        or _is_frame(value)
-        or _is_awkward(value)
-        or bool(isinstance(value, np.ndarray) and value.dtype.names)
-    )
+    return isinstance(value, str | os.PathLike) or _is_paths(value) or has_columns(value)
 
 
 @contextmanager
-def opened(value: Any, request: Request) -> Iterator[Source]:  # noqa: ANN401  (see `is_table`)
-    """Open whatever brings columns with names; errors name the file they come from."""
+def opened(value: Any, request: Request) -> Iterator[Source]:  # noqa: ANN401  (see `Held`)
+    """Open whatever holds events; errors name the file they come from."""
     if isinstance(value, str | os.PathLike) or _is_paths(value):
         with _opened_files(files_of(value), request) as source:
             yield source
-    elif _is_frame(value):
-        yield table_source(value)
-    elif _is_awkward(value):
-        yield arrays_source({name: _flat(value[name]) for name in value.fields})
-    elif isinstance(value, Mapping):
-        yield arrays_source({str(name): plain_array(values) for name, values in value.items()})
     else:
-        yield of_array(value, request.labels)
-
-
-def plain_array(value: Any) -> Values:  # noqa: ANN401  (array-likes, tensors)
-    """Return array-likes as an array that keeps its mask; tensors are detached from their graph."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().resolve_conj().resolve_neg()
-        try:
-            return np.asarray(value.numpy())
-        except TypeError:  # bfloat16, which NumPy lacks
-            return np.asarray(value.double().numpy())
-    if isinstance(value, np.ma.MaskedArray):
-        return value
-    if hasattr(value, "type") and _is_awkward(value):
-        return _flat(value)
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise InputError(
-            "events", got=f"rows of unequal lengths ({error})", expected="a rectangular array"
-        ) from None
+        yield held_source(value, request.labels)
 
 
 def _is_paths(value: object) -> bool:
@@ -81,28 +48,6 @@ def _is_paths(value: object) -> bool:
         and value
         and all(isinstance(item, str | os.PathLike) for item in value)
     )
-
-
-def _is_frame(value: object) -> bool:
-    # A series speaks Arrow too, and is one column without others.
-    return hasattr(value, "__arrow_c_stream__") and (
-        hasattr(value, "columns") or hasattr(value, "column_names")
-    )
-
-
-def _is_awkward(value: object) -> bool:
-    return type(value).__module__.startswith("awkward") and bool(getattr(value, "fields", ()))
-
-
-def _flat(array: Any) -> Values:  # noqa: ANN401  (awkward is untyped and optional)
-    """Return an awkward array as a flat one; unequal rows as objects."""
-    if array.ndim == 1:
-        try:
-            found = array.to_numpy(allow_missing=True)
-        except (ValueError, TypeError):
-            return np.array(array.to_list(), dtype=object)
-        return found if isinstance(found, np.ma.MaskedArray) else np.asarray(found)
-    return np.empty((len(array), 0), dtype=object)
 
 
 def files_of(value: Any) -> list[EventFile]:  # noqa: ANN401  (a path, a pattern, several)

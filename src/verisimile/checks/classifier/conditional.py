@@ -16,7 +16,8 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.result import register
 from verisimile.core.run import Run
-from verisimile.data.events import Events, name_list
+from verisimile.data.checked import name_list
+from verisimile.data.events import Events
 from verisimile.data.feature import require_columns
 from verisimile.samples.coordinates import Circles
 from verisimile.samples.learners import Classifier, boosted_trees, check_learner, scores, title

@@ -135,7 +135,8 @@ def of_array(array: Stored, labels: Labels, stored: int | None = None) -> Source
             remedy="Pass features=[...].",
         )
     require_memory(rows * d * array.dtype.itemsize, "array", stored=stored)
-    matrix = np.asarray(array[()])
+    whole = array[()]
+    matrix = whole if isinstance(whole, np.ma.MaskedArray) else np.asarray(whole)
     return arrays_source({name: matrix[:, j] for j, name in enumerate(labels)}, stored=stored)
 
 

@@ -84,9 +84,9 @@ def values_of(column: pa.ChunkedArray) -> Values:
     kind = column.type
     if pa.types.is_decimal(kind):
         column = column.cast(pa.float64())
-    elif pa.types.is_dictionary(kind):
+    elif pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
         column = column.cast(kind.value_type)
-    if _is_text(column.type):
+    if _is_text(kind.value_type if pa.types.is_dictionary(kind) else column.type):
         return np.array(column.to_pylist(), dtype=object)
     if not column.null_count:
         return np.asarray(column.to_numpy())
