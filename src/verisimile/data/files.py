@@ -16,6 +16,7 @@ from verisimile.data.checked import ignored, name_list
 from verisimile.data.events import Events, events_of_table
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.request import Missing, Request
 from verisimile.data.sources import SHOWERS, opened, parsed
 
@@ -123,7 +124,7 @@ def file_of(uri: str | os.PathLike[str]) -> Path:
     return parsed(uri).path
 
 
-def write_events(events: Events, path: str | os.PathLike[str]) -> None:
+def write_events(events: EventsLike, path: str | os.PathLike[str]) -> None:
     """Write events to a file of any readable format but npy, whole or not at all.
 
     Weights go into a column ``weight``, groups into ``group``; specifications into the
@@ -131,6 +132,7 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
     names it.
     An InputError says that a column's name is taken, or cannot be written in this format.
     """
+    events = as_events(events, "events")
     file = parsed(path)
     write = FORMATS[file.suffix].write
     if write is None:

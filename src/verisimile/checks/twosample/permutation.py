@@ -27,7 +27,8 @@ from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
-from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised
 from verisimile.samples.pool import MassRows, Pool, pool_samples
 from verisimile.stats.pvalues import matches
@@ -57,8 +58,8 @@ class Exchangeable:
 
 def two_sample(
     run: Run,
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     *,
     statistic: Statistic | None = None,
     permutations: int | Exchangeable = 999,
@@ -89,8 +90,8 @@ def two_sample(
 
 def permutation_test(
     run: Run,
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     statistics: Sequence[Statistic],
     *,
     permutations: int | Exchangeable = 999,
@@ -168,6 +169,7 @@ def permutation_test(
     >>> found.p_value.value
     0.001
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     exchangeable = isinstance(permutations, Exchangeable)
     count = permutations.permutations if isinstance(permutations, Exchangeable) else permutations
     _check(statistics, count, stop_after)
