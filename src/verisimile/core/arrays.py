@@ -102,7 +102,7 @@ def _numeric(values: npt.ArrayLike, name: str) -> Array:
         if array.dtype.kind == "O" and any(isinstance(one, str | bytes) for one in array.flat):
             raise _no_numbers(name, "text")
         copy = frozen(array) if array.dtype.kind in "biufO" else None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last of tensors with a gradient
         raise _no_numbers(name, f"values that are not numbers ({error})") from None
     if copy is None:
         raise _no_numbers(name, f"values of type {array.dtype}, which are no real numbers")

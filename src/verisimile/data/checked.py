@@ -37,7 +37,7 @@ def specs_of(
         got=repr(features),
         expected="a sequence of Feature, or of names",
     )
-    specs = [Feature(one) if isinstance(one, str) else one for one in several]
+    specs = [Feature(str(one)) if isinstance(one, str) else one for one in several]
     listed = name_list([spec.name for spec in specs], "events.features")
     require(
         names is None or tuple(names) == listed,
@@ -125,12 +125,8 @@ def matrix_of(x: npt.NDArray[Any], names: Sequence[str] | None) -> Array:
 
 
 def _reject_non_finite(x: npt.NDArray[Any], names: Sequence[str] | None) -> None:
-    try:
-        array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        return
-    if array.ndim == 2 and (names is None or len(names) == array.shape[1]):
-        check_finite(array, names or numbered(array.shape[1]))
+    if x.ndim == 2 and x.dtype.kind == "f" and (names is None or len(names) == x.shape[1]):
+        check_finite(np.asarray(x, dtype=np.float64), names or numbered(x.shape[1]))
 
 
 def check_finite(x: Array, names: Sequence[str]) -> None:

@@ -219,30 +219,25 @@ class Events:
         order = rng.permutation(self.n)
         return tuple(self.take(order[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True))
 
-    def overlap(self, other: Events) -> int:
+    def overlap(self, other: Events | Held) -> int:
         """Return how many rows of `other` occur in these events, byte for byte.
 
         Columns are matched by name, weights do not count, and both need the
         same columns.  A number above the rare coincidence of continuous values
         says that the samples share events.
         """
-        theirs = match_features(other, self.features)
+        theirs = match_features(_events(other), self.features)
         return shared_rows(row_hashes(theirs.x), row_hashes(self.x))
 
     @staticmethod
-    def concatenate(samples: Sequence[Events]) -> Events:
+    def concatenate(samples: Sequence[Events | Held]) -> Events:
         """Return samples one below the other, columns matched by name to those of the first.
 
         All have weights or none has.  Groups of different samples are different, and rows of a
         sample without groups are groups of their own.
         """
-        parts = list(samples)
-        require(
-            parts and all(isinstance(part, Events) for part in parts),
-            "Events.concatenate",
-            got=f"a list of {sorted({type(part).__name__ for part in parts})}",
-            expected="one sample of events or more",
-        )
+        parts = [_events(sample) for sample in samples]
+        require(parts, "Events.concatenate", got="no sample", expected="one or more")
         features = parts[0].features
         parts = [match_features(part, features) for part in parts]
         weights = [part.weights for part in parts if part.weights is not None]
@@ -269,7 +264,7 @@ class Events:
         `other` is whatever `Events` takes, such as a dict of new columns.  Weights and groups stay;
         those of `other`, if it has any, must be the same.
         """
-        more = other if isinstance(other, Events) else Events(other)
+        more = _events(other)
         shared = [name for name in more.names if name in self.names]
         require(
             more.n == self.n and not shared,
@@ -431,6 +426,10 @@ class Events:
         values = (x, weights, features, group, account, "")
         for name, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, name, value)
+
+
+def _events(value: Events | Held) -> Events:
+    return value if isinstance(value, Events) else Events(value)
 
 
 def match_features(events: Events, features: Sequence[Feature | str]) -> Events:

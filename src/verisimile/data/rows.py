@@ -46,7 +46,8 @@ def counted_rows(key: Any, n: int) -> IntArray:  # noqa: ANN401  (see `Events.__
         return row_numbers(np.arange(n)[key], n)
     rows = np.atleast_1d(plain_array([key] if np.ndim(key) == 0 else key))
     if rows.dtype.kind in "iu":
-        rows = np.where(rows < 0, rows.astype(np.int64) + n, rows)
+        rows = rows.astype(np.int64)
+        rows = np.where(rows < 0, rows + n, rows)
     return row_numbers(rows, n)
 
 

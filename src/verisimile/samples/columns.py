@@ -15,7 +15,7 @@ from verisimile.data.inputs import EventsLike, as_events
 _PROBE = 5000  # events that are looked at
 _FEWEST = 100
 _ALIKE, _APART = 0.05, 3.0  # Kolmogorov distance, and how many times that is clearly another law
-_NOISE = 1.7  # in units of (1/n + 1/m)^(1/2), which equal laws exceed in 0.6 % of the cases
+_MISSED = 0.01  # how often one of all columns is farther from its own law than noise explains
 _SIEVE = 16  # places of a column at which all others are looked at first
 
 
@@ -62,14 +62,18 @@ def permuted(reference: Events, other: Events) -> list[tuple[int, ...]]:
     r"""Return the cycles of columns that look permuted in the other sample.
 
     A column of the reference is looked for among those of the other sample if it differs clearly
-    from its namesake.  With :math:`a = \max(0.05, 1.7 \sqrt{1/n + 1/m})` two columns are alike if
-    their Kolmogorov distance is at most a, and clearly different above 3 a.  The assignment
-    that finds the most columns that are alike is taken, and its cycles in which all are.
+    from its namesake.  Two columns are alike if their Kolmogorov distance is at most
+
+    .. math:: a = \max\Big(0.05, \sqrt{\tfrac12 \log\tfrac{2 d}{0.01}}\,\sqrt{1/n + 1/m}\Big),
+
+    and clearly different above 3 a.  The assignment that finds the most columns that are
+    alike is taken, and its cycles in which all are.
     """
     ours, theirs = _Probe(reference), _Probe(other)
     if min(ours.size, theirs.size) < _FEWEST:
         return []
-    alike = max(_ALIKE, _NOISE * math.sqrt(1.0 / ours.size + 1.0 / theirs.size))
+    noise = math.sqrt(0.5 * math.log(2.0 * reference.d / _MISSED))
+    alike = max(_ALIKE, noise * math.sqrt(1.0 / ours.size + 1.0 / theirs.size))
     apart = [j for j in range(reference.d) if ours.distance(j, theirs, j) > _APART * alike]
     if len(apart) < 2:
         return []

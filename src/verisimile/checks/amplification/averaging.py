@@ -9,6 +9,7 @@ import numpy as np
 
 from verisimile.checks.amplification.member_counts import (
     Draws,
+    Member,
     MemberCounts,
     Pooled,
     Spread,
@@ -21,6 +22,7 @@ from verisimile.checks.amplification.result import Amplification, check_plan
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
+from verisimile.data.events import match_features
 from verisimile.data.inputs import EventsLike, as_events, require_samples
 
 CANNOT_SEE = (
@@ -127,13 +129,23 @@ def averaging(
     H. Bahl et al., arXiv:2509.08048; S. Bieringer et al., arXiv:2408.00838.
     """
     require_samples(member_samples, "member_samples")
-    members = [
-        each if isinstance(each, Draws) else as_events(each, f"member_samples[{place}]")
-        for place, each in enumerate(member_samples)
-    ]
-    counts = count_members(run, members, regions)
+    counts = count_members(run, _members(member_samples), regions)
     rng = run.seeds.at("averaging", "crossing").numpy()
     return averaging_of_counts(counts, rng, n_train=n_train, levels=levels)
+
+
+def _members(samples: Sequence[EventsLike | Draws]) -> list[Member]:
+    """Return draws as they are, and samples with the columns of the first of them."""
+    members: list[Member] = []
+    features = None
+    for place, each in enumerate(samples):
+        if isinstance(each, Draws):
+            members.append(each)
+            continue
+        events = as_events(each, f"member_samples[{place}]")
+        features = features or events.features
+        members.append(match_features(events, features))
+    return members
 
 
 def averaging_of_counts(

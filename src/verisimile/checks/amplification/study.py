@@ -122,12 +122,12 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     # Regions are columns of numbers: the mixture's members are asked in the same order.
     features = given[0].features if mixture is None else mixture.features
     samples = [match_features(each, features) for each in given]
-    curve = (
-        quantile(at, samples[0], holdout, n_train=n_train, regions=regions, train=train)
-        if len(samples) == 1
-        else quantile_of_trainings(at, samples, holdout, n_train=n_train, regions=regions)
-    )
     known = match_features(holdout, features)
+    curve = (
+        quantile(at, samples[0], known, n_train=n_train, regions=regions, train=train)
+        if len(samples) == 1
+        else quantile_of_trainings(at, samples, known, n_train=n_train, regions=regions)
+    )
     scatter = [match_features(each, features) for each in scattered] or samples
     plan = resolutions_of(at.seeds.at("regions"), scatter, regions)
     averaged = tuple(

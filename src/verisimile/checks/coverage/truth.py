@@ -124,7 +124,7 @@ def truth_of(truth: Sampler | EventsLike, features: Sequence[Feature] | None = N
         expected="a sampler with n_features and sample(n, rng), or a sample of events",
         remedy="vs.SampledTruth(events) is a truth made of events.",
     )
-    return truth_of(SampledTruth(truth), features)
+    return truth_of(SampledTruth(as_events(truth, "truth")), features)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
