@@ -211,6 +211,12 @@ CALLS: Mapping[str, Callable[[Given], object]] = {
     "support_metrics": lambda s: vs.support.support_metrics(
         s.first, s.second, np.random.default_rng(1), neighbours=2
     ),
+    "frechet_distance": lambda s: vs.twosample.frechet_distance(
+        s.first, s.second, np.random.default_rng(1)
+    ),
+    "kernel_distance": lambda s: vs.twosample.kernel_distance(
+        s.first, s.second, np.random.default_rng(1)
+    ),
     "permutation_test": lambda s: vs.permutation_test(
         run(), s.first, s.second, [vs.MarginalKS()], permutations=19
     ),

@@ -95,6 +95,13 @@ def digest(*arrays: npt.NDArray[Any] | None) -> str:
 
 def _numeric(values: npt.ArrayLike, name: str) -> Array:
     """Return a double-precision copy of real numbers, of which none changes its meaning."""
+    require(
+        not (hasattr(values, "features") and hasattr(values, "n_effective")),
+        name,
+        got="events, whose names and weights an array would lose",
+        expected="numbers",
+        remedy="Say events.x, or events['name'] for one column.",
+    )
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise _no_numbers(name, f"{int(np.ma.getmaskarray(values).sum())} masked values")
     try:

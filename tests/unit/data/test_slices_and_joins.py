@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 
+from verisimile.core.arrays import as_matrix
 from verisimile.core.errors import InputError, SupportError
 from verisimile.data.account import Account, LeftOut
 from verisimile.data.events import Events
@@ -200,3 +201,8 @@ def test_what_was_left_out_is_not_forgotten() -> None:
         ("a", "b"), (LeftOut("t", "values of type <U1", 0.75),), rows=4
     )
     assert Events.concatenate([EVENTS, EVENTS]).account is None
+
+
+def test_what_wants_numbers_refuses_events_because_it_would_lose_their_names() -> None:
+    with pytest.raises(InputError, match=r"x: got events, whose names .* events\['name'\]"):
+        as_matrix(EVENTS, "x")
