@@ -34,7 +34,13 @@ def as_events(value: EventsLike, name: str) -> Events:
     try:
         return Events(value)
     except InputError as error:
-        raise error.within(name) from None
+        where = " (arguments of vs.Events)" if "=" in error.remedy else ""
+        raise type(error)(
+            f"{name}: {error.name}",
+            got=error.got,
+            expected=error.expected,
+            remedy=f"{error.remedy.removesuffix('.')}{where}." if where else error.remedy,
+        ) from None
 
 
 def as_samples(values: Sequence[EventsLike], name: str) -> list[Events]:

@@ -295,6 +295,13 @@ def test_what_cannot_be_read_is_refused_by_name(name: str) -> None:
         as_events(value, "reference")
 
 
+def test_remedies_say_whose_arguments_they_mean() -> None:
+    with pytest.raises(
+        InputError, match=r"^truth: .*weights='weight'.* \(arguments of vs.Events\)\.$"
+    ):
+        as_events({"a": A, "weight": B}, "truth")
+
+
 def test_open_files_are_refused_because_nothing_checks_them(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["a"] = A

@@ -227,7 +227,7 @@ def precision_recall(
     Examples
     --------
     >>> rng = np.random.default_rng(1)
-    >>> true, fake = Events(rng.normal(size=(800, 1))), rng.normal(1.0, 1.0, size=(800, 1))
+    >>> true, fake = rng.normal(size=(800, 1)), rng.normal(1.0, 1.0, size=(800, 1))
     >>> low, high = precision_recall(Run(Seeds(1)), true, fake).interval
     >>> low < 0.679 < high
     True

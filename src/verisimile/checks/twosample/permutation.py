@@ -78,7 +78,7 @@ def two_sample(
     Examples
     --------
     >>> x = np.random.default_rng(1).normal(size=(400, 2))
-    >>> two_sample(Run(Seeds(1)), Events(x[:200]), Events(x[200:] + 1.0)).p_value.value
+    >>> two_sample(Run(Seeds(1)), x[:200], x[200:] + 1.0).p_value.value
     0.001
     """
     chosen = EnergyDistance() if statistic is None else statistic
@@ -165,7 +165,7 @@ def permutation_test(
     >>> from verisimile.checks.twosample.statistics.energy import EnergyDistance
     >>> x = np.random.default_rng(1).normal(size=(400, 2))
     >>> run = Run(Seeds(1))
-    >>> found, = permutation_test(run, Events(x[:200]), Events(x[200:] + 1.0), [EnergyDistance()])
+    >>> found, = permutation_test(run, x[:200], x[200:] + 1.0, [EnergyDistance()])
     >>> found.p_value.value
     0.001
     """
