@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from verisimile.core.result import register
@@ -87,6 +88,31 @@ class Account:
                 f"{self.dropped} of {self.rows} rows dropped for missing values ({counts})"
             )
         return "; ".join(parts)
+
+
+def combined(
+    accounts: Sequence[Account | None],
+    kept: tuple[str, ...],
+    count: Callable[[Iterable[int]], int],
+) -> Account | None:
+    """Return the account of samples put together, None if none has one.
+
+    `count` makes one number of their numbers of rows: ``sum`` below one another, ``max`` beside.
+    """
+    known = [account for account in accounts if account is not None]
+    if not known:
+        return None
+    left_out = {column.name: column for account in known for column in account.left_out}
+    missing: Counter[str] = Counter()
+    for account in known:
+        missing.update(account.missing)
+    return Account(
+        kept=kept,
+        left_out=tuple(column for name, column in left_out.items() if name not in kept),
+        rows=count(account.rows for account in known),
+        dropped=sum(account.dropped for account in known),
+        missing=dict(missing),
+    )
 
 
 def doubt(role: str, account: Account) -> str:

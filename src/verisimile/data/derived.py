@@ -19,6 +19,7 @@ from verisimile.data.description import Description, worded
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Quantity
 from verisimile.data.feature import Feature, listing, require_columns, suggestion
+from verisimile.data.inputs import EventsLike, as_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class ColumnFunction:
         return values
 
 
-def derived(events: Events, columns: Mapping[str, Quantity | Callable[..., object]]) -> Events:
+def derived(events: EventsLike, columns: Mapping[str, Quantity | Callable[..., object]]) -> Events:
     """Return the events with further columns, in the order given; weights and groups stay.
 
     Every column is computed from those of `events`, not from one another.
@@ -97,6 +98,7 @@ def derived(events: Events, columns: Mapping[str, Quantity | Callable[..., objec
     >>> derived(events, {"pt": Expression("hypot(px, py)")}).names
     ('px', 'py', 'pt')
     """
+    events = as_events(events, "events")
     taken = [name for name in columns if name in events.names]
     require(
         not taken,

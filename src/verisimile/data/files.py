@@ -10,13 +10,15 @@ from uuid import uuid4
 
 import numpy as np
 
-from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError, require
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
 from verisimile.core.progress import Progress, resolve_progress
+from verisimile.data.checked import ignored, name_list
 from verisimile.data.description import Description
-from verisimile.data.events import Events, events_of_table, ignored, name_list
+from verisimile.data.events import Events, events_of_table
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.request import Missing, Request
 from verisimile.data.sources import SHOWERS, opened, parsed
 
@@ -141,7 +143,7 @@ def file_of(uri: str | os.PathLike[str]) -> Path:
     return parsed(uri).path
 
 
-def write_events(events: Events, path: str | os.PathLike[str]) -> None:
+def write_events(events: EventsLike, path: str | os.PathLike[str]) -> None:
     """Write events to a file of any readable format but npy, whole or not at all.
 
     Weights go into a column ``weight``, groups into ``group``; specifications into the
@@ -149,6 +151,7 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
     header.  A ROOT tree is called ``events``, a FITS table ``EVENTS``, unless ``path`` names it.
     An InputError says that a column's name is taken, or cannot be written in this format.
     """
+    events = as_events(events, "events")
     file = parsed(path)
     write = FORMATS[file.suffix].write
     if write is None:
@@ -159,32 +162,7 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
         raise InputError(str(path), got="a folder that does not exist", expected="an existing one")
     draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
     try:
-        write(columns_of(events), events.features, replace(file, path=draft))
+        write(events.to_dict(), events.features, replace(file, path=draft))
         draft.replace(file.path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def columns_of(events: Events) -> dict[str, Array | IntArray]:
-    """Return the columns of `events` by name, last the weights as ``weight``, groups as ``group``.
-
-    An InputError says that a feature has one of these names beside them.
-    """
-    columns: dict[str, Array | IntArray] = {
-        name: np.ascontiguousarray(column)
-        for name, column in zip(events.names, events.x.T, strict=True)
-    }
-    for name, values, meaning in (
-        ("weight", events.weights, "event weights"),
-        ("group", events.group, "groups of rows"),
-    ):
-        require(
-            values is None or name not in columns,
-            "events",
-            got=f"a feature named {name!r} beside {meaning}",
-            expected=f"that name to be free for the {meaning}",
-            remedy="Rename the feature.",
-        )
-        if values is not None:
-            columns[name] = values
-    return columns

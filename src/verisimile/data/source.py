@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -105,3 +105,17 @@ def arrays_source(
             yield array if isinstance(array, np.ma.MaskedArray) else np.asarray(array[()])
 
     return Source(columns, load, specs or {}, stored)
+
+
+def with_columns(source: Source, arrays: Mapping[str, Values]) -> Source:
+    """Return a source with arrays in memory as further columns."""
+    if not arrays:
+        return source
+    further = {name: number_column(array) for name, array in arrays.items()}
+
+    def load(names: Sequence[str]) -> Iterator[Values]:
+        loaded = source.load([name for name in names if name not in arrays])
+        for name in names:
+            yield arrays[name] if name in arrays else next(loaded)
+
+    return replace(source, columns={**source.columns, **further}, load=load)

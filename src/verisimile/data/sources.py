@@ -17,12 +17,11 @@ from verisimile.core.progress import Progress, Silent
 from verisimile.data.calo.source import open_showers
 from verisimile.data.computed import with_computed
 from verisimile.data.feature import Feature, listing, suggestion
-from verisimile.data.formats.arrays import of_array
-from verisimile.data.formats.arrow import table_source
 from verisimile.data.formats.file import EventFile, Labels
 from verisimile.data.formats.registry import FORMATS
+from verisimile.data.held import has_columns, held_source
 from verisimile.data.request import Request
-from verisimile.data.source import Column, Source, Values, arrays_source
+from verisimile.data.source import Column, Source, Values
 
 SHOWERS = "calo="
 
@@ -32,22 +31,16 @@ _WILD = re.compile(r"[*?[]")
 
 def is_table(value: object) -> bool:
     """Return whether a value brings columns with names: a path, a frame, a table, a dict."""
-    return (
-        isinstance(value, str | os.PathLike | Mapping)
-        or _is_paths(value)
-        or _is_frame(value)
-        or _is_awkward(value)
-        or bool(isinstance(value, np.ndarray) and value.dtype.names)
-    )
+    return isinstance(value, str | os.PathLike) or _is_paths(value) or has_columns(value)
 
 
 @contextmanager
 def opened(
-    value: Any,  # noqa: ANN401  (see `is_table`)
+    value: Any,  # noqa: ANN401  (see `Held`)
     request: Request,
     progress: Progress | None = None,
 ) -> Iterator[Source]:
-    """Open whatever brings columns with names; errors name the file they come from.
+    """Open whatever holds events; errors name the file they come from.
 
     The progress is that of several files.
     """
@@ -55,49 +48,7 @@ def opened(
         with _opened_files(files_of(value), request, progress or Silent()) as source:
             yield source
     else:
-        yield with_computed(_held(value, request), request)
-
-
-def _held(value: Any, request: Request) -> Source:  # noqa: ANN401  (see `is_table`)
-    """Return what is in memory as a source."""
-    if _is_frame(value):
-        return table_source(value)
-    if _is_awkward(value):
-        return arrays_source({name: _flat(value[name]) for name in value.fields})
-    if isinstance(value, Mapping):
-        return arrays_source({str(name): plain_array(values) for name, values in value.items()})
-    return of_array(value, request.labels)
-
-
-def plain_array(value: Any) -> Values:  # noqa: ANN401  (array-likes, tensors)
-    """Return array-likes as an array that keeps its mask; tensors are detached from their graph."""
-    try:
-        return _array(value)
-    except ValueError as error:
-        raise InputError(
-            "events", got=f"rows of unequal lengths ({error})", expected="a rectangular array"
-        ) from None
-    # Libraries raise what they like when something is no array: sparse, quantized or meta tensors.
-    except Exception as error:
-        raise InputError(
-            "events",
-            got=f"a {type(value).__name__} that is no array ({type(error).__name__}: {error})",
-            expected="an array of numbers",
-        ) from None
-
-
-def _array(value: Any) -> Values:  # noqa: ANN401  (see `plain_array`)
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().resolve_conj().resolve_neg()
-        try:
-            return np.asarray(value.numpy())
-        except TypeError:  # bfloat16, which NumPy lacks
-            return np.asarray(value.double().numpy())
-    if isinstance(value, np.ma.MaskedArray):
-        return value
-    if hasattr(value, "type") and _is_awkward(value):
-        return _flat(value)
-    return np.asarray(value)
+        yield with_computed(held_source(value, request.labels), request)
 
 
 def _is_paths(value: object) -> bool:
@@ -106,33 +57,6 @@ def _is_paths(value: object) -> bool:
         and value
         and all(isinstance(item, str | os.PathLike) for item in value)
     )
-
-
-def _is_frame(value: object) -> bool:
-    # A series speaks Arrow too, and is one column without others.
-    return hasattr(value, "__arrow_c_stream__") and (
-        hasattr(value, "columns") or hasattr(value, "column_names")
-    )
-
-
-def _is_awkward(value: object) -> bool:
-    # A single record has fields, and no length.
-    return (
-        type(value).__module__.startswith("awkward")
-        and hasattr(value, "ndim")
-        and bool(getattr(value, "fields", ()))
-    )
-
-
-def _flat(array: Any) -> Values:  # noqa: ANN401  (awkward is untyped and optional)
-    """Return an awkward array as a flat one; unequal rows as objects."""
-    if array.ndim == 1:
-        try:
-            found = array.to_numpy(allow_missing=True)
-        except (ValueError, TypeError):
-            return np.array(array.to_list(), dtype=object)
-        return found if isinstance(found, np.ma.MaskedArray) else np.asarray(found)
-    return np.empty((len(array), 0), dtype=object)
 
 
 def files_of(value: Any) -> list[EventFile]:  # noqa: ANN401  (a path, a pattern, several)

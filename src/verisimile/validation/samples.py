@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import require
@@ -16,6 +15,7 @@ from verisimile.data.description import Description
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
 from verisimile.data.feature import require_columns
+from verisimile.samples.columns import swapped_columns
 from verisimile.samples.copies import SampleRows, copies_of, equal_rows, rows_of
 from verisimile.validation.descriptions import (
     all_descriptions,
@@ -180,8 +180,6 @@ def _shrunk(before: Mapping[str, Events], after: Mapping[str, Events]) -> list[s
 
 _STEP = 1000.0  # MeV and GeV, mm and m
 _TOLERANCE = 1.3
-_PROBE = 5000  # events that are looked at
-_APART, _ALIKE = 0.15, 0.05  # Kolmogorov distances
 _FEWEST_COMPARED = 100
 _DECIMALS = 4  # digits after the point that are looked for
 _SINGLE, _DOUBLE = "single precision", "double precision"
@@ -205,25 +203,6 @@ def check_units(reference: Events, generated: Events) -> None:
         expected="the same units in both",
         remedy="MeV and GeV? Convert one of the files.",
     )
-
-
-def swapped_columns(reference: Events, generated: Events) -> list[str]:
-    """Return a warning for every two features that look exchanged in the generated sample.
-
-    Two features look exchanged if each differs clearly from its namesake (Kolmogorov
-    distance above 0.15) and agrees with the other one (below 0.05).
-    """
-    if min(reference.n, generated.n) < _FEWEST_COMPARED:
-        return []
-    ours, theirs = _probe(reference), _probe(generated)
-    apart = [j for j in range(reference.d) if _distance(ours[:, j], theirs[:, j]) > _APART]
-    return [
-        f"features {reference.names[i]!r} and {reference.names[j]!r} look exchanged in the "
-        "generated sample: check the names of its columns"
-        for place, i in enumerate(apart)
-        for j in apart[place + 1 :]
-        if max(_distance(ours[:, i], theirs[:, j]), _distance(ours[:, j], theirs[:, i])) < _ALIKE
-    ]
 
 
 def rounding_mismatches(reference: Events, generated: Events) -> list[str]:
@@ -276,15 +255,6 @@ def _factor(ours: Array, theirs: Array) -> float | None:
         if (np.abs(np.log(ratio / factor)) < np.log(_TOLERANCE)).all():
             return factor
     return None
-
-
-def _probe(events: Events) -> Array:
-    # Evenly spread: a file may be sorted.
-    return events.x[:: max(1, events.n // _PROBE)]
-
-
-def _distance(first: Array, second: Array) -> float:
-    return float(stats.ks_2samp(first, second, method="asymp").statistic)
 
 
 _PAIRS = (("train", "generated"), ("train", "reference"), ("reference", "generated"))

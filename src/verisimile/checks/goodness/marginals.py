@@ -16,6 +16,7 @@ from verisimile.core.run import Run
 from verisimile.data.description import worded
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.mixture.model import Mixture
 from verisimile.samples.contents import bin_edges, is_logarithmic
 from verisimile.stats.intervals import garwood
@@ -119,7 +120,7 @@ def marginal_comparisons(
     run: Run,
     mixture: Mixture,
     goodness: ProfileTest,
-    events: Events,
+    events: EventsLike,
     *,
     bins: int = 40,
     draws: int = 20_000,
@@ -154,6 +155,7 @@ def marginal_comparisons(
     ----------
     G. Badaracco et al., fig. 1 and eq. 3.
     """
+    events = as_events(events, "events")
     matched = match_features(events, mixture.features)
     fitted = _checked(goodness, mixture, matched)
     reference = mixture.draw(draws, run.at("marginals")).x

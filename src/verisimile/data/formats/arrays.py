@@ -147,7 +147,8 @@ def of_array(array: Stored, labels: Labels, stored: int | None = None) -> Source
         return arrays_source(_fields(array), stored=stored)
     names = matrix_names(array.shape, labels)
     require_memory(math.prod(array.shape) * array.dtype.itemsize, "array", stored=stored)
-    matrix = np.asarray(array[()])
+    whole = array[()]
+    matrix = whole if isinstance(whole, np.ma.MaskedArray) else np.asarray(whole)
     return arrays_source({name: matrix[:, j] for j, name in enumerate(names)}, stored=stored)
 
 
