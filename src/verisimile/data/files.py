@@ -17,7 +17,7 @@ from verisimile.data.events import Events, events_of_table, name_list
 from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
 from verisimile.data.request import Missing, Request
-from verisimile.data.sources import SHOWERS, opened, parsed
+from verisimile.data.sources import SHOWERS, files_of, opened, parsed
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -78,7 +78,15 @@ def read_events(
     names = None if features is None else name_list(features, "features")
     request = Request(names, weights, dict(specs or {}), group, tuple(ignore), missing)
     with opened(uri, request) as source:
-        return events_of_table(request.table(source))
+        table = request.table(source)
+        try:
+            return events_of_table(table)
+        except InputError as error:
+            files = files_of(uri)
+            if len(files) == 1:
+                raise  # named where it was opened
+            joined = f"{len(files)} files from {files[0]} to {files[-1]}, rows counted through"
+            raise error.within(joined) from None
 
 
 @dataclass(frozen=True, slots=True)
