@@ -258,9 +258,11 @@ def described(events: Events, descriptions: Mapping[str, Description]) -> Events
         If values lie outside of a support.
     """
     require_columns(list(descriptions), events.names, "described features")
-    nothing = Description()
     return events.with_features(
-        [descriptions.get(spec.name, nothing).onto(spec) for spec in events.features]
+        [
+            descriptions[spec.name].onto(spec) if spec.name in descriptions else spec
+            for spec in events.features
+        ]
     )
 
 

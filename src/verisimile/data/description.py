@@ -93,4 +93,6 @@ def worded(feature: Feature, others: Sequence[Feature]) -> Feature:
     same = (feature, *others)
     unit = next((one.unit for one in same if one.unit), "")
     label = next((one.label for one in same if one.label), "")
+    if (unit, label) == (feature.unit, feature.label):
+        return feature  # of a hundred thousand most
     return replace(feature, unit=unit, label=label)

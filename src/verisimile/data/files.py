@@ -20,7 +20,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.formats.registry import FORMATS
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.request import Missing, Request
-from verisimile.data.sources import SHOWERS, opened, parsed
+from verisimile.data.sources import SHOWERS, files_of, opened, parsed
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -92,7 +92,15 @@ def read_events(  # noqa: PLR0913  (what to read, and in what roles)
     names = None if features is None else name_list(features, "features")
     request = Request(names, weights, specs or {}, group, ignored(ignore), missing, cut)
     with opened(uri, request, resolve_progress(progress)) as source:
-        return events_of_table(request.table(source))
+        table = request.table(source)
+        try:
+            return events_of_table(table)
+        except InputError as error:
+            files = files_of(uri)
+            if len(files) == 1:
+                raise  # named where it was opened
+            joined = f"{len(files)} files from {files[0]} to {files[-1]}, rows counted through"
+            raise error.within(joined) from None
 
 
 @dataclass(frozen=True, slots=True)

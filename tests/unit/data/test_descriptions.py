@@ -109,6 +109,8 @@ def test_faults_of_descriptions_name_file_row_and_the_nearest_column(
         read_events(path, specs={"fi": Description(unit="rad")})
     with pytest.raises(SupportError, match=r"z.parquet.*column 'm'.*first 80.0 in row 1"):
         read_events(path, specs={"m": Description(low=85.0)})
+    with pytest.raises(SupportError, match=r"2 files from .*z.parquet.*, rows counted .*row 1"):
+        read_events([path, path], specs={"m": Description(low=85.0)})
 
 
 def test_words_of_single_parquet_columns_are_read(tmp_path: Path) -> None:
