@@ -39,7 +39,7 @@ def events(kept: object, column: pa.Array, **asked: object) -> Events:
     return Events(kept(table), **asked)  # type: ignore[arg-type,operator]
 
 
-DIGITS = ["1.5", "-0.1", "123456789.123456789", "0.30000000000000004"]
+DIGITS = ["1.5", "222.316253648", "-0.1", "123456789.123456789", "0.30000000000000004"]
 DOUBLES = [float(digits) for digits in DIGITS]
 NUMBERS = {
     "decimal128": (pa.array(map(Decimal, DIGITS), pa.decimal128(30, 17)), DOUBLES),
