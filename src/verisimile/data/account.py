@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from verisimile.core.result import register
 from verisimile.data.feature import listing
+from verisimile.data.losses import LostRows
 
 _DOUBTFUL = 0.5
 _SHOWN = 3
@@ -29,6 +30,10 @@ class LeftOut:
     name: str
     reason: str
     numbers: float | None = None
+
+    def __str__(self) -> str:
+        """Return what became of it, and why."""
+        return f"left out ({self.reason})"
 
     @property
     def doubtful(self) -> bool:
@@ -53,6 +58,8 @@ class Account:
         Rows left out because a value is missing.
     missing
         Missing values by column.
+    lost
+        Which rows were dropped, as long as the program runs; None if none were.
     """
 
     kept: tuple[str, ...]
@@ -60,6 +67,7 @@ class Account:
     rows: int = 0
     dropped: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
+    lost: LostRows | None = field(default=None, compare=False, metadata={"transient": True})
 
     @property
     def doubts(self) -> tuple[LeftOut, ...]:
@@ -69,29 +77,77 @@ class Account:
     @property
     def sentence(self) -> str:
         """One line for people."""
-        parts = [f"{len(self.kept)} columns kept: {_some(self.kept)}"]
+        number = len(self.kept)
+        parts = [f"{number} column{'s' if number > 1 else ''} kept: {_some(self.kept)}"]
         if self.left_out:
             shown = [f"{column.name} ({column.reason})" for column in self.left_out]
             parts.append(f"{len(shown)} left out: {_some(shown)}")
         if self.dropped:
-            counts = ", ".join(f"{name} {count}" for name, count in self.missing.items())
-            parts.append(
-                f"{self.dropped} of {self.rows} rows dropped for missing values ({counts})"
-            )
+            parts.append(self.loss)
         return "; ".join(parts)
 
+    @property
+    def loss(self) -> str:
+        """How many rows were dropped, and for values of which columns."""
+        counts = ", ".join(f"{name} {count}" for name, count in self.missing.items())
+        return f"{self.dropped} of {self.rows} rows dropped for missing values ({counts})"
 
-def doubt(role: str, account: Account) -> str:
-    """Return why nothing may pass, in a sentence; empty if every column is accounted for."""
-    if not account.doubts:
-        return ""
-    names = listing([column.name for column in account.doubts])
-    first = account.doubts[0]
-    return (
-        f"columns {names} of the {role} sample were left out ({first.reason}), although half of "
-        "their cells or more are numbers: a difference in them would not be seen; list the "
-        "features to compare, or ignore these columns by name"
+
+def doubts_of(
+    accounts: Mapping[str, Account | None], *, ignored: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return why nothing may pass, in sentences; none if every column is accounted for.
+
+    Samples, given by their roles, that left out the same columns are told of together.  Columns
+    that are `ignored` later are accounted for, and so are those of arrays, which have no account.
+    """
+    roles: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for role, account in accounts.items():
+        doubts = () if account is None else account.doubts
+        found = tuple((one.name, one.reason) for one in doubts if one.name not in ignored)
+        if found:
+            roles.setdefault(found, []).append(role)
+    return tuple(_doubt(those, dict(found)) for found, those in roles.items())
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return words as in a sentence.
+
+    Examples
+    --------
+    >>> joined(["reference", "generated", "train"])
+    'reference, generated and train'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def losses_of(accounts: Mapping[str, Account | None]) -> tuple[str, ...]:
+    """Return how many rows samples, given by their roles, lost for missing values."""
+    roles: dict[str, list[str]] = {}
+    for role, account in accounts.items():
+        if account is not None and account.dropped:
+            roles.setdefault(account.loss, []).append(role)
+    return tuple(
+        f"{_samples(those)}: {loss}{' each' if len(those) > 1 else ''}"
+        for loss, those in roles.items()
     )
+
+
+def _doubt(roles: Sequence[str], reasons: Mapping[str, str]) -> str:
+    names = list(reasons)[:_SHOWN]
+    why = "; ".join(dict.fromkeys(reasons[name] for name in names))
+    one = len(reasons) == 1
+    what = f"column {listing(reasons)} was" if one else f"columns {listing(reasons)} were"
+    whose, them = ("its", "it") if one else ("their", "them")
+    return (
+        f"{what} left out of the {_samples(roles)} ({why}) although half of {whose} cells or more "
+        f"are numbers: list the features to compare (--features), or ignore {them} by name "
+        f"(ignore={names}, --ignore {','.join(names)})"
+    )
+
+
+def _samples(roles: Sequence[str]) -> str:
+    return f"{joined(roles)} sample{'s' if len(roles) > 1 else ''}"
 
 
 def _some(names: tuple[str, ...] | list[str]) -> str:

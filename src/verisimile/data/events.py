@@ -234,20 +234,22 @@ class Events:
             object.__setattr__(self, name, value)
 
 
-def match_features(events: Events, features: Sequence[Feature | str]) -> Events:
+def match_features(
+    events: Events, features: Sequence[Feature | str], *, where: str = "events", of: str = ""
+) -> Events:
     """Return `events` with its columns in the order of `features`, matched by name.
 
     The events keep their own specifications.  The sets of names must agree, and so must
-    two stated units.
+    two stated units; errors call the events `where`, and what the features are `of`.
     """
     specs = [Feature(spec) if isinstance(spec, str) else spec for spec in features]
     names = tuple(spec.name for spec in specs)
-    _same_names(events.names, names)
+    _same_names(events, names, where, of)
     matched = events if names == events.names else events.select(names)
     for mine, theirs in zip(matched.features, specs, strict=True):
         require(
             not (mine.unit and theirs.unit) or mine.unit == theirs.unit,
-            f"events, column {mine.name!r}",
+            f"{where}, column {mine.name!r}",
             got=f"the unit {mine.unit!r}",
             expected=f"the unit {theirs.unit!r}",
             remedy="Convert one of the samples.",
@@ -255,17 +257,29 @@ def match_features(events: Events, features: Sequence[Feature | str]) -> Events:
     return matched
 
 
-def _same_names(got: tuple[str, ...], expected: tuple[str, ...]) -> None:
+def _same_names(events: Events, expected: tuple[str, ...], where: str, of: str) -> None:
+    got = events.names
     if set(got) == set(expected):
         return
     missing = [name for name in expected if name not in got]
     more = [name for name in got if name not in expected]
+    left_out = () if events.account is None else events.account.left_out
+    why = "".join(f"; {one.name!r} was {one}" for one in left_out if one.name in missing)
     hint = suggestion(missing[0], more) if missing else f"Use events.select({list(expected)})."
     raise InputError(
-        "events",
-        got=f"columns {listing(got)} (missing: {listing(missing)}; too many: {listing(more)})",
-        expected=f"the columns {listing(expected)}",
-        remedy=hint or "Read both samples with the same features=[...].",
+        where,
+        got=f"columns {listing(got)} (missing: {listing(missing)}; too many: {listing(more)}{why})",
+        expected=f"the columns {listing(expected)}{f' of the {of}' if of else ''}",
+        remedy=hint or _common([name for name in expected if name in got], [*missing, *more]),
+    )
+
+
+def _common(shared: Sequence[str], others: Sequence[str]) -> str:
+    """Return how two samples are read with the same columns."""
+    both = f"features={list(shared)} (--features {','.join(shared)})"
+    return (
+        f"Read both samples with {both if shared else 'the same features=[...]'}, or with "
+        f"ignore={list(others)} (--ignore {','.join(others)})."
     )
 
 

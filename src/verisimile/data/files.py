@@ -14,6 +14,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, require
 from verisimile.data.events import Events, events_of_table, name_list
 from verisimile.data.feature import Feature
+from verisimile.data.formats.file import EventFile, Writer
 from verisimile.data.formats.registry import FORMATS
 from verisimile.data.request import Missing, Request
 from verisimile.data.sources import SHOWERS, opened, parsed
@@ -130,6 +131,21 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
     names it.
     An InputError says that a column's name is taken, or cannot be written in this format.
     """
+    file, write = _writable(path)
+    draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
+    try:
+        write(columns_of(events), events.features, replace(file, path=draft))
+        draft.replace(file.path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """Return the file that `write_events` would write, or raise what it would say before."""
+    return _writable(path)[0].path
+
+
+def _writable(path: str | os.PathLike[str]) -> tuple[EventFile, Writer]:
     file = parsed(path)
     write = FORMATS[file.suffix].write
     if write is None:
@@ -138,12 +154,7 @@ def write_events(events: Events, path: str | os.PathLike[str]) -> None:
         raise InputError(str(path), got="features of showers", expected="a group to write them to")
     if not file.path.parent.is_dir():
         raise InputError(str(path), got="a folder that does not exist", expected="an existing one")
-    draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
-    try:
-        write(columns_of(events), events.features, replace(file, path=draft))
-        draft.replace(file.path)
-    finally:
-        draft.unlink(missing_ok=True)
+    return file, write
 
 
 def columns_of(events: Events) -> dict[str, Array | IntArray]:

@@ -16,6 +16,7 @@ from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
 from verisimile.data.cells import read_cells
 from verisimile.data.feature import Feature, listing, require_columns, unique
+from verisimile.data.losses import lost_rows
 from verisimile.data.source import Column, Source, Values
 
 Missing = Literal["refuse", "drop"]
@@ -96,6 +97,9 @@ class Request:
             expected="at least one event",
         )
         kept = slice(None) if rows.all() else rows
+        if lost.any():
+            everything = lost_rows(lost, loaded.weights, loaded.group)
+            account = replace(account, lost=everything)
         return ReadTable(
             loaded.x[kept],
             None if loaded.weights is None else loaded.weights[kept],
@@ -128,8 +132,8 @@ class Request:
             got=f"missing values (NaN, null or empty; per column: {loaded.missing_counts()}), "
             f"the first in row {int(np.flatnonzero(rows)[0])}",
             expected="a value in every cell",
-            remedy="Drop and count these rows with missing='drop' (--missing drop), or leave "
-            "the column out.",
+            remedy="Drop and count these rows with missing='drop' (--missing drop), or "
+            f"{_ignoring(list(loaded.missing))} to leave the columns out.",
         )
 
     def _loaded(self, source: Source) -> _Loaded:
@@ -219,12 +223,10 @@ class Request:
                     "columns",
                     got=f"a column {unclaimed[0]!r} whose role is not stated",
                     expected=f"{meaning} by name, or a list of features",
-                    remedy=(
-                        f"Say {role}={unclaimed[0]!r}, or ignore=[{unclaimed[0]!r}] to leave it out"
-                        ", or list the features=[...]."
-                        if claimed is None
-                        else f"The {role} are {claimed!r} already: say ignore={unclaimed!r}."
-                    ),
+                    remedy=_claim(role, unclaimed[0])
+                    if claimed is None
+                    else f"The {role} are {claimed!r} already: "
+                    f"{_ignoring(unclaimed)} to leave out the others.",
                 )
 
     def _spec(self, name: str, source: Source) -> Feature:
@@ -236,6 +238,19 @@ class Request:
             expected="the specification of that column",
         )
         return spec
+
+
+def _claim(role: str, name: str) -> str:
+    """Return how a role is stated or a column left out, in Python and on the command line."""
+    return (
+        f"Say {role}={name!r}, or ignore=[{name!r}] to leave it out, or list the features=[...] "
+        f"(on the command line --{role} {name}, where there is one, --ignore {name}, or "
+        "--features)."
+    )
+
+
+def _ignoring(names: Sequence[str]) -> str:
+    return f"say ignore={list(names)} (--ignore {','.join(names)})"
 
 
 def looks_like_weights(name: str) -> bool:
@@ -347,7 +362,8 @@ def _check_cells(name: str, wrong: BoolArray, first: str | None, what: str) -> N
             got=f"{what} {first} in row {int(np.flatnonzero(wrong)[0])}"
             f" ({int(wrong.sum())} of {len(wrong)} cells are no numbers)",
             expected="a number in every cell",
-            remedy=f"Mend the cell, list the features to read, or say ignore=[{name!r}].",
+            remedy=f"Mend the cell, or {_ignoring([name])} to leave the column out, or list the "
+            "features to read (--features).",
         )
 
 
@@ -399,7 +415,7 @@ def _check_exact(name: str, values: npt.NDArray[np.integer[Any]]) -> None:
             f"column {name!r}",
             got=f"integers such as {int(values[large][0])}, beyond 2**53",
             expected="numbers that a double holds exactly",
-            remedy=f"Is it an event number? List the features to read, or say ignore=[{name!r}].",
+            remedy=f"Is it an event number? List the features to read, or {_ignoring([name])}.",
         )
 
 

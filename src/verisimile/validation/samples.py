@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,19 @@ from scipy import stats
 from verisimile.core.arrays import Array
 from verisimile.core.errors import require
 from verisimile.core.result import register
-from verisimile.data.derived import derived, periods, with_periods
+from verisimile.data.account import doubts_of, losses_of
+from verisimile.data.derived import derived, periods, select, with_periods
 from verisimile.data.events import Events, match_features
 from verisimile.data.expressions import Condition
 from verisimile.samples.copies import SampleRows, copies_of, equal_rows, rows_of
-from verisimile.validation.study import Study, columns_to_compare, computed_columns, needed_columns
+from verisimile.samples.weighted import match_columns
+from verisimile.validation.study import (
+    Study,
+    columns_to_compare,
+    computed_columns,
+    conditions,
+    needed_columns,
+)
 
 _FEWEST = 2
 
@@ -34,6 +42,8 @@ class Inputs:
         Copies that two of the samples share.
     rows
         Different rows of each sample.
+    doubts
+        Columns that were left out although they may be features: why nothing may pass.
     warnings
         What a reader must know.
     """
@@ -44,6 +54,7 @@ class Inputs:
     conditioned: tuple[Events, Events]
     overlaps: tuple[Overlap, ...]
     rows: tuple[SampleRows, ...]
+    doubts: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -55,15 +66,11 @@ def gathered_inputs(
     Features are matched by name, the study's observables are appended, and its cut is
     applied to every sample; each keeps two events, and units must not look different.
     """
-    named = _matched(reference, generated, train, needed_columns(study))
-    extended = {role: _extended(events, role, study) for role, events in named.items()}
-    turning = periods(study.samples.periodic)
-    shown = {
-        role: with_periods(columns_to_compare(events, study), turning)
-        for role, events in extended.items()
-    }
+    given = {"reference": reference, "generated": generated}
+    if train is not None:
+        given["train"] = train
+    named, extended, shown = _prepared(given, study)
     ours, theirs = shown["reference"], shown["generated"]
-    check_units(ours, theirs)
     found, rows = overlaps(shown), rows_of(shown)
     for role in (each.role for each in rows if each.dependent):
         if shown[role].group is None:
@@ -79,7 +86,9 @@ def gathered_inputs(
         (extended["reference"], extended["generated"]),
         found,
         rows,
+        _doubts(given, study),
         (
+            *losses_of({role: events.account for role, events in given.items()}),
             *(overlap.warning for overlap in found),
             *(each.warning for each in rows if each.repeated),
             *swapped_columns(ours, theirs),
@@ -90,17 +99,70 @@ def gathered_inputs(
     )
 
 
-def _matched(
-    reference: Events, generated: Events, train: Events | None, columns: list[str] | None
-) -> dict[str, Events]:
+def check_inputs(samples: Mapping[str, Events], study: Study) -> None:
+    """Raise what a validation of samples, given by their roles, would say before any test.
+
+    Columns, units, cuts, further columns, selections and constraints are looked at; none of what
+    takes long is done.
+    """
+    _, extended, shown = _prepared(samples, study)
+    ours, theirs = shown["reference"], shown["generated"]
+    named = conditions({**study.selections, **study.constraints})
+    if study.battery.physics or named:
+        match_columns(ours, theirs)
+    for condition in named.values():
+        for role in ("reference", "generated"):
+            select(extended[role], condition)
+
+
+def _prepared(
+    given: Mapping[str, Events], study: Study
+) -> tuple[dict[str, Events], dict[str, Events], dict[str, Events]]:
+    """Return the samples matched, then with further columns and cut, then what is compared."""
+    named = _matched(given, study)
+    extended = {role: _extended(events, role, study) for role, events in named.items()}
+    turning = periods(study.samples.periodic)
+    shown = {
+        role: with_periods(columns_to_compare(events, study), turning)
+        for role, events in extended.items()
+    }
+    check_units(shown["reference"], shown["generated"])
+    return named, extended, shown
+
+
+def _matched(given: Mapping[str, Events], study: Study) -> dict[str, Events]:
     """Return the samples with the same columns in the same order."""
-    named = {"reference": reference, "generated": generated}
-    if train is not None:
-        named["train"] = train
-    if columns is not None:
-        named = {role: events.select(columns) for role, events in named.items()}
+    columns = needed_columns(study)
+    named = {
+        role: _without(events, study.samples.ignore) if columns is None else events.select(columns)
+        for role, events in given.items()
+    }
     features = named["reference"].features
-    return {role: match_features(events, features) for role, events in named.items()}
+    return {
+        role: match_features(
+            events, features, where=_sample(role, study), of=_sample("reference", study)
+        )
+        for role, events in named.items()
+    }
+
+
+def _without(events: Events, ignored: Sequence[str]) -> Events:
+    kept = [name for name in events.names if name not in ignored]
+    return events if len(kept) == events.d else events.select(kept)
+
+
+def _sample(role: str, study: Study) -> str:
+    """Return how the reader knows a sample: by its role, and its file if the study names one."""
+    file = getattr(study.samples, role)
+    return f"{role} sample" if file is None else f"{role} sample ({file})"
+
+
+def _doubts(given: Mapping[str, Events], study: Study) -> tuple[str, ...]:
+    """Return the doubts of samples whose features the study does not name."""
+    if study.samples.features is not None:
+        return ()
+    accounts = {role: events.account for role, events in given.items()}
+    return doubts_of(accounts, ignored=study.samples.ignore)
 
 
 def _extended(events: Events, role: str, study: Study) -> Events:

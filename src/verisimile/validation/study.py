@@ -27,6 +27,7 @@ from verisimile.data.derived import functions_of, periods
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression, Quantity
 from verisimile.data.feature import suggestion
+from verisimile.data.request import Missing
 
 
 def computed_columns(study: Study) -> dict[str, Quantity]:
@@ -136,6 +137,11 @@ class Samples(_StudyTable):
         Files of events; the command line may give them instead.
     features
         Columns to compare; all numeric ones if none are named.
+    ignore
+        Columns to leave out, whatever they hold; of the files that have them.
+    missing
+        ``refuse`` rows without a value, or ``drop`` and count them; whether the samples lose
+        different fractions of their rows is then tested.
     weights
         Column of event weights.  A file that has no such column is unweighted.
     group
@@ -152,6 +158,8 @@ class Samples(_StudyTable):
     generated: str | None = None
     train: str | None = None
     features: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    missing: Missing = "refuse"
     weights: str | None = None
     group: str | None = None
     periodic: tuple[str, ...] = ()

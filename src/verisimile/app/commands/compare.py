@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.preflight import check_folder
+from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -47,6 +49,8 @@ class CompareCommand(options.BesideReport):
         typer.Option(metavar="PATTERN", help="Another family: a folder, or a pattern in quotes."),
     ] = None
     features: options.Compared = ""
+    ignore: options.Ignore = None
+    missing: options.Missing = None
     factors: Annotated[
         Path | None,
         typer.Option(
@@ -81,24 +85,33 @@ class CompareCommand(options.BesideReport):
 
     def execute(self) -> ExitCode:
         """Draw the curves, compare the families if there are two, and write the report."""
-        from verisimile.data.files import read_events, read_generated
+        from verisimile.checks.precision_recall.swapped import generated_sample, true_sample
+        from verisimile.data.files import read_generated
         from verisimile.report.content import ReportInput
 
         columns = options.column_list(self.features)
         clock, score = Clock(), named_score(self.score)
+        check_folder(self.out)
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         files = family_files(self.generated, self.against, apart=self.factors)
         factors = self._factors(files)
         with clock.stage("reading"):
-            truth = read_events(self.truth, features=columns)
+            uris = [self.truth, *(uri for each in files.values() for uri in each)]
+            truth = Reader.of(uris, self.ignore, self.missing).events(self.truth, columns)
             names = list(truth.names)
             families = {
                 name: [(uri, read_generated(uri, features=names)) for uri in uris]
                 for name, uris in files.items()
             }
             lost = terminal.warn(_lost_notes(families))
+            true_sample(truth)
+            for family in families.values():
+                for _, one in family:
+                    generated_sample(one.events, truth)
+        accounts = {"truth": truth.account}
+        warn_of_losses(accounts)
         if self.dry_run:
-            return self._plan(run, truth, list(families.values()))
+            return self._plan(run, truth, list(families.values()), accounts)
         study = self._study(run, clock, truth, families, score)
         if factors is not None:
             areas = [band.auc for band in study.bands]
@@ -124,7 +137,9 @@ class CompareCommand(options.BesideReport):
             )
         return None
 
-    def _plan(self, run: Run, truth: Events, families: Sequence[_Family]) -> ExitCode:
+    def _plan(
+        self, run: Run, truth: Events, families: Sequence[_Family], accounts: Accounts
+    ) -> ExitCode:
         from verisimile.app.plans import curve_stages, print_plan
 
         stages = curve_stages(
@@ -132,7 +147,7 @@ class CompareCommand(options.BesideReport):
             events=truth.n + families[0][0][1].events.n,
             score=self.score,
         )
-        return print_plan(run, stages, as_json=self.as_json)
+        return print_plan(run, stages, as_json=self.as_json, accounts=accounts)
 
     def _study(
         self,
@@ -186,6 +201,7 @@ class CompareCommand(options.BesideReport):
             terminal.print_summary("verisimile.comparison-summary/1", report, page, {})
             return
         (study,) = report.content.families
+        say_accounts(accounts_of(report.content.inputs))
         terminal.print_table(family_table(study))
         if study.variances:
             terminal.print_table(variance_table(study))

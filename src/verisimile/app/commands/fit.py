@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.preflight import check_folder
+from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -43,6 +45,8 @@ class FitCommand:
             show_default=False,
         ),
     ] = ""
+    ignore: options.Ignore = None
+    missing: options.Missing = None
     support: Annotated[
         list[str] | None,
         typer.Option(
@@ -109,17 +113,23 @@ class FitCommand:
         """Read, train, fit, keep, and say what came out."""
         from verisimile.app import stages
         from verisimile.app.study import check_free, finish, new_study
+        from verisimile.data.account import doubts_of, losses_of
         from verisimile.report.content import InputSample
 
         support = options.support_bounds(self.support or ())
         trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
+        check_folder(self.out)
         clock = Clock()
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
-            training, weighting = self._samples(run, support)
+            read = self._read()
+            training, weighting = self._samples(run, read, support)
+        apart = self.fit_events or f"{self.train} (split off)"
+        known = InputSample.of("training", self.train, training)
+        rest = InputSample.of("weight fit", apart, weighting)
         study = new_study(
-            InputSample.of("training", self.train, training),
-            InputSample.of("weight fit", self.fit_events or f"{self.train} (split off)", weighting),
+            replace(known, account=read[0].account),
+            replace(rest, account=read[-1].account),
             trainer,
             seed=self.seed,
             members=self.members,
@@ -127,28 +137,29 @@ class FitCommand:
             also={"features": [spec.to_dict() for spec in training.features]},
         )
         check_free(run.store, study)
+        stages.check_fit(run, training, weighting, members=self.members, trainer=trainer)
+        accounts = accounts_of(study.inputs[: len(read)])
+        terminal.warn([*losses_of(accounts), *doubts_of(accounts)])
         if self.dry_run:
-            return self._plan(run, training.n, trainer.epochs)
+            return self._plan(run, training.n, trainer.epochs, accounts)
         ensemble, mixture = stages.fit(
             run, training, weighting, members=self.members, trainer=trainer, clock=clock
         )
         study = finish(run.store, study, clock.timings)
         terminal.warn(stages.failure_notes(ensemble))
+        if not self.as_json:
+            say_accounts(accounts)
         self._print(study, ensemble, mixture)
         return ExitCode.COMPATIBLE
 
-    def _plan(self, run: Run, events: int, epochs: int) -> ExitCode:
+    def _plan(self, run: Run, events: int, epochs: int, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, training_stage
 
         planned = training_stage(run, members=self.members, events=events, epochs=epochs)
-        return print_plan(run, [planned], as_json=self.as_json)
+        return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)
 
-    def _samples(
-        self, run: Run, support: Mapping[str, tuple[float, float]]
-    ) -> tuple[Events, Events]:
-        from verisimile.data.events import Events
-        from verisimile.data.files import read_events
-
+    def _read(self) -> tuple[Events, ...]:
+        """Return what the files hold: the training events, and those of the weight fit."""
         if self.fit_events is not None and self.fit_fraction is not None:
             raise InputError(
                 "--fit-fraction",
@@ -156,16 +167,28 @@ class FitCommand:
                 expected="one of the two",
                 remedy="A separate file for the weight fit leaves all of TRAIN for training.",
             )
+        files = [self.train, *([] if self.fit_events is None else [self.fit_events])]
+        reader = Reader.of(files, self.ignore, self.missing)
         columns = options.column_list(self.features)
-        events = read_events(self.train, features=columns, weights=self.weights, group=self.group)
-        events = _bounded(events, support)
+        events = reader.events(self.train, columns, weights=self.weights, group=self.group)
+        if self.fit_events is None:
+            return (events,)
+        names = list(events.names)
+        more = reader.events(self.fit_events, names, weights=self.weights, group=self.group)
+        return events, more
+
+    def _samples(
+        self, run: Run, read: Sequence[Events], support: Mapping[str, tuple[float, float]]
+    ) -> tuple[Events, Events]:
+        """Return the events of training and weight fit with the stated support."""
+        from verisimile.data.events import Events
+
+        events = _bounded(read[0], support)
         if self.fit_events is None:
             share = _FIT_FRACTION if self.fit_fraction is None else self.fit_fraction
             training, weighting = events.split((1.0 - share, share), run.seeds)
             return training, weighting
-        more = read_events(
-            self.fit_events, features=list(events.names), weights=self.weights, group=self.group
-        )
+        more = read[1]
         return events, Events(more.x, more.weights, features=events.features, group=more.group)
 
     def _print(self, study: FitStudy, ensemble: Ensemble, mixture: Mixture) -> None:
