@@ -58,7 +58,7 @@ def needed_columns(study: Study) -> list[str] | None:
     if study.samples.features is None:
         return None
     computed = computed_columns(study)
-    named = list(study.samples.features)
+    named = study.samples.named
     named += [name for each in computed.values() for name in each.names]
     named += [name for each in _all_conditions(study) for name in each.names]
     named = [name for name in named if name not in computed]
@@ -69,7 +69,7 @@ def columns_to_compare(events: Events, study: Study) -> Events:
     """Return extended events with the columns that are compared: features, then computed ones."""
     if study.samples.features is None:
         return events
-    return events.select([*study.samples.features, *computed_columns(study)])
+    return events.select([*study.samples.named, *computed_columns(study)])
 
 
 def _all_conditions(study: Study) -> list[Condition]:
@@ -164,6 +164,11 @@ class Samples(_StudyTable):
     group: str | None = None
     periodic: tuple[str, ...] = ()
     cut: str | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The features that are named and not ignored."""
+        return [name for name in self.features or () if name not in self.ignore]
 
     @field_validator("periodic")
     @classmethod

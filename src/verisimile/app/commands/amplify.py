@@ -93,6 +93,7 @@ class AmplifyCommand(options.BesideReport):
                 samples.holdout,
                 n_train=n_train,
                 train=samples.train,
+                mixture=samples.mixture,
                 regions=regions,
             )
         accounts = accounts_of(self._inputs(samples))

@@ -12,7 +12,7 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.preflight import check_folder
-from verisimile.app.reading import Reader, accounts_of, say_accounts, warn_of_losses
+from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import NumericsError
 

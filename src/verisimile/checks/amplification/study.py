@@ -173,14 +173,17 @@ def check_amplification(
     *,
     n_train: int,
     train: Events | None = None,
+    mixture: Mixture | None = None,
     regions: Sequence[int] = FINEST,
 ) -> None:
     """Raise what :func:`amplify` would about the samples as such, before it measures anything.
 
-    Without generated samples, as of a generator that is yet to be asked, only the others are
+    Without generated samples, as of a mixture that is yet to be asked, only the others are
     looked at.
     """
     check_plan(n_train, LEVELS)
+    if mixture is not None:
+        match_features(holdout, mixture.features)
     samples = [match_features(each, holdout.features) for each in generated]
     reject_signed(holdout.weights, "holdout")
     for each in samples:
