@@ -210,6 +210,7 @@ FAULTS: list[tuple[str, str, str]] = [
     ("fit", "train.parquet --weights w", "'w'"),
     ("fit", "train_signed.parquet --weights weight", "weights"),
     ("fit", "train.parquet --fit-events test_narrow.parquet", "'pt'"),
+    ("fit", "train.parquet --fit-events test_mev.parquet", "test_mev.parquet, column 'm'"),
     ("fit", "train.parquet --executor dask:x", "loky:n"),
     ("fit", "train.parquet --ignore eta", "--ignore"),
     ("gof", "run test_mev.parquet", "unit"),

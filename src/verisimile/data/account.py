@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from verisimile.core.result import register
-from verisimile.data.feature import listing
+from verisimile.data.feature import listing, say_columns
 from verisimile.data.losses import LostRows
 
 _DOUBTFUL = 0.5
@@ -134,15 +134,14 @@ def losses_of(accounts: Mapping[str, Account | None]) -> tuple[str, ...]:
 
 
 def _doubt(roles: Sequence[str], reasons: Mapping[str, str]) -> str:
-    names = list(reasons)[:_SHOWN]
-    why = "; ".join(dict.fromkeys(reasons[name] for name in names))
+    why = "; ".join(list(dict.fromkeys(reasons.values()))[:_SHOWN])
     one = len(reasons) == 1
     what = f"column {listing(reasons)} was" if one else f"columns {listing(reasons)} were"
     whose, them = ("its", "it") if one else ("their", "them")
     return (
         f"{what} left out of the {_samples(roles)} ({why}) although half of {whose} cells or more "
-        f"are numbers: list the features to compare (--features), or ignore {them} by name "
-        f"(ignore={names}, --ignore {','.join(names)})"
+        f"are numbers: list the features to compare (--features), or ignore {them} by name, "
+        f"{say_columns('ignore', reasons)}"
     )
 
 

@@ -13,7 +13,14 @@ from verisimile.core.arrays import Array, IntArray, as_matrix, as_vector, digest
 from verisimile.core.errors import InputError, SupportError, require
 from verisimile.core.random import Seeds
 from verisimile.data.account import Account
-from verisimile.data.feature import Feature, listing, require_columns, suggestion, unique
+from verisimile.data.feature import (
+    Feature,
+    listing,
+    require_columns,
+    say_columns,
+    suggestion,
+    unique,
+)
 from verisimile.data.groups import compact, group_codes, parts_of_groups
 from verisimile.data.request import Missing, ReadTable, Request
 from verisimile.data.row_hashes import row_hashes, shared_rows
@@ -276,11 +283,8 @@ def _same_names(events: Events, expected: tuple[str, ...], where: str, of: str) 
 
 def _common(shared: Sequence[str], others: Sequence[str]) -> str:
     """Return how two samples are read with the same columns."""
-    both = f"features={list(shared)} (--features {','.join(shared)})"
-    return (
-        f"Read both samples with {both if shared else 'the same features=[...]'}, or with "
-        f"ignore={list(others)} (--ignore {','.join(others)})."
-    )
+    both = say_columns("features", shared) if shared else "the same features=[...]"
+    return f"Read both samples with {both}, or with {say_columns('ignore', others)}."
 
 
 def _trusted(

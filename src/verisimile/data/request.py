@@ -15,7 +15,7 @@ from verisimile.core.errors import InputError, require, require_one_of
 from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
 from verisimile.data.cells import read_cells
-from verisimile.data.feature import Feature, listing, require_columns, unique
+from verisimile.data.feature import Feature, listing, require_columns, say_columns, unique
 from verisimile.data.losses import lost_rows
 from verisimile.data.source import Column, Source, Values
 
@@ -138,7 +138,13 @@ class Request:
 
     def _loaded(self, source: Source) -> _Loaded:
         features, parsed, left_out = self._features(source)
-        require_columns([*features, *self._roles], source.columns, "columns")
+        held = [name for name in features if name in source.columns]
+        require_columns(
+            [*features, *self._roles],
+            source.columns,
+            "columns",
+            remedy=f"Name columns that all have: {say_columns('features', held)}." if held else "",
+        )
         require_columns(list(self.specs), source.columns, "specs")
         wanted = features if self.weights is None else (*features, self.weights)
         for name in (*wanted, *self._roles):
@@ -250,7 +256,7 @@ def _claim(role: str, name: str) -> str:
 
 
 def _ignoring(names: Sequence[str]) -> str:
-    return f"say ignore={list(names)} (--ignore {','.join(names)})"
+    return f"say {say_columns('ignore', names)}"
 
 
 def looks_like_weights(name: str) -> bool:

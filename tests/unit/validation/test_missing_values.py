@@ -140,7 +140,7 @@ def test_a_left_out_column_of_numbers_lets_nothing_pass() -> None:
     found = validated(frame(1), frame(2))
     (doubt,) = found.doubts
     assert doubt.startswith("column 'mag' was left out of the reference and generated samples")
-    assert "ignore=['mag'], --ignore mag" in doubt
+    assert "ignore=['mag'] (--ignore mag)" in doubt
     assert verdict(found) == "inconclusive"
     for said in ({"ignore": ("mag",)}, {"features": ("x",)}):
         accounted = validated(frame(1), frame(2), **said)

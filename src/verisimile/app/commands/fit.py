@@ -160,6 +160,8 @@ class FitCommand:
 
     def _read(self) -> tuple[Events, ...]:
         """Return what the files hold: the training events, and those of the weight fit."""
+        from verisimile.data.events import match_features
+
         if self.fit_events is not None and self.fit_fraction is not None:
             raise InputError(
                 "--fit-fraction",
@@ -175,7 +177,7 @@ class FitCommand:
             return (events,)
         names = list(events.names)
         more = reader.events(self.fit_events, names, weights=self.weights, group=self.group)
-        return events, more
+        return events, match_features(more, events.features, where=self.fit_events, of=self.train)
 
     def _samples(
         self, run: Run, read: Sequence[Events], support: Mapping[str, tuple[float, float]]
