@@ -304,6 +304,18 @@ def test_a_run_that_left_a_column_out_decides_nothing(
     assert "mag" in call("inspect", home).out
 
 
+def test_a_comparison_that_left_a_column_out_is_inconclusive(files: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    values = rng.normal(90.0, 5.0, N).tolist()
+    truth = table(tmp_path / "truth.parquet", m=values, pt=[f"{value:.3f}" for value in values])
+    samples = [files / f"{name}_narrow.parquet" for name in "abc"]
+    end = ("--truth", truth, "--out", tmp_path / "out", "--score", "linear", *SERIAL)
+    outcome = call("compare", *samples, *end)
+    assert outcome.code == 3, outcome
+    assert "column 'pt' was left out of the truth sample" in outcome.out
+    assert call("compare", *samples, *end, "--ignore", "pt").code == 0
+
+
 def test_a_place_that_cannot_be_written_is_refused(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -205,7 +205,10 @@ class CompareCommand(options.BesideReport):
         terminal.print_table(family_table(study))
         if study.variances:
             terminal.print_table(variance_table(study))
-        outcomes = (f"{finding.sample}: {finding.outcome}." for finding in report.findings)
+        outcomes = (
+            f"{finding.sample}: {finding.outcome}." if finding.measured else finding.sentence
+            for finding in report.findings
+        )
         terminal.print_lines("", *outcomes)
         terminal.print_place(report, page)
 

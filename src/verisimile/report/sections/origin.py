@@ -201,7 +201,11 @@ class Origin(Section[InputSample | Timings]):
         if doubts:
             said = f"Nothing can be said: {'; '.join(doubts)}."
             yield Finding(
-                "samples", "columns left out", Verdict.INCONCLUSIVE, said, outcome="inconclusive"
+                "samples",
+                "columns left out",
+                Verdict.INCONCLUSIVE,
+                said,
+                outcome="a column was left out",
             )
 
     def warnings(self) -> Iterator[str]:
