@@ -65,6 +65,13 @@ class Request:
 
     def __post_init__(self) -> None:
         require_one_of(self.missing, get_args(Missing), "missing")
+        both = [name for name in self._roles if name in self.ignore]
+        require(
+            not both,
+            "ignore",
+            got=f"{listing(both)}, which is claimed as weights or group",
+            expected="columns without a role",
+        )
 
     @property
     def labels(self) -> tuple[str, ...] | None:
