@@ -15,13 +15,14 @@ pip := $(bin)/python -m pip --disable-pip-version-check -qq
 pins := -c constraints.txt --build-constraint constraints.txt
 benchmarks := $(sort $(wildcard benchmarks/[!_]*.py))
 
-.PHONY: help demo test calibration gauntlet bench lint clean
+.PHONY: help demo test calibration gauntlet fuzz bench lint clean
 
 help:
 	@echo "make demo         train, fit, test and report on real Z -> mu mu events (demo-report/)"
 	@echo "make test         the test suite, a few minutes"
 	@echo "make calibration  statistical claims against many pseudo-experiments, long"
 	@echo "make gauntlet     every p-value and interval where the null is true, an hour; ARGS=--quick"
+	@echo "make fuzz         100 000 damaged files and odd values to every reader, ARGS='--inputs 9000'"
 	@echo "make bench        timings, one table per file of benchmarks/"
 	@echo "make lint         ruff and mypy"
 	@echo "make clean        remove the environment and everything that was made"
@@ -39,6 +40,10 @@ calibration: $(stamp)
 # Finished pseudo-experiments stay in build/gauntlet: the same command goes on where it stopped.
 gauntlet: $(stamp)
 	@cd tests && ../$(bin)/python -m gauntlet --page ../docs/where-it-holds.md $(ARGS)
+
+# Finished inputs stay in build/fuzz, as do the files of those that had a fault.
+fuzz: $(stamp)
+	@cd tests && ../$(bin)/python -m fuzz --inputs 100000 --seed 1 $(ARGS)
 
 bench: $(peers)
 	@if [ -z "$(benchmarks)" ]; then echo "no benchmarks/*.py to run" >&2; exit 1; fi

@@ -11,7 +11,9 @@ import numpy as np
 
 # These add warning filters of their own when first imported; a test that happens to be the
 # first to import one is not to blame.
-_ADD_FILTERS_AT_IMPORT = ("scipy.special", "scipy.stats", "sympy", "torch", "uproot")
+_ADD_FILTERS_AT_IMPORT = (
+    *("astropy", "astropy.table", "scipy.special", "scipy.stats", "sympy", "torch", "uproot"),
+)
 
 
 def snapshot() -> dict[str, object]:

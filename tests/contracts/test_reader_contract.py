@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import uproot
+from astropy.io import fits
 
 from verisimile.core.errors import InputError, SupportError
 from verisimile.core.random import Seeds
@@ -72,6 +73,15 @@ def root_ntuple(path: Path, columns: Columns) -> None:
         file.mkrntuple("Events", numbers | texts)
 
 
+def fits_table(path: Path, columns: Columns) -> None:
+    codes = {"f8": "D", "f4": "E", "i8": "K", "i4": "J", "b1": "L"}
+    made = [
+        fits.Column(name, codes.get(values.dtype.str[1:], "3A"), array=values)
+        for name, values in columns.items()
+    ]
+    fits.BinTableHDU.from_columns(made, name="EVENTS").writeto(path, checksum=True)
+
+
 @dataclass(frozen=True)
 class Format:
     """How to write columns to a file, and what to append to its name to read them."""
@@ -89,6 +99,8 @@ FORMATS = [
     Format("table.hdf5", hdf5_table, ":table"),
     Format("tree.root", root_tree, ":dir/Events"),
     Format("ntuple.root", root_ntuple, ":Events"),
+    Format("table.fits", fits_table, ":EVENTS"),
+    Format("table.fits.gz", fits_table),
 ]
 NAMED = pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 
@@ -255,7 +267,10 @@ def test_damaged_files_are_told(form: Format, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a.parquet", "a.csv", "a.npz", "a.h5", "a.h5:deep/group", "a.hdf5", "a.root", "a.root:tree"],
+    [
+        *("a.parquet", "a.csv", "a.npz", "a.h5", "a.h5:deep/group", "a.hdf5", "a.root"),
+        *("a.root:tree", "a.fits", "a.fits:TABLE", "a.fit", "a.fits.gz"),
+    ],
 )
 def test_written_events_are_read_back(name: str, tmp_path: Path) -> None:
     content = columns()

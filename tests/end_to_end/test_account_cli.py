@@ -159,6 +159,20 @@ def test_a_study_file_says_the_same(typed: tuple[Path, Path], tmp_path: Path) ->
     assert "samples.missing" in wrong.err
 
 
+def test_what_is_said_of_an_ignored_column_does_not_matter(
+    typed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    study = tmp_path / "study.toml"
+    study.write_text("[samples]\ncut = 'ra < 350'\n[features.mag]\nunit = 'mag'\n")
+    command = ("validate", *typed, "--study", study, "--out", tmp_path / "out", *SHORT)
+    found = call(*command, "--ignore", "mag", "--feature", "ra:unit=deg")
+    assert found.code == 0, found
+    assert "rows cut by ra < 350" in found.out
+    content = json.loads((tmp_path / "out" / "result.json").read_text())["content"]
+    assert [one["name"] for one in content["inputs"][0]["account"]["left_out"]] == ["mag"]
+    assert content["inputs"][0]["features"][0]["unit"] == "deg"
+
+
 def test_unclaimed_and_unequal_columns_name_file_and_option(
     pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -235,9 +249,18 @@ FAULTS: list[tuple[str, str, str]] = [
     ("validate", "truth.parquet a_mev.parquet", "unit"),
     ("validate", "truth.parquet a.parquet --cut m>1000", "none of 300"),
     ("validate", "truth.parquet a.parquet --selection p=eta>0", "eta"),
+    ("validate", "truth.parquet a.parquet --selection p=log(m-90)>0", "selection 'p', reference"),
+    ("validate", "truth.parquet a.parquet --constraint c=m", "constraint 'c', reference"),
     ("validate", "truth.parquet a.parquet --observable z=log(eta)", "eta"),
     ("validate", "truth.parquet a.parquet --weights w", "'w'"),
     ("validate", "truth.parquet a.parquet --executor dask:x", "loky:n"),
+    ("fit", "train.parquet --feature eta:unit=GeV", "'eta'"),
+    ("gof", "run test.parquet --feature eta:unit=GeV", "'eta'"),
+    ("coverage", "run --feature eta:unit=GeV", "'eta'"),
+    ("amplify", "a.parquet --holdout truth.parquet --n-train 9 --feature eta:unit=GeV", "'eta'"),
+    ("amplify", "run --holdout truth.parquet --feature eta:unit=GeV", "'eta'"),
+    ("compare", "a.parquet b.parquet c.parquet --truth truth.parquet --feature eta:low=0", "'eta'"),
+    ("validate", "truth.parquet a.parquet --feature eta:unit=GeV", "'eta'"),
     ("sample", "run -n 3 --out none/x.csv", "folder"),
     ("sample", "run -n 3 --out x.npy", "npz"),
 ]

@@ -110,7 +110,10 @@ def test_a_mixture_covers_itself(files: Path, copy: Path, tmp_path: Path) -> Non
     data = outcome.json
     assert data["schema"] == "verisimile.coverage-summary/1"
     (study,) = data["coverage"]
-    assert [item["name"] for item in study["observables"]] == ["mean of m", "mean of pt"]
+    assert [item["name"] for item in study["observables"]] == [
+        "mean of m [GeV]",
+        "mean of pt [GeV]",
+    ]
     assert (study["mode"], study["datasets"], study["n_events"]) == ("conditional", 20, 320)
     assert "Coverage, conditional" in (report / "report.html").read_text()
     # Asked again in words: nothing is refitted, the same numbers come out.
@@ -372,7 +375,7 @@ def write_csv(path: Path, table: Mapping[str, Sequence[float]]) -> Path:
         (columns(), ("--weights", "u"), ("'u'",)),
         (columns(), ("--features", "m,eta"), ("'eta'", "'pt'")),
         (columns(), ("--features", "m,m"), ("'m'",)),
-        (columns(), ("--support", "mass=0:1"), ("mass", "--support")),
+        (columns(), ("--support", "mass=0:1"), ("mass", "described features")),
         (columns(), ("--support", "m=89:91"), ("outside", "'m'")),
         (columns(), ("--support", "m=91:89"), ("low < high",)),
         (columns(), ("--support", "m"), ("name=low:high",)),

@@ -78,6 +78,15 @@ Missing = Annotated[
     MissingRows | None,
     typer.Option(help="Refuse rows without a value, or drop and count them; refuse by default."),
 ]
+Described = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feature",
+        metavar="NAME:KEY=VALUE,...",
+        help="What a column is: unit, label (LaTeX between dollars), kind, low, high, transform; "
+        "repeat.",
+    ),
+]
 Members = Annotated[int, typer.Option(min=1, help="Members of the ensemble.")]
 Toys = Annotated[int, typer.Option(min=1, help="Pseudo-experiments of the null distribution.")]
 Epochs = Annotated[
@@ -135,10 +144,20 @@ def check_level(level: float) -> None:
 
 
 def column_list(text: str, option: str = "--features") -> list[str] | None:
-    """Return the names in ``a,b,c`` of an option; None for no text."""
+    """Return the names in ``a,b,c`` of an option; None for no text.
+
+    Commas in brackets are part of a name, which may be ``hypot(px, py)``.
+    """
     if not text:
         return None
-    names = [name.strip() for name in text.split(",")]
+    names, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth <= 0:
+            names.append("")
+        else:
+            names[-1] += letter
+    names = [name.strip() for name in names]
     if not all(names):
         raise InputError(option, got=repr(text), expected="names with commas between them")
     return names

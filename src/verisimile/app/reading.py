@@ -11,6 +11,7 @@ from verisimile.core.errors import InputError, require
 
 if TYPE_CHECKING:
     from verisimile.data.account import Account
+    from verisimile.data.description import Description
     from verisimile.data.events import Events
     from verisimile.data.request import Missing
     from verisimile.report.content import InputSample
@@ -59,8 +60,10 @@ class Reader:
         *,
         weights: str | None = None,
         group: str | None = None,
+        specs: Mapping[str, Description] | None = None,
+        cut: str | None = None,
     ) -> Events:
-        """Return the events of a file."""
+        """Return the events of a file, or of the files of a pattern, which show a bar."""
         from verisimile.data.files import read_events
 
         return read_events(
@@ -70,9 +73,18 @@ class Reader:
             group=group,
             ignore=self.ignored.get(uri, ()),
             missing=self.missing,
+            specs=specs,
+            cut=cut,
+            progress=True,
         )
 
-    def needed(self, uri: str, features: Sequence[str]) -> Events:
+    def needed(
+        self,
+        uri: str,
+        features: Sequence[str],
+        *,
+        specs: Mapping[str, Description] | None = None,
+    ) -> Events:
         """Return the events of a file with the features that a fitted run or sample has."""
         wanted = [name for name in self.ignored.get(uri, ()) if name in features]
         require(
@@ -82,7 +94,7 @@ class Reader:
             expected="columns that are not needed: what was learned has these",
             remedy="Leave them out where the run is fitted, or the first sample is read.",
         )
-        return self.events(uri, features)
+        return self.events(uri, features, specs=specs)
 
 
 def holders(

@@ -34,7 +34,7 @@ def as_matrix(values: npt.ArrayLike, name: str, *, columns: int | None = None) -
         name,
         got=f"an array of shape {array.shape}",
         expected="a matrix of shape (events, features)",
-        remedy="Use x[:, None] for a single feature.",
+        remedy="A single feature is np.reshape(x, (-1, 1)).",
     )
     d = array.shape[1]
     require(columns in (None, d), name, got=f"{d} columns", expected=f"{columns} columns")
@@ -95,6 +95,13 @@ def digest(*arrays: npt.NDArray[Any] | None) -> str:
 
 def _numeric(values: npt.ArrayLike, name: str) -> Array:
     """Return a double-precision copy of real numbers, of which none changes its meaning."""
+    require(
+        not (hasattr(values, "features") and hasattr(values, "n_effective")),
+        name,
+        got="events, whose names and weights an array would lose",
+        expected="numbers",
+        remedy="Say events.x, or events['name'] for one column.",
+    )
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise _no_numbers(name, f"{int(np.ma.getmaskarray(values).sum())} masked values")
     try:
@@ -102,7 +109,7 @@ def _numeric(values: npt.ArrayLike, name: str) -> Array:
         if array.dtype.kind == "O" and any(isinstance(one, str | bytes) for one in array.flat):
             raise _no_numbers(name, "text")
         copy = frozen(array) if array.dtype.kind in "biufO" else None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # tensors raise the last
         raise _no_numbers(name, f"values that are not numbers ({error})") from None
     if copy is None:
         raise _no_numbers(name, f"values of type {array.dtype}, which are no real numbers")

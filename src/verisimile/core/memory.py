@@ -11,6 +11,7 @@ from pathlib import Path
 from verisimile.core.errors import InputError, require
 
 _SHARE = 0.8  # of what is available; the rest is for the work
+_SMALL = 2**20  # bytes, not worth a look at what is left
 _LARGE = 512 * 2**20  # bytes
 _RATIO = 400  # bytes in memory for one of the file: real events reach about ten
 
@@ -31,6 +32,8 @@ def require_memory(needed: int, where: str, *, stored: int | None = None, what: 
 
     Called with what a file *declares*, before anything of that size is allocated.
     """
+    if needed <= _SMALL:
+        return
     said = f"{what or 'values'} of {_size(needed)}"
     free = available_memory()
     require(
@@ -90,6 +93,6 @@ def _first_number(path: Path, key: str) -> float | None:
 def _size(number: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if number < 1024.0:
-            return f"{number:.3g} {unit}"
+            return f"{number:.0f} {unit}" if number >= 100.0 else f"{number:.3g} {unit}"
         number /= 1024.0
     return f"{number:.3g} TiB"

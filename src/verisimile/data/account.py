@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from verisimile.core.result import register
 from verisimile.data.feature import listing, say_columns
@@ -60,6 +61,10 @@ class Account:
         Missing values by column.
     lost
         Which rows were dropped, as long as the program runs; None if none were.
+    cut
+        Rows left out because they do not fulfil a condition.
+    condition
+        That condition, empty if none was given.
     """
 
     kept: tuple[str, ...]
@@ -68,11 +73,18 @@ class Account:
     dropped: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
     lost: LostRows | None = field(default=None, compare=False, metadata={"transient": True})
+    cut: int = 0
+    condition: str = ""
 
     @property
     def doubts(self) -> tuple[LeftOut, ...]:
         """The left-out columns that may have been meant as features."""
         return tuple(column for column in self.left_out if column.doubtful)
+
+    def of_columns(self, kept: tuple[str, ...], *, listed: bool) -> Account:
+        """Return the account of these columns; `listed` by name, the others are not missed."""
+        others = () if listed else tuple(one for one in self.left_out if one.name not in kept)
+        return replace(self, kept=kept, left_out=others)
 
     @property
     def sentence(self) -> str:
@@ -82,6 +94,8 @@ class Account:
         if self.left_out:
             shown = [f"{column.name} ({column.reason})" for column in self.left_out]
             parts.append(f"{len(shown)} left out: {_some(shown)}")
+        if self.condition:
+            parts.append(f"{self.cut} of {self.rows} rows cut by {self.condition}")
         if self.dropped:
             parts.append(self.loss)
         return "; ".join(parts)
@@ -91,6 +105,39 @@ class Account:
         """How many rows were dropped, and for values of which columns."""
         counts = ", ".join(f"{name} {count}" for name, count in self.missing.items())
         return f"{self.dropped} of {self.rows} rows dropped for missing values ({counts})"
+
+
+def combined(
+    accounts: Sequence[Account | None],
+    kept: tuple[str, ...],
+    count: Callable[[Iterable[int]], int],
+    *,
+    lost: LostRows | None = None,
+) -> Account | None:
+    """Return the account of samples put together, None if none has one.
+
+    `count` makes one number of their numbers of rows: ``sum`` below one another, ``max`` beside.
+    `lost` says which rows of all were dropped.
+    """
+    known = [account for account in accounts if account is not None]
+    if not known:
+        return None
+    conditions = {"" if account is None else account.condition for account in accounts}
+    same = len(conditions) == 1
+    left_out = {column.name: column for account in known for column in account.left_out}
+    missing: Counter[str] = Counter()
+    for account in known:
+        missing.update(account.missing)
+    return Account(
+        kept=kept,
+        left_out=tuple(column for name, column in left_out.items() if name not in kept),
+        rows=count(account.rows for account in known),
+        dropped=sum(account.dropped for account in known),
+        missing=dict(missing),
+        lost=lost,
+        cut=count(account.cut for account in known) if same else 0,
+        condition=conditions.pop() if same else "",
+    )
 
 
 def doubts_of(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.arrays import EXACT, Array, BoolArray
 
 MISSING = frozenset(
     ("", "-", "--", "---", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?", "missing")
@@ -17,6 +17,7 @@ MISSING = frozenset(
 """What stands for a value that is not there, in lower case."""
 
 
+_LONGEST = 1000  # characters of a cell that may be a number
 _LOGICAL = {"true": 1.0, "false": 0.0}
 
 
@@ -34,12 +35,15 @@ class ParsedCells:
         Where a cell holds something else ``(n,)``.
     first_wrong
         The first such cell, or None.
+    inexact
+        The first whole number that no double holds, or None.
     """
 
     values: Array
     missing: BoolArray
     wrong: BoolArray
     first_wrong: str | None = None
+    inexact: int | None = None
 
     @property
     def share(self) -> float:
@@ -58,7 +62,7 @@ def read_cells(texts: Sequence[Any] | npt.NDArray[Any]) -> ParsedCells:
     """
     n = len(texts)
     values, missing, wrong = np.full(n, np.nan), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    first = None
+    first = inexact = None
     for row, text in enumerate(texts):
         number = _number(text)
         if number is None:
@@ -66,15 +70,19 @@ def read_cells(texts: Sequence[Any] | npt.NDArray[Any]) -> ParsedCells:
             first = _shown(text) if first is None else first
         elif number == number:  # not NaN
             values[row] = number
+            if abs(number) >= EXACT and inexact is None:
+                inexact = _inexact(text)
         else:
             missing[row] = True
-    return ParsedCells(values, missing, wrong, first)
+    return ParsedCells(values, missing, wrong, first, inexact)
 
 
 def _number(text: object) -> float | None:
     """Return the number in a cell, NaN for a missing one, None for anything else."""
     if text is None:
         return float("nan")
+    if isinstance(text, str | bytes) and len(text) > _LONGEST:
+        return None
     word = (text.decode(errors="replace") if isinstance(text, bytes) else str(text)).strip()
     if word.lower() in MISSING:
         return float("nan")
@@ -92,6 +100,15 @@ def _number(text: object) -> float | None:
         return float(f"{mantissa}e{power}") if exponent else None
     except ValueError:
         return None
+
+
+def _inexact(text: object) -> int | None:
+    """Return the number in a cell if it is written as a whole one, beyond all whole doubles."""
+    try:
+        number = int(text.decode() if isinstance(text, bytes) else str(text))
+    except ValueError:  # a decimal means the nearest double
+        return None
+    return number if abs(number) > EXACT else None
 
 
 def _shown(text: object) -> str:

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -15,9 +15,11 @@ import numpy as np
 
 from verisimile.core.arrays import Array, BoolArray, frozen
 from verisimile.core.errors import InputError, require
+from verisimile.data.description import Description, worded
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Quantity
 from verisimile.data.feature import Feature, listing, require_columns, suggestion
+from verisimile.data.inputs import EventsLike, as_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class ColumnFunction:
         return values
 
 
-def derived(events: Events, columns: Mapping[str, Quantity | Callable[..., object]]) -> Events:
+def derived(events: EventsLike, columns: Mapping[str, Quantity | Callable[..., object]]) -> Events:
     """Return the events with further columns, in the order given; weights and groups stay.
 
     Every column is computed from those of `events`, not from one another.
@@ -96,6 +98,7 @@ def derived(events: Events, columns: Mapping[str, Quantity | Callable[..., objec
     >>> derived(events, {"pt": Expression("hypot(px, py)")}).names
     ('px', 'py', 'pt')
     """
+    events = as_events(events, "events")
     taken = [name for name in columns if name in events.names]
     require(
         not taken,
@@ -235,15 +238,40 @@ def _ends(text: str) -> Ends:
     return pair if all(map(math.isfinite, pair)) and pair[0] < pair[1] else None
 
 
-def with_periods(events: Events, ends: Mapping[str, Ends]) -> Events:
-    """Return `events` whose features of the given names are periodic."""
-    if not ends:
-        return events
-    require_columns(list(ends), events.names, "periodic")
-    features = []
-    for spec in events.features:
-        if spec.name in ends:
-            low, high = ends[spec.name] or (spec.low, spec.high)
-            spec = replace(spec, kind="periodic", low=low, high=high)
-        features.append(spec)
-    return Events(events.x, events.weights, features=features, group=events.group)
+def periodic_descriptions(texts: Sequence[str]) -> dict[str, Description]:
+    """Return the features that ``name`` or ``name=low:high`` call periodic."""
+    return {
+        name: Description(kind="periodic", low=low, high=high)
+        for name, ends in periods(texts).items()
+        for low, high in (ends or (None, None),)
+    }
+
+
+def described(events: Events, descriptions: Mapping[str, Description]) -> Events:
+    """Return `events` with what is said of their features.
+
+    Raises
+    ------
+    InputError
+        With the nearest match, if a name is no feature; if a transform does not fit the bounds.
+    SupportError
+        If values lie outside of a support.
+    """
+    require_columns(list(descriptions), events.names, "described features")
+    return events.with_features(
+        [
+            descriptions[spec.name].onto(spec) if spec.name in descriptions else spec
+            for spec in events.features
+        ]
+    )
+
+
+def worded_by(events: Events, others: Sequence[Events]) -> Events:
+    """Return `events` with the units and labels that other samples state and it does not."""
+    stated: dict[str, list[Feature]] = {}
+    for other in others:
+        for spec in other.features:
+            stated.setdefault(spec.name, []).append(spec)
+    return events.with_features(
+        [worded(spec, stated.get(spec.name, ())) for spec in events.features]
+    )

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.core.arrays import Array, IntArray, as_matrix, as_vector, digest
-from verisimile.core.errors import InputError, SupportError, require
+from verisimile.core.arrays import Array, IntArray, digest
+from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.data.account import Account
-from verisimile.data.feature import (
-    Feature,
-    listing,
-    require_columns,
-    say_columns,
-    suggestion,
-    unique,
+from verisimile.data.account import Account, combined
+from verisimile.data.checked import (
+    check_finite,
+    check_support,
+    ignored,
+    matrix_of,
+    name_list,
+    nameless,
+    numbered,
+    refuse_names,
+    same_names,
+    specs_of,
+    stacked_weights,
+    weights_of,
 )
-from verisimile.data.groups import compact, group_codes, parts_of_groups
-from verisimile.data.request import Missing, ReadTable, Request
+from verisimile.data.feature import Feature, listing, require_columns
+from verisimile.data.groups import compact, group_codes, parts_of_groups, stacked_groups
+from verisimile.data.held import Held, plain_array
+from verisimile.data.losses import LostRows, stacked_losses
+from verisimile.data.request import Missing, ReadTable
 from verisimile.data.row_hashes import row_hashes, shared_rows
-from verisimile.data.sources import is_table, opened, plain_array
+from verisimile.data.rows import counted_rows, row_numbers, split_edges
+from verisimile.data.source import arrays_source
+from verisimile.data.sources import is_table
+from verisimile.data.tables import table_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
@@ -34,11 +49,11 @@ class Events:
     Parameters
     ----------
     x
-        Values ``(n, d)``: finite, inside the support of their features.  Or whatever has columns
-        with names: a path, a pattern or a list of files (see
+        Values ``(n, d)``: finite, inside the support of their features; a tensor is detached.  Or
+        whatever has columns with names: a path, a pattern or a list of files (see
         :func:`~verisimile.data.files.read_events`), a pandas or polars frame, an Arrow table, a
-        dict of columns, a structured or flat awkward array; their numeric columns become the
-        features, matched by name.
+        dict of columns, a structured or flat awkward array, a table of astropy, other events;
+        their numeric columns become the features, matched by name.
     weights
         Event weights ``(n,)`` or None; any sign, finite, not all zero.  Of a table also the name
         of its column.
@@ -87,7 +102,7 @@ class Events:
 
     def __init__(
         self,
-        x: object,
+        x: Events | Held,
         weights: npt.ArrayLike | str | None = None,
         *,
         names: Sequence[str] | None = None,
@@ -97,26 +112,26 @@ class Events:
         missing: Missing = "refuse",
     ) -> None:
         specs = specs_of(names, features)
+        if isinstance(x, Events):
+            self._set_again(x, specs, weights, group, ignore)
+            return
         values: Any = x if is_table(x) else plain_array(x)
-        if is_table(x) or missing != "refuse" or np.ma.is_masked(values):
-            table = _table_of(values, weights, specs, group, ignore, missing)
-            masses: Any = table.weights if isinstance(weights, str) else weights
-            labels: Any = table.group if isinstance(group, str) else group
-            matrix, specs, account = table.x, table.specs, table.account
-            check_finite(matrix, [spec.name for spec in specs])
-        else:
-            named = {"weights": weights, "group": group, "ignore": tuple(ignore) or None}
-            _refuse_names(named)
-            matrix = matrix_of(values, None if specs is None else [spec.name for spec in specs])
-            specs = specs or tuple(Feature(name) for name in _numbered(matrix.shape[1]))
-            masses, labels, account = weights, group, None
+        if is_table(values) or missing != "refuse" or np.ma.is_masked(values):
+            read = events_of_table(table_of(values, weights, specs, group, ignore, missing))
+            self._set(read.x, read.weights, read.features, read.group, read.account)
+            return
+        refuse_names({"weights": weights, "group": group, "ignore": ignored(ignore) or None})
+        matrix = matrix_of(values, None if specs is None else [spec.name for spec in specs])
+        specs = specs or tuple(map(Feature, numbered(matrix.shape[1])))
         check_support(matrix, specs)
         self._set(
             matrix,
-            None if masses is None else weights_of(plain_array(masses), len(matrix)),
+            None
+            if weights is None
+            else weights_of(plain_array(weights, "events.weights"), len(matrix)),
             specs,
-            None if labels is None else group_codes(labels, len(matrix)),
-            account,
+            None if group is None else group_codes(group, len(matrix)),
+            None,
         )
 
     @property
@@ -138,6 +153,11 @@ class Events:
     def names(self) -> tuple[str, ...]:
         """Return the feature names, in column order."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def nameless(self) -> bool:
+        """Return whether columns are known by their place only, as those of a bare array."""
+        return nameless(self.names)
 
     @property
     def signed(self) -> bool:
@@ -171,7 +191,7 @@ class Events:
 
         A repeated row stays in its group.  At least one row is asked for.
         """
-        rows = _rows(index, self.n)
+        rows = row_numbers(index, self.n)
         weights = None if self.weights is None else self.weights[rows]
         group = None if self.group is None else compact(self.group[rows])
         return _trusted(self.x[rows], weights, self.features, group, self.account)
@@ -179,12 +199,24 @@ class Events:
     def select(self, names: Sequence[str]) -> Events:
         """Return the same events with the named features only, in the given order."""
         wanted = name_list(names, "events.select")
-        require_columns(wanted, self.names, "events")
-        columns = [self.names.index(name) for name in wanted]
+        require_columns(wanted, dict.fromkeys(self.names), "events")
+        places = {name: j for j, name in enumerate(self.names)}
+        columns = [places[name] for name in wanted]
         features = tuple(self.features[j] for j in columns)
         x = np.ascontiguousarray(self.x[:, columns])
-        account = None if self.account is None else replace(self.account, kept=wanted, left_out=())
+        account = None if self.account is None else self.account.of_columns(wanted, listed=True)
         return _trusted(x, self.weights, features, self.group, account)
+
+    def with_features(self, features: Sequence[Feature]) -> Events:
+        """Return the same events with other specifications of the same columns, in their order."""
+        specs = tuple(features)
+        if specs == self.features:
+            return self
+        names = tuple(spec.name for spec in specs)
+        expected = listing(self.names)
+        require(names == self.names, "events.features", got=listing(names), expected=expected)
+        check_support(self.x, specs)
+        return _trusted(self.x, self.weights, specs, self.group, self.account)
 
     def split(self, fractions: Sequence[float], seeds: Seeds) -> tuple[Events, ...]:
         """Return disjoint random parts with the given fractions of the events.
@@ -193,7 +225,7 @@ class Events:
         go into the same part, whose size is then only about its fraction.  No part may
         stay empty.
         """
-        edges = _split_edges(fractions, self.n)
+        edges = split_edges(fractions, self.n)
         rng = seeds.at("split").numpy()
         if self.group is not None:
             shares = np.asarray(fractions, dtype=np.float64)
@@ -201,15 +233,155 @@ class Events:
         order = rng.permutation(self.n)
         return tuple(self.take(order[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True))
 
-    def overlap(self, other: Events) -> int:
+    def overlap(self, other: Events | Held) -> int:
         """Return how many rows of `other` occur in these events, byte for byte.
 
         Columns are matched by name, weights do not count, and both need the
         same columns.  A number above the rare coincidence of continuous values
         says that the samples share events.
         """
-        theirs = match_features(other, self.features)
+        theirs = match_features(_events(other), self.features)
         return shared_rows(row_hashes(theirs.x), row_hashes(self.x))
+
+    @staticmethod
+    def concatenate(samples: Sequence[Events | Held]) -> Events:
+        """Return samples one below the other, columns matched by name to those of the first.
+
+        All have weights or none has.  Groups of different samples are different, and rows of a
+        sample without groups are groups of their own.
+        """
+        parts = [_events(sample) for sample in samples]
+        require(parts, "Events.concatenate", got="no sample", expected="one or more")
+        features = parts[0].features
+        parts = [match_features(part, features) for part in parts]
+        x = np.concatenate([part.x for part in parts])
+        check_support(x, features)
+        return _trusted(
+            x,
+            stacked_weights([part.weights for part in parts]),
+            features,
+            stacked_groups([part.group for part in parts], [part.n for part in parts]),
+            combined(
+                [part.account for part in parts],
+                parts[0].names,
+                sum,
+                lost=stacked_losses([part._rows_of_source() for part in parts]),
+            ),
+        )
+
+    def join(self, other: Events | Held) -> Events:
+        """Return the same events with the further columns of `other`, which has the same rows.
+
+        `other` is whatever `Events` takes, such as a dict of new columns.  Weights and groups stay;
+        those of `other`, if it has any, must be the same.
+        """
+        more = _events(other)
+        shared = [name for name in more.names if name in self.names]
+        require(
+            more.n == self.n and not shared,
+            "events.join",
+            got=f"{more.n} rows, columns {listing(shared)} twice" if shared else f"{more.n} rows",
+            expected=f"further columns for the same {self.n} rows",
+            remedy="Events.concatenate([a, b]) puts samples one below the other.",
+        )
+        for role in ("weights", "group"):
+            ours, theirs = getattr(self, role), getattr(more, role)
+            require(
+                theirs is None or np.array_equal(ours, theirs),
+                f"events.join, {role}",
+                got="others than the events have",
+                expected="the same, or none",
+            )
+        names = (*self.names, *more.names)
+        return _trusted(
+            np.hstack([self.x, more.x]),
+            self.weights,
+            (*self.features, *more.features),
+            self.group,
+            combined([self.account, more.account], names, max, lost=self._lost),
+        )
+
+    def to_dict(self) -> dict[str, Array | IntArray]:
+        """Return the columns by name, last the weights as ``weight``, groups as ``group``.
+
+        An InputError says that a feature has one of these names beside them.
+        """
+        columns: dict[str, Array | IntArray] = {
+            name: np.ascontiguousarray(self.column(name)) for name in self.names
+        }
+        for name, values, meaning in (
+            ("weight", self.weights, "event weights"),
+            ("group", self.group, "groups of rows"),
+        ):
+            require(
+                values is None or name not in columns,
+                "events",
+                got=f"a feature named {name!r} beside {meaning}",
+                expected=f"that name to be free for the {meaning}",
+                remedy="Rename the feature.",
+            )
+            if values is not None:
+                columns[name] = values
+        return columns
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas frame of the columns of :meth:`to_dict`.
+
+        ``Events(frame, weights="weight", group="group")`` reads it back.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  (optional)
+        except ImportError:
+            raise InputError(
+                "events.to_frame",
+                got="no installation of pandas",
+                expected="pandas",
+                remedy="Install it, or use events.to_dict().",
+            ) from None
+        return pd.DataFrame(self.to_dict())
+
+    @overload
+    def __getitem__(self, key: str) -> Array: ...
+
+    @overload
+    def __getitem__(
+        self, key: int | slice | list[Any] | tuple[str, ...] | npt.NDArray[Any]
+    ) -> Events: ...
+
+    def __getitem__(self, key: Any) -> Array | Events:
+        """Return one column by its name, several as events, or rows as `take` does.
+
+        ``events["pt"]`` is an array ``(n,)``; ``events[["m", "pt"]]``, ``events[10:20]``,
+        ``events[-1]``, ``events[[3, 1]]`` and ``events[events["pt"] > 30.0]`` are events.
+        """
+        if isinstance(key, str):
+            return self.column(key)
+        if isinstance(key, list | tuple) and key and all(isinstance(name, str) for name in key):
+            return self.select(key)
+        require(
+            not isinstance(key, tuple),
+            "events[...]",
+            got="rows and columns at once",
+            expected="a name, names, rows or a mask",
+            remedy="One after the other, events[rows][names], or of the values events.x[rows, j].",
+        )
+        return self.take(counted_rows(key, self.n))
+
+    def __iter__(self) -> NoReturn:
+        """Refuse: events are rows to some and columns to others."""
+        raise InputError(
+            "events",
+            got="a loop over them",
+            expected="a loop over events.x, row by row, or over events.names",
+        )
+
+    def __array__(
+        self,
+        dtype: npt.DTypeLike | None = None,
+        copy: bool | None = None,  # noqa: FBT001  (NumPy's protocol)
+    ) -> npt.NDArray[Any]:
+        """Return the values ``(n, d)`` alone, without names, weights and groups."""
+        return np.array(self.x, dtype=dtype, copy=copy)
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -224,6 +396,39 @@ class Events:
     def __reduce__(self) -> tuple[object, ...]:
         # Default unpickling would leave the arrays writeable in a worker.
         return (_trusted, (self.x, self.weights, self.features, self.group, self.account))
+
+    @property
+    def _lost(self) -> LostRows | None:
+        return None if self.account is None else self.account.lost
+
+    def _rows_of_source(self) -> LostRows:
+        return self._lost or LostRows.none(self.n, self.weights, self.group)
+
+    def _set_again(
+        self,
+        events: Events,
+        specs: tuple[Feature, ...] | None,
+        weights: npt.ArrayLike | str | None,
+        group: npt.ArrayLike | str | None,
+        ignore: Sequence[str],
+    ) -> None:
+        """Take everything that is not given anew from `events`."""
+        read = events_of_table(
+            table_of(
+                arrays_source(
+                    {name: events.column(name) for name in events.names},
+                    {spec.name: spec for spec in events.features},
+                ),
+                events.weights if weights is None else weights,
+                events.features if specs is None else specs,
+                events.group if group is None else group,
+                ignore,
+                "refuse",
+            )
+        )
+        old = events.account
+        account = None if old is None else old.of_columns(read.names, listed=specs is not None)
+        self._set(read.x, read.weights, read.features, read.group, account)
 
     def _set(
         self,
@@ -241,6 +446,10 @@ class Events:
             object.__setattr__(self, name, value)
 
 
+def _events(value: Events | Held) -> Events:
+    return value if isinstance(value, Events) else Events(value)
+
+
 def match_features(
     events: Events, features: Sequence[Feature | str], *, where: str = "events", of: str = ""
 ) -> Events:
@@ -251,7 +460,7 @@ def match_features(
     """
     specs = [Feature(spec) if isinstance(spec, str) else spec for spec in features]
     names = tuple(spec.name for spec in specs)
-    _same_names(events, names, where, of)
+    same_names(events.names, names, where=where, of=of, account=events.account)
     matched = events if names == events.names else events.select(names)
     for mine, theirs in zip(matched.features, specs, strict=True):
         require(
@@ -262,29 +471,6 @@ def match_features(
             remedy="Convert one of the samples.",
         )
     return matched
-
-
-def _same_names(events: Events, expected: tuple[str, ...], where: str, of: str) -> None:
-    got = events.names
-    if set(got) == set(expected):
-        return
-    missing = [name for name in expected if name not in got]
-    more = [name for name in got if name not in expected]
-    left_out = () if events.account is None else events.account.left_out
-    why = "".join(f"; {one.name!r} was {one}" for one in left_out if one.name in missing)
-    hint = suggestion(missing[0], more) if missing else f"Use events.select({list(expected)})."
-    raise InputError(
-        where,
-        got=f"columns {listing(got)} (missing: {listing(missing)}; too many: {listing(more)}{why})",
-        expected=f"the columns {listing(expected)}{f' of the {of}' if of else ''}",
-        remedy=hint or _common([name for name in expected if name in got], [*missing, *more]),
-    )
-
-
-def _common(shared: Sequence[str], others: Sequence[str]) -> str:
-    """Return how two samples are read with the same columns."""
-    both = say_columns("features", shared) if shared else "the same features=[...]"
-    return f"Read both samples with {both}, or with {say_columns('ignore', others)}."
 
 
 def _trusted(
@@ -312,182 +498,3 @@ def events_of_table(table: ReadTable) -> Events:
         None if table.group is None else group_codes(table.group, n),
         table.account,
     )
-
-
-def _table_of(
-    values: object,
-    weights: object,
-    specs: tuple[Feature, ...] | None,
-    group: object,
-    ignore: Sequence[str],
-    missing: Missing,
-) -> ReadTable:
-    """Return the columns of a table, or of a matrix with missing values, that are asked for."""
-    names = None if specs is None else tuple(spec.name for spec in specs)
-    if names is None and isinstance(values, np.ndarray) and values.ndim == 2:
-        names = _numbered(values.shape[1])
-    asked = Request(
-        names,
-        weights if isinstance(weights, str) else None,
-        # A bare name leaves what the source itself says of the column.
-        {spec.name: spec for spec in specs or () if spec != Feature(spec.name)},
-        group if isinstance(group, str) else None,
-        tuple(ignore),
-        missing,
-    )
-    with opened(values, asked) as source:
-        return asked.table(source)
-
-
-def _numbered(d: int) -> tuple[str, ...]:
-    """Return the names of columns that have none."""
-    return tuple(f"x{j}" for j in range(d))
-
-
-def _refuse_names(given: Mapping[str, object]) -> None:
-    for role, value in given.items():
-        named = isinstance(value, str) or role == "ignore"
-        require(
-            value is None or not named,
-            f"events.{role}",
-            got=f"the column {value!r} of an array, whose columns have no names",
-            expected="numbers" if role != "ignore" else "a table with named columns",
-            remedy="Pass a frame or a dict of columns, or the values themselves.",
-        )
-
-
-def _rows(index: npt.ArrayLike, n: int) -> IntArray:
-    rows = np.asarray(index)
-    if rows.dtype == np.bool_ and rows.shape == (n,):
-        rows = np.flatnonzero(rows)
-    require(rows.size, "events.take", got="no rows", expected="at least one event")
-    require(
-        rows.ndim == 1 and rows.dtype.kind in "iu",
-        "events.take",
-        got=f"an index of type {rows.dtype} and shape {rows.shape}",
-        expected=f"row numbers, or a mask of shape ({n},)",
-    )
-    require(
-        rows.min() >= 0 and rows.max() < n,
-        "events.take",
-        got=f"rows from {rows.min()} to {rows.max()}",
-        expected=f"rows from 0 to {n - 1}",
-    )
-    return rows.astype(np.int64, copy=False)
-
-
-def _split_edges(fractions: Sequence[float], n: int) -> IntArray:
-    parts = np.asarray(fractions, dtype=np.float64)
-    require(
-        parts.ndim == 1 and parts.size and (parts > 0).all() and parts.sum() <= 1 + 1e-9,
-        "events.split",
-        got=f"fractions {fractions}",
-        expected="positive fractions with a sum of at most one",
-    )
-    edges = np.rint(np.concatenate([[0.0], np.cumsum(parts)]) * n).astype(np.int64)
-    require(
-        np.diff(edges).all(),
-        "events.split",
-        got=f"{n} events for fractions {fractions}",
-        expected="at least one event in every part",
-    )
-    return np.asarray(np.minimum(edges, n), dtype=np.int64)
-
-
-def specs_of(
-    names: Sequence[str] | None, features: Sequence[Feature | str] | None
-) -> tuple[Feature, ...] | None:
-    """Return the specifications that `names` or `features` give, or None if neither does."""
-    if features is None:
-        return None if names is None else tuple(map(Feature, name_list(names, "events.names")))
-    require(
-        not isinstance(features, str) and all(isinstance(one, Feature | str) for one in features),
-        "events.features",
-        got=repr(features),
-        expected="a sequence of Feature, or of names",
-    )
-    specs = [Feature(one) if isinstance(one, str) else one for one in features]
-    listed = name_list([spec.name for spec in specs], "events.features")
-    require(
-        names is None or tuple(names) == listed,
-        "events.names",
-        got=listing(names or ()),
-        expected=f"the names of the features, {listing(listed)}",
-        remedy="Give names or features, not both.",
-    )
-    return tuple(specs)
-
-
-def name_list(names: Sequence[str], where: str) -> tuple[str, ...]:
-    """Return distinct names as a tuple; one string or none at all is an `InputError`."""
-    if isinstance(names, str) or not len(names):
-        raise InputError(where, got=repr(names), expected="a sequence of column names")
-    unique(names, where)
-    return tuple(names)
-
-
-def matrix_of(x: npt.ArrayLike, names: Sequence[str] | None) -> Array:
-    """Return `x` as a finite, read-only matrix ``(n, d)`` with at least one event."""
-    try:
-        matrix = as_matrix(x, "events.x", columns=None if names is None else len(names))
-    except InputError:
-        _reject_non_finite(x, names)  # names the column; any other fault is told as it is
-        raise
-    require(
-        matrix.size,
-        "events.x",
-        got=f"{matrix.shape[0]} events with {matrix.shape[1]} features",
-        expected="at least one of each",
-        remedy="Check the selection that made this sample.",
-    )
-    return matrix
-
-
-def _reject_non_finite(x: npt.ArrayLike, names: Sequence[str] | None) -> None:
-    try:
-        array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        return
-    if array.ndim == 2 and (names is None or len(names) == array.shape[1]):
-        check_finite(array, names or _numbered(array.shape[1]))
-
-
-def check_finite(x: Array, names: Sequence[str]) -> None:
-    """Raise an InputError that names the columns unless all values ``(n, d)`` are finite."""
-    if np.isfinite(x).all():
-        return
-    found = {name: np.flatnonzero(~np.isfinite(x[:, j])) for j, name in enumerate(names)}
-    counts = {name: len(rows) for name, rows in found.items() if len(rows)}
-    if counts:
-        worst = next(iter(counts))
-        raise InputError(
-            f"events.x, column {worst!r}",
-            got=f"NaN or infinite values (per column: {counts}), the first in row "
-            f"{found[worst][0]}",
-            expected="finite numbers",
-            remedy="Remove or repair these rows before the analysis.",
-        )
-
-
-def weights_of(weights: npt.ArrayLike, n: int) -> Array:
-    """Return `weights` as a finite, read-only vector ``(n,)``, of any sign but not all zero."""
-    vector = as_vector(weights, "events.weights", length=n)
-    require(vector.any(), "events.weights", got="only zeros", expected="some non-zero weight")
-    return vector
-
-
-def check_support(x: Array, features: tuple[Feature, ...]) -> None:
-    """Raise a SupportError unless every value lies in the closed support of its feature."""
-    for feature, column in zip(features, x.T, strict=True):
-        if not feature.bounds:
-            continue
-        rows = np.flatnonzero((column < feature.low) | (column > feature.high))
-        if rows.size:
-            first = float(column[rows[0]])
-            raise SupportError(
-                f"events.x, column {feature.name!r}",
-                got=f"{len(rows)} values outside, the first {first} in row {rows[0]}",
-                expected=f"values in [{feature.low}, {feature.high}]",
-                remedy="Cut the events or widen the bounds"
-                " (also if float32 rounded a value past an edge).",
-            )

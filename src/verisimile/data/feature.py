@@ -67,8 +67,8 @@ class Feature:
             word = getattr(self, field)
             expected = f"one of {', '.join(words)}"
             require(word in words, f"{where}.{field}", got=repr(word), expected=expected)
-        object.__setattr__(self, "low", _bound(self.low, f"{where}.low", -math.inf))
-        object.__setattr__(self, "high", _bound(self.high, f"{where}.high", math.inf))
+        object.__setattr__(self, "low", as_bound(self.low, f"{where}.low", -math.inf))
+        object.__setattr__(self, "high", as_bound(self.high, f"{where}.high", math.inf))
         support = f"support [{self.low}, {self.high}]"
         require(self.low < self.high, where, got=support, expected="low < high")
         needed = _BOUNDS_NEEDED.get(self.transform)
@@ -109,7 +109,8 @@ class Feature:
         return cls(**{"name": None, **given})  # type: ignore[arg-type]
 
 
-def _bound(value: float, name: str, unbounded: float) -> float:
+def as_bound(value: float, name: str, unbounded: float) -> float:
+    """Return a bound of a support as a number: finite and not huge, or `unbounded`."""
     try:
         bound = float(value)
     except (TypeError, ValueError):
@@ -167,6 +168,11 @@ def say_columns(argument: str, names: Collection[str]) -> str:
     shown = list(names)[:_LONGEST_LIST]
     more = ", …" if len(names) > len(shown) else ""
     return f"{argument}=[{listing(shown)}{more}] (--{argument} {','.join(shown)}{more})"
+
+
+def ignoring(names: Collection[str]) -> str:
+    """Return what to say so that columns are left out."""
+    return f"say {say_columns('ignore', names)}"
 
 
 def suggestion(name: str, available: Collection[str]) -> str:

@@ -10,27 +10,33 @@ from uuid import uuid4
 
 import numpy as np
 
-from verisimile.core.arrays import Array, IntArray
-from verisimile.core.errors import InputError, require
-from verisimile.data.events import Events, events_of_table, name_list
+from verisimile.core.arrays import Array
+from verisimile.core.errors import InputError
+from verisimile.core.progress import Progress, resolve_progress
+from verisimile.data.checked import ignored, name_list
+from verisimile.data.description import Description
+from verisimile.data.events import Events, events_of_table
 from verisimile.data.feature import Feature
 from verisimile.data.formats.file import EventFile, Writer
 from verisimile.data.formats.registry import FORMATS
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.request import Missing, Request
-from verisimile.data.sources import SHOWERS, opened, parsed
+from verisimile.data.sources import SHOWERS, files_of, opened, parsed
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def read_events(
+def read_events(  # noqa: PLR0913  (what to read, and in what roles)
     uri: Paths,
     *,
     features: Sequence[str] | None = None,
     weights: str | None = None,
-    specs: Mapping[str, Feature] | None = None,
+    specs: Mapping[str, Feature | Description] | None = None,
     group: str | None = None,
     ignore: Sequence[str] = (),
     missing: Missing = "refuse",
+    cut: str | None = None,
+    progress: bool | Progress = False,
 ) -> Events:
     """Read events from one file or several; columns are matched by name.
 
@@ -45,12 +51,16 @@ def read_events(
         `verisimile.data.calo.files`.
     features
         The columns to read, in this order; by default every flat numeric column
-        except weights and groups, in file order.  They name the columns of a bare matrix,
-        whose last columns hold the weights, then the groups, if these are asked for.
+        except weights and groups, in file order.  What is no column is an expression over
+        columns, and its text the feature's name: ``Muon_pt[0]``, ``count(Jet_pt)``,
+        ``sum(Jet_pt[Jet_pt > 30])``, ``hypot(px, py)``; see
+        `verisimile.data.expressions.Expression`.  Names are those of the columns of a bare
+        matrix, whose last columns hold the weights, then the groups, if these are asked for.
     weights
         The column with the event weights, of any sign.  None reads none.
     specs
-        Specifications by column name; they override those that a file carries.
+        Specifications by column name, instead of those that a file carries; or what is said of
+        some columns, a `Description`, which leaves the rest to the file.
     group
         The column that says which rows belong together, such as an event number: integers
         of any size, whole floats or text.  None reads none: every row is independent.
@@ -58,6 +68,12 @@ def read_events(
         Columns to leave out, whatever they hold.
     missing
         ``refuse`` rows without a value (NaN, null, an empty cell), or ``drop`` and count them.
+    cut
+        A condition that events must fulfil, over any columns of the file, such as
+        ``count(Jet_pt) >= 2 && MET_pt > 30``.  What is missing in the other events does not
+        matter; an event for which it is undefined has a missing value.
+    progress
+        Whether several files show a bar on a terminal, or who is told of them, as of `Run`.
 
     Returns
     -------
@@ -75,9 +91,17 @@ def read_events(
         If values lie outside the support of their feature.
     """
     names = None if features is None else name_list(features, "features")
-    request = Request(names, weights, dict(specs or {}), group, tuple(ignore), missing)
-    with opened(uri, request) as source:
-        return events_of_table(request.table(source))
+    request = Request(names, weights, specs or {}, group, ignored(ignore), missing, cut)
+    with opened(uri, request, resolve_progress(progress)) as source:
+        table = request.table(source)
+        try:
+            return events_of_table(table)
+        except InputError as error:
+            files = files_of(uri)
+            if len(files) == 1:
+                raise  # named where it was opened
+            joined = f"{len(files)} files from {files[0]} to {files[-1]}, rows counted through"
+            raise error.within(joined) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +118,18 @@ class GeneratorOutput:
         return np.concatenate([self.events.x, lost])
 
 
-def read_generated(uri: Paths, *, features: Sequence[str]) -> GeneratorOutput:
+def read_generated(
+    uri: Paths,
+    *,
+    features: Sequence[str],
+    specs: Mapping[str, Feature | Description] | None = None,
+) -> GeneratorOutput:
     """Read what a generator wrote, without weights; rows that are not finite are counted.
 
     To leave them out in silence would flatter a generator that diverges.  Arguments and
     errors as of :func:`read_events`, except that a file is only refused without any finite row.
     """
-    request = Request(name_list(features, "features"))
+    request = Request(name_list(features, "features"), specs=dict(specs or {}))
     with opened(uri, request) as source:
         table, missed = request.rows(source)
         return GeneratorOutput(events_of_table(table), missed)
@@ -123,18 +152,19 @@ def file_of(uri: str | os.PathLike[str]) -> Path:
     return parsed(uri).path
 
 
-def write_events(events: Events, path: str | os.PathLike[str]) -> None:
+def write_events(events: EventsLike, path: str | os.PathLike[str]) -> None:
     """Write events to a file of any readable format but npy, whole or not at all.
 
     Weights go into a column ``weight``, groups into ``group``; specifications into the
-    metadata of a Parquet or Feather file.  A ROOT tree is called ``events`` unless ``path``
-    names it.
+    metadata of a Parquet or Feather file, the attributes of an HDF5 file, units into a FITS
+    header.  A ROOT tree is called ``events``, a FITS table ``EVENTS``, unless ``path`` names it.
     An InputError says that a column's name is taken, or cannot be written in this format.
     """
+    events = as_events(events, "events")
     file, write = _writable(path)
     draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
     try:
-        write(columns_of(events), events.features, replace(file, path=draft))
+        write(events.to_dict(), events.features, replace(file, path=draft))
         draft.replace(file.path)
     finally:
         draft.unlink(missing_ok=True)
@@ -155,27 +185,3 @@ def _writable(path: str | os.PathLike[str]) -> tuple[EventFile, Writer]:
     if not file.path.parent.is_dir():
         raise InputError(str(path), got="a folder that does not exist", expected="an existing one")
     return file, write
-
-
-def columns_of(events: Events) -> dict[str, Array | IntArray]:
-    """Return the columns of `events` by name, last the weights as ``weight``, groups as ``group``.
-
-    An InputError says that a feature has one of these names beside them.
-    """
-    columns: dict[str, Array | IntArray] = {
-        name: np.ascontiguousarray(events.column(name)) for name in events.names
-    }
-    for name, values, meaning in (
-        ("weight", events.weights, "event weights"),
-        ("group", events.group, "groups of rows"),
-    ):
-        require(
-            values is None or name not in columns,
-            "events",
-            got=f"a feature named {name!r} beside {meaning}",
-            expected=f"that name to be free for the {meaning}",
-            remedy="Rename the feature.",
-        )
-        if values is not None:
-            columns[name] = values
-    return columns

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError, require
+from verisimile.data.held import given_array
 
 _NAME = "events.group"
 
@@ -105,10 +106,10 @@ def resampled_groups(codes: IntArray, rng: np.random.Generator) -> IntArray:
 
 def _labels(group: npt.ArrayLike) -> npt.NDArray[np.generic]:
     try:
-        labels = np.asarray(group)
-    except ValueError:
-        raise _refusal("labels of unequal lengths") from None
-    if np.ma.isMaskedArray(group) and np.ma.getmaskarray(group).any():
+        labels = given_array(group)
+    except InputError as error:
+        raise _refusal(error.got) from None
+    if np.ma.is_masked(labels):
         raise _refusal("masked labels")
     if labels.dtype.kind == "O":
         labels = _of_objects(labels)

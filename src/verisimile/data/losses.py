@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
-from verisimile.data.groups import compact, group_codes
+from verisimile.data.groups import compact, group_codes, stacked_groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LostRows:
-    """All rows of a source, and which of them were dropped because a value is missing.
+    """All rows of a source that no cut left out, and which were dropped for a missing value.
 
     Attributes
     ----------
@@ -32,6 +33,11 @@ class LostRows:
     weights: Array | None
     group: IntArray | None
 
+    @classmethod
+    def none(cls, n: int, weights: Array | None, group: IntArray | None) -> LostRows:
+        """Return the rows of a sample that lost none."""
+        return cls(np.zeros(n, np.bool_), weights, group)
+
 
 def lost_rows(lost: BoolArray, weights: Array | None, labels: npt.NDArray[Any] | None) -> LostRows:
     """Return what is known of all rows, the dropped ones marked, whose weights may be NaN."""
@@ -39,6 +45,19 @@ def lost_rows(lost: BoolArray, weights: Array | None, labels: npt.NDArray[Any] |
         known = np.isfinite(weights)
         weights = np.where(known, weights, weights[known].mean() if known.any() else 1.0)
     return LostRows(lost, weights, None if labels is None else _codes(lost, labels))
+
+
+def stacked_losses(parts: Sequence[LostRows]) -> LostRows | None:
+    """Return what is known of the rows of samples below one another, None if none was dropped."""
+    lost = np.concatenate([part.lost for part in parts])
+    if not lost.any():
+        return None
+    weights = [part.weights for part in parts if part.weights is not None]
+    return LostRows(
+        lost,
+        np.concatenate(weights) if len(weights) == len(parts) else None,
+        stacked_groups([part.group for part in parts], [len(part.lost) for part in parts]),
+    )
 
 
 def _codes(lost: BoolArray, labels: npt.NDArray[Any]) -> IntArray:

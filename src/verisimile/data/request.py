@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from verisimile.core.arrays import EXACT, Array, BoolArray
+from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError, require, require_one_of
 from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
 from verisimile.data.cells import read_cells
-from verisimile.data.feature import Feature, listing, require_columns, say_columns, unique
+from verisimile.data.cut import CUT, GUARD, missing_among, passed_rows
+from verisimile.data.description import Description
+from verisimile.data.expressions import Condition
+from verisimile.data.feature import Feature, ignoring, listing, require_columns, say_columns, unique
 from verisimile.data.losses import lost_rows
+from verisimile.data.numbers import Place, check_cells, check_infinite, first_few, numbers_of
 from verisimile.data.source import Column, Source, Values
 
 Missing = Literal["refuse", "drop"]
 
 _DOUBTFUL = 0.5
+_TEXT = 64  # bytes in memory of a cell that holds text
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _WEIGHTS = {"weight", "weights", "wgt", "wgts", "genweight", "mcweight", "eventweight", "evtweight"}
 _GROUPS = {"group", "groups"}
@@ -49,22 +53,37 @@ class Request:
     weights, group
         Columns of these roles.
     specs
-        Specifications that go before those of the source.
+        Specifications that go instead of those of the source, and descriptions, which go before
+        them part by part.
     ignore
         Columns that are left out, although they hold numbers.
     missing
         ``refuse`` rows without a value, or ``drop`` and count them.
+    cut
+        A condition that events must fulfil; it may read columns that are not asked for.
     """
 
     features: tuple[str, ...] | None = None
     weights: str | None = None
-    specs: Mapping[str, Feature] = field(default_factory=dict)
+    specs: Mapping[str, Feature | Description] = field(default_factory=dict)
     group: str | None = None
     ignore: tuple[str, ...] = ()
     missing: Missing = "refuse"
+    cut: str | None = None
 
     def __post_init__(self) -> None:
-        require_one_of(self.missing, get_args(Missing), "missing")
+        for role, name in (("weights", self.weights), ("group", self.group)):
+            require(
+                name is None or isinstance(name, str),
+                role,
+                got=repr(name),
+                expected="the name of a column",
+            )
+        described = isinstance(self.specs, Mapping) and all(
+            isinstance(spec, Feature | Description) for spec in self.specs.values()
+        )
+        require(described, "specs", got=repr(self.specs), expected="a Feature by column name")
+        require_one_of(str(self.missing), get_args(Missing), "missing")
         both = [name for name in self._roles if name in self.ignore]
         require(
             not both,
@@ -72,6 +91,8 @@ class Request:
             got=f"{listing(both)}, which is claimed as weights or group",
             expected="columns without a role",
         )
+        if self.cut is not None:
+            Condition(self.cut)
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -81,6 +102,12 @@ class Request:
         return tuple(dict.fromkeys((*self.features, *self._roles)))
 
     @property
+    def asked(self) -> tuple[str, ...]:
+        """Return all that is asked for by name."""
+        cut = () if self.cut is None else (CUT,)
+        return (*(self.features or ()), *self._roles, *cut)
+
+    @property
     def _roles(self) -> tuple[str, ...]:
         """Return the columns that are no features."""
         return tuple(name for name in (self.weights, self.group) if name is not None)
@@ -88,25 +115,36 @@ class Request:
     def table(self, source: Source) -> ReadTable:
         """Return the requested columns of `source`, all finite values kept as they are."""
         loaded = self._loaded(source)
-        self._check_missing(loaded)
+        passed = np.ones(len(loaded.x), np.bool_)
+        if self.cut is not None:
+            passed, undefined = passed_rows(source, self.cut, len(loaded.x))
+            gaps = missing_among(passed, {self.cut: undefined, **loaded.missing})
+            loaded = replace(loaded, missing=gaps)
+        self._check_missing(loaded, source.place)
+        check_infinite(loaded.infinite, passed, source.place)
         lost = loaded.lost()
-        rows = ~lost
+        rows = passed & ~lost
         account = replace(
             loaded.account,
             rows=len(lost),
             dropped=int(lost.sum()),
             missing=loaded.missing_counts(),
+            cut=int((~passed).sum()),
+            condition=self.cut or "",
         )
         require(
             rows.any(),
             "events",
-            got=f"no row of {len(lost)} without a missing value",
+            got=f"no row of {int(passed.sum())} without a missing value "
+            f"({first_few(loaded.missing_counts())})",
             expected="at least one event",
         )
         kept = slice(None) if rows.all() else rows
         if lost.any():
-            everything = lost_rows(lost, loaded.weights, loaded.group)
-            account = replace(account, lost=everything)
+            of_passed = (
+                None if one is None else one[passed] for one in (loaded.weights, loaded.group)
+            )
+            account = replace(account, lost=lost_rows(lost[passed], *of_passed))
         return ReadTable(
             loaded.x[kept],
             None if loaded.weights is None else loaded.weights[kept],
@@ -130,17 +168,19 @@ class Request:
         account = replace(loaded.account, rows=len(loaded.x))
         return ReadTable(x, None, loaded.specs, None, account), lost
 
-    def _check_missing(self, loaded: _Loaded) -> None:
+    def _check_missing(self, loaded: _Loaded, place: Place) -> None:
         if self.missing == "drop" or not loaded.missing:
             return
         worst, rows = next(iter(loaded.missing.items()))
+        columns = [name for name in loaded.missing if name != self.cut]
         raise InputError(
-            f"column {worst!r}",
-            got=f"missing values (NaN, null or empty; per column: {loaded.missing_counts()}), "
-            f"the first in row {int(np.flatnonzero(rows)[0])}",
+            f"cut {worst!r}" if worst == self.cut else f"column {worst!r}",
+            got=f"missing values (NaN, null or empty; per column: "
+            f"{first_few(loaded.missing_counts())}), "
+            f"the first in {place(int(np.flatnonzero(rows)[0]))}",
             expected="a value in every cell",
             remedy="Drop and count these rows with missing='drop' (--missing drop), or "
-            f"{_ignoring(list(loaded.missing))} to leave the columns out.",
+            f"{GUARD if worst == self.cut else f'{ignoring(columns)} to leave the columns out'}.",
         )
 
     def _loaded(self, source: Source) -> _Loaded:
@@ -152,21 +192,21 @@ class Request:
             "columns",
             remedy=f"Name columns that all have: {say_columns('features', held)}." if held else "",
         )
-        require_columns(list(self.specs), source.columns, "specs")
+        require_columns(list(self.specs), source.columns, "described features")
         wanted = features if self.weights is None else (*features, self.weights)
         for name in (*wanted, *self._roles):
             _check_readable(name, source.columns[name], role=name == self.group)
         specs = tuple(self._spec(name, source) for name in features)
-        numbers = _numbers(source, wanted, parsed)
-        weights = numbers.values[:, len(features)].copy() if self.weights is not None else None
-        x = numbers.values[:, : len(features)]
+        numbers = numbers_of(source, wanted, len(features), parsed)
+        labels = None if self.group is None else _labels(self.group, source, len(numbers.x))
         return _Loaded(
-            x if weights is None else np.ascontiguousarray(x),
-            weights,
+            numbers.x,
+            numbers.last if self.weights is not None else None,
             specs,
-            None if self.group is None else _labels(self.group, source, len(x)),
+            labels,
             Account(features, left_out),
             numbers.missing,
+            numbers.infinite,
         )
 
     def _features(
@@ -175,7 +215,8 @@ class Request:
         """Return the features' names, values loaded to know them, and what is left out."""
         require_columns(self.ignore, source.columns, "ignore")
         if self.features is not None:
-            names = tuple(n for n in self.features if n not in (*self._roles, *self.ignore))
+            others = {*self._roles, *self.ignore}
+            names = tuple(name for name in self.features if name not in others)
             parsed: dict[str, Values] = {}
             left_out: tuple[LeftOut, ...] = ()
         else:
@@ -186,9 +227,9 @@ class Request:
         require(
             names,
             "columns",
-            got=f"no numeric feature among {_first(held)}",
+            got=f"no numeric feature among {first_few(held)}",
             expected="at least one flat numeric column",
-            remedy="A CSV file needs a header and commas; nested columns must be flattened.",
+            remedy="Nested columns must be flattened, and text turned into numbers.",
         )
         return names, parsed, left_out
 
@@ -201,7 +242,7 @@ class Request:
         left_out: list[LeftOut] = []
         roles, ignored = set(self._roles), set(self.ignore)
         for name, column in source.columns.items():
-            if name in roles:
+            if name in roles or name == CUT:
                 continue
             if name in ignored:
                 left_out.append(LeftOut(name, "on request"))
@@ -214,8 +255,7 @@ class Request:
             elif column.content == "numbers":
                 chosen.append(name)
             else:
-                (texts,) = source.load([name])
-                found = _texts(name, column, texts)
+                found = _texts(name, column, source)
                 if isinstance(found, LeftOut):
                     left_out.append(found)
                 else:
@@ -239,11 +279,12 @@ class Request:
                     remedy=_claim(role, unclaimed[0])
                     if claimed is None
                     else f"The {role} are {claimed!r} already: "
-                    f"{_ignoring(unclaimed)} to leave out the others.",
+                    f"{ignoring(unclaimed)} to leave out the others.",
                 )
 
     def _spec(self, name: str, source: Source) -> Feature:
-        spec = self.specs.get(name) or source.specs.get(name) or Feature(name)
+        own, said = source.specs.get(name) or Feature(name), self.specs.get(name)
+        spec = said.onto(own) if isinstance(said, Description) else said or own
         require(
             spec.name == name,
             f"specs[{name!r}]",
@@ -262,10 +303,6 @@ def _claim(role: str, name: str) -> str:
     )
 
 
-def _ignoring(names: Sequence[str]) -> str:
-    return f"say {say_columns('ignore', names)}"
-
-
 def looks_like_weights(name: str) -> bool:
     """Return whether a column's name says that it holds event weights.
 
@@ -278,14 +315,6 @@ def looks_like_weights(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Numbers:
-    """Columns side by side ``(n, k)``, and by name where values are missing."""
-
-    values: Array
-    missing: dict[str, BoolArray]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Loaded:
     x: Array
     weights: Array | None
@@ -293,6 +322,7 @@ class _Loaded:
     group: Values | None
     account: Account
     missing: dict[str, BoolArray]
+    infinite: dict[str, IntArray]
 
     def lost(self) -> BoolArray:
         """Return the rows with a missing value ``(n,)``."""
@@ -305,58 +335,12 @@ class _Loaded:
         return {name: int(rows.sum()) for name, rows in self.missing.items()}
 
 
-def _numbers(source: Source, names: Sequence[str], parsed: Mapping[str, Values]) -> _Numbers:
-    """Return the named columns as one matrix; memory is asked for before it is taken."""
-    declared = [source.columns[name].rows or 0 for name in names]
-    # The matrix, its copy where rows are dropped, and one column of the file's own type.
-    need = 8 * (sum(declared) + 2 * max(declared, default=0))
-    require_memory(need, "events", stored=source.stored, what=f"{len(names)} columns")
-    values, missing = np.empty((0, 0)), {}
-    lengths: dict[str, int] = {}
-    later = [name for name in names if name not in parsed]
-    loaded = source.load(later)
-    for j, name in enumerate(names):
-        raw = parsed[name] if name in parsed else next(loaded)
-        numbers, gaps = as_numbers(name, raw)
-        lengths[name] = len(numbers)
-        if j == 0:
-            values = np.empty((len(numbers), len(names)))
-        if len(numbers) != len(values):
-            lengths |= {n: source.columns[n].rows or 0 for n in names[j + 1 :]}
-            break
-        values[:, j] = numbers
-        if gaps is not None:
-            missing[name] = gaps
-    _check_lengths(lengths)
-    return _Numbers(values, missing)
-
-
-def as_numbers(name: str, raw: Values) -> tuple[Array, BoolArray | None]:
-    """Return a loaded column as doubles, exactly, and where values are missing, if any are.
-
-    NaN counts as missing; what is under a mask is never used.
-    """
-    if raw.ndim == 2 and raw.shape[1] == 1:
-        raw = raw[:, 0]
-    if raw.dtype.kind in "SUOT":
-        cells = read_cells(raw)
-        _check_cells(name, cells.wrong, cells.first_wrong, "text")
-        return cells.values, cells.missing if cells.missing.any() else None
-    gaps = np.ma.getmaskarray(raw) if isinstance(raw, np.ma.MaskedArray) else None
-    filled = np.ma.filled(raw, 0) if isinstance(raw, np.ma.MaskedArray) else raw
-    if filled.dtype.kind in "iu" and filled.dtype.itemsize > 4:
-        _check_exact(name, filled)
-    numbers = filled.astype(np.float64)
-    nan = np.isnan(numbers)
-    gaps = nan if gaps is None else gaps | nan
-    if not gaps.any():
-        return numbers, None
-    numbers[gaps] = np.nan
-    return numbers, gaps
-
-
-def _texts(name: str, column: Column, texts: Values) -> Values | LeftOut:
-    """Return text that stands for numbers as it is, to be read; otherwise why it is left out."""
+def _texts(name: str, column: Column, source: Source) -> Values | LeftOut:
+    """Return the numbers that cells or text stand for; otherwise why the column is left out."""
+    require_memory(
+        _TEXT * (column.rows or 0), f"column {name!r}", stored=source.stored, what="text"
+    )
+    (texts,) = source.load([name])
     cells = read_cells(texts)
     if cells.missing.all():
         return LeftOut(name, "no value in any row")
@@ -364,20 +348,8 @@ def _texts(name: str, column: Column, texts: Values) -> Values | LeftOut:
         return LeftOut(name, column.about, cells.share)
     if cells.share < _DOUBTFUL:
         return LeftOut(name, f"text such as {cells.first_wrong}", cells.share)
-    _check_cells(name, cells.wrong, cells.first_wrong, "text")
-    return texts
-
-
-def _check_cells(name: str, wrong: BoolArray, first: str | None, what: str) -> None:
-    if wrong.any():
-        raise InputError(
-            f"column {name!r}",
-            got=f"{what} {first} in row {int(np.flatnonzero(wrong)[0])}"
-            f" ({int(wrong.sum())} of {len(wrong)} cells are no numbers)",
-            expected="a number in every cell",
-            remedy=f"Mend the cell, or {_ignoring([name])} to leave the column out, or list the "
-            "features to read (--features).",
-        )
+    check_cells(name, cells, source.place)
+    return cells.values
 
 
 def _check_refused(name: str, column: Column) -> None:
@@ -385,8 +357,9 @@ def _check_refused(name: str, column: Column) -> None:
         not column.refused,
         f"column {name!r}",
         got=column.refused,
-        expected="values that the file itself holds",
-        remedy="List the features to read, or copy the values into the file.",
+        expected="values that the file itself holds, readable",
+        remedy=f"List the features to read, {ignoring([name])} to leave it out, or write the "
+        "values anew.",
     )
 
 
@@ -398,7 +371,9 @@ def _check_readable(name: str, column: Column, *, role: bool) -> None:
         f"column {name!r}",
         got=column.about,
         expected="a flat column of integers or floats",
-        remedy="Choose other columns, or convert this one beforehand.",
+        remedy=f"Read one number of each list: {name}[0], count({name}), max({name})."
+        if column.lists
+        else "Choose other columns, or convert this one beforehand.",
     )
 
 
@@ -419,30 +394,3 @@ def _labels(name: str, source: Source, n: int) -> Values:
         # HDF5 gives its strings as bytes.
         return np.array([bytes(label).decode(errors="replace") for label in values.flat])
     return values
-
-
-def _check_exact(name: str, values: npt.NDArray[np.integer[Any]]) -> None:
-    large = (values > EXACT) | (values < -EXACT)
-    if large.any():
-        raise InputError(
-            f"column {name!r}",
-            got=f"integers such as {int(values[large][0])}, beyond 2**53",
-            expected="numbers that a double holds exactly",
-            remedy=f"Is it an event number? List the features to read, or {_ignoring([name])}.",
-        )
-
-
-def _check_lengths(lengths: Mapping[str, int]) -> None:
-    equal = len(set(lengths.values())) == 1
-    require(equal, "columns", got=f"lengths {lengths}", expected="equally long columns")
-    require(
-        any(lengths.values()),
-        "events",
-        got=f"no events in {listing(lengths)}",
-        expected="at least one event",
-        remedy="Check the selection that made this file.",
-    )
-
-
-def _first(held: Mapping[str, str]) -> dict[str, str]:
-    return dict(list(held.items())[:20])

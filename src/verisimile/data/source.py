@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +33,8 @@ class Column:
         Why it must not be read at all; empty if it may.
     numeric
         Of ``other`` content: whether it holds numbers nevertheless (a matrix among vectors).
+    lists
+        Of ``other`` content: whether each event has a list of numbers, which expressions read.
     """
 
     content: Literal["numbers", "cells", "text", "other"] = "numbers"
@@ -41,6 +43,7 @@ class Column:
     index: str = ""
     refused: str = ""
     numeric: bool = False
+    lists: bool = False
 
 
 def number_column(values: Any) -> Column:  # noqa: ANN401  (NumPy array, or one in a file)
@@ -51,7 +54,8 @@ def number_column(values: Any) -> Column:  # noqa: ANN401  (NumPy array, or one 
         pass  # a column that stands upright
     elif len(values.shape) != 1:
         about = f"an array of shape {values.shape}"
-        return Column("other", about, length, numeric=kind in "biuf")
+        lists = kind in "biuf" and len(values.shape) > 1
+        return Column("other", about, length, numeric=kind in "biuf", lists=lists)
     if kind in "biuf":
         return Column(rows=length)
     about = f"values of type {values.dtype}"
@@ -70,17 +74,21 @@ class Source:
         By name, in order.
     load
         Returns the values of named columns one after the other, each ``(n,)`` or ``(n, 1)``:
-        numbers, a masked array where some are missing, or text.
+        numbers, a masked array where some are missing, or text.  Lists of numbers come as an
+        array ``(n, …)``, or as Awkward's.
     specs
         Specifications that the source carries.
     stored
         Bytes on disk, if they are compressed.
+    place
+        Says where a row lies, for messages: ``row 3``, with its line or file if there is one.
     """
 
     columns: Mapping[str, Column]
     load: Callable[[Sequence[str]], Iterator[Values]]
     specs: Mapping[str, Feature] = field(default_factory=dict)
     stored: int | None = None
+    place: Callable[[int], str] = "row {}".format
 
 
 def arrays_source(
@@ -97,3 +105,17 @@ def arrays_source(
             yield array if isinstance(array, np.ma.MaskedArray) else np.asarray(array[()])
 
     return Source(columns, load, specs or {}, stored)
+
+
+def with_columns(source: Source, arrays: Mapping[str, Values]) -> Source:
+    """Return a source with arrays in memory as further columns."""
+    if not arrays:
+        return source
+    further = {name: number_column(array) for name, array in arrays.items()}
+
+    def load(names: Sequence[str]) -> Iterator[Values]:
+        loaded = source.load([name for name in names if name not in arrays])
+        for name in names:
+            yield arrays[name] if name in arrays else next(loaded)
+
+    return replace(source, columns={**source.columns, **further}, load=load)

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from verisimile.core.errors import InputError, require
+from verisimile.core.progress import Progress, Silent
 from verisimile.data.calo.source import open_showers
+from verisimile.data.computed import with_computed
 from verisimile.data.feature import Feature, listing, suggestion
-from verisimile.data.formats.arrays import of_array
-from verisimile.data.formats.arrow import table_source
 from verisimile.data.formats.file import EventFile, Labels
 from verisimile.data.formats.registry import FORMATS
+from verisimile.data.held import has_columns, held_source
 from verisimile.data.request import Request
-from verisimile.data.source import Column, Source, Values, arrays_source
+from verisimile.data.source import Column, Source, Values
 
 SHOWERS = "calo="
 
@@ -30,49 +31,24 @@ _WILD = re.compile(r"[*?[]")
 
 def is_table(value: object) -> bool:
     """Return whether a value brings columns with names: a path, a frame, a table, a dict."""
-    return (
-        isinstance(value, str | os.PathLike | Mapping)
-        or _is_paths(value)
-        or _is_frame(value)
-        or _is_awkward(value)
-        or bool(isinstance(value, np.ndarray) and value.dtype.names)
-    )
+    return isinstance(value, str | os.PathLike) or _is_paths(value) or has_columns(value)
 
 
 @contextmanager
-def opened(value: Any, request: Request) -> Iterator[Source]:  # noqa: ANN401  (see `is_table`)
-    """Open whatever brings columns with names; errors name the file they come from."""
+def opened(
+    value: Any,  # noqa: ANN401  (see `Held`)
+    request: Request,
+    progress: Progress | None = None,
+) -> Iterator[Source]:
+    """Open whatever holds events; errors name the file they come from.
+
+    The progress is that of several files.
+    """
     if isinstance(value, str | os.PathLike) or _is_paths(value):
-        with _opened_files(files_of(value), request) as source:
+        with _opened_files(files_of(value), request, progress or Silent()) as source:
             yield source
-    elif _is_frame(value):
-        yield table_source(value)
-    elif _is_awkward(value):
-        yield arrays_source({name: _flat(value[name]) for name in value.fields})
-    elif isinstance(value, Mapping):
-        yield arrays_source({str(name): plain_array(values) for name, values in value.items()})
     else:
-        yield of_array(value, request.labels)
-
-
-def plain_array(value: Any) -> Values:  # noqa: ANN401  (array-likes, tensors)
-    """Return array-likes as an array that keeps its mask; tensors are detached from their graph."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().resolve_conj().resolve_neg()
-        try:
-            return np.asarray(value.numpy())
-        except TypeError:  # bfloat16, which NumPy lacks
-            return np.asarray(value.double().numpy())
-    if isinstance(value, np.ma.MaskedArray):
-        return value
-    if hasattr(value, "type") and _is_awkward(value):
-        return _flat(value)
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise InputError(
-            "events", got=f"rows of unequal lengths ({error})", expected="a rectangular array"
-        ) from None
+        yield with_computed(held_source(value, request.labels), request)
 
 
 def _is_paths(value: object) -> bool:
@@ -81,28 +57,6 @@ def _is_paths(value: object) -> bool:
         and value
         and all(isinstance(item, str | os.PathLike) for item in value)
     )
-
-
-def _is_frame(value: object) -> bool:
-    # A series speaks Arrow too, and is one column without others.
-    return hasattr(value, "__arrow_c_stream__") and (
-        hasattr(value, "columns") or hasattr(value, "column_names")
-    )
-
-
-def _is_awkward(value: object) -> bool:
-    return type(value).__module__.startswith("awkward") and bool(getattr(value, "fields", ()))
-
-
-def _flat(array: Any) -> Values:  # noqa: ANN401  (awkward is untyped and optional)
-    """Return an awkward array as a flat one; unequal rows as objects."""
-    if array.ndim == 1:
-        try:
-            found = array.to_numpy(allow_missing=True)
-        except (ValueError, TypeError):
-            return np.array(array.to_list(), dtype=object)
-        return found if isinstance(found, np.ma.MaskedArray) else np.asarray(found)
-    return np.empty((len(array), 0), dtype=object)
 
 
 def files_of(value: Any) -> list[EventFile]:  # noqa: ANN401  (a path, a pattern, several)
@@ -138,27 +92,27 @@ def parsed(uri: str | os.PathLike[str]) -> EventFile:
 
 
 @contextmanager
-def _opened_files(files: Sequence[EventFile], request: Request) -> Iterator[Source]:
+def _opened_files(
+    files: Sequence[EventFile], request: Request, progress: Progress
+) -> Iterator[Source]:
     if len(files) == 1:
-        with _opened_file(files[0], request.labels) as source:
+        with _opened_file(files[0], request) as source:
             yield source
     else:
-        yield _chained(files, request)
+        yield _chained(files, request, progress)
 
 
 @contextmanager
-def _opened_file(file: EventFile, labels: Labels) -> Iterator[Source]:
+def _opened_file(file: EventFile, request: Request) -> Iterator[Source]:
     """Open a file, put its name in front of every message, turn parsers' errors into ours."""
     _check_exists(file.path)
     try:
-        with _content(file, labels) as source:
-            yield source
+        with _content(file, request.labels) as source:
+            yield with_computed(source, request)
     except InputError as error:
         raise error.within(file) from None
-    except MemoryError:
-        raise
     except Exception as error:
-        # Damaged files make the parsers raise anything: zlib.error, TypeError, RuntimeError, …
+        # Damaged files make the parsers raise anything: zlib.error, TypeError, MemoryError, …
         raise InputError(
             str(file),
             got=f"a file that cannot be read ({type(error).__name__}: {error})",
@@ -200,13 +154,13 @@ def _what_is(path: Path) -> str:
         return f"a path that cannot be followed ({error.strerror})"
 
 
-def _chained(files: Sequence[EventFile], request: Request) -> Source:
+def _chained(files: Sequence[EventFile], request: Request, progress: Progress) -> Source:
     """Return several files one after the other; each is open only while it is looked at."""
     kinds: dict[str, list[Column]] = {}
     specs: dict[str, Feature] = {}
     stored = 0
     for place, file in enumerate(files):
-        with _opened_file(file, request.labels) as source:
+        with _opened_file(file, request) as source:
             offered = _wanted(source.columns, request)
             if place == 0:
                 kinds, specs = {name: [] for name in offered}, dict(source.specs)
@@ -217,9 +171,14 @@ def _chained(files: Sequence[EventFile], request: Request) -> Source:
 
     def load(names: Sequence[str]) -> Iterator[Values]:
         parts: list[list[Values]] = []
-        for file in files:
-            with _opened_file(file, request.labels) as source:
-                parts.append(list(source.load(names)))
+        handle = progress.begin("reading files", total=len(files), done=0)
+        try:
+            for file in files:
+                with _opened_file(file, request) as source:
+                    parts.append(list(source.load(names)))
+                handle.advance()
+        finally:
+            handle.close()
         for several in zip(*parts, strict=True):
             join: Any = np.ma.concatenate if any(map(_masked, several)) else np.concatenate
             yield join(several)
@@ -236,7 +195,8 @@ def _wanted(columns: Mapping[str, Column], request: Request) -> dict[str, Column
     """Return the columns that files must have in common: those asked for, or all."""
     if request.labels is None:
         return dict(columns)
-    return {name: columns[name] for name in request.labels if name in columns}
+    named = dict.fromkeys((*request.asked, *request.specs))
+    return {name: columns[name] for name in named if name in columns}
 
 
 def _check_same(

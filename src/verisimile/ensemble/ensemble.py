@@ -16,6 +16,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import Provenance
 from verisimile.density.check import precision_gap
 from verisimile.density.protocol import (
@@ -135,7 +136,7 @@ class Ensemble:
         """Largest ``|log f − log f₆₄|`` seen at the members' out-of-bag events."""
         return max(record.precision_gap for record in self.records)
 
-    def log_densities(self, events: Events) -> Array:
+    def log_densities(self, events: EventsLike) -> Array:
         """Return the members' natural log-densities ``(n, M)`` in original units.
 
         Columns are matched by name.  The run keeps the matrix: the same events
@@ -149,7 +150,7 @@ class Ensemble:
         known = [m for m in self.models if isinstance(m, ConditionalDensity | DensityEstimator)]
         if len(known) < len(self.models):
             raise _no_densities(self.models)
-        matched = match_features(events, self.features)
+        matched = match_features(as_events(events, "events"), self.features)
         return log_density_matrix(self.run, known, self.records, matched)
 
     def __len__(self) -> int:

@@ -21,6 +21,7 @@ from verisimile.core.run import Run
 from verisimile.core.store import MemoryStore, Store
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import Seen
 from verisimile.density.check import precision_gap
 from verisimile.density.protocol import AnyTrainer, Checking, density_arguments
@@ -38,7 +39,7 @@ _COUNTS = ("member", "replica", "initialisation", "best_epoch", "n_training", "n
 _GAP_EVENTS = 2000
 
 
-def fit_ensemble(run: Run, events: Events, plan: Plan, trainer: AnyTrainer) -> Ensemble:
+def fit_ensemble(run: Run, events: EventsLike, plan: Plan, trainer: AnyTrainer) -> Ensemble:
     """Train the members of an ensemble, each on what the plan gives it of `events`.
 
     The same seeds, events, plan and trainer give the same members bit for bit,
@@ -68,6 +69,7 @@ def fit_ensemble(run: Run, events: Events, plan: Plan, trainer: AnyTrainer) -> E
     NumericsError
         If more than ``plan.max_failed`` of the members failed.
     """
+    events = as_events(events, "events")
     tasks, manifest = _checked(run, events, plan, trainer)
     write_manifest(run.store, manifest)
     seen = Seen.of(_ROLE, events)

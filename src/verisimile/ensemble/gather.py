@@ -14,6 +14,7 @@ from verisimile.core.errors import InputError, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import Seen
 from verisimile.density.adapters import adapt
 from verisimile.density.check import precision_gap
@@ -31,7 +32,7 @@ def gather_ensemble(
     models: Sequence[object],
     *,
     features: Sequence[Feature] | None = None,
-    training: Events | None = None,
+    training: EventsLike | None = None,
 ) -> Ensemble:
     """Return an ensemble whose members are given, of one family or of several.
 
@@ -70,6 +71,7 @@ def gather_ensemble(
     >>> gather_ensemble(Run(Seeds(1)), [stats.norm(0, 1), stats.laplace(0, 1)])
     Ensemble(M=2, features=(x0))
     """
+    training = None if training is None else as_events(training, "training")
     require(len(models), "models", got="none", expected="at least one density")
     members = tuple(adapt(model) for model in models)
     specs = _features(members, features, training)

@@ -12,8 +12,9 @@ from verisimile.core.errors import NumericsError, SupportError, require, require
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
-from verisimile.data.events import Events, match_features
+from verisimile.data.events import match_features
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import Seen, warn_overlap
 from verisimile.density.protocol import DensityEstimator, NamedConditional
 from verisimile.ensemble.ensemble import Ensemble
@@ -59,7 +60,7 @@ class PseudoEvents:
 def fit_mixture(
     run: Run,
     ensemble: Ensemble,
-    events: Events,
+    events: EventsLike,
     *,
     solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: PseudoEvents = PseudoEvents(),
@@ -91,6 +92,7 @@ def fit_mixture(
     VerisimileWarning
         If events are shared with the training sample.
     """
+    events = as_events(events, "events")
     matched = match_features(events, ensemble.features)
     warn_overlap(ensemble.provenance, matched, "weight-fit")
     plan, members = resolved_covariance(covariance), ensemble.members
@@ -142,7 +144,7 @@ def _drawn(members: Sequence[DensityEstimator], count: int, rng: np.random.Gener
 def fit_conditional_mixture(
     run: Run,
     ensemble: Ensemble,
-    events: Events,
+    events: EventsLike,
     *,
     solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: PseudoEvents = PseudoEvents(),
@@ -157,6 +159,7 @@ def fit_conditional_mixture(
     drawn with replacement.  All else is as for :func:`fit_mixture`; an ensemble without
     context is refused, and a warning says if contexts lie outside of the training range.
     """
+    events = as_events(events, "events")
     members = ensemble.conditionals
     columns = context_columns(ensemble)
     matched = match_features(events, ensemble.features)

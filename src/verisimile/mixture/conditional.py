@@ -15,7 +15,10 @@ from verisimile.core.errors import VerisimileWarning, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature, unique
+from verisimile.data.held import plain_array
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import Provenance
+from verisimile.data.sources import is_table
 from verisimile.density.protocol import AtContext, ConditionalDensity, as_pair
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.model import Mixture
@@ -151,9 +154,9 @@ class ConditionalMixture:
         """Fitted weights ``(M,)``."""
         return self.fit.weights
 
-    def divide(self, events: Events) -> tuple[Array, Array]:
+    def divide(self, events: EventsLike) -> tuple[Array, Array]:
         """Return x ``(n, d)`` and c ``(n, C)`` of events, matched by name."""
-        matched = match_features(events, self.columns)
+        matched = match_features(as_events(events, "events"), self.columns)
         names = [feature.name for feature in self.features]
         return matched.select(names).x, matched.select(self.context.names).x
 
@@ -175,7 +178,7 @@ class ConditionalMixture:
         row = as_vector(context, "context", length=self.n_context)
         return Mixture([AtContext(m, row) for m in self.members], self.fit, features=self.features)
 
-    def sample(self, context: Events | npt.ArrayLike, run: Run) -> Events:
+    def sample(self, context: EventsLike, run: Run) -> Events:
         """Draw one event for each context; the same run gives the same events.
 
         Contexts are a matrix ``(n, C)``, or columns of events.  Features and context are
@@ -197,11 +200,11 @@ class ConditionalMixture:
         given = self.context.places or tuple(range(self.n_features, size))
         return [*(j for j in range(size) if j not in given), *given]
 
-    def contexts(self, source: Events | npt.ArrayLike) -> Array:
+    def contexts(self, source: EventsLike) -> Array:
         """Return the contexts ``(n, C)`` of events, or of a matrix that holds nothing else."""
-        if isinstance(source, Events):
-            return source.select(self.context.names).x
-        return as_matrix(source, "context", columns=self.n_context)
+        if isinstance(source, Events) or is_table(source):
+            return as_events(source, "context").select(self.context.names).x
+        return as_matrix(plain_array(source, "context"), "context", columns=self.n_context)
 
 
 def _sizes(members: Sequence[ConditionalDensity], fit: WeightFit) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.core.arrays import Array, as_matrix, as_vector, digest, frozen
+from verisimile.core.arrays import Array, as_vector, digest, frozen
 from verisimile.core.dispatch import Task
 from verisimile.core.errors import NumericsError, require, require_one_of
 from verisimile.core.random import Seeds
@@ -17,6 +17,7 @@ from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike, matched_values
 from verisimile.data.provenance import Provenance
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
@@ -99,11 +100,14 @@ class Mixture:
         """Fitted weights ``(M,)``."""
         return self.fit.weights
 
-    def log_densities(self, x: Array) -> Array:
-        """Return the members' natural log-densities ``(n, M)`` in original units."""
-        return member_log_densities(self.members, as_matrix(x, "x", columns=self.n_features))
+    def log_densities(self, x: EventsLike) -> Array:
+        """Return the members' natural log-densities ``(n, M)`` in original units.
 
-    def log_prob(self, x: Array) -> Array:
+        Columns with names are matched to the features; those of an array are in their order.
+        """
+        return member_log_densities(self.members, matched_values(x, self.features, "x"))
+
+    def log_prob(self, x: EventsLike) -> Array:
         r"""Return :math:`\log \max(0, \hat f(x))`, ``(n,)``, in original units.
 
         Minus infinity marks a density that is zero or negative there, where the
@@ -111,7 +115,7 @@ class Mixture:
         """
         return mixed_log_density(self.log_densities(x), self.weights)
 
-    def std(self, x: Array) -> Array:
+    def std(self, x: EventsLike) -> Array:
         r"""Return the pointwise error of the density, ``(n,)``, in density units.
 
         .. math:: \sigma_{\hat f}(x) = \sqrt{f(x)^T C f(x)}

@@ -343,36 +343,83 @@ def _variance(share: Array, square: Array) -> Array:
     return np.asarray((1.0 - share) ** 2 * square + share**2 * np.maximum(rest, 0.0))
 
 
-_TAIL = 0.001
+_TAIL, _OUTSKIRTS = 0.001, 0.01
 _NEAR_BOUND = 0.05
+_DECADES = 1000.0  # from the outskirts on one side to those on the other
 
 
 def bin_edges(feature: Feature, samples: Sequence[Array], *, bins: int) -> Array:
     """Return increasing edges ``(G + 1,)`` that hold each sample but 0.1 % on either side.
 
-    Equal widths; equal ratios for a positive feature with a log transform; whole
+    Equal widths; equal ratios for a positive feature that is unfolded by a log, or whose 1 % and
+    99 % quantiles are three decades apart, when nearly all events would share one bin of equal
+    widths (a stated transform other than ``auto`` and ``log`` keeps those); whole
     numbers for a discrete one, which may need fewer than `bins`.  An end of the
     support within 5 % of the range becomes the outer edge, so that a selection
     cut falls on an edge.  A periodic feature has one whole period, from the lower end of
-    its support; without one an angle begins at -π, or at 0 if none is negative.
+    its support; without one an angle begins at -π, or at 0 if none is negative.  The zeros of a
+    spike at zero have the first bin for themselves.
     """
     require(bins >= 1, "bins", got=bins, expected="at least one bin")
     if feature.kind == "periodic":
         start = _start(feature, samples)
         return frozen(np.linspace(start, start + feature.period, bins + 1))
-    low, high = _range(samples)
     if feature.kind == "discrete":
-        return _whole(low, high, bins)
-    if is_logarithmic(feature) and low > 0.0:
+        return _whole(*_range(samples), bins)
+    if feature.kind == "spike-at-zero" and bins > 2 and _has_spike(samples):
+        return _beside_zero(feature, samples, bins)
+    return frozen(_plain(feature, samples, bins))
+
+
+def is_logarithmic(edges: Array) -> bool:
+    """Return whether bins are equally wide in the logarithm, as the last three edges say."""
+    if edges.size < 3 or edges[-3] <= 0.0:
+        return False
+    first, last = np.diff(edges[-3:])
+    return bool(last > (1.0 + 1e-9) * first)
+
+
+def holds_zeros(edges: Array) -> bool:
+    """Return whether the first bin is that of exact zeros."""
+    return bool(edges[0] < 0.0 and edges[1] == _SMALLEST)
+
+
+def _plain(feature: Feature, samples: Sequence[Array], bins: int) -> Array:
+    low, high = _range(samples)
+    if low > 0.0 and (_unfolds(feature) or _spans_decades(feature, samples)):
         first, last = _snapped(*(_log(v) for v in (low, high, feature.low, feature.high)))
-        return frozen(np.geomspace(math.exp(first), math.exp(last), bins + 1))
-    return frozen(np.linspace(*_snapped(low, high, feature.low, feature.high), bins + 1))
+        return np.geomspace(math.exp(first), math.exp(last), bins + 1)
+    return np.linspace(*_snapped(low, high, feature.low, feature.high), bins + 1)
 
 
-def is_logarithmic(feature: Feature) -> bool:
-    """Return whether a feature's natural axis is logarithmic: positive, unfolded by a log."""
+def _unfolds(feature: Feature) -> bool:
+    """Return whether a log unfolds the support of a positive, continuous feature."""
     unfolds = feature.transform == "log" or (feature.transform == "auto" and feature.bounds == 1)
     return unfolds and feature.kind == "continuous" and 0.0 <= feature.low < math.inf
+
+
+def _spans_decades(feature: Feature, samples: Sequence[Array]) -> bool:
+    if feature.transform not in ("auto", "log") or min(map(np.min, samples)) < 0.0:
+        return False
+    low, high = _quantiles(samples, _OUTSKIRTS)
+    return bool(low > 0.0 and high >= _DECADES * low)
+
+
+def _has_spike(samples: Sequence[Array]) -> bool:
+    zeros = any(bool((sample == 0.0).any()) for sample in samples)
+    others = any(bool((sample > 0.0).any()) for sample in samples)
+    return zeros and others and bool(min(map(np.min, samples)) >= 0.0)
+
+
+def _beside_zero(feature: Feature, samples: Sequence[Array], bins: int) -> Array:
+    """Return edges of a bin of exact zeros, drawn left of zero, and of bins of what is positive."""
+    positive = [sample[sample > 0.0] for sample in samples]
+    rest = _plain(feature, [sample for sample in positive if sample.size], bins - 2)
+    if not is_logarithmic(rest):
+        _, high = _quantiles(samples, _TAIL)
+        last = rest[-1] if high <= 0.0 else _snapped(0.0, high, 0.0, feature.high)[1]
+        rest = np.linspace(0.0, last, bins)[1:]
+    return frozen([-rest[0], _SMALLEST, *rest])
 
 
 def into_period(values: Array, feature: Feature, start: float) -> Array:
@@ -390,9 +437,14 @@ def _start(feature: Feature, samples: Sequence[Array]) -> float:
     return 0.0 if min(float(sample.min()) for sample in samples) >= 0.0 else -math.pi
 
 
+def _quantiles(samples: Sequence[Array], tail: float) -> tuple[float, float]:
+    """Return the smallest lower and the largest upper quantile of the samples."""
+    found = np.array([np.quantile(sample, (tail, 1.0 - tail)) for sample in samples])
+    return float(found[:, 0].min()), float(found[:, 1].max())
+
+
 def _range(samples: Sequence[Array]) -> tuple[float, float]:
-    quantiles = np.array([np.quantile(sample, (_TAIL, 1.0 - _TAIL)) for sample in samples])
-    low, high = float(quantiles[:, 0].min()), float(quantiles[:, 1].max())
+    low, high = _quantiles(samples, _TAIL)
     if low < high:
         return low, high
     margin = 0.5 * max(1.0, abs(low))

@@ -133,8 +133,6 @@ def checked_sample(
     weights: npt.ArrayLike | None,
     name: str,
     blocks: int,
-    *,
-    columns: int | None = None,
 ) -> tuple[Array, Array]:
     """Return events ``(n, d)`` and weights ``(n,)`` that can be divided into so many blocks.
 
@@ -143,7 +141,7 @@ def checked_sample(
     InputError
         For unusable arrays, fewer than 4 blocks, or blocks of fewer than two events.
     """
-    x = as_matrix(values, name, columns=columns)
+    x = as_matrix(values, name)
     require(
         blocks >= 4 and x.shape[0] >= 2 * blocks,
         name,

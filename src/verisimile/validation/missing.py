@@ -19,7 +19,8 @@ def missing_values_test(samples: Sequence[Events]) -> PValue | None:
     """Return the p-value of equal fractions of dropped rows, None if none were dropped.
 
     A generator that writes no value where it is wrong would look better without these rows.
-    Rows count as they were read, before any cut: Fisher's exact test without weights, else that
+    Rows count as they were read, those that a cut left out at reading not at all and later cuts
+    not yet: Fisher's exact test without weights, else that
     of weighted rates (:func:`~verisimile.checks.physics.selections.rate_p_value`), with the
     weights that the dropped rows have in their source, and groups kept whole.
     """

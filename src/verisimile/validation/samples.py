@@ -6,17 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import require
+from verisimile.core.errors import InputError, require
 from verisimile.core.result import register
 from verisimile.data.account import doubts_of, losses_of
-from verisimile.data.derived import derived, periods, select, with_periods
-from verisimile.data.events import Events, match_features
+from verisimile.data.derived import derived, described
+from verisimile.data.description import Description
+from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
+from verisimile.data.feature import require_columns
+from verisimile.samples.columns import comparable, swapped_columns
 from verisimile.samples.copies import SampleRows, copies_of, equal_rows, rows_of
 from verisimile.samples.weighted import match_columns
+from verisimile.validation.descriptions import (
+    all_descriptions,
+    described_alike,
+    kind_mismatches,
+)
 from verisimile.validation.study import (
     Study,
     columns_to_compare,
@@ -91,6 +98,7 @@ def gathered_inputs(
             *losses_of({role: events.account for role, events in given.items()}),
             *(overlap.warning for overlap in found),
             *(each.warning for each in rows if each.repeated),
+            *kind_mismatches(named),
             *swapped_columns(ours, theirs),
             *rounding_mismatches(ours, theirs),
             *_constant(ours, theirs),
@@ -105,45 +113,54 @@ def check_inputs(samples: Mapping[str, Events], study: Study) -> None:
     Columns, units, cuts, further columns, selections and constraints are looked at; none of what
     takes long is done.
     """
+    comparable(**samples)
     _, extended, shown = _prepared(samples, study)
     ours, theirs = shown["reference"], shown["generated"]
-    named = conditions({**study.selections, **study.constraints})
-    if study.battery.physics or named:
+    if study.battery.physics or study.selections or study.constraints:
         match_columns(ours, theirs)
-    for condition in named.values():
-        for role in ("reference", "generated"):
-            select(extended[role], condition)
+    for part, texts in (("selection", study.selections), ("constraint", study.constraints)):
+        for name, condition in conditions(texts).items():
+            for role in ("reference", "generated"):
+                try:
+                    # A constraint that is undefined is violated, which is no fault of the study.
+                    condition.of(extended[role], defined=part == "selection")
+                except InputError as error:
+                    raise error.within(f"{part} {name!r}, {role} sample") from None
 
 
 def _prepared(
     given: Mapping[str, Events], study: Study
 ) -> tuple[dict[str, Events], dict[str, Events], dict[str, Events]]:
     """Return the samples matched, then with further columns and cut, then what is compared."""
-    named = _matched(given, study)
+    computed = computed_columns(study)
+    said = all_descriptions(study.features, study.samples.periodic)
+    require_columns(list(said), [*given["reference"].names, *computed], "described features")
+    named = _matched(given, study, said)
     extended = {role: _extended(events, role, study) for role, events in named.items()}
-    turning = periods(study.samples.periodic)
+    of_computed = {name: each for name, each in said.items() if name in computed}
     shown = {
-        role: with_periods(columns_to_compare(events, study), turning)
+        role: described(columns_to_compare(events, study), of_computed)
         for role, events in extended.items()
     }
     check_units(shown["reference"], shown["generated"])
     return named, extended, shown
 
 
-def _matched(given: Mapping[str, Events], study: Study) -> dict[str, Events]:
-    """Return the samples with the same columns in the same order."""
-    columns = needed_columns(study)
+def _matched(
+    given: Mapping[str, Events], study: Study, said: Mapping[str, Description]
+) -> dict[str, Events]:
+    """Return the samples with the same columns in the same order, described alike."""
+    columns = needed_columns(study, cut=not _is_cut(given["reference"], study.samples.cut))
     named = {
         role: _without(events, study.samples.ignore) if columns is None else events.select(columns)
         for role, events in given.items()
     }
-    features = named["reference"].features
-    return {
-        role: match_features(
-            events, features, where=_sample(role, study), of=_sample("reference", study)
-        )
-        for role, events in named.items()
-    }
+    read = named["reference"].names
+    return described_alike(
+        named,
+        {name: each for name, each in said.items() if name in read},
+        called={role: _sample(role, study) for role in named},
+    )
 
 
 def _without(events: Events, ignored: Sequence[str]) -> Events:
@@ -179,7 +196,7 @@ def _extended(events: Events, role: str, study: Study) -> Events:
 
 
 def _cut(events: Events, role: str, text: str | None) -> Events:
-    if text is None:
+    if text is None or _is_cut(events, text):
         return events
     passed = Condition(text).of(events)
     require(
@@ -190,6 +207,11 @@ def _cut(events: Events, role: str, text: str | None) -> Events:
         remedy="Check the cut, and the units of the columns in it.",
     )
     return events.take(passed)
+
+
+def _is_cut(events: Events, text: str | None) -> bool:
+    """Return whether events were cut by a condition when they were read."""
+    return events.account is not None and text is not None and events.account.condition == text
 
 
 def _constant(reference: Events, generated: Events) -> list[str]:
@@ -207,18 +229,20 @@ def _constant(reference: Events, generated: Events) -> list[str]:
 
 
 def _shrunk(before: Mapping[str, Events], after: Mapping[str, Events]) -> list[str]:
-    """Say how much of each sample a cut has left."""
-    return [
-        f"the cut leaves {after[role].n} of {events.n} events of the {role} sample"
+    """Say how much of each sample a cut has left, here or when it was read."""
+    cut = {
+        role: events.n - after[role].n + (events.account.cut if events.account else 0)
         for role, events in before.items()
-        if after[role].n < events.n
+    }
+    return [
+        f"the cut leaves {after[role].n} of {after[role].n + lost} events of the {role} sample"
+        for role, lost in cut.items()
+        if lost
     ]
 
 
 _STEP = 1000.0  # MeV and GeV, mm and m
 _TOLERANCE = 1.3
-_PROBE = 5000  # events that are looked at
-_APART, _ALIKE = 0.15, 0.05  # Kolmogorov distances
 _FEWEST_COMPARED = 100
 _DECIMALS = 4  # digits after the point that are looked for
 _SINGLE, _DOUBLE = "single precision", "double precision"
@@ -242,25 +266,6 @@ def check_units(reference: Events, generated: Events) -> None:
         expected="the same units in both",
         remedy="MeV and GeV? Convert one of the files.",
     )
-
-
-def swapped_columns(reference: Events, generated: Events) -> list[str]:
-    """Return a warning for every two features that look exchanged in the generated sample.
-
-    Two features look exchanged if each differs clearly from its namesake (Kolmogorov
-    distance above 0.15) and agrees with the other one (below 0.05).
-    """
-    if min(reference.n, generated.n) < _FEWEST_COMPARED:
-        return []
-    ours, theirs = _probe(reference), _probe(generated)
-    apart = [j for j in range(reference.d) if _distance(ours[:, j], theirs[:, j]) > _APART]
-    return [
-        f"features {reference.names[i]!r} and {reference.names[j]!r} look exchanged in the "
-        "generated sample: check the names of its columns"
-        for place, i in enumerate(apart)
-        for j in apart[place + 1 :]
-        if max(_distance(ours[:, i], theirs[:, j]), _distance(ours[:, j], theirs[:, i])) < _ALIKE
-    ]
 
 
 def rounding_mismatches(reference: Events, generated: Events) -> list[str]:
@@ -313,15 +318,6 @@ def _factor(ours: Array, theirs: Array) -> float | None:
         if (np.abs(np.log(ratio / factor)) < np.log(_TOLERANCE)).all():
             return factor
     return None
-
-
-def _probe(events: Events) -> Array:
-    # Evenly spread: a file may be sorted.
-    return events.x[:: max(1, events.n // _PROBE)]
-
-
-def _distance(first: Array, second: Array) -> float:
-    return float(stats.ks_2samp(first, second, method="asymp").statistic)
 
 
 _PAIRS = (("train", "generated"), ("train", "reference"), ("reference", "generated"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -24,10 +25,12 @@ from pydantic_core import ErrorDetails
 from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.errors import InputError
 from verisimile.data.derived import functions_of, periods
+from verisimile.data.description import Description
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression, Quantity
 from verisimile.data.feature import suggestion
 from verisimile.data.request import Missing
+from verisimile.validation.descriptions import all_descriptions
 
 
 def computed_columns(study: Study) -> dict[str, Quantity]:
@@ -49,18 +52,18 @@ def conditions(texts: Mapping[str, str]) -> dict[str, Condition]:
     return {name: Condition(text) for name, text in texts.items()}
 
 
-def needed_columns(study: Study) -> list[str] | None:
+def needed_columns(study: Study, *, cut: bool = True) -> list[str] | None:
     """Return the columns to read, None for all.
 
-    A study that names its features also needs what its cut, its further columns and its conditions
-    are made of.
+    A study that names its features also needs what its further columns and its conditions are made
+    of, and its cut unless that is applied when files are read.
     """
     if study.samples.features is None:
         return None
     computed = computed_columns(study)
     named = study.samples.named
     named += [name for each in computed.values() for name in each.names]
-    named += [name for each in _all_conditions(study) for name in each.names]
+    named += [name for each in _all_conditions(study, cut=cut) for name in each.names]
     named = [name for name in named if name not in computed]
     return list(dict.fromkeys(named))
 
@@ -72,9 +75,9 @@ def columns_to_compare(events: Events, study: Study) -> Events:
     return events.select([*study.samples.named, *computed_columns(study)])
 
 
-def _all_conditions(study: Study) -> list[Condition]:
+def _all_conditions(study: Study, *, cut: bool) -> list[Condition]:
     texts = [*study.selections.values(), *study.constraints.values()]
-    if study.samples.cut is not None:
+    if cut and study.samples.cut is not None:
         texts.append(study.samples.cut)
     return [Condition(text) for text in texts]
 
@@ -275,6 +278,9 @@ class Study(_StudyTable):
         Named conditions that every event must fulfil.
     thresholds
         Bounds of named numbers of the result.
+    features
+        What is said of columns: any of unit, label, kind, low, high and transform, which go
+        before those that the files carry.
     """
 
     title: str = "Validation"
@@ -287,6 +293,17 @@ class Study(_StudyTable):
     selections: Mapping[str, str] = {}
     constraints: Mapping[str, str] = {}
     thresholds: Mapping[str, Threshold] = {}
+    features: Mapping[str, Description] = {}
+
+    @field_validator("features")
+    @classmethod
+    def _consistent(
+        cls, features: Mapping[str, Description], info: ValidationInfo
+    ) -> Mapping[str, Description]:
+        # Faults of the samples' own table are told there.
+        samples = info.data.get("samples", Samples())
+        all_descriptions(features, samples.periodic)
+        return features
 
     @field_validator("observables")
     @classmethod
@@ -300,11 +317,12 @@ class Study(_StudyTable):
 
 
 _SUFFIXES = (".toml", ".yaml", ".yml")
-_PARTS: Mapping[str, type[BaseModel]] = {
-    "": Study,
-    "samples": Samples,
-    "battery": Battery,
-    "thresholds": Threshold,
+_PARTS: Mapping[str, Collection[str]] = {
+    "": Study.model_fields,
+    "samples": Samples.model_fields,
+    "battery": Battery.model_fields,
+    "thresholds": Threshold.model_fields,
+    "features": [part.name for part in fields(Description)],
 }
 
 
@@ -373,7 +391,7 @@ def _values(file: Path) -> Mapping[str, object]:
 def _fault_text(fault: ErrorDetails) -> str:
     place = [str(word) for word in fault["loc"]]
     name = ".".join(place) or "study"
-    if fault["type"] == "extra_forbidden":
+    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{name}: unknown key. {_nearest(place)}".rstrip()
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] in ("missing", "value_error"):
@@ -383,7 +401,7 @@ def _fault_text(fault: ErrorDetails) -> str:
 
 def _nearest(place: Sequence[str]) -> str:
     part = _PARTS.get(place[0] if len(place) > 1 else "")
-    return suggestion(place[-1], list(part.model_fields)) if part else ""
+    return suggestion(place[-1], part) if part else ""
 
 
 def _resolved(study: Study, folder: Path) -> Study:

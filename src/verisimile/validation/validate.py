@@ -22,7 +22,9 @@ from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike
 from verisimile.density.protocol import DensityEstimator
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import circular_events
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.battery import BatteryOutcome, alike_of, battery_of, sensitivities_of
@@ -39,10 +41,10 @@ _MOST_BINS, _PER_CELL = 15, 25  # along each axis, events of a cell
 
 def validate(
     run: Run,
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     *,
-    train: Events | None = None,
+    train: EventsLike | None = None,
     study: Study | None = None,
     density: DensityEstimator | None = None,
 ) -> Validation:
@@ -87,6 +89,9 @@ def validate(
     >>> validate(Run(Seeds(1)), Events(x[:200]), Events(x[200:] + 1.0), study=quick)
     Validation(200 against 200 events, 1 of 1 tests, global p = 0.001)
     """
+    reference, generated = comparable(reference=reference, generated=generated)
+    if train is not None:
+        _, train = comparable(reference=reference, train=train)
     asked = study or Study()
     inputs = gathered_inputs(reference, generated, train, asked)
     at, pair = run.at("validate"), (inputs.reference, inputs.generated)

@@ -76,5 +76,5 @@ def test_one_sample_is_no_sequence_of_trainings() -> None:
         lambda: averaging(run, one, n_train=100, regions=product_regions([[0.0]])),  # type: ignore[arg-type]
     )
     for call in calls:
-        with pytest.raises(InputError, match="got one sample; .* one of each training"):
+        with pytest.raises(InputError, match="one sample, an Events; expected a sequence"):
             call()

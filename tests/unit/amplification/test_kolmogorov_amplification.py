@@ -10,10 +10,10 @@ from statistical import assert_rate, assert_within
 from verisimile.checks.amplification.kolmogorov import (
     kolmogorov,
     kolmogorov_features,
-    ks_distance,
 )
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
+from verisimile.samples.columns import ks_distance
 
 REPETITIONS = 600
 

@@ -12,7 +12,17 @@ from verisimile.core.executor import resolve_executor
 
 
 @pytest.mark.parametrize(
-    ("text", "names"), [("", None), ("m", ["m"]), ("m, pt,y_ll", ["m", "pt", "y_ll"])]
+    ("text", "names"),
+    [
+        ("", None),
+        ("m", ["m"]),
+        ("m, pt,y_ll", ["m", "pt", "y_ll"]),
+        (
+            "hypot(px, py),sum(pt[min(pt, 3) > 1]), m",
+            ["hypot(px, py)", "sum(pt[min(pt, 3) > 1])", "m"],
+        ),
+        ("a),b", ["a)", "b"]),
+    ],
 )
 def test_columns(text: str, names: list[str] | None) -> None:
     assert column_list(text) == names

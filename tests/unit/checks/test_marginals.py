@@ -194,6 +194,18 @@ def test_columns_are_matched_by_name(mixture: Mixture, seeds: Seeds, events: Eve
     assert crossed[0].counts == pytest.approx(straight[0].counts)
 
 
+def test_a_sample_may_say_label_and_unit_of_what_was_fitted(
+    mixture: Mixture, seeds: Seeds, events: Events
+) -> None:
+    said = [replace(FEATURES[0], label="$m$", unit="GeV"), replace(FEATURES[1], low=-1.0, label="")]
+    result = Result(Tilt(0.0), events.digest)
+    m, pt = marginal_comparisons(
+        Run(seeds), mixture, result, events.with_features(said), draws=2000
+    )
+    assert m.feature.title == "$m$ [GeV]"
+    assert pt.feature == FEATURES[1]
+
+
 def test_real_result_and_round_trip(mixture: Mixture, seeds: Seeds, events: Events) -> None:
     run = Run(seeds)
     goodness = goodness_of_fit(

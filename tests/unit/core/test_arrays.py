@@ -40,7 +40,12 @@ def test_result_is_independent_and_read_only(
         ([1.0, 2.0], r"shape \(2,\)"),
         ([[1.0], [np.nan]], "1 non-finite values, the first in row 1"),
         ([[np.inf, -np.inf]], "2 non-finite values, the first in row 0"),
-        ([["a"]], "not numbers"),
+        ([["1.5"]], "type <U3, which are no real numbers"),
+        (np.array([["1.5", 2.0]], dtype=object), "got text"),
+        ([[1.0 + 2.0j]], "type complex128"),
+        ([[np.datetime64("NaT")]], "type datetime64, which are no real numbers"),
+        ([[2**53 + 1]], r"integers such as \[9007199254740993\], beyond"),
+        (np.ma.masked_equal([[-999.0, 1.0]], -999.0), "1 masked values"),
         ([[1.0, 2.0], [3.0]], "not numbers"),
     ],
 )
@@ -61,7 +66,7 @@ def test_matrix_has_the_stated_columns() -> None:
         ([[1.0]], r"shape \(1, 1\)"),
         ([1.0, np.nan, 2.0], "the first in row 1"),
         ([1.0], "1 values; expected 3 values"),
-        (["a", "b", "c"], "not numbers"),
+        (["a", "b", "c"], "type <U1, which are no real numbers"),
     ],
 )
 def test_vector_refuses(values: npt.ArrayLike, message: str) -> None:

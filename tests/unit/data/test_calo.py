@@ -235,3 +235,18 @@ def test_strange_files(tmp_path: Path) -> None:
         read_geometry(tmp_path / "binning.xml", "muon")
     with pytest.raises(InputError, match="readable XML"):
         read_geometry(tmp_path / "none.xml")
+
+
+def test_showers_that_are_not_in_the_file_are_refused(tmp_path: Path) -> None:
+    geometry = read_geometry(_binning(tmp_path), "211")
+    path = tmp_path / "far.hdf5"
+    with h5py.File(path, "w") as file:
+        file["incident_energies"] = np.ones((2, 1))
+        file["showers"] = h5py.ExternalLink("other.hdf5", "/showers")
+    with pytest.raises(InputError, match="showers: a link into another file, 'other.hdf5'"):
+        read_showers(path, geometry)
+    with h5py.File(path, "a") as file:
+        del file["showers"]
+        file.create_dataset("showers", (2, geometry.voxels), np.float32)
+    with pytest.raises(InputError, match="showers: got values never written"):
+        read_showers(path, geometry)

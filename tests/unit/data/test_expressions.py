@@ -79,11 +79,14 @@ def test_angles_wrap_into_a_half_open_turn(angle: float, other: float) -> None:
 
 
 REFUSED = [
-    "", "   ", "a +", "a b", "a.real", "a[0]", "'text'", "f'{a}'", "__import__('os')",
+    "", "   ", "a +", "a b", "'text'", "f'{a}'", "__import__('os')",
     "(lambda: 1)()", "[a for a in b]", "{1: 2}", "a if b else phi", "a := 3", "a = 3", "a // b",
-    "a ^ b", "a @ b", "a << 2", "a && b", "a in b", "a is b", "print(a)", "sqrt", "sqrt(a, b)",
-    "sqrt(x=a)", "sqrt(*a)", "hypot(a)", "1j * a", "None", "...", "a & b", "not a", "a and b",
-    "where(a, b, b)", "9**9**9", "10**400", "1e999", "1/0", "log(-1)", "(" * 500 + "a" + ")" * 500,
+    "a @ b", "a << 2", "a in b", "a is b", "print(a)", "sqrt", "sqrt(a, b)",
+    "sqrt(x=a)", "sqrt(*a)", "(a).b()", "a().b", "a[0:1]",
+    "a[b, phi]", "sum(a, b)", "count(a > 0)", "sum(3)", "3[0]", "any(a + 1)", "a.sqrt(b)",
+    "TMath::Beta(a)", "TMath::Foo()", "Entry$", "a ? b : phi", "!", "a[", "~(a + 1)",
+    "hypot(a)", "1j * a", "None",
+    "...", "a & b", "9**9**9", "10**400", "1e999", "1/0", "log(-1)", "(" * 500 + "a" + ")" * 500,
     "-" * 1500 + "a", "+".join("a" * 300), "a" * 2001, "a\x00b", "\ud800", "eval('1')", "await a",
     "yield", "a; b", "9" * 400,
 ]  # fmt: skip
@@ -110,13 +113,82 @@ def test_caret_stands_under_the_fault() -> None:
     [
         ("sqtr(a)", "Did you mean 'sqrt'?"),
         ("a > 0 & b < 1", "bind more tightly"),
-        ("a ^ 2", "Write \\*\\* for a power"),
-        ("a > 0 && b > 0", "Write & or and"),
+        ("a > 0 ? b : phi", r"Write where\(condition, a, b\)"),
+        ("count(a > 0)", r"sum\(…\) of a condition counts where it holds"),
     ],
 )
 def test_common_slips_get_their_remedy(text: str, remedy: str) -> None:
     with pytest.raises(InputError, match=remedy):
         Expression(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("a.real", "no column 'a.real'"),
+        ("a[0]", "got one number per event, name 'a' at position 1"),
+        ("sum(a)", "expected a list of numbers in each event"),
+        ("count(jets)", r"no column 'jets'(.|\n)*Read 'count\(jets\)' as a feature"),
+        ("a and b", "the value .* of a where true or false belongs"),
+        ("!a", "the value .* of a where true or false belongs"),
+        ("where(a, b, b)", "the value .* of a where true or false belongs"),
+    ],
+)
+def test_what_no_number_per_event_can_be_is_told(text: str, remedy: str) -> None:
+    with pytest.raises(InputError, match=remedy):
+        Expression(text).of(EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("a^2 + b^2", "a**2 + b**2"),
+        ("-a^2", "-(a**2)"),
+        ("pow(a, 2) + fabs(b)", "a**2 + abs(b)"),
+        ("TMath::Sqrt(TMath::Abs(a)) + std::abs(b)", "sqrt(abs(a)) + abs(b)"),
+        ("TMath::Pi() * M_PI * TMath::TwoPi()", "pi * pi * (2*pi)"),
+        ("phi * TMath::RadToDeg()", "phi * 180 / pi"),
+        ("log(TMath::E())", "1"),
+        ("TMath::ATan2(a, b) + atan2(b, a)", "arctan2(a, b) + arctan2(b, a)"),
+        ("TMath::Max(a, b) - min(a, TMath::Power(b, 2))", "maximum(a, b) - minimum(a, b**2)"),
+        ("a > 0 && b > 0 || !(phi > 0)", "(a > 0 and b > 0) or not phi > 0"),
+        ("!(a > 0) && b != 0", "(not a > 0) and b != 0"),
+        ("Alt$(sqrt(a), -1)", "where(a >= 0, sqrt(a), -1)"),
+        ("asin(tanh(a)) + acos(tanh(a))", "pi / 2"),
+        ("tan(atan(a)) + ceil(b) - floor(b)", "a + 1"),
+    ],
+)
+def test_spellings_of_root_are_understood(text: str, same: str) -> None:
+    found = Expression(text).of(EVENTS)
+    assert found == pytest.approx(Expression(same).of(EVENTS), rel=1e-9, abs=1e-12)
+
+
+def test_caret_stands_where_the_text_as_written_is_wrong() -> None:
+    with pytest.raises(InputError, match=r"position 26") as caught:
+        Expression("TMath::Abs(a) > 1 && b > foo(a)")
+    line, caret = str(caught.value).splitlines()[-2:]
+    assert line.index("foo") == caret.index("^")
+
+
+def test_triggers_are_conditions_and_names_may_have_dots() -> None:
+    events = Events([[1.0, 3.0], [0.0, 9.0], [1.0, 0.5]], names=("HLT_Mu", "Jet.PT"))
+    assert Condition("HLT_Mu && Jet.PT > 1").of(events).tolist() == [True, False, False]
+    assert Condition("!HLT_Mu").of(events).tolist() == [False, True, False]
+    assert Condition("HLT_Mu").of(events).tolist() == [True, False, True]
+    assert Expression("Jet.PT * 2").of(events).tolist() == [6.0, 18.0, 1.0]
+    with pytest.raises(InputError, match=r"the value 3 of Jet.PT where true or false belongs"):
+        Condition("HLT_Mu || Jet.PT").of(events)
+
+
+def test_elements_and_reductions_that_were_read_are_columns() -> None:
+    events = Events([[3.0, 50.0], [0.0, 20.0]], names=("Length$(Jet_pt)", "max(Jet_pt[0:1])"))
+    assert Condition("count(Jet_pt) >= 2").of(events).tolist() == [True, False]
+    assert Condition("count( Jet_pt )>=2").names == ("count( Jet_pt )",)
+    assert Expression("count(Jet_pt) + hypot(Jet_pt[0], x)").names == (
+        "count(Jet_pt)",
+        "Jet_pt[0]",
+        "x",
+    )
 
 
 def test_unknown_column_gets_a_suggestion() -> None:
@@ -171,7 +243,23 @@ WORDS = st.sampled_from(
     [
         *"+-*/%()<>,~&|=!^.[]:'\"\\ 0123456789ab",
         *("**", "and ", "or ", "not ", "where(", "sqrt(", "pi", "hypot(a,b)", "1e308", "lambda "),
-        *("__", "phi", " if ", "else", "a>0", "b", "a", "2", "==", "9**9"),
+        *(
+            "__",
+            "phi",
+            " if ",
+            "else",
+            "a>0",
+            "b",
+            "a",
+            "2",
+            "==",
+            "9**9",
+            "sum(",
+            "&&",
+            "TMath::Abs(",
+            "count(",
+            "a.b",
+        ),
     ]
 )
 

@@ -44,7 +44,7 @@ def test_given_specifications_override_those_of_the_file(events: Events, tmp_pat
 @pytest.mark.parametrize(
     ("specs", "message"),
     [
-        ({"n": Feature("n")}, "specs: got no column 'n'"),
+        ({"n": Feature("n")}, "described features: got no column 'n'"),
         ({"m": Feature("mass")}, r"specs\['m'\]: got a feature named 'mass'"),
     ],
 )
@@ -276,8 +276,8 @@ def test_missing_values_are_not_finite(tmp_path: Path) -> None:
         ("1.0,2.0\n3.0,4.0\n", r"numbers in the first line \(1.0, 2.0\).*Add a header"),
         ("m;pt\n1;2\n", "with semicolons in its name; expected columns separated by commas"),
         ("m,m\n1,2\n", "repeated columns 'm'"),
-        ("m,pt\n1,2\n3\n", "Expected 2 columns, got 1: 3"),
-        ("m,pt\n1,2\n3,x\n", r"column 'pt': got text 'x' in row 1 \(1 of 2"),
+        ("m,pt\n1,2\n3\n", r"1 cells in row 1 \(line 3 of the file\): '3'"),
+        ("m,pt\n1,2\n3,x\n", r"column 'pt': got text 'x' in row 1 \(line 3 of the file\), 1 of 2"),
         ("m,pt\n", "a header and no events; expected events"),
     ],
 )

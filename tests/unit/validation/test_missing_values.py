@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from scipy import stats
 
 from statistical import assert_rate
+from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.data.files import read_events
 from verisimile.report.document import document
 from verisimile.report.write import gather
 from verisimile.validation.battery import smallest_p_value
 from verisimile.validation.missing import MISSING_VALUES, missing_values_test
 from verisimile.validation.result import Validation
-from verisimile.validation.samples import gathered_inputs
+from verisimile.validation.samples import check_inputs, gathered_inputs
 from verisimile.validation.study import Battery, Samples, Study
 from verisimile.validation.validate import validate
 
@@ -91,6 +95,47 @@ def test_rows_of_one_group_are_lost_together() -> None:
     assert found.value == pytest.approx(exact, rel=1e-12)
 
 
+def test_rows_that_a_cut_leaves_out_at_reading_do_not_count(tmp_path: Path) -> None:
+    pair = []
+    for seed, gaps in ((1, 5), (2, 30)):
+        x = np.random.default_rng(seed).normal(size=N)
+        # Twice as many gaps as rows that the cut leaves.
+        kept = np.arange(N) % 2 == 0
+        y = ["" if row < 2 * gaps else f"{value}" for row, value in enumerate(x)]
+        file = tmp_path / f"{seed}.csv"
+        rows = zip(y, kept.astype(int), np.arange(N) // 4, np.ones(N), strict=True)
+        file.write_text("\n".join(["y,kept,event,w", *(",".join(map(str, row)) for row in rows)]))
+        pair.append(read_events(file, features=["y"], weights="w", missing="drop", cut="kept == 1"))
+        account = pair[-1].account
+        assert account is not None
+        assert (account.cut, account.dropped, pair[-1].n) == (N // 2, gaps, N // 2 - gaps)
+        assert account.lost is not None
+        assert len(account.lost.lost) == N // 2
+    plain = [Events(each, np.ones(each.n)) for each in pair]
+    assert missing_values_test(plain) == missing_values_test(pair)
+    bare = [
+        read_events(tmp_path / f"{seed}.csv", features=["y"], missing="drop", cut="kept == 1")
+        for seed in (1, 2)
+    ]
+    found = missing_values_test(bare)
+    assert found is not None
+    exact = stats.fisher_exact([[5, N // 2 - 5], [30, N // 2 - 30]]).pvalue
+    assert found.value == pytest.approx(exact, rel=1e-12)
+
+
+def test_lost_rows_stay_known_when_samples_are_put_together() -> None:
+    first, second, array = sample(1, 5), sample(2, 30), Events(np.ones((N, 2)), names=["x", "y"])
+    alone = missing_values_test((first, array))
+    assert alone is not None
+    for same in (first.join({"z": np.ones(first.n)}), Events(first, features=["y"])):
+        assert missing_values_test((same, array)) == alone
+    below = Events.concatenate([first, array, second])
+    found = missing_values_test((below, array))
+    assert found is not None
+    exact = stats.fisher_exact([[35, 3 * N - 35], [0, N]]).pvalue
+    assert found.value == pytest.approx(exact, rel=1e-12)
+
+
 def test_the_rate_of_false_alarms_is_that_of_the_level() -> None:
     rng, level, total = np.random.default_rng(1), 0.1, 300
     weights = rng.exponential(size=N)
@@ -154,6 +199,13 @@ def test_ignored_columns_are_not_compared() -> None:
     pair = (Events({"x": np.arange(N), "z": np.arange(N)}), Events({"x": np.arange(N)}))
     inputs = gathered_inputs(*pair, None, Study(samples=Samples(ignore=("z",))))
     assert inputs.reference.names == inputs.generated.names == ("x",)
+
+
+def test_an_undefined_constraint_is_violated_and_an_undefined_selection_a_fault() -> None:
+    pair = {"reference": sample(1, 0), "generated": sample(2, 0)}
+    check_inputs(pair, Study(constraints={"c": "log(x) < 9"}))
+    with pytest.raises(InputError, match="selection 's', reference sample: expression 'log"):
+        check_inputs(pair, Study(selections={"s": "log(x) < 9"}))
 
 
 def test_missing_rows_do_not_make_a_level_reachable() -> None:

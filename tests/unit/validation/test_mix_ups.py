@@ -9,7 +9,8 @@ import pytest
 
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
-from verisimile.validation.samples import check_units, rounding_mismatches, swapped_columns
+from verisimile.samples.columns import swapped_columns
+from verisimile.validation.samples import check_units, rounding_mismatches
 
 NAMES = ("m", "pt")
 

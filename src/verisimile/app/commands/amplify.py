@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import as_fitted, feature_descriptions
 from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
@@ -17,6 +18,7 @@ from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
     from verisimile.core.run import Run
+    from verisimile.data.description import Description
     from verisimile.data.events import Events
     from verisimile.mixture.model import Mixture
     from verisimile.report.content import InputSample
@@ -64,6 +66,7 @@ class AmplifyCommand(options.BesideReport):
             metavar="A,B,...", help="Columns; all of the first file by default.", show_default=False
         ),
     ] = ""
+    feature: options.Described = None
     ignore: options.Ignore = None
     missing: options.Missing = None
     regions: Annotated[
@@ -171,18 +174,20 @@ class AmplifyCommand(options.BesideReport):
 
         columns = options.column_list(self.features)
         reader = Reader.of(self._files(self.generated), self.ignore, self.missing)
-        generated = tuple(reader.events(uri, columns) for uri in self.generated)
+        said = feature_descriptions(self.feature or ())
+        generated = tuple(reader.events(uri, columns, specs=said) for uri in self.generated)
         first = generated[0]
         for uri, events in zip(self.generated[1:], generated[1:], strict=True):
             match_features(events, first.features, where=uri, of=self.generated[0])
-        holdout, train = self._true(reader, first.names)
+        holdout, train = self._true(reader, first.names, said)
         return AmplifiedSamples(generated, holdout, train, None if train is None else train.n)
 
     def _of_run(self) -> AmplifiedSamples:
         """Return what is known of a fitted run before anything is drawn of it."""
         mixture, n_train = _fitted(self.generated[0])
         reader = Reader.of(self._files(()), self.ignore, self.missing)
-        holdout, train = self._true(reader, [spec.name for spec in mixture.features])
+        said = as_fitted(self.feature, mixture.features)
+        holdout, train = self._true(reader, [spec.name for spec in mixture.features], said)
         return AmplifiedSamples((), holdout, train, n_train, mixture=mixture)
 
     def _drawn(self, run: Run, mixture: Mixture, samples: AmplifiedSamples) -> AmplifiedSamples:
@@ -201,11 +206,15 @@ class AmplifyCommand(options.BesideReport):
     def _files(self, generated: Sequence[str]) -> list[str]:
         return [*generated, *filter(None, (self.holdout, self.train))]
 
-    def _true(self, reader: Reader, names: Sequence[str]) -> tuple[Events, Events | None]:
+    def _true(
+        self, reader: Reader, names: Sequence[str], said: Mapping[str, Description]
+    ) -> tuple[Events, Events | None]:
         """Return holdout and training events with the columns of the generator."""
-        holdout = reader.needed(self.holdout or "", names)
-        train = None if self.train is None else reader.needed(self.train, names)
-        return holdout, train
+        of_these = {name: each for name, each in said.items() if name in names}
+        holdout = reader.needed(self.holdout or "", names, specs=of_these)
+        if self.train is None:
+            return holdout, None
+        return holdout, reader.needed(self.train, names, specs=of_these)
 
     def _n_train(self, known: int | None) -> int:
         found = self.n_train or known

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import feature_descriptions, label_notes
 from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
@@ -49,6 +50,7 @@ class CompareCommand(options.BesideReport):
         typer.Option(metavar="PATTERN", help="Another family: a folder, or a pattern in quotes."),
     ] = None
     features: options.Compared = ""
+    feature: options.Described = None
     ignore: options.Ignore = None
     missing: options.Missing = None
     factors: Annotated[
@@ -86,6 +88,7 @@ class CompareCommand(options.BesideReport):
     def execute(self) -> ExitCode:
         """Draw the curves, compare the families if there are two, and write the report."""
         from verisimile.checks.precision_recall.swapped import generated_sample, true_sample
+        from verisimile.data.derived import worded_by
         from verisimile.data.files import read_generated
         from verisimile.report.content import ReportInput
 
@@ -96,18 +99,22 @@ class CompareCommand(options.BesideReport):
         files = family_files(self.generated, self.against, apart=self.factors)
         factors = self._factors(files)
         with clock.stage("reading"):
+            said = feature_descriptions(self.feature or ())
             uris = [self.truth, *(uri for each in files.values() for uri in each)]
-            truth = Reader.of(uris, self.ignore, self.missing).events(self.truth, columns)
+            reader = Reader.of(uris, self.ignore, self.missing)
+            truth = reader.events(self.truth, columns, specs=said)
             names = list(truth.names)
+            said = {name: each for name, each in said.items() if name in names}
             families = {
-                name: [(uri, read_generated(uri, features=names)) for uri in uris]
+                name: [(uri, read_generated(uri, features=names, specs=said)) for uri in uris]
                 for name, uris in files.items()
             }
-            lost = terminal.warn(_lost_notes(families))
+            drawn = [one.events for family in families.values() for _, one in family]
+            truth = worded_by(truth, drawn)
+            notes = (*terminal.warn(_lost_notes(families)), *label_notes(truth.features))
             true_sample(truth)
-            for family in families.values():
-                for _, one in family:
-                    generated_sample(one.events, truth)
+            for events in drawn:
+                generated_sample(events, truth)
         accounts = {"truth": truth.account}
         warn_of_losses(accounts)
         if self.dry_run:
@@ -120,7 +127,7 @@ class CompareCommand(options.BesideReport):
             families=(study,),
             inputs=self._inputs(truth, families),
             timings=clock.timings,
-            warnings=lost if factors is None else (*lost, *terminal.warn([factors.warning])),
+            warnings=notes if factors is None else (*notes, *terminal.warn([factors.warning])),
             command=options.command_line(),
             title=f"Precision and recall: {', '.join(files)}",
         )

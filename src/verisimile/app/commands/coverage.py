@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import as_fitted
 from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
@@ -18,7 +19,9 @@ from verisimile.core.errors import InputError
 if TYPE_CHECKING:
     from verisimile.checks.coverage.observables import Observable
     from verisimile.core.run import Run
+    from verisimile.data.description import Description
     from verisimile.data.events import Events
+    from verisimile.data.feature import Feature
     from verisimile.mixture.model import Mixture
     from verisimile.report.document import Document
 
@@ -56,6 +59,7 @@ class CoverageCommand:
         list[str] | None,
         typer.Option("--bin", metavar="NAME:LOW:HIGH", help="Probability of a range."),
     ] = None
+    feature: options.Described = None
     datasets: Annotated[int, typer.Option(min=2, help="Pseudo-experiments.")] = 300
     events: Annotated[
         int | None, typer.Option(min=1, help="Events in each; as many as the fit had by default.")
@@ -89,13 +93,15 @@ class CoverageCommand:
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
             ensemble, mixture = load_ensemble(run), load_mixture(run)
+            said = as_fitted(self.feature, mixture.features)
+            truth = self._truth(mixture, said)
             observables = chosen_observables(
                 [spec.name for spec in mixture.features],
                 moments=self.moment or (),
                 quantiles=self.quantile or (),
                 bins=self.bin_ or (),
+                units=_units(mixture.features, said, truth),
             )
-            truth = self._truth(mixture)
         check_sizes(level=self.level, datasets=self.datasets, events=self._size(mixture))
         inputs = () if truth is None else (InputSample.of("truth", str(self.truth), truth),)
         accounts = accounts_of([*study.inputs, *inputs])
@@ -130,14 +136,19 @@ class CoverageCommand:
         )
         return terminal.conclude(run, content, self.report, self._print)
 
-    def _truth(self, mixture: Mixture) -> Events | None:
+    def _truth(self, mixture: Mixture, said: Mapping[str, Description]) -> Events | None:
         from verisimile.data.events import match_features
 
         if self.truth is None:
             return None
         reader = Reader.of([self.truth], self.ignore, self.missing)
-        events = reader.needed(self.truth, [spec.name for spec in mixture.features])
-        match_features(events, mixture.features, where=f"truth ({self.truth})", of="run")
+        names = [spec.name for spec in mixture.features]
+        events = match_features(
+            reader.needed(self.truth, names, specs=said),
+            mixture.features,
+            where=f"truth ({self.truth})",
+            of="run",
+        )
         size = self._size(mixture)
         if events.n <= size:
             raise InputError(
@@ -196,11 +207,12 @@ def chosen_observables(
     moments: Sequence[str] = (),
     quantiles: Sequence[str] = (),
     bins: Sequence[str] = (),
+    units: Mapping[str, str] | None = None,
 ) -> dict[str, Observable]:
     """Return the observables by the names that tables show; all means if none is chosen.
 
     Moments are ``name`` or ``name:order``, quantiles ``name:probability``, bins
-    ``name:low:high``, each with one of the features.
+    ``name:low:high``, each with one of the features.  Where its unit is known, names end with it.
 
     Examples
     --------
@@ -209,19 +221,40 @@ def chosen_observables(
     """
     from verisimile.checks.coverage.observables import BinContent, Moment, Quantile
 
+    known = {name: unit for name, unit in (units or {}).items() if unit}
     if not (moments or quantiles or bins):
-        return {f"mean of {name}": Moment(name) for name in features}
+        return {_measured(f"mean of {name}", known.get(name)): Moment(name) for name in features}
     found: dict[str, Observable] = {}
     for text in moments:
         name, order = _moment(text, features)
-        found[f"mean of {name}" if order == 1 else f"mean of {name}^{order}"] = Moment(name, order)
+        said = f"mean of {name}" if order == 1 else f"mean of {name}^{order}"
+        found[_measured(said, known.get(name), order)] = Moment(name, order)
     for text in quantiles:
         name, (probability,) = _numbers("--quantile", text, features, "name:probability", 1)
-        found[f"{probability:g} quantile of {name}"] = Quantile(name, probability)
+        said = f"{probability:g} quantile of {name}"
+        found[_measured(said, known.get(name))] = Quantile(name, probability)
     for text in bins:
         name, (low, high) = _numbers("--bin", text, features, "name:low:high", 2)
-        found[f"{low:g} <= {name} < {high:g}"] = BinContent(name, low, high)
+        said = f"{low:g} <= {name} < {high:g}"
+        found[_measured(said, known.get(name))] = BinContent(name, low, high)
     return found
+
+
+def _measured(said: str, unit: str | None, order: int = 1) -> str:
+    """Return the name of an observable with its unit, to a power."""
+    return f"{said} [{unit if order == 1 else f'{unit}^{order}'}]" if unit else said
+
+
+def _units(
+    features: Sequence[Feature], said: Mapping[str, Description], truth: Events | None
+) -> dict[str, str]:
+    """Return the unit of each feature, by the fit, the option or the truth's file."""
+    stated = {name: one.unit or "" for name, one in said.items()}
+    read = {} if truth is None else {spec.name: spec.unit for spec in truth.features}
+    return {
+        spec.name: spec.unit or stated.get(spec.name, "") or read.get(spec.name, "")
+        for spec in features
+    }
 
 
 def _moment(text: str, features: Sequence[str]) -> tuple[str, int]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import with_support
 from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts
 from verisimile.app.terminal import Clock, ExitCode
@@ -18,7 +19,9 @@ from verisimile.core.errors import InputError
 if TYPE_CHECKING:
     from verisimile.app.study import FitStudy
     from verisimile.core.run import Run
+    from verisimile.data.description import Description
     from verisimile.data.events import Events
+    from verisimile.data.feature import Feature
     from verisimile.ensemble.ensemble import Ensemble
     from verisimile.mixture.model import Mixture
 
@@ -45,6 +48,7 @@ class FitCommand:
             show_default=False,
         ),
     ] = ""
+    feature: options.Described = None
     ignore: options.Ignore = None
     missing: options.Missing = None
     support: Annotated[
@@ -116,20 +120,18 @@ class FitCommand:
         from verisimile.data.account import doubts_of, losses_of
         from verisimile.report.content import InputSample
 
-        support = options.support_bounds(self.support or ())
+        said = with_support(self.feature, self.support or ())
         trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
         check_folder(self.out)
         clock = Clock()
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
-            read = self._read()
-            training, weighting = self._samples(run, read, support)
+            training, weighting = self._samples(run, said)
+        files = 1 if self.fit_events is None else 2
         apart = self.fit_events or f"{self.train} (split off)"
-        known = InputSample.of("training", self.train, training)
-        rest = InputSample.of("weight fit", apart, weighting)
         study = new_study(
-            replace(known, account=read[0].account),
-            replace(rest, account=read[-1].account),
+            InputSample.of("training", self.train, training),
+            InputSample.of("weight fit", apart, weighting),
             trainer,
             seed=self.seed,
             members=self.members,
@@ -138,7 +140,7 @@ class FitCommand:
         )
         check_free(run.store, study)
         stages.check_fit(run, training, weighting, members=self.members, trainer=trainer)
-        accounts = accounts_of(study.inputs[: len(read)])
+        accounts = accounts_of(study.inputs[:files])
         terminal.warn([*losses_of(accounts), *doubts_of(accounts)])
         if self.dry_run:
             return self._plan(run, training.n, trainer.epochs, accounts)
@@ -158,9 +160,10 @@ class FitCommand:
         planned = training_stage(run, members=self.members, events=events, epochs=epochs)
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)
 
-    def _read(self) -> tuple[Events, ...]:
-        """Return what the files hold: the training events, and those of the weight fit."""
+    def _samples(self, run: Run, said: Mapping[str, Description]) -> tuple[Events, Events]:
+        from verisimile.data.derived import worded_by
         from verisimile.data.events import match_features
+        from verisimile.data.feature import require_columns
 
         if self.fit_events is not None and self.fit_fraction is not None:
             raise InputError(
@@ -172,26 +175,24 @@ class FitCommand:
         files = [self.train, *([] if self.fit_events is None else [self.fit_events])]
         reader = Reader.of(files, self.ignore, self.missing)
         columns = options.column_list(self.features)
-        events = reader.events(self.train, columns, weights=self.weights, group=self.group)
-        if self.fit_events is None:
-            return (events,)
-        names = list(events.names)
-        more = reader.events(self.fit_events, names, weights=self.weights, group=self.group)
-        return events, match_features(more, events.features, where=self.fit_events, of=self.train)
-
-    def _samples(
-        self, run: Run, read: Sequence[Events], support: Mapping[str, tuple[float, float]]
-    ) -> tuple[Events, Events]:
-        """Return the events of training and weight fit with the stated support."""
-        from verisimile.data.events import Events
-
-        events = _bounded(read[0], support)
+        events = reader.events(
+            self.train, columns, weights=self.weights, group=self.group, specs=said
+        )
+        require_columns(list(said), events.names, "--feature, --support")
         if self.fit_events is None:
             share = _FIT_FRACTION if self.fit_fraction is None else self.fit_fraction
             training, weighting = events.split((1.0 - share, share), run.seeds)
             return training, weighting
-        more = read[1]
-        return events, Events(more.x, more.weights, features=events.features, group=more.group)
+        more = reader.events(
+            self.fit_events,
+            list(events.names),
+            weights=self.weights,
+            group=self.group,
+            specs={spec.name: _but_for_words(spec, said) for spec in events.features},
+        )
+        more = match_features(more, events.features, where=self.fit_events, of=self.train)
+        events = worded_by(events, [more])
+        return events, more.with_features(events.features)
 
     def _print(self, study: FitStudy, ensemble: Ensemble, mixture: Mixture) -> None:
         import numpy as np
@@ -238,18 +239,16 @@ class FitCommand:
         )
 
 
-def _bounded(events: Events, support: Mapping[str, tuple[float, float]]) -> Events:
-    """Return `events` whose features have the given bounds; values outside are refused."""
-    from verisimile.data.events import Events
-    from verisimile.data.feature import require_columns
+def _but_for_words(spec: Feature, said: Mapping[str, Description]) -> Description:
+    """Return what the training sample says of a feature, its unit and label left to the other."""
+    from verisimile.data.description import Description
 
-    require_columns(list(support), events.names, "--support")
-    if not support:
-        return events
-    features = [
-        replace(spec, low=support[spec.name][0], high=support[spec.name][1])
-        if spec.name in support
-        else spec
-        for spec in events.features
-    ]
-    return Events(events.x, events.weights, features=features, group=events.group)
+    stated = said.get(spec.name, Description())
+    return Description(
+        unit=stated.unit,
+        label=stated.label,
+        kind=spec.kind,
+        low=spec.low,
+        high=spec.high,
+        transform=spec.transform,
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import as_fitted, label_notes
 from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
@@ -64,6 +65,7 @@ class GofCommand:
 
     home: options.RunFolder
     sample: Annotated[str, typer.Argument(metavar="TEST", help=options.FILE)]
+    feature: options.Described = None
     ignore: options.Ignore = None
     missing: options.Missing = None
     toys: options.Toys = 1000
@@ -123,6 +125,7 @@ class GofCommand:
         from verisimile.app.study import open_run
         from verisimile.checks.goodness.likelihood_ratio import check_comparison
         from verisimile.checks.goodness.toys import Sequential
+        from verisimile.data.events import match_features
         from verisimile.ensemble.fit import load_ensemble
         from verisimile.mixture.io import load_mixture
         from verisimile.report.content import InputSample
@@ -137,8 +140,15 @@ class GofCommand:
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
             ensemble, mixture = load_ensemble(run), load_mixture(run)
+            names = [spec.name for spec in mixture.features]
             reader = Reader.of([self.sample], self.ignore, self.missing)
-            events = reader.needed(self.sample, [spec.name for spec in mixture.features])
+            events = match_features(
+                reader.needed(self.sample, names, specs=as_fitted(self.feature, mixture.features)),
+                mixture.features,
+                where=f"test sample ({self.sample})",
+                of="run",
+            )
+            labels = label_notes((*mixture.features, *events.features))
         settings = stages.ProfileSettings(
             toys=toys,
             hypotheses=(self.hypothesis.value,),
@@ -167,8 +177,13 @@ class GofCommand:
                 mixture,
                 timings=clock.timings,
                 inputs=inputs,
-                notes=terminal.warn(
-                    study.weight_notes(f"the test takes the events of {self.sample} as unweighted.")
+                notes=(
+                    *labels,
+                    *terminal.warn(
+                        study.weight_notes(
+                            f"the test takes the events of {self.sample} as unweighted."
+                        )
+                    ),
                 ),
             ),
             samples=(result,),

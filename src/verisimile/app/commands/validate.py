@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
 from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Reader, accounts_of, holders, say_accounts
 from verisimile.app.terminal import Clock, ExitCode
@@ -48,6 +49,7 @@ class ValidateCommand(options.BesideReport):
     ] = None
     out: options.Out = Path("validation")
     features: options.Compared = ""
+    feature: options.Described = None
     ignore: options.Ignore = None
     missing: options.Missing = None
     weights: Annotated[
@@ -110,7 +112,7 @@ class ValidateCommand(options.BesideReport):
         from verisimile.validation.validate import validate
 
         clock = Clock()
-        study = self._whole_study()
+        study = within_reach(self._whole_study())
         check_folder(self.out)
         run = options.run_in(self.home, seed=study.seed, executor=self.executor)
         with clock.stage("reading"):
@@ -156,6 +158,7 @@ class ValidateCommand(options.BesideReport):
         for name in ("observable", "selection", "constraint"):
             texts = options.named_texts(getattr(self, name) or (), f"--{name}")
             values[f"{name}s"] = {**values[f"{name}s"], **texts}
+        values["features"] = onto_options(values["features"], self.feature)
         whole = checked_study(values, where="options" if self.study is None else "study")
         _check_named(whole)
         return whole
@@ -225,13 +228,23 @@ def read_samples(study: Study) -> tuple[dict[str, Events], tuple[str, ...]]:
     uris = {role: uri for role in _ROLES if (uri := getattr(samples, role)) is not None}
     weights = _holders(samples.weights, uris, "weights", "column of weights")
     groups = _holders(samples.group, uris, "group", "column of groups")
-    features = needed_columns(study)
+    features, specs = needed_columns(study, cut=False), of_files(study)
     reader = Reader(holders(samples.ignore, list(uris.values()), "ignore"), samples.missing)
     events = {
-        role: reader.events(uri, features, weights=weights[role], group=groups[role])
+        role: reader.events(
+            uri,
+            features,
+            weights=weights[role],
+            group=groups[role],
+            specs=specs,
+            cut=samples.cut,
+        )
         for role, uri in uris.items()
     }
     return events, (
+        *label_notes(
+            [spec for sample in events.values() for spec in sample.features], study.features
+        ),
         *_notes(study.samples.weights, weights, "taken as unweighted"),
         *_notes(study.samples.group, groups, "its rows are taken as independent"),
     )

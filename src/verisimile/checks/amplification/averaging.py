@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.checks.amplification.member_counts import (
+    Draws,
     Member,
     MemberCounts,
     Pooled,
@@ -17,10 +18,12 @@ from verisimile.checks.amplification.member_counts import (
     spread,
 )
 from verisimile.checks.amplification.regions import Regions
-from verisimile.checks.amplification.result import Amplification, check_plan, several_samples
+from verisimile.checks.amplification.result import Amplification, check_plan
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
+from verisimile.data.events import match_features
+from verisimile.data.inputs import EventsLike, as_events, require_samples
 
 CANNOT_SEE = (
     "An ensemble that differs by initialisation only has not seen other training samples: its "
@@ -87,7 +90,7 @@ class Averaging:
 
 def averaging(
     run: Run,
-    member_samples: Sequence[Member],
+    member_samples: Sequence[EventsLike | Draws],
     *,
     n_train: int,
     regions: Regions,
@@ -125,10 +128,24 @@ def averaging(
     ----------
     H. Bahl et al., arXiv:2509.08048; S. Bieringer et al., arXiv:2408.00838.
     """
-    several_samples(member_samples, "member_samples")
-    counts = count_members(run, member_samples, regions)
+    require_samples(member_samples, "member_samples")
+    counts = count_members(run, _members(member_samples), regions)
     rng = run.seeds.at("averaging", "crossing").numpy()
     return averaging_of_counts(counts, rng, n_train=n_train, levels=levels)
+
+
+def _members(samples: Sequence[EventsLike | Draws]) -> list[Member]:
+    """Return draws as they are, and samples with the columns of the first of them."""
+    members: list[Member] = []
+    features = None
+    for place, each in enumerate(samples):
+        if isinstance(each, Draws):
+            members.append(each)
+            continue
+        events = as_events(each, f"member_samples[{place}]")
+        features = features or events.features
+        members.append(match_features(events, features))
+    return members
 
 
 def averaging_of_counts(

@@ -15,6 +15,8 @@ from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import require
 from verisimile.core.result import Estimate
 from verisimile.data.events import Events, match_features
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable, ks_distance
 from verisimile.stats.intervals import ONE_SIGMA
 
 _MEAN_SQUARE = math.pi**2 / 12.0  # of the Kolmogorov distribution
@@ -99,8 +101,8 @@ def kolmogorov(
 
 
 def kolmogorov_features(
-    generated: Events,
-    holdout: Events,
+    generated: EventsLike,
+    holdout: EventsLike,
     n_train: int,
     *,
     levels: Sequence[float] = (ONE_SIGMA, 0.95),
@@ -110,20 +112,13 @@ def kolmogorov_features(
     The intervals hold for each feature on its own; correlations between features are
     not looked at.
     """
+    holdout, generated = comparable(holdout=holdout, generated=generated)
     refuse_weights(generated=generated, holdout=holdout)
     matched = match_features(generated, holdout.features)
     return {
         name: kolmogorov(matched.column(name), holdout.column(name), n_train, levels=levels)
         for name in holdout.names
     }
-
-
-def ks_distance(first: Array, second: Array) -> float:
-    """Return the largest difference of two empirical distribution functions."""
-    a, b = np.sort(first), np.sort(second)
-    points = np.concatenate([a, b])
-    below = np.searchsorted(a, points, side="right") / a.size
-    return float(np.abs(below - np.searchsorted(b, points, side="right") / b.size).max())
 
 
 def refuse_weights(**samples: Events) -> None:

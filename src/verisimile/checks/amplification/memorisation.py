@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from verisimile.checks.amplification.kolmogorov import ks_distance, refuse_weights
+from verisimile.checks.amplification.kolmogorov import refuse_weights
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import require
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable, ks_distance
 from verisimile.samples.coordinates import circular_events
 from verisimile.samples.copies import KINDS, Copies, copies_of, near_ratio
 from verisimile.stats.aggregate import min_p
@@ -99,9 +101,9 @@ class Memorisation:
 
 def memorisation(
     run: Run,
-    generated: Events,
-    holdout: Events,
-    train: Events,
+    generated: EventsLike,
+    holdout: EventsLike,
+    train: EventsLike,
     *,
     permutations: int = 999,
     most: int = 20_000,
@@ -143,6 +145,7 @@ def memorisation(
         What counts as nothing, in [0, 1); 0 asks whether the generator depends on its
         training sample at all.
     """
+    holdout, generated, train = comparable(holdout=holdout, generated=generated, train=train)
     check_samples(generated, holdout, train)
     require(permutations >= 99, "permutations", got=permutations, expected="99 or more")
     require(0.0 <= tolerance < 1.0, "tolerance", got=tolerance, expected="a number in [0, 1)")

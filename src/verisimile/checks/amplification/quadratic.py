@@ -21,13 +21,14 @@ from verisimile.checks.amplification.result import (
     Amplification,
     Interval,
     check_plan,
-    several_samples,
 )
 from verisimile.core.arrays import Array, require_positive
 from verisimile.core.errors import require
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.data.inputs import EventsLike, as_events, as_samples
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import circular_events
 from verisimile.samples.pair_sums import Energy, Gaussian, Kernel, PairMeans, median_distance
 from verisimile.stats.intervals import ONE_SIGMA
@@ -39,8 +40,8 @@ _FEWEST = 20
 
 def quadratic(
     run: Run,
-    generated: Events,
-    holdout: Events,
+    generated: EventsLike,
+    holdout: EventsLike,
     n_train: int,
     *,
     distance: Discrepancy | None = None,
@@ -82,6 +83,7 @@ def quadratic(
     ----------
     VERaiPHY eqs. 22-25, for a quadratic distance.
     """
+    holdout, generated = comparable(holdout=holdout, generated=generated)
     check_plan(n_train, levels)
     distance = distance or EnergyDiscrepancy()
     (drawn,), true = _used(run, [generated], holdout, most)
@@ -112,8 +114,8 @@ def quadratic(
 
 def quadratic_procedure(
     run: Run,
-    generators: Sequence[Events],
-    holdout: Events,
+    generators: Sequence[EventsLike],
+    holdout: EventsLike,
     n_train: int,
     *,
     distance: Discrepancy | None = None,
@@ -136,9 +138,13 @@ def quadratic_procedure(
         Generated events of each training, on an independent training sample each.
     """
     check_plan(n_train, levels)
-    several_samples(generators, "generators")
+    samples = as_samples(generators, "generators")
+    require(samples, "generators", got="none", expected="events of at least one training")
+    true_events = as_events(holdout, "holdout")
+    for each in samples:
+        comparable(holdout=true_events, generated=each)
     distance = distance or EnergyDiscrepancy()
-    drawn, true = _used(run, generators, holdout, most)
+    drawn, true = _used(run, samples, true_events, most)
     found = [_spectrum(run, each, true, distance) for each in drawn]
     mean = float(np.mean([means.discrepancy for means, _ in found]))
     spread = float(np.mean([spectrum.total for _, spectrum in found]))
@@ -161,7 +167,7 @@ def quadratic_procedure(
             "effective_dimensions": first.effective_dimensions,
             "trainings": float(len(found)),
         },
-        warnings=_thinned(generators, holdout, most),
+        warnings=_thinned(samples, true_events, most),
     )
 
 
@@ -183,7 +189,6 @@ def _spectrum(
 
 def check_samples(generators: Sequence[Events], holdout: Events, most: int = _FEWEST) -> None:
     """Raise unless there are enough unweighted events; at most so many of each are used."""
-    require(generators, "generators", got="none", expected="events of at least one training")
     refuse_weights(holdout=holdout, **{f"generated[{i}]": e for i, e in enumerate(generators)})
     fewest = min(holdout.n, most, *(each.n for each in generators))
     expected = f"at least {_FEWEST} of each sample"

@@ -19,7 +19,6 @@ from verisimile.checks.amplification.result import (
     AmplificationCurve,
     Interval,
     check_plan,
-    several_samples,
 )
 from verisimile.checks.amplification.shares import (
     Difference,
@@ -33,7 +32,9 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.data.inputs import EventsLike, as_events, as_samples
 from verisimile.data.provenance import group_notes
+from verisimile.samples.columns import comparable
 from verisimile.samples.copies import exact_copies
 from verisimile.stats.unified import Moments, unified_interval
 
@@ -41,7 +42,7 @@ FINEST = (10, 20, 50, 100)
 """Numbers of regions if none are asked for."""
 
 
-def require_holdout(holdout: Events | None) -> Events:
+def require_holdout(holdout: EventsLike | None) -> Events:
     """Return the holdout; where there is none, the error says how to get one."""
     if holdout is None:
         raise InputError(
@@ -52,7 +53,7 @@ def require_holdout(holdout: Events | None) -> Events:
             "of the training sample, and that part is the holdout.  Against the training sample "
             "itself a generator that memorises looks perfect.",
         )
-    return holdout
+    return as_events(holdout, "holdout")
 
 
 def shared_notes(generated: Events, holdout: Events, train: Events | None) -> list[str]:
@@ -85,12 +86,12 @@ def shared_notes(generated: Events, holdout: Events, train: Events | None) -> li
 
 def quantile(
     run: Run,
-    generated: Events,
-    holdout: Events | None,
+    generated: EventsLike,
+    holdout: EventsLike | None,
     *,
     n_train: int,
     regions: AnyRegions = FINEST,
-    train: Events | None = None,
+    train: EventsLike | None = None,
     levels: Sequence[float] = (0.68, 0.95),
 ) -> AmplificationCurve:
     r"""Return how many true events *this* generator is worth, by its region probabilities.
@@ -133,15 +134,15 @@ def quantile(
     """
     check_plan(n_train, levels, fewest=2)
     seeds = run.seeds.at("amplification", "quantile")
-    found, notes = _counted(seeds, [generated], holdout, n_train, regions, train)
+    found, notes = _counted(seeds, [generated], require_holdout(holdout), n_train, regions, train)
     points = [_of_generator(counts, against, levels) for counts, against in found]
     return AmplificationCurve("quantile", tuple(points), notes)
 
 
 def quantile_of_trainings(
     run: Run,
-    generated: Sequence[Events],
-    holdout: Events | None,
+    generated: Sequence[EventsLike],
+    holdout: EventsLike | None,
     *,
     n_train: int,
     regions: AnyRegions = FINEST,
@@ -173,28 +174,29 @@ def quantile_of_trainings(
         sample in all directions alike.
     """
     check_plan(n_train, levels, fewest=2)
-    several_samples(generated, "generated")
+    samples = as_samples(generated, "generated")
     positive = directions is None or directions > 0.0
     require(positive, "directions", got=directions, expected="a positive number")
     seeds = run.seeds.at("amplification", "trainings")
-    found, notes = _counted(seeds, generated, holdout, n_train, regions)
+    found, notes = _counted(seeds, samples, require_holdout(holdout), n_train, regions)
     points = [_of_trainings(counts, levels, directions) for counts, _ in found]
     return AmplificationCurve("quantile-of-trainings", tuple(points), notes)
 
 
 def _counted(
     seeds: Seeds,
-    generated: Sequence[Events],
-    holdout: Events | None,
+    generated: Sequence[EventsLike],
+    holdout: Events,
     n_train: int,
     regions: AnyRegions,
-    train: Events | None = None,
+    train: EventsLike | None = None,
 ) -> tuple[list[tuple[Counts, Counts | None]], tuple[str, ...]]:
     """Return counts at each resolution, with those against the training events, and warnings."""
-    holdout = require_holdout(holdout)
     require(generated, "generated", got="no sample", expected="one or more")
-    samples = [match_features(each, holdout.features) for each in generated]
-    train = None if train is None else match_features(train, holdout.features)
+    pairs = [comparable(holdout=holdout, generated=each) for each in generated]
+    samples = [match_features(each, holdout.features) for _, each in pairs]
+    if train is not None:
+        train = match_features(comparable(holdout=holdout, train=train)[1], holdout.features)
     for each in samples:
         reject_signed(each.weights, "generated")
     reject_signed(holdout.weights, "holdout")

@@ -11,7 +11,6 @@ from scipy import stats
 from verisimile.core.arrays import require_fraction
 from verisimile.core.errors import InputError, require
 from verisimile.core.result import Estimate, register
-from verisimile.data.events import Events
 
 
 @register("interval", 1)
@@ -38,17 +37,6 @@ def normal_reach(level: float) -> float:
     """Return the standard deviations to either side that hold `level` of a normal law."""
     require_fraction(level, "level")
     return float(stats.norm.isf(0.5 * (1.0 - level)))
-
-
-def several_samples(samples: Sequence[object], name: str) -> None:
-    """Refuse one sample where one of each training is wanted."""
-    require(
-        not isinstance(samples, Events),
-        name,
-        got="one sample",
-        expected="a sequence of samples, one of each training",
-        remedy="A single generator is measured by quantile or quadratic.",
-    )
 
 
 def check_plan(n_train: int, levels: Sequence[float], *, fewest: int = 1) -> None:

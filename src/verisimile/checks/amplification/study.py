@@ -32,7 +32,9 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.data.inputs import EventsLike, as_events, as_samples
 from verisimile.mixture.model import Mixture
+from verisimile.samples.columns import comparable
 
 _FEWEST_MEMBERS = 3
 LEVELS = (0.68, 0.95)
@@ -87,12 +89,12 @@ class AmplificationStudy:
 
 def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator)
     run: Run,
-    generated: Sequence[Events],
-    holdout: Events | None,
+    generated: Sequence[EventsLike],
+    holdout: EventsLike | None,
     *,
     n_train: int,
-    train: Events | None = None,
-    members: Sequence[Events] = (),
+    train: EventsLike | None = None,
+    members: Sequence[EventsLike] = (),
     mixture: Mixture | None = None,
     regions: Sequence[int] = FINEST,
 ) -> AmplificationStudy:
@@ -120,19 +122,23 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     regions
         Resolutions.
     """
-    require(generated, "generated", got="no sample", expected="one or more")
+    given = as_samples(generated, "generated")
+    require(given, "generated", got="no sample", expected="one or more")
+    holdout = require_holdout(holdout)
+    if train is not None:
+        train = as_events(train, "train")
+    scattered = as_samples(members, "members")
     at = run.at("amplify")
     # Regions are columns of numbers: the mixture's members are asked in the same order.
-    features = generated[0].features if mixture is None else mixture.features
-    samples = [match_features(each, features) for each in generated]
-    holdout = require_holdout(holdout)
-    curve = (
-        quantile(at, samples[0], holdout, n_train=n_train, regions=regions, train=train)
-        if len(samples) == 1
-        else quantile_of_trainings(at, samples, holdout, n_train=n_train, regions=regions)
-    )
+    features = given[0].features if mixture is None else mixture.features
+    samples = [match_features(each, features) for each in given]
     known = match_features(holdout, features)
-    scatter = [match_features(each, features) for each in members] or samples
+    curve = (
+        quantile(at, samples[0], known, n_train=n_train, regions=regions, train=train)
+        if len(samples) == 1
+        else quantile_of_trainings(at, samples, known, n_train=n_train, regions=regions)
+    )
+    scatter = [match_features(each, features) for each in scattered] or samples
     plan = resolutions_of(at.seeds.at("regions"), scatter, regions)
     averaged = tuple(
         averaging(at.at(each.count), plan.counted, n_train=n_train, regions=each)
@@ -185,6 +191,8 @@ def check_amplification(
     if mixture is not None:
         match_features(holdout, mixture.features)
     samples = [match_features(each, holdout.features) for each in generated]
+    for each in samples:
+        comparable(holdout=holdout, generated=each)
     reject_signed(holdout.weights, "holdout")
     for each in samples:
         reject_signed(each.weights, "generated")

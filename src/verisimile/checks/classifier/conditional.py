@@ -16,8 +16,11 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.result import register
 from verisimile.core.run import Run
-from verisimile.data.events import Events, name_list
+from verisimile.data.checked import name_list
+from verisimile.data.events import Events
 from verisimile.data.feature import require_columns
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Circles
 from verisimile.samples.learners import Classifier, boosted_trees, check_learner, scores, title
 from verisimile.stats.pvalues import PValue
@@ -84,8 +87,8 @@ class ConditionalDiagnosis:
 
 def diagnose_conditional(
     run: Run,
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     contexts: Sequence[str],
     *,
     learner: object = None,
@@ -130,6 +133,7 @@ def diagnose_conditional(
     Soc. B 82 (2020) 175.  No test has power against all alternatives when contexts are
     continuous and not shared: R. D. Shah, J. Peters, Ann. Stat. 48 (2020) 1514.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     _check(folds, permutations)
     pool, columns = group_contexts(reference, generated, contexts)
     classifier = check_learner(learner or boosted_trees(), weighted=False)

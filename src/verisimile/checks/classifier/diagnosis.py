@@ -33,6 +33,8 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.contents import share_covariance
 from verisimile.samples.copies import exact_copies
 from verisimile.samples.learners import boosted_trees, check_learner, title
@@ -119,8 +121,8 @@ class ClassifierDiagnosis:
 
 def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four sizes with defaults)
     run: Run,
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     *,
     learner: object = None,
     folds: int = 5,
@@ -177,6 +179,7 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     D. Lopez-Paz, M. Oquab, ICLR 2017 (arXiv:1610.06545); weights on both samples:
     R. Das et al., SciPost Phys. 16 (2024) 031 (arXiv:2305.16774).
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     _check(folds, permutations, refits, tail)
     pool = pool_of(reference, generated, exchangeable_weights=exchangeable_weights)
     _check_refits(pool, refits)

@@ -23,6 +23,7 @@ from verisimile.checks.coverage.truth import (
     true_values,
     truth_key,
     truth_notes,
+    truth_of,
 )
 from verisimile.core.arrays import digest
 from verisimile.core.canonical import JSON
@@ -30,6 +31,7 @@ from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
+from verisimile.data.inputs import EventsLike
 from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
@@ -64,7 +66,7 @@ class PseudoDraws:
 def coverage(  # noqa: PLR0913  (what a study consists of)
     run: Run,
     mixture: Mixture,
-    truth: Sampler | None = None,
+    truth: Sampler | EventsLike | None = None,
     *,
     observables: Mapping[str, Observable],
     level: float = ONE_SIGMA,
@@ -119,7 +121,8 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     record = mixture.fit.record
     n = record.n_events if events is None else events
     check_sizes(level=level, datasets=datasets, events=n)
-    source: Sampler = MixtureTruth(mixture) if truth is None else truth
+    given = None if truth is None else truth_of(truth, mixture.features)
+    source: Sampler = MixtureTruth(mixture) if given is None else given
     got, expected = f"{source.n_features} features", f"{mixture.n_features}"
     same = source.n_features == mixture.n_features
     require(same, "truth", got=got, expected=expected)
@@ -127,15 +130,15 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     seeds = run.seeds.at("coverage")
     bound = bind_all(observables, pilot_columns(mixture, seeds))
     responses = member_responses(run, mixture, list(bound.values()), n, draws)
-    if truth is None:
+    if given is None:
         # True values come from the same draws: their error is in no difference.
         responses = tuple(response.certain() for response in responses)
         known = [response.value(mixture.weights) for response in responses]
         values = {name: Estimate(item, 0.0) for name, item in zip(bound, known, strict=True)}
         notes = closure_notes(mixture, n)
     else:
-        values = true_values(truth, bound, seeds.at("truth"))
-        notes = truth_notes(truth, n, datasets)
+        values = true_values(given, bound, seeds.at("truth"))
+        notes = truth_notes(given, n, datasets)
     experiment = _WeightRefit(
         truth=source,
         members=mixture.members,

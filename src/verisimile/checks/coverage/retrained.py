@@ -23,7 +23,13 @@ from verisimile.checks.coverage.members import (
 from verisimile.checks.coverage.observables import FeatureColumns, Observable, bind_all
 from verisimile.checks.coverage.responses import ObservableEstimate
 from verisimile.checks.coverage.result import RETRAINED, Coverage, check_sizes, run_experiments
-from verisimile.checks.coverage.truth import draw_truth, true_values, truth_key, truth_notes
+from verisimile.checks.coverage.truth import (
+    draw_truth,
+    true_values,
+    truth_key,
+    truth_notes,
+    truth_of,
+)
 from verisimile.core.arrays import Array, IntArray, as_vector, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, require
@@ -31,6 +37,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike
 from verisimile.density.protocol import Sampler
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.model import Mixture
@@ -44,7 +51,7 @@ MakeMixture = Callable[[Seeds, Events], Mixture | tuple[Mixture, Events]]
 def coverage_retrained(  # noqa: PLR0913  (what a study consists of)
     run: Run,
     make_mixture: MakeMixture,
-    truth: Sampler,
+    truth: Sampler | EventsLike,
     *,
     observables: Mapping[str, Observable],
     level: float = ONE_SIGMA,
@@ -76,14 +83,15 @@ def coverage_retrained(  # noqa: PLR0913  (what a study consists of)
         nothing if not given.
     """
     check_sizes(level=level, datasets=datasets, events=events)
-    pilot = draw_truth(truth, 1000, run.seeds.at("coverage", "pilot").numpy())
+    source = truth_of(truth)
+    pilot = draw_truth(source, 1000, run.seeds.at("coverage", "pilot").numpy())
     columns = FeatureColumns(tuple(Events(pilot).names), pilot)
     bound = bind_all(observables, columns)
     named = make_mixture if hasattr(make_mixture, "__qualname__") else type(make_mixture)
     identity: dict[str, JSON] = {
         "mode": RETRAINED,
         "recipe": f"{named.__module__}.{named.__qualname__}",
-        "truth": truth_key(truth),
+        "truth": truth_key(source),
         "observables": [item.key for item in bound.values()],
         "events": events,
         "draws": repr(draws),
@@ -91,13 +99,13 @@ def coverage_retrained(  # noqa: PLR0913  (what a study consists of)
     }
     return run_experiments(
         run,
-        _Retraining(truth, make_mixture, dict(observables), events, draws, basis),
+        _Retraining(source, make_mixture, dict(observables), events, draws, basis),
         identity,
-        true_values(truth, bound, run.seeds.at("coverage", "truth")),
+        true_values(source, bound, run.seeds.at("coverage", "truth")),
         level=level,
         datasets=datasets,
         chunk=1,
-        notes=truth_notes(truth, events, datasets),
+        notes=truth_notes(source, events, datasets),
     )
 
 

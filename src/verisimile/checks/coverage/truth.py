@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from verisimile.core.arrays import Array, as_matrix, digest
 from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
+from verisimile.data.events import match_features
+from verisimile.data.feature import Feature
+from verisimile.data.held import described
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.density.protocol import Sampler
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import sample_signed
@@ -37,6 +41,9 @@ class KnownTruth:
     sampler: Sampler
     values: Mapping[str, float]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sampler", truth_of(self.sampler))
+
     @property
     def n_features(self) -> int:
         """Number of features d."""
@@ -59,13 +66,31 @@ class SampledTruth:
     Parameters
     ----------
     x
-        Events ``(N, d)``.
+        Events without weights; columns with names are matched to those of a mixture.
     """
 
-    __slots__ = ("x",)
+    __slots__ = ("events",)
 
-    def __init__(self, x: Array) -> None:
-        self.x = as_matrix(x, "x")
+    def __init__(self, x: EventsLike) -> None:
+        self.events = as_events(x, "x")
+        require(
+            self.events.weights is None,
+            "SampledTruth",
+            got="events with weights",
+            expected="events that each count once",
+            remedy="Draw events in proportion to their weights.",
+        )
+
+    @property
+    def x(self) -> Array:
+        """The events' values ``(N, d)``."""
+        return self.events.x
+
+    def ordered(self, features: Sequence[Feature]) -> SampledTruth:
+        """Return the truth with columns in the order of `features`, if they have names."""
+        if self.events.nameless:
+            return self
+        return SampledTruth(match_features(self.events, features))
 
     @property
     def n_features(self) -> int:
@@ -82,6 +107,24 @@ class SampledTruth:
             remedy="Use smaller data sets or a larger sample, ten times theirs or more.",
         )
         return self.x[rng.choice(self.x.shape[0], size=n, replace=False)]
+
+
+def truth_of(truth: Sampler | EventsLike, features: Sequence[Feature] | None = None) -> Sampler:
+    """Return something that draws events; a sample is the truth itself, its columns by name."""
+    if isinstance(truth, KnownTruth):
+        return replace(truth, sampler=truth_of(truth.sampler, features))
+    if isinstance(truth, SampledTruth):
+        return truth if features is None else truth.ordered(features)
+    if isinstance(truth, Sampler):
+        return truth
+    require(
+        not callable(truth),
+        "truth",
+        got=described(truth),
+        expected="a sampler with n_features and sample(n, rng), or a sample of events",
+        remedy="vs.SampledTruth(events) is a truth made of events.",
+    )
+    return truth_of(SampledTruth(as_events(truth, "truth")), features)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,6 +46,7 @@ from verisimile.core.errors import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import require_columns
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import single_weight
@@ -58,7 +59,7 @@ _NODES = 8
 def goodness_in_context(
     run: Run,
     mixture: ConditionalMixture,
-    events: Events,
+    events: EventsLike,
     *,
     bins: ContextBins,
     hypothesis: str = "ensemble+uncertainty",
@@ -101,6 +102,7 @@ def goodness_in_context(
         If events are shared with an earlier sample, contexts lie outside of
         the trained range, or toys failed.
     """
+    events = as_events(events, "events")
     matched, chosen = _checked(mixture, events, toys), hypothesis_of(hypothesis)
     model = _single(mixture) if chosen.name == "single" else mixture
     require_columns([bins.feature], model.context.names, "ContextBins.feature")

@@ -34,6 +34,7 @@ from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import VerisimileWarning, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
@@ -51,7 +52,7 @@ _KERNELS_UP_TO = 2  # by the power study and the embedded example: docs/measured
 def goodness_of_fit(
     run: Run,
     mixture: Mixture,
-    events: Events,
+    events: EventsLike,
     *,
     alternative: Alternative | Sequence[Alternative] | Search | None = None,
     hypothesis: str = "ensemble+uncertainty",
@@ -123,7 +124,7 @@ def goodness_of_fit(
 def compare_hypotheses(
     run: Run,
     mixture: Mixture,
-    events: Events,
+    events: EventsLike,
     *,
     alternative: Alternative | Sequence[Alternative] | Search | None = None,
     hypotheses: Sequence[str] = tuple(HYPOTHESES),
@@ -135,6 +136,7 @@ def compare_hypotheses(
     The hypotheses on the mixture share their pseudo-data; ``"single"`` needs
     its own.  Results come in the order of `hypotheses`.
     """
+    events = as_events(events, "events")
     check_comparison(mixture, events, alternative=alternative, hypotheses=hypotheses, toys=toys)
     matched = match_features(events, mixture.features)
     chosen = [hypothesis_of(name) for name in hypotheses]

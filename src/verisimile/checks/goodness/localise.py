@@ -16,6 +16,7 @@ from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.stats.linalg import solve_spd
 
@@ -125,7 +126,7 @@ class Localisation:
 
 
 def localise(
-    run: Run, goodness: Goodness, events: Events, *, draws: int | None = None
+    run: Run, goodness: Goodness, events: EventsLike, *, draws: int | None = None
 ) -> Localisation:
     r"""Say which kernels and which events of a test sample carry its deviation.
 
@@ -162,6 +163,7 @@ def localise(
     ----------
     C. R. Rao, Proc. Camb. Phil. Soc. 44 (1948) 50 (score test with free parameters).
     """
+    events = as_events(events, "events")
     matched = match_features(events, fitted_here(goodness.fitted).setup.null.features)
     fitted = _checked(goodness, matched)
     kernels = fitted.setup.kernels

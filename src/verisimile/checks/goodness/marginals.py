@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +13,10 @@ from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
+from verisimile.data.description import worded
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.mixture.model import Mixture
 from verisimile.samples.contents import bin_edges, is_logarithmic
 from verisimile.stats.intervals import garwood
@@ -118,7 +120,7 @@ def marginal_comparisons(
     run: Run,
     mixture: Mixture,
     goodness: ProfileTest,
-    events: Events,
+    events: EventsLike,
     *,
     bins: int = 40,
     draws: int = 20_000,
@@ -153,12 +155,14 @@ def marginal_comparisons(
     ----------
     G. Badaracco et al., fig. 1 and eq. 3.
     """
+    events = as_events(events, "events")
     matched = match_features(events, mixture.features)
     fitted = _checked(goodness, mixture, matched)
     reference = mixture.draw(draws, run.at("marginals")).x
     relative = fitted.relative(reference)
     compared = []
-    for column, feature in enumerate(mixture.features):
+    for column, fitted_as in enumerate(mixture.features):
+        feature = _worded(fitted_as, matched.features[column])
         data, drawn = matched.x[:, column], reference[:, column]
         edges = bin_edges(feature, (data, drawn), bins=bins)
         outer = cell_edges(edges)
@@ -171,6 +175,11 @@ def marginal_comparisons(
         null, alternative = (bin_means(drawn, weights, outer[1:-1]) for weights in relative)
         compared.append(_comparison(feature, edges, cells, null, alternative, goodness))
     return tuple(compared)
+
+
+def _worded(feature: Feature, given: Feature) -> Feature:
+    """Return a feature of the mixture with the label that a sample has, and the unit of either."""
+    return worded(replace(feature, label=given.label), (feature, given))
 
 
 def _comparison(
@@ -187,7 +196,7 @@ def _comparison(
     return MarginalComparison(
         feature=feature,
         edges=edges,
-        logarithmic=feature.kind != "discrete" and is_logarithmic(feature) and edges[0] > 0.0,
+        logarithmic=is_logarithmic(edges),
         counts=frozen(counts),
         count_low=frozen(intervals[:, 0]),
         count_high=frozen(intervals[:, 1]),

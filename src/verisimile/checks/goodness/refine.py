@@ -15,6 +15,7 @@ from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.mixture.model import Mixture
 from verisimile.samples.copies import values_repeat
 from verisimile.stats.aggregate import correct_looks
@@ -77,7 +78,7 @@ class Refinement:
 def refine(
     run: Run,
     grow: Callable[[int], Mixture],
-    events: Events,
+    events: EventsLike,
     *,
     looks: int,
     level: float = 0.05,
@@ -118,6 +119,7 @@ def refine(
     ----------
     G. Badaracco et al., sec. 2 (last paragraph: recursive use).
     """
+    events = as_events(events, "events")
     parts = _parts(run, events, looks, level)
     found: list[Goodness] = []
     test = partial(

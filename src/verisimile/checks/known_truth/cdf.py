@@ -16,6 +16,7 @@ from verisimile.core.errors import InputError, require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import require_columns
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.stats.pvalues import PValue
 
 Cdf = Callable[[Array], npt.ArrayLike]
@@ -65,7 +66,7 @@ class OneSample:
 
 
 def one_sample_tests(
-    events: Events,
+    events: EventsLike,
     cdfs: Mapping[str, Cdf],
     *,
     statistics: Sequence[StatisticName] = ("ks", "cvm"),
@@ -103,6 +104,7 @@ def one_sample_tests(
     >>> one_sample_tests(sample, {"x": stats.norm.cdf}, statistics=["ks"])
     (OneSample(x: Kolmogorov-Smirnov=0.03128, p=0.9863, n=200),)
     """
+    events = as_events(events, "events")
     _check(events, cdfs, statistics)
     around = {feature.name for feature in events.features if feature.kind == "periodic"}
     return tuple(

@@ -17,6 +17,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike, as_events
 from verisimile.density.protocol import DensityEstimator
 from verisimile.stats.pvalues import Empirical, PValue
 
@@ -72,7 +73,7 @@ class LikelihoodTest:
 
 
 def likelihood_test(
-    run: Run, model: DensityEstimator, events: Events, *, toys: int = 999, draws: int = 20_000
+    run: Run, model: DensityEstimator, events: EventsLike, *, toys: int = 999, draws: int = 20_000
 ) -> LikelihoodTest:
     r"""Test whether a sample can come from a density that was known before it.
 
@@ -92,6 +93,7 @@ def likelihood_test(
     draws
         Further draws, to which ranks refer.
     """
+    events = as_events(events, "events")
     _check(model, events, toys, draws)
     at = run.at("likelihood")
     observed = _log_prob(model, events.x)

@@ -14,6 +14,8 @@ from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.weighted import match_columns, shares
 from verisimile.stats.intervals import clopper_pearson
 
@@ -114,12 +116,13 @@ class ConstraintComparison:
 
 
 def violations(
-    reference: Events, generated: Events, constraints: Mapping[str, Condition | Vanishes]
+    reference: EventsLike, generated: EventsLike, constraints: Mapping[str, Condition | Vanishes]
 ) -> tuple[ConstraintComparison, ...]:
     """Count the events of both samples that violate constraints, and measure by how much.
 
     Each constraint has a name, and is a condition or an expression that must vanish.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     samples = (reference, match_columns(reference, generated))
     found = []
     for name, law in constraints.items():

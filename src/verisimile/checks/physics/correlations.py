@@ -11,8 +11,9 @@ import numpy as np
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import require
 from verisimile.core.result import register
-from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import circular_events, periodic
 from verisimile.samples.weighted import EqualLaws, match_columns, shares
 from verisimile.stats.aggregate import holm
@@ -88,7 +89,7 @@ class CorrelationComparison:
 
 
 def correlations(
-    reference: Events, generated: Events, *, coefficient: Coefficient | None = None
+    reference: EventsLike, generated: EventsLike, *, coefficient: Coefficient | None = None
 ) -> CorrelationComparison:
     r"""Compare all pairs' correlations, with weights of any sign and groups of rows.
 
@@ -101,6 +102,7 @@ def correlations(
     `coefficient` is :func:`pearson` by default, or :func:`spearman`.  Samples are independent, and
     features are matched by name; two at least.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     other = match_columns(reference, generated)
     several = reference.d > 1 or periodic(reference.features).any()
     require(several, "features", got="one feature", expected="two or more for correlations")

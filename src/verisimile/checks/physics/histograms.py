@@ -12,6 +12,8 @@ from verisimile.core.errors import require
 from verisimile.core.result import register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.contents import (
     Contents,
     agreement,
@@ -116,7 +118,7 @@ class MarginalPair:
 
 
 def marginal_pair(
-    reference: Events, generated: Events, *, train: Events | None = None, bins: int = 40
+    reference: EventsLike, generated: EventsLike, *, train: EventsLike | None = None, bins: int = 40
 ) -> tuple[MarginalPair, ...]:
     """Compare every feature's marginal in two samples, with weights of any sign and groups.
 
@@ -130,6 +132,9 @@ def marginal_pair(
     bins
         G, at most; the same for all samples.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
+    if train is not None:
+        _, train = comparable(reference=reference, train=train)
     other = match_columns(reference, generated)
     third = None if train is None else _as_many(match_columns(reference, train, "train"), generated)
     return tuple(_pair(feature, (reference, other, third), bins) for feature in reference.features)
@@ -145,7 +150,7 @@ def _pair(
     return MarginalPair(
         feature=feature,
         edges=edges,
-        logarithmic=feature.kind != "discrete" and is_logarithmic(feature) and edges[0] > 0.0,
+        logarithmic=is_logarithmic(edges),
         reference=first,
         generated=ours.contents,
         ratio=ours.ratio,
@@ -271,13 +276,14 @@ class PairMap:
 
 
 def pair_map(
-    reference: Events, generated: Events, names: tuple[str, str], *, bins: int = 15
+    reference: EventsLike, generated: EventsLike, names: tuple[str, str], *, bins: int = 15
 ) -> PairMap:
     """Return the local difference of two samples in the plane of two features.
 
     The `bins` edges along each are quantiles of both samples together, so that no region is
     without events by the choice of bins; repeated values make them fewer.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     require(bins >= 1, "bins", got=bins, expected="at least one bin")
     first = reference.select(names)
     second = match_columns(first, generated.select(names))

@@ -9,8 +9,9 @@ import numpy as np
 
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.result import register
-from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import circular_events
 from verisimile.samples.weighted import EqualLaws, InfluenceSpread, match_columns, shares, spread_of
 
@@ -59,7 +60,7 @@ class MomentComparison:
         return f"MomentComparison({self.feature.name}, z: {each})"
 
 
-def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...]:
+def moments(reference: EventsLike, generated: EventsLike) -> tuple[MomentComparison, ...]:
     """Compare four moments of every feature, with weights of any sign and groups of rows.
 
     p-values are of :class:`~verisimile.samples.weighted.EqualLaws`; the errors of each
@@ -67,6 +68,7 @@ def moments(reference: Events, generated: Events) -> tuple[MomentComparison, ...
     mean direction of both samples are compared instead, as ``phi (cos)`` and ``phi (sin)``.
     Samples are independent, and features are matched by name.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     reference, other = circular_events((reference, match_columns(reference, generated)))
     pair = EqualLaws((reference, other))
     return tuple(_comparison(feature, pair) for feature in reference.features)

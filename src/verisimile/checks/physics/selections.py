@@ -14,6 +14,8 @@ from verisimile.core.result import Estimate, register
 from verisimile.data.derived import ColumnFunction, select
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.weighted import by_group, match_columns, pulls, shares, two_sided
 from verisimile.stats.intervals import clopper_pearson
 
@@ -87,7 +89,9 @@ class EfficiencyComparison:
 
 
 def efficiencies(
-    reference: Events, generated: Events, selections: Mapping[str, Condition | ColumnFunction]
+    reference: EventsLike,
+    generated: EventsLike,
+    selections: Mapping[str, Condition | ColumnFunction],
 ) -> tuple[EfficiencyComparison, ...]:
     r"""Compare the efficiencies of selections.
 
@@ -106,6 +110,7 @@ def efficiencies(
     ----------
     R. A. Fisher, J. R. Stat. Soc. 85 (1922) 87.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     samples = (reference, match_columns(reference, generated))
     return tuple(_comparison(name, condition, samples) for name, condition in selections.items())
 

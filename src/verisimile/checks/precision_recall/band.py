@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from verisimile.checks.precision_recall.best import BestScore, chosen_score, set_apart
 from verisimile.checks.precision_recall.curve import BAND, BOUND, PUBLISHED, CurveRecipe, NullCurves
@@ -24,7 +23,7 @@ from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
-from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike, as_events, require_samples
 
 _RECALLS = 1000
 _FEWEST = 3
@@ -164,8 +163,8 @@ class Band:
 
 def precision_recall_band(
     run: Run,
-    reference: Events,
-    generated: Sequence[Events | npt.ArrayLike],
+    reference: EventsLike,
+    generated: Sequence[EventsLike],
     *,
     score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
     splits: int = 1,
@@ -198,8 +197,8 @@ def precision_recall_band(
 
 def precision_recall_bands(
     run: Run,
-    reference: Events,
-    families: Sequence[Sequence[Events | npt.ArrayLike]],
+    reference: EventsLike,
+    families: Sequence[Sequence[EventsLike]],
     *,
     score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
     splits: int = 1,
@@ -221,14 +220,17 @@ def precision_recall_bands(
 
 def _bands(
     runs: Sequence[Run],
-    reference: Events,
-    families: Sequence[Sequence[Events | npt.ArrayLike]],
+    reference: EventsLike,
+    families: Sequence[Sequence[EventsLike]],
     recipe: CurveRecipe,
     null_draws: int | None,
 ) -> tuple[Band, ...]:
+    for family in families:
+        require_samples(family, "generated")
     for count in map(len, families):
         got, expected = f"{count} samples", f"at least {_FEWEST}"
         require(count >= _FEWEST, "generated", got=got, expected=expected)
+    reference = as_events(reference, "reference")
     truth = true_sample(reference)
     groups = [[generated_sample(x, reference) for x in generated] for generated in families]
     best = recipe.score

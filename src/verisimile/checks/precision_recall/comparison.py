@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
 from verisimile.checks.precision_recall.band import Band, precision_recall_bands
@@ -17,7 +16,7 @@ from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.core.result import register
 from verisimile.core.run import Run
-from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike
 from verisimile.stats.aggregate import benjamini_hochberg
 from verisimile.stats.pvalues import PValue, add_one
 
@@ -111,9 +110,9 @@ class BandComparison:
 
 def compare_bands(
     run: Run,
-    first: Sequence[Events | npt.ArrayLike],
-    second: Sequence[Events | npt.ArrayLike],
-    reference: Events,
+    first: Sequence[EventsLike],
+    second: Sequence[EventsLike],
+    reference: EventsLike,
     *,
     score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
     permutations: int = 999,

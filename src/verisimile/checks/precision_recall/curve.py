@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from verisimile.checks.precision_recall.best import BestScore
 from verisimile.checks.precision_recall.bound import (
@@ -40,7 +39,7 @@ from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
-from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike, as_events
 
 PUBLISHED, EXACT, BOUND = "test half", "exact", "held out"
 BAND = (0.1, 0.9)
@@ -169,8 +168,8 @@ class PrecisionRecall:
 
 def precision_recall(
     run: Run,
-    reference: Events,
-    generated: Events | npt.ArrayLike,
+    reference: EventsLike,
+    generated: EventsLike,
     *,
     score: Score | BestScore = BestScore(),  # noqa: B008  (frozen)
     splits: int = 1,
@@ -228,13 +227,13 @@ def precision_recall(
     Examples
     --------
     >>> rng = np.random.default_rng(1)
-    >>> true, fake = Events(rng.normal(size=(800, 1))), rng.normal(1.0, 1.0, size=(800, 1))
+    >>> true, fake = rng.normal(size=(800, 1)), rng.normal(1.0, 1.0, size=(800, 1))
     >>> low, high = precision_recall(Run(Seeds(1)), true, fake).interval
     >>> low < 0.679 < high
     True
     """
-    truth = true_sample(reference)
-    fake = generated_sample(generated, reference)
+    reference = as_events(reference, "reference")
+    truth, fake = true_sample(reference), generated_sample(generated, reference)
     recipe, at = CurveRecipe(score, splits, angle_grid(angles)), run.seeds.at("precision-recall")
     bound, limits = None, (math.nan, math.nan)
     if isinstance(score, BestScore):

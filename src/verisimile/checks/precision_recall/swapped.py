@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from verisimile.checks.precision_recall.envelope import area_variances, curve_area, envelope
 from verisimile.checks.precision_recall.scores import NEIGHBOURS, MappedScore, Score
@@ -14,6 +13,10 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events, match_features
+from verisimile.data.held import plain_array
+from verisimile.data.inputs import EventsLike
+from verisimile.data.sources import is_table
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import on_circles
 
 Pair = tuple[Array, Array]
@@ -52,15 +55,34 @@ def true_sample(reference: Events) -> Sample:
     return _usable(reference.x, reference, "reference", weighted=reference.weights is not None)
 
 
-def generated_sample(generated: Events | npt.ArrayLike, reference: Events) -> Sample:
-    """Return generated events with the reference's columns, those not finite as missed."""
-    if isinstance(generated, Events):
-        x = match_features(generated, reference.features).x
-        return _usable(x, reference, "generated", weighted=generated.weights is not None)
-    x = np.asarray(generated, dtype=np.float64)
+def generated_sample(generated: EventsLike, reference: Events) -> Sample:
+    """Return generated events with the reference's columns, those not finite as missed.
+
+    Columns of an array, which have no names, are those of the reference.
+    """
+    if isinstance(generated, Events) or is_table(generated):
+        _, events = comparable(reference=reference, generated=generated)
+        x = match_features(events, reference.features).x
+        return _usable(x, reference, "generated", weighted=events.weights is not None)
+    x = _rows(generated)
     fit, expected = x.ndim == 2 and x.shape[1] == reference.d, f"events of shape (n, {reference.d})"
     require(fit, "generated", got=f"an array of shape {x.shape}", expected=expected)
+    finite = np.isfinite(x).all(axis=1)
+    if reference.nameless and finite.any():
+        comparable(reference=reference, generated=Events(x[finite], names=reference.names))
     return _usable(x, reference, "generated", weighted=False)
+
+
+def _rows(generated: EventsLike) -> Array:
+    """Return an array's numbers, NaN where values are masked."""
+    array = plain_array(generated, "generated")
+    require(
+        array.dtype.kind in "biuf",
+        "generated",
+        got=f"values of type {array.dtype}",
+        expected="numbers",
+    )
+    return np.asarray(np.ma.filled(np.ma.asarray(array, dtype=np.float64), np.nan))
 
 
 def _usable(x: Array, reference: Events, name: str, *, weighted: bool) -> Sample:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from verisimile.core.arrays import Array, IntArray, as_matrix, require_positive
+from verisimile.core.arrays import Array, IntArray, require_positive
 from verisimile.core.errors import require, require_at_least
 from verisimile.core.result import Estimate, register
+from verisimile.data.events import match_features
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.neighbours import membership, neighbour_balls
 
 NAMES = ("precision", "recall", "density", "coverage", "f_beta")
@@ -85,8 +87,8 @@ class Support:
 
 
 def support_metrics(
-    reference: npt.ArrayLike,
-    generated: npt.ArrayLike,
+    reference: EventsLike,
+    generated: EventsLike,
     rng: np.random.Generator,
     *,
     neighbours: int = 5,
@@ -109,8 +111,16 @@ def support_metrics(
     mean something: scale both with the same numbers.  `rng` divides them; definitions and
     references are those of :func:`~verisimile.checks.support.study.evaluate`.
     """
-    x = as_matrix(reference, "truth")
-    y = as_matrix(generated, "generated", columns=x.shape[1])
+    truth, fake = comparable(reference=reference, generated=generated)
+    for name, events in (("reference", truth), ("generated", fake)):
+        require(
+            events.weights is None,
+            name,
+            got="events with weights",
+            expected="events without: neighbours are counted",
+            remedy="Draw events in proportion to their weights.",
+        )
+    x, y = truth.x, match_features(fake, truth.features).x
     quarters = Quarters.of(x, y, rng)
     pieces = _checked(quarters.size, neighbours, beta)
     balls = Balls.of(x, neighbours)

@@ -27,7 +27,8 @@ from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
-from verisimile.data.events import Events
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised
 from verisimile.samples.pool import MassRows, Pool, pool_samples
 from verisimile.stats.pvalues import matches
@@ -57,8 +58,8 @@ class Exchangeable:
 
 def two_sample(
     run: Run,
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     *,
     statistic: Statistic | None = None,
     permutations: int | Exchangeable = 999,
@@ -77,7 +78,7 @@ def two_sample(
     Examples
     --------
     >>> x = np.random.default_rng(1).normal(size=(400, 2))
-    >>> two_sample(Run(Seeds(1)), Events(x[:200]), Events(x[200:] + 1.0)).p_value.value
+    >>> two_sample(Run(Seeds(1)), x[:200], x[200:] + 1.0).p_value.value
     0.001
     """
     chosen = EnergyDistance() if statistic is None else statistic
@@ -89,8 +90,8 @@ def two_sample(
 
 def permutation_test(
     run: Run,
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     statistics: Sequence[Statistic],
     *,
     permutations: int | Exchangeable = 999,
@@ -164,10 +165,11 @@ def permutation_test(
     >>> from verisimile.checks.twosample.statistics.energy import EnergyDistance
     >>> x = np.random.default_rng(1).normal(size=(400, 2))
     >>> run = Run(Seeds(1))
-    >>> found, = permutation_test(run, Events(x[:200]), Events(x[200:] + 1.0), [EnergyDistance()])
+    >>> found, = permutation_test(run, x[:200], x[200:] + 1.0, [EnergyDistance()])
     >>> found.p_value.value
     0.001
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     exchangeable = isinstance(permutations, Exchangeable)
     count = permutations.permutations if isinstance(permutations, Exchangeable) else permutations
     _check(statistics, count, stop_after)

@@ -21,7 +21,9 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
-from verisimile.data.events import Events, match_features
+from verisimile.data.events import match_features
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised, circles, in_turns, periodic
 from verisimile.samples.pool import MassRows, Pool, pool_samples
 from verisimile.stats.aggregate import min_p
@@ -97,8 +99,8 @@ class Sensitivity:
 
 def smallest_effects(
     run: Run,
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     statistics: Sequence[Statistic],
     found: Sequence[TwoSample],
     *,
@@ -139,6 +141,7 @@ def smallest_effects(
     InputError
         If the level is not between 0 and 0.5, or `found` are other results.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     if not 0.0 < level < _HALF:
         raise InputError("level", got=level, expected="a number between 0 and 0.5")
     relabeled = all(result.p_value.null == "relabelings" for result in found)

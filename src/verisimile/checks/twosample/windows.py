@@ -12,8 +12,10 @@ from verisimile.checks.twosample.statistics.interval_scan import IntervalScan, P
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
-from verisimile.data.events import Events, match_features
+from verisimile.data.events import match_features
 from verisimile.data.feature import Feature
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.contents import into_period
 from verisimile.samples.coordinates import Standardised, in_turns, periodic, varying
 from verisimile.samples.pool import Pool, pool_samples
@@ -102,8 +104,8 @@ class Windows:
 
 
 def deviating_windows(
-    reference: Events,
-    generated: Events,
+    reference: EventsLike,
+    generated: EventsLike,
     *,
     count: int = 3,
     cells: int = 256,
@@ -140,6 +142,7 @@ def deviating_windows(
         If the samples cannot be compared, `count` is not positive, or `scan` is the result of
         another statistic, other samples or other cells.
     """
+    reference, generated = comparable(reference=reference, generated=generated)
     if count < 1:
         raise InputError("count", got=count, expected="at least one window of a feature")
     relabeled = scan is not None and scan.p_value.null == "relabelings"

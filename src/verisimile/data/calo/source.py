@@ -15,6 +15,7 @@ from verisimile.data.calo.features import choose_names, shower_columns, shower_f
 from verisimile.data.calo.geometry import Geometry, read_geometry
 from verisimile.data.feature import listing
 from verisimile.data.formats.file import optional
+from verisimile.data.formats.hdf5_values import NOTHING, find, require_held
 from verisimile.data.source import Column, Source, Values
 
 THRESHOLD = 0.01515
@@ -22,6 +23,7 @@ THRESHOLD = 0.01515
 
 _CHUNK = 32 * 2**20  # bytes of voxel energies in double precision at a time
 _INCIDENT, _SHOWERS = "incident_energies", "showers"
+_HINT = "Is it a file of the CaloChallenge?  Other matrices are read as file.hdf5:name."
 
 
 @contextmanager
@@ -70,14 +72,19 @@ def shower_table(
 
 def _datasets(store: Any, geometry: Geometry) -> tuple[Any, Any]:  # noqa: ANN401
     """Return incident energies and showers, whose shapes fit the geometry."""
-    missing = [name for name in (_INCIDENT, _SHOWERS) if not hasattr(store.get(name), "shape")]
+    found = {name: find(store["/"], name) for name in (_INCIDENT, _SHOWERS)}
+    missing = [name for name, (item, _) in found.items() if not hasattr(item, "is_virtual")]
     require(
         not missing,
         "datasets",
-        got=f"no {listing(missing)} among {listing(list(store))}",
+        got=f"no {listing(missing)} among {listing(list(store))}"
+        + "".join(f" ({name}: {found[name][1]})" for name in missing if found[name][1] != NOTHING),
         expected=f"{_INCIDENT} (n, 1) and {_SHOWERS} (n, voxels)",
+        remedy=_HINT,
     )
-    incident, showers = store[_INCIDENT].shape, store[_SHOWERS].shape
+    for name, (dataset, _) in found.items():
+        require_held(dataset, name)
+    incident, showers = (found[name][0].shape for name in (_INCIDENT, _SHOWERS))
     voxels = geometry.voxels
     require(
         len(showers) == 2 and showers[1] == voxels,
@@ -94,7 +101,7 @@ def _datasets(store: Any, geometry: Geometry) -> tuple[Any, Any]:  # noqa: ANN40
         expected=f"({showers[0]}, 1), as many as showers",
     )
     require(showers[0], _SHOWERS, got="no showers", expected="at least one")
-    return store[_INCIDENT], store[_SHOWERS]
+    return found[_INCIDENT][0], found[_SHOWERS][0]
 
 
 def _check_energies(incident: Array, showers: Array, start: int) -> None:

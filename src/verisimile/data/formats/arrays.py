@@ -6,17 +6,21 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from io import BytesIO
+from typing import IO, Any, Protocol
 
 import numpy as np
 
 from verisimile.core.errors import InputError, require
 from verisimile.core.memory import require_memory
-from verisimile.data.feature import Feature
+from verisimile.data.feature import Feature, unique
 from verisimile.data.formats.file import Columns, EventFile, Labels
-from verisimile.data.source import Source, Values, arrays_source
+from verisimile.data.source import Column, Source, Values, arrays_source
+
+_FIRST = 12  # bytes of an npy file that say how long its header is
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0}
 
 
 class Stored(Protocol):
@@ -53,45 +57,67 @@ def open_npz(file: EventFile, labels: Labels) -> Iterator[Source]:
     Members are loaded one by one, and only those that are wanted.
     """
     with zipfile.ZipFile(file.path) as archive:
+        members = archive.infolist()
+        names = [info.filename.removesuffix(".npy") for info in members]
+        unique(names, "columns")
         arrays = {
-            info.filename.removesuffix(".npy"): _member(archive, info)
-            for info in archive.infolist()
+            name: _member(archive, info, name) for name, info in zip(names, members, strict=True)
         }
-        yield of_arrays(arrays, labels, stored=file.path.stat().st_size)
+        source = of_arrays(arrays, labels, stored=file.path.stat().st_size)
+        pickled = {
+            name: Column(
+                "other", "Python objects, which are never unpickled", arrays[name].shape[0]
+            )
+            for name in source.columns
+            if name in arrays and arrays[name].dtype.hasobject and arrays[name].shape
+        }
+        yield replace(source, columns={**source.columns, **pickled})
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Lazy:
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Lazy:
     """Return one array of an archive, of which only the header is read."""
     with archive.open(info) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = read_header(stream)
-        if version > (2, 0) and dtype.names:  # names of fields beyond Latin, garbled above
-            dtype = np.dtype(
-                [
-                    (n.encode("latin1").decode(), *rest)
-                    for n, *rest in np.lib.format.dtype_to_descr(dtype)
-                ]
-            )
-    declared = math.prod(shape) * dtype.itemsize
+        shape, fortran, dtype = _npy_header(stream)
+        start = stream.tell()
+    held = 0 if dtype.hasobject else math.prod(shape) * dtype.itemsize
     require(
-        declared <= info.file_size,
-        f"column {info.filename.removesuffix('.npy')!r}",
-        got=f"a header of {declared} bytes and {info.file_size} bytes of values",
+        held <= info.file_size - start,
+        f"column {name!r}",
+        got=f"a header of {held} bytes and {info.file_size - start} bytes of values",
         expected="as many values as the header declares",
         remedy="Is the file complete?",
     )
 
     def load() -> Values:
-        require_memory(declared, info.filename, stored=info.compress_size)
+        require_memory(held, f"column {name!r}", stored=info.compress_size)
+        # Read to its end, where the checksum is compared.
         with archive.open(info) as stream:
-            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+            data = stream.read()
+        flat = np.frombuffer(data, dtype, math.prod(shape), start)
+        return flat.reshape(shape, order="F" if fortran else "C")
 
     return Lazy(shape, dtype, load)
+
+
+def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, order and type that an npy file declares, whose values follow."""
+    head = stream.read(_FIRST)
+    # Two bytes for the length of the header, four in later versions.
+    size = int.from_bytes(head[8 : 10 if head[6:7] == b"\1" else 12], "little")
+    rest = (10 if head[6:7] == b"\1" else 12) + size - len(head)
+    return _parsed_header(head + stream.read(max(rest, 0)))
+
+
+@lru_cache(maxsize=64)  # columns of one archive are alike, and to parse is slow
+def _parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    stream = BytesIO(head)
+    version = np.lib.format.read_magic(stream)
+    read = _HEADERS.get(version, np.lib.format.read_array_header_2_0)
+    shape, fortran, dtype = read(stream)
+    if version > (2, 0) and dtype.names:  # names of fields beyond Latin, garbled above
+        fields = np.lib.format.dtype_to_descr(dtype)
+        dtype = np.dtype([(n.encode("latin1").decode(), *rest) for n, *rest in fields])
+    return shape, fortran, dtype
 
 
 @contextmanager
@@ -119,13 +145,22 @@ def of_array(array: Stored, labels: Labels, stored: int | None = None) -> Source
     """Return the columns of one array: fields by name, matrix columns by `labels`."""
     if array.dtype.names:
         return arrays_source(_fields(array), stored=stored)
+    names = matrix_names(array.shape, labels)
+    require_memory(math.prod(array.shape) * array.dtype.itemsize, "array", stored=stored)
+    whole = array[()]
+    matrix = whole if isinstance(whole, np.ma.MaskedArray) else np.asarray(whole)
+    return arrays_source({name: matrix[:, j] for j, name in enumerate(names)}, stored=stored)
+
+
+def matrix_names(shape: tuple[int, ...], labels: Labels) -> tuple[str, ...]:
+    """Return the names of a bare matrix's columns; an InputError says that they do not fit."""
     require(
-        len(array.shape) == 2,
+        len(shape) == 2,
         "array",
-        got=f"one array of shape {array.shape}",
+        got=f"one array of shape {shape}",
         expected="a matrix (events, features), or one flat array per column",
     )
-    rows, d = array.shape
+    d = shape[1]
     if labels is None or len(labels) != d:
         named = "no names for them" if labels is None else f"{len(labels)} names, {labels}"
         raise InputError(
@@ -134,9 +169,7 @@ def of_array(array: Stored, labels: Labels, stored: int | None = None) -> Source
             expected=f"{d} column names, in the order of the matrix (weights last)",
             remedy="Pass features=[...].",
         )
-    require_memory(rows * d * array.dtype.itemsize, "array", stored=stored)
-    matrix = np.asarray(array[()])
-    return arrays_source({name: matrix[:, j] for j, name in enumerate(labels)}, stored=stored)
+    return labels
 
 
 def _fields(array: Stored) -> dict[str, Stored]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from verisimile.checks.classifier.conditional import ConditionalDiagnosis
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
 from verisimile.report import style
+from verisimile.report.labels import measured, stated_units
 from verisimile.report.numbers import (
     count,
     fixed,
@@ -47,7 +48,7 @@ class Diagnoses(Section[ClassifierDiagnosis]):
     def tables(self) -> Iterator[Table]:
         """Yield area, tails and closure of each."""
         for result in self.results:
-            yield from classifier_tables(result)
+            yield from classifier_tables(result, stated_units(self.content))
 
 
 @takes(ConditionalDiagnosis)
@@ -90,9 +91,9 @@ def classifier_illustration(found: ClassifierDiagnosis, number: str) -> Illustra
     )
 
 
-def classifier_tables(found: ClassifierDiagnosis) -> tuple[Table, ...]:
-    """Return area, tails, closure."""
-    return diagnosis_table(found), tail_table(found), closure_table(found)
+def classifier_tables(found: ClassifierDiagnosis, units: Mapping[str, str]) -> tuple[Table, ...]:
+    """Return area, tails, closure, with units by feature."""
+    return diagnosis_table(found), tail_table(found, units), closure_table(found)
 
 
 def classifier_figure(found: ClassifierDiagnosis) -> Figure:
@@ -188,7 +189,7 @@ def diagnosis_table(found: ClassifierDiagnosis) -> Table:
     return Table("The classifier.", ("Quantity", "Value"), rows)
 
 
-def tail_table(found: ClassifierDiagnosis) -> Table:
+def tail_table(found: ClassifierDiagnosis, units: Mapping[str, str]) -> Table:
     """Return where the events with the largest and the smallest weights lie."""
     rows = []
     for tail in found.tails:
@@ -196,7 +197,7 @@ def tail_table(found: ClassifierDiagnosis) -> Table:
             rows.append(
                 (
                     f"{tail.side}, {_ordinal(place)}",
-                    where.feature,
+                    measured(where.feature, units.get(where.feature)),
                     plain_number(where.low),
                     plain_number(where.high),
                     fixed(where.concentration, places=1),

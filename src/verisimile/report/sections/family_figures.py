@@ -20,6 +20,7 @@ from verisimile.core.result import register
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.report import style
+from verisimile.samples.contents import is_logarithmic
 
 
 def band_figure(names: tuple[str, ...], bands: tuple[Band, ...]) -> Figure:
@@ -231,10 +232,9 @@ def _histogram(figure: Figure, panels: SamplePanels, shown: SamplePanel) -> None
 
 
 def _scales(axes: Axes, panels: SamplePanels) -> None:
-    for edges, scale in zip(panels.edges, (axes.set_xscale, axes.set_yscale), strict=False):
-        widths = np.diff(edges)
-        if not np.allclose(widths, widths[0]):
-            scale("log")
+    for edges, which in zip(panels.edges, "xy", strict=False):
+        if is_logarithmic(edges):
+            style.decades(axes, which, edges[0], edges[-1])
     axes.set_xlim(panels.edges[0][0], panels.edges[0][-1])
 
 

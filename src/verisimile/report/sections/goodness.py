@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from verisimile.checks.goodness.refine import Refinement
 from verisimile.checks.goodness.result import AlternativeFit, ContextGoodness, Goodness
 from verisimile.core.arrays import Array, frozen
 from verisimile.report.content import TITLE, SampleResult
+from verisimile.report.labels import measured, stated_units
 from verisimile.report.numbers import (
     count,
     fixed,
@@ -114,7 +115,9 @@ class SampleTests(Section[SampleResult]):
             if sample.marginals:
                 tables.append(marginal_table(sample.marginals))
             if sample.hotspots is not None:
-                tables.append(hotspot_table(sample.hotspots))
+                own = [marginal.feature for marginal in sample.marginals]
+                units = stated_units(self.content, own)
+                tables.append(hotspot_table(sample.hotspots, units))
             yield Part(
                 f"Test sample: {sample.name}",
                 sample.about,
@@ -325,14 +328,20 @@ def _largest(values: Array) -> str:
     return f"{float(finite[np.abs(finite).argmax()]):+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
-def hotspot_table(found: Hotspots) -> Table:
-    """Return one row per place, the largest score first."""
+def hotspot_table(found: Hotspots, units: Mapping[str, str]) -> Table:
+    """Return one row per place, the largest score first, with units by feature."""
     return Table(
         caption=f"Where the sample deviates most: the {found.z.size} of {found.kernels} kernels "
         "with the largest score, in standard deviations of that kernel alone; positive for too "
         "many events. The largest of many is large by chance too: whether there is a deviation, "
         "p says. Events are counted with the kernel scaled to one at its centre.",
-        columns=("Score", *found.names, "Width", "Events seen", "Events expected"),
+        columns=(
+            "Score",
+            *(measured(name, units.get(name)) for name in found.names),
+            "Width",
+            "Events seen",
+            "Events expected",
+        ),
         rows=tuple(
             (
                 ("+" if found.z[s] > 0.0 else "") + fixed(found.z[s], places=1),
@@ -370,11 +379,13 @@ class GoodnessInContext(Section[ContextGoodness]):
 
     def tables(self) -> Iterator[Table]:
         """Yield a row for each bin."""
+        units = stated_units(self.content)
         for name, result in self.named:
             places = zip(result.edges[:-1], result.edges[1:], strict=True)
             found = zip(places, result.counts, result.parts, strict=True)
             yield Table(
-                f"{name}: bins of {result.feature}, combined by {result.combination} on "
+                f"{name}: bins of {measured(result.feature, units.get(result.feature))}, "
+                f"combined by {result.combination} on "
                 f"{count(result.p_value.n_null)} {result.null} toys. p alone is not corrected for "
                 f"the others. Events outside of all bins: {count(result.n_unused)}.",
                 ("From", "To", "Events", "t", "p alone"),
@@ -408,7 +419,7 @@ class Places(Section[Localisation]):
         """Yield the strongest kernels of each."""
         for result in self.results:
             names = [f"x{column + 1}" for column in range(result.centres.shape[1])]
-            yield hotspot_table(result.strongest(names))
+            yield hotspot_table(result.strongest(names), {})
 
 
 @takes(Refinement)

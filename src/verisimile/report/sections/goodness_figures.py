@@ -38,9 +38,8 @@ def _paint(figure: Figure, marginal: MarginalComparison) -> None:
     lower = figure.add_subplot(grid[1], sharex=upper)
     _counts(upper, marginal)
     _ratios(lower, marginal)
-    if marginal.logarithmic:
-        upper.set_xscale("log")
-    upper.set_xlim(marginal.edges[0], marginal.edges[-1])
+    style.feature_axis(upper, marginal.feature, marginal.edges)
+    style.mark_zeros(upper, marginal.edges)
     upper.tick_params(labelbottom=False)
     handles, labels = upper.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: _LEGEND.index(labels[i]))

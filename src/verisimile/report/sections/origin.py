@@ -21,10 +21,12 @@ from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.core.run import Run
 from verisimile.data.account import Account, doubts_of, losses_of
+from verisimile.data.description import worded
 from verisimile.data.feature import Feature
 from verisimile.mixture.fit import WeightFit
 from verisimile.report import style
 from verisimile.report.content import InputSample, MemberTraining, ReportInput, Timings
+from verisimile.report.labels import plain_label
 from verisimile.report.numbers import count, duration, plain_number, value_and_error
 from verisimile.report.page import Illustration, Part, Table
 from verisimile.report.section import Section, takes
@@ -134,22 +136,25 @@ def account_table(inputs: Sequence[InputSample]) -> Table:
 
 
 def feature_table(features: Sequence[Feature]) -> Table:
-    """Return one row per feature."""
+    """Return one row per feature; labels only if there are some."""
+    head = ("Label",) if any(f.label for f in features) else ()
+    labels = [(plain_label(f.label) or "–",) if head else () for f in features]
     return Table(
         caption="Features.",
-        columns=("Feature", "Unit", "Kind", "Low", "High", "Transform"),
+        columns=("Feature", *head, "Unit", "Kind", "Low", "High", "Transform"),
         rows=tuple(
             (
                 f.name,
+                *label,
                 f.unit or "–",
                 f.kind,
                 plain_number(f.low, digits=6),
                 plain_number(f.high, digits=6),
                 f.transform,
             )
-            for f in features
+            for f, label in zip(features, labels, strict=True)
         ),
-        words=frozenset({1, 2, 5}),
+        words=frozenset({*range(1, 3 + len(head)), 5 + len(head)}),
     )
 
 
@@ -228,6 +233,14 @@ class Origin(Section[InputSample | Timings]):
         }
 
 
+def _features(inputs: Sequence[InputSample]) -> list[Feature]:
+    """Return the first sample's features, with units and labels that the others state."""
+    stated: dict[str, list[Feature]] = {}
+    for feature in (one for sample in inputs for one in sample.features):
+        stated.setdefault(feature.name, []).append(feature)
+    return [worded(feature, stated[feature.name]) for feature in inputs[0].features]
+
+
 def origin_part(content: ReportInput, environment: Environment) -> Part:
     """Return the last part of a page."""
     tables = []
@@ -236,7 +249,7 @@ def origin_part(content: ReportInput, environment: Environment) -> Part:
         tables += [
             input_table(content.inputs),
             *([accounts] if accounts.rows else []),
-            feature_table(content.inputs[0].features),
+            feature_table(_features(content.inputs)),
         ]
     if content.timings.stages:
         tables.append(timing_table(content.timings))

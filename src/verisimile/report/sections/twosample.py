@@ -19,6 +19,7 @@ from verisimile.checks.twosample.statistics.frechet import FrechetDistance
 from verisimile.checks.twosample.windows import Windows
 from verisimile.core.result import Estimate
 from verisimile.report import style
+from verisimile.report.labels import stated_units
 from verisimile.report.numbers import count, estimate, fixed, p_value, plain_number
 from verisimile.report.page import Illustration, Table, slug
 from verisimile.report.section import Section, takes
@@ -235,7 +236,8 @@ class DeviatingWindows(Section[Windows]):
             yield measurement(name, "largest local deviation", "No interval deviates.")
             return
         low, high = plain_number(first.low), plain_number(first.high)
-        where = f"{first.kind} of {first.feature} from {low} to {high}"
+        unit = stated_units(self.content).get(first.feature)
+        where = f"{first.kind} of {first.feature} from {low} to {high}{f' {unit}' if unit else ''}"
         if first.p_value is None:
             said = f"{where[0].upper()}{where[1:]}, z = {fixed(first.z, places=1)}."
             yield measurement(name, "largest local deviation", said)
@@ -248,7 +250,7 @@ class DeviatingWindows(Section[Windows]):
     def tables(self) -> Iterator[Table]:
         """Yield the strongest windows of each scan."""
         for result in self.results:
-            yield window_table(result)
+            yield window_table(result, stated_units(self.content))
 
 
 @takes(FrechetDistance)

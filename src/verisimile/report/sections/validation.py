@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from verisimile.checks.physics.histograms import MarginalPair
 from verisimile.checks.twosample.windows import Window
-from verisimile.report.content import NamedValidation
+from verisimile.data.feature import Feature
+from verisimile.report.content import NamedValidation, ReportInput
+from verisimile.report.labels import stated_units
 from verisimile.report.numbers import count, p_value, plain_number, value_and_error
 from verisimile.report.page import Illustration, Part, Table, slug
 from verisimile.report.section import Section, takes
@@ -55,7 +57,7 @@ class Validations(Section[NamedValidation]):
     def parts(self) -> Iterator[Part]:
         """Yield what was done, and what was found."""
         for number, named in enumerate(self.results, 1):
-            yield from _parts(named, self.content.level, number)
+            yield from _parts(named, self.content, number)
 
     def warnings(self) -> Iterator[str]:
         """Yield those of the validations."""
@@ -63,9 +65,10 @@ class Validations(Section[NamedValidation]):
             yield from named.validation.warnings
 
 
-def _parts(named: NamedValidation, level: float, number: int) -> Iterator[Part]:
-    found = named.validation
-    yield _tests(named, level, number)
+def _parts(named: NamedValidation, content: ReportInput, number: int) -> Iterator[Part]:
+    found, level = named.validation, content.level
+    units = stated_units(content, _features(found))
+    yield _tests(named, units, level, number)
     yield Part(
         f"{named.name}: independence",
         "Tests suppose independent events in samples that do not know each other.",
@@ -80,7 +83,7 @@ def _parts(named: NamedValidation, level: float, number: int) -> Iterator[Part]:
             f"{named.name}: classifier",
             classifier.ABOUT,
             (classifier.classifier_illustration(found.classifier, str(number)),),
-            classifier.classifier_tables(found.classifier),
+            classifier.classifier_tables(found.classifier, units),
         )
     if found.likelihood is not None:
         yield Part(
@@ -97,14 +100,19 @@ def _parts(named: NamedValidation, level: float, number: int) -> Iterator[Part]:
         )
 
 
-def _tests(named: NamedValidation, level: float, number: int) -> Part:
+def _features(found: Validation) -> list[Feature]:
+    """Return the features that were compared, computed ones among them, as far as it is known."""
+    return [] if found.physics is None else [pair.feature for pair in found.physics.marginals]
+
+
+def _tests(named: NamedValidation, units: Mapping[str, str], level: float, number: int) -> Part:
     found = named.validation
     pictures: tuple[Illustration, ...] = ()
     if found.p_value is not None:
         pictures = (_battery(named, level, number),)
     tables = [validation_tables.battery_table(found), validation_tables.metric_table(found)]
     if found.windows is not None and found.windows.windows:
-        tables.insert(0, validation_tables.window_table(found.windows))
+        tables.insert(0, validation_tables.window_table(found.windows, units))
     return Part(
         f"{named.name}: tests",
         f"{count(found.n_generated)} generated against {count(found.n_reference)} reference "
@@ -161,9 +169,10 @@ def _marginals(name: str, found: Validation, physics: Physics, level: float, num
 def pair_illustration(pair: MarginalPair, windows: list[Window], number: str) -> Illustration:
     """Return the marginals of one feature, significant windows shaded."""
     chi2 = f"{plain_number(pair.chi2, digits=3)} / {pair.dof}"
+    unit = f" {pair.feature.unit}" if pair.feature.unit else ""
     shaded = "".join(
         f" {w.kind.capitalize()} from {plain_number(w.low, digits=3)} to "
-        f"{plain_number(w.high, digits=3)}: {_ratio(w)}."
+        f"{plain_number(w.high, digits=3)}{unit}: {_ratio(w)}."
         for w in windows
     )
     feature = pair.feature.name

@@ -93,9 +93,8 @@ def paint_pair(figure: FigureBase, pair: MarginalPair, windows: Sequence[Window]
                 axes.axvspan(*ends, color=_SHADE, lw=0.0, zorder=0)
     _densities(upper, pair)
     _ratio(lower, pair)
-    if pair.logarithmic:
-        upper.set_xscale("log")
-    upper.set_xlim(pair.edges[0], pair.edges[-1])
+    style.feature_axis(upper, pair.feature, pair.edges)
+    style.mark_zeros(upper, pair.edges)
     upper.tick_params(labelbottom=False)
     upper.legend(
         loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.1, columnspacing=1.2
@@ -205,7 +204,7 @@ def plane_figure(found: PairMap) -> Figure:
 
 def _matrix(figure: Figure, found: CorrelationComparison) -> None:
     axes = figure.subplots()
-    names = [style.short(feature.name) for feature in found.features]
+    names = [style.tick(feature) for feature in found.features]
     image = axes.imshow(_clipped(found.z), cmap="RdBu_r", vmin=-_CLIP, vmax=_CLIP)
     step = -(-len(names) // _LABELS)
     places = np.arange(0, len(names), step)
@@ -233,9 +232,9 @@ def _plane(figure: Figure, found: PairMap) -> None:
     axes.set_ylabel(second)
     axes.set_facecolor(_UNKNOWN)
     if _steep(found.edges[0]):
-        axes.set_xscale("log")
+        style.decades(axes, "x", found.edges[0][0], found.edges[0][-1])
     if _steep(found.edges[1]):
-        axes.set_yscale("log")
+        style.decades(axes, "y", found.edges[1][0], found.edges[1][-1])
     figure.colorbar(image, ax=axes, label="(generated \N{MINUS SIGN} reference) / error")
 
 

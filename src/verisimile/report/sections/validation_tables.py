@@ -18,6 +18,7 @@ from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity
 from verisimile.checks.twosample.windows import Windows
 from verisimile.report.content import NamedValidation
+from verisimile.report.labels import measured
 from verisimile.report.numbers import (
     count,
     fixed,
@@ -194,8 +195,8 @@ def _events(outcome: TwoSample) -> str:
     return f"{said} ({worth})"
 
 
-def window_table(windows: Windows) -> Table:
-    """Return one row per interval in which the samples differ most."""
+def window_table(windows: Windows, units: Mapping[str, str]) -> Table:
+    """Return one row per interval in which the samples differ most, with units by feature."""
     return Table(
         caption=f"Where the samples differ most: the strongest of {count(windows.scanned)} "
         "intervals, of those that overlap only one. p is corrected for all intervals of all "
@@ -203,7 +204,7 @@ def window_table(windows: Windows) -> Table:
         columns=("Feature", "From", "To", "Generated", "Reference", "Ratio", "z", "p", "Kind"),
         rows=tuple(
             (
-                w.feature,
+                measured(w.feature, units.get(w.feature)),
                 plain_number(w.low, digits=4),
                 plain_number(w.high, digits=4),
                 percent(w.second_share.value),
@@ -334,7 +335,7 @@ def moment_table(found: Sequence[MomentComparison]) -> Table:
         columns=("Feature", "Mean, reference", "Mean, generated", *(f"z, {m}" for m in MOMENTS)),
         rows=tuple(
             (
-                each.feature.name,
+                measured(each.feature.name, each.feature.unit),
                 value_and_error(float(each.reference[0]), float(each.reference_error[0])),
                 value_and_error(float(each.generated[0]), float(each.generated_error[0])),
                 *(_z(float(z)) for z in each.z),

@@ -158,7 +158,16 @@ def _where(validation: Validation) -> str:
         if math.isnan(first.ratio.value)
         else f"generated over reference {value_and_error(first.ratio.value, first.ratio.error)}"
     )
-    return f"Largest local deviation: {first.feature} from {low} to {high}, {ratio}."
+    unit = _unit(validation, first.feature)
+    return f"Largest local deviation: {first.feature} from {low} to {high}{unit}, {ratio}."
+
+
+def _unit(validation: Validation, name: str) -> str:
+    if validation.physics is None:
+        return ""
+    compared = [each.feature for each in validation.physics.marginals]
+    unit = next((feature.unit for feature in compared if feature.name == name), "")
+    return f" {unit}" if unit else ""
 
 
 def _passed(validation: Validation) -> str:

@@ -14,6 +14,9 @@ from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate, register
+from verisimile.data.events import match_features
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import NormalScores
 from verisimile.samples.moments import (
     MomentSums,
@@ -151,8 +154,8 @@ class FrechetDistance:
 
 
 def frechet_distance(
-    reference: npt.ArrayLike,
-    generated: npt.ArrayLike,
+    reference: EventsLike,
+    generated: EventsLike,
     rng: np.random.Generator,
     *,
     reference_weights: npt.ArrayLike | None = None,
@@ -187,7 +190,7 @@ def frechet_distance(
     rng
         Divides the samples into blocks.
     reference_weights, generated_weights
-        Event weights, not negative.
+        Event weights, by default those of the events, not negative.
     blocks
         A power of two, at least 4.  With more than some 300 features 4 or 8 save
         time, at the price of a less certain error.
@@ -204,8 +207,12 @@ def frechet_distance(
     Rev. Int. Stat. Inst. 37 (1969) 239; the jackknife errs upwards: B. Efron,
     C. Stein, Ann. Stat. 9 (1981) 586.
     """
-    x, wx = _sample(reference, reference_weights, "reference", blocks)
-    y, wy = _sample(generated, generated_weights, "generated", blocks, columns=x.shape[1])
+    first, second = comparable(reference=reference, generated=generated)
+    second = match_features(second, first.features)
+    ours = first.weights if reference_weights is None else reference_weights
+    theirs = second.weights if generated_weights is None else generated_weights
+    x, wx = _sample(first.x, ours, "reference", blocks)
+    y, wy = _sample(second.x, theirs, "generated", blocks)
     if blocks & (blocks - 1):
         raise InputError("blocks", got=blocks, expected="a power of two, at least 4")
     centre = np.average(x, axis=0, weights=wx)
@@ -225,10 +232,8 @@ def _sample(
     weights: npt.ArrayLike | None,
     name: str,
     blocks: int,
-    *,
-    columns: int | None = None,
 ) -> tuple[Array, Array]:
-    x, w = checked_sample(values, weights, name, blocks, columns=columns)
+    x, w = checked_sample(values, weights, name, blocks)
     if (w < 0.0).any():
         raise InputError(
             f"{name} weights",

@@ -16,6 +16,9 @@ from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.core.result import Estimate
+from verisimile.data.events import match_features
+from verisimile.data.inputs import EventsLike
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import NormalScores
 from verisimile.samples.moments import checked_sample, jackknife_error, membership
 from verisimile.samples.pair_sums import row_blocks
@@ -173,8 +176,8 @@ class PreparedKernelDistance:
 
 
 def kernel_distance(
-    reference: npt.ArrayLike,
-    generated: npt.ArrayLike,
+    reference: EventsLike,
+    generated: EventsLike,
     rng: np.random.Generator,
     *,
     reference_weights: npt.ArrayLike | None = None,
@@ -199,7 +202,7 @@ def kernel_distance(
     rng
         Divides the samples into blocks.
     reference_weights, generated_weights
-        Event weights of any sign, with a positive sum.
+        Event weights, by default those of the events of any sign, with a positive sum.
     degree
         p of the kernel.
     blocks
@@ -214,8 +217,12 @@ def kernel_distance(
     ----------
     As :class:`KernelDistance`; B. Efron, C. Stein, Ann. Stat. 9 (1981) 586.
     """
-    x, wx = checked_sample(reference, reference_weights, "reference", blocks)
-    y, wy = checked_sample(generated, generated_weights, "generated", blocks, columns=x.shape[1])
+    first, second = comparable(reference=reference, generated=generated)
+    second = match_features(second, first.features)
+    ours = first.weights if reference_weights is None else reference_weights
+    theirs = second.weights if generated_weights is None else generated_weights
+    x, wx = checked_sample(first.x, ours, "reference", blocks)
+    y, wy = checked_sample(second.x, theirs, "generated", blocks)
     kernel = PolynomialKernel(x.shape[1], _checked_degree(degree))
     members = [membership(z.shape[0], blocks, rng) for z in (x, y)]
     pooled, weights = np.vstack([x, y]), np.concatenate([wx, wy])
