@@ -182,5 +182,5 @@ def test_what_declares_too_much_is_refused_without_taking_memory(
 def test_text_that_repeats_is_held_once(tmp_path: Path) -> None:
     # Spelled out these words would take 64 GiB.
     more, message = limited(parquet_of_one_long_word(tmp_path))
-    assert message.startswith("1 columns kept: m; 1 left out: word (values of type")
+    assert message.startswith("1 column kept: m; 1 left out: word (values of type")
     assert more < 200

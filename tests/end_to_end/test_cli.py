@@ -110,7 +110,10 @@ def test_a_mixture_covers_itself(files: Path, copy: Path, tmp_path: Path) -> Non
     data = outcome.json
     assert data["schema"] == "verisimile.coverage-summary/1"
     (study,) = data["coverage"]
-    assert [item["name"] for item in study["observables"]] == ["mean of m", "mean of pt"]
+    assert [item["name"] for item in study["observables"]] == [
+        "mean of m [GeV]",
+        "mean of pt [GeV]",
+    ]
     assert (study["mode"], study["datasets"], study["n_events"]) == ("conditional", 20, 320)
     assert "Coverage, conditional" in (report / "report.html").read_text()
     # Asked again in words: nothing is refitted, the same numbers come out.

@@ -158,7 +158,7 @@ def onto_options(
 
 
 def within_reach(study: Study) -> Study:
-    """Return a study without what it says of columns that it leaves unread.
+    """Return a study without what it says of columns that it leaves unread or ignores.
 
     An InputError says, with the nearest match, that one of them is no column of any file.
     """
@@ -167,8 +167,11 @@ def within_reach(study: Study) -> Study:
     from verisimile.validation.study import computed_columns, needed_columns
 
     needed = needed_columns(study)
-    if needed is None or not study.features:
+    if not study.features:
         return study
+    if needed is None:
+        ignored = study.samples.ignore
+        return _saying(study, [name for name in study.features if name not in ignored])
     reached = {*needed, *computed_columns(study)}
     unread = [name for name in study.features if name not in reached]
     if unread:
@@ -176,8 +179,13 @@ def within_reach(study: Study) -> Study:
         files = [uri for uri in (samples.reference, samples.generated, samples.train) if uri]
         held = dict.fromkeys([*reached, *(name for uri in files for name in column_names(uri))])
         require_columns(unread, held, "described features")
-    kept = {name: said for name, said in study.features.items() if name in reached}
-    return study.model_copy(update={"features": kept})
+    return _saying(study, [name for name in study.features if name in reached])
+
+
+def _saying(study: Study, names: Sequence[str]) -> Study:
+    """Return a study with what it says of these columns only."""
+    said = {name: study.features[name] for name in names}
+    return study.model_copy(update={"features": said})
 
 
 def of_files(study: Study) -> dict[str, Description]:

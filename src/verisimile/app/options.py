@@ -6,6 +6,7 @@ import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 SEED = 2026
 FILE = "Events: .parquet, .root:Tree, .h5:group, .npz, .npy or .csv."
 TRAINING_PANEL = "Training of each flow"
+
+
+class MissingRows(StrEnum):
+    """What becomes of rows without a value."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer's signature)
@@ -59,6 +67,16 @@ Report = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a r
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder made by verisimile fit.")]
 Compared = Annotated[
     str, typer.Option(metavar="A,B,...", help="Columns to compare; all by default.")
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="A,B,...", help="Columns to leave out, of the files that have them; repeat."
+    ),
+]
+Missing = Annotated[
+    MissingRows | None,
+    typer.Option(help="Refuse rows without a value, or drop and count them; refuse by default."),
 ]
 Described = Annotated[
     list[str] | None,
@@ -143,6 +161,18 @@ def column_list(text: str, option: str = "--features") -> list[str] | None:
     if not all(names):
         raise InputError(option, got=repr(text), expected="names with commas between them")
     return names
+
+
+def ignored_names(texts: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names in all ``a,b`` of ``--ignore``, each once.
+
+    Examples
+    --------
+    >>> ignored_names(["run,event", "genWeight", "run"])
+    ('run', 'event', 'genWeight')
+    """
+    found = [name for text in texts or () for name in column_list(text, "--ignore") or ()]
+    return tuple(dict.fromkeys(found))
 
 
 def number_list(text: str, option: str) -> tuple[int, ...]:

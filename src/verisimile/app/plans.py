@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from verisimile.app import terminal
+from verisimile.app.reading import Accounts, say_accounts
 from verisimile.app.terminal import ExitCode
 from verisimile.checks.twosample.permutation import record_name
 from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.executor import Loky
 from verisimile.core.run import Run
+from verisimile.data.account import doubts_of
 from verisimile.report.numbers import count, duration
 from verisimile.validation.study import CLASSIFIER, Battery
 
@@ -124,8 +126,24 @@ def _relabeled(run: Run, name: str) -> int:
     return sum(item.split("/")[-2] == folder for item in items)
 
 
-def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> ExitCode:
-    """Print the plan; records of other configurations count as present but are not reused."""
+def print_plan(
+    run: Run,
+    stages: Sequence[Planned],
+    *,
+    as_json: bool,
+    accounts: Accounts | None = None,
+    doubts: Sequence[str] = (),
+    verdict: bool = True,
+) -> ExitCode:
+    """Print the plan; records of other configurations count as present but are not reused.
+
+    `accounts` of samples and `doubts` go before it.  Doubts, those of the accounts among them,
+    say why the run could not pass whatever its events are: the code says so too, if the run ends
+    with a `verdict`.
+    """
+    doubts = [*(doubts_of(accounts or {}) if verdict else ()), *doubts]
+    code = ExitCode.INCONCLUSIVE if doubts else ExitCode.COMPATIBLE
+    terminal.warn([f"nothing could pass: {doubt}" for doubt in doubts])
     workers = run.executor.workers if isinstance(run.executor, Loky) else 1
     total = sum(stage.seconds for stage in stages) / workers
     if as_json:
@@ -135,12 +153,14 @@ def print_plan(run: Run, stages: Sequence[Planned], *, as_json: bool) -> ExitCod
                 "executor": run.executor.name,
                 "stages": [asdict(stage) for stage in stages],
                 "wall_seconds": total,
+                "doubts": list(doubts),
             },
         )
-        return ExitCode.COMPATIBLE
+        return code
+    say_accounts(accounts or {})
     terminal.print_columns(
         ("stage", "tasks", "records in the folder", "core time, roughly"),
         [(s.name, count(s.tasks), count(s.records), duration(s.seconds)) for s in stages],
     )
     terminal.print_lines(f"With {run.executor.name}, from nothing: about {duration(total)}.")
-    return ExitCode.COMPATIBLE
+    return code

@@ -15,12 +15,13 @@ from verisimile.checks.goodness.null import Calibration, Predictive
 from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.run import Run
-from verisimile.data.events import Events
+from verisimile.data.events import Events, match_features
 from verisimile.density.protocol import Trainer
 from verisimile.ensemble.ensemble import Ensemble
-from verisimile.ensemble.fit import fit_ensemble
+from verisimile.ensemble.fit import check_ensemble, fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import fit_mixture
+from verisimile.mixture.fit import unit_mean
 from verisimile.mixture.io import save_mixture
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import (
@@ -75,6 +76,15 @@ def fit(
         mixture = fit_mixture(run, ensemble, weighting)
         save_mixture(run, mixture)
     return ensemble, mixture
+
+
+def check_fit(
+    run: Run, training: Events, weighting: Events, *, members: int, trainer: Trainer
+) -> None:
+    """Raise what :func:`fit` would before it trains; nothing is written."""
+    check_ensemble(run, training, BootstrapPlan(members=members), trainer)
+    matched = match_features(weighting, training.features, where="weight-fit sample")
+    unit_mean(matched.weights, matched.n)
 
 
 def compare(

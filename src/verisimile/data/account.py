@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from verisimile.core.result import register
-from verisimile.data.feature import listing
+from verisimile.data.feature import listing, say_columns
+from verisimile.data.losses import LostRows
 
 _DOUBTFUL = 0.5
 _SHOWN = 3
@@ -30,6 +31,10 @@ class LeftOut:
     name: str
     reason: str
     numbers: float | None = None
+
+    def __str__(self) -> str:
+        """Return what became of it, and why."""
+        return f"left out ({self.reason})"
 
     @property
     def doubtful(self) -> bool:
@@ -54,6 +59,8 @@ class Account:
         Rows left out because a value is missing.
     missing
         Missing values by column.
+    lost
+        Which rows were dropped, as long as the program runs; None if none were.
     cut
         Rows left out because they do not fulfil a condition.
     condition
@@ -65,6 +72,7 @@ class Account:
     rows: int = 0
     dropped: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
+    lost: LostRows | None = field(default=None, compare=False, metadata={"transient": True})
     cut: int = 0
     condition: str = ""
 
@@ -73,35 +81,49 @@ class Account:
         """The left-out columns that may have been meant as features."""
         return tuple(column for column in self.left_out if column.doubtful)
 
+    def of_columns(self, kept: tuple[str, ...], *, listed: bool) -> Account:
+        """Return the account of these columns; `listed` by name, the others are not missed."""
+        others = () if listed else tuple(one for one in self.left_out if one.name not in kept)
+        return replace(self, kept=kept, left_out=others)
+
     @property
     def sentence(self) -> str:
         """One line for people."""
-        parts = [f"{len(self.kept)} columns kept: {_some(self.kept)}"]
+        number = len(self.kept)
+        parts = [f"{number} column{'s' if number > 1 else ''} kept: {_some(self.kept)}"]
         if self.left_out:
             shown = [f"{column.name} ({column.reason})" for column in self.left_out]
             parts.append(f"{len(shown)} left out: {_some(shown)}")
         if self.condition:
             parts.append(f"{self.cut} of {self.rows} rows cut by {self.condition}")
         if self.dropped:
-            counts = ", ".join(f"{name} {count}" for name, count in self.missing.items())
-            parts.append(
-                f"{self.dropped} of {self.rows} rows dropped for missing values ({counts})"
-            )
+            parts.append(self.loss)
         return "; ".join(parts)
+
+    @property
+    def loss(self) -> str:
+        """How many rows were dropped, and for values of which columns."""
+        counts = ", ".join(f"{name} {count}" for name, count in self.missing.items())
+        return f"{self.dropped} of {self.rows} rows dropped for missing values ({counts})"
 
 
 def combined(
     accounts: Sequence[Account | None],
     kept: tuple[str, ...],
     count: Callable[[Iterable[int]], int],
+    *,
+    lost: LostRows | None = None,
 ) -> Account | None:
     """Return the account of samples put together, None if none has one.
 
     `count` makes one number of their numbers of rows: ``sum`` below one another, ``max`` beside.
+    `lost` says which rows of all were dropped.
     """
     known = [account for account in accounts if account is not None]
     if not known:
         return None
+    conditions = {"" if account is None else account.condition for account in accounts}
+    same = len(conditions) == 1
     left_out = {column.name: column for account in known for column in account.left_out}
     missing: Counter[str] = Counter()
     for account in known:
@@ -112,20 +134,66 @@ def combined(
         rows=count(account.rows for account in known),
         dropped=sum(account.dropped for account in known),
         missing=dict(missing),
+        lost=lost,
+        cut=count(account.cut for account in known) if same else 0,
+        condition=conditions.pop() if same else "",
     )
 
 
-def doubt(role: str, account: Account) -> str:
-    """Return why nothing may pass, in a sentence; empty if every column is accounted for."""
-    if not account.doubts:
-        return ""
-    names = listing([column.name for column in account.doubts])
-    first = account.doubts[0]
+def doubts_of(
+    accounts: Mapping[str, Account | None], *, ignored: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Return why nothing may pass, in sentences; none if every column is accounted for.
+
+    Samples, given by their roles, that left out the same columns are told of together.  Columns
+    that are `ignored` later are accounted for, and so are those of arrays, which have no account.
+    """
+    roles: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for role, account in accounts.items():
+        doubts = () if account is None else account.doubts
+        found = tuple((one.name, one.reason) for one in doubts if one.name not in ignored)
+        if found:
+            roles.setdefault(found, []).append(role)
+    return tuple(_doubt(those, dict(found)) for found, those in roles.items())
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return words as in a sentence.
+
+    Examples
+    --------
+    >>> joined(["reference", "generated", "train"])
+    'reference, generated and train'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def losses_of(accounts: Mapping[str, Account | None]) -> tuple[str, ...]:
+    """Return how many rows samples, given by their roles, lost for missing values."""
+    roles: dict[str, list[str]] = {}
+    for role, account in accounts.items():
+        if account is not None and account.dropped:
+            roles.setdefault(account.loss, []).append(role)
+    return tuple(
+        f"{_samples(those)}: {loss}{' each' if len(those) > 1 else ''}"
+        for loss, those in roles.items()
+    )
+
+
+def _doubt(roles: Sequence[str], reasons: Mapping[str, str]) -> str:
+    why = "; ".join(list(dict.fromkeys(reasons.values()))[:_SHOWN])
+    one = len(reasons) == 1
+    what = f"column {listing(reasons)} was" if one else f"columns {listing(reasons)} were"
+    whose, them = ("its", "it") if one else ("their", "them")
     return (
-        f"columns {names} of the {role} sample were left out ({first.reason}), although half of "
-        "their cells or more are numbers: a difference in them would not be seen; list the "
-        "features to compare, or ignore these columns by name"
+        f"{what} left out of the {_samples(roles)} ({why}) although half of {whose} cells or more "
+        f"are numbers: list the features to compare (--features), or ignore {them} by name, "
+        f"{say_columns('ignore', reasons)}"
     )
+
+
+def _samples(roles: Sequence[str]) -> str:
+    return f"{joined(roles)} sample{'s' if len(roles) > 1 else ''}"
 
 
 def _some(names: tuple[str, ...] | list[str]) -> str:

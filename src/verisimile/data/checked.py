@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_matrix, as_vector
 from verisimile.core.errors import InputError, SupportError, require
-from verisimile.data.feature import Feature, listing, suggestion, unique
+from verisimile.data.account import Account
+from verisimile.data.feature import Feature, listing, say_columns, suggestion, unique
 
 
 def numbered(d: int) -> tuple[str, ...]:
@@ -49,21 +50,40 @@ def specs_of(
     return tuple(specs)
 
 
-def same_names(got: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    """Raise an InputError unless two samples have columns of the same names."""
+def same_names(
+    got: tuple[str, ...],
+    expected: tuple[str, ...],
+    *,
+    where: str = "events",
+    of: str = "",
+    account: Account | None = None,
+) -> None:
+    """Raise an InputError unless two samples have columns of the same names.
+
+    It calls the one that got them `where`, the other `of`, and says of the first's `account` why
+    it has no more columns.
+    """
     if set(got) == set(expected):
         return
     missing = [name for name in expected if name not in got]
     more = [name for name in got if name not in expected]
+    left_out = () if account is None else account.left_out
+    why = "".join(f"; {one.name!r} was {one}" for one in left_out if one.name in missing)
     hint = suggestion(missing[0], more) if missing else f"Use events.select({list(expected)})."
     if nameless(got) != nameless(expected) and len(got) == len(expected):
         hint = f"Name the columns of the array: vs.Events(x, names={_named(got, expected)})."
     raise InputError(
-        "events",
-        got=f"columns {listing(got)} (missing: {listing(missing)}; too many: {listing(more)})",
-        expected=f"the columns {listing(expected)}",
-        remedy=hint or "Read both samples with the same features=[...].",
+        where,
+        got=f"columns {listing(got)} (missing: {listing(missing)}; too many: {listing(more)}{why})",
+        expected=f"the columns {listing(expected)}{f' of the {of}' if of else ''}",
+        remedy=hint or _common([name for name in expected if name in got], [*missing, *more]),
     )
+
+
+def _common(shared: Sequence[str], others: Sequence[str]) -> str:
+    """Return how two samples are read with the same columns."""
+    both = say_columns("features", shared) if shared else "the same features=[...]"
+    return f"Read both samples with {both}, or with {say_columns('ignore', others)}."
 
 
 def _named(*samples: tuple[str, ...]) -> list[str]:
@@ -151,6 +171,19 @@ def weights_of(weights: npt.ArrayLike, n: int) -> Array:
     vector = as_vector(weights, "events.weights", length=n)
     require(vector.any(), "events.weights", got="only zeros", expected="some non-zero weight")
     return vector
+
+
+def stacked_weights(weights: Sequence[Array | None]) -> Array | None:
+    """Return the weights of samples one below the other; all have some, or none has."""
+    given = [one for one in weights if one is not None]
+    require(
+        len(given) in (0, len(weights)),
+        "Events.concatenate",
+        got=f"{len(given)} samples with weights, {len(weights) - len(given)} without",
+        expected="weights in all samples or in none",
+        remedy="Give the others weights of one: vs.Events(events, np.ones(events.n)).",
+    )
+    return np.concatenate(given) if given else None
 
 
 def check_support(x: Array, features: tuple[Feature, ...]) -> None:

@@ -16,7 +16,8 @@ from verisimile.data.feature import Feature, suggestion
 from verisimile.data.formats.file import optional
 from verisimile.data.formulas import Formula
 from verisimile.data.lists import Lists, as_doubles, is_flags, is_list
-from verisimile.data.request import Request, as_numbers
+from verisimile.data.numbers import as_numbers
+from verisimile.data.request import Request
 from verisimile.data.source import Column, Source, Values
 
 _BRACKETS = re.compile(r"[(\[]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
@@ -24,11 +24,13 @@ from verisimile.data.checked import (
     refuse_names,
     same_names,
     specs_of,
+    stacked_weights,
     weights_of,
 )
 from verisimile.data.feature import Feature, listing, require_columns
 from verisimile.data.groups import compact, group_codes, parts_of_groups, stacked_groups
 from verisimile.data.held import Held, plain_array
+from verisimile.data.losses import LostRows, stacked_losses
 from verisimile.data.request import Missing, ReadTable
 from verisimile.data.row_hashes import row_hashes, shared_rows
 from verisimile.data.rows import counted_rows, row_numbers, split_edges
@@ -202,7 +204,7 @@ class Events:
         columns = [places[name] for name in wanted]
         features = tuple(self.features[j] for j in columns)
         x = np.ascontiguousarray(self.x[:, columns])
-        account = None if self.account is None else replace(self.account, kept=wanted, left_out=())
+        account = None if self.account is None else self.account.of_columns(wanted, listed=True)
         return _trusted(x, self.weights, features, self.group, account)
 
     def with_features(self, features: Sequence[Feature]) -> Events:
@@ -252,22 +254,19 @@ class Events:
         require(parts, "Events.concatenate", got="no sample", expected="one or more")
         features = parts[0].features
         parts = [match_features(part, features) for part in parts]
-        weights = [part.weights for part in parts if part.weights is not None]
-        require(
-            len(weights) in (0, len(parts)),
-            "Events.concatenate",
-            got=f"{len(weights)} samples with weights, {len(parts) - len(weights)} without",
-            expected="weights in all samples or in none",
-            remedy="Give the others weights of one: vs.Events(events, np.ones(events.n)).",
-        )
         x = np.concatenate([part.x for part in parts])
         check_support(x, features)
         return _trusted(
             x,
-            np.concatenate(weights) if weights else None,
+            stacked_weights([part.weights for part in parts]),
             features,
             stacked_groups([part.group for part in parts], [part.n for part in parts]),
-            combined([part.account for part in parts], parts[0].names, sum),
+            combined(
+                [part.account for part in parts],
+                parts[0].names,
+                sum,
+                lost=stacked_losses([part._rows_of_source() for part in parts]),
+            ),
         )
 
     def join(self, other: Events | Held) -> Events:
@@ -299,7 +298,7 @@ class Events:
             self.weights,
             (*self.features, *more.features),
             self.group,
-            combined([self.account, more.account], names, max),
+            combined([self.account, more.account], names, max, lost=self._lost),
         )
 
     def to_dict(self) -> dict[str, Array | IntArray]:
@@ -398,6 +397,13 @@ class Events:
         # Default unpickling would leave the arrays writeable in a worker.
         return (_trusted, (self.x, self.weights, self.features, self.group, self.account))
 
+    @property
+    def _lost(self) -> LostRows | None:
+        return None if self.account is None else self.account.lost
+
+    def _rows_of_source(self) -> LostRows:
+        return self._lost or LostRows.none(self.n, self.weights, self.group)
+
     def _set_again(
         self,
         events: Events,
@@ -420,8 +426,8 @@ class Events:
                 "refuse",
             )
         )
-        before = events.account if specs is None else None
-        account = None if before is None else combined([before], read.names, max)
+        old = events.account
+        account = None if old is None else old.of_columns(read.names, listed=specs is not None)
         self._set(read.x, read.weights, read.features, read.group, account)
 
     def _set(
@@ -444,20 +450,22 @@ def _events(value: Events | Held) -> Events:
     return value if isinstance(value, Events) else Events(value)
 
 
-def match_features(events: Events, features: Sequence[Feature | str]) -> Events:
+def match_features(
+    events: Events, features: Sequence[Feature | str], *, where: str = "events", of: str = ""
+) -> Events:
     """Return `events` with its columns in the order of `features`, matched by name.
 
     The events keep their own specifications.  The sets of names must agree, and so must
-    two stated units.
+    two stated units; errors call the events `where`, and what the features are `of`.
     """
     specs = [Feature(spec) if isinstance(spec, str) else spec for spec in features]
     names = tuple(spec.name for spec in specs)
-    same_names(events.names, names)
+    same_names(events.names, names, where=where, of=of, account=events.account)
     matched = events if names == events.names else events.select(names)
     for mine, theirs in zip(matched.features, specs, strict=True):
         require(
             not (mine.unit and theirs.unit) or mine.unit == theirs.unit,
-            f"events, column {mine.name!r}",
+            f"{where}, column {mine.name!r}",
             got=f"the unit {mine.unit!r}",
             expected=f"the unit {theirs.unit!r}",
             remedy="Convert one of the samples.",

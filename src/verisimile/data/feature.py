@@ -124,15 +124,17 @@ def as_bound(value: float, name: str, unbounded: float) -> float:
     return bound
 
 
-def require_columns(wanted: Sequence[str], available: Collection[str], where: str) -> None:
-    """Raise an InputError, with the nearest match, unless all names are available."""
+def require_columns(
+    wanted: Sequence[str], available: Collection[str], where: str, *, remedy: str = ""
+) -> None:
+    """Raise an InputError, with the nearest match or `remedy`, unless all names are available."""
     missing = [name for name in wanted if name not in available]
     require(
         not missing,
         where,
         got=f"no column {listing(missing)}",
         expected=f"columns among {listing(available)}",
-        remedy=suggestion(missing[0], available) if missing else "",
+        remedy=(suggestion(missing[0], available) or remedy) if missing else "",
     )
 
 
@@ -153,6 +155,24 @@ def listing(names: Collection[str]) -> str:
     shown = ", ".join(repr(name) for name in list(names)[:_LONGEST_LIST])
     more = len(names) - _LONGEST_LIST
     return f"{shown} and {more} more" if more > 0 else shown or "(nothing)"
+
+
+def say_columns(argument: str, names: Collection[str]) -> str:
+    """Return how columns are named in Python and on the command line; the first twenty of many.
+
+    Examples
+    --------
+    >>> say_columns("ignore", ["run", "event"])
+    "ignore=['run', 'event'] (--ignore run,event)"
+    """
+    shown = list(names)[:_LONGEST_LIST]
+    more = ", …" if len(names) > len(shown) else ""
+    return f"{argument}=[{listing(shown)}{more}] (--{argument} {','.join(shown)}{more})"
+
+
+def ignoring(names: Collection[str]) -> str:
+    """Return what to say so that columns are left out."""
+    return f"say {say_columns('ignore', names)}"
 
 
 def suggestion(name: str, available: Collection[str]) -> str:

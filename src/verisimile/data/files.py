@@ -17,6 +17,7 @@ from verisimile.data.checked import ignored, name_list
 from verisimile.data.description import Description
 from verisimile.data.events import Events, events_of_table
 from verisimile.data.feature import Feature
+from verisimile.data.formats.file import EventFile, Writer
 from verisimile.data.formats.registry import FORMATS
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.request import Missing, Request
@@ -160,6 +161,21 @@ def write_events(events: EventsLike, path: str | os.PathLike[str]) -> None:
     An InputError says that a column's name is taken, or cannot be written in this format.
     """
     events = as_events(events, "events")
+    file, write = _writable(path)
+    draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
+    try:
+        write(events.to_dict(), events.features, replace(file, path=draft))
+        draft.replace(file.path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike[str]) -> Path:
+    """Return the file that `write_events` would write, or raise what it would say before."""
+    return _writable(path)[0].path
+
+
+def _writable(path: str | os.PathLike[str]) -> tuple[EventFile, Writer]:
     file = parsed(path)
     write = FORMATS[file.suffix].write
     if write is None:
@@ -168,9 +184,4 @@ def write_events(events: EventsLike, path: str | os.PathLike[str]) -> None:
         raise InputError(str(path), got="features of showers", expected="a group to write them to")
     if not file.path.parent.is_dir():
         raise InputError(str(path), got="a folder that does not exist", expected="an existing one")
-    draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
-    try:
-        write(events.to_dict(), events.features, replace(file, path=draft))
-        draft.replace(file.path)
-    finally:
-        draft.unlink(missing_ok=True)
+    return file, write

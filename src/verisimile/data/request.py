@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from verisimile.core.arrays import EXACT, Array, BoolArray, IntArray
+from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError, require, require_one_of
 from verisimile.core.memory import require_memory
 from verisimile.data.account import Account, LeftOut
-from verisimile.data.cells import ParsedCells, read_cells
+from verisimile.data.cells import read_cells
 from verisimile.data.cut import CUT, GUARD, missing_among, passed_rows
 from verisimile.data.description import Description
 from verisimile.data.expressions import Condition
-from verisimile.data.feature import Feature, listing, require_columns, unique
+from verisimile.data.feature import Feature, ignoring, listing, require_columns, say_columns, unique
+from verisimile.data.losses import lost_rows
+from verisimile.data.numbers import Place, check_cells, check_infinite, first_few, numbers_of
 from verisimile.data.source import Column, Source, Values
 
 Missing = Literal["refuse", "drop"]
-
-Place = Callable[[int], str]
 
 _DOUBTFUL = 0.5
 _TEXT = 64  # bytes in memory of a cell that holds text
@@ -86,6 +84,13 @@ class Request:
         )
         require(described, "specs", got=repr(self.specs), expected="a Feature by column name")
         require_one_of(str(self.missing), get_args(Missing), "missing")
+        both = [name for name in self._roles if name in self.ignore]
+        require(
+            not both,
+            "ignore",
+            got=f"{listing(both)}, which is claimed as weights or group",
+            expected="columns without a role",
+        )
         if self.cut is not None:
             Condition(self.cut)
 
@@ -116,7 +121,7 @@ class Request:
             gaps = missing_among(passed, {self.cut: undefined, **loaded.missing})
             loaded = replace(loaded, missing=gaps)
         self._check_missing(loaded, source.place)
-        _check_infinite(loaded.infinite, passed, source.place)
+        check_infinite(loaded.infinite, passed, source.place)
         lost = loaded.lost()
         rows = passed & ~lost
         account = replace(
@@ -131,10 +136,15 @@ class Request:
             rows.any(),
             "events",
             got=f"no row of {int(passed.sum())} without a missing value "
-            f"({_first(loaded.missing_counts())})",
+            f"({first_few(loaded.missing_counts())})",
             expected="at least one event",
         )
         kept = slice(None) if rows.all() else rows
+        if lost.any():
+            of_passed = (
+                None if one is None else one[passed] for one in (loaded.weights, loaded.group)
+            )
+            account = replace(account, lost=lost_rows(lost[passed], *of_passed))
         return ReadTable(
             loaded.x[kept],
             None if loaded.weights is None else loaded.weights[kept],
@@ -162,25 +172,32 @@ class Request:
         if self.missing == "drop" or not loaded.missing:
             return
         worst, rows = next(iter(loaded.missing.items()))
+        columns = [name for name in loaded.missing if name != self.cut]
         raise InputError(
             f"cut {worst!r}" if worst == self.cut else f"column {worst!r}",
             got=f"missing values (NaN, null or empty; per column: "
-            f"{_first(loaded.missing_counts())}), "
+            f"{first_few(loaded.missing_counts())}), "
             f"the first in {place(int(np.flatnonzero(rows)[0]))}",
             expected="a value in every cell",
             remedy="Drop and count these rows with missing='drop' (--missing drop), or "
-            f"{GUARD if worst == self.cut else 'leave the column out'}.",
+            f"{GUARD if worst == self.cut else f'{ignoring(columns)} to leave the columns out'}.",
         )
 
     def _loaded(self, source: Source) -> _Loaded:
         features, parsed, left_out = self._features(source)
-        require_columns([*features, *self._roles], source.columns, "columns")
+        held = [name for name in features if name in source.columns]
+        require_columns(
+            [*features, *self._roles],
+            source.columns,
+            "columns",
+            remedy=f"Name columns that all have: {say_columns('features', held)}." if held else "",
+        )
         require_columns(list(self.specs), source.columns, "described features")
         wanted = features if self.weights is None else (*features, self.weights)
         for name in (*wanted, *self._roles):
             _check_readable(name, source.columns[name], role=name == self.group)
         specs = tuple(self._spec(name, source) for name in features)
-        numbers = _numbers(source, wanted, len(features), parsed)
+        numbers = numbers_of(source, wanted, len(features), parsed)
         labels = None if self.group is None else _labels(self.group, source, len(numbers.x))
         return _Loaded(
             numbers.x,
@@ -210,7 +227,7 @@ class Request:
         require(
             names,
             "columns",
-            got=f"no numeric feature among {_first(held)}",
+            got=f"no numeric feature among {first_few(held)}",
             expected="at least one flat numeric column",
             remedy="Nested columns must be flattened, and text turned into numbers.",
         )
@@ -259,12 +276,10 @@ class Request:
                     "columns",
                     got=f"a column {unclaimed[0]!r} whose role is not stated",
                     expected=f"{meaning} by name, or a list of features",
-                    remedy=(
-                        f"Say {role}={unclaimed[0]!r}, or ignore=[{unclaimed[0]!r}] to leave it out"
-                        ", or list the features=[...]."
-                        if claimed is None
-                        else f"The {role} are {claimed!r} already: say ignore={unclaimed!r}."
-                    ),
+                    remedy=_claim(role, unclaimed[0])
+                    if claimed is None
+                    else f"The {role} are {claimed!r} already: "
+                    f"{ignoring(unclaimed)} to leave out the others.",
                 )
 
     def _spec(self, name: str, source: Source) -> Feature:
@@ -279,6 +294,15 @@ class Request:
         return spec
 
 
+def _claim(role: str, name: str) -> str:
+    """Return how a role is stated or a column left out, in Python and on the command line."""
+    return (
+        f"Say {role}={name!r}, or ignore=[{name!r}] to leave it out, or list the features=[...] "
+        f"(on the command line --{role} {name}, where there is one, --ignore {name}, or "
+        "--features)."
+    )
+
+
 def looks_like_weights(name: str) -> bool:
     """Return whether a column's name says that it holds event weights.
 
@@ -288,16 +312,6 @@ def looks_like_weights(name: str) -> bool:
     [True, True, False]
     """
     return any(word.lower() in _WEIGHTS for word in _WORDS.findall(name))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Numbers:
-    """Columns side by side ``(n, d)``, one beside them, where values are missing or infinite."""
-
-    x: Array
-    last: Array | None
-    missing: dict[str, BoolArray]
-    infinite: dict[str, IntArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,68 +335,6 @@ class _Loaded:
         return {name: int(rows.sum()) for name, rows in self.missing.items()}
 
 
-def _numbers(
-    source: Source, names: Sequence[str], d: int, parsed: Mapping[str, Values]
-) -> _Numbers:
-    """Return the first `d` columns as one matrix; memory is asked for before it is taken."""
-    declared = [source.columns[name].rows or 0 for name in names]
-    # The matrix, its copy where rows are dropped, and one column of the file's own type.
-    need = 8 * (sum(declared) + 2 * max(declared, default=0))
-    require_memory(need, "events", stored=source.stored, what=f"{len(names)} columns")
-    x, last = np.empty((0, 0)), None
-    missing: dict[str, BoolArray] = {}
-    infinite: dict[str, IntArray] = {}
-    lengths: dict[str, int] = {}
-    loaded = source.load([name for name in names if name not in parsed])
-    for j, name in enumerate(names):
-        raw = parsed[name] if name in parsed else next(loaded)
-        numbers, gaps = as_numbers(name, raw, source.place)
-        lengths[name] = len(numbers)
-        if j == 0:
-            x = np.empty((len(numbers), d))
-        if len(numbers) != len(x):
-            lengths |= {n: source.columns[n].rows or 0 for n in names[j + 1 :]}
-            break
-        if gaps is not None:
-            missing[name] = gaps
-        if j == d:
-            last = numbers
-            continue
-        x[:, j] = numbers
-        # Here, where the column is in one piece: the matrix takes many times as long.
-        rows = np.flatnonzero(np.isinf(numbers))
-        if len(rows):
-            infinite[name] = rows
-    _check_lengths(lengths)
-    return _Numbers(x, last, missing, infinite)
-
-
-def as_numbers(
-    name: str, raw: Values, place: Place = "row {}".format
-) -> tuple[Array, BoolArray | None]:
-    """Return a loaded column as doubles, exactly, and where values are missing, if any are.
-
-    NaN counts as missing; what is under a mask is never used.
-    """
-    if raw.ndim == 2 and raw.shape[1] == 1:
-        raw = raw[:, 0]
-    if raw.dtype.kind in "SUOT":
-        cells = read_cells(raw)
-        _check_cells(name, cells, place)
-        return cells.values, cells.missing if cells.missing.any() else None
-    gaps = np.ma.getmaskarray(raw) if isinstance(raw, np.ma.MaskedArray) else None
-    filled = np.ma.filled(raw, 0) if isinstance(raw, np.ma.MaskedArray) else raw
-    if filled.dtype.kind in "iu" and filled.dtype.itemsize > 4:
-        _check_exact(name, filled)
-    with np.errstate(invalid="ignore", over="ignore"):  # infinite ones are told later
-        numbers = np.ascontiguousarray(filled, dtype=np.float64)
-    nan = np.isnan(numbers)
-    gaps = nan if gaps is None else gaps | nan
-    if not gaps.any():
-        return numbers, None
-    return np.where(gaps, np.nan, numbers), gaps
-
-
 def _texts(name: str, column: Column, source: Source) -> Values | LeftOut:
     """Return the numbers that cells or text stand for; otherwise why the column is left out."""
     require_memory(
@@ -396,21 +348,8 @@ def _texts(name: str, column: Column, source: Source) -> Values | LeftOut:
         return LeftOut(name, column.about, cells.share)
     if cells.share < _DOUBTFUL:
         return LeftOut(name, f"text such as {cells.first_wrong}", cells.share)
-    _check_cells(name, cells, source.place)
+    check_cells(name, cells, source.place)
     return cells.values
-
-
-def _check_cells(name: str, cells: ParsedCells, place: Place) -> None:
-    if cells.wrong.any():
-        raise InputError(
-            f"column {name!r}",
-            got=f"text {cells.first_wrong} in {place(int(np.flatnonzero(cells.wrong)[0]))}, "
-            f"{int(cells.wrong.sum())} of {len(cells.wrong)} cells are no numbers",
-            expected="a number in every cell",
-            remedy=f"Mend the cell, list the features to read, or say ignore=[{name!r}].",
-        )
-    if cells.inexact is not None:
-        raise _inexact(name, cells.inexact)
 
 
 def _check_refused(name: str, column: Column) -> None:
@@ -419,7 +358,8 @@ def _check_refused(name: str, column: Column) -> None:
         f"column {name!r}",
         got=column.refused,
         expected="values that the file itself holds, readable",
-        remedy=f"List the features to read, say ignore=[{name!r}], or write the values anew.",
+        remedy=f"List the features to read, {ignoring([name])} to leave it out, or write the "
+        "values anew.",
     )
 
 
@@ -454,62 +394,3 @@ def _labels(name: str, source: Source, n: int) -> Values:
         # HDF5 gives its strings as bytes.
         return np.array([bytes(label).decode(errors="replace") for label in values.flat])
     return values
-
-
-def _check_exact(name: str, values: npt.NDArray[np.integer[Any]]) -> None:
-    # Whole columns of comparisons cost more than the two ends.
-    for end in (values.max(initial=0), values.min(initial=0)):
-        if abs(int(end)) > EXACT:
-            raise _inexact(name, int(end))
-
-
-def _inexact(name: str, number: int) -> InputError:
-    return InputError(
-        f"column {name!r}",
-        got=f"integers such as {number}, beyond 2**53",
-        expected="numbers that a double holds exactly",
-        remedy=f"Is it an event number? List the features to read, or say ignore=[{name!r}].",
-    )
-
-
-def _check_infinite(infinite: Mapping[str, IntArray], passed: BoolArray, place: Place) -> None:
-    """Raise if a value is infinite in a row that is not cut."""
-    kept = {name: rows[passed[rows]] for name, rows in infinite.items()}
-    kept = {name: rows for name, rows in kept.items() if rows.size}
-    for name, rows in kept.items():
-        raise InputError(
-            f"column {name!r}",
-            got=f"infinite values (per column: {_counts(kept)}), the first in "
-            f"{place(int(rows[0]))}",
-            expected="finite numbers",
-            remedy="Remove or repair these rows before the analysis.",
-        )
-
-
-def _counts(rows: Mapping[str, IntArray]) -> dict[str, int]:
-    return {name: len(found) for name, found in _first(rows).items()}
-
-
-def _check_lengths(lengths: Mapping[str, int]) -> None:
-    # One column of each length: a file can have 100 000.
-    firsts: dict[int, str] = {}
-    for name, length in lengths.items():
-        firsts.setdefault(length, name)
-    if len(firsts) > 1:
-        raise InputError(
-            "columns",
-            got=f"lengths {_first({name: length for length, name in firsts.items()})}",
-            expected="equally long columns",
-            remedy="List the features to read, all of one length.",
-        )
-    require(
-        any(lengths.values()),
-        "events",
-        got=f"no events in {listing(lengths)}",
-        expected="at least one event",
-        remedy="Check the selection that made this file.",
-    )
-
-
-def _first(held: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(islice(held.items(), 20))

@@ -70,15 +70,7 @@ def fit_ensemble(run: Run, events: EventsLike, plan: Plan, trainer: AnyTrainer) 
         If more than ``plan.max_failed`` of the members failed.
     """
     events = as_events(events, "events")
-    if events.n < 2:
-        raise InputError("events", got=f"{events.n} event", expected="at least two events")
-    if isinstance(trainer, Checking):
-        # Once here, with its own error, instead of once in every worker.
-        trainer.check(events)
-    tasks = [_task(run, events, plan, trainer, member) for member in range(plan.members)]
-    manifest = _manifest(run, events, plan, trainer, tasks)
-    if not isinstance(run.store, MemoryStore):
-        check_manifest(run.store, manifest)
+    tasks, manifest = _checked(run, events, plan, trainer)
     write_manifest(run.store, manifest)
     seen = Seen.of(_ROLE, events)
     run.store.save(_ROWS, seen.digest, _ROLE, Payload({"rows": seen.rows}))
@@ -90,6 +82,26 @@ def fit_ensemble(run: Run, events: EventsLike, plan: Plan, trainer: AnyTrainer) 
     write_manifest(run.store, finished)
     records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
     return _assemble(run, finished, records, seen)
+
+
+def check_ensemble(run: Run, events: Events, plan: Plan, trainer: AnyTrainer) -> None:
+    """Raise what :func:`fit_ensemble` would before it trains; nothing is written."""
+    _checked(run, events, plan, trainer)
+
+
+def _checked(
+    run: Run, events: Events, plan: Plan, trainer: AnyTrainer
+) -> tuple[list[Task], Manifest]:
+    if events.n < 2:
+        raise InputError("events", got=f"{events.n} event", expected="at least two events")
+    if isinstance(trainer, Checking):
+        # Once here, with its own error, instead of once in every worker.
+        trainer.check(events)
+    tasks = [_task(run, events, plan, trainer, member) for member in range(plan.members)]
+    manifest = _manifest(run, events, plan, trainer, tasks)
+    if not isinstance(run.store, MemoryStore):
+        check_manifest(run.store, manifest)
+    return tasks, manifest
 
 
 def load_ensemble(run: Run) -> Ensemble:

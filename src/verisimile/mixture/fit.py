@@ -352,7 +352,7 @@ def reduced_problem(
     """Check the input of :func:`fit_weights` and return the objective on the retained tangent."""
     matrix = as_log_densities(logf, "logf")
     n = matrix.shape[0]
-    u, tables = _unit_mean(weights, n), [matrix]
+    u, tables = unit_mean(weights, n), [matrix]
     if pseudo is not None:
         extra = as_log_densities(pseudo.log_densities, "pseudo.log_densities")
         u = np.concatenate([u, np.full(extra.shape[0], pseudo.strength / extra.shape[0])])
@@ -402,7 +402,8 @@ def _retained(hessian: Array, truncation: float) -> tuple[Array, float]:
     return np.ascontiguousarray(tangent @ vectors[:, keep]), condition
 
 
-def _unit_mean(weights: Array | None, n: int) -> Array:
+def unit_mean(weights: Array | None, n: int) -> Array:
+    """Return event weights ``(n,)``, all positive, over their mean."""
     if weights is None:
         return np.ones(n)
     u = as_vector(weights, "weights", length=n)

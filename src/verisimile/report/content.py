@@ -15,6 +15,7 @@ from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.checks.precision_recall.variance import VarianceParts
 from verisimile.core.arrays import Array, require_fraction
 from verisimile.core.result import register
+from verisimile.data.account import Account
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.mixture.fit import WeightFit
@@ -31,12 +32,13 @@ class Result(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
-@register("input-sample", 2)
+@register("input-sample", 3)
 @dataclass(frozen=True, slots=True)
 class InputSample:
     """A sample that went in: what it was used for, where it lay, what it held.
 
-    `groups` is the number of groups of rows that belong together, None if rows stand alone.
+    `groups` is the number of groups of rows that belong together, None if rows stand alone;
+    `account` says what became of the columns and rows of its source, None of an array.
     """
 
     role: str
@@ -47,6 +49,7 @@ class InputSample:
     digest: str
     features: tuple[Feature, ...]
     groups: int | None = None
+    account: Account | None = None
 
     @classmethod
     def of(cls, role: str, source: str, events: Events) -> InputSample:
@@ -60,6 +63,7 @@ class InputSample:
             digest=events.digest,
             features=events.features,
             groups=None if events.group is None else events.n_groups,
+            account=events.account,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose
 from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
 from verisimile.checks.twosample.result import TwoSample, tie_threshold
 from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
-from verisimile.checks.twosample.statistics.protocol import entries
+from verisimile.checks.twosample.statistics.protocol import Thinned, entries
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.data.events import Events
@@ -20,10 +21,13 @@ from verisimile.samples.copies import twins
 from verisimile.samples.learners import Classifier, boosted_trees, perceptron
 from verisimile.stats.aggregate import holm, min_p
 from verisimile.stats.pvalues import PValue
+from verisimile.validation.missing import MISSING_VALUES
 from verisimile.validation.result import Alike, BatteryTest
 from verisimile.validation.study import CLASSIFIER, Battery
 
 _CLASSIFIER_SEES = "any difference that it can learn"
+_FEW = 20  # events, more than enough for a million labelings
+_SEES = {MISSING_VALUES: "a generator that writes no value where it is wrong"}
 _LEARNERS: Mapping[str, Callable[[], Classifier]] = {
     "trees": boosted_trees,
     "perceptron": perceptron,
@@ -84,7 +88,9 @@ def battery_of(
     if CLASSIFIER in battery.tests:
         diagnosis, test = _classified(run, reference, generated, battery)
         tests.append(test)
-    tests += [BatteryTest(name, "what the study names", p) for name, p in further.items()]
+    tests += [
+        BatteryTest(name, _SEES.get(name, "what the study names"), p) for name, p in further.items()
+    ]
     outcomes = [t.outcome for t in tests if t.outcome is not None and t.p_value is not None]
     others = [t.p_value for t in tests if t.outcome is None and t.p_value is not None]
     return BatteryOutcome(tuple(_adjusted(tests)), global_p_value(outcomes, others), diagnosis)
@@ -205,6 +211,38 @@ def draw_groups(permuted: Sequence[TwoSample]) -> tuple[tuple[TwoSample, ...], .
         used = result.n_used if null == "relabelings" else ()
         groups.setdefault((null, *used), []).append(result)
     return tuple(tuple(group) for group in groups.values())
+
+
+def smallest_p_value(
+    battery: Battery, sizes: tuple[float, float], *, weighted: bool, further: int = 0
+) -> float:
+    """Return the smallest p-value for all tests together that tests with draws can give.
+
+    Parameters
+    ----------
+    battery
+        Its tests and permutations.
+    sizes
+        Events of both samples.
+    weighted
+        Whether draws of the null are multipliers, which all tests share.
+    further
+        Number of further tests in the family.
+    """
+    groups: dict[object, int] = {}
+    for name in battery.tests:
+        statistic = None if name == CLASSIFIER else entries()[name].statistic
+        most = statistic.thinned_to if isinstance(statistic, Thinned) else math.inf
+        used = CLASSIFIER if statistic is None else 0 if weighted else min(most, sum(sizes))
+        groups[used] = groups.get(used, 0) + 1
+    draws = min(battery.permutations + 1, labelings(sizes))
+    return (len(battery.tests) + further) / max(groups.values(), default=1) / draws
+
+
+def labelings(sizes: tuple[float, float]) -> float:
+    """Return in how many ways the pooled events can be labelled; infinity for very many."""
+    few, more = sorted(round(size) for size in sizes)
+    return math.comb(few + more, few) if few < _FEW else math.inf
 
 
 def _smallest(permuted: Sequence[TwoSample], *, null: str, sign: float = 1.0) -> PValue:

@@ -24,11 +24,15 @@ def all_descriptions(
 
 
 def described_alike(
-    samples: Mapping[str, Events], descriptions: Mapping[str, Description]
+    samples: Mapping[str, Events],
+    descriptions: Mapping[str, Description],
+    *,
+    called: Mapping[str, str],
 ) -> dict[str, Events]:
     """Return samples with what a study says of features, then the units and labels of each other.
 
-    Columns are put into the order of the first sample.
+    Columns are put into the order of the first sample.  Errors call samples as `called` says by
+    their roles.
 
     Raises
     ------
@@ -37,19 +41,22 @@ def described_alike(
     SupportError
         If values lie outside of a support.
     """
-    said = {role: _within(events, role, descriptions) for role, events in samples.items()}
-    first, *others = said.values()
+    said = {role: _within(events, called[role], descriptions) for role, events in samples.items()}
+    base, (first, *others) = next(iter(said)), said.values()
     # Two units of one feature are noticed here, also where the first sample states none.
     target = worded_by(first, others).features
-    matched = {role: match_features(events, target) for role, events in said.items()}
+    matched = {
+        role: match_features(events, target, where=called[role], of=called[base])
+        for role, events in said.items()
+    }
     return {role: worded_by(events, list(matched.values())) for role, events in matched.items()}
 
 
-def _within(events: Events, role: str, descriptions: Mapping[str, Description]) -> Events:
+def _within(events: Events, name: str, descriptions: Mapping[str, Description]) -> Events:
     try:
         return described(events, descriptions)
     except InputError as error:
-        raise error.within(f"{role} sample") from None
+        raise error.within(name) from None
 
 
 def kind_mismatches(samples: Mapping[str, Events]) -> list[str]:

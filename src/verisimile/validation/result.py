@@ -149,6 +149,8 @@ class Validation:
         Whether reference and generated sample are more alike than independent samples are.
     rows
         Events and different rows of each sample.
+    doubts
+        Columns that were left out although they may be features: why nothing may pass.
     n_reference, n_generated
         Sizes.
     warnings
@@ -171,6 +173,7 @@ class Validation:
     n_generated: int
     alike: Alike | None = None
     rows: tuple[SampleRows, ...] = ()
+    doubts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

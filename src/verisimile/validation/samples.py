@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import require
+from verisimile.core.errors import InputError, require
 from verisimile.core.result import register
+from verisimile.data.account import doubts_of, losses_of
 from verisimile.data.derived import derived, described
 from verisimile.data.description import Description
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
 from verisimile.data.feature import require_columns
-from verisimile.samples.columns import swapped_columns
+from verisimile.samples.columns import comparable, swapped_columns
 from verisimile.samples.copies import SampleRows, copies_of, equal_rows, rows_of
+from verisimile.samples.weighted import match_columns
 from verisimile.validation.descriptions import (
     all_descriptions,
     described_alike,
     kind_mismatches,
 )
-from verisimile.validation.study import Study, columns_to_compare, computed_columns, needed_columns
+from verisimile.validation.study import (
+    Study,
+    columns_to_compare,
+    computed_columns,
+    conditions,
+    needed_columns,
+)
 
 _FEWEST = 2
 
@@ -41,6 +49,8 @@ class Inputs:
         Copies that two of the samples share.
     rows
         Different rows of each sample.
+    doubts
+        Columns that were left out although they may be features: why nothing may pass.
     warnings
         What a reader must know.
     """
@@ -51,6 +61,7 @@ class Inputs:
     conditioned: tuple[Events, Events]
     overlaps: tuple[Overlap, ...]
     rows: tuple[SampleRows, ...]
+    doubts: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -62,19 +73,11 @@ def gathered_inputs(
     Features are matched by name, the study's observables are appended, and its cut is
     applied to every sample; each keeps two events, and units must not look different.
     """
-    computed = computed_columns(study)
-    said = all_descriptions(study.features, study.samples.periodic)
-    require_columns(list(said), [*reference.names, *computed], "described features")
-    columns = needed_columns(study, cut=not _is_cut(reference, study.samples.cut))
-    named = _matched(reference, generated, train, columns, said)
-    extended = {role: _extended(events, role, study) for role, events in named.items()}
-    of_computed = {name: each for name, each in said.items() if name in computed}
-    shown = {
-        role: described(columns_to_compare(events, study), of_computed)
-        for role, events in extended.items()
-    }
+    given = {"reference": reference, "generated": generated}
+    if train is not None:
+        given["train"] = train
+    named, extended, shown = _prepared(given, study)
     ours, theirs = shown["reference"], shown["generated"]
-    check_units(ours, theirs)
     found, rows = overlaps(shown), rows_of(shown)
     for role in (each.role for each in rows if each.dependent):
         if shown[role].group is None:
@@ -90,7 +93,9 @@ def gathered_inputs(
         (extended["reference"], extended["generated"]),
         found,
         rows,
+        _doubts(given, study),
         (
+            *losses_of({role: events.account for role, events in given.items()}),
             *(overlap.warning for overlap in found),
             *(each.warning for each in rows if each.repeated),
             *kind_mismatches(named),
@@ -102,21 +107,79 @@ def gathered_inputs(
     )
 
 
+def check_inputs(samples: Mapping[str, Events], study: Study) -> None:
+    """Raise what a validation of samples, given by their roles, would say before any test.
+
+    Columns, units, cuts, further columns, selections and constraints are looked at; none of what
+    takes long is done.
+    """
+    comparable(**samples)
+    _, extended, shown = _prepared(samples, study)
+    ours, theirs = shown["reference"], shown["generated"]
+    if study.battery.physics or study.selections or study.constraints:
+        match_columns(ours, theirs)
+    for part, texts in (("selection", study.selections), ("constraint", study.constraints)):
+        for name, condition in conditions(texts).items():
+            for role in ("reference", "generated"):
+                try:
+                    # A constraint that is undefined is violated, which is no fault of the study.
+                    condition.of(extended[role], defined=part == "selection")
+                except InputError as error:
+                    raise error.within(f"{part} {name!r}, {role} sample") from None
+
+
+def _prepared(
+    given: Mapping[str, Events], study: Study
+) -> tuple[dict[str, Events], dict[str, Events], dict[str, Events]]:
+    """Return the samples matched, then with further columns and cut, then what is compared."""
+    computed = computed_columns(study)
+    said = all_descriptions(study.features, study.samples.periodic)
+    require_columns(list(said), [*given["reference"].names, *computed], "described features")
+    named = _matched(given, study, said)
+    extended = {role: _extended(events, role, study) for role, events in named.items()}
+    of_computed = {name: each for name, each in said.items() if name in computed}
+    shown = {
+        role: described(columns_to_compare(events, study), of_computed)
+        for role, events in extended.items()
+    }
+    check_units(shown["reference"], shown["generated"])
+    return named, extended, shown
+
+
 def _matched(
-    reference: Events,
-    generated: Events,
-    train: Events | None,
-    columns: list[str] | None,
-    said: Mapping[str, Description],
+    given: Mapping[str, Events], study: Study, said: Mapping[str, Description]
 ) -> dict[str, Events]:
     """Return the samples with the same columns in the same order, described alike."""
-    named = {"reference": reference, "generated": generated}
-    if train is not None:
-        named["train"] = train
-    if columns is not None:
-        named = {role: events.select(columns) for role, events in named.items()}
+    columns = needed_columns(study, cut=not _is_cut(given["reference"], study.samples.cut))
+    named = {
+        role: _without(events, study.samples.ignore) if columns is None else events.select(columns)
+        for role, events in given.items()
+    }
     read = named["reference"].names
-    return described_alike(named, {name: each for name, each in said.items() if name in read})
+    return described_alike(
+        named,
+        {name: each for name, each in said.items() if name in read},
+        called={role: _sample(role, study) for role in named},
+    )
+
+
+def _without(events: Events, ignored: Sequence[str]) -> Events:
+    kept = [name for name in events.names if name not in ignored]
+    return events if len(kept) == events.d else events.select(kept)
+
+
+def _sample(role: str, study: Study) -> str:
+    """Return how the reader knows a sample: by its role, and its file if the study names one."""
+    file = getattr(study.samples, role)
+    return f"{role} sample" if file is None else f"{role} sample ({file})"
+
+
+def _doubts(given: Mapping[str, Events], study: Study) -> tuple[str, ...]:
+    """Return the doubts of samples whose features the study does not name."""
+    if study.samples.features is not None:
+        return ()
+    accounts = {role: events.account for role, events in given.items()}
+    return doubts_of(accounts, ignored=study.samples.ignore)
 
 
 def _extended(events: Events, role: str, study: Study) -> Events:

@@ -29,6 +29,7 @@ from verisimile.data.description import Description
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression, Quantity
 from verisimile.data.feature import suggestion
+from verisimile.data.request import Missing
 from verisimile.validation.descriptions import all_descriptions
 
 
@@ -60,7 +61,7 @@ def needed_columns(study: Study, *, cut: bool = True) -> list[str] | None:
     if study.samples.features is None:
         return None
     computed = computed_columns(study)
-    named = list(study.samples.features)
+    named = study.samples.named
     named += [name for each in computed.values() for name in each.names]
     named += [name for each in _all_conditions(study, cut=cut) for name in each.names]
     named = [name for name in named if name not in computed]
@@ -71,7 +72,7 @@ def columns_to_compare(events: Events, study: Study) -> Events:
     """Return extended events with the columns that are compared: features, then computed ones."""
     if study.samples.features is None:
         return events
-    return events.select([*study.samples.features, *computed_columns(study)])
+    return events.select([*study.samples.named, *computed_columns(study)])
 
 
 def _all_conditions(study: Study, *, cut: bool) -> list[Condition]:
@@ -139,6 +140,11 @@ class Samples(_StudyTable):
         Files of events; the command line may give them instead.
     features
         Columns to compare; all numeric ones if none are named.
+    ignore
+        Columns to leave out, whatever they hold; of the files that have them.
+    missing
+        ``refuse`` rows without a value, or ``drop`` and count them; whether the samples lose
+        different fractions of their rows is then tested.
     weights
         Column of event weights.  A file that has no such column is unweighted.
     group
@@ -155,10 +161,17 @@ class Samples(_StudyTable):
     generated: str | None = None
     train: str | None = None
     features: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    missing: Missing = "refuse"
     weights: str | None = None
     group: str | None = None
     periodic: tuple[str, ...] = ()
     cut: str | None = None
+
+    @property
+    def named(self) -> list[str]:
+        """The features that are named and not ignored."""
+        return [name for name in self.features or () if name not in self.ignore]
 
     @field_validator("periodic")
     @classmethod

@@ -28,6 +28,7 @@ from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import circular_events
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.battery import BatteryOutcome, alike_of, battery_of, sensitivities_of
+from verisimile.validation.missing import MISSING_VALUES, missing_values_test
 from verisimile.validation.result import MetricBound, Physics, Validation
 from verisimile.validation.samples import Inputs, Overlap, gathered_inputs
 from verisimile.validation.study import Study, conditions
@@ -49,10 +50,10 @@ def validate(
 ) -> Validation:
     r"""Compare a generated sample with a reference sample in every way that a study asks for.
 
-    Two-sample tests on common relabelings, a classifier, and the study's selections and
-    constraints give p-values; Holm's correction and a global p-value account for their
-    number.  Marginals, moments, correlations, support metrics and the windows of the
-    largest deviations say what and where.  No verdict is made here: see
+    Two-sample tests on common relabelings, a classifier, the study's selections and constraints,
+    and the rows that were dropped for missing values give p-values; Holm's correction and a
+    global p-value account for their number.  Marginals, moments, correlations, support metrics
+    and the windows of the largest deviations say what and where.  No verdict is made here: see
     :func:`~verisimile.report.write.write_report`.
 
     Parameters
@@ -102,6 +103,9 @@ def validate(
     if asked.battery.physics or asked.selections or asked.constraints:
         physics = physics_of(inputs, asked)
         further |= further_p_values(physics)
+    lost = missing_values_test((reference, generated))
+    if lost is not None:
+        further[MISSING_VALUES] = lost
     tested = battery_of(at, *pair, asked.battery, further=further)
     sensitivities = sensitivities_of(at, *pair, tested, level=asked.level)
     support, refusals = _support(at, pair) if asked.battery.support else (None, ())
@@ -121,6 +125,7 @@ def validate(
         overlaps=inputs.overlaps,
         alike=alike_of(at, *pair, tested.permuted),
         rows=inputs.rows,
+        doubts=inputs.doubts,
         n_reference=pair[0].n,
         n_generated=pair[1].n,
         warnings=tuple(dict.fromkeys((*inputs.warnings, *tested.warnings(), *refusals))),

@@ -368,7 +368,7 @@ def test_weights_come_in_any_form(form: str) -> None:
         [BIG, 1.5, 2.0],
         list("abc"),
         1.0,
-        (1.0 for _ in range(3)),
+        pytest.param((1.0 for _ in range(3)), id="generator"),
         np.ones(2),
     ],
     ids=lambda weights: type(weights).__name__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,8 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted, feature_descriptions
+from verisimile.app.preflight import check_folder
+from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -65,6 +67,8 @@ class AmplifyCommand(options.BesideReport):
         ),
     ] = ""
     feature: options.Described = None
+    ignore: options.Ignore = None
+    missing: options.Missing = None
     regions: Annotated[
         str, typer.Option(metavar="N,N,...", help="Resolutions: numbers of regions.")
     ] = "10,20,50,100"
@@ -76,23 +80,38 @@ class AmplifyCommand(options.BesideReport):
 
     def execute(self) -> ExitCode:
         """Measure the gain, write the report, and return 1 if the generator memorises."""
-        from verisimile.checks.amplification.study import amplify
+        from verisimile.checks.amplification.study import amplify, check_amplification
         from verisimile.report.content import NamedAmplification, ReportInput
 
         regions = options.number_list(self.regions, "--regions")
         self._check(regions)
+        check_folder(self.out)
         clock = Clock()
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        with clock.stage("reading"):
+            samples = self._of_run() if self._is_run else self._of_files()
+            n_train = self._n_train(samples.n_train)
+            check_amplification(
+                samples.generated,
+                samples.holdout,
+                n_train=n_train,
+                train=samples.train,
+                mixture=samples.mixture,
+                regions=regions,
+            )
+        accounts = accounts_of(self._inputs(samples))
+        warn_of_losses(accounts)
         if self.dry_run:
-            return self._plan(run)
-        with clock.stage("reading and generating"):
-            samples = self._of_run(run) if self._is_run else self._of_files()
+            return self._plan(run, samples, accounts)
+        if samples.mixture is not None:
+            with clock.stage("generating"):
+                samples = self._drawn(run, samples.mixture, samples)
         with clock.stage("amplification"):
             study = amplify(
                 run,
                 samples.generated,
                 samples.holdout,
-                n_train=self._n_train(samples.n_train),
+                n_train=n_train,
                 train=samples.train,
                 members=samples.members,
                 mixture=samples.mixture,
@@ -139,57 +158,63 @@ class AmplifyCommand(options.BesideReport):
                 remedy="Draw events of each run by verisimile sample, and give the files.",
             )
 
-    def _plan(self, run: Run) -> ExitCode:
+    def _plan(self, run: Run, samples: AmplifiedSamples, accounts: Accounts) -> ExitCode:
         """Print the plan: what is given is read, nothing is drawn."""
         from verisimile.app.plans import Planned, print_plan
 
-        planned = Planned("amplification", 1, 0, self._planned_events() * _PER_EVENT)
-        return print_plan(run, [planned], as_json=self.as_json)
-
-    def _planned_events(self) -> int:
-        if not self._is_run:
-            found = self._of_files()
-            self._n_train(found.n_train)
-            return sum(each.n for each in (*found.generated, found.holdout))
-        mixture, n_train = _fitted(self.generated[0])
-        size = self.n_generated or _TIMES * n_train
-        names = [spec.name for spec in mixture.features]
-        holdout, _ = self._true(names, as_fitted(self.feature, mixture.features))
-        return size + len(mixture.members) * min(size, _MEMBER_EVENTS) + holdout.n
+        events = samples.holdout.n + sum(each.n for each in samples.generated)
+        if samples.mixture is not None:
+            size = self._size(samples)
+            events += size + len(samples.mixture.members) * min(size, _MEMBER_EVENTS)
+        planned = Planned("amplification", 1, 0, events * _PER_EVENT)
+        return print_plan(run, [planned], as_json=self.as_json, accounts=accounts)
 
     def _of_files(self) -> AmplifiedSamples:
-        from verisimile.data.files import read_events
+        from verisimile.data.events import match_features
 
         columns = options.column_list(self.features)
+        reader = Reader.of(self._files(self.generated), self.ignore, self.missing)
         said = feature_descriptions(self.feature or ())
-        generated = tuple(read_events(uri, features=columns, specs=said) for uri in self.generated)
-        holdout, train = self._true(generated[0].names, said)
-        n_train = None if train is None else train.n
-        return AmplifiedSamples(generated, holdout, train, n_train)
+        generated = tuple(reader.events(uri, columns, specs=said) for uri in self.generated)
+        first = generated[0]
+        for uri, events in zip(self.generated[1:], generated[1:], strict=True):
+            match_features(events, first.features, where=uri, of=self.generated[0])
+        holdout, train = self._true(reader, first.names, said)
+        return AmplifiedSamples(generated, holdout, train, None if train is None else train.n)
 
-    def _of_run(self, run: Run) -> AmplifiedSamples:
+    def _of_run(self) -> AmplifiedSamples:
+        """Return what is known of a fitted run before anything is drawn of it."""
+        mixture, n_train = _fitted(self.generated[0])
+        reader = Reader.of(self._files(()), self.ignore, self.missing)
+        said = as_fitted(self.feature, mixture.features)
+        holdout, train = self._true(reader, [spec.name for spec in mixture.features], said)
+        return AmplifiedSamples((), holdout, train, n_train, mixture=mixture)
+
+    def _drawn(self, run: Run, mixture: Mixture, samples: AmplifiedSamples) -> AmplifiedSamples:
+        """Return the samples with events of a run's mixture and of its members."""
         from verisimile.app.stages import draw_members
         from verisimile.data.events import Events
 
-        mixture, n_train = _fitted(self.generated[0])
-        size = self.n_generated or _TIMES * n_train
+        size = self._size(samples)
         events = Events(mixture.draw(size, run.at("generated")).x, features=mixture.features)
         members = draw_members(mixture, run, min(size, _MEMBER_EVENTS))
-        names = [spec.name for spec in mixture.features]
-        holdout, train = self._true(names, as_fitted(self.feature, mixture.features))
-        return AmplifiedSamples((events,), holdout, train, n_train, members, mixture)
+        return replace(samples, generated=(events,), members=members)
+
+    def _size(self, samples: AmplifiedSamples) -> int:
+        return self.n_generated or _TIMES * (samples.n_train or 0)
+
+    def _files(self, generated: Sequence[str]) -> list[str]:
+        return [*generated, *filter(None, (self.holdout, self.train))]
 
     def _true(
-        self, names: Sequence[str], said: Mapping[str, Description]
+        self, reader: Reader, names: Sequence[str], said: Mapping[str, Description]
     ) -> tuple[Events, Events | None]:
         """Return holdout and training events with the columns of the generator."""
-        from verisimile.data.files import read_events
-
         of_these = {name: each for name, each in said.items() if name in names}
-        holdout = read_events(self.holdout or "", features=names, specs=of_these)
+        holdout = reader.needed(self.holdout or "", names, specs=of_these)
         if self.train is None:
             return holdout, None
-        return holdout, read_events(self.train, features=names, specs=of_these)
+        return holdout, reader.needed(self.train, names, specs=of_these)
 
     def _n_train(self, known: int | None) -> int:
         found = self.n_train or known
@@ -210,7 +235,7 @@ class AmplifyCommand(options.BesideReport):
             roles = ["generated"]
         found = [
             InputSample.of(role, uri, events)
-            for role, uri, events in zip(roles, self.generated, samples.generated, strict=True)
+            for role, uri, events in zip(roles, self.generated, samples.generated, strict=False)
         ]
         found.append(InputSample.of("holdout", self.holdout or "", samples.holdout))
         if samples.train is not None:
@@ -224,6 +249,7 @@ class AmplifyCommand(options.BesideReport):
             verdict = {"verdict": report.verdict}
             terminal.print_summary("verisimile.amplification-summary/1", report, page, verdict)
             return
+        say_accounts(accounts_of(report.content.inputs))
         terminal.print_table(gain_table(report.content.amplifications[0].study))
         terminal.print_lines("", *(conclusion.sentence for conclusion in report.conclusions))
         terminal.print_place(report, page)

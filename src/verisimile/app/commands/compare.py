@@ -11,6 +11,8 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import feature_descriptions, label_notes
+from verisimile.app.preflight import check_folder
+from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -49,6 +51,8 @@ class CompareCommand(options.BesideReport):
     ] = None
     features: options.Compared = ""
     feature: options.Described = None
+    ignore: options.Ignore = None
+    missing: options.Missing = None
     factors: Annotated[
         Path | None,
         typer.Option(
@@ -83,18 +87,22 @@ class CompareCommand(options.BesideReport):
 
     def execute(self) -> ExitCode:
         """Draw the curves, compare the families if there are two, and write the report."""
+        from verisimile.checks.precision_recall.swapped import generated_sample, true_sample
         from verisimile.data.derived import worded_by
-        from verisimile.data.files import read_events, read_generated
+        from verisimile.data.files import read_generated
         from verisimile.report.content import ReportInput
 
         columns = options.column_list(self.features)
         clock, score = Clock(), named_score(self.score)
+        check_folder(self.out)
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         files = family_files(self.generated, self.against, apart=self.factors)
         factors = self._factors(files)
         with clock.stage("reading"):
             said = feature_descriptions(self.feature or ())
-            truth = read_events(self.truth, features=columns, specs=said)
+            uris = [self.truth, *(uri for each in files.values() for uri in each)]
+            reader = Reader.of(uris, self.ignore, self.missing)
+            truth = reader.events(self.truth, columns, specs=said)
             names = list(truth.names)
             said = {name: each for name, each in said.items() if name in names}
             families = {
@@ -104,8 +112,13 @@ class CompareCommand(options.BesideReport):
             drawn = [one.events for family in families.values() for _, one in family]
             truth = worded_by(truth, drawn)
             notes = (*terminal.warn(_lost_notes(families)), *label_notes(truth.features))
+            true_sample(truth)
+            for events in drawn:
+                generated_sample(events, truth)
+        accounts = {"truth": truth.account}
+        warn_of_losses(accounts)
         if self.dry_run:
-            return self._plan(run, truth, list(families.values()))
+            return self._plan(run, truth, list(families.values()), accounts)
         study = self._study(run, clock, truth, families, score)
         if factors is not None:
             areas = [band.auc for band in study.bands]
@@ -131,7 +144,9 @@ class CompareCommand(options.BesideReport):
             )
         return None
 
-    def _plan(self, run: Run, truth: Events, families: Sequence[_Family]) -> ExitCode:
+    def _plan(
+        self, run: Run, truth: Events, families: Sequence[_Family], accounts: Accounts
+    ) -> ExitCode:
         from verisimile.app.plans import curve_stages, print_plan
 
         stages = curve_stages(
@@ -139,7 +154,7 @@ class CompareCommand(options.BesideReport):
             events=truth.n + families[0][0][1].events.n,
             score=self.score,
         )
-        return print_plan(run, stages, as_json=self.as_json)
+        return print_plan(run, stages, as_json=self.as_json, accounts=accounts)
 
     def _study(
         self,
@@ -193,10 +208,14 @@ class CompareCommand(options.BesideReport):
             terminal.print_summary("verisimile.comparison-summary/1", report, page, {})
             return
         (study,) = report.content.families
+        say_accounts(accounts_of(report.content.inputs))
         terminal.print_table(family_table(study))
         if study.variances:
             terminal.print_table(variance_table(study))
-        outcomes = (f"{finding.sample}: {finding.outcome}." for finding in report.findings)
+        outcomes = (
+            f"{finding.sample}: {finding.outcome}." if finding.measured else finding.sentence
+            for finding in report.findings
+        )
         terminal.print_lines("", *outcomes)
         terminal.print_place(report, page)
 

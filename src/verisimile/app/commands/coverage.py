@@ -11,6 +11,8 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted
+from verisimile.app.preflight import check_folder
+from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -44,6 +46,8 @@ class CoverageCommand:
             help="Large sample of a known truth; the fitted mixture itself (closure) by default.",
         ),
     ] = None
+    ignore: options.Ignore = None
+    missing: options.Missing = None
     moment: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME[:ORDER]", help="Mean of a feature's power; all means if none."),
@@ -74,12 +78,17 @@ class CoverageCommand:
         from verisimile.app.stages import fitted_content
         from verisimile.app.study import open_run
         from verisimile.checks.coverage.conditional import coverage
+        from verisimile.checks.coverage.result import check_sizes
         from verisimile.checks.coverage.truth import SampledTruth
         from verisimile.ensemble.fit import load_ensemble
         from verisimile.mixture.io import load_mixture
         from verisimile.report.content import InputSample
+        from verisimile.report.sections.coverage import too_few_datasets
 
         options.check_level(self.level)
+        if self.report is not None:
+            check_folder(self.report, "--report")
+        check_folder(self.home, "RUN")
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
@@ -93,8 +102,15 @@ class CoverageCommand:
                 bins=self.bin_ or (),
                 units=_units(mixture.features, said, truth),
             )
+        check_sizes(level=self.level, datasets=self.datasets, events=self._size(mixture))
+        inputs = () if truth is None else (InputSample.of("truth", str(self.truth), truth),)
+        accounts = accounts_of([*study.inputs, *inputs])
+        warn_of_losses(accounts)
         if self.dry_run:
-            return self._plan(run, mixture)
+            blind = too_few_datasets(
+                self.datasets, len(observables), nominal=self.level, level=_SIGNIFICANCE
+            )
+            return self._plan(run, mixture, accounts, [blind] if blind else [])
         with clock.stage("coverage"):
             found = coverage(
                 run,
@@ -111,7 +127,7 @@ class CoverageCommand:
                 ensemble,
                 mixture,
                 timings=clock.timings,
-                inputs=() if truth is None else (InputSample.of("truth", str(self.truth), truth),),
+                inputs=inputs,
                 notes=study.weight_notes("the data sets of this study are unweighted."),
             ),
             coverage=(found,),
@@ -122,15 +138,18 @@ class CoverageCommand:
 
     def _truth(self, mixture: Mixture, said: Mapping[str, Description]) -> Events | None:
         from verisimile.data.events import match_features
-        from verisimile.data.files import read_events
 
         if self.truth is None:
             return None
+        reader = Reader.of([self.truth], self.ignore, self.missing)
         names = [spec.name for spec in mixture.features]
         events = match_features(
-            read_events(self.truth, features=names, specs=said), mixture.features
+            reader.needed(self.truth, names, specs=said),
+            mixture.features,
+            where=f"truth ({self.truth})",
+            of="run",
         )
-        size = self.events or mixture.fit.record.n_events
+        size = self._size(mixture)
         if events.n <= size:
             raise InputError(
                 "--truth",
@@ -140,16 +159,22 @@ class CoverageCommand:
             )
         return events
 
-    def _plan(self, run: Run, mixture: Mixture) -> ExitCode:
+    def _size(self, mixture: Mixture) -> int:
+        """Return the number of events of a data set."""
+        return self.events or mixture.fit.record.n_events
+
+    def _plan(
+        self, run: Run, mixture: Mixture, accounts: Accounts, doubts: Sequence[str]
+    ) -> ExitCode:
         from verisimile.app.plans import coverage_stages, print_plan
 
         planned = coverage_stages(
             run,
             datasets=self.datasets,
-            events=self.events or mixture.fit.record.n_events,
+            events=self._size(mixture),
             members=len(mixture.members),
         )
-        return print_plan(run, planned, as_json=self.as_json)
+        return print_plan(run, planned, as_json=self.as_json, accounts=accounts, doubts=doubts)
 
     def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.core.result import to_dict
@@ -164,9 +189,13 @@ class CoverageCommand:
                 {"coverage": [to_dict(study) for study in report.content.coverage]},
             )
             return
-        for study, finding in zip(report.content.coverage, report.findings, strict=True):
+        say_accounts(accounts_of(report.content.inputs))
+        for study, finding in zip(report.content.coverage, report.findings, strict=False):
             terminal.print_table(coverage_table(study, report.content.level))
             terminal.print_lines("", finding.sentence)
+        # Samples with columns that were left out come last.
+        rest = report.findings[len(report.content.coverage) :]
+        terminal.print_lines(*(finding.sentence for finding in rest))
         terminal.print_lines(*(f"Note: {note}" for note in report.warnings))
         if page is not None:
             terminal.print_lines(f"Report: {page}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.preflight import check_folder
 from verisimile.app.terminal import Clock, ExitCode
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class DemoCommand(options.BesideReport):
         from verisimile.report.write import write_document
 
         trainer = options.trainer({"epochs": self.epochs or _EPOCHS})
+        check_folder(self.out)
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         clock = Clock()
         with clock.stage("reading"):

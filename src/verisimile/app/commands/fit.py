@@ -11,6 +11,8 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import with_support
+from verisimile.app.preflight import check_folder
+from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -47,6 +49,8 @@ class FitCommand:
         ),
     ] = ""
     feature: options.Described = None
+    ignore: options.Ignore = None
+    missing: options.Missing = None
     support: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,17 +117,21 @@ class FitCommand:
         """Read, train, fit, keep, and say what came out."""
         from verisimile.app import stages
         from verisimile.app.study import check_free, finish, new_study
+        from verisimile.data.account import doubts_of, losses_of
         from verisimile.report.content import InputSample
 
         said = with_support(self.feature, self.support or ())
         trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
+        check_folder(self.out)
         clock = Clock()
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
             training, weighting = self._samples(run, said)
+        files = 1 if self.fit_events is None else 2
+        apart = self.fit_events or f"{self.train} (split off)"
         study = new_study(
             InputSample.of("training", self.train, training),
-            InputSample.of("weight fit", self.fit_events or f"{self.train} (split off)", weighting),
+            InputSample.of("weight fit", apart, weighting),
             trainer,
             seed=self.seed,
             members=self.members,
@@ -131,27 +139,31 @@ class FitCommand:
             also={"features": [spec.to_dict() for spec in training.features]},
         )
         check_free(run.store, study)
+        stages.check_fit(run, training, weighting, members=self.members, trainer=trainer)
+        accounts = accounts_of(study.inputs[:files])
+        terminal.warn([*losses_of(accounts), *doubts_of(accounts)])
         if self.dry_run:
-            return self._plan(run, training.n, trainer.epochs)
+            return self._plan(run, training.n, trainer.epochs, accounts)
         ensemble, mixture = stages.fit(
             run, training, weighting, members=self.members, trainer=trainer, clock=clock
         )
         study = finish(run.store, study, clock.timings)
         terminal.warn(stages.failure_notes(ensemble))
+        if not self.as_json:
+            say_accounts(accounts)
         self._print(study, ensemble, mixture)
         return ExitCode.COMPATIBLE
 
-    def _plan(self, run: Run, events: int, epochs: int) -> ExitCode:
+    def _plan(self, run: Run, events: int, epochs: int, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, training_stage
 
         planned = training_stage(run, members=self.members, events=events, epochs=epochs)
-        return print_plan(run, [planned], as_json=self.as_json)
+        return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)
 
     def _samples(self, run: Run, said: Mapping[str, Description]) -> tuple[Events, Events]:
         from verisimile.data.derived import worded_by
         from verisimile.data.events import match_features
         from verisimile.data.feature import require_columns
-        from verisimile.data.files import read_events
 
         if self.fit_events is not None and self.fit_fraction is not None:
             raise InputError(
@@ -160,24 +172,25 @@ class FitCommand:
                 expected="one of the two",
                 remedy="A separate file for the weight fit leaves all of TRAIN for training.",
             )
+        files = [self.train, *([] if self.fit_events is None else [self.fit_events])]
+        reader = Reader.of(files, self.ignore, self.missing)
         columns = options.column_list(self.features)
-        events = read_events(
-            self.train, features=columns, weights=self.weights, group=self.group, specs=said
+        events = reader.events(
+            self.train, columns, weights=self.weights, group=self.group, specs=said
         )
         require_columns(list(said), events.names, "--feature, --support")
         if self.fit_events is None:
             share = _FIT_FRACTION if self.fit_fraction is None else self.fit_fraction
             training, weighting = events.split((1.0 - share, share), run.seeds)
             return training, weighting
-        names = list(events.names)
-        more = read_events(
+        more = reader.events(
             self.fit_events,
-            features=names,
+            list(events.names),
             weights=self.weights,
             group=self.group,
             specs={spec.name: _but_for_words(spec, said) for spec in events.features},
         )
-        match_features(more, events.features)  # other units end here
+        more = match_features(more, events.features, where=self.fit_events, of=self.train)
         events = worded_by(events, [more])
         return events, more.with_features(events.features)
 

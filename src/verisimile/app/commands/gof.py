@@ -12,6 +12,8 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted, label_notes
+from verisimile.app.preflight import check_folder
+from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import NumericsError
 
@@ -64,6 +66,8 @@ class GofCommand:
     home: options.RunFolder
     sample: Annotated[str, typer.Argument(metavar="TEST", help=options.FILE)]
     feature: options.Described = None
+    ignore: options.Ignore = None
+    missing: options.Missing = None
     toys: options.Toys = 1000
     hypothesis: Annotated[
         NullHypothesis, typer.Option(help="What the null hypothesis leaves free.")
@@ -119,9 +123,9 @@ class GofCommand:
         """Test the sample, write the report if one is wanted, and return the verdict's code."""
         from verisimile.app import stages
         from verisimile.app.study import open_run
+        from verisimile.checks.goodness.likelihood_ratio import check_comparison
         from verisimile.checks.goodness.toys import Sequential
         from verisimile.data.events import match_features
-        from verisimile.data.files import read_events
         from verisimile.ensemble.fit import load_ensemble
         from verisimile.mixture.io import load_mixture
         from verisimile.report.content import InputSample
@@ -129,19 +133,22 @@ class GofCommand:
         toys = self.toys if self.exceedances is None else Sequential(self.exceedances, self.toys)
         options.check_level(self.level)
         check_toys(self.toys, self.level)
+        if self.report is not None:
+            check_folder(self.report, "--report")
+        check_folder(self.home, "RUN")
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
             ensemble, mixture = load_ensemble(run), load_mixture(run)
-            events = read_events(
-                self.sample,
-                features=[spec.name for spec in mixture.features],
-                specs=as_fitted(self.feature, mixture.features),
+            names = [spec.name for spec in mixture.features]
+            reader = Reader.of([self.sample], self.ignore, self.missing)
+            events = match_features(
+                reader.needed(self.sample, names, specs=as_fitted(self.feature, mixture.features)),
+                mixture.features,
+                where=f"test sample ({self.sample})",
+                of="run",
             )
             labels = label_notes((*mixture.features, *events.features))
-        match_features(events, mixture.features)  # as the test does: other units end here
-        if self.dry_run:
-            return self._plan(run, mixture, events)
         settings = stages.ProfileSettings(
             toys=toys,
             hypotheses=(self.hypothesis.value,),
@@ -149,6 +156,18 @@ class GofCommand:
             search=self._search(mixture.n_features),
             marginals=self.report is not None,
         )
+        check_comparison(
+            mixture,
+            events,
+            alternative=settings.search,
+            hypotheses=settings.hypotheses,
+            toys=settings.toys,
+        )
+        inputs = (InputSample.of("test", self.sample, events),)
+        accounts = accounts_of([*study.inputs, *inputs])
+        warn_of_losses(accounts)
+        if self.dry_run:
+            return self._plan(run, mixture, events, accounts)
         name = Path(self.sample).name
         result = stages.compare(run, mixture, events, settings, name=name, clock=clock)
         content = replace(
@@ -157,7 +176,7 @@ class GofCommand:
                 ensemble,
                 mixture,
                 timings=clock.timings,
-                inputs=(InputSample.of("test", self.sample, events),),
+                inputs=inputs,
                 notes=(
                     *labels,
                     *terminal.warn(
@@ -206,7 +225,7 @@ class GofCommand:
             return tuple(replace(plain, width=width) for width in self.width)
         return (replace(plain, width=tuple(self.width)),)
 
-    def _plan(self, run: Run, mixture: Mixture, events: Events) -> ExitCode:
+    def _plan(self, run: Run, mixture: Mixture, events: Events, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, toy_stage
         from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 
@@ -218,7 +237,7 @@ class GofCommand:
             kernels=self.kernels or GaussianKernels().count,
             placements=self.placements,
         )
-        return print_plan(run, [planned], as_json=self.as_json)
+        return print_plan(run, [planned], as_json=self.as_json, accounts=accounts)
 
     def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.core.result import to_dict
@@ -236,6 +255,7 @@ class GofCommand:
                 },
             )
             return
+        say_accounts(accounts_of(report.content.inputs))
         terminal.print_verdicts(report)
         if page is not None:
             terminal.print_lines(f"Report: {page}")

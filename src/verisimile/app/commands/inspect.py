@@ -45,6 +45,7 @@ class InspectCommand:
         terminal.print_lines(study.command, "")
         for table in (
             origin.input_table(study.inputs),
+            origin.account_table(study.inputs),
             origin.feature_table(mixture.features),
             origin.member_table(members),
             origin.weight_table(mixture.fit),

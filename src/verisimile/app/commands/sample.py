@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.preflight import check_folder
 from verisimile.app.terminal import ExitCode
 
 
@@ -27,10 +28,11 @@ class SampleCommand:
         from verisimile.app.study import open_run
         from verisimile.core.result import to_dict
         from verisimile.data.events import Events
-        from verisimile.data.files import write_events
+        from verisimile.data.files import check_writable, write_events
         from verisimile.mixture.io import load_mixture
         from verisimile.report.numbers import count, percent, value_and_error
 
+        check_folder(check_writable(self.out).parent)
         _, run = open_run(self.home, seed=self.seed)
         mixture = load_mixture(run)
         if self.dry_run and self.as_json:

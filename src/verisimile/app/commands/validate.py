@@ -11,6 +11,8 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
+from verisimile.app.preflight import check_folder
+from verisimile.app.reading import Reader, accounts_of, holders, say_accounts
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -48,6 +50,8 @@ class ValidateCommand(options.BesideReport):
     out: options.Out = Path("validation")
     features: options.Compared = ""
     feature: options.Described = None
+    ignore: options.Ignore = None
+    missing: options.Missing = None
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with event weights, of any sign.")
     ] = None
@@ -104,14 +108,16 @@ class ValidateCommand(options.BesideReport):
     def execute(self) -> ExitCode:
         """Compare the samples, write the report, and return the verdict's code."""
         from verisimile.report.content import InputSample, NamedValidation, ReportInput
+        from verisimile.validation.samples import check_inputs
         from verisimile.validation.validate import validate
 
         clock = Clock()
         study = within_reach(self._whole_study())
-        _check_folder(self.out)
+        check_folder(self.out)
         run = options.run_in(self.home, seed=study.seed, executor=self.executor)
         with clock.stage("reading"):
             events, notes = read_samples(study)
+            check_inputs(events, study)
         if self.dry_run:
             return self._plan(run, study, events)
         with clock.stage("comparison"):
@@ -160,18 +166,22 @@ class ValidateCommand(options.BesideReport):
     def _given(self, names: Iterable[str]) -> dict[str, object]:
         """Return the values of those options of these names that leave no word to the file."""
         lists = {name: options.column_list(getattr(self, name), f"--{name}") for name in _LISTS}
+        lists["ignore"] = list(options.ignored_names(self.ignore))
         values = {name: lists.get(name, getattr(self, name, None)) for name in names}
         return {name: value for name, value in values.items() if value not in (None, [])}
 
     def _plan(self, run: Run, study: Study, events: Mapping[str, Events]) -> ExitCode:
         from verisimile.app.plans import battery_stages, print_plan
-        from verisimile.validation.samples import gathered_inputs
 
-        reference, generated = events["reference"], events["generated"]
-        # What the real run refuses, units mixed up above all, is refused here too.
-        gathered_inputs(reference, generated, events.get("train"), study)
-        planned = battery_stages(run, study.battery, events=reference.n + generated.n)
-        return print_plan(run, planned, as_json=self.as_json)
+        total = events["reference"].n + events["generated"].n
+        planned = battery_stages(run, study.battery, events=total)
+        return print_plan(
+            run,
+            planned,
+            as_json=self.as_json,
+            accounts={role: sample.account for role, sample in events.items()},
+            doubts=_doubts(study, events),
+        )
 
     def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.report.sections.validation_tables import validation_summary
@@ -185,6 +195,7 @@ class ValidateCommand(options.BesideReport):
                 {"verdict": report.verdict, "level": level},
             )
             return
+        say_accounts(accounts_of(report.content.inputs))
         terminal.print_table(validation_summary(report.content.validations[0], level), columns=-1)
         sentences = [c.sentence for c in report.conclusions if c.hypothesis == "all tests together"]
         terminal.print_lines("", *sentences)
@@ -202,13 +213,6 @@ def _check_named(study: Study) -> None:
             )
 
 
-def _check_folder(out: Path) -> None:
-    # Hours of relabelings must not end in a place where nothing can be written.
-    for place in (out, *out.parents):
-        if place.exists() and not place.is_dir():
-            raise InputError("--out", got=f"{place}, which is a file", expected="a folder")
-
-
 def _name(study: Study) -> str:
     from verisimile.data.files import file_of
 
@@ -218,22 +222,22 @@ def _name(study: Study) -> str:
 
 def read_samples(study: Study) -> tuple[dict[str, Events], tuple[str, ...]]:
     """Return all samples that a study names by their role, and what a reader must know of them."""
-    from verisimile.data.files import read_events
     from verisimile.validation.study import needed_columns
 
-    uris = {role: uri for role in _ROLES if (uri := getattr(study.samples, role)) is not None}
-    weights = _holders(study.samples.weights, uris, "weights", "weights")
-    groups = _holders(study.samples.group, uris, "group", "groups")
-    features, cut = needed_columns(study, cut=False), study.samples.cut
-    specs = of_files(study)
+    samples = study.samples
+    uris = {role: uri for role in _ROLES if (uri := getattr(samples, role)) is not None}
+    weights = _holders(samples.weights, uris, "weights", "column of weights")
+    groups = _holders(samples.group, uris, "group", "column of groups")
+    features, specs = needed_columns(study, cut=False), of_files(study)
+    reader = Reader(holders(samples.ignore, list(uris.values()), "ignore"), samples.missing)
     events = {
-        role: read_events(
+        role: reader.events(
             uri,
-            features=features,
+            features,
             weights=weights[role],
             group=groups[role],
-            cut=cut,
             specs=specs,
+            cut=samples.cut,
         )
         for role, uri in uris.items()
     }
@@ -247,21 +251,33 @@ def read_samples(study: Study) -> tuple[dict[str, Events], tuple[str, ...]]:
 
 
 def _holders(
-    name: str | None, uris: Mapping[str, str], what: str, contents: str
+    name: str | None, uris: Mapping[str, str], option: str, contents: str
 ) -> dict[str, str | None]:
     """Return the column's name for each sample that has it: a generator's events often do not."""
-    from verisimile.data.files import column_names
+    found = holders([] if name is None else [name], list(uris.values()), option, contents=contents)
+    return {role: name if found[uri] else None for role, uri in uris.items()}
 
-    if name is None:
-        return dict.fromkeys(uris)
-    found = {role: name if name in column_names(uri) else None for role, uri in uris.items()}
-    if not any(found.values()):
-        raise InputError(
-            what,
-            got=f"no column {name!r} in any of the samples",
-            expected=f"the name of a column of {contents} in one of them or in all",
-        )
-    return found
+
+def _doubts(study: Study, events: Mapping[str, Events]) -> list[str]:
+    """Return why no p-value could be at or below the level; nothing if one could."""
+    from verisimile.report.sections.validation_verdict import out_of_reach
+    from verisimile.validation.battery import smallest_p_value
+    from verisimile.validation.missing import missing_values_test
+
+    pair = (events["reference"], events["generated"])
+    exact = len(study.selections) + len(study.constraints)  # these reach any level
+    smallest = smallest_p_value(
+        study.battery,
+        (pair[0].n_effective, pair[1].n_effective),
+        weighted=any(each.weights is not None for each in pair),
+        further=exact + (missing_values_test(pair) is not None),
+    )
+    if smallest <= study.level or exact:
+        return []
+    return [
+        f"{out_of_reach(smallest)}, and the level is {study.level:g} (more --permutations, or "
+        "fewer --tests, reach lower)"
+    ]
 
 
 def _notes(name: str | None, holders: Mapping[str, str | None], so: str) -> tuple[str, ...]:

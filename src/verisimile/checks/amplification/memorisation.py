@@ -146,8 +146,9 @@ def memorisation(
         training sample at all.
     """
     holdout, generated, train = comparable(holdout=holdout, generated=generated, train=train)
-    refuse_weights(generated=generated, holdout=holdout, train=train)
-    _check(generated, holdout, train, permutations, tolerance)
+    check_samples(generated, holdout, train)
+    require(permutations >= 99, "permutations", got=permutations, expected="99 or more")
+    require(0.0 <= tolerance < 1.0, "tolerance", got=tolerance, expected="a number in [0, 1)")
     generated, train = (match_features(each, holdout.features) for each in (generated, train))
     # Neighbours of an angle lie on its circle.
     plane = [circular.x for circular in circular_events((generated, train, holdout))]
@@ -220,14 +221,12 @@ def _over_floor(generated: Array, true: Array) -> float:
     return float(np.mean(distances) / floor)
 
 
-def _check(
-    generated: Events, holdout: Events, train: Events, permutations: int, tolerance: float
-) -> None:
+def check_samples(generated: Events, holdout: Events, train: Events) -> None:
+    """Raise unless there are enough unweighted events, and held-out ones were not trained with."""
+    refuse_weights(generated=generated, holdout=holdout, train=train)
     fewest = min(generated.n, holdout.n, train.n)
     expected = f"at least {_FEWEST} of each sample"
     require(fewest >= _FEWEST, "events", got=fewest, expected=expected)
-    require(permutations >= 99, "permutations", got=permutations, expected="99 or more")
-    require(0.0 <= tolerance < 1.0, "tolerance", got=tolerance, expected="a number in [0, 1)")
     shared = sum(each.count for each in copies_of(train, holdout))
     require(
         shared <= _SHARED * holdout.n,

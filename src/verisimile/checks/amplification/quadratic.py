@@ -187,14 +187,19 @@ def _spectrum(
     return means, Spectrum.of(first, second, features, kernel.diagonal - means.second, square)
 
 
-def _used(
-    run: Run, generators: Sequence[Events], holdout: Events, most: int
-) -> tuple[list[Array], Array]:
-    """Return random subsets of the same size of each generator, and one of the holdout."""
+def check_samples(generators: Sequence[Events], holdout: Events, most: int = _FEWEST) -> None:
+    """Raise unless there are enough unweighted events; at most so many of each are used."""
     refuse_weights(holdout=holdout, **{f"generated[{i}]": e for i, e in enumerate(generators)})
     fewest = min(holdout.n, most, *(each.n for each in generators))
     expected = f"at least {_FEWEST} of each sample"
     require(fewest >= _FEWEST, "events", got=fewest, expected=expected)
+
+
+def _used(
+    run: Run, generators: Sequence[Events], holdout: Events, most: int
+) -> tuple[list[Array], Array]:
+    """Return random subsets of the same size of each generator, and one of the holdout."""
+    check_samples(generators, holdout, most)
     size = min(most, *(each.n for each in generators))
     holdout, *generators = circular_events((holdout, *generators))
     subsets = [

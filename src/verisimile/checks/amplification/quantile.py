@@ -56,7 +56,8 @@ def require_holdout(holdout: EventsLike | None) -> Events:
     return as_events(holdout, "holdout")
 
 
-def _shared(generated: Events, holdout: Events, train: Events | None) -> list[str]:
+def shared_notes(generated: Events, holdout: Events, train: Events | None) -> list[str]:
+    """Return what a reader must know of events shared with the training; an error if all are."""
     if train is None:
         return []
     found = []
@@ -199,7 +200,7 @@ def _counted(
     for each in samples:
         reject_signed(each.weights, "generated")
     reject_signed(holdout.weights, "holdout")
-    shared = _shared(samples[0], holdout, train)
+    shared = shared_notes(samples[0], holdout, train)
     plan = resolutions_of(seeds, samples, regions)
     found = [
         (

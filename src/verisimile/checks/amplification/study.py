@@ -10,21 +10,31 @@ from verisimile.checks.amplification.analytic import analytic
 from verisimile.checks.amplification.averaging import Averaging, averaging
 from verisimile.checks.amplification.kolmogorov import kolmogorov_features
 from verisimile.checks.amplification.memorisation import Memorisation, memorisation
+from verisimile.checks.amplification.memorisation import check_samples as check_memorisation
+from verisimile.checks.amplification.quadratic import check_samples as check_quadratic
 from verisimile.checks.amplification.quadratic import quadratic
 from verisimile.checks.amplification.quantile import (
     FINEST,
     quantile,
     quantile_of_trainings,
     require_holdout,
+    shared_notes,
 )
 from verisimile.checks.amplification.regions import resolutions_of
-from verisimile.checks.amplification.result import Amplification, AmplificationCurve
+from verisimile.checks.amplification.result import (
+    Amplification,
+    AmplificationCurve,
+    check_plan,
+)
+from verisimile.checks.amplification.shares import reject_signed
 from verisimile.core.errors import require
+from verisimile.core.random import Seeds
 from verisimile.core.result import register
 from verisimile.core.run import Run
-from verisimile.data.events import match_features
+from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike, as_events, as_samples
 from verisimile.mixture.model import Mixture
+from verisimile.samples.columns import comparable
 
 _FEWEST_MEMBERS = 3
 LEVELS = (0.68, 0.95)
@@ -161,6 +171,38 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         memorisation=memory,
         warnings=_notes((curve, *points), features_alone, memory),
     )
+
+
+def check_amplification(
+    generated: Sequence[Events],
+    holdout: Events,
+    *,
+    n_train: int,
+    train: Events | None = None,
+    mixture: Mixture | None = None,
+    regions: Sequence[int] = FINEST,
+) -> None:
+    """Raise what :func:`amplify` would about the samples as such, before it measures anything.
+
+    Without generated samples, as of a mixture that is yet to be asked, only the others are
+    looked at.
+    """
+    check_plan(n_train, LEVELS)
+    if mixture is not None:
+        match_features(holdout, mixture.features)
+    samples = [match_features(each, holdout.features) for each in generated]
+    for each in samples:
+        comparable(holdout=holdout, generated=each)
+    reject_signed(holdout.weights, "holdout")
+    for each in samples:
+        reject_signed(each.weights, "generated")
+    known = None if train is None else match_features(train, holdout.features)
+    shared_notes(samples[0] if samples else holdout, holdout, known)
+    if samples:
+        resolutions_of(Seeds(0), samples, regions)
+        check_quadratic(samples[:1], holdout)
+    if known is not None:
+        check_memorisation(samples[0] if samples else holdout, holdout, known)
 
 
 def _notes(

@@ -137,26 +137,11 @@ def compare_hypotheses(
     its own.  Results come in the order of `hypotheses`.
     """
     events = as_events(events, "events")
-    require(
-        not hasattr(mixture, "context"),
-        "mixture",
-        got="a conditional mixture f(x | c)",
-        expected="a mixture without context",
-        remedy="Use goodness_in_context, which tests it in bins of its context.",
-    )
+    check_comparison(mixture, events, alternative=alternative, hypotheses=hypotheses, toys=toys)
     matched = match_features(events, mixture.features)
     chosen = [hypothesis_of(name) for name in hypotheses]
-    check_sample(matched, toys)
     notes = warn_overlap(mixture.provenance, matched, "test")
     search = search_of(alternative, default_alternative(len(mixture.features)))
-    count = len(search.alternatives)
-    require(
-        count == 1 or not isinstance(toys, Sequential),
-        "toys",
-        got=f"{count} alternatives and a sequential number of toys",
-        expected="a fixed number: the smallest p-value is ranked among all toys",
-        remedy="Give toys=1000, or one alternative.",
-    )
     results = partial(_results, run, events=matched, search=search, null=null, toys=toys)
     found: list[Goodness] = []
     if alone := [h for h in chosen if h.name == "single"]:
@@ -165,6 +150,36 @@ def compare_hypotheses(
         found += results(mixture, joint)
     by_name = {each.hypothesis: replace(each, warnings=(*notes, *each.warnings)) for each in found}
     return tuple(by_name[h.name] for h in chosen)
+
+
+def check_comparison(
+    mixture: Mixture,
+    events: Events,
+    *,
+    alternative: Alternative | Sequence[Alternative] | Search | None = None,
+    hypotheses: Sequence[str] = tuple(HYPOTHESES),
+    toys: int | Sequential = 1000,
+) -> None:
+    """Raise what :func:`compare_hypotheses` would before any toy."""
+    require(
+        not hasattr(mixture, "context"),
+        "mixture",
+        got="a conditional mixture f(x | c)",
+        expected="a mixture without context",
+        remedy="Use goodness_in_context, which tests it in bins of its context.",
+    )
+    matched = match_features(events, mixture.features)
+    for name in hypotheses:
+        hypothesis_of(name)
+    check_sample(matched, toys)
+    count = len(search_of(alternative, default_alternative(len(mixture.features))).alternatives)
+    require(
+        count == 1 or not isinstance(toys, Sequential),
+        "toys",
+        got=f"{count} alternatives and a sequential number of toys",
+        expected="a fixed number: the smallest p-value is ranked among all toys",
+        remedy="Give toys=1000, or one alternative.",
+    )
 
 
 def default_alternative(features: int) -> GaussianKernels | ExponentialTilt:

@@ -35,11 +35,15 @@ class EventFile:
         return f"{self.path}:{self.part}" if self.part else str(self.path)
 
 
+Writer = Callable[[Columns, Sequence[Feature], EventFile], None]
+"""Writes columns with the specifications of the features among them."""
+
+
 class FileFormat(NamedTuple):
     """How files of one format are opened and written, and whether they have named parts."""
 
     open: Callable[[EventFile, Labels], AbstractContextManager[Source]]
-    write: Callable[[Columns, Sequence[Feature], EventFile], None] | None
+    write: Writer | None
     has_parts: bool = False
 
 

@@ -173,13 +173,10 @@ def judge_coverage(study: Coverage, level: float) -> tuple[Verdict, str]:
     Inconclusive: so few data sets that even full coverage would pass.
     """
     items = study.observables
-    tail = level / max(len(items), 1)
-    blind = clopper_pearson(study.datasets, study.datasets, level=1.0 - tail)[0] <= study.level
+    blind = too_few_datasets(study.datasets, len(items), nominal=study.level, level=level)
     if blind or not items:
-        return Verdict.INCONCLUSIVE, (
-            f"Nothing can be said: {count(study.datasets)} data sets cannot tell "
-            f"full coverage from {percent(study.level)}."
-        )
+        blind = blind or "there is no observable"
+        return Verdict.INCONCLUSIVE, f"Nothing can be said: {blind}."
     missed = [item for item in items if not _holds(study, item, level)]
     if not missed:
         return Verdict.PASSED, (
@@ -188,6 +185,14 @@ def judge_coverage(study: Coverage, level: float) -> tuple[Verdict, str]:
         )
     rates = ", ".join(f"{item.name} {percent(item.rate)}" for item in missed)
     return Verdict.FAILED, f"Not {percent(study.level)} as stated: {rates}."
+
+
+def too_few_datasets(datasets: int, observables: int, *, nominal: float, level: float) -> str:
+    """Return why so many data sets can decide nothing; empty if they can."""
+    tail = level / max(observables, 1)
+    if clopper_pearson(datasets, datasets, level=1.0 - tail)[0] > nominal:
+        return ""
+    return f"{count(datasets)} data sets cannot tell full coverage from {percent(nominal)}"
 
 
 def family_interval(

@@ -20,6 +20,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.core.run import Run
+from verisimile.data.account import Account, doubts_of, losses_of
 from verisimile.data.description import worded
 from verisimile.data.feature import Feature
 from verisimile.mixture.fit import WeightFit
@@ -29,7 +30,7 @@ from verisimile.report.labels import plain_label
 from verisimile.report.numbers import count, duration, plain_number, value_and_error
 from verisimile.report.page import Illustration, Part, Table
 from verisimile.report.section import Section, takes
-from verisimile.report.verdict import Finding
+from verisimile.report.verdict import Finding, Verdict
 
 _PACKAGES = (
     "numpy",
@@ -111,6 +112,29 @@ def input_table(inputs: Sequence[InputSample]) -> Table:
     )
 
 
+def account_table(inputs: Sequence[InputSample]) -> Table:
+    """Return what became of the columns and rows of each source; no rows without an account."""
+    accounts = [(sample, sample.account) for sample in inputs if sample.account is not None]
+    return Table(
+        caption="Columns and rows of each source: kept, left out and why, dropped for missing "
+        "values.",
+        columns=("Use", "Kept", "Left out", "Rows", "Dropped", "Missing values"),
+        rows=tuple(
+            (
+                sample.role,
+                ", ".join(account.kept),
+                "; ".join(f"{one.name}: {one.reason}" for one in account.left_out) or "nothing",
+                count(account.rows),
+                count(account.dropped),
+                ", ".join(f"{name} {number}" for name, number in account.missing.items()) or "none",
+            )
+            for sample, account in accounts
+        ),
+        words=frozenset({1, 2, 5}),
+        folded=True,
+    )
+
+
 def feature_table(features: Sequence[Feature]) -> Table:
     """Return one row per feature; labels only if there are some."""
     head = ("Label",) if any(f.label for f in features) else ()
@@ -158,9 +182,44 @@ def environment_table(environment: Environment) -> Table:
 
 @takes(InputSample, Timings)
 class Origin(Section[InputSample | Timings]):
-    """Samples and times; the page shows them beside seeds and versions."""
+    """Samples and times; the page shows them beside seeds and versions.
+
+    A column that was left out although it may be a feature leaves nothing to pass.  A
+    validation says so itself, with its samples.
+    """
 
     order = 99
+
+    @classmethod
+    def of(cls, content: ReportInput) -> Sequence[InputSample | Timings]:
+        """Return the samples whose doubts no other section tells."""
+        return () if content.validations else content.inputs
+
+    @property
+    def accounts(self) -> Mapping[str, Account | None]:
+        """What became of each sample's columns and rows, by the samples' roles."""
+        return {one.role: one.account for one in self.results if isinstance(one, InputSample)}
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield one finding on all doubts together, if there are any."""
+        doubts = doubts_of(self.accounts)
+        if doubts:
+            said = f"Nothing can be said: {'; '.join(doubts)}."
+            yield Finding(
+                "samples",
+                "columns left out",
+                Verdict.INCONCLUSIVE,
+                said,
+                outcome="a column was left out",
+            )
+
+    def warnings(self) -> Iterator[str]:
+        """Yield how many rows were dropped."""
+        yield from losses_of(self.accounts)
+
+    def parts(self) -> Iterator[Part]:
+        """Yield none: the last part of a page is made of these, beside seeds and versions."""
+        yield from ()
 
     @classmethod
     def stored(cls, results: Sequence[object]) -> Mapping[str, object]:
@@ -186,7 +245,12 @@ def origin_part(content: ReportInput, environment: Environment) -> Part:
     """Return the last part of a page."""
     tables = []
     if content.inputs:
-        tables += [input_table(content.inputs), feature_table(_features(content.inputs))]
+        accounts = account_table(content.inputs)
+        tables += [
+            input_table(content.inputs),
+            *([accounts] if accounts.rows else []),
+            feature_table(_features(content.inputs)),
+        ]
     if content.timings.stages:
         tables.append(timing_table(content.timings))
     tables.append(environment_table(environment))

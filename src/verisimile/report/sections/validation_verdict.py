@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from verisimile.report.numbers import plain_number, small_p, value_and_error
 from verisimile.report.verdict import OUTCOMES, Finding, Verdict
-from verisimile.validation.battery import draw_groups
+from verisimile.validation.battery import draw_groups, labelings
+from verisimile.validation.missing import MISSING_VALUES
 from verisimile.validation.result import BatteryTest, MetricBound, Validation
 
 ALL = "all tests together"
@@ -19,7 +20,6 @@ _COPIES = {
     "columns": "with columns in another order",
     "near": "moved by little",
 }
-_FEW = 20  # events, more than enough for a million labelings
 
 
 def judge_validation(validation: Validation, level: float, *, name: str) -> tuple[Finding, ...]:
@@ -29,7 +29,8 @@ def judge_validation(validation: Validation, level: float, *, name: str) -> tupl
     p is.  A test that could not be made is an error if the study requires it.  A threshold fails if
     the number lies beyond it, and is inconclusive if there is no number.  Nothing compared
     never passes, and neither do samples that share events (more than 1 %), are more alike than
-    independent samples are (at 1 %), or repeat their own rows (more than 1 % of them).
+    independent samples are (at 1 %), repeat their own rows (more than 1 % of them), or have a
+    column that was left out although it may be a feature.
     """
     tests = tuple(_test(name, test, validation, level) for test in validation.tests)
     return (
@@ -61,14 +62,13 @@ def _together(
     elif missing := _missing(validation):
         verdict = Verdict.INCONCLUSIVE
         sentence = f"Nothing can be said: required, but not made: {', '.join(missing)}."
+    elif doubts := validation.doubts:
+        verdict, sentence = Verdict.INCONCLUSIVE, f"Nothing can be said: {'; '.join(doubts)}."
     elif reason := _dependent(validation):
         verdict, sentence = Verdict.INCONCLUSIVE, f"Nothing can be said: {reason}."
     elif (smallest := _reachable(validation)) > level:
         verdict = Verdict.INCONCLUSIVE
-        sentence = (
-            "Nothing can be said: with so few relabelings or events no p-value can be below "
-            f"{smallest:.2g}."
-        )
+        sentence = f"Nothing can be said: {out_of_reach(smallest)}."
     else:
         verdict, sentence = Verdict.PASSED, _passed(validation)
     return Finding(name, ALL, verdict, sentence, outcome=OUTCOMES[verdict])
@@ -175,28 +175,28 @@ def _passed(validation: Validation) -> str:
     return f"No difference found by {made} {'test' if made == 1 else 'tests'}."
 
 
+def out_of_reach(smallest: float) -> str:
+    """Return why nothing can be said at a level below the smallest p-value that there can be."""
+    return f"with so few relabelings or events no p-value can be below {smallest:.2g}"
+
+
 def _reachable(validation: Validation) -> float:
     """Return the smallest global p-value that the numbers of relabelings and events allow."""
     made = [test for test in validation.tests if test.p_value is not None]
     outcomes = [test.outcome for test in made if test.outcome is not None]
     smallest = [
-        len(made) / len(group) / min(result.p_value.n_null + 1, _labelings(result.n_effective))
+        len(made) / len(group) / min(result.p_value.n_null + 1, labelings(result.n_effective))
         for group in draw_groups(outcomes)
         for result in group
     ]
-    labelings = _labelings((validation.n_reference, validation.n_generated))
+    ways = labelings((validation.n_reference, validation.n_generated))
     for test in made:
-        if test.outcome is None and test.p_value is not None:
+        # Of rows that are lost no other test knows: it decides nothing for them.
+        if test.outcome is None and test.p_value is not None and test.name != MISSING_VALUES:
             n_null = test.p_value.n_null
             # Closed forms have no relabelings and reach anything.
-            smallest.append(len(made) / min(n_null + 1, labelings) if n_null else 0.0)
+            smallest.append(len(made) / min(n_null + 1, ways) if n_null else 0.0)
     return min(smallest, default=math.inf)
-
-
-def _labelings(sizes: tuple[float, float]) -> float:
-    """Return in how many ways the pooled events can be labelled; infinity for very many."""
-    few, more = sorted(round(size) for size in sizes)
-    return math.comb(few + more, few) if few < _FEW else math.inf
 
 
 def _single(
