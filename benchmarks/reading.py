@@ -4,7 +4,8 @@
 
 Each file is read in a process of its own.  Budgets: Parquet of two million rows in 3 s CPU and
 three times the data in memory; 100 000 columns in 10 s CPU, read whole and for one feature.
-Peers read the same file into one matrix: pyarrow, NumPy, h5py, pandas.  Memory is the largest
+Peers read the same file into one matrix: pyarrow, NumPy, h5py, uproot, pandas.  Memory is the
+largest
 resident size, less that after the imports, as a multiple of the data.
 """
 
@@ -27,6 +28,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
+import uproot
 
 from verisimile.core.arrays import Array
 from verisimile.data.files import read_events
@@ -52,12 +54,19 @@ def _write_hdf5(path: Path, columns: Table) -> None:
             file[name] = values
 
 
+def _write_root(path: Path, columns: Table) -> None:
+    with uproot.recreate(path, compression=uproot.ZLIB(1)) as file:
+        file.mktree("Events", {name: values.dtype for name, values in columns.items()})
+        file["Events"].extend(columns)
+
+
 WRITERS: dict[str, Callable[[Path, Table], None]] = {
     "parquet": lambda path, columns: pa.parquet.write_table(pa.table(columns), path),
     "feather": lambda path, columns: pa.feather.write_feather(pa.table(columns), path),
     "npz": _write_npz,
     "npy": _write_npy,
     "h5": _write_hdf5,
+    "root": _write_root,
     "csv": lambda path, columns: pa.csv.write_csv(pa.table(columns), path),
 }
 
@@ -82,12 +91,18 @@ def _peer_csv(path: Path) -> Array:
     return np.asarray(pd.read_csv(path).to_numpy())
 
 
+def _peer_root(path: Path) -> Array:
+    with uproot.open({str(path): "Events"}) as tree:
+        return np.column_stack(list(tree.arrays(library="np").values()))
+
+
 PEERS: dict[str, Callable[[Path], Array]] = {
     "parquet": lambda path: _matrix(pa.parquet.read_table(path)),
     "feather": lambda path: _matrix(pa.feather.read_table(path)),
     "npz": _peer_npz,
     "npy": lambda path: np.array(np.load(path)),
     "h5": _peer_hdf5,
+    "root": _peer_root,
     "csv": _peer_csv,
 }
 
@@ -107,6 +122,8 @@ def main(shapes: list[str], formats: list[str]) -> None:
     if "wide" in shapes:
         print(f"{WIDE[0]} x {WIDE[1]} (budget {WIDE_BUDGET} s CPU)")
         for kind in formats:
+            if kind == "root":
+                continue  # uproot takes minutes to write so many branches
             with tempfile.TemporaryDirectory() as folder:
                 path = _written(Path(folder), kind, WIDE)
                 whole, one = (_process("read", path, which)[0] for which in ("all", "one"))
@@ -141,7 +158,8 @@ def _measure(how: str, path: Path, which: str) -> None:
     if how == "peer":
         found = PEERS[path.suffix[1:]](path)
     else:
-        found = read_events(path, features=["c7"] if which == "one" and not names else names).x
+        uri = f"{path}:Events" if path.suffix == ".root" else path
+        found = read_events(uri, features=["c7"] if which == "one" and not names else names).x
     print(time.process_time() - start, (_peak() - before) / found.nbytes)
 
 

@@ -19,7 +19,8 @@ _REASONS: Mapping[str, str] = {
         Placement PooledDraws PooledNeighbours PosteriorPoints PseudoDraws Quantile Run
         SampledTruth Seeds SplineFlowTrainer Standardised StoreError Study SupportError
         Threshold TorchSolver VerisimileError VerisimileWarning ZukoSplineTrainer Feature
-        Identity Log Logit Probit Interval FeatureWindows TailRange Draws GaussianMMD UserRegions
+        Description Identity Log Logit Probit Interval FeatureWindows TailRange Draws GaussianMMD
+        UserRegions
         CramerVonMisesDiscrepancy EnergyDiscrepancy entropy_label equal_regions product_regions
         quantile_regions""",
     "reads, writes, trains, adapts or gathers: states nothing": """

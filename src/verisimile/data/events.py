@@ -14,7 +14,6 @@ from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
 from verisimile.data.account import Account, combined
 from verisimile.data.checked import (
-    check_finite,
     check_support,
     ignored,
     matrix_of,
@@ -488,7 +487,6 @@ def _trusted(
 
 def events_of_table(table: ReadTable) -> Events:
     """Return what was read of a source as events, after the checks that all events pass."""
-    check_finite(table.x, [spec.name for spec in table.specs])
     check_support(table.x, table.specs)
     n = len(table.x)
     return _trusted(

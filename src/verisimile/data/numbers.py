@@ -17,6 +17,9 @@ from verisimile.data.cells import ParsedCells, read_cells
 from verisimile.data.feature import ignoring, listing
 from verisimile.data.source import Source, Values
 
+_ROWS = 2048  # of a matrix, that stay in the cache while its columns are set
+_SIDE_BY_SIDE = 16  # columns that are held until they are set together
+
 Place = Callable[[int], str]
 """How a row is named in messages."""
 
@@ -36,13 +39,15 @@ def numbers_of(
 ) -> Numbers:
     """Return the first `d` columns as one matrix; memory is asked for before it is taken."""
     declared = [source.columns[name].rows or 0 for name in names]
-    # The matrix, its copy where rows are dropped, and one column of the file's own type.
-    need = 8 * (sum(declared) + 2 * max(declared, default=0))
+    # The matrix, the columns that wait, and one of the file's own type.
+    held = min(len(names), _SIDE_BY_SIDE) + 1
+    need = 8 * (sum(declared) + held * max(declared, default=0))
     require_memory(need, "events", stored=source.stored, what=f"{len(names)} columns")
     x, last = np.empty((0, 0)), None
     missing: dict[str, BoolArray] = {}
     infinite: dict[str, IntArray] = {}
     lengths: dict[str, int] = {}
+    waiting: list[Array] = []
     loaded = source.load([name for name in names if name not in parsed])
     for j, name in enumerate(names):
         raw = parsed[name] if name in parsed else next(loaded)
@@ -58,13 +63,33 @@ def numbers_of(
         if j == d:
             last = numbers
             continue
-        x[:, j] = numbers
         # Here, where the column is in one piece: the matrix takes many times as long.
-        rows = np.flatnonzero(np.isinf(numbers))
-        if len(rows):
+        if not _is_plain(numbers) and (rows := np.flatnonzero(np.isinf(numbers))).size:
             infinite[name] = rows
+        waiting.append(numbers)
+        if len(waiting) == _SIDE_BY_SIDE or j == d - 1:
+            _fill(x[:, j + 1 - len(waiting) : j + 1], waiting)
+            waiting = []
     _check_lengths(lengths)
     return Numbers(x, last, missing, infinite)
+
+
+def _fill(x: Array, columns: Sequence[Array]) -> None:
+    """Set neighbouring columns ``(n, k)`` of a matrix, some rows at a time.
+
+    One column after the other would fetch every line of the matrix k times.
+    """
+    for start in range(0, len(x), _ROWS):
+        rows = slice(start, start + _ROWS)
+        for j, column in enumerate(columns):
+            x[rows, j] = column[rows]
+
+
+def _is_plain(numbers: Array) -> bool:
+    """Return whether all are finite, or False if that is not seen at a glance."""
+    with np.errstate(all="ignore"):
+        # A sum of finite numbers that overflows is looked at one by one.
+        return bool(np.isfinite(numbers.sum()))
 
 
 def as_numbers(
@@ -86,6 +111,8 @@ def as_numbers(
         _check_exact(name, filled)
     with np.errstate(invalid="ignore", over="ignore"):  # infinite ones are told later
         numbers = np.ascontiguousarray(filled, dtype=np.float64)
+    if gaps is None and _is_plain(numbers):
+        return numbers, None
     nan = np.isnan(numbers)
     gaps = nan if gaps is None else gaps | nan
     if not gaps.any():

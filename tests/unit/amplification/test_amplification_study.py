@@ -170,7 +170,7 @@ def test_features_are_matched_by_name(
     found = amplify(RUN, [swapped], holdout, members=members, **kwargs)  # type: ignore[arg-type]
     # Regions of swapped columns would ask the members about other regions than the events.
     assert to_dict(found) == to_dict(straight)
-    # Without a mixture the generated events say the order.
+    # Without a mixture the true events say the order.
     other = amplify(RUN, [swapped], holdout, n_train=N_TRAIN, regions=(8,))
     assert other.quantile.at(8).inverse_gain == straight.quantile.at(8).inverse_gain
     with pytest.raises(InputError, match="missing: 'x1'"):

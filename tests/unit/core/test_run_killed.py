@@ -85,11 +85,13 @@ def _drive(log: Path, store: DirectoryStore, executor: str) -> subprocess.Popen[
 
 
 def _assert_interrupted(driver: subprocess.Popen[bytes]) -> None:
-    """The driver ends without its tasks, with one traceback and nobody left behind."""
+    """The driver ends without its tasks, with its own traceback last and nobody left behind."""
     _, stderr = driver.communicate(timeout=PATIENCE)
     assert driver.returncode in (-signal.SIGINT, 130)
-    assert stderr.decode().count("Traceback") == 1
-    assert stderr.decode().strip().endswith("KeyboardInterrupt")
+    text = stderr.decode()
+    # Of workers there is none; the thread that watches them may have one of its own.
+    assert text.count("Traceback") - text.count("Exception in executor manager thread") == 1
+    assert text.strip().endswith("KeyboardInterrupt")
     _until(lambda: not _alive_in_group(driver.pid))
 
 

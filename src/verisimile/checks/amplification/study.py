@@ -130,7 +130,7 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     scattered = as_samples(members, "members")
     at = run.at("amplify")
     # Regions are columns of numbers: the mixture's members are asked in the same order.
-    features = given[0].features if mixture is None else mixture.features
+    features = holdout.features if mixture is None else mixture.features
     samples = [match_features(each, features) for each in given]
     known = match_features(holdout, features)
     curve = (
