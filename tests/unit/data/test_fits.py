@@ -126,7 +126,7 @@ def test_every_type_is_read_or_left_out_with_a_reason(tmp_path: Path) -> None:
         "nothing": "no values",
     }
     doubts = {item.name for item in events.account.doubts}
-    assert doubts == {"vector", "cube", "complex", "jagged", "bits"}
+    assert doubts == {"vector", "cube", "complex", "bits"}
     labelled = read_events(tmp_path / "z.fits", features=["E"], group="tag")
     assert labelled.n_groups == N
 
@@ -377,4 +377,15 @@ def test_without_astropy_its_installation_is_told(
     uri = write(tmp_path / "z.fits", [column("x", "D", ENERGY)])
     monkeypatch.setitem(sys.modules, "astropy.io.fits", None)
     with pytest.raises(InputError, match=r"pip install 'verisimile\[fits\]'"):
+        read_events(uri)
+
+
+@pytest.mark.parametrize("word", ["NAXIS", "TFIELDS"])
+def test_headers_that_declare_more_than_there_can_be_are_refused(tmp_path: Path, word: str) -> None:
+    uri = write(tmp_path / "z.fits", [column("E", "D", ENERGY)])
+    content = Path(uri).read_bytes()
+    place = content.index(f"{word:8s}=".encode(), 2880 if word == "TFIELDS" else 0)
+    card = f"{word:8s}= {1099511627776:>20d}".ljust(80).encode()
+    Path(uri).write_bytes(content[:place] + card + content[place + 80 :])
+    with pytest.raises(InputError, match=f"declares {word} = 1099511627776"):
         read_events(uri)

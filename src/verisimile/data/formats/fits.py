@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import mmap
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ from verisimile.data.source import Column, Source, Values, number_column
 
 _FORM = ".fits:EVENTS, or by its number .fits:1"
 _DAMAGE = re.compile(r"corrupt|truncated", re.I)
+_CARD = 80  # bytes
+_TOO_MANY = re.compile(rb"(NAXIS|TFIELDS) *= *\+?(\d{4,})")
 _UNSIGNED = 2**63
 _PIECE = 32 * 2**20  # bytes of a table that are gone through at a time
 _TRUE, _FALSE = ord("T"), ord("F")
@@ -47,6 +50,7 @@ def open_fits(file: EventFile, _: Labels) -> Iterator[Source]:
             content = stack.enter_context(file.path.open("rb"))
         size = content.seek(0, io.SEEK_END)
         content.seek(0)
+        _check_counts(content)
         with _damage_told():
             # All headers now: what is damaged is told before what is not found.
             mapped = not isinstance(content, io.BytesIO)
@@ -60,6 +64,20 @@ def open_fits(file: EventFile, _: Labels) -> Iterator[Source]:
             _check_sums(unit)
             source = _source(unit, text=isinstance(unit, fits.TableHDU))
         yield source
+
+
+def _check_counts(content: Any) -> None:  # noqa: ANN401  (a file, or bytes in memory)
+    """Raise if a header declares more axes or fields than FITS has: astropy would make them all."""
+    whole = (
+        content.getbuffer()
+        if isinstance(content, io.BytesIO)
+        else mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ)
+    )
+    with whole:
+        for found in _TOO_MANY.finditer(whole):
+            if found.start() % _CARD == 0:
+                word, number = (part.decode().strip() for part in found.groups())
+                raise OSError(f"a header that declares {word} = {number}, which is at most 999")
 
 
 def _unzipped(path: Path) -> bytes:
@@ -202,7 +220,7 @@ def _column(field: _Field, stored: npt.NDArray[Any]) -> Column:
     """Return the column of a field, whose stored values are looked at only for type and shape."""
     rows = len(stored)
     if field.code in "PQ":
-        return Column("other", "rows of different length", rows, numeric=True)
+        return Column("other", "rows of different length", rows)
     if field.code == "X":
         return Column("other", "bits", rows, numeric=True)
     if stored.size == 0 and rows:

@@ -129,8 +129,7 @@ def column_of(form: Form, refused: str = "") -> Column:
         return Column("text", "text", rows, refused=refused)
     ragged = h5py.check_vlen_dtype(dtype)
     if ragged is not None:
-        about = f"rows of different length of {ragged}"
-        return Column("other", about, rows, numeric=np.dtype(ragged).kind in "biuf")
+        return Column("other", f"rows of different length of {ragged}", rows)
     if h5py.check_ref_dtype(dtype) is not None:
         return Column("other", "references to other parts of the file", rows)
     named = h5py.check_enum_dtype(dtype)

@@ -140,7 +140,8 @@ def _column(kind: Model, rows: int) -> Column:
         return _other(f"values of type {inner}", rows)
     fixed = isinstance(inner, types.RegularType)
     about = f"an array, {inner}" if fixed else f"jagged, a list of {inner.content}"
-    return Column("other", f"{about} in each event", rows, numeric=True, lists=True)
+    # As many numbers in every event are columns; a list is none, and nobody expects it compared.
+    return Column("other", f"{about} in each event", rows, numeric=fixed, lists=True)
 
 
 def _is_number(kind: Model) -> bool:
