@@ -15,8 +15,11 @@ from matplotlib.figure import Figure
 import verisimile as vs
 from verisimile.checks import precision_recall as pr
 from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.physics.histograms import marginal_pair
 from verisimile.checks.precision_recall.comparison import compare_curves
 from verisimile.core.arrays import Array
+from verisimile.data.derived import described as describe
+from verisimile.data.description import Description
 from verisimile.data.example import load_example
 from verisimile.data.truths import Camel, RingOfEight
 from verisimile.mixture.fit import single_weight
@@ -165,6 +168,26 @@ def validation() -> Figure:
     return style.draw(paint, width=11.0, height=4.4)
 
 
+def described() -> Figure:
+    """Marginals of two described features: a transverse momentum and a mass."""
+    example = load_example()
+    said = {
+        "pt_ll": Description(label=r"$p_T^{\mu\mu}$"),
+        "m_ll": Description(label=r"$m_{\mu\mu}$"),
+    }
+    reference, generated = (
+        describe(events.select(list(said)), said)
+        for events in (example["truth"].split([0.2], SEEDS)[0], example["generator_tune"])
+    )
+    pairs = marginal_pair(reference, generated)
+
+    def paint(figure: Figure) -> None:
+        for part, pair in zip(figure.subfigures(1, 2), pairs, strict=True):
+            paint_pair(part, pair, [])
+
+    return style.draw(paint, width=9.6, height=4.0)
+
+
 def amplification() -> Figure:
     """G of the camel's fit, of a memoriser, and of true events drawn again: ten trainings each."""
     rng = SEEDS.at("amplification").numpy()
@@ -248,6 +271,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "places": places,
     "conditional": conditional,
     "validation": validation,
+    "described": described,
     "amplification": amplification,
     "families": families,
 }
