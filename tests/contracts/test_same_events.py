@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ import numpy.typing as npt
 import pytest
 
 from reader_forms import FORMS, Columns, Form
+from verisimile.core.random import Seeds
+from verisimile.core.result import to_dict
+from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.validation.result import Validation
+from verisimile.validation.study import Battery, Samples, Study
+from verisimile.validation.validate import validate
 
 
 def hdf5_matrix(folder: Path, columns: Columns) -> str:
@@ -49,3 +56,46 @@ def test_every_form_gives_the_same_events(form: Form, tmp_path: Path) -> None:
     events = Events(form.make(tmp_path, content), "w", names=("m", "pt", "jets"))
     np.testing.assert_array_equal(events.x, expected.x)
     assert events.digest == expected.digest
+
+
+@functools.cache
+def validated(seed: int) -> tuple[Events, Validation]:
+    """Return a reference sample, and its validation of the events as an array gives them."""
+    rng = np.random.default_rng(seed)
+    columns = ("m", "pt", "jets")
+    reference = Events(rng.normal(50.0, 10.0, (200, 3)), names=columns)
+    content = comparable_values()
+    x = np.column_stack([content[name] for name in columns]).astype(np.float64)
+    return reference, validate(RUN, reference, Events(x, names=columns), study=QUICK)
+
+
+RUN = Run(Seeds(5))
+QUICK = Study(
+    samples=Samples(features=("m", "pt", "jets")),
+    battery=Battery(
+        tests=("energy", "max-ks"),
+        permutations=19,
+        sensitivity=False,
+        physics=False,
+        support=False,
+    ),
+)
+
+
+def comparable_values() -> dict[str, npt.NDArray[Any]]:
+    rng = np.random.default_rng(8)
+    return {
+        "m": rng.normal(50.0, 10.0, 200),
+        "pt": rng.normal(50.0, 10.0, 200).astype(np.float32),
+        "jets": rng.integers(20, 80, 200).astype(np.int32),
+    }
+
+
+@pytest.mark.parametrize("form", GIVEN, ids=str)
+def test_every_form_gives_the_same_validation(form: Form, tmp_path: Path) -> None:
+    reference, expected = validated(4)
+    given = form.make(tmp_path, comparable_values())
+    if form.name.startswith("matrix"):
+        given = Events(given, names=("m", "pt", "jets"))
+    found = validate(RUN, reference, given, study=QUICK)
+    assert to_dict(found) == to_dict(expected)

@@ -361,7 +361,7 @@ def test_stopped_work_is_continued(
     assert numbers(resumed) == numbers(validate(truth, same, *options, out="other"))
 
 
-FORMATS = ("parquet", "root:events", "h5:events", "npz", "csv")
+FORMATS = ("parquet", "feather", "root:events", "h5:events", "fits", "npz", "csv")
 
 
 def test_every_format_gives_the_same_numbers(
@@ -378,7 +378,7 @@ def test_every_format_gives_the_same_numbers(
             uris.append(tmp_path / f"{path.stem}.{form}")
             write_events(Events(events.x, weights, names=events.names), uris[-1])
         options = ("--weights", "weight", "--selection", "peak=abs(m_ll - 91) < 5", *SHORT)
-        outcome = validate(*uris, "--study", study, *options, out=f"out-{form[:2]}")
+        outcome = validate(*uris, "--study", study, *options, out=f"out-{form[:3]}")
         assert outcome.code == 0, outcome
         inputs = outcome.result["content"]["inputs"]
         assert [sample["source"] for sample in inputs] == [str(uri) for uri in uris]
