@@ -17,7 +17,7 @@ from verisimile.core.arrays import EXACT
 from verisimile.core.errors import InputError, require
 from verisimile.data.feature import Feature, unique
 from verisimile.data.formats.arrays import of_array
-from verisimile.data.formats.arrow import table_source, values_of
+from verisimile.data.formats.arrow import is_told, table_source, values_of
 from verisimile.data.formats.file import Labels
 from verisimile.data.source import Column, Source, Values, arrays_source
 
@@ -103,7 +103,9 @@ def given_array(value: Any, name: str = "events") -> Values:  # noqa: ANN401  (s
     except InputError:
         raise
     # Libraries raise what they like when something is no array: TypeError, RuntimeError, …
-    except Exception as error:
+    except BaseException as error:
+        if not is_told(error):
+            raise
         uneven = isinstance(value, list | tuple) or _is_awkward(value)
         why = "with rows of unequal lengths" if uneven else f"({type(error).__name__}: {error})"
         raise _no_array(value, name, why) from None
@@ -124,7 +126,9 @@ def _array(value: Any) -> Values:  # noqa: ANN401  (see `plain_array`)
         return found if isinstance(found, np.ma.MaskedArray) else np.asarray(found)
     if _is_series(value):
         try:
-            return values_of(pa.chunked_array(value))
+            # Without its name, of which polars cannot hand on every one.
+            plain = value.alias("") if hasattr(value, "alias") else value
+            return values_of(pa.chunked_array(plain))
         except (pa.ArrowException, TypeError, ValueError):
             pass  # a series of objects that Arrow has no type for
     if isinstance(value, list | tuple):

@@ -478,3 +478,9 @@ def test_what_is_held_is_typed() -> None:
 def test_fractions_are_rounded_as_their_decimals_are() -> None:
     found = Events({"a": [Fraction(1, 3), Decimal("0.1"), 2]})
     assert found.x[:, 0].tolist() == [1.0 / 3.0, 0.1, 2.0]
+
+
+def test_what_polars_cannot_hand_on_is_told_and_ends_nothing() -> None:
+    named = pl.Series("a\0b", [1.0, 2.0])
+    assert Events({"x": named}).column("x").tolist() == [1.0, 2.0]
+    assert Events(pl.DataFrame([named])).names == ("a\0b",)

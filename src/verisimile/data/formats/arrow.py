@@ -267,14 +267,19 @@ def table_source(value: Any) -> Source:  # noqa: ANN401  (anything that speaks A
     try:
         table = value if isinstance(value, pa.Table) else pa.table(_with_text_names(value))
     except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise  # only polars' panics are both no exceptions and no request to stop
+        if not is_told(error):
+            raise
         raise InputError(
             "events",
             got=f"a {type(value).__name__} that is no Arrow table ({' '.join(str(error).split())})",
             expected="columns of one type each, named by text",
         ) from None
     return arrow_source(table.schema, table.num_rows, table.select)
+
+
+def is_told(error: BaseException) -> bool:
+    """Return whether an error is to be told: of those that are none, polars' panics only."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _with_text_names(value: Any) -> Any:  # noqa: ANN401  (anything that speaks Arrow)
