@@ -60,7 +60,7 @@ class Feature:
     transform: TransformName = "auto"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
+        if not isinstance(self.name, str) or not self.name or not _is_unicode(self.name):
             raise InputError("Feature.name", got=repr(self.name), expected="a non-empty string")
         where = f"Feature({self.name!r})"
         for field, words in (("kind", get_args(Kind)), ("transform", get_args(TransformName))):
@@ -122,6 +122,15 @@ def as_bound(value: float, name: str, unbounded: float) -> float:
         expected=f"a bound within ±{_LARGEST_BOUND:g}, or {unbounded} for none",
     )
     return bound
+
+
+def _is_unicode(name: str) -> bool:
+    """Return whether a name can be written anywhere: bytes of a damaged file need not be text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_columns(

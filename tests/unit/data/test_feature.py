@@ -60,3 +60,9 @@ def test_bounds_counts_the_finite_ones(low: float, high: float, bounds: int) -> 
 def test_bad_specifications_are_told(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Feature.from_dict(arguments)
+
+
+def test_names_are_text_that_can_be_written() -> None:
+    # Bytes of a damaged file, as Python keeps them in text.
+    with pytest.raises(InputError, match=r"Feature.name: got '.*udcff'"):
+        Feature("pt\udcff")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -265,7 +266,10 @@ def table_source(value: Any) -> Source:  # noqa: ANN401  (anything that speaks A
     An InputError names what Arrow cannot hold, such as a column of mixed Python objects.
     """
     try:
-        table = value if isinstance(value, pa.Table) else pa.table(_with_text_names(value))
+        with warnings.catch_warnings():
+            # Of an index that is not named by text, and is no column.
+            warnings.simplefilter("ignore", UserWarning)
+            table = value if isinstance(value, pa.Table) else pa.table(_with_text_names(value))
     except BaseException as error:
         if not is_told(error):
             raise

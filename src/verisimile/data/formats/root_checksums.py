@@ -61,6 +61,23 @@ class NtupleChecksums:
         )
 
 
+def check_envelopes(ntuple: Model) -> None:
+    """Raise unless header and footer are what their checksums are of.
+
+    uproot compares them once it has gone through what they say, for hours if that is damaged.
+    """
+    ntuple._prepare_header_chunk()
+    ntuple._prepare_footer_chunk()
+    for name, chunk in (("header", ntuple._header_chunk), ("footer", ntuple._footer_chunk)):
+        if not _is_intact(bytes(chunk.raw_data)):
+            raise InputError(
+                name,
+                got=f"a {name} with the checksum of another",
+                expected="an intact file",
+                remedy="Copy or write the file anew.",
+            )
+
+
 def ntuple_checksums(ntuple: Model) -> NtupleChecksums:
     """Return the checksums of an RNTuple, after a look at those of its lists of pages."""
     for record in ntuple.footer.cluster_group_records:

@@ -11,7 +11,11 @@ from typing import Any
 from verisimile.core.memory import require_memory
 from verisimile.data.feature import Feature
 from verisimile.data.formats.file import optional
-from verisimile.data.formats.root_checksums import NtupleChecksums, ntuple_checksums
+from verisimile.data.formats.root_checksums import (
+    NtupleChecksums,
+    check_envelopes,
+    ntuple_checksums,
+)
 from verisimile.data.source import Column, Values
 
 Model = Any
@@ -82,6 +86,7 @@ def _kind_of(branch: Model) -> Model:
 
 def ntuple_columns(ntuple: Model) -> dict[str, RootColumn]:
     """Return the fields of an RNTuple that hold values, those of records by ``record.field``."""
+    check_envelopes(ntuple)
     rows, kinds = int(ntuple.num_entries), {}
     for top in ntuple.fields:
         if _PLAIN.fullmatch(top.typename):
