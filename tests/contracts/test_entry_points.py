@@ -144,7 +144,7 @@ SIZES: dict[str, Any] = {"datasets": 8, "events": 60}
 
 CALLS: Mapping[str, Callable[[Given], object]] = {
     "amplify": lambda s: vs.amplify(
-        run(), [s.first], s.second, train=s.third, members=s.several, **AMPLIFY
+        run(), [s.second], s.first, train=s.third, members=s.several, **AMPLIFY
     ),
     "averaging": lambda s: averaging(run(), s.several, n_train=50, regions=Edges(np.zeros(1))),
     "kolmogorov_features": lambda s: vs.amplification.kolmogorov_features(s.second, s.first, 50),
