@@ -501,3 +501,12 @@ def test_values_that_netcdf_packed_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'m': got packed values \(scale_factor "):
         read_events(tmp_path / "z.h5")
     assert read_events(tmp_path / "z.h5", ignore=["m"]).names == ("pt",)
+
+
+def test_the_layout_of_jet_collections_is_told_and_read() -> None:
+    case = Path(__file__).parents[2] / "cases" / "particle_features.hdf5"
+    with pytest.raises(InputError, match=r"Write .*:jet_features and name its columns") as caught:
+        read_events(case)
+    assert "comma" not in str(caught.value)
+    names = ["pt", "eta", "mass", "particles"]
+    assert read_events(f"{case}:jet_features", features=names).names == tuple(names)

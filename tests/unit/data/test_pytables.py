@@ -295,3 +295,16 @@ def test_names_within_names_are_refused(tmp_path: Path) -> None:
         file["df/table"].attrs["values_block_0_kind"] = nested
     with pytest.raises(InputError, match="names within names"):
         read_events(uri)
+
+
+CASES = Path(__file__).parents[2] / "cases"
+
+
+@pytest.mark.parametrize("name", ["frame_fixed_gen.h5", "frame_fixed_ref.h5"])
+def test_frames_that_once_were_compared_by_their_row_numbers(name: str) -> None:
+    events = read_events(CASES / name)
+    assert events.names == ("mj1", "tau21")
+    assert events.n == 2000
+    assert events.account is not None
+    assert [item.reason for item in events.account.left_out] == ["the index of the frame"]
+    assert np.unique(events.x[:, 0]).size > 1900
