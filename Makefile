@@ -10,6 +10,7 @@ SHELL := /bin/bash
 venv := .venv
 bin := $(venv)/bin
 stamp := $(venv)/.installed
+tools := $(venv)/.tools
 peers := $(venv)/.peers
 pip := $(bin)/python -m pip --disable-pip-version-check -qq
 pins := -c constraints.txt --build-constraint constraints.txt
@@ -31,25 +32,25 @@ demo: $(stamp)
 	@$(bin)/verisimile demo --out demo-report
 
 # A worker per core; each with one thread of its own, so that they do not crowd each other out.
-test: $(stamp)
+test: $(tools)
 	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -m "not calibration" -n auto
 
-calibration: $(stamp)
+calibration: $(tools)
 	@$(bin)/python -m pytest -m calibration
 
 # Finished pseudo-experiments stay in build/gauntlet: the same command goes on where it stopped.
-gauntlet: $(stamp)
+gauntlet: $(tools)
 	@cd tests && ../$(bin)/python -m gauntlet --page ../docs/where-it-holds.md $(ARGS)
 
 # Finished inputs stay in build/fuzz, as do the files of those that had a fault.
-fuzz: $(stamp)
+fuzz: $(tools)
 	@cd tests && ../$(bin)/python -m fuzz --inputs 100000 --seed 1 $(ARGS)
 
 bench: $(peers)
 	@if [ -z "$(benchmarks)" ]; then echo "no benchmarks/*.py to run" >&2; exit 1; fi
 	@for script in $(benchmarks); do echo "== $$script"; $(bin)/python "$$script"; done
 
-lint: $(stamp)
+lint: $(tools)
 	@$(bin)/ruff check
 	@$(bin)/ruff format --check
 	@$(bin)/mypy
@@ -68,13 +69,19 @@ $(stamp): pyproject.toml constraints.txt
 	@$(pip) install -c constraints.txt pip
 	@echo "  torch ..."
 	@$(pip) install $(pins) torch
-	@echo "  verisimile and its tools ..."
-	@$(pip) install $(pins) -e '.[all]' --group test --group lint
+	@echo "  verisimile ..."
+	@$(pip) install $(pins) -e '.[all]'
 	@touch $@
 	@echo "  ready"
 
+# What tests and checks need, and the demo does not.
+$(tools): $(stamp)
+	@echo "  the tools of tests and checks ..."
+	@$(pip) install $(pins) --group test --group lint
+	@touch $@
+
 # What the benchmarks are compared with: dozens of packages that nothing else needs.
-$(peers): $(stamp)
+$(peers): $(tools)
 	@echo "  the benchmarks' peers ..."
 	@$(pip) install $(pins) --group bench
 	@touch $@
