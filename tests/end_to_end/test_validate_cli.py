@@ -368,7 +368,7 @@ def test_every_format_gives_the_same_numbers(
     validate: Validate, truth: Path, same: Path, tmp_path: Path
 ) -> None:
     study, found = tmp_path / "study.toml", {}
-    tests = 'tests = ["energy", "interval-scan", "nplm", "frechet", "classifier"]'
+    tests = 'tests = ["energy", "interval-scan", "frechet"]'
     study.write_text(f"[battery]\n{tests}\nsensitivity = false\n", encoding="utf-8")
     for form in FORMATS:
         uris = []
