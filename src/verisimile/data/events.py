@@ -115,7 +115,7 @@ class Events:
             self._set_again(x, specs, weights, group, ignore)
             return
         values: Any = x if is_table(x) else plain_array(x)
-        if is_table(values) or missing != "refuse" or np.ma.is_masked(values):
+        if is_table(values) or str(missing) != "refuse" or np.ma.is_masked(values):
             read = events_of_table(table_of(values, weights, specs, group, ignore, missing))
             self._set(read.x, read.weights, read.features, read.group, read.account)
             return

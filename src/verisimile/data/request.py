@@ -80,7 +80,8 @@ class Request:
                 expected="the name of a column",
             )
         described = isinstance(self.specs, Mapping) and all(
-            isinstance(spec, Feature | Description) for spec in self.specs.values()
+            isinstance(name, str) and isinstance(spec, Feature | Description)
+            for name, spec in self.specs.items()
         )
         require(described, "specs", got=repr(self.specs), expected="a Feature by column name")
         require_one_of(str(self.missing), get_args(Missing), "missing")

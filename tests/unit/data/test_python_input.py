@@ -27,6 +27,7 @@ from scipy import sparse
 
 from verisimile.core.errors import InputError
 from verisimile.data.events import Events
+from verisimile.data.feature import Feature
 from verisimile.data.files import read_events
 from verisimile.data.held import Held
 from verisimile.data.inputs import as_events, as_samples, matched_values
@@ -484,3 +485,10 @@ def test_what_polars_cannot_hand_on_is_told_and_ends_nothing() -> None:
     named = pl.Series("a\0b", [1.0, 2.0])
     assert Events({"x": named}).column("x").tolist() == [1.0, 2.0]
     assert Events(pl.DataFrame([named])).names == ("a\0b",)
+
+
+def test_words_of_odd_types_are_told() -> None:
+    with pytest.raises(InputError, match="missing"):
+        Events(X, missing=np.zeros((2, 2)))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="specs: got"):
+        read_events("z.csv", specs={3: Feature("m")})  # type: ignore[dict-item]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,7 +114,8 @@ def _parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     stream = BytesIO(head)
     version = np.lib.format.read_magic(stream)
     read = _HEADERS.get(version, np.lib.format.read_array_header_2_0)
-    shape, fortran, dtype = read(stream)
+    with _quiet_headers():
+        shape, fortran, dtype = read(stream)
     if version > (2, 0) and dtype.names:  # names of fields beyond Latin, garbled above
         fields = np.lib.format.dtype_to_descr(dtype)
         dtype = np.dtype([(n.encode("latin1").decode(), *rest) for n, *rest in fields])
@@ -123,8 +125,19 @@ def _parsed_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 @contextmanager
 def open_npy(file: EventFile, labels: Labels) -> Iterator[Source]:
     """Open an npy matrix, its columns named by `labels`, or a structured array."""
-    # Mapped, not loaded: what is declared is there, and only what is wanted is touched.
-    yield of_array(np.load(file.path, mmap_mode="r", allow_pickle=False), labels)
+    with _quiet_headers():
+        # Mapped, not loaded: what is declared is there, and only what is wanted is touched.
+        array = np.load(file.path, mmap_mode="r", allow_pickle=False)
+    yield of_array(array, labels)
+
+
+@contextmanager
+def _quiet_headers() -> Iterator[None]:
+    """Silence what Python's parser has to say of a header, which is text that it reads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def of_arrays(
