@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from scipy import stats
 
 from statistical import assert_rate
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -139,7 +141,7 @@ def test_lost_rows_stay_known_when_samples_are_put_together() -> None:
 def test_the_rate_of_false_alarms_is_that_of_the_level() -> None:
     rng, level, total = np.random.default_rng(1), 0.1, 300
     weights = rng.exponential(size=N)
-    rejected = 0
+    rejected = naive = 0
     for _ in range(total):
         pair = [
             Events(
@@ -152,7 +154,20 @@ def test_the_rate_of_false_alarms_is_that_of_the_level() -> None:
         found = missing_values_test(pair)
         assert found is not None
         rejected += found.value <= level
+        naive += _of_sums(pair, weights) <= level
     assert_rate(rejected, total, level)
+    # The twin takes sums of weights for numbers of rows.
+    with pytest.raises(AssertionError):
+        assert_rate(naive, total, level)
+
+
+def _of_sums(pair: list[Events], weights: Array) -> float:
+    """Return the p-value of two binomials with sums of weights in the place of counts."""
+    total = weights.sum()
+    lost = [total - each.weights.sum() for each in pair if each.weights is not None]
+    rate = sum(lost) / (2.0 * total)
+    z = (lost[0] - lost[1]) / math.sqrt(2.0 * total * rate * (1.0 - rate))
+    return float(2.0 * stats.norm.sf(abs(z)))
 
 
 QUICK = Battery(tests=("max-ks",), permutations=99, sensitivity=False, physics=False, support=False)
