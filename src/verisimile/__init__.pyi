@@ -73,6 +73,9 @@ from .ensemble.plan import InitialisationPlan as InitialisationPlan
 from .mixture.bind import fit_conditional_mixture as fit_conditional_mixture
 from .mixture.bind import fit_mixture as fit_mixture
 from .mixture.conditional import ConditionalMixture as ConditionalMixture
+from .mixture.discrepancy.corrected import CorrectedMixture as CorrectedMixture
+from .mixture.discrepancy.corrected import correct_mixture as correct_mixture
+from .mixture.discrepancy.fit import Discrepancy as Discrepancy
 from .mixture.fit import fit_weights as fit_weights
 from .mixture.model import Mixture as Mixture
 from .mixture.solvers.newton import NewtonSolver as NewtonSolver

@@ -20,7 +20,7 @@ from verisimile.checks.amplification.kolmogorov import kolmogorov
 from verisimile.checks.amplification.learning_curve import learning_curve
 from verisimile.checks.amplification.memorisation import memorisation
 from verisimile.checks.amplification.quadratic import (
-    Discrepancy,
+    DistanceOfLaws,
     EnergyDiscrepancy,
     GaussianMMD,
     quadratic,
@@ -101,7 +101,7 @@ def test_narrow_kernels_cover_as_well(show: Show) -> None:
 
 
 @pytest.mark.parametrize("distance", [EnergyDiscrepancy(), GaussianMMD(0.5)])
-def test_perfect_generators_of_five_features(distance: Discrepancy, show: Show) -> None:
+def test_perfect_generators_of_five_features(distance: DistanceOfLaws, show: Show) -> None:
     # Most of the noise of a narrow kernel lies outside the landmarks' directions.
     ends = []
     for repetition in range(REPETITIONS):

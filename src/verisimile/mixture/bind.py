@@ -20,6 +20,8 @@ from verisimile.density.protocol import DensityEstimator, NamedConditional
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.covariance import closed_form
+from verisimile.mixture.discrepancy.corrected import correct_mixture
+from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights, fitted_weights
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import (
@@ -65,13 +67,18 @@ def fit_mixture(
     solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: PseudoEvents = PseudoEvents(),
     covariance: str | Bootstrap = "sandwich",
+    discrepancy: Discrepancy | None = Discrepancy(),  # noqa: B008  (a frozen value)
 ) -> Mixture:
     """Fit the mixture weights of an ensemble on events that did not train it.
+
+    The same events then tell what all members miss alike, and how well that is known: the
+    result is a :class:`~verisimile.mixture.discrepancy.corrected.CorrectedMixture`.
 
     Parameters
     ----------
     run
-        Random streams (``"pseudo"``, ``"audit"``, ``"bootstrap"``) and storage.
+        Random streams (``"pseudo"``, ``"audit"``, ``"bootstrap"``, ``"draws"``,
+        ``"discrepancy"``) and storage.
     ensemble, events
         Trained members, and weight-fit sample ``(n, d)``; features are matched by name.
     solver, pseudo
@@ -79,6 +86,9 @@ def fit_mixture(
     covariance
         ``"sandwich"``, ``"fisher"`` (unit event weights only), or ``"bootstrap"``:
         ``Bootstrap()``, which is not for fits that positivity bounds.
+    discrepancy
+        Settings of the fit of what the members miss alike; None for the pipeline as published,
+        whose errors are those of the weights *given* the members.
 
     Raises
     ------
@@ -105,12 +115,15 @@ def fit_mixture(
         return negative_mass(members, weights, pseudo.audit, rng)
 
     refit = Refit(ensemble.log_densities(matched), matched.weights, drawn, solver)
-    return Mixture(
+    mixture = Mixture(
         members,
         _audited(run, refit, plan, audit),
         features=ensemble.features,
         provenance=(*ensemble.provenance, Seen.of("weight-fit", matched)),
     )
+    if discrepancy is None:
+        return mixture
+    return correct_mixture(run, mixture, matched, discrepancy)
 
 
 def _audited(

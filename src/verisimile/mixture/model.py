@@ -49,8 +49,9 @@ class Mixture:
 
     Notes
     -----
-    The covariance is that of the weights for a *given* set of members: what a
-    retrained ensemble would change is not in it.
+    The covariance is that of the weights for a *given* set of members: what these miss alike,
+    or a retrained ensemble would change, is not in it.  ``fit_mixture`` returns a
+    :class:`~verisimile.mixture.discrepancy.corrected.CorrectedMixture`, whose errors hold it.
     """
 
     __slots__ = ("features", "fingerprint", "fit", "members", "provenance")

@@ -205,3 +205,18 @@ def density_error(logf: Array, covariance: Array) -> Array:
     density = np.exp(logf)
     variance = np.einsum("ni,ij,nj->n", density, covariance, density)
     return np.asarray(np.sqrt(np.clip(variance, 0.0, None)))
+
+
+def capped_variations(
+    logf: Array, weights: Array, variations: Array, cap: float
+) -> tuple[Array, int]:
+    """Return s ``(n, r)`` at events with log-densities ``(n, M)``, and how many were capped."""
+    matrix = as_log_densities(logf, "log-densities")
+    density = np.exp(matrix - matrix.max(axis=1)[:, None])
+    varied = density @ variations
+    base = density @ weights
+    least = np.sqrt((varied * varied).sum(axis=1)) / cap
+    floor = np.maximum(base, least)
+    # Both vanish only where the mixture is not positive and does not vary.
+    out = np.divide(varied, floor[:, None], out=np.zeros_like(varied), where=floor[:, None] > 0.0)
+    return out, int((base < least).sum())

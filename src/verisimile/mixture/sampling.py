@@ -19,7 +19,7 @@ _MAX_ROUNDS = 200
 _BATCH = 8192  # events at a time: a member's temporaries stay in the cache
 
 
-@register("sample-audit", 1)
+@register("sample-audit", 2)
 @dataclass(frozen=True, slots=True)
 class SampleAudit:
     """What the sampler saw.
@@ -35,6 +35,9 @@ class SampleAudit:
         sampling has to cut away.
     undefined
         Proposals to which no member, not even their own, gives a positive density.
+    bound, overweight
+        Of a corrected mixture: the ratio to the uncorrected density up to which events are kept
+        in proportion, and the share of the probability above it, of which events are repeated.
     """
 
     proposed: int
@@ -42,6 +45,8 @@ class SampleAudit:
     positive_weight: float
     negative_mass: Estimate
     undefined: int = 0
+    bound: float = 1.0
+    overweight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

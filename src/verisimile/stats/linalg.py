@@ -54,6 +54,26 @@ def solve_spd(matrix: Array, right: Array) -> Array:
     return np.asarray(np.linalg.solve(factor.T, np.linalg.solve(factor, right)))
 
 
+def solve_rounded(matrix: Array, right: Array) -> Array:
+    """Solve a symmetric system that is positive definite but for rounding.
+
+    By Cholesky where there is a factor, else in the eigenvectors of the matrix
+    scaled to a unit diagonal, without those whose eigenvalue is rounding.
+    """
+    try:
+        return solve_spd(matrix, right)
+    except NumericsError:
+        pass
+    size = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    size[size == 0.0] = 1.0
+    values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
+    floor = 10.0 * values.size * float(np.finfo(np.float64).eps) * float(values[-1])
+    kept = values > floor
+    scale = size if right.ndim == 1 else size[:, None]
+    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    return np.asarray((inverse @ (right / scale)) / scale)
+
+
 def whitening(covariance: Array, *, rtol: float = 1e-10) -> Array:
     r"""Return ``L`` of shape ``(M, r)`` with :math:`C = L L^T`, r the numerical rank.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verisimile.checks.goodness.profile import solve_rounded, steady_minimum
+from verisimile.checks.goodness.profile import steady_minimum
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.objective import LogLinear
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import Optimum
+from verisimile.stats.linalg import solve_rounded
 
 
 class GivesUp:

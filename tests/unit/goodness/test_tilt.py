@@ -14,7 +14,6 @@ from verisimile.checks.goodness.alternatives.tilt import (
     ExponentialTilt,
     TiltFits,
     TiltSetup,
-    capped_variations,
 )
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import FluctuatedCentre, NullModel, Predictive
@@ -26,6 +25,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.model import Mixture
+from verisimile.mixture.objective import capped_variations
 
 M, N = 4, 1000
 TRUTH = np.array([0.4, 0.3, 0.2, 0.1])

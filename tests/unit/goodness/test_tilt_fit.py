@@ -7,17 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from verisimile.checks.goodness.alternatives.tilt_fit import (
+from verisimile.checks.goodness.profile import HYPOTHESES, Basis, BasisDensities, profile_ratio
+from verisimile.core.arrays import Array
+from verisimile.core.errors import NumericsError
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.tilt_fit import (
     Tilt,
     TiltCurvature,
     TiltOptimum,
     covariance_at,
     minimise_tilt,
 )
-from verisimile.checks.goodness.profile import HYPOTHESES, Basis, BasisDensities, profile_ratio
-from verisimile.core.arrays import Array
-from verisimile.core.errors import NumericsError
-from verisimile.mixture.solvers.newton import NewtonSolver
 
 R, N, P = 500, 80, 4
 

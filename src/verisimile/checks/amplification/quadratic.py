@@ -44,7 +44,7 @@ def quadratic(
     holdout: EventsLike,
     n_train: int,
     *,
-    distance: Discrepancy | None = None,
+    distance: DistanceOfLaws | None = None,
     most: int = 20_000,
     levels: Sequence[float] = (ONE_SIGMA, 0.95),
 ) -> Amplification:
@@ -118,7 +118,7 @@ def quadratic_procedure(
     holdout: EventsLike,
     n_train: int,
     *,
-    distance: Discrepancy | None = None,
+    distance: DistanceOfLaws | None = None,
     most: int = 20_000,
     levels: Sequence[float] = (ONE_SIGMA, 0.95),
 ) -> Amplification:
@@ -172,7 +172,7 @@ def quadratic_procedure(
 
 
 def _spectrum(
-    run: Run, generated: Array, holdout: Array, distance: Discrepancy
+    run: Run, generated: Array, holdout: Array, distance: DistanceOfLaws
 ) -> tuple[PairMeans, Spectrum]:
     """Return mean kernels and noise spectrum, from landmarks and other events of the pool."""
     first, second = distance.coordinates(generated, holdout)
@@ -223,7 +223,7 @@ def _thinned(generators: Sequence[Events], holdout: Events, most: int) -> tuple[
 _PROBES = 1000  # events whose distances give the median
 
 
-class Discrepancy(Protocol):
+class DistanceOfLaws(Protocol):
     """A quadratic distance of two laws: a kernel and the coordinates that it is taken in."""
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.null import Calibration, NullModel, PlugIn, Predictive
+from verisimile.checks.goodness.null import Calibration, PlugIn, Predictive, null_of
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, hypothesis_of
 from verisimile.checks.goodness.result import (
     AlternativeFit,
@@ -229,7 +229,7 @@ def _results(
     toys: int | Sequential,
 ) -> list[Goodness]:
     """Return the results of hypotheses that share their toys."""
-    model = NullModel.of(mixture)
+    model = null_of(mixture, events.n)
     logf = data_log_densities(model, events.x)
     centre = np.zeros(model.variations.shape[1])
     placed = search.place(run, model, events=events.n)

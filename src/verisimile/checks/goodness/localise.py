@@ -315,8 +315,8 @@ def information(
 ) -> NullMoments:
     r"""Estimate the moments of the fitted null from events of the null and of the kernels.
 
-    Half of the events come from the mixture at the null's weights,
-    :math:`f_0`, as many from the kernels, each weighted by
+    Half of the events come from the model as it was fitted, :math:`f_0`, as many from the
+    kernels, each weighted by
 
     .. math:: \omega = \frac{p_0}{\frac12 f_0 + \frac1{2K} \sum_k k_k},
 
@@ -327,10 +327,10 @@ def information(
     ----------
     E. Veach, L. Guibas, SIGGRAPH (1995), sec. 3 (the balance heuristic).
     """
-    null, at = fitted.setup.null, fitted.profile.null
+    null = fitted.setup.null
     count, d = kernels.centres.shape
     each = max(draws // (2 * count), 1)
-    own = null.sample(at, each * count, rng)
+    own = null.sample(np.zeros_like(fitted.profile.null), each * count, rng)
     steps = kernels.widths[:, None, None] * rng.standard_normal((count, each, d))
     x = kernels.transform.inverse((kernels.centres[:, None, :] + steps).reshape(-1, d))
     logf = null.log_densities(x)
@@ -339,7 +339,7 @@ def information(
     logs = np.concatenate([own.log_densities, logf[held]])
     seen = tangents(fitted, pool, logs)
     inside = pool[seen.possible]
-    proposed = mixed_log_density(logs[seen.possible], null.weights + null.variations @ at)
+    proposed = mixed_log_density(logs[seen.possible], null.weights)
     share = _share(seen, proposed, kernels.log_density(inside))
     near = nearness(kernels, inside)
     expected = share @ near

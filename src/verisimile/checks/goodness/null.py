@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from scipy.special import logsumexp
 
-from verisimile.core.arrays import Array, digest
+from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import require
 from verisimile.data.feature import Feature
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import (
@@ -96,6 +97,97 @@ class NullModel:
     def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
         """Draw `n` events of the mixture whose weights are varied by `truth` ``(r,)``."""
         return sample_signed(self.members, self.law.varied(truth, rng), n, rng)
+
+
+_STEP = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CorrectedNull:
+    r"""A mixture with its discrepancy as the null hypothesis of a test of n events.
+
+    The posterior covariance of weights and correction is rotated to directions L, ordered by what
+    a test of n events can see of them, and each direction becomes a density,
+
+    .. math:: f_k = \hat p\, e^{\epsilon\, v(x) \cdot L_k}, \qquad
+              v = (s, \varphi) - \langle (s, \varphi) \rangle_{\hat p}, \qquad \epsilon = 10^{-3},
+
+    so that :math:`\hat p + \sum_k \eta_k (f_k - \hat p)
+    / \epsilon`, with :math:`\eta \sim N(0, 1)`, is a mixture like any other: eigenvector
+    densities, as parton densities have them.  The fits profile the directions that matter; toys
+    are drawn from the exponential law itself, varied along all of them.
+
+    References
+    ----------
+    J. Pumplin et al., Phys. Rev. D 65 (2001) 014013 (eigenvector basis sets).
+    """
+
+    mixture: CorrectedMixture
+    directions: Array
+    rest: Array
+
+    @classmethod
+    def of(cls, mixture: CorrectedMixture, events: int) -> CorrectedNull:
+        """Return the null hypothesis that a corrected mixture describes so many events."""
+        whole = mixture.discrepancy.whole()
+        kept = mixture.discrepancy.directions(events).shape[1]
+        return cls(mixture, frozen(whole[:, :kept]), frozen(whole[:, kept:]))
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """Names and supports of the features ``(d,)``."""
+        return self.mixture.features
+
+    @property
+    def weights(self) -> Array:
+        """One for the corrected mixture, zero for the others ``(1 + r,)``."""
+        return np.asarray(np.eye(1 + self.directions.shape[1])[0])
+
+    @property
+    def variations(self) -> Array:
+        """Eigen-variations ``(1 + r, r)``: of the k-th density less the corrected mixture."""
+        rank = self.directions.shape[1]
+        return np.vstack([np.full(rank, -1.0), np.eye(rank)]) / _STEP
+
+    def identity(self) -> dict[str, JSON]:
+        """Return the content keys of the mixture and of the directions."""
+        return {"mixture": self.mixture.fingerprint, "directions": digest(self.directions)}
+
+    def log_densities(self, x: Array) -> Array:
+        """Return the eigenvector densities' logarithms ``(n, 1 + r)`` at events ``(n, d)``."""
+        return self._spread(x, member_log_densities(self.mixture.members, x))
+
+    def log_prob(self, x: Array) -> Array:
+        """Return the corrected log-density ``(n,)``, minus infinity where it is not positive."""
+        return self.mixture.log_prob(x)
+
+    def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw `n` events of the law varied by `truth` ``(r,)``, and along the rest at random."""
+        theta = self.mixture.discrepancy.coefficients
+        if truth.any():
+            theta = theta + self.directions @ truth
+            theta = theta + self.rest @ rng.standard_normal(self.rest.shape[1])
+        drawn = self.mixture.draw_at(theta, n, rng)
+        return replace(drawn, log_densities=self._spread(drawn.x, drawn.log_densities))
+
+    def _spread(self, x: Array, logf: Array) -> Array:
+        """Return the logarithms ``(n, 1 + r)`` from the members' own ``(n, M)``."""
+        fit = self.mixture.discrepancy
+        plain = mixed_log_density(logf, self.mixture.weights)
+        out = np.full((len(x), 1 + self.directions.shape[1]), -np.inf)
+        possible = plain > -np.inf
+        rows = fit.functions.at(x[possible], logf[possible])
+        central = plain[possible] + fit.log_ratio(rows)
+        varied = _STEP * ((rows - fit.means) @ self.directions)
+        out[possible] = np.column_stack([central, central[:, None] + varied])
+        return out
+
+
+def null_of(mixture: Mixture, events: int) -> Null:
+    """Return the null hypothesis that a mixture describes a test sample of `events` events."""
+    if isinstance(mixture, CorrectedMixture):
+        return CorrectedNull.of(mixture, events)
+    return NullModel.of(mixture)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from verisimile.core.errors import NumericsError, require_one_of
 from verisimile.mixture.objective import LogLinear, as_log_densities
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import Optimum, WeightSolver, certified_gap
-from verisimile.stats.linalg import solve_spd
+from verisimile.stats.linalg import solve_rounded
 
 # Kernel over model at an event, beyond e^20 of which the squares in the Hessian would
 # drown everything else in rounding.  Events of the model itself stay below e^10.
@@ -329,26 +329,6 @@ def steady_minimum(problem: LogLinear, start: Array, solver: WeightSolver) -> Op
         return solver.minimise(problem, start)
     except NumericsError:
         return _by_rows(problem, start)
-
-
-def solve_rounded(matrix: Array, right: Array) -> Array:
-    """Solve a symmetric system that is positive definite but for rounding.
-
-    By Cholesky where there is a factor, else in the eigenvectors of the matrix
-    scaled to a unit diagonal, without those whose eigenvalue is rounding.
-    """
-    try:
-        return solve_spd(matrix, right)
-    except NumericsError:
-        pass
-    size = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
-    size[size == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(matrix / np.outer(size, size))
-    floor = 10.0 * values.size * float(np.finfo(np.float64).eps) * float(values[-1])
-    kept = values > floor
-    scale = size if right.ndim == 1 else size[:, None]
-    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-    return np.asarray((inverse @ (right / scale)) / scale)
 
 
 def _by_rows(problem: LogLinear, start: Array) -> Optimum:

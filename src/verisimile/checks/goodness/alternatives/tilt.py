@@ -10,14 +10,6 @@ from scipy import linalg
 from scipy.spatial.distance import pdist
 
 from verisimile.checks.goodness.alternatives.kernels import SCAN, Kernels, Quantiles, Widths
-from verisimile.checks.goodness.alternatives.tilt_fit import (
-    Tilt,
-    TiltCurvature,
-    TiltOptimum,
-    covariance_at,
-    log_partition,
-    minimise_tilt,
-)
 from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.core.arrays import Array, digest, frozen
@@ -26,8 +18,16 @@ from verisimile.core.errors import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
-from verisimile.mixture.objective import as_log_densities, mixed_log_density
+from verisimile.mixture.objective import capped_variations, mixed_log_density
 from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.tilt_fit import (
+    Tilt,
+    TiltCurvature,
+    TiltOptimum,
+    covariance_at,
+    log_partition,
+    minimise_tilt,
+)
 
 _PER_EVENT = 10
 _FEWEST, _MOST = 10_000, 1_000_000
@@ -380,21 +380,6 @@ class TiltFeatures:
         if self.means.size:
             out[:, self.rank :] = self.kernels.bumps(x) @ self.directions - self.means
         return out, capped
-
-
-def capped_variations(
-    logf: Array, weights: Array, variations: Array, cap: float
-) -> tuple[Array, int]:
-    """Return s ``(n, r)`` at events with log-densities ``(n, M)``, and how many were capped."""
-    matrix = as_log_densities(logf, "log-densities")
-    density = np.exp(matrix - matrix.max(axis=1)[:, None])
-    varied = density @ variations
-    base = density @ weights
-    least = np.sqrt((varied * varied).sum(axis=1)) / cap
-    floor = np.maximum(base, least)
-    # Both vanish only where the mixture is not positive and does not vary.
-    out = np.divide(varied, floor[:, None], out=np.zeros_like(varied), where=floor[:, None] > 0.0)
-    return out, int((base < least).sum())
 
 
 def bump_directions(bumps: Array, truncation: float) -> Array:

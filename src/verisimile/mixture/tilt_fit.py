@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from verisimile.checks.goodness.profile import solve_rounded
 from verisimile.core.arrays import Array
 from verisimile.mixture.solvers.newton import NewtonSolver
-from verisimile.stats.linalg import solve_spd
+from verisimile.stats.linalg import solve_rounded, solve_spd
 
 _ARMIJO = 0.1
 _CONTRACTION = 0.25  # of the squared decrement, beyond which a Hessian is renewed
@@ -211,7 +210,7 @@ class Tilt:
 
     reference: Array
     total: Array
-    events: int
+    events: float
     precision: Array
     centre: Array
     free: slice

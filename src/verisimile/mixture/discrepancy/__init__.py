@@ -1,0 +1,1 @@
+"""What all members of an ensemble miss alike: an exponential correction with honest errors."""

@@ -1,0 +1,232 @@
+r"""Functions along which a fitted density may be wrong: bumps in normal scores, by groups.
+
+A continuous feature is seen in the scores :math:`u_j = \Phi^{-1}(\hat F_j(x_j))` of the mixture:
+there an edge and a tail have as much room as the bulk.  A periodic feature is seen on its
+circle, a discrete one by its values, a spike by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from verisimile.core.arrays import Array, IntArray
+from verisimile.core.result import register
+from verisimile.data.feature import Feature
+
+_KNOTS = 2001
+_EDGE = 5e-5  # probability beyond which a score does not grow: u = 3.9
+_SPACINGS = (1.0, 0.5, 0.25)  # of bumps between -3 and 3, each as wide as it is apart
+_FINEST = _SPACINGS[-1]
+_END = 1.75  # scores beyond which the finest bumps have groups of their own, one for each end
+_LAST = 3.5
+_RAMPS = (1.5, 2.0, 2.5)  # where one-sided functions of the outermost events begin
+_PAIRS = ((1.0, 2.0), (0.5, 2.0))  # spacings of the factors of pairs, and how far they go
+_FINE_UP_TO = 3  # features, of which pairs have the finer spacing too: there are few pairs
+_TURNS = (4, 8, 16, 32)  # bumps around a circle
+_SHARP = 4.0  # scale of the ends of a feature over that of its bulk
+_MOST_VALUES = 12  # of a discrete feature, that have a function of their own
+_LEAST_SHARE = 2e-3  # of the events, for a value to be one of them or a spike
+_BLOCK = 4096  # events at a time: what is between stays in the cache
+_FEWEST_VALUES = 20  # different values that make a feature continuous
+
+_LOW, _HIGH = "low end", "high end"
+
+Scale = Literal["scores", "circle", "values"]
+
+
+class AxisPlaces(NamedTuple):
+    """Where values lie: whether on the line, where there, and at which marked value ``(n, k)``."""
+
+    there: Array
+    at: Array
+    marks: Array
+
+
+@register("discrepancy-axis", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Axis:
+    """How one feature is seen.
+
+    Attributes
+    ----------
+    feature
+        Its specification.
+    scale
+        ``scores``, ``circle`` or ``values``.
+    knots
+        Quantiles of the mixture ``(K,)``, without its spikes; for ``values`` those that have a
+        function of their own.
+    spikes
+        Values of a continuous feature that many events have exactly.
+    """
+
+    feature: Feature
+    scale: Scale
+    knots: Array
+    spikes: Array
+
+    @classmethod
+    def of(cls, feature: Feature, column: Array) -> Axis:
+        """Return the axis of a feature, from the values ``(R,)`` of the mixture's events."""
+        none = np.empty(0)
+        if feature.kind == "periodic":
+            turned = _unwound(column, feature)
+            return cls(feature, "circle", np.quantile(turned, np.linspace(0, 1, _KNOTS)), none)
+        values, counts = np.unique(column, return_counts=True)
+        if feature.kind == "discrete" or len(values) < _FEWEST_VALUES:
+            many = np.argsort(-counts, kind="stable")[:_MOST_VALUES]
+            kept = many[counts[many] >= _LEAST_SHARE * column.size]
+            return cls(feature, "values", np.sort(values[kept]), none)
+        spikes = values[counts >= _LEAST_SHARE * column.size]
+        rest = column[~np.isin(column, spikes)]
+        if not rest.size:
+            return cls(feature, "values", spikes, none)
+        return cls(feature, "scores", np.quantile(rest, np.linspace(0, 1, _KNOTS)), spikes)
+
+    def places(self, column: Array) -> AxisPlaces:
+        """Return where values ``(n,)`` lie on the axis."""
+        marks = _indicators(column, self.knots if self.scale == "values" else self.spikes)
+        if self.scale == "values":
+            nowhere = np.zeros(column.size)
+            return AxisPlaces(nowhere, nowhere, marks)
+        values = _unwound(column, self.feature) if self.scale == "circle" else column
+        share = np.interp(values, self.knots, np.linspace(0.0, 1.0, _KNOTS))
+        scores = np.asarray(ndtri(np.clip(share, _EDGE, 1.0 - _EDGE)))
+        return AxisPlaces(1.0 - marks.sum(axis=1), scores, marks)
+
+    def groups(self, places: AxisPlaces) -> list[tuple[str, Array]]:
+        """Return functions ``(n, k)`` at places by the name of their group."""
+        found: list[tuple[str, Array]] = []
+        if self.scale == "circle":
+            found = [(f"{count} parts of a turn", _around(places.at, count)) for count in _TURNS]
+        elif self.scale == "scores":
+            found = [
+                (f"{spacing:g} sigma", _bumps(places.at, _centres(spacing), spacing))
+                for spacing in _SPACINGS
+            ]
+        if self.scale != "values":
+            # Also of a circle: what learned it on a line has errors of its own where that is cut.
+            found += [(_LOW, _end(-places.at)), (_HIGH, _end(places.at))]
+        found = [(name, part * places.there[:, None]) for name, part in found]
+        if places.marks.shape[1]:
+            found.append(("values", places.marks))
+        return found
+
+    def factors(self, places: AxisPlaces, spacing: float, reach: float) -> Array:
+        """Return the functions ``(n, k)`` whose products with another feature's are a pair's."""
+        if self.scale == "circle":
+            parts = _around(places.at, round(_TURNS[0] / spacing))
+        elif self.scale == "scores":
+            parts = _bumps(places.at, np.arange(-reach, reach + 0.01, spacing), spacing)
+        else:
+            parts = np.empty((places.at.size, 0))
+        return np.hstack([parts * places.there[:, None], places.marks])
+
+
+@register("discrepancy-basis", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Basis:
+    """The functions of all features and of their pairs ``(P,)``, in groups.
+
+    Attributes
+    ----------
+    axes
+        One per feature.
+    pairs
+        AxisPlaces of the features of each pair ``(Q, 2)``.
+    groups
+        Number of the group of each function ``(P,)``.
+    names
+        What each group is.
+    stretches
+        By how much each group's scale is larger than that of the bulk ``(G,)``.
+    """
+
+    axes: tuple[Axis, ...]
+    pairs: IntArray
+    groups: IntArray
+    names: tuple[str, ...]
+    stretches: Array
+
+    @classmethod
+    def of(cls, features: Sequence[Feature], x: Array) -> Basis:
+        """Return the basis for events ``(R, d)`` of a mixture."""
+        axes = tuple(Axis.of(spec, x[:, j]) for j, spec in enumerate(features))
+        d = len(axes)
+        pairs = np.array([(i, j) for j in range(d) for i in range(j)], dtype=np.int64)
+        bare = cls(axes, pairs.reshape(-1, 2), np.empty(0, np.int64), (), np.empty(0))
+        parts = list(bare._parts(x[:1]))
+        sizes = [part.shape[1] for _, part in parts]
+        names = tuple(name for name, _ in parts)
+        sharp = [_SHARP if name.endswith((_LOW, _HIGH)) else 1.0 for name in names]
+        groups = np.repeat(np.arange(len(sizes)), sizes)
+        return cls(axes, bare.pairs, groups, names, np.array(sharp))
+
+    def at(self, x: Array) -> Array:
+        """Return the functions ``(n, P)`` at events ``(n, d)``."""
+        out = np.empty((len(x), self.groups.size))
+        self.fill(x, out)
+        return out
+
+    def fill(self, x: Array, out: Array) -> None:
+        """Put the functions at events ``(n, d)`` into `out` ``(n, P)``."""
+        for start in range(0, len(x), _BLOCK):
+            rows, at = slice(start, start + _BLOCK), 0
+            for _, part in self._parts(x[rows]):
+                out[rows, at : at + part.shape[1]] = part
+                at += part.shape[1]
+
+    def _parts(self, x: Array) -> Iterator[tuple[str, Array]]:
+        places = [axis.places(x[:, j]) for j, axis in enumerate(self.axes)]
+        for axis, at in zip(self.axes, places, strict=True):
+            for name, part in axis.groups(at):
+                yield f"{axis.feature.name}: {name}", part
+        for spacing, reach in _PAIRS[: 2 if len(self.axes) <= _FINE_UP_TO else 1]:
+            factors = [
+                a.factors(at, spacing, reach) for a, at in zip(self.axes, places, strict=True)
+            ]
+            for i, j in self.pairs:
+                product = factors[i][:, :, None] * factors[j][:, None, :]
+                both = " and ".join(self.axes[k].feature.name for k in (i, j))
+                yield f"{both}: {spacing:g} sigma", product.reshape(len(x), -1)
+
+
+def _bumps(u: Array, centres: Array, width: float) -> Array:
+    return np.asarray(np.exp(-0.5 * ((u[:, None] - centres) / width) ** 2))
+
+
+def _centres(spacing: float) -> Array:
+    last = _END if spacing == _FINEST else 3.0
+    return np.arange(-last, last + 0.01, spacing)
+
+
+def _end(u: Array) -> Array:
+    """Return the finest bumps and the ramps of the upper end, of scores or of their negatives."""
+    bumps = _bumps(u, np.arange(_END + _FINEST, _LAST + 0.01, _FINEST), _FINEST)
+    return np.hstack([bumps, *(np.maximum(u - start, 0.0)[:, None] for start in _RAMPS)])
+
+
+def _around(u: Array, count: int) -> Array:
+    """Return von Mises bumps around a circle of equal probability, each as wide as they are apart.
+
+    A score u lies there at the angle of its share of the events.
+    """
+    angle = 2.0 * np.pi * ndtr(u)
+    centres = 2.0 * np.pi * np.arange(count) / count
+    sharpness = (count / (2.0 * np.pi)) ** 2
+    return np.asarray(np.exp(sharpness * (np.cos(angle[:, None] - centres) - 1.0)))
+
+
+def _unwound(column: Array, feature: Feature) -> Array:
+    """Return a periodic feature in its own period, or between minus and plus pi."""
+    low = feature.low if feature.bounds == 2 else -np.pi
+    return np.asarray(low + np.mod(column - low, feature.period))
+
+
+def _indicators(column: Array, values: Array) -> Array:
+    return np.asarray(column[:, None] == values, dtype=np.float64)

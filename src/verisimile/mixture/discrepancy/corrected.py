@@ -1,0 +1,254 @@
+"""A mixture with its discrepancy: density, errors, observables and samples of the corrected law."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from verisimile.core.arrays import Array, as_vector, frozen
+from verisimile.core.dispatch import Task
+from verisimile.core.errors import NumericsError, require, require_one_of
+from verisimile.core.random import Seeds
+from verisimile.core.records import Payload, Record
+from verisimile.core.result import Estimate
+from verisimile.core.run import Run
+from verisimile.data.events import match_features
+from verisimile.data.inputs import EventsLike, as_events, matched_values
+from verisimile.density.protocol import DensityEstimator
+from verisimile.mixture.discrepancy.fit import Discrepancy, Reference, fit_discrepancy
+from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
+from verisimile.mixture.discrepancy.sampling import sample_tilted
+from verisimile.mixture.law import WeightLaw
+from verisimile.mixture.model import HistogramEstimate, Mixture
+from verisimile.mixture.objective import mixed_log_density
+from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
+
+_REPEATED = 1e-3  # of a sample, at most
+_REPETITIONS = 0.1  # expected in a sample, at most
+
+
+class CorrectedMixture(Mixture):
+    r"""A mixture corrected by what its members miss alike, with the error that this leaves.
+
+    .. math:: p(x) = \hat f(x)\, e^{s(x)\cdot\hat\eta + \varphi(x)\cdot\hat b} / Z
+
+    s are the relative eigen-variations of the weights, phi bumps in the features' normal scores
+    (:class:`~verisimile.mixture.discrepancy.basis.Basis`).  Errors are those of weights and
+    correction together: they hold what no weight can undo.
+
+    Parameters
+    ----------
+    mixture
+        Members with fitted weights.
+    discrepancy
+        The correction, and the covariance of weights and correction together.
+
+    Raises
+    ------
+    InputError
+        If the discrepancy is that of another mixture.
+
+    References
+    ----------
+    M. Kennedy, A. O'Hagan, J. R. Stat. Soc. B 63 (2001) 425 (model discrepancy).
+    """
+
+    __slots__ = ("discrepancy", "uncorrected")
+
+    def __init__(self, mixture: Mixture, discrepancy: DiscrepancyFit) -> None:
+        same = np.array_equal(mixture.weights, discrepancy.functions.weights)
+        require(
+            same,
+            "CorrectedMixture.discrepancy",
+            got="the correction of another mixture",
+            expected="one that was fitted for these weights",
+        )
+        self.members = mixture.members
+        self.fit = mixture.fit
+        self.features = mixture.features
+        self.provenance = mixture.provenance
+        self.uncorrected = mixture
+        self.discrepancy = discrepancy
+        both = f"{mixture.fingerprint}{discrepancy.digest}"
+        self.fingerprint = hashlib.sha256(both.encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        """Return one line: sizes, features, and how much of the discrepancy was learnt."""
+        names = ", ".join(feature.name for feature in self.features)
+        r = self.discrepancy.record
+        learnt = f"{r.effective:.0f} of {r.n_functions}"
+        return f"CorrectedMixture(M={len(self.members)}, features=({names}), discrepancy={learnt})"
+
+    def log_prob(self, x: EventsLike) -> Array:
+        r"""Return :math:`\log p(x)`, ``(n,)``, in original units."""
+        return self._evaluated(x)[0]
+
+    def std(self, x: EventsLike) -> Array:
+        r"""Return the pointwise error of the density, ``(n,)``, in density units.
+
+        .. math:: \sigma_p = p \sqrt{v^T \Sigma v}, \qquad
+                  v = (s, \varphi) - \langle (s, \varphi) \rangle_p
+        """
+        log_p, rows = self._evaluated(x)
+        return np.asarray(np.exp(log_p) * self.discrepancy.relative_error(rows))
+
+    def expectation(
+        self, h: Callable[[Array], Array], run: Run, *, draws: int | None = None
+    ) -> Estimate:
+        r"""Return :math:`O = \int h p` with its error, from weighted draws of the mixture.
+
+        .. math:: \sigma^2 = g^T \Sigma g + \sigma^2_\mathrm{draws}, \qquad
+                  g = \mathrm{Cov}_p((s, \varphi), h)
+
+        Parameters
+        ----------
+        h
+            Function of events ``(n, d)`` to values ``(n,)``.
+        run
+            Gives the random stream and keeps the draws.
+        draws
+            Events drawn of the mixture, None for those of the correction's fit; the second term
+            falls as 1 / draws.
+        """
+        x, rows = self.weighted_draws(run, draws)
+        values = as_vector(h(x), "h(x)", length=len(x))
+        mean, covariance, _ = self.discrepancy.moments(values[:, None], rows)
+        spread = float(covariance[0, 0])
+        if not np.isfinite(spread):
+            raise NumericsError("expectation", got="a non-finite error", expected="a finite one")
+        return Estimate(float(mean[0]), math.sqrt(max(spread, 0.0)))
+
+    def histogram(
+        self, edges: Array, *, feature: str, run: Run, draws: int | None = None
+    ) -> HistogramEstimate:
+        """Return the content of bins ``(G + 1,)`` of one feature, with their full covariance.
+
+        `run` and `draws` as for :meth:`expectation`.
+        """
+        names = [spec.name for spec in self.features]
+        require_one_of(feature, names, "feature")
+        bins = as_vector(edges, "edges")
+        rising = bins.size >= 2 and bool((np.diff(bins) > 0).all())
+        require(rising, "edges", got=bins.tolist(), expected="at least two increasing edges")
+        x, rows = self.weighted_draws(run, draws)
+        column = x[:, names.index(feature), None]
+        inside = (column >= bins[:-1]) & (column < bins[1:])
+        inside[:, -1] |= column[:, 0] == bins[-1]
+        content, covariance, _ = self.discrepancy.moments(inside.astype(np.float64), rows)
+        return HistogramEstimate(bins, frozen(content), frozen(covariance))
+
+    def draw(self, n: int, run: Run) -> SignedSample:
+        """Draw `n` events with their members' log-densities and the sampler's audit.
+
+        Events of the mixture are kept in proportion to the ratio of the densities, up to the
+        bound that the audit records: see
+        :func:`~verisimile.mixture.discrepancy.sampling.sample_tilted`.
+        """
+        theta = self.discrepancy.coefficients
+        rng = run.seeds.at("sample", "corrected").numpy()
+        return self.draw_at(theta, n, rng, excess=min(_REPEATED, _REPETITIONS / n))
+
+    def draw_at(
+        self, theta: Array, n: int, rng: np.random.Generator, *, excess: float = _REPEATED
+    ) -> SignedSample:
+        """Draw `n` events of the law with other coefficients ``(r + P,)`` than the fitted ones."""
+        functions = self.discrepancy.functions
+        return sample_tilted(
+            lambda size, stream: sample_signed(self.members, self.weights, size, stream),
+            lambda drawn: np.asarray(functions.at(drawn.x, drawn.log_densities) @ theta),
+            n,
+            rng,
+            excess=excess,
+        )
+
+    def weighted_draws(self, run: Run, draws: int | None = None) -> tuple[Array, Array]:
+        """Return draws of the *uncorrected* mixture ``(n, d)`` and their functions.
+
+        Each counts by ``discrepancy.shares(rows)``.  Made once per run and kept in its store.
+        """
+        size = draws or self.discrepancy.record.reference
+        x, logf = mixture_draws(run, self.uncorrected, size)
+        return x, self.discrepancy.functions.at(x, logf)
+
+    def _evaluated(self, x: EventsLike) -> tuple[Array, Array]:
+        """Return log p ``(n,)`` and the functions ``(n, r + P)``; these are NaN where p is zero."""
+        values = matched_values(x, self.features, "x")
+        logf = member_log_densities(self.members, values)
+        found = mixed_log_density(logf, self.weights)
+        rows = np.full((len(values), self.discrepancy.coefficients.size), np.nan)
+        possible = found > -np.inf
+        functions = self.discrepancy.functions
+        rows[possible] = functions.at(values[possible], logf[possible])
+        found[possible] += self.discrepancy.log_ratio(rows[possible])
+        rows[~possible] = self.discrepancy.means
+        return found, rows
+
+
+def mixture_draws(run: Run, mixture: Mixture, draws: int) -> tuple[Array, Array]:
+    """Return draws of a mixture ``(n, d)`` and their log-densities ``(n, M)``, kept by the run."""
+    require(draws >= 2, "draws", got=draws, expected="at least two events")
+    task = Task(
+        address=f"draws/{mixture.fingerprint[:16]}/mixture/{draws}",
+        config={"mixture": mixture.fingerprint, "draws": draws},
+        seeds=run.seeds.at("draws", "mixture"),
+        args=(mixture.members, mixture.weights, draws),
+    )
+    (record,) = run.map(_drawn, [task], label="draws")
+    if not isinstance(record, Record):
+        raise NumericsError("draws", got=str(record), expected="events of the mixture")
+    return np.asarray(record.arrays["x"]), np.asarray(record.arrays["log_densities"])
+
+
+def _drawn(
+    seeds: Seeds, members: tuple[DensityEstimator, ...], weights: Array, draws: int
+) -> Payload:
+    sample = sample_signed(members, weights, draws, seeds.numpy())
+    return Payload({"x": sample.x, "log_densities": sample.log_densities}, {})
+
+
+def correct_mixture(
+    run: Run,
+    mixture: Mixture,
+    events: EventsLike,
+    discrepancy: Discrepancy = Discrepancy(),  # noqa: B008  (a frozen value)
+) -> CorrectedMixture:
+    """Learn from the events of the weight fit what all members miss alike.
+
+    Parameters
+    ----------
+    run
+        Random streams (``"draws"``, ``"discrepancy"``) and storage of the draws.
+    mixture
+        Members with weights that were fitted to `events`.
+    events
+        The events of the weight fit ``(n, d)``, with their weights.
+    discrepancy
+        Settings.
+
+    Raises
+    ------
+    InputError
+        If these are not the events of the weight fit.
+    NumericsError
+        If the fit has no certified optimum.
+    """
+    matched = match_features(as_events(events, "events"), mixture.features)
+    known = [seen.digest for seen in mixture.provenance if seen.role == "weight-fit"]
+    require(
+        not known or matched.digest in known,
+        "events",
+        got="a sample that the weights were not fitted to",
+        expected="the events of the weight fit: weights and correction are fitted together",
+    )
+    plain = mixture.uncorrected if isinstance(mixture, CorrectedMixture) else mixture
+    size = discrepancy.reference_size(matched.n, matched.d)
+    x, logf = mixture_draws(run, plain, size)
+    law = WeightLaw.of(plain.fit)
+    reference = Reference.of(law, plain.features, x, logf, discrepancy.cap)
+    at_events = plain.log_densities(matched)
+    seeds = run.seeds.at("discrepancy")
+    fit = fit_discrepancy(reference, matched.x, at_events, matched.weights, discrepancy, seeds)
+    return CorrectedMixture(plain, fit)

@@ -1,0 +1,251 @@
+r"""The discrepancy of an ensemble: what its members miss alike, learnt from the events of the fit.
+
+.. math:: p(x; \eta, b) = \hat f(x)\, e^{s(x)\cdot\eta + \varphi(x)\cdot b} / Z(\eta, b)
+
+s are the relative eigen-variations of the weights, phi the functions of a `Basis`.  The
+coefficients b shrink towards zero by groups whose scales are integrated over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from verisimile.core.arrays import Array, frozen
+from verisimile.core.errors import NumericsError, require
+from verisimile.core.random import Seeds
+from verisimile.data.feature import Feature
+from verisimile.mixture.discrepancy.bands import feature_bands
+from verisimile.mixture.discrepancy.basis import Basis
+from verisimile.mixture.discrepancy.functions import Functions
+from verisimile.mixture.discrepancy.posterior import DiscrepancyFit, DiscrepancyRecord
+from verisimile.mixture.discrepancy.shrinkage import FLAT, ExcessMoments, Shrunken, shrunken
+from verisimile.mixture.law import WeightLaw
+from verisimile.mixture.solvers.newton import NewtonSolver
+from verisimile.mixture.tilt_fit import (
+    Tilt,
+    TiltCurvature,
+    TiltOptimum,
+    covariance_at,
+    log_partition,
+    minimise_tilt,
+)
+
+_PER_EVENT = 10
+_FEWEST, _MOST = 20_000, 200_000
+_BYTES = 2**28  # of the functions at the reference events
+_FIRST = 60  # draws of tau before the exact fit, which needs their size only
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    r"""Settings of the fit of an ensemble's discrepancy.
+
+    Attributes
+    ----------
+    scale
+        s of the half-Cauchy law of the groups' scales: the typical relative error of a density
+        along one function, believed before any event is seen; four times that for the groups of
+        a feature's ends.
+    draws
+        Draws of the scales.
+    reference
+        R, events of the mixture for moments and norm; None for ten times the events, between
+        20 000 and 200 000, and fewer where the functions would take more than 256 MiB.
+    cap
+        Largest relative variation by the weights, as in
+        :class:`~verisimile.checks.goodness.alternatives.tilt.ExponentialTilt`.
+    solver
+        Tolerance and most iterations of the exact fit.
+
+    References
+    ----------
+    M. Kennedy, A. O'Hagan, J. R. Stat. Soc. B 63 (2001) 425 (model discrepancy);
+    D. Nychka, J. Am. Stat. Assoc. 83 (1988) 1134 (coverage of smoothing bands on average).
+    """
+
+    scale: float = 0.05
+    draws: int = 250
+    reference: int | None = None
+    cap: float = 2.0
+    solver: NewtonSolver = NewtonSolver(tolerance=1e-8)
+
+    def __post_init__(self) -> None:
+        good = (
+            self.scale > 0
+            and self.draws >= 50
+            and (self.reference is None or self.reference >= 1000)
+            and self.cap > 0
+        )
+        require(
+            good,
+            "Discrepancy",
+            got=repr(self),
+            expected="scale > 0, draws >= 50, reference >= 1000, cap > 0",
+        )
+
+    def reference_size(self, events: int, features: int) -> int:
+        """Return R for so many events of so many features."""
+        if self.reference is not None:
+            return self.reference
+        wanted = min(max(_PER_EVENT * events, _FEWEST), _MOST)
+        functions = 70 * features + 13 * features * (features - 1)
+        return max(min(wanted, _BYTES // (8 * functions)), _FEWEST)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """Draws of a mixture ``(R, d)``, with everything that fits to several data sets share.
+
+    Attributes
+    ----------
+    functions
+        (s, phi) of an event.
+    x, rows
+        The draws, and their functions ``(R, r + P)``.
+    covariance
+        Of the functions under the mixture.
+    """
+
+    functions: Functions
+    x: Array
+    rows: Array
+    covariance: Array
+
+    @classmethod
+    def of(
+        cls, law: WeightLaw, features: Sequence[Feature], x: Array, logf: Array, cap: float
+    ) -> Reference:
+        """Return the reference of draws with log-densities ``(R, M)``."""
+        functions = Functions(
+            frozen(law.weights), frozen(law.variations), cap, Basis.of(features, x)
+        )
+        rows = functions.at(x, logf)
+        flat = np.full(len(rows), 1.0 / len(rows))
+        return cls(functions, x, rows, covariance_at(rows, flat))
+
+    def fit(
+        self, seen: Array, events: float, settings: Discrepancy, seeds: Seeds
+    ) -> DiscrepancyFit:
+        """Return the discrepancy, without its bands, from the means of the functions at events.
+
+        Parameters
+        ----------
+        seen
+            Means of (s, phi) over the events ``(r + P,)``.
+        events
+            Their effective number.
+        settings, seeds
+            As for :func:`fit_discrepancy`.
+
+        Raises
+        ------
+        NumericsError
+            If the exact fit has no certified optimum.
+        """
+        groups = self.functions.groups
+        # The moments of the reference are uncertain too.
+        n = events * len(self.rows) / (events + len(self.rows))
+        prior = (groups, settings.scale * self.functions.basis.stretches)
+        at_origin = ExcessMoments(seen - self.rows.mean(axis=0), self.covariance, n)
+        first = shrunken(at_origin, *prior, draws=_FIRST, rng=seeds.at("scales", 0).numpy())
+        best = self._exact(seen, n, first, settings.solver)
+        tilted = np.exp(self.rows @ best.theta - log_partition(self.rows, best.theta)) / len(
+            self.rows
+        )
+        curvature = covariance_at(self.rows, tilted)
+        # ExcessMoments as if from a model that is linear about the optimum.
+        about = ExcessMoments(seen - tilted @ self.rows + curvature @ best.theta, curvature, n)
+        last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
+        return self._result(last, about, best, events)
+
+    def _exact(self, seen: Array, n: float, first: Shrunken, solver: NewtonSolver) -> TiltOptimum:
+        """Return the optimum at the scales found first, in coefficients over their scale."""
+        groups = self.functions.groups
+        unit, precision = np.ones(groups.size), np.full(groups.size, FLAT)
+        held = groups >= 0
+        unit[held], precision[held] = np.median(first.scales, axis=0)[groups[held]], 1.0
+        problem = Tilt(
+            self.rows * unit,
+            n * seen * unit,
+            n,
+            precision,
+            np.zeros(groups.size),
+            slice(0, groups.size),
+        )
+        hessian = n * self.covariance * np.outer(unit, unit) + np.diag(precision)
+        origin = TiltCurvature.of(hessian, precision)
+        # Far from the mixture the linear estimate overshoots: then the fit starts from none.
+        starts = (first.mean / unit, np.zeros(groups.size))
+        start = min(starts, key=lambda theta: problem.at(theta).value)
+        best = minimise_tilt(problem, start, origin, origin.reach(problem.reference), solver)
+        if not best.converged:
+            raise NumericsError(
+                "fit of the discrepancy",
+                got=f"no optimum after {best.iterations} iterations",
+                expected="a certified optimum",
+                remedy="More reference events, or discrepancy=None.",
+            )
+        return replace(best, theta=best.theta * unit)
+
+    def _result(
+        self, last: Shrunken, about: ExcessMoments, best: TiltOptimum, events: float
+    ) -> DiscrepancyFit:
+        log_norm = log_partition(self.rows, last.mean)
+        ratio = np.exp(self.rows @ last.mean - log_norm)
+        share = ratio / ratio.sum()
+        record = DiscrepancyRecord(
+            n_events=events,
+            reference=len(self.rows),
+            n_functions=self.functions.basis.groups.size,
+            effective=last.effective,
+            evidence=last.evidence(about, self.functions.groups),
+            iterations=best.iterations,
+            gap=best.gap,
+            smallest_log_ratio=float(np.log(ratio.min())),
+            largest_log_ratio=float(np.log(ratio.max())),
+            effective_reference=float(1.0 / (share @ share)),
+        )
+        return DiscrepancyFit(
+            functions=self.functions,
+            coefficients=frozen(last.mean),
+            covariance=frozen(last.covariance),
+            means=frozen(share @ self.rows),
+            information=frozen(covariance_at(self.rows, share)),
+            log_norm=log_norm,
+            scales=frozen(np.median(last.scales, axis=0)),
+            bands=(),
+            record=record,
+        )
+
+
+def fit_discrepancy(
+    reference: Reference,
+    x: Array,
+    logf: Array,
+    weights: Array | None,
+    settings: Discrepancy,
+    seeds: Seeds,
+) -> DiscrepancyFit:
+    """Return the discrepancy of a mixture from the events that its weights were fitted to.
+
+    Parameters
+    ----------
+    reference
+        Draws of the mixture.
+    x, logf, weights
+        The events ``(n, d)``, their log-densities ``(n, M)`` and weights ``(n,)``.
+    settings, seeds
+        Random streams ``"scales"``.
+
+    Raises
+    ------
+    NumericsError
+        If the exact fit has no certified optimum.
+    """
+    u = np.ones(len(x)) if weights is None else weights
+    seen = u @ reference.functions.at(x, logf) / u.sum()
+    found = reference.fit(seen, float(u.sum() ** 2 / (u @ u)), settings, seeds)
+    return replace(found, bands=feature_bands(found, reference.x, reference.rows))
