@@ -123,7 +123,7 @@ def answer(
     fit = found.discrepancy
     at, rows = found.weighted_draws(run)
     table = questions.table(at)
-    values, covariance, noise = fit.moments(table, rows)
+    values, covariance, noise = fit.moments(table, at, rows)
     s = rows[:, : fit.functions.free]
     gradient = (s - s.mean(axis=0)).T @ (table - table.mean(axis=0)) / len(s)
     alone = np.sqrt((gradient**2).sum(axis=0))

@@ -38,7 +38,7 @@ def pulls(scale: float, sets: int) -> tuple[Array, Array, Array]:
             drawn = mixture.draw(40_000, Run(Seeds(place)))
             values = observables(drawn.x)
             rows = fit.functions.at(drawn.x, drawn.log_densities)
-            mean, covariance, _ = fit.moments(values, rows)
+            mean, covariance, _ = fit.moments(values, drawn.x, rows)
             error = np.sqrt(np.diag(covariance))
             found.append((mean - expected) / error)
             claimed.append(error / counted)

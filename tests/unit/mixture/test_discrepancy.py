@@ -14,7 +14,7 @@ from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.mixture.discrepancy.basis import Axis, Basis
+from verisimile.mixture.discrepancy.basis import Axis, DiscrepancyBasis
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture, correct_mixture
 from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.mixture.discrepancy.shrinkage import ExcessMoments, shrunken
@@ -126,7 +126,7 @@ def test_features_are_seen_by_their_kind() -> None:
     spiky = np.where(rng.random(5000) < 0.3, 0.0, rng.exponential(1.0, 5000))
     x = np.column_stack([rng.uniform(-np.pi, np.pi, 5000), rng.poisson(1.0, 5000), spiky])
     features = [Feature("phi", kind="periodic"), Feature("n", kind="discrete"), Feature("ht")]
-    basis = Basis.of(features, x)
+    basis = DiscrepancyBasis.of(features, x)
     assert [axis.scale for axis in basis.axes] == ["circle", "values", "scores"]
     assert basis.axes[2].spikes.tolist() == [0.0]
     turned = x.copy()

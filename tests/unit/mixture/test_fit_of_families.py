@@ -78,7 +78,7 @@ def sample() -> Events:
 def fitted(name: str) -> tuple[Mixture, Array]:
     """Return the fitted mixture and the members' densities at its events."""
     ensemble = gather_ensemble(Run(Seeds(3)), MEMBERS[name](), features=FEATURES)
-    mixture = fit_mixture(Run(Seeds(3)), ensemble, sample(), pseudo=PSEUDO)
+    mixture = fit_mixture(Run(Seeds(3)), ensemble, sample(), pseudo=PSEUDO, discrepancy=None)
     return mixture, np.exp(ensemble.log_densities(sample()))
 
 
@@ -157,7 +157,9 @@ def test_the_right_density_among_wrong_ones_gets_the_weight() -> None:
     run = Run(Seeds(3))
     x = banana(4000, np.random.default_rng(9))
     models = [normal(0.0), bent(0.5), bent(1.2)]
-    mixture = fit_mixture(run, gather_ensemble(run, models), Events(x), pseudo=PSEUDO)
+    mixture = fit_mixture(
+        run, gather_ensemble(run, models), Events(x), pseudo=PSEUDO, discrepancy=None
+    )
     errors = np.sqrt(np.diag(mixture.fit.covariance))
     assert_within(mixture.weights, [0.0, 1.0, 0.0], errors)
     with pytest.raises(AssertionError, match="off by"):

@@ -172,7 +172,7 @@ def test_more_members_than_events_have_errors_in_all_directions() -> None:
     rng = np.random.default_rng(5)
     x = SIX[rng.integers(6, size=4)] + rng.standard_normal((4, 2))
     ensemble = gather_ensemble(Run(Seeds(6)), six())
-    fit = fit_mixture(Run(Seeds(6)), ensemble, Events(x)).fit
+    fit = fit_mixture(Run(Seeds(6)), ensemble, Events(x), discrepancy=None).fit
     errors = np.sqrt(np.diag(fit.covariance))
     # One event's worth of equal weights is known, so that errors are bounded.
     assert (errors > 0.1).all()
@@ -185,7 +185,9 @@ def bootstrapped() -> Mixture:
     members = [six()[i] for i in (0, 3, 4)]
     x = np.concatenate([m.sample(400, rng) for m in members])
     ensemble = gather_ensemble(Run(Seeds(8)), members)
-    return fit_mixture(Run(Seeds(8)), ensemble, Events(x), covariance=Bootstrap(replicas=150))
+    return fit_mixture(
+        Run(Seeds(8)), ensemble, Events(x), covariance=Bootstrap(replicas=150), discrepancy=None
+    )
 
 
 def test_where_nothing_binds_the_bootstrap_agrees(bootstrapped: Mixture) -> None:
@@ -221,7 +223,14 @@ def test_a_bootstrap_can_be_asked_for_by_name() -> None:
     ensemble = gather_ensemble(Run(Seeds(2)), six()[:2])
     x = six()[0].sample(40, np.random.default_rng(2))
     first, again = (
-        fit_mixture(Run(Seeds(2)), ensemble, Events(x), covariance="bootstrap", pseudo=SMALL).fit
+        fit_mixture(
+            Run(Seeds(2)),
+            ensemble,
+            Events(x),
+            covariance="bootstrap",
+            pseudo=SMALL,
+            discrepancy=None,
+        ).fit
         for _ in "ab"
     )
     assert first.record.covariance == "bootstrap"

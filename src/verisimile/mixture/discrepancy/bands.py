@@ -15,14 +15,15 @@ _SHARES = np.array(
 
 def feature_bands(fit: DiscrepancyFit, x: Array, rows: Array) -> tuple[FeatureBand, ...]:
     """Return one band per feature, from draws of the mixture ``(R, d)`` with functions `rows`."""
-    return tuple(_band(fit, axis, x[:, j], rows) for j, axis in enumerate(fit.functions.basis.axes))
+    return tuple(_band(fit, axis, x, j, rows) for j, axis in enumerate(fit.functions.basis.axes))
 
 
-def _band(fit: DiscrepancyFit, axis: Axis, column: Array, rows: Array) -> FeatureBand:
+def _band(fit: DiscrepancyFit, axis: Axis, x: Array, j: int, rows: Array) -> FeatureBand:
+    column = x[:, j]
     edges = _edges(axis, column)
     place = np.clip(np.searchsorted(edges, column, side="right") - 1, 0, edges.size - 2)
     inside = np.asarray(place[:, None] == np.arange(edges.size - 1), dtype=np.float64)
-    corrected, covariance, _ = fit.moments(inside, rows)
+    corrected, covariance, _ = fit.moments(inside, x, rows)
     plain = inside.mean(axis=0)
     s = rows[:, : fit.functions.free]
     gradient = (s - s.mean(axis=0)).T @ (inside - plain) / len(s)

@@ -130,7 +130,7 @@ class Axis:
 
 @register("discrepancy-basis", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Basis:
+class DiscrepancyBasis:
     """The functions of all features and of their pairs ``(P,)``, in groups.
 
     Attributes
@@ -154,7 +154,7 @@ class Basis:
     stretches: Array
 
     @classmethod
-    def of(cls, features: Sequence[Feature], x: Array) -> Basis:
+    def of(cls, features: Sequence[Feature], x: Array) -> DiscrepancyBasis:
         """Return the basis for events ``(R, d)`` of a mixture."""
         axes = tuple(Axis.of(spec, x[:, j]) for j, spec in enumerate(features))
         d = len(axes)

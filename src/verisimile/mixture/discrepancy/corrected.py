@@ -36,8 +36,8 @@ class CorrectedMixture(Mixture):
     .. math:: p(x) = \hat f(x)\, e^{s(x)\cdot\hat\eta + \varphi(x)\cdot\hat b} / Z
 
     s are the relative eigen-variations of the weights, phi bumps in the features' normal scores
-    (:class:`~verisimile.mixture.discrepancy.basis.Basis`).  Errors are those of weights and
-    correction together: they hold what no weight can undo.
+    (:class:`~verisimile.mixture.discrepancy.basis.DiscrepancyBasis`).  Errors are those of weights
+    and correction together: they hold what no weight can undo.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class CorrectedMixture(Mixture):
         """
         x, rows = self.weighted_draws(run, draws)
         values = as_vector(h(x), "h(x)", length=len(x))
-        mean, covariance, _ = self.discrepancy.moments(values[:, None], rows)
+        mean, covariance, _ = self.discrepancy.moments(values[:, None], x, rows)
         spread = float(covariance[0, 0])
         if not np.isfinite(spread):
             raise NumericsError("expectation", got="a non-finite error", expected="a finite one")
@@ -137,7 +137,7 @@ class CorrectedMixture(Mixture):
         column = x[:, names.index(feature), None]
         inside = (column >= bins[:-1]) & (column < bins[1:])
         inside[:, -1] |= column[:, 0] == bins[-1]
-        content, covariance, _ = self.discrepancy.moments(inside.astype(np.float64), rows)
+        content, covariance, _ = self.discrepancy.moments(inside.astype(np.float64), x, rows)
         return HistogramEstimate(bins, frozen(content), frozen(covariance))
 
     def draw(self, n: int, run: Run) -> SignedSample:

@@ -2,7 +2,7 @@ r"""The discrepancy of an ensemble: what its members miss alike, learnt from the
 
 .. math:: p(x; \eta, b) = \hat f(x)\, e^{s(x)\cdot\eta + \varphi(x)\cdot b} / Z(\eta, b)
 
-s are the relative eigen-variations of the weights, phi the functions of a `Basis`.  The
+s are the relative eigen-variations of the weights, phi the functions of a `DiscrepancyBasis`.  The
 coefficients b shrink towards zero by groups whose scales are integrated over.
 """
 
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verisimile.core.arrays import Array, frozen
+from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.errors import NumericsError, require
 from verisimile.core.random import Seeds
 from verisimile.data.feature import Feature
 from verisimile.mixture.discrepancy.bands import feature_bands
-from verisimile.mixture.discrepancy.basis import Basis
+from verisimile.mixture.discrepancy.basis import DiscrepancyBasis
 from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit, DiscrepancyRecord
 from verisimile.mixture.discrepancy.shrinkage import FLAT, ExcessMoments, Shrunken, shrunken
@@ -120,7 +120,7 @@ class Reference:
     ) -> Reference:
         """Return the reference of draws with log-densities ``(R, M)``."""
         functions = Functions(
-            frozen(law.weights), frozen(law.variations), cap, Basis.of(features, x)
+            frozen(law.weights), frozen(law.variations), cap, DiscrepancyBasis.of(features, x)
         )
         rows = functions.at(x, logf)
         flat = np.full(len(rows), 1.0 / len(rows))
@@ -216,6 +216,7 @@ class Reference:
             information=frozen(covariance_at(self.rows, share)),
             log_norm=log_norm,
             scales=frozen(np.median(last.scales, axis=0)),
+            reference=digest(self.x),
             bands=(),
             record=record,
         )

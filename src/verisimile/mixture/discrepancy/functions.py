@@ -8,7 +8,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array, IntArray, digest
 from verisimile.core.result import register
-from verisimile.mixture.discrepancy.basis import Basis
+from verisimile.mixture.discrepancy.basis import DiscrepancyBasis
 from verisimile.mixture.objective import capped_variations
 
 
@@ -30,7 +30,7 @@ class Functions:
     weights: Array
     variations: Array
     cap: float
-    basis: Basis
+    basis: DiscrepancyBasis
 
     @property
     def free(self) -> int:

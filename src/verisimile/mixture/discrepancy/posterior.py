@@ -117,6 +117,8 @@ class DiscrepancyFit:
         log Z.
     scales
         Median of each group's scale ``(G,)``.
+    reference
+        Content key of the draws that the fit used.
     bands
         One per feature.
     record
@@ -130,6 +132,7 @@ class DiscrepancyFit:
     information: Array
     log_norm: float
     scales: Array
+    reference: str
     bands: tuple[FeatureBand, ...]
     record: DiscrepancyRecord
 
@@ -192,17 +195,18 @@ class DiscrepancyFit:
         share = np.exp(self.log_ratio(rows))
         return np.asarray(share / share.sum())
 
-    def moments(self, values: Array, rows: Array) -> tuple[Array, Array, Array]:
+    def moments(self, values: Array, x: Array, rows: Array) -> tuple[Array, Array, Array]:
         r"""Return expectations of `values` ``(n, O)``, their covariance, and that of the draws.
 
-        The events are draws of the uncorrected mixture, with functions `rows` ``(n, r + P)``.
+        The events are draws `x` ``(n, d)`` of the uncorrected mixture, with functions `rows`
+        ``(n, r + P)``.
 
         .. math:: O = \langle h \rangle_p, \quad
                   V = G^T \Sigma G + V_\mathrm{draws}, \quad
                   G = \mathrm{Cov}_p((s, \varphi), h)
 
-        What the functions explain of h has no noise of the draws beside that in Sigma: their
-        means are those that the events of the fit have.
+        In the very draws of the fit, what the functions explain of h has no noise beside that in
+        Sigma: their means are those that the events of the fit have.
         """
         share = self.shares(rows)
         expected = share @ values
@@ -210,10 +214,11 @@ class DiscrepancyFit:
         centred = rows - share @ rows
         weighted = apart * share[:, None]
         gradient = centred.T @ weighted
-        known = (centred * share[:, None]).T @ centred
-        known[np.diag_indices_from(known)] += 1.0 / self.record.n_events * np.diag(known)
-        left = (apart - centred @ solve_rounded(known, gradient)) * share[:, None]
-        noise = left.T @ left
+        if digest(x) == self.reference:
+            ridge = np.diag(np.diag(self.information) / self.record.n_events)
+            explained = centred @ solve_rounded(self.information + ridge, gradient)
+            weighted = weighted - explained * share[:, None]
+        noise = weighted.T @ weighted
         return expected, gradient.T @ self.covariance @ gradient + noise, noise
 
     def directions(self, events: int) -> Array:
