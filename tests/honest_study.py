@@ -213,7 +213,7 @@ def study(name: str, sets: int, ensembles: range, executor: str = "") -> Answers
     )
 
 
-VERSION = 3
+VERSION = 5
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

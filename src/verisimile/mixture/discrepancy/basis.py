@@ -99,7 +99,7 @@ class Axis:
         scores = np.asarray(ndtri(np.clip(share, _EDGE, 1.0 - _EDGE)))
         return AxisPlaces(1.0 - marks.sum(axis=1), scores, marks)
 
-    def groups(self, places: AxisPlaces) -> list[tuple[str, Array]]:
+    def groups(self, places: AxisPlaces, *, ends: bool = True) -> list[tuple[str, Array]]:
         """Return functions ``(n, k)`` at places by the name of their group."""
         found: list[tuple[str, Array]] = []
         if self.scale == "circle":
@@ -109,7 +109,7 @@ class Axis:
                 (f"{spacing:g} sigma", _bumps(places.at, _centres(spacing), spacing))
                 for spacing in _SPACINGS
             ]
-        if self.scale != "values":
+        if ends and self.scale != "values":
             # Also of a circle: what learned it on a line has errors of its own where that is cut.
             found += [(_LOW, _end(-places.at)), (_HIGH, _end(places.at))]
         found = [(name, part * places.there[:, None]) for name, part in found]
@@ -137,6 +137,9 @@ class DiscrepancyBasis:
     ----------
     axes
         One per feature.
+    level
+        That of log f itself: sharp structures that all members smear alike have lost events where
+        the density is high and have them where it is low, in any number of dimensions.
     pairs
         AxisPlaces of the features of each pair ``(Q, 2)``.
     groups
@@ -148,43 +151,40 @@ class DiscrepancyBasis:
     """
 
     axes: tuple[Axis, ...]
+    level: Axis
     pairs: IntArray
     groups: IntArray
     names: tuple[str, ...]
     stretches: Array
 
     @classmethod
-    def of(cls, features: Sequence[Feature], x: Array) -> DiscrepancyBasis:
-        """Return the basis for events ``(R, d)`` of a mixture."""
+    def of(cls, features: Sequence[Feature], x: Array, log_f: Array) -> DiscrepancyBasis:
+        """Return the basis for events ``(R, d)`` of a mixture with log-densities ``(R,)``."""
         axes = tuple(Axis.of(spec, x[:, j]) for j, spec in enumerate(features))
+        level = Axis.of(Feature("density"), log_f)
         d = len(axes)
         pairs = np.array([(i, j) for j in range(d) for i in range(j)], dtype=np.int64)
-        bare = cls(axes, pairs.reshape(-1, 2), np.empty(0, np.int64), (), np.empty(0))
-        parts = list(bare._parts(x[:1]))
+        bare = cls(axes, level, pairs.reshape(-1, 2), np.empty(0, np.int64), (), np.empty(0))
+        parts = list(bare._parts(x[:1], log_f[:1]))
         sizes = [part.shape[1] for _, part in parts]
         names = tuple(name for name, _ in parts)
         sharp = [_SHARP if name.endswith((_LOW, _HIGH)) else 1.0 for name in names]
         groups = np.repeat(np.arange(len(sizes)), sizes)
-        return cls(axes, bare.pairs, groups, names, np.array(sharp))
+        return cls(axes, level, bare.pairs, groups, names, np.array(sharp))
 
-    def at(self, x: Array) -> Array:
-        """Return the functions ``(n, P)`` at events ``(n, d)``."""
-        out = np.empty((len(x), self.groups.size))
-        self.fill(x, out)
-        return out
-
-    def fill(self, x: Array, out: Array) -> None:
-        """Put the functions at events ``(n, d)`` into `out` ``(n, P)``."""
+    def fill(self, x: Array, log_f: Array, out: Array) -> None:
+        """Put the functions at events ``(n, d)`` with log-densities ``(n,)`` into `out` (n, P)."""
         for start in range(0, len(x), _BLOCK):
             rows, at = slice(start, start + _BLOCK), 0
-            for _, part in self._parts(x[rows]):
+            for _, part in self._parts(x[rows], log_f[rows]):
                 out[rows, at : at + part.shape[1]] = part
                 at += part.shape[1]
 
-    def _parts(self, x: Array) -> Iterator[tuple[str, Array]]:
+    def _parts(self, x: Array, log_f: Array) -> Iterator[tuple[str, Array]]:
         places = [axis.places(x[:, j]) for j, axis in enumerate(self.axes)]
-        for axis, at in zip(self.axes, places, strict=True):
-            for name, part in axis.groups(at):
+        everything = [*zip(self.axes, places, strict=True), (self.level, self.level.places(log_f))]
+        for axis, at in everything:
+            for name, part in axis.groups(at, ends=axis is not self.level):
                 yield f"{axis.feature.name}: {name}", part
         for spacing, reach in _PAIRS[: 2 if len(self.axes) <= _FINE_UP_TO else 1]:
             factors = [

@@ -23,6 +23,7 @@ from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit, DiscrepancyRecord
 from verisimile.mixture.discrepancy.shrinkage import FLAT, ExcessMoments, Shrunken, shrunken
 from verisimile.mixture.law import WeightLaw
+from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.tilt_fit import (
     Tilt,
@@ -91,7 +92,7 @@ class Discrepancy:
         if self.reference is not None:
             return self.reference
         wanted = min(max(_PER_EVENT * events, _FEWEST), _MOST)
-        functions = 70 * features + 13 * features * (features - 1)
+        functions = 70 * (features + 1) + 13 * features * (features - 1)
         return max(min(wanted, _BYTES // (8 * functions)), _FEWEST)
 
 
@@ -119,9 +120,8 @@ class Reference:
         cls, law: WeightLaw, features: Sequence[Feature], x: Array, logf: Array, cap: float
     ) -> Reference:
         """Return the reference of draws with log-densities ``(R, M)``."""
-        functions = Functions(
-            frozen(law.weights), frozen(law.variations), cap, DiscrepancyBasis.of(features, x)
-        )
+        basis = DiscrepancyBasis.of(features, x, mixed_log_density(logf, law.weights))
+        functions = Functions(frozen(law.weights), frozen(law.variations), cap, basis)
         rows = functions.at(x, logf)
         flat = np.full(len(rows), 1.0 / len(rows))
         return cls(functions, x, rows, covariance_at(rows, flat))
