@@ -26,7 +26,7 @@ _END = 1.75  # scores beyond which the finest bumps have groups of their own, on
 _LAST = 3.5
 _RAMPS = (1.5, 2.0, 2.5)  # where one-sided functions of the outermost events begin
 _PAIRS = ((1.0, 2.0), (0.5, 2.0))  # spacings of the factors of pairs, and how far they go
-_FINE_UP_TO = 3  # features, of which pairs have the finer spacing too: there are few pairs
+_FEW = 3  # features, up to which pairs have the finer spacing too, and are had with the density
 _TURNS = (4, 8, 16, 32)  # bumps around a circle
 _SHARP = 4.0  # scale of the ends of a feature over that of its bulk
 _MOST_VALUES = 12  # of a discrete feature, that have a function of their own
@@ -186,14 +186,26 @@ class DiscrepancyBasis:
         for axis, at in everything:
             for name, part in axis.groups(at, ends=axis is not self.level):
                 yield f"{axis.feature.name}: {name}", part
-        for spacing, reach in _PAIRS[: 2 if len(self.axes) <= _FINE_UP_TO else 1]:
+        yield from self._products(places, self.level.places(log_f))
+
+    def _products(self, places: list[AxisPlaces], level: AxisPlaces) -> Iterator[tuple[str, Array]]:
+        few = len(self.axes) <= _FEW
+        for spacing, reach in _PAIRS[: 2 if few else 1]:
             factors = [
                 a.factors(at, spacing, reach) for a, at in zip(self.axes, places, strict=True)
             ]
             for i, j in self.pairs:
-                product = factors[i][:, :, None] * factors[j][:, None, :]
                 both = " and ".join(self.axes[k].feature.name for k in (i, j))
-                yield f"{both}: {spacing:g} sigma", product.reshape(len(x), -1)
+                yield f"{both}: {spacing:g} sigma", _product(factors[i], factors[j])
+        if few:
+            high = self.level.factors(level, *_PAIRS[0])
+            for axis, at in zip(self.axes, places, strict=True):
+                own = axis.factors(at, *_PAIRS[0])
+                yield f"{axis.feature.name} and density", _product(own, high)
+
+
+def _product(left: Array, right: Array) -> Array:
+    return np.asarray((left[:, :, None] * right[:, None, :]).reshape(len(left), -1))
 
 
 def _bumps(u: Array, centres: Array, width: float) -> Array:
