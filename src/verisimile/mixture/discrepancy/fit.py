@@ -8,10 +8,12 @@ coefficients b shrink towards zero by groups whose scales are integrated over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import logsumexp
 
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.errors import NumericsError, require
@@ -23,20 +25,20 @@ from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit, DiscrepancyRecord
 from verisimile.mixture.discrepancy.shrinkage import FLAT, ExcessMoments, Shrunken, shrunken
 from verisimile.mixture.law import WeightLaw
-from verisimile.mixture.objective import mixed_log_density
+from verisimile.mixture.objective import blocks, mixed_log_density
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.tilt_fit import (
     Tilt,
     TiltCurvature,
     TiltOptimum,
     covariance_at,
-    log_partition,
     minimise_tilt,
 )
 
 _PER_EVENT = 10
 _FEWEST, _MOST = 20_000, 200_000
 _BYTES = 2**28  # of the functions at the reference events
+_SHAPE = 20_000  # reference events that the covariance of the functions is taken from
 _FIRST = 60  # draws of tau before the exact fit, which needs their size only
 
 
@@ -123,8 +125,7 @@ class Reference:
         basis = DiscrepancyBasis.of(features, x, mixed_log_density(logf, law.weights))
         functions = Functions(frozen(law.weights), frozen(law.variations), cap, basis)
         rows = functions.at(x, logf)
-        flat = np.full(len(rows), 1.0 / len(rows))
-        return cls(functions, x, rows, covariance_at(rows, flat))
+        return cls(functions, x, rows, _covariance(rows, np.ones(len(rows))))
 
     def fit(
         self, seen: Array, events: float, settings: Discrepancy, seeds: Seeds
@@ -152,10 +153,10 @@ class Reference:
         at_origin = ExcessMoments(seen - self.rows.mean(axis=0), self.covariance, n)
         first = shrunken(at_origin, *prior, draws=_FIRST, rng=seeds.at("scales", 0).numpy())
         best = self._exact(seen, n, first, settings.solver)
-        tilted = np.exp(self.rows @ best.theta - log_partition(self.rows, best.theta)) / len(
-            self.rows
-        )
-        curvature = covariance_at(self.rows, tilted)
+        logits = self.rows @ best.theta
+        tilted = np.exp(logits - logits.max())
+        tilted /= tilted.sum()
+        curvature = _covariance(self.rows, tilted)
         # ExcessMoments as if from a model that is linear about the optimum.
         about = ExcessMoments(seen - tilted @ self.rows + curvature @ best.theta, curvature, n)
         last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
@@ -175,12 +176,13 @@ class Reference:
             np.zeros(groups.size),
             slice(0, groups.size),
         )
-        hessian = n * self.covariance * np.outer(unit, unit) + np.diag(precision)
-        origin = TiltCurvature.of(hessian, precision)
         # Far from the mixture the linear estimate overshoots: then the fit starts from none.
-        starts = (first.mean / unit, np.zeros(groups.size))
-        start = min(starts, key=lambda theta: problem.at(theta).value)
-        best = minimise_tilt(problem, start, origin, origin.reach(problem.reference), solver)
+        start = problem.at(first.mean / unit)
+        if not start.value < 0.0:
+            start = problem.at(np.zeros(groups.size))
+        shape = _covariance(problem.reference, np.exp(start.logits))
+        near = TiltCurvature.of(n * shape + np.diag(precision), precision, start.logits)
+        best = minimise_tilt(problem, start.theta, near, _reach(problem), solver)
         if not best.converged:
             raise NumericsError(
                 "fit of the discrepancy",
@@ -188,14 +190,14 @@ class Reference:
                 expected="a certified optimum",
                 remedy="More reference events, or discrepancy=None.",
             )
-        return replace(best, theta=best.theta * unit)
+        return replace(best, theta=best.theta * unit, gap=_gap(problem, best.theta))
 
     def _result(
         self, last: Shrunken, about: ExcessMoments, best: TiltOptimum, events: float
     ) -> DiscrepancyFit:
-        log_norm = log_partition(self.rows, last.mean)
-        ratio = np.exp(self.rows @ last.mean - log_norm)
-        share = ratio / ratio.sum()
+        logits = self.rows @ last.mean
+        log_norm = float(logsumexp(logits) - np.log(logits.size))
+        share = np.exp(logits - log_norm) / logits.size
         record = DiscrepancyRecord(
             n_events=events,
             reference=len(self.rows),
@@ -204,8 +206,8 @@ class Reference:
             evidence=last.evidence(about, self.functions.groups),
             iterations=best.iterations,
             gap=best.gap,
-            smallest_log_ratio=float(np.log(ratio.min())),
-            largest_log_ratio=float(np.log(ratio.max())),
+            smallest_log_ratio=float(logits.min()) - log_norm,
+            largest_log_ratio=float(logits.max()) - log_norm,
             effective_reference=float(1.0 / (share @ share)),
         )
         return DiscrepancyFit(
@@ -213,13 +215,40 @@ class Reference:
             coefficients=frozen(last.mean),
             covariance=frozen(last.covariance),
             means=frozen(share @ self.rows),
-            information=frozen(covariance_at(self.rows, share)),
+            information=frozen(about.covariance),
             log_norm=log_norm,
             scales=frozen(np.median(last.scales, axis=0)),
             reference=digest(self.x),
             bands=(),
             record=record,
         )
+
+
+def _covariance(rows: Array, weights: Array) -> Array:
+    """Return the covariance of functions from some of the rows: only their means need all."""
+    some = weights[:_SHAPE]
+    return covariance_at(rows[:_SHAPE], some / some.sum())
+
+
+def _reach(problem: Tilt) -> float:
+    r"""Return a bound on :math:`2 \max_r |F_r|_{H^{-1}}`: the Hessian exceeds the precision."""
+    largest = 0.0
+    for rows in blocks(len(problem.reference)):
+        part = problem.reference[rows]
+        largest = max(largest, float(((part * part) @ (1.0 / problem.precision)).max()))
+    return 2.0 * math.sqrt(largest)
+
+
+def _gap(problem: Tilt, theta: Array) -> float:
+    """Return a bound on how far the objective lies above its minimum.
+
+    That of :func:`~verisimile.mixture.tilt_fit.minimise_tilt`, in the metric of the precision,
+    which is below that of any Hessian.
+    """
+    gradient = problem.at(theta).gradient
+    decrement = math.sqrt(float(gradient @ (gradient / problem.precision)))
+    x = _reach(problem) * decrement
+    return decrement**2 * (-math.log1p(-x) / x if x > 0.0 else 1.0) if x < 1.0 else math.inf
 
 
 def fit_discrepancy(
