@@ -213,7 +213,7 @@ def study(name: str, sets: int, ensembles: range, executor: str = "") -> Answers
     )
 
 
-VERSION = 20
+VERSION = 21
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logsumexp
 
-from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.arrays import Array, IntArray, digest, frozen
 from verisimile.core.errors import NumericsError, require
 from verisimile.core.random import Seeds
 from verisimile.data.feature import Feature
@@ -38,7 +38,8 @@ from verisimile.mixture.tilt_fit import (
 _PER_EVENT = 10
 _FEWEST, _MOST = 20_000, 200_000
 _BYTES = 2**28  # of the functions at the reference events
-_SHAPE = 20_000  # reference events that the covariance of the functions is taken from
+_SHAPE = 10_000  # reference events away from all ends that a covariance is taken from
+_AT_END = 0.1  # of a function of an end, for an event to lie there
 _FIRST = 60  # draws of tau before the exact fit, which needs their size only
 
 
@@ -108,14 +109,16 @@ class Reference:
         (s, phi) of an event.
     x, rows
         The draws, and their functions ``(R, r + P)``.
-    covariance
-        Of the functions under the mixture.
+    some, counts
+        Draws that their covariance is taken from, all that lie at an end of a feature and a
+        part of the others, and how many draws each stands for.
     """
 
     functions: Functions
     x: Array
     rows: Array
-    covariance: Array
+    some: IntArray
+    counts: Array
 
     @classmethod
     def of(
@@ -125,7 +128,23 @@ class Reference:
         basis = DiscrepancyBasis.of(features, x, mixed_log_density(logf, law.weights))
         functions = Functions(frozen(law.weights), frozen(law.variations), cap, basis)
         rows = functions.at(x, logf)
-        return cls(functions, x, rows, _covariance(rows, np.ones(len(rows))))
+        ends = np.flatnonzero(np.append(basis.stretches, 1.0)[functions.groups] > 1.0)
+        outer = (rows[:, ends] > _AT_END).any(axis=1)
+        inner = np.flatnonzero(~outer)
+        step = max(1, len(inner) // _SHAPE)
+        some = np.sort(np.concatenate([np.flatnonzero(outer), inner[::step]]))
+        counts = np.where(outer, 1.0, len(inner) / max(1, len(inner[::step])))[some]
+        return cls(functions, x, rows, some, counts)
+
+    def covariance(self, weights: Array | None = None, unit: Array | None = None) -> Array:
+        """Return the covariance of the functions, over `unit`, under weights of the draws ``(R,)``.
+
+        The means of the functions need all draws, their covariance does not; but a function of
+        the ends would be lost with the few draws that see it.
+        """
+        share = self.counts if weights is None else self.counts * weights[self.some]
+        found = covariance_at(self.rows[self.some], share / share.sum())
+        return found if unit is None else found * np.outer(unit, unit)
 
     def fit(
         self, seen: Array, events: float, settings: Discrepancy, seeds: Seeds
@@ -150,13 +169,13 @@ class Reference:
         # The moments of the reference are uncertain too.
         n = events * len(self.rows) / (events + len(self.rows))
         prior = (groups, settings.scale * self.functions.basis.stretches)
-        at_origin = ExcessMoments(seen - self.rows.mean(axis=0), self.covariance, n)
+        at_origin = ExcessMoments(seen - self.rows.mean(axis=0), self.covariance(), n)
         first = shrunken(at_origin, *prior, draws=_FIRST, rng=seeds.at("scales", 0).numpy())
         best = self._exact(seen, n, first, settings.solver)
         logits = self.rows @ best.theta
         tilted = np.exp(logits - logits.max())
         tilted /= tilted.sum()
-        curvature = _covariance(self.rows, tilted)
+        curvature = self.covariance(tilted)
         # ExcessMoments as if from a model that is linear about the optimum.
         about = ExcessMoments(seen - tilted @ self.rows + curvature @ best.theta, curvature, n)
         last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
@@ -180,7 +199,7 @@ class Reference:
         start = problem.at(first.mean / unit)
         if not start.value < 0.0:
             start = problem.at(np.zeros(groups.size))
-        shape = _covariance(problem.reference, np.exp(start.logits))
+        shape = self.covariance(np.exp(start.logits), unit)
         near = TiltCurvature.of(n * shape + np.diag(precision), precision, start.logits)
         best = minimise_tilt(problem, start.theta, near, _reach(problem), solver)
         if not best.converged:
@@ -222,12 +241,6 @@ class Reference:
             bands=(),
             record=record,
         )
-
-
-def _covariance(rows: Array, weights: Array) -> Array:
-    """Return the covariance of functions from some of the rows: only their means need all."""
-    some = weights[:_SHAPE]
-    return covariance_at(rows[:_SHAPE], some / some.sum())
 
 
 def _reach(problem: Tilt) -> float:
