@@ -17,6 +17,7 @@ from verisimile.data.description import worded
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.model import Mixture
 from verisimile.samples.contents import bin_edges, is_logarithmic
 from verisimile.stats.intervals import garwood
@@ -160,13 +161,15 @@ def marginal_comparisons(
     fitted = _checked(goodness, mixture, matched)
     reference = mixture.draw(draws, run.at("marginals")).x
     relative = fitted.relative(reference)
+    # A corrected mixture has draws of its own, which its errors are best known with.
+    pool = {} if isinstance(mixture, CorrectedMixture) else {"draws": draws}
     compared = []
     for column, fitted_as in enumerate(mixture.features):
         feature = _worded(fitted_as, matched.features[column])
         data, drawn = matched.x[:, column], reference[:, column]
         edges = bin_edges(feature, (data, drawn), bins=bins)
         outer = cell_edges(edges)
-        content = mixture.histogram(outer, feature=feature.name, run=run, draws=draws)
+        content = mixture.histogram(outer, feature=feature.name, run=run, **pool)
         cells = Cells(
             np.histogram(data, outer)[0].astype(np.float64),
             matched.n * content.values,
