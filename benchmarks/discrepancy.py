@@ -65,9 +65,11 @@ def main() -> None:
     """Print one line per number of events."""
     for n in (1000, 5000, 20_000, 80_000):
         learnt, weights, peer, size = timed(n)
+        ratio = learnt / peer
         print(
-            f"{n:6d} events, {size:6d} draws: discrepancy {learnt:.1f} s, weight fit {weights:.2f} s,"
-            f" classifier {peer:.1f} s (discrepancy / classifier {learnt / peer:.2f})",
+            f"{n:6d} events, {size:6d} draws: discrepancy {learnt:.1f} s, weight fit {weights:.2f} s",
+            f"classifier {peer:.1f} s (discrepancy / classifier {ratio:.1f})",
+            sep=", ",
             flush=True,
         )
 
