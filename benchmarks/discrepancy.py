@@ -67,7 +67,7 @@ def main() -> None:
         learnt, weights, peer, size = timed(n)
         ratio = learnt / peer
         print(
-            f"{n:6d} events, {size:6d} draws: discrepancy {learnt:.1f} s, weight fit {weights:.2f} s",
+            f"{n:6d} events, {size:6d} draws: discrepancy {learnt:.1f} s, weights {weights:.2f} s",
             f"classifier {peer:.1f} s (discrepancy / classifier {ratio:.1f})",
             sep=", ",
             flush=True,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from honest_page import write_table
 from honest_processes import ENSEMBLES, PROCESSES, Process
 from verisimile.core.arrays import Array
 from verisimile.core.dispatch import Task
@@ -150,27 +151,46 @@ class Answers:
     plain_pulls: Array
     plain_claimed: Array
 
-    def line(self, name: str) -> str:
-        """Return the rates of one process."""
+    def row(self, name: str) -> list[str]:
+        """Return the rates of one process, as the page has them."""
 
-        def share(pulls: Array, z: float) -> float:
-            return 100.0 * float((np.abs(pulls) < z).mean())
+        def shares(pulls: Array) -> str:
+            return " / ".join(f"{100.0 * (np.abs(pulls) < z).mean():.0f}" for z in (1.0, 1.96))
 
         def rms(values: Array) -> float:
             return math.sqrt(float((values**2).mean()))
 
-        worst = (np.abs(self.pulls) < 1.0).mean(axis=(0, 1))
-        least = int(worst.argmin())
-        each = (np.abs(self.pulls) < 1.0).mean(axis=(1, 2))
-        return (
-            f"{name:9s} weights {share(self.plain_pulls, 1):3.0f}"
-            f" {share(self.plain_pulls, 1.96):3.0f}"
-            f"  discrepancy {share(self.pulls, 1):3.0f} {share(self.pulls, 1.96):3.0f}"
-            f"  by ensemble {' '.join(f'{100 * v:.0f}' for v in each)}"
-            f"  worst {100 * worst[least]:.0f} ({self.names[least]})"
-            f"  claimed {rms(self.claimed):.2f} actual {rms(self.actual):.2f}"
-            f"  weights claimed {rms(self.plain_claimed):.2f}"
-        )
+        inside = np.abs(self.pulls) < 1.0
+        each, by_ensemble = inside.mean(axis=(0, 1)), inside.mean(axis=(1, 2))
+        least, claimed, actual = int(each.argmin()), rms(self.claimed), rms(self.actual)
+        return [
+            name,
+            f"{each.size}",
+            f"{self.pulls.shape[0]} × {self.pulls.shape[1]}",
+            shares(self.plain_pulls),
+            f"{rms(self.plain_claimed):.2f}",
+            f"**{shares(self.pulls)}**",
+            " ".join(f"{100 * rate:.0f}" for rate in by_ensemble),
+            f"{claimed:.2f} / {actual:.2f}",
+            f"{100 * each[least]:.0f} ({self.names[least]})",
+        ]
+
+    def line(self, name: str) -> str:
+        """Return the same on one line."""
+        return "  ".join(f"{head}: {cell}" for head, cell in zip(HEAD, self.row(name), strict=True))
+
+
+HEAD = (
+    "process",
+    "observables",
+    "ensembles × data sets",
+    "weights alone, % at 68 / 95",
+    "their claim",
+    "with the discrepancy",
+    "at 68 by ensemble",
+    "claimed / actual",
+    "worst at 68",
+)
 
 
 def study(name: str, sets: int, ensembles: range, executor: str = "") -> Answers:
@@ -220,6 +240,13 @@ if __name__ == "__main__":
     parser.add_argument("processes", nargs="*", default=list(PROCESSES))
     parser.add_argument("--sets", type=int, default=30)
     parser.add_argument("--ensembles", type=int, default=ENSEMBLES)
+    parser.add_argument("--page", action="store_true", help="write the table of the page")
     told = parser.parse_args()
+    rows = []
     for each in told.processes:
-        sys.stdout.write(study(each, told.sets, range(told.ensembles)).line(each) + "\n")
+        found = study(each, told.sets, range(told.ensembles))
+        rows.append(found.row(each))
+        sys.stdout.write(found.line(each) + "\n")
+        sys.stdout.flush()
+    if told.page:
+        write_table("coverage", HEAD, rows)

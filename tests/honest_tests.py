@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from honest_page import write_table
 from honest_processes import ENSEMBLES, FOLDER, PROCESSES, Process
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
@@ -36,8 +37,10 @@ from verisimile.mixture.discrepancy.fit import Discrepancy, Reference, fit_discr
 from verisimile.mixture.discrepancy.shrinkage import FLAT
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import Mixture
+from verisimile.stats.intervals import clopper_pearson
 from verisimile.stats.linalg import symmetrise
 
+LEVEL = 0.05
 FITS, TOYS = 3, 19  # a p-value of 0.05 is that of a statistic beyond all toys
 SEARCH = Search((ExponentialTilt(reference=40_000),), placements=1)
 _STORE = Path(__file__).parent.parent / "build" / "honest" / "tests"
@@ -147,8 +150,8 @@ def fitted_on(setting: Setting, plain: Mixture, x: Array) -> CorrectedMixture:
     return CorrectedMixture(plain, found)
 
 
-def sizes(name: str, tests: int, twins: bool) -> None:
-    """Print how often fresh truth is rejected at 5 %, with the discrepancy and by the twins."""
+def sizes(name: str, tests: int, *, twins: bool) -> list[list[str]]:
+    """Return how often fresh truth is rejected at 5 %, with the discrepancy and by the twins."""
     process = PROCESSES[name]
     wanted = (process.n_fit // 4, process.n_fit, process.n_train)
     table: dict[str, list[float]] = {}
@@ -174,20 +177,31 @@ def sizes(name: str, tests: int, twins: bool) -> None:
         label = f"fitted on the test {n}"
         table.setdefault(label, []).extend(setting.tested(own, [sample], "own", n))
         _say(name, table)
+    return _rows(name, table)
 
 
 def _say(name: str, table: dict[str, list[float]]) -> None:
-    parts = [
-        f"{key}: {sum(p <= 0.05 for p in values)}/{len(values)} mean {np.mean(values):.2f}"
-        for key, values in table.items()
-    ]
-    sys.stdout.write(f"{name} {'; '.join(parts)}\n")
+    sys.stdout.write(f"{name} {'; '.join(' '.join(row[1:]) for row in _rows(name, table))}\n")
     sys.stdout.flush()
 
 
-def power(n: int = 5000, toys: int = 99) -> None:
-    """Print p and distance from the toys of known defects, with and without the discrepancy."""
+HEAD = ("process", "null, events tested", "rejected of", "exact 95 % interval", "mean p")
+
+
+def _rows(name: str, table: dict[str, list[float]]) -> list[list[str]]:
+    rows = []
+    for key, values in table.items():
+        rejected, count = sum(p <= LEVEL for p in values), len(values)
+        found = clopper_pearson(rejected, count, level=0.95)
+        share = f"{100 * found.low:.0f} to {100 * found.high:.0f} %"
+        rows.append([name, key, f"{rejected} of {count}", share, f"{np.mean(values):.2f}"])
+    return rows
+
+
+def power(n: int = 5000, toys: int = 99) -> list[list[str]]:
+    """Return p and distance from the toys of known defects, with and without the discrepancy."""
     folder = Path(os.environ[FOLDER])
+    found_by: dict[tuple[str, str], list[tuple[float, float]]] = {}
     targets = {"Z": SURROGATES, "W": ("wmunu_generator_tune",)}
     for name, files in targets.items():
         process = PROCESSES[name]
@@ -204,11 +218,20 @@ def power(n: int = 5000, toys: int = 99) -> None:
                             run, mixture, setting.events(x), alternative=SEARCH, toys=toys
                         )
                     part = found.parts[0]
-                    away = (part.statistic - part.toys.mean()) / part.toys.std()
-                    sys.stdout.write(
-                        f"{k} {label} {file}: p {found.p_value.value:.3f}, t {away:.1f} sigma\n"
-                    )
+                    away = float((part.statistic - part.toys.mean()) / part.toys.std())
+                    found_by.setdefault((file, label), []).append((found.p_value.value, away))
+                    sys.stdout.write(f"{k} {label} {file}: {found_by[file, label][-1]}\n")
                     sys.stdout.flush()
+    return [
+        [file, *(_seen(found_by[file, label]) for label in ("weights", "discrepancy"))]
+        for files in targets.values()
+        for file in files
+    ]
+
+
+def _seen(values: list[tuple[float, float]]) -> str:
+    p, away = (np.array(column) for column in zip(*values, strict=True))
+    return f"p {p.min():.2f} to {p.max():.2f}; t {away.min():.0f} to {away.max():.0f} sigma"
 
 
 if __name__ == "__main__":
@@ -219,6 +242,7 @@ if __name__ == "__main__":
     parser.add_argument("--twins", action="store_true")
     told = parser.parse_args()
     if told.what == "power":
-        power()
-    for each in told.processes if told.what == "size" else ():
-        sizes(each, told.tests, told.twins)
+        write_table("power", ("sample", "weights alone", "with the discrepancy"), power())
+    else:
+        rows = [row for each in told.processes for row in sizes(each, told.tests, twins=told.twins)]
+        write_table("size", HEAD, rows)
