@@ -192,8 +192,8 @@ def _rows(name: str, table: dict[str, list[float]]) -> list[list[str]]:
     rows = []
     for key, values in table.items():
         rejected, count = sum(p <= LEVEL for p in values), len(values)
-        found = clopper_pearson(rejected, count, level=0.95)
-        share = f"{100 * found.low:.0f} to {100 * found.high:.0f} %"
+        low, high = clopper_pearson(rejected, count, level=0.95)
+        share = f"{100 * low:.0f} to {100 * high:.0f} %"
         rows.append([name, key, f"{rejected} of {count}", share, f"{np.mean(values):.2f}"])
     return rows
 
