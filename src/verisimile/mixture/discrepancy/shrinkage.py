@@ -65,7 +65,7 @@ class Shrunken:
         held = groups >= 0
         if not held.any():
             return 0.0
-        precision = _precision(np.median(self.scales, axis=0) ** 2, groups)
+        precision = prior_precision(np.median(self.scales, axis=0) ** 2, groups)
         whole = _log_evidence(seen, precision, np.ones_like(held))
         bare = _log_evidence(seen, precision, ~held)
         return whole - bare + 0.5 * float(np.log(precision[held]).sum())
@@ -109,7 +109,7 @@ def shrunken(
     kept, effective = [], 0.0
     inverse = np.empty((0, 0))
     for step in range(-_BURN, draws):
-        precision = _precision(squares, groups)
+        precision = prior_precision(squares, groups)
         factor, unit = _factor(information, precision)
         mean = unit * linalg.cho_solve((factor, True), unit * right, check_finite=False)
         noise = linalg.solve_triangular(
@@ -139,7 +139,7 @@ def shrunken(
     )
 
 
-def _precision(squares: Array, groups: IntArray) -> Array:
+def prior_precision(squares: Array, groups: IntArray) -> Array:
     """Return the prior precision of each coefficient ``(P,)``, given the squared scales."""
     if not squares.size:
         return np.full(groups.size, FLAT)
