@@ -41,6 +41,7 @@ from verisimile.mixture.sampling import member_log_densities
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.intervals import ONE_SIGMA
 
+_TRUTH_PER_EVENT = 400  # an error of a twentieth of the events' own
 _DATASETS, _FEW_DATASETS = 300, 100
 _CHUNK = 10  # data sets per record; each has its own stream, so this changes no number
 
@@ -159,8 +160,9 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     if isinstance(mixture, CorrectedMixture):
         refit = JointRefit.of(mixture, *mixture.weighted_draws(run))
         experiment = _CorrectedRefit(source, refit, tuple(bound.values()), n)
-        # The mixture's own draws are too few for true values: refits follow their events instead.
-        values = true_values(source, bound, seeds.at("truth"))
+        # The draws of the fit are too few for true values of a closure: refits follow their events.
+        sample = {} if given is not None else {"sample": _TRUTH_PER_EVENT * n}
+        values = true_values(source, bound, seeds.at("truth"), **sample)
     else:
         plan = pseudo or PseudoDraws(record.n_pseudo, record.pseudo_strength or 1.0)
         responses = member_responses(run, mixture, list(bound.values()), n, draws)

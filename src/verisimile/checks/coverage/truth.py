@@ -156,9 +156,16 @@ class MixtureTruth:
 
 
 def true_values(
-    truth: Sampler, observables: Mapping[str, BoundObservable], seeds: Seeds
+    truth: Sampler,
+    observables: Mapping[str, BoundObservable],
+    seeds: Seeds,
+    *,
+    sample: int = _SAMPLE,
 ) -> dict[str, Estimate]:
-    """Return the true values by name; those that are neither given nor exact have an error."""
+    """Return the true values by name; those that are neither given nor exact have an error.
+
+    That is the error of at most `sample` events of the truth.
+    """
     known = truth.values if isinstance(truth, KnownTruth) else {}
     unknown = sorted(set(known) - set(observables))
     got, expected = f"values of {unknown}", f"of {list(observables)}"
@@ -166,7 +173,7 @@ def true_values(
     source, whole = _source(truth), _whole(truth)
     # A sample that is the whole truth has values without error.
     scale = 1.0 if whole is None else 0.0
-    size = _SAMPLE if set(observables) != set(known) else 1
+    size = min(_SAMPLE, sample) if set(observables) != set(known) else 1
     x = draw_truth(source, size, seeds.numpy()) if whole is None else whole
 
     def value(name: str, item: BoundObservable) -> Estimate:
