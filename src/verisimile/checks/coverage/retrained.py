@@ -158,7 +158,6 @@ class _Retraining:
 _FEWEST = 4
 _MOVED = 1.0
 _MISSED = 3.0
-_LEAST_APART = 0.05  # of the counting variance, that an estimate differs from the events by
 _HALVES = 6  # other halves of the members, beside the first
 
 
@@ -183,7 +182,8 @@ class Saturation:
         Root mean square of the shifts of several halves of the members beyond their own
         errors, in :math:`\sigma_M`, ``(observables,)``: how far a half is off.
     pulls
-        (estimate - mean over the events) / error of the difference ``(observables,)``; NaN
+        (estimate - mean over the events) / error of the difference ``(observables,)``, or the
+        error of counting where an estimate was given; NaN
         where the events' values are not given.
     """
 
@@ -247,15 +247,11 @@ def saturation(  # noqa: PLR0913  (what a refit needs, and what it is judged by)
 
     The errors of a mixture with its discrepancy hold what the members miss.  Given its `estimates`,
     the question is whether its errors are large enough: shifts of the weights' fits are in units
-    of these errors instead of :math:`\sigma_M`, and pulls are those of the estimate
-    :math:`\tilde o` with error :math:`\tilde\sigma`,
-
-    .. math:: (\tilde o - \bar h) \big/
-              \sqrt{\max(\mathrm{var}(h)/n - \tilde\sigma^2,\; c\, \mathrm{var}(h)/n)},
-              \quad c = 0.05
-
-    since the estimate uses the events' mean efficiently; c keeps errors that are no smaller than
-    counting from a division by zero.
+    of these errors instead of :math:`\sigma_M`, and a pull is that of the estimate
+    :math:`\tilde o` in units of the counting error,
+    :math:`(\tilde o - \bar h) / \sqrt{\mathrm{var}(h)/n}`.  The estimate follows the events, and
+    the scatter of the difference is less than that; how much less depends on scales that are
+    learnt, so that no smaller error is claimed for it.
 
     Parameters
     ----------
@@ -303,7 +299,7 @@ def saturation(  # noqa: PLR0913  (what a refit needs, and what it is judged by)
         units, pulls = full.errors, refit.pulls(full, known)
     else:
         centre, units = _honest(estimates, names)
-        pulls = refit.honest_pulls(centre, units, known)
+        pulls = refit.counted_pulls(centre, known)
     shifts = [refit.shift(fit, full, units) for fit in (*nested, *halves)]
     noise = [refit.noise(fit, full, units) for fit in (*nested, *halves)]
     excess = np.square(shifts[2:]) - np.square(noise[2:])
@@ -370,13 +366,12 @@ class _SubsetRefits:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray((full.values - (observed * u).mean(axis=1)) / spread)
 
-    def honest_pulls(self, values: Array, errors: Array, observed: Array) -> Array:
+    def counted_pulls(self, values: Array, observed: Array) -> Array:
         u = self._shares()
         means = (observed * u).mean(axis=1)
         counted = (((observed - means[:, None]) * u) ** 2).mean(axis=1) / u.size
-        spread = np.sqrt(np.maximum(counted - errors**2, _LEAST_APART * counted))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray((values - means) / spread)
+            return np.asarray((values - means) / np.sqrt(counted))
 
     def _shares(self) -> Array:
         u = self.settings[0]
