@@ -137,51 +137,26 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     ----------
     G. Badaracco et al., eq. 4.
     """
-    record = mixture.fit.record
-    n = record.n_events if events is None else events
-    corrected = isinstance(mixture, CorrectedMixture)
+    n = mixture.fit.record.n_events if events is None else events
     count = usual_datasets(mixture) if datasets is None else datasets
     check_sizes(level=level, datasets=count, events=n)
     require_no_basis(mixture, basis)
     require(
-        pseudo is None or not corrected,
+        pseudo is None or not isinstance(mixture, CorrectedMixture),
         "pseudo",
         got=repr(pseudo),
         expected="none: weights and discrepancy are fitted by moments of the events",
     )
     given = None if truth is None else truth_of(truth, mixture.features)
-    source: Sampler = MixtureTruth(mixture) if given is None else given
-    got, expected = f"{source.n_features} features", f"{mixture.n_features}"
-    same = source.n_features == mixture.n_features
-    require(same, "truth", got=got, expected=expected)
-    seeds = run.seeds.at("coverage")
-    bound = bind_all(observables, pilot_columns(mixture, seeds))
-    experiment: _WeightRefit | _CorrectedRefit
-    if isinstance(mixture, CorrectedMixture):
-        refit = JointRefit.of(mixture, *mixture.weighted_draws(run))
-        experiment = _CorrectedRefit(source, refit, tuple(bound.values()), n)
-        # The draws of the fit are too few for true values of a closure: refits follow their events.
-        sample = {} if given is not None else {"sample": _TRUTH_PER_EVENT * n}
-        values = true_values(source, bound, seeds.at("truth"), **sample)
-    else:
-        plan = pseudo or PseudoDraws(record.n_pseudo, record.pseudo_strength or 1.0)
-        responses = member_responses(run, mixture, list(bound.values()), n, draws)
-        if given is None:
-            # True values come from the same draws: their error is in no difference.
-            responses = tuple(response.certain() for response in responses)
-            known = [response.value(mixture.weights) for response in responses]
-            values = {name: Estimate(item, 0.0) for name, item in zip(bound, known, strict=True)}
-        else:
-            values = true_values(given, bound, seeds.at("truth"))
-        experiment = _WeightRefit(
-            truth=source,
-            members=mixture.members,
-            responses=responses,
-            pseudo=pseudo_events(mixture, plan.count, plan.strength, seeds.at("pseudo")),
-            solver=NewtonSolver(),
-            events=n,
-            basis=basis,
-        )
+    if given is not None:
+        got, expected = f"{given.n_features} features", f"{mixture.n_features}"
+        require(given.n_features == mixture.n_features, "truth", got=got, expected=expected)
+    bound = bind_all(observables, pilot_columns(mixture, run.seeds.at("coverage")))
+    experiment, values = (
+        _corrected_study(run, mixture, given, bound, n)
+        if isinstance(mixture, CorrectedMixture)
+        else _weight_study(run, mixture, given, bound, n, pseudo=pseudo, draws=draws, basis=basis)
+    )
     return run_experiments(
         run,
         experiment,
@@ -192,6 +167,54 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
         chunk=_CHUNK,
         notes=closure_notes(mixture, n) if given is None else truth_notes(given, n, count),
     )
+
+
+def _corrected_study(
+    run: Run,
+    mixture: CorrectedMixture,
+    given: Sampler | None,
+    bound: Mapping[str, BoundObservable],
+    events: int,
+) -> tuple[_CorrectedRefit, dict[str, Estimate]]:
+    truth: Sampler = MixtureTruth(mixture) if given is None else given
+    refit = JointRefit.of(mixture, *mixture.weighted_draws(run))
+    # The draws of the fit are too few for true values of a closure: refits follow their events.
+    sample = {} if given is not None else {"sample": _TRUTH_PER_EVENT * events}
+    values = true_values(truth, bound, run.seeds.at("coverage", "truth"), **sample)
+    return _CorrectedRefit(truth, refit, tuple(bound.values()), events), values
+
+
+def _weight_study(  # noqa: PLR0913  (the settings of the refits)
+    run: Run,
+    mixture: Mixture,
+    given: Sampler | None,
+    bound: Mapping[str, BoundObservable],
+    events: int,
+    *,
+    pseudo: PseudoDraws | None,
+    draws: PooledDraws,
+    basis: BasisTerm | None,
+) -> tuple[_WeightRefit, dict[str, Estimate]]:
+    record, seeds = mixture.fit.record, run.seeds.at("coverage")
+    plan = pseudo or PseudoDraws(record.n_pseudo, record.pseudo_strength or 1.0)
+    responses = member_responses(run, mixture, list(bound.values()), events, draws)
+    if given is None:
+        # True values come from the same draws: their error is in no difference.
+        responses = tuple(response.certain() for response in responses)
+        known = [response.value(mixture.weights) for response in responses]
+        values = {name: Estimate(item, 0.0) for name, item in zip(bound, known, strict=True)}
+    else:
+        values = true_values(given, bound, seeds.at("truth"))
+    experiment = _WeightRefit(
+        truth=MixtureTruth(mixture) if given is None else given,
+        members=mixture.members,
+        responses=responses,
+        pseudo=pseudo_events(mixture, plan.count, plan.strength, seeds.at("pseudo")),
+        solver=NewtonSolver(),
+        events=events,
+        basis=basis,
+    )
+    return experiment, values
 
 
 def usual_datasets(mixture: Mixture) -> int:
