@@ -51,6 +51,8 @@ _REASONS: Mapping[str, str] = {
         "RegionMap",
     "one factor for given errors: tests/unit/amplification/test_calibrated_errors.py":
         "ErrorScale calibrate_errors",
+    "of one ensemble with its discrepancy: tests/calibration/test_minos_expectation.py":
+        "minos_expectation",
     "from the errors of a mixture, which the benches of the weight fit count":
         "analytic analytic_observables",
     "spread of members, which covers nothing by itself: tests/unit/coverage":

@@ -1,3 +1,4 @@
+from .discrepancy.profile import minos_expectation as minos_expectation
 from .minos import MinosInterval as MinosInterval
 from .minos import minos_interval as minos_interval
 from .minos import minos_observable as minos_observable

@@ -12,7 +12,7 @@ from edge_study import SIX, blend, six, twenty
 from statistical import assert_within
 from verisimile.checks.coverage.retrained import Saturation, saturation
 from verisimile.core.errors import InputError
-from verisimile.core.result import from_dict, to_dict
+from verisimile.core.result import Estimate, from_dict, to_dict
 from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.sampling import member_log_densities
@@ -128,6 +128,34 @@ def test_draws_of_the_members_enter_the_errors() -> None:
     assert noisy.half_shifts[0] < exact.half_shifts[0]
     with pytest.raises(InputError, match="names among"):
         saturation(logf, {"x0": means[:, 0]}, draw_errors={"x1": means[:, 0]})
+
+
+def test_a_mixture_with_its_discrepancy_is_judged_in_its_own_errors() -> None:
+    logf, means, pseudo = _inputs()
+    order = np.roll(np.arange(8), -1)
+    logz = Pseudo(pseudo.log_densities[:, order])
+    h = np.random.default_rng(5).normal(-0.5, 1.0, 3000)
+    table = {"x0": means[order, 0]}
+    seen = {"x0": h}
+    narrow = saturation(logf[:, order], table, pseudo=logz, observed=seen)
+    counted = float(h.std()) / np.sqrt(3000)
+    honest = {"x0": Estimate(float(h.mean()) + 0.4 * counted, 0.8 * counted)}
+    found = saturation(logf[:, order], table, pseudo=logz, observed=seen, estimates=honest)
+    ratio = narrow.errors[-1, 0] / honest["x0"].error
+    assert found.shifts == pytest.approx(narrow.shifts * ratio)
+    assert found.shift_errors == pytest.approx(narrow.shift_errors * ratio)
+    assert found.half_shifts == pytest.approx(narrow.half_shifts * ratio)
+    # The weights' own values and errors are what they were.
+    np.testing.assert_array_equal(found.values, narrow.values)
+    np.testing.assert_array_equal(found.errors, narrow.errors)
+    # The estimate follows the events; how far it may be off is their counting error.
+    assert found.pulls[0] == pytest.approx(0.4, rel=1e-6)
+    assert np.isnan(saturation(logf[:, order], table, estimates=honest).pulls[0])
+    far = {"x0": Estimate(float(h.mean()) + 3.1 * counted, 0.8 * counted)}
+    missed = saturation(logf[:, order], table, pseudo=logz, observed=seen, estimates=far)
+    assert missed.flagged == ("x0",)
+    with pytest.raises(InputError, match="one of each of"):
+        saturation(logf[:, order], table, estimates={"x1": honest["x0"]})
 
 
 def test_result_survives_the_file() -> None:

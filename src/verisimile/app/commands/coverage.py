@@ -33,9 +33,9 @@ _SIGNIFICANCE = 0.05
 class CoverageCommand:
     """Count how often the errors of observables of the mixture in RUN contain the truth.
 
-    The members are given, only the weights are refitted.  The exit code is 0 if
-    the nominal level lies in the exact interval of every rate, 1 if not, 3 if
-    there are too few data sets to tell.
+    The members are given; only the weights are refitted, with the discrepancy if
+    RUN has one.  The exit code is 0 if the nominal level lies in the exact interval
+    of every rate, 1 if not, 3 if there are too few data sets to tell.
     """
 
     home: options.RunFolder
@@ -60,7 +60,10 @@ class CoverageCommand:
         typer.Option("--bin", metavar="NAME:LOW:HIGH", help="Probability of a range."),
     ] = None
     feature: options.Described = None
-    datasets: Annotated[int, typer.Option(min=2, help="Pseudo-experiments.")] = 300
+    datasets: Annotated[
+        int | None,
+        typer.Option(min=2, help="Pseudo-experiments: 300 by default, 100 with a discrepancy."),
+    ] = None
     events: Annotated[
         int | None, typer.Option(min=1, help="Events in each; as many as the fit had by default.")
     ] = None
@@ -77,7 +80,7 @@ class CoverageCommand:
         """Count, write the report if one is wanted, and return the verdict's code."""
         from verisimile.app.stages import fitted_content
         from verisimile.app.study import open_run
-        from verisimile.checks.coverage.conditional import coverage
+        from verisimile.checks.coverage.conditional import coverage, usual_datasets
         from verisimile.checks.coverage.result import check_sizes
         from verisimile.checks.coverage.truth import SampledTruth
         from verisimile.ensemble.fit import load_ensemble
@@ -102,15 +105,16 @@ class CoverageCommand:
                 bins=self.bin_ or (),
                 units=_units(mixture.features, said, truth),
             )
-        check_sizes(level=self.level, datasets=self.datasets, events=self._size(mixture))
+        datasets = self.datasets or usual_datasets(mixture)
+        check_sizes(level=self.level, datasets=datasets, events=self._size(mixture))
         inputs = () if truth is None else (InputSample.of("truth", str(self.truth), truth),)
         accounts = accounts_of([*study.inputs, *inputs])
         warn_of_losses(accounts)
         if self.dry_run:
             blind = too_few_datasets(
-                self.datasets, len(observables), nominal=self.level, level=_SIGNIFICANCE
+                datasets, len(observables), nominal=self.level, level=_SIGNIFICANCE
             )
-            return self._plan(run, mixture, accounts, [blind] if blind else [])
+            return self._plan(run, mixture, datasets, accounts, [blind] if blind else [])
         with clock.stage("coverage"):
             found = coverage(
                 run,
@@ -118,7 +122,7 @@ class CoverageCommand:
                 None if truth is None else SampledTruth(truth.x),
                 observables=observables,
                 level=self.level,
-                datasets=self.datasets,
+                datasets=datasets,
                 events=self.events,
             )
         content = replace(
@@ -164,13 +168,18 @@ class CoverageCommand:
         return self.events or mixture.fit.record.n_events
 
     def _plan(
-        self, run: Run, mixture: Mixture, accounts: Accounts, doubts: Sequence[str]
+        self,
+        run: Run,
+        mixture: Mixture,
+        datasets: int,
+        accounts: Accounts,
+        doubts: Sequence[str],
     ) -> ExitCode:
         from verisimile.app.plans import coverage_stages, print_plan
 
         planned = coverage_stages(
             run,
-            datasets=self.datasets,
+            datasets=datasets,
             events=self._size(mixture),
             members=len(mixture.members),
         )

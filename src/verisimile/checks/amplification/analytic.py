@@ -1,4 +1,4 @@
-"""How many events a mixture of weighted members is worth, from the covariance of its weights."""
+"""How many events a mixture of weighted members is worth, from its own covariance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import require, require_at_least
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.model import Mixture
+from verisimile.stats.linalg import whitening
 
 LEAVES_OUT = (
     "The members are taken as given: what other training samples would have made of them is not "
@@ -71,7 +73,7 @@ def analytic_observables(
     observables: Mapping[str, Callable[[Array], Array]],
     *,
     covariance: Propagation | None = None,
-    draws: int = _DRAWS,
+    draws: int | None = None,
 ) -> MixtureWorth:
     r"""Return how many events the mixture is worth for each observable.
 
@@ -81,6 +83,12 @@ def analytic_observables(
     The O of finite draws would add :math:`\sum_i C_{ii} \mathrm{var}_i(h) / n` to the
     denominator; the jackknife over ten blocks of draws takes it away and gives
     the error.
+
+    For a mixture with its discrepancy the denominator is the honest variance, that of
+    ``mixture.expectation(h, run)`` without the part of the draws:
+
+    .. math:: n_\mathrm{equiv}(h) = \frac{\mathrm{var}_p(h)}{g^T \Sigma\, g}, \qquad
+              g = \mathrm{Cov}_p((s, \varphi), h)
 
     Parameters
     ----------
@@ -92,25 +100,35 @@ def analytic_observables(
         Functions of events ``(n, d)`` to values ``(n,)``, by name.
     covariance
         From the members' means ``(M, K)`` to the covariance ``(K, K)`` of the
-        mixture's, if that of the weights alone, :math:`O^T C\, O`, is not enough.
+        mixture's, if that of the weights alone, :math:`O^T C\, O`, is not enough.  Not with a
+        discrepancy, whose covariance is that of the whole.
     draws
-        Events drawn per member, 20 or more.
+        Events drawn per member, 20 or more; 20 000 if not given.  With a discrepancy, events
+        drawn of the mixture; those of its fit if not given.
+
+    Raises
+    ------
+    InputError
+        If there are no observables, too few draws, or `covariance` is given with a discrepancy.
     """
     require(observables, "observables", got="none", expected="at least one")
 
     def values(x: Array) -> Array:
         return np.column_stack([as_vector(h(x), name) for name, h in observables.items()])
 
-    blocks = _moments(run, mixture, draws, values)
-    weights, spread = mixture.weights, _propagation(mixture, covariance)
+    _check(mixture, covariance)
+    blocks: Sequence[Array]
+    if isinstance(mixture, CorrectedMixture):
+        blocks, parts = _weighted_sums(run, mixture, draws, values), _honest(mixture)
+    else:
+        blocks = _moments(run, mixture, draws, values)
+        parts = _given_members(mixture, covariance)
 
-    def parts(first: Array, second: Array) -> Array:
-        mean = weights @ first
-        scatter = weights @ second - mean**2
-        variance = np.diag(spread(first))
+    def worth_of(*sums: Array) -> Array:
+        mean, scatter, variance = parts(*sums)
         return np.stack([mean, scatter, variance, variance / scatter])
 
-    found, errors = _jackknife(blocks, parts)
+    found, errors = _jackknife(blocks, worth_of)
     worth = tuple(
         ObservableWorth(
             name=name,
@@ -123,7 +141,7 @@ def analytic_observables(
             observables, found.T, errors[3], strict=True
         )
     )
-    return MixtureWorth(worth, () if covariance else (LEAVES_OUT,))
+    return MixtureWorth(worth, _left_out(mixture, covariance))
 
 
 def analytic(
@@ -133,7 +151,7 @@ def analytic(
     *,
     n_train: int,
     covariance: Propagation | None = None,
-    draws: int = _DRAWS,
+    draws: int | None = None,
     levels: Sequence[float] = (0.68, 0.95),
 ) -> Amplification:
     r"""Return the amplification of the mixture over regions.
@@ -142,7 +160,8 @@ def analytic(
               \frac{\sum_i \mathrm{var}(\hat P_i)}{\sum_i \hat P_i (1 - \hat P_i)}
 
     This is the averaging measure over draws of the weights from their
-    covariance, without the draws.
+    covariance, without the draws.  For a mixture with its discrepancy it is that over draws of
+    weights and discrepancy: ``1 / G`` is the honest one.
 
     Parameters
     ----------
@@ -156,14 +175,28 @@ def analytic(
         Contents of the intervals, which have the error of the draws only.
     """
     check_plan(n_train, levels)
+    _check(mixture, covariance)
+    blocks: Sequence[Array]
+    if isinstance(mixture, CorrectedMixture):
 
-    def parts(first: Array, second: Array) -> Array:  # noqa: ARG001  (squares of indicators)
-        content = mixture.weights @ first
-        return np.array([np.trace(spread(first)) / (content * (1.0 - content)).sum()])
+        def inside(x: Array) -> Array:
+            labels = regions.of(x)
+            tally(labels, regions.count, len(x))
+            return np.asarray(labels[:, None] == np.arange(regions.count), dtype=np.float64)
 
-    spread = _propagation(mixture, covariance)
-    blocks = _contents(run, mixture, draws, regions)
-    found, errors = _jackknife((blocks, blocks), parts)
+        size = mixture.discrepancy.record.reference if draws is None else draws
+        blocks, parts = _weighted_sums(run, mixture, draws, inside), _honest(mixture)
+    else:
+        size = _DRAWS if draws is None else draws
+        contents = _contents(run, mixture, draws, regions)
+        # An indicator is its own square.
+        blocks, parts = (contents, contents), _given_members(mixture, covariance)
+
+    def pooled(*sums: Array) -> Array:
+        content, _, variance = parts(*sums)
+        return np.array([variance.sum() / (content * (1.0 - content)).sum()])
+
+    found, errors = _jackknife(blocks, pooled)
     inverse = Estimate(n_train * float(found[0]), n_train * float(errors[0]))
     return Amplification(
         measure="analytic",
@@ -171,19 +204,79 @@ def analytic(
         inverse_gain=inverse,
         intervals=tuple(normal_interval(inverse, level) for level in levels),
         n_train=n_train,
-        n_generated=draws,
+        n_generated=size,
         n_holdout=0,
         details={"members": float(mixture.weights.size)},
-        warnings=() if covariance else (LEAVES_OUT,),
+        warnings=_left_out(mixture, covariance),
     )
 
 
-def _propagation(mixture: Mixture, covariance: Propagation | None) -> Propagation:
-    return covariance or (lambda first: np.asarray(first.T @ mixture.fit.covariance @ first))
+_Parts = Callable[..., tuple[Array, Array, Array]]
+"""From sums over draws to mean, variance and squared error of each observable, ``(K,)`` each."""
+
+
+def _check(mixture: Mixture, covariance: Propagation | None) -> None:
+    require(
+        covariance is None or not isinstance(mixture, CorrectedMixture),
+        "covariance",
+        got="a function of the members' means for a mixture with discrepancy",
+        expected="none: its own covariance holds what the members miss",
+        remedy="Leave out covariance=, or use mixture.uncorrected.",
+    )
+
+
+def _left_out(mixture: Mixture, covariance: Propagation | None) -> tuple[str, ...]:
+    return () if covariance or isinstance(mixture, CorrectedMixture) else (LEAVES_OUT,)
+
+
+def _given_members(mixture: Mixture, covariance: Propagation | None) -> _Parts:
+    weights = mixture.weights
+    spread = covariance or (lambda first: np.asarray(first.T @ mixture.fit.covariance @ first))
+
+    def parts(first: Array, second: Array) -> tuple[Array, Array, Array]:
+        mean = weights @ first
+        return mean, weights @ second - mean**2, np.diag(spread(first))
+
+    return parts
+
+
+def _honest(mixture: CorrectedMixture) -> _Parts:
+    half = whitening(mixture.discrepancy.covariance)
+
+    def parts(
+        share: Array, first: Array, second: Array, rows: Array, products: Array
+    ) -> tuple[Array, Array, Array]:
+        mean = first / share
+        gradient = products / share - np.outer(rows / share, mean)
+        return mean, second / share - mean**2, ((half.T @ gradient) ** 2).sum(axis=0)
+
+    return parts
+
+
+def _weighted_sums(
+    run: Run, mixture: CorrectedMixture, draws: int | None, values: Callable[[Array], Array]
+) -> tuple[Array, ...]:
+    r"""Return sums over blocks of draws, weighted by the ratio of the densities.
+
+    Of :math:`1, h, h^2, (s, \varphi), (s, \varphi) h`: ``(B,), (B, K), (B, K), (B, r + P),
+    (B, r + P, K)``.
+    """
+    require_at_least(2 * _BLOCKS, 2 * _BLOCKS if draws is None else draws, "draws")
+    x, rows = mixture.weighted_draws(run, draws)
+    kept = len(x) - len(x) % _BLOCKS
+    blocks = []
+    for part in np.split(np.arange(kept), _BLOCKS):
+        h, at = values(x[part]), rows[part]
+        share = np.exp(mixture.discrepancy.log_ratio(at)) / len(part)
+        weighted = h * share[:, None]
+        blocks.append(
+            (share.sum(), weighted.sum(0), (weighted * h).sum(0), share @ at, at.T @ weighted)
+        )
+    return tuple(np.array(sums) for sums in zip(*blocks, strict=True))
 
 
 def _moments(
-    run: Run, mixture: Mixture, draws: int, values: Callable[[Array], Array]
+    run: Run, mixture: Mixture, draws: int | None, values: Callable[[Array], Array]
 ) -> tuple[Array, Array]:
     """Return means of the values and of their squares in blocks of draws ``(B, M, K)``."""
     table = np.array([values(x) for x in _drawn(run, mixture, draws)])
@@ -191,30 +284,30 @@ def _moments(
     return parts.mean(axis=2), (parts**2).mean(axis=2)
 
 
-def _contents(run: Run, mixture: Mixture, draws: int, regions: Regions) -> Array:
+def _contents(run: Run, mixture: Mixture, draws: int | None, regions: Regions) -> Array:
     """Return each member's fraction in each region in blocks of draws ``(B, M, K)``."""
     count = regions.count
+    samples = _drawn(run, mixture, draws)
     rows = [
         [tally(labels, count, labels.size)[1:] for labels in np.split(regions.of(x), _BLOCKS)]
-        for x in _drawn(run, mixture, draws)
+        for x in samples
     ]
-    return np.swapaxes(np.array(rows), 0, 1) * (_BLOCKS / (draws - draws % _BLOCKS))
+    return np.swapaxes(np.array(rows), 0, 1) * (_BLOCKS / len(samples[0]))
 
 
-def _drawn(run: Run, mixture: Mixture, draws: int) -> list[Array]:
+def _drawn(run: Run, mixture: Mixture, draws: int | None) -> list[Array]:
     """Return draws of each member, cut to equal blocks."""
-    require_at_least(2 * _BLOCKS, draws, "draws")
-    return [x[: draws - draws % _BLOCKS] for x in mixture.draws(run, draws)]
+    size = _DRAWS if draws is None else draws
+    require_at_least(2 * _BLOCKS, size, "draws")
+    return [x[: size - size % _BLOCKS] for x in mixture.draws(run, size)]
 
 
-def _jackknife(
-    blocks: tuple[Array, Array], parts: Callable[[Array, Array], Array]
-) -> tuple[Array, Array]:
+def _jackknife(blocks: Sequence[Array], parts: Callable[..., Array]) -> tuple[Array, Array]:
     """Return the estimate without its bias in one over the draws, and its error.
 
     The numerators are quadratic in means of draws, whose bias this removes exactly.
     """
-    whole = parts(blocks[0].mean(axis=0), blocks[1].mean(axis=0))
+    whole = parts(*(item.mean(axis=0) for item in blocks))
     kept = [np.delete(np.arange(_BLOCKS), b) for b in range(_BLOCKS)]
     left_out = np.array([parts(*(item[k].mean(axis=0) for item in blocks)) for k in kept])
     value = _BLOCKS * whole - (_BLOCKS - 1) * left_out.mean(axis=0)

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from verisimile.checks.coverage.corrected import CorrectedLaw, Tangent
 from verisimile.checks.coverage.responses import (
     SPAN,
     CalibratedPool,
@@ -72,6 +73,10 @@ class BoundObservable(Protocol):
 
     def collect(self, pool: CalibratedPool, sums: Array) -> Response:
         """Return the response of all members from these sums over the whole pool."""
+        ...
+
+    def tangent(self, law: CorrectedLaw) -> Tangent:
+        """Return value and first-order change under a mixture with its discrepancy."""
         ...
 
     def true_value(self, truth: Sampler, x: Array) -> Estimate:
@@ -272,6 +277,11 @@ class Mean:
         means = self.shift + pool.expectations(sums[0])
         return LinearResponse(frozen(means), frozen(pool.covariances(sums[0], sums[1])))
 
+    def tangent(self, law: CorrectedLaw) -> Tangent:
+        """Return the weighted mean over the draws, and their values."""
+        values = _values(self.function, law.x)
+        return Tangent(float(law.shares @ values), values)
+
     def true_value(self, truth: Sampler, x: Array) -> Estimate:
         """Return the exact expectation, or the mean over the sample of the truth."""
         exact = self.closed(truth) if self.closed else None
@@ -315,6 +325,17 @@ class _QuantileCrossing:
         spread = pool.covariances(below, below)
         return CrossingResponse(self.probability, self.nodes, frozen(means), frozen(spread))
 
+    def tangent(self, law: CorrectedLaw) -> Tangent:
+        r"""Return the quantile of the draws, and :math:`-1[x \le q] / p(q)` of each of them.
+
+        The density of the marginal is taken as for a mixture without discrepancy.
+        """
+        p = self.probability
+        half = SPAN * min(p, 1.0 - p)
+        below, value, above = law.quantiles(self.column, np.array([p - half, p, p + half]))
+        slope = float(above - below) / (2.0 * half)
+        return Tangent(float(value), -slope * (law.x[:, self.column] <= value))
+
     def true_value(self, truth: Sampler, x: Array) -> Estimate:  # noqa: ARG002
         """Return the quantile of the sample of the truth, with its delta-method error."""
         p = self.probability
@@ -342,6 +363,11 @@ class _Pointwise:
 
     def collect(self, pool: CalibratedPool, sums: Array) -> Response:  # noqa: ARG002
         raise TypeError("a density at a point is known exactly")
+
+    def tangent(self, law: CorrectedLaw) -> Tangent:
+        """Return the density and its error."""
+        value, error = law.mixture.log_prob(self.point), law.mixture.std(self.point)
+        return Tangent(float(np.exp(value[0])), error=float(error[0]))
 
     def true_value(self, truth: Sampler, x: Array) -> Estimate:  # noqa: ARG002
         return Estimate(float(np.exp(self._log_prob(truth)[0])), 0.0)

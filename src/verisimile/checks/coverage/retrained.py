@@ -14,6 +14,7 @@ from verisimile.checks.coverage.basis import (
     add_basis_variance,
     keep_members,
 )
+from verisimile.checks.coverage.corrected import CorrectedLaw, require_no_basis
 from verisimile.checks.coverage.members import (
     PooledDraws,
     local_responses,
@@ -34,11 +35,12 @@ from verisimile.core.arrays import Array, IntArray, as_vector, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.result import register
+from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.inputs import EventsLike
 from verisimile.density.protocol import Sampler
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.objective import scale_rows
@@ -70,17 +72,20 @@ def coverage_retrained(  # noqa: PLR0913  (what a study consists of)
         ``make_mixture(seeds, events)`` trains members and fits weights on one
         data set; it splits the events as it likes.  With `basis` it returns
         the mixture and the events of the weight fit.  It is identified by its
-        name: after a change, use ``run.at("another word")``.
+        name: after a change, use ``run.at("another word")``.  If its mixture has a discrepancy,
+        intervals are those of the corrected law; the draws are those of the fit if that was
+        given ``Run(seeds)``, and otherwise others, whose noise is in the errors.
     truth, observables, level, datasets
         As for :func:`~verisimile.checks.coverage.conditional.coverage`; features
         have the names ``x0, x1, ...`` that :class:`Events` gives them.
     events
         Events per data set, for training and weights together.
     draws
-        Draws of the members for their expectations, where these are not exact.
+        Draws of the members for their expectations, where these are not exact; not for a
+        mixture with discrepancy.
     basis
         Adds the members' own variance to every error (:class:`LeaveOneOut`);
-        nothing if not given.
+        nothing if not given, or for a mixture with discrepancy, whose errors hold it.
     """
     check_sizes(level=level, datasets=datasets, events=events)
     source = truth_of(truth)
@@ -125,7 +130,11 @@ class _Retraining:
         x = draw_truth(self.truth, self.events, seeds.at("events").numpy())
         made = self.make_mixture(seeds.at("mixture"), Events(x))
         mixture = made if isinstance(made, Mixture) else made[0]
+        require_no_basis(mixture, self.basis)
         bound = [*bind_all(self.observables, pilot_columns(mixture, seeds)).values()]
+        if isinstance(mixture, CorrectedMixture):
+            drawn = mixture.weighted_draws(Run(seeds.at("mixture")))
+            return CorrectedLaw.of(mixture, *drawn).estimates(bound)
         n = mixture.fit.record.n_events
         responses = local_responses(seeds, mixture, bound, n, self.draws)
         found = [response.estimate(mixture.fit) for response in responses]
@@ -165,6 +174,7 @@ class Saturation:
         Estimates and errors ``(sizes, observables)``, weight covariance only.
     shifts
         :math:`|o_m - o_M| / \sigma_M` for all but the last size ``(sizes - 1, observables)``.
+        Here and below :math:`\sigma_M` is the error of the estimate where one was given.
     shift_errors
         Standard deviation of a shift whose truth lies in the span of the m members,
         from the events and from the members' finite draws, in the same units.
@@ -172,7 +182,8 @@ class Saturation:
         Root mean square of the shifts of several halves of the members beyond their own
         errors, in :math:`\sigma_M`, ``(observables,)``: how far a half is off.
     pulls
-        (estimate - mean over the events) / error of the difference ``(observables,)``; NaN
+        (estimate - mean over the events) / error of the difference ``(observables,)``, or the
+        error of counting where an estimate was given; NaN
         where the events' values are not given.
     """
 
@@ -210,7 +221,7 @@ class Saturation:
         return f"Saturation(M={self.sizes}, last shifts in sigma: {last})"
 
 
-def saturation(
+def saturation(  # noqa: PLR0913  (what a refit needs, and what it is judged by)
     logf: Array,
     expectations: Mapping[str, Array],
     *,
@@ -219,6 +230,7 @@ def saturation(
     solver: NewtonSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     draw_errors: Mapping[str, Array] | None = None,
     observed: Mapping[str, Array] | None = None,
+    estimates: Mapping[str, Estimate] | None = None,
 ) -> Saturation:
     r"""Refit with M/4, M/2 and all M members and compare the observables.
 
@@ -232,6 +244,14 @@ def saturation(
     What *all* members miss moves with none of them; only the events themselves show it, in the
     difference of their mean :math:`\bar h` from :math:`o_M`, of which each event
     contributes :math:`h_n - n\, O^T C\, f(x_n)/\hat f(x_n)`.
+
+    The errors of a mixture with its discrepancy hold what the members miss.  Given its `estimates`,
+    the question is whether its errors are large enough: shifts of the weights' fits are in units
+    of these errors instead of :math:`\sigma_M`, and a pull is that of the estimate
+    :math:`\tilde o` in units of the counting error,
+    :math:`(\tilde o - \bar h) / \sqrt{\mathrm{var}(h)/n}`.  The estimate follows the events, and
+    the scatter of the difference is less than that; how much less depends on scales that are
+    learnt, so that no smaller error is claimed for it.
 
     Parameters
     ----------
@@ -247,6 +267,9 @@ def saturation(
         of each member by itself; exact if not given.
     observed
         Values h ``(n,)`` of observables at the weight-fit events, by name.
+    estimates
+        Of every observable, by name, from the mixture with its discrepancy:
+        ``mixture.expectation(h, run)``.
 
     References
     ----------
@@ -271,17 +294,24 @@ def saturation(
     sizes = (members // 4, members // 2)
     nested = [refit.subset(np.arange(m)) for m in sizes]
     halves = [nested[1], *(refit.subset(part) for part in _halves(members))]
-    excess = [refit.shift(half, full) ** 2 - refit.noise(half, full) ** 2 for half in halves]
     known = _table(observed or {}, names, matrix.shape[0], math.nan)
+    if estimates is None:
+        units, pulls = full.errors, refit.pulls(full, known)
+    else:
+        centre, units = _honest(estimates, names)
+        pulls = refit.counted_pulls(centre, known)
+    shifts = [refit.shift(fit, full, units) for fit in (*nested, *halves)]
+    noise = [refit.noise(fit, full, units) for fit in (*nested, *halves)]
+    excess = np.square(shifts[2:]) - np.square(noise[2:])
     return Saturation(
         names=names,
         sizes=(*sizes, members),
         values=frozen([fit.values for fit in (*nested, full)]),
         errors=frozen([fit.errors for fit in (*nested, full)]),
-        shifts=frozen([np.abs(refit.shift(fit, full)) for fit in nested]),
-        shift_errors=frozen([refit.noise(fit, full) for fit in nested]),
+        shifts=frozen(np.abs(shifts[:2])),
+        shift_errors=frozen(noise[:2]),
         half_shifts=frozen(np.sqrt(np.maximum(np.mean(excess, axis=0), 0.0))),
-        pulls=frozen(refit.pulls(full, known)),
+        pulls=frozen(pulls),
     )
 
 
@@ -316,27 +346,36 @@ class _SubsetRefits:
         errors = np.sqrt(np.clip(variances, 0.0, None))
         return _SubsetFit(fit, weights, self.table @ weights, np.asarray(errors))
 
-    def shift(self, part: _SubsetFit, full: _SubsetFit) -> Array:
+    def shift(self, part: _SubsetFit, full: _SubsetFit, units: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray((part.values - full.values) / full.errors)
+            return np.asarray((part.values - full.values) / units)
 
-    def noise(self, part: _SubsetFit, full: _SubsetFit) -> Array:
+    def noise(self, part: _SubsetFit, full: _SubsetFit, units: Array) -> Array:
         drawn = (self.draws**2) @ (part.weights - full.weights) ** 2
         events = np.clip(full.errors**2 - part.errors**2, 0.0, None)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.sqrt(events + drawn) / full.errors)
+            return np.asarray(np.sqrt(events + drawn) / units)
 
     def pulls(self, full: _SubsetFit, observed: Array) -> Array:
         density, _ = scale_rows(self.logf)
         scores = density / (density @ full.weights)[:, None]
-        n = self.logf.shape[0]
-        u = np.ones(n) if self.settings[0] is None else np.asarray(self.settings[0])
-        u = u / u.mean()
+        n, u = self.logf.shape[0], self._shares()
         influence = n * (self.table @ full.fit.covariance) @ scores.T
         drawn = (self.draws**2) @ full.weights**2
         spread = np.sqrt(((observed - influence) * u).var(axis=1, ddof=1) / n + drawn)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray((full.values - (observed * u).mean(axis=1)) / spread)
+
+    def counted_pulls(self, values: Array, observed: Array) -> Array:
+        u = self._shares()
+        means = (observed * u).mean(axis=1)
+        counted = (((observed - means[:, None]) * u) ** 2).mean(axis=1) / u.size
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((values - means) / np.sqrt(counted))
+
+    def _shares(self) -> Array:
+        u = self.settings[0]
+        return np.ones(self.logf.shape[0]) if u is None else np.asarray(u) / np.mean(u)
 
 
 def _table(given: Mapping[str, Array], names: Sequence[str], length: int, missing: float) -> Array:
@@ -348,6 +387,14 @@ def _table(given: Mapping[str, Array], names: Sequence[str], length: int, missin
         for name in names
     ]
     return np.array(rows)
+
+
+def _honest(estimates: Mapping[str, Estimate], names: Sequence[str]) -> tuple[Array, Array]:
+    """Return values and errors ``(observables,)`` of estimates of all observables."""
+    got, expected = f"of {sorted(estimates)}", f"one of each of {sorted(names)}"
+    require(estimates.keys() == set(names), "estimates", got=got, expected=expected)
+    table = np.array([(estimates[name].value, estimates[name].error) for name in names])
+    return table[:, 0], table[:, 1]
 
 
 def _halves(members: int) -> list[IntArray]:

@@ -18,11 +18,13 @@ from verisimile.data.feature import Feature
 from verisimile.data.held import described
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.density.protocol import Sampler
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import sample_signed
 
 _SAMPLE = 1_000_000
 _PROBES = 64
+_BLOCK = 20_000  # events that are drawn at a time
 _NOTICEABLE = 0.03  # standard deviations
 
 
@@ -129,7 +131,7 @@ def truth_of(truth: Sampler | EventsLike, features: Sequence[Feature] | None = N
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MixtureTruth:
-    """Draws from the positive part of a fitted mixture."""
+    """Draws from the positive part of a fitted mixture, with its discrepancy if it has one."""
 
     mixture: Mixture
 
@@ -140,7 +142,13 @@ class MixtureTruth:
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return `n` events ``(n, d)``."""
-        return sample_signed(self.mixture.members, self.mixture.weights, n, rng).x
+        mixture = self.mixture
+        if not isinstance(mixture, CorrectedMixture):
+            return sample_signed(mixture.members, mixture.weights, n, rng).x
+        # The functions of the discrepancy are some hundred numbers per proposal.
+        theta, sizes = mixture.discrepancy.coefficients, [_BLOCK] * (n // _BLOCK)
+        sizes += [n % _BLOCK] if n % _BLOCK else []
+        return np.concatenate([mixture.draw_at(theta, size, rng).x for size in sizes])
 
     def log_prob(self, x: Array) -> Array:
         """Return log-densities ``(n,)``."""
@@ -148,9 +156,16 @@ class MixtureTruth:
 
 
 def true_values(
-    truth: Sampler, observables: Mapping[str, BoundObservable], seeds: Seeds
+    truth: Sampler,
+    observables: Mapping[str, BoundObservable],
+    seeds: Seeds,
+    *,
+    sample: int = _SAMPLE,
 ) -> dict[str, Estimate]:
-    """Return the true values by name; those that are neither given nor exact have an error."""
+    """Return the true values by name; those that are neither given nor exact have an error.
+
+    That is the error of at most `sample` events of the truth.
+    """
     known = truth.values if isinstance(truth, KnownTruth) else {}
     unknown = sorted(set(known) - set(observables))
     got, expected = f"values of {unknown}", f"of {list(observables)}"
@@ -158,7 +173,7 @@ def true_values(
     source, whole = _source(truth), _whole(truth)
     # A sample that is the whole truth has values without error.
     scale = 1.0 if whole is None else 0.0
-    size = _SAMPLE if set(observables) != set(known) else 1
+    size = min(_SAMPLE, sample) if set(observables) != set(known) else 1
     x = draw_truth(source, size, seeds.numpy()) if whole is None else whole
 
     def value(name: str, item: BoundObservable) -> Estimate:
@@ -200,8 +215,11 @@ def truth_notes(truth: Sampler, n: int, datasets: int) -> tuple[str, ...]:
 def closure_notes(mixture: Mixture, events: int) -> tuple[str, ...]:
     r"""Return a warning if the negative mass, which no event can show, shifts the estimates.
 
-    Of the order of :math:`N_- \sqrt{n}` standard deviations.
+    Of the order of :math:`N_- \sqrt{n}` standard deviations.  With a discrepancy there is none:
+    its refits take the moments of the mixture from events too.
     """
+    if isinstance(mixture, CorrectedMixture):
+        return ()
     shift = mixture.fit.record.negative_mass * math.sqrt(events)
     if not shift > _NOTICEABLE:
         return ()

@@ -16,13 +16,14 @@ import numpy as np
 from scipy.special import logsumexp
 
 from verisimile.core.arrays import Array, IntArray, digest, frozen
-from verisimile.core.errors import NumericsError, require
+from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.data.feature import Feature
 from verisimile.mixture.discrepancy.bands import feature_bands
 from verisimile.mixture.discrepancy.basis import DiscrepancyBasis
 from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit, DiscrepancyRecord
+from verisimile.mixture.discrepancy.settings import Discrepancy as Discrepancy
 from verisimile.mixture.discrepancy.shrinkage import FLAT, ExcessMoments, Shrunken, shrunken
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.objective import blocks, mixed_log_density
@@ -35,68 +36,9 @@ from verisimile.mixture.tilt_fit import (
     minimise_tilt,
 )
 
-_PER_EVENT = 10
-_FEWEST, _MOST = 20_000, 200_000
-_BYTES = 2**28  # of the functions at the reference events
 _SHAPE = 10_000  # reference events away from all ends that a covariance is taken from
 _AT_END = 0.1  # of a function of an end, for an event to lie there
 _FIRST = 60  # draws of tau before the exact fit, which needs their size only
-
-
-@dataclass(frozen=True, slots=True)
-class Discrepancy:
-    r"""Settings of the fit of an ensemble's discrepancy.
-
-    Attributes
-    ----------
-    scale
-        s of the half-Cauchy law of the groups' scales: the typical relative error of a density
-        along one function, believed before any event is seen; four times that for the groups of
-        a feature's ends.
-    draws
-        Draws of the scales.
-    reference
-        R, events of the mixture for moments and norm; None for ten times the events, between
-        20 000 and 200 000, and fewer where the functions would take more than 256 MiB.
-    cap
-        Largest relative variation by the weights, as in
-        :class:`~verisimile.checks.goodness.alternatives.tilt.ExponentialTilt`.
-    solver
-        Tolerance and most iterations of the exact fit.
-
-    References
-    ----------
-    M. Kennedy, A. O'Hagan, J. R. Stat. Soc. B 63 (2001) 425 (model discrepancy);
-    D. Nychka, J. Am. Stat. Assoc. 83 (1988) 1134 (coverage of smoothing bands on average).
-    """
-
-    scale: float = 0.05
-    draws: int = 250
-    reference: int | None = None
-    cap: float = 2.0
-    solver: NewtonSolver = NewtonSolver(tolerance=1e-8)
-
-    def __post_init__(self) -> None:
-        good = (
-            self.scale > 0
-            and self.draws >= 50
-            and (self.reference is None or self.reference >= 1000)
-            and self.cap > 0
-        )
-        require(
-            good,
-            "Discrepancy",
-            got=repr(self),
-            expected="scale > 0, draws >= 50, reference >= 1000, cap > 0",
-        )
-
-    def reference_size(self, events: int, features: int) -> int:
-        """Return R for so many events of so many features."""
-        if self.reference is not None:
-            return self.reference
-        wanted = min(max(_PER_EVENT * events, _FEWEST), _MOST)
-        functions = 70 * (features + 1) + 13 * features * (features - 1)
-        return max(min(wanted, _BYTES // (8 * functions)), _FEWEST)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,8 +69,12 @@ class Reference:
         """Return the reference of draws with log-densities ``(R, M)``."""
         basis = DiscrepancyBasis.of(features, x, mixed_log_density(logf, law.weights))
         functions = Functions(frozen(law.weights), frozen(law.variations), cap, basis)
-        rows = functions.at(x, logf)
-        ends = np.flatnonzero(np.append(basis.stretches, 1.0)[functions.groups] > 1.0)
+        return cls.at(functions, x, functions.at(x, logf))
+
+    @classmethod
+    def at(cls, functions: Functions, x: Array, rows: Array) -> Reference:
+        """Return the reference of draws ``(R, d)`` where functions are known to be `rows`."""
+        ends = np.flatnonzero(np.append(functions.basis.stretches, 1.0)[functions.groups] > 1.0)
         outer = (rows[:, ends] > _AT_END).any(axis=1)
         inner = np.flatnonzero(~outer)
         step = max(1, len(inner) // _SHAPE)
@@ -179,7 +125,7 @@ class Reference:
         # ExcessMoments as if from a model that is linear about the optimum.
         about = ExcessMoments(seen - tilted @ self.rows + curvature @ best.theta, curvature, n)
         last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
-        return self._result(last, about, best, events)
+        return self._result(last, about, best, events, settings)
 
     def _exact(self, seen: Array, n: float, first: Shrunken, solver: NewtonSolver) -> TiltOptimum:
         """Return the optimum at the scales found first, in coefficients over their scale."""
@@ -212,7 +158,12 @@ class Reference:
         return replace(best, theta=best.theta * unit, gap=_gap(problem, best.theta))
 
     def _result(
-        self, last: Shrunken, about: ExcessMoments, best: TiltOptimum, events: float
+        self,
+        last: Shrunken,
+        about: ExcessMoments,
+        best: TiltOptimum,
+        events: float,
+        settings: Discrepancy,
     ) -> DiscrepancyFit:
         logits = self.rows @ last.mean
         log_norm = float(logsumexp(logits) - np.log(logits.size))
@@ -239,6 +190,7 @@ class Reference:
             scales=frozen(np.median(last.scales, axis=0)),
             reference=digest(self.x),
             bands=(),
+            settings=settings,
             record=record,
         )
 

@@ -13,6 +13,7 @@ from scipy import linalg
 from verisimile.core.arrays import Array, digest
 from verisimile.core.result import register
 from verisimile.mixture.discrepancy.functions import Functions
+from verisimile.mixture.discrepancy.settings import Discrepancy
 from verisimile.stats.linalg import solve_rounded, symmetrise, whitening
 
 _BLOCK = 8192
@@ -121,6 +122,8 @@ class DiscrepancyFit:
         Content key of the draws that the fit used.
     bands
         One per feature.
+    settings
+        Of the fit: a refit to other events needs them.
     record
         Diagnostics.
     """
@@ -134,6 +137,7 @@ class DiscrepancyFit:
     scales: Array
     reference: str
     bands: tuple[FeatureBand, ...]
+    settings: Discrepancy
     record: DiscrepancyRecord
 
     def __repr__(self) -> str:

@@ -66,7 +66,7 @@ class Shrunken:
         held = groups >= 0
         if not held.any():
             return 0.0
-        precision = _precision(np.median(self.scales, axis=0) ** 2, groups)
+        precision = prior_precision(np.median(self.scales, axis=0) ** 2, groups)
         whole = _log_evidence(seen, precision, np.ones_like(held))
         bare = _log_evidence(seen, precision, ~held)
         return whole - bare + 0.5 * float(np.log(precision[held]).sum())
@@ -116,7 +116,7 @@ def shrunken(
     scaled = _Scaled.of(seen)
     means, kept, inner, effective = [], [], np.zeros_like(seen.covariance), 0.0
     for step in range(-(_BURN if start is None else _SHORT_BURN), draws):
-        precision = _precision(squares, groups)
+        precision = prior_precision(squares, groups)
         factor = scaled.factor(precision)
         mean = scaled.mean(factor)
         b = mean + scaled.noise(factor, rng)
@@ -187,7 +187,7 @@ class _Scaled:
         return 0.5 * float(along @ along) - half_log
 
 
-def _precision(squares: Array, groups: IntArray) -> Array:
+def prior_precision(squares: Array, groups: IntArray) -> Array:
     """Return the prior precision of each coefficient ``(P,)``, given the squared scales."""
     if not squares.size:
         return np.full(groups.size, FLAT)
