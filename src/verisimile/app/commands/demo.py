@@ -120,6 +120,7 @@ class DemoCommand(options.BesideReport):
             warnings=stages.failure_notes(ensemble),
             command=options.command_line(),
             title="Demonstration: Z → μ⁺μ⁻ events",
+            results=stages.claims(mixture),
         )
         report = _document(run, content)
         self._print(report, write_document(report, self.out))
@@ -146,11 +147,13 @@ class DemoCommand(options.BesideReport):
         return print_plan(run, [training, *toys], as_json=self.as_json)
 
     def _print(self, report: Document, page: Path) -> None:
+        from verisimile.report.claims import claimed
+
         if self.as_json:
             terminal.print_summary("verisimile.demo/1", report, page, {"verdict": report.verdict})
             return
         terminal.print_verdicts(report)
-        terminal.print_lines("")
+        terminal.print_lines(*(claimed(found) for found in report.content.results), "")
         terminal.print_place(report, page)
 
 

@@ -241,6 +241,7 @@ class GofCommand:
 
     def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.core.result import to_dict
+        from verisimile.report.claims import supported
 
         if self.as_json:
             terminal.print_summary(
@@ -257,6 +258,9 @@ class GofCommand:
             return
         say_accounts(accounts_of(report.content.inputs))
         terminal.print_verdicts(report)
+        terminal.print_lines(
+            *filter(None, map(supported, report.content.samples[0].goodness)),
+        )
         if page is not None:
             terminal.print_lines(f"Report: {page}")
 
