@@ -228,6 +228,7 @@ class GofCommand:
     def _plan(self, run: Run, mixture: Mixture, events: Events, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, toy_stage
         from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+        from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 
         planned = toy_stage(
             run,
@@ -236,6 +237,7 @@ class GofCommand:
             members=len(mixture.members),
             kernels=self.kernels or GaussianKernels().count,
             placements=self.placements,
+            corrected=isinstance(mixture, CorrectedMixture),
         )
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts)
 
