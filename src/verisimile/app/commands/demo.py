@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from verisimile.core.random import Seeds
     from verisimile.core.run import Run
     from verisimile.data.events import Events
+    from verisimile.mixture.discrepancy.posterior import DiscrepancySummary
     from verisimile.mixture.model import Mixture
     from verisimile.report.content import NamedAmplification, ReportInput
     from verisimile.report.document import Document
@@ -124,7 +125,7 @@ class DemoCommand(options.BesideReport):
             results=stages.claims(mixture),
         )
         report = _document(run, content)
-        self._print(report, write_document(report, self.out))
+        self._print(report, write_document(report, self.out), stages.learnt(mixture))
         return ExitCode.COMPATIBLE
 
     def _plan(self, run: Run, samples: DemoSamples, epochs: int) -> ExitCode:
@@ -148,14 +149,14 @@ class DemoCommand(options.BesideReport):
         )
         return print_plan(run, [training, *toys], as_json=self.as_json)
 
-    def _print(self, report: Document, page: Path) -> None:
+    def _print(self, report: Document, page: Path, learnt: DiscrepancySummary | None) -> None:
         from verisimile.report.claims import claimed
 
         if self.as_json:
             terminal.print_summary("verisimile.demo/1", report, page, {"verdict": report.verdict})
             return
         terminal.print_verdicts(report)
-        terminal.print_lines(*(claimed(found) for found in report.content.results), "")
+        terminal.print_lines(claimed(learnt), "")
         terminal.print_place(report, page)
 
 
