@@ -11,6 +11,11 @@ from verisimile.checks.goodness.marginals import MarginalComparison
 from verisimile.checks.goodness.result import AlternativeFit, Goodness, SurpriseFit
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
+from verisimile.mixture.discrepancy.posterior import (
+    DiscrepancyRecord,
+    DiscrepancySummary,
+    FeatureBand,
+)
 from verisimile.mixture.fit import WeightFit, fit_weights
 from verisimile.report.content import (
     InputSample,
@@ -153,3 +158,36 @@ def make_content() -> ReportInput:
         command="verisimile gof runs/z 'a b.parquet'",
         title="A < B & C",
     )
+
+
+def make_band(feature: Feature = FEATURE, *, off: float = 0.12) -> FeatureBand:
+    """Return five bins, whose last the discrepancy has changed by the fraction `off`."""
+    plain = np.array([0.05, 0.25, 0.4, 0.25, 0.05])
+    counted = np.sqrt(plain * (1.0 - plain) / 4000)
+    return FeatureBand(
+        feature=feature.name,
+        unit=feature.unit,
+        edges=np.array([0.0, 2.0, 5.0, 10.0, 20.0, 300.0]),
+        plain=plain,
+        plain_errors=0.15 * counted,
+        corrected=plain * (1.0 + np.array([0.0, 0.0, 0.0, 0.0, off])),
+        errors=0.6 * counted,
+        counted=counted,
+    )
+
+
+def make_summary(*bands: FeatureBand) -> DiscrepancySummary:
+    """Return what a discrepancy of 4000 events says; of one feature if none is given."""
+    record = DiscrepancyRecord(
+        n_events=4000.0,
+        reference=40_000,
+        n_functions=412,
+        effective=23.4,
+        evidence=18.2,
+        iterations=5,
+        gap=1e-10,
+        smallest_log_ratio=-0.4,
+        largest_log_ratio=0.7,
+        effective_reference=39_000.0,
+    )
+    return DiscrepancySummary(bands or (make_band(),), record)

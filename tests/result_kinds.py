@@ -15,7 +15,7 @@ from analytic import draw, family, log_densities
 from conditional_analytic import conditional_events, conditional_family, draw_at
 from human_ratings import choices, preferences, scaled
 from posterior_study import Posterior, conjugate
-from report_values import make_goodness, make_marginal
+from report_values import make_goodness, make_marginal, make_summary
 from verisimile.checks.amplification.analytic import analytic_observables
 from verisimile.checks.amplification.calibrated_errors import calibrate_errors
 from verisimile.checks.amplification.learning_curve import learning_curve
@@ -179,6 +179,7 @@ MADE: dict[str, Callable[[], object]] = {
     ),
     "ContextGoodness": _in_context,
     "Coverage": _coverage,
+    "DiscrepancySummary": make_summary,
     "EntropyLabel": lambda: make_study([make_point(20, 0.1, 0.02)]).entropy,
     "ErrorScale": _scale,
     "Estimate": lambda: kernel_distance(_events().x, _events(seed=2).x, _rng()),

@@ -147,6 +147,10 @@ def test_fit_says_what_it_made(files: Path, tmp_path: Path, fitted: Path) -> Non
         f"members/{name}": sha256 for name, sha256 in hashes(fitted).items()
     }
     assert sum(summary["fit"]["weights"]) == pytest.approx(1.0)
+    told = summary["discrepancy"]
+    assert told["claimed"] > told["claimed_by_weights"] > 0.0
+    assert told["summary"]["record"]["n_events"] == 320
+    assert summary["study"]["configuration"]["discrepancy"]["draws"] == 250
     assert [sample["n"] for sample in summary["study"]["inputs"]] == [480, 320]
 
 
@@ -177,7 +181,13 @@ def test_own_events_are_compatible(files: Path, copy: Path, tmp_path: Path) -> N
     }
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "verisimile" in written["content"]["command"]
-    assert page.count("<img") == 2 + 1 + 2
+    assert page.count("<img") == 2 + 1 + 2 + 1
+    (claims,) = written["content"]["results"]
+    assert claims["schema"] == "verisimile.discrepancy-summary/1"
+    assert claims["record"]["n_events"] == 320
+    assert data["goodness"][0]["learnt_from"] == 320
+    assert data["goodness"][0]["supports"] > 0
+    assert "What the errors hold" in page
 
 
 def test_other_events_are_not(files: Path, copy: Path) -> None:
@@ -185,6 +195,44 @@ def test_other_events_are_not(files: Path, copy: Path) -> None:
     assert outcome.code == 1, outcome
     assert "Not compatible" in outcome.out
     assert "none of 40" in outcome.out
+    # Learnt from 320 events, tested on 200: the rejection stands without reserve.
+    assert "has not learnt" not in outcome.out
+    assert "support a test of" in outcome.out
+
+
+def test_a_test_of_more_events_than_were_learnt_from_says_so(
+    files: Path, copy: Path, tmp_path: Path
+) -> None:
+    write_events(draw(330, 5, shift=8.0), tmp_path / "many.parquet")
+    outcome = run("gof", copy, tmp_path / "many.parquet", "--toys", 20, *TOYS)
+    assert outcome.code == 1, outcome
+    assert "learnt from 320 events, fewer than the 330 tested" in outcome.out
+    assert "Fit on as many events as are tested, or test 320 at most." in outcome.out
+
+
+def test_the_published_pipeline_is_called_so(files: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    made = fit(files, folder, "--no-discrepancy")
+    assert made.code == 0, made
+    assert "the pipeline as published" in made.out
+    assert "the pipeline as published" in (folder / "fit.json").read_text()
+    described = run("inspect", folder, "--json").json
+    assert described["discrepancy"] is None
+    assert "the pipeline as published" in run("inspect", folder).out
+    refused(fit(files, folder), "discrepancy", "as published")
+    tested = run(
+        *("gof", folder, files / "shifted.parquet", "--toys", 19, *TOYS, "--json"),
+        *("--report", tmp_path / "report"),
+    )
+    assert tested.code == 1, tested
+    (found,) = tested.json["goodness"]
+    assert (found["n_training"], found["learnt_from"], found["supports"]) == (480, None, None)
+    (conclusion,) = tested.json["conclusions"]
+    assert "leave out what all members miss alike" in conclusion["sentence"]
+    assert any("leave out what all members miss alike" in w for w in tested.json["warnings"])
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "the pipeline as published" in page
+    assert "What the errors hold" not in page
 
 
 def test_too_few_toys_decide_nothing(files: Path, copy: Path) -> None:
@@ -265,12 +313,19 @@ def test_sample_can_be_read_back(fitted: Path, tmp_path: Path) -> None:
     again = run("sample", fitted, "-n", 500, "--out", out, "--json").json["digest"]
     other = run("sample", fitted, "-n", 500, "--out", out, "--seed", 1, "--json").json["digest"]
     assert again == events.digest != other
+    audit = outcome.json["audit"]
+    assert audit["bound"] > 1.0
+    assert 0.0 <= audit["overweight"] < 0.01
+    assert "where events repeat" in run("sample", fitted, "-n", 500, "--out", out).out
 
 
 def test_inspect_describes_the_run(fitted: Path) -> None:
     data = run("inspect", fitted, "--json").json
     assert len(data["members"]) == len(data["fit"]["weights"]) == MEMBERS
+    assert data["discrepancy"]["claimed"] > 0.0
     text = run("inspect", fitted).out
+    assert "Discrepancy of the members." in text
+    assert "Claimed errors of the features' bins are" in text
     assert "train.parquet" in text
     assert "Members and weights are whole" in text
 

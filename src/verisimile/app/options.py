@@ -19,6 +19,7 @@ from verisimile.core.errors import InputError
 if TYPE_CHECKING:
     from verisimile.core.run import Run
     from verisimile.density.flows.trainer import SplineFlowTrainer
+    from verisimile.mixture.discrepancy.fit import Discrepancy
 
 SEED = 2026
 FILE = "Events: .parquet, .root:Tree, .h5:group, .npz, .npy or .csv."
@@ -89,6 +90,14 @@ Described = Annotated[
 ]
 Members = Annotated[int, typer.Option(min=1, help="Members of the ensemble.")]
 Toys = Annotated[int, typer.Option(min=1, help="Pseudo-experiments of the null distribution.")]
+LearnDiscrepancy = Annotated[
+    bool,
+    typer.Option(
+        "--discrepancy/--no-discrepancy",
+        help="Learn what all members miss alike too; without it errors are those of the weights "
+        "alone, as published.",
+    ),
+]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="Length of the schedule.", rich_help_panel=TRAINING_PANEL)
 ]
@@ -112,6 +121,13 @@ def trainer(settings: Mapping[str, float | None]) -> SplineFlowTrainer:
 
     given = {name: value for name, value in settings.items() if value is not None}
     return SplineFlowTrainer(**given)  # type: ignore[arg-type]
+
+
+def discrepancy(wanted: bool) -> Discrepancy | None:  # noqa: FBT001  (an option's value)
+    """Return the default settings of a discrepancy, or None if none is wanted."""
+    from verisimile.mixture.discrepancy.fit import Discrepancy
+
+    return Discrepancy() if wanted else None
 
 
 def default_executor(text: str) -> str:

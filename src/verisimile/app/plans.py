@@ -20,6 +20,8 @@ from verisimile.validation.study import CLASSIFIER, Battery
 _PER_TRAINING_EVENT = 4e-5  # one event, one epoch
 _PER_DENSITY = 6e-6  # one event, one member
 _PER_DRAW = 2e-5  # one event
+_PER_CORRECTION = 3e-5  # one event: the functions of a discrepancy
+_DIRECTIONS = 100  # of its errors that matter to a test, in four features
 _PER_PRODUCT = 2e-10  # one event, one entry of the Hessian, one Newton step
 _PER_RELABELING = {  # one pooled event of six features, one relabeling
     "sliced-wasserstein": 5e-7,
@@ -67,11 +69,20 @@ def training_stage(run: Run, *, members: int, events: int, epochs: int) -> Plann
 
 
 def toy_stage(
-    run: Run, *, toys: int, events: int, members: int, kernels: int, placements: int
+    run: Run,
+    *,
+    toys: int,
+    events: int,
+    members: int,
+    kernels: int,
+    placements: int,
+    corrected: bool,
 ) -> Planned:
     """Return the toys of one test, which are drawn once and fitted at every placement."""
-    fits = placements * _STEPS * _PER_PRODUCT * (members + kernels) ** 2
-    one = events * (_PER_DRAW + members * _PER_DENSITY + fits)
+    free = _DIRECTIONS if corrected else members
+    fits = placements * _STEPS * _PER_PRODUCT * (free + kernels) ** 2
+    drawn = _PER_DRAW + members * _PER_DENSITY + _PER_CORRECTION * corrected
+    one = events * (drawn + fits)
     tasks = -(-toys // _CHUNK)
     return Planned("toys", tasks, len(run.store.addresses("toys")), toys * one)
 

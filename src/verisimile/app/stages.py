@@ -14,6 +14,8 @@ from verisimile.checks.goodness.marginals import marginal_comparisons
 from verisimile.checks.goodness.null import Calibration, Predictive
 from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
+from verisimile.core.canonical import JSON
+from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.density.protocol import Trainer
@@ -21,6 +23,9 @@ from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import check_ensemble, fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import fit_mixture
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
+from verisimile.mixture.discrepancy.fit import Discrepancy
+from verisimile.mixture.discrepancy.posterior import DiscrepancySummary
 from verisimile.mixture.fit import unit_mean
 from verisimile.mixture.io import save_mixture
 from verisimile.mixture.model import Mixture
@@ -68,12 +73,13 @@ def fit(
     members: int,
     trainer: Trainer,
     clock: Clock,
+    discrepancy: Discrepancy | None = Discrepancy(),  # noqa: B008  (a frozen value)
 ) -> tuple[Ensemble, Mixture]:
-    """Train the ensemble, fit the mixture's weights, and keep both in the run's store."""
+    """Train the ensemble, fit weights and discrepancy, and keep all in the run's store."""
     with clock.stage("ensemble training"):
         ensemble = fit_ensemble(run, training, BootstrapPlan(members=members), trainer)
     with clock.stage("weight fit"):
-        mixture = fit_mixture(run, ensemble, weighting)
+        mixture = fit_mixture(run, ensemble, weighting, discrepancy=discrepancy)
         save_mixture(run, mixture)
     return ensemble, mixture
 
@@ -136,6 +142,31 @@ def training_of(ensemble: Ensemble) -> tuple[MemberTraining, ...]:
     )
 
 
+def learnt(mixture: Mixture) -> DiscrepancySummary | None:
+    """Return what the discrepancy of a mixture says to a reader, None if there is none."""
+    return mixture.discrepancy.summary if isinstance(mixture, CorrectedMixture) else None
+
+
+def claims(mixture: Mixture) -> tuple[DiscrepancySummary, ...]:
+    """Return the same as a report's results."""
+    found = learnt(mixture)
+    return () if found is None else (found,)
+
+
+def learnt_json(mixture: Mixture) -> JSON:
+    """Return the same for machines: the claims, the bins that are off, and the whole summary."""
+    found = learnt(mixture)
+    if found is None:
+        return None
+    return {
+        "claimed": found.claimed,
+        "claimed_by_weights": found.claimed_by_weights,
+        "supports": found.supports,
+        "notable": [shift._asdict() for shift in found.notable()],
+        "summary": to_dict(found),
+    }
+
+
 def failure_notes(ensemble: Ensemble) -> tuple[str, ...]:
     """Return one warning per member whose training failed."""
     return tuple(
@@ -162,6 +193,7 @@ def fitted_content(
         timings=Timings((*study.timings.stages, *timings.stages)),
         warnings=(*failure_notes(ensemble), *notes),
         command=f"{study.command}\n{command_line()}",
+        results=claims(mixture),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from verisimile.app.options import command_line, run_in
@@ -14,6 +14,7 @@ from verisimile.core.result import from_dict, register, to_dict
 from verisimile.core.run import Run
 from verisimile.core.store import Store
 from verisimile.density.protocol import Trainer
+from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.report.content import InputSample, Timings
 
 _NAME = "fit"
@@ -65,13 +66,17 @@ def new_study(
     weights: str | None = None,
     also: Mapping[str, JSON] | None = None,
 ) -> FitStudy:
-    """Return the study of the command that runs; `also` is further configuration."""
+    """Return the study of the command that runs.
+
+    `also` is further configuration, or other than that of a default fit.
+    """
     return FitStudy(
         seed=seed,
         configuration={
             "members": members,
             "training sample": training.digest,
             "weight-fit sample": weighting.digest,
+            **discrepancy_settings(Discrepancy()),
             **(also or {}),
             "trainer": trainer.config(),
         },
@@ -79,6 +84,15 @@ def new_study(
         weights=weights,
         command=command_line(),
     )
+
+
+def discrepancy_settings(discrepancy: Discrepancy | None) -> dict[str, JSON]:
+    """Return what the configuration says of a discrepancy; None is the published pipeline."""
+    if discrepancy is None:
+        return {"discrepancy": "none: the pipeline as published"}
+    given = {field.name: getattr(discrepancy, field.name) for field in fields(discrepancy)}
+    del given["solver"]  # changes no number beyond its tolerance
+    return {"discrepancy": given}
 
 
 def check_free(store: Store, study: FitStudy) -> None:
@@ -92,7 +106,8 @@ def check_free(store: Store, study: FitStudy) -> None:
     known = _read(store)
     if known is None:
         return
-    old = _leaves({"seed": known.seed, **known.configuration})
+    # A study without a word of it was made when there was no discrepancy.
+    old = _leaves({"seed": known.seed, **discrepancy_settings(None), **known.configuration})
     new = _leaves({"seed": study.seed, **study.configuration})
     changed = [
         f"{name}: {_short(old, name)} there, {_short(new, name)} now"

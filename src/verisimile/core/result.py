@@ -301,13 +301,11 @@ def from_dict(data: Mapping[str, JSON]) -> object:
     return _decoded(data, {})
 
 
-def save(result: object, path: str | Path) -> Path:
-    """Write a registered result to ``<path>.json`` and return the file's path.
+def to_parts(result: object) -> tuple[dict[str, JSON], dict[str, npt.NDArray[Any]]]:
+    """Return a registered result as strict JSON, and its arrays of more than 256 entries.
 
-    Arrays of more than 256 entries go to ``<path>.safetensors`` beside it,
-    whose sha256 stands in the JSON.  Errors as of `to_dict` and `write_atomic`.
+    These stand in the JSON by the names under which they are returned.  Errors as of `to_dict`.
     """
-    file = _json_file(path)
     large: dict[str, npt.NDArray[Any]] = {}
 
     def keep(place: str, array: npt.NDArray[Any]) -> JSON:
@@ -316,7 +314,22 @@ def save(result: object, path: str | Path) -> Path:
         large[place] = portable(place, array)
         return {"array": place}
 
-    data = _encoded(result, keep)
+    return _encoded(result, keep), large
+
+
+def from_parts(data: Mapping[str, JSON], large: Mapping[str, npt.NDArray[Any]]) -> object:
+    """Return the result that `to_parts` took apart; errors as of `from_dict`."""
+    return _decoded(data, large)
+
+
+def save(result: object, path: str | Path) -> Path:
+    """Write a registered result to ``<path>.json`` and return the file's path.
+
+    Arrays of more than 256 entries go to ``<path>.safetensors`` beside it,
+    whose sha256 stands in the JSON.  Errors as of `to_dict` and `write_atomic`.
+    """
+    file = _json_file(path)
+    data, large = to_parts(result)
     if large:
         payload = safetensors.numpy.save(large)
         data[_HASH] = hashlib.sha256(payload).hexdigest()

@@ -13,6 +13,9 @@ from verisimile.data.events import Events
 from verisimile.data.row_hashes import RowHashes, row_hashes, shared_rows
 from verisimile.stats.coincidences import shared_by_chance
 
+TRAINING = "training"
+"""Role of the sample that trained the members."""
+
 _LEVEL = 1e-3
 
 

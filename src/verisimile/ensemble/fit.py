@@ -22,7 +22,7 @@ from verisimile.core.store import MemoryStore, Store
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
-from verisimile.data.provenance import Seen
+from verisimile.data.provenance import TRAINING, Seen
 from verisimile.density.check import precision_gap
 from verisimile.density.protocol import AnyTrainer, Checking, density_arguments
 from verisimile.density.registry import below, pack, under, unpack_any
@@ -31,7 +31,6 @@ from verisimile.ensemble.plan import Plan
 
 _LABEL = "members"
 _SCHEMA = 1
-_ROLE = "training"
 _ROWS = "ensemble/training"
 _MODEL = "model."
 _CURVES = ("training_curve", "validation_curve")
@@ -72,8 +71,8 @@ def fit_ensemble(run: Run, events: EventsLike, plan: Plan, trainer: AnyTrainer) 
     events = as_events(events, "events")
     tasks, manifest = _checked(run, events, plan, trainer)
     write_manifest(run.store, manifest)
-    seen = Seen.of(_ROLE, events)
-    run.store.save(_ROWS, seen.digest, _ROLE, Payload({"rows": seen.rows}))
+    seen = Seen.of(TRAINING, events)
+    run.store.save(_ROWS, seen.digest, TRAINING, Payload({"rows": seen.rows}))
     outcomes = run.map(
         train_member, tasks, label=_LABEL, schema=_SCHEMA, max_failed=plan.max_failed
     )
@@ -121,7 +120,7 @@ def load_ensemble(run: Run) -> Ensemble:
         if address not in failed
     ]
     rows = _load(run, _ROWS, manifest.training_digest).arrays["rows"]
-    seen = Seen(_ROLE, manifest.training_digest, np.asarray(rows, dtype=np.uint64))
+    seen = Seen(TRAINING, manifest.training_digest, np.asarray(rows, dtype=np.uint64))
     return _assemble(run, manifest, records, seen)
 
 

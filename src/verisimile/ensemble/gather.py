@@ -15,14 +15,13 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
-from verisimile.data.provenance import Seen
+from verisimile.data.provenance import TRAINING, Seen
 from verisimile.density.adapters import adapt
 from verisimile.density.check import precision_gap
 from verisimile.density.protocol import DensityEstimator
 from verisimile.density.registry import pack
 from verisimile.ensemble.ensemble import Ensemble, MemberRecord
 
-_ROLE = "training"
 _PROBES = 256
 _NO_CURVE = frozen([])
 
@@ -75,7 +74,7 @@ def gather_ensemble(
     require(len(models), "models", got="none", expected="at least one density")
     members = tuple(adapt(model) for model in models)
     specs = _features(members, features, training)
-    seen = () if training is None else (Seen.of(_ROLE, training),)
+    seen = () if training is None else (Seen.of(TRAINING, training),)
     return Ensemble(
         models=members,
         features=specs,

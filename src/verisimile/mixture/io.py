@@ -2,53 +2,66 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import cast
 
 from verisimile.core.arrays import frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import StoreError
+from verisimile.core.errors import StoreError, VerisimileWarning
 from verisimile.core.records import Payload, Record
-from verisimile.core.result import from_dict, to_dict
+from verisimile.core.result import from_dict, from_parts, to_dict, to_parts
 from verisimile.core.run import Run
 from verisimile.data.provenance import Provenance, Seen
 from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.bind import context_columns, ensemble_features
 from verisimile.mixture.conditional import ConditionalMixture
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
+from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
 from verisimile.mixture.fit import FitRecord, WeightFit
 from verisimile.mixture.model import Mixture
 
 _ADDRESS = "mixture/weights"
 _SCHEMA = "verisimile.mixture/1"
+_CORRECTION = "discrepancy"
 _OPTIONAL = ("draws", "boundary", "unbounded")
 
 
 def save_mixture(run: Run, mixture: Mixture | ConditionalMixture) -> None:
-    """Keep weights, covariance and the footprint of the data in the run's store."""
+    """Keep weights, covariance, discrepancy and the footprint of the data in the run's store."""
     fit = mixture.fit
+    correction = mixture.discrepancy if isinstance(mixture, CorrectedMixture) else None
+    told, large = (None, {}) if correction is None else to_parts(correction)
     arrays = {
         "weights": fit.weights,
         "covariance": fit.covariance,
         "inverse_hessian": fit.inverse_hessian,
         **{name: values for name in _OPTIONAL if (values := getattr(fit, name)) is not None},
         **{f"rows_{i}": seen.rows for i, seen in enumerate(mixture.provenance)},
+        **large,
     }
     meta: dict[str, JSON] = {
         "nll": float(fit.nll),
         "record": to_dict(fit.record),
         "provenance": [[seen.role, seen.digest] for seen in mixture.provenance],
         "mixture": mixture.fingerprint,
+        _CORRECTION: told,
     }
     run.store.save(_ADDRESS, _SCHEMA, "mixture", Payload(arrays, meta))
 
 
 def load_mixture(run: Run) -> Mixture:
-    """Return the mixture kept in the run's store, with its members.
+    """Return the mixture kept in the run's store, with its members and its discrepancy.
 
     Raises
     ------
     StoreError
         If none was kept, or the members are not those that the weights were fitted for.
+
+    Warns
+    -----
+    VerisimileWarning
+        If it is that of a version which knew no discrepancy.
     """
     ensemble = load_ensemble(run)
     record = _load(run)
@@ -58,6 +71,9 @@ def load_mixture(run: Run) -> Mixture:
         features=ensemble.features,
         provenance=_provenance(record),
     )
+    correction = _correction(record)
+    if correction is not None:
+        mixture = CorrectedMixture(mixture, correction)
     _same(mixture.fingerprint, record)
     return mixture
 
@@ -111,6 +127,26 @@ def _weight_fit(record: Record) -> WeightFit:
         record=stored,
         **{name: frozen(record.arrays[name]) for name in _OPTIONAL if name in record.arrays},
     )
+
+
+def _correction(record: Record) -> DiscrepancyFit | None:
+    """Return the discrepancy, None of a fit without it."""
+    if _CORRECTION not in record.meta:
+        warnings.warn(
+            "this mixture was fitted before discrepancies were: its errors are those of the "
+            "weights given the members, and leave out what all members miss alike. Fit it again "
+            "into a new folder, or learn the discrepancy by correct_mixture.",
+            VerisimileWarning,
+            stacklevel=3,
+        )
+        return None
+    told = record.meta[_CORRECTION]
+    if told is None:
+        return None
+    found = from_parts(cast(Mapping[str, JSON], told), record.arrays)
+    if not isinstance(found, DiscrepancyFit):
+        raise StoreError("discrepancy", got=type(found).__name__, expected="a DiscrepancyFit")
+    return found
 
 
 def _provenance(record: Record) -> Provenance:

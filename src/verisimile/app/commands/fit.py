@@ -79,6 +79,7 @@ class FitCommand:
             min=0.0, max=1.0, help="Or the part of TRAIN to split off for it; 0.4 if neither."
         ),
     ] = None
+    discrepancy: options.LearnDiscrepancy = True
     epochs: options.Epochs = None
     layers: Annotated[
         int | None,
@@ -116,11 +117,12 @@ class FitCommand:
     def execute(self) -> ExitCode:
         """Read, train, fit, keep, and say what came out."""
         from verisimile.app import stages
-        from verisimile.app.study import check_free, finish, new_study
+        from verisimile.app.study import check_free, discrepancy_settings, finish, new_study
         from verisimile.data.account import doubts_of, losses_of
         from verisimile.report.content import InputSample
 
         said = with_support(self.feature, self.support or ())
+        discrepancy = options.discrepancy(self.discrepancy)
         trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
         check_folder(self.out)
         clock = Clock()
@@ -136,7 +138,10 @@ class FitCommand:
             seed=self.seed,
             members=self.members,
             weights=self.weights,
-            also={"features": [spec.to_dict() for spec in training.features]},
+            also={
+                "features": [spec.to_dict() for spec in training.features],
+                **discrepancy_settings(discrepancy),
+            },
         )
         check_free(run.store, study)
         stages.check_fit(run, training, weighting, members=self.members, trainer=trainer)
@@ -145,7 +150,13 @@ class FitCommand:
         if self.dry_run:
             return self._plan(run, training.n, trainer.epochs, accounts)
         ensemble, mixture = stages.fit(
-            run, training, weighting, members=self.members, trainer=trainer, clock=clock
+            run,
+            training,
+            weighting,
+            members=self.members,
+            trainer=trainer,
+            clock=clock,
+            discrepancy=discrepancy,
         )
         study = finish(run.store, study, clock.timings)
         terminal.warn(stages.failure_notes(ensemble))
@@ -197,8 +208,9 @@ class FitCommand:
     def _print(self, study: FitStudy, ensemble: Ensemble, mixture: Mixture) -> None:
         import numpy as np
 
-        from verisimile.app.stages import training_of
+        from verisimile.app.stages import learnt, learnt_json, training_of
         from verisimile.core.result import to_dict
+        from verisimile.report.claims import claimed
         from verisimile.report.numbers import duration, plain_number, value_and_error
 
         members = training_of(ensemble)
@@ -210,6 +222,7 @@ class FitCommand:
                     "study": to_dict(study),
                     "members": [{"address": m.address, "sha256": m.sha256} for m in members],
                     "fit": to_dict(mixture.fit),
+                    "discrepancy": learnt_json(mixture),
                 },
             )
             return
@@ -234,6 +247,7 @@ class FitCommand:
             f"Weights fitted on {r.n_events} events: effective rank {r.effective_rank}, "
             f"sum of |w| {r.l1_norm:.3f}, negative mass "
             f"{value_and_error(r.negative_mass, r.negative_mass_error)}.",
+            claimed(learnt(mixture)),
             f"Kept in {self.out} ({duration(study.timings.total)}). "
             f"Next: verisimile gof {self.out} TEST",
         )

@@ -228,6 +228,7 @@ class GofCommand:
     def _plan(self, run: Run, mixture: Mixture, events: Events, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, toy_stage
         from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+        from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 
         planned = toy_stage(
             run,
@@ -236,11 +237,13 @@ class GofCommand:
             members=len(mixture.members),
             kernels=self.kernels or GaussianKernels().count,
             placements=self.placements,
+            corrected=isinstance(mixture, CorrectedMixture),
         )
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts)
 
     def _print(self, report: Document, page: Path | None) -> None:
         from verisimile.core.result import to_dict
+        from verisimile.report.claims import supported
 
         if self.as_json:
             terminal.print_summary(
@@ -257,6 +260,9 @@ class GofCommand:
             return
         say_accounts(accounts_of(report.content.inputs))
         terminal.print_verdicts(report)
+        terminal.print_lines(
+            *filter(None, map(supported, report.content.samples[0].goodness)),
+        )
         if page is not None:
             terminal.print_lines(f"Report: {page}")
 

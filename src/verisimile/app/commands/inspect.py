@@ -18,16 +18,19 @@ class InspectCommand:
 
     def execute(self) -> ExitCode:
         """Read every member and the weights, checking their hashes, and describe them."""
-        from verisimile.app.stages import training_of
+        from verisimile.app.stages import learnt, learnt_json, training_of
         from verisimile.app.study import open_run
         from verisimile.core.result import to_dict
         from verisimile.ensemble.fit import load_ensemble
         from verisimile.mixture.io import load_mixture
+        from verisimile.report.claims import claimed
         from verisimile.report.sections import origin
+        from verisimile.report.sections.discrepancy import discrepancy_table
 
         study, run = open_run(self.home)
         members = training_of(load_ensemble(run))
         mixture = load_mixture(run)
+        correction = learnt(mixture)
         records = Counter(address.partition("/")[0] for address in run.store.addresses(""))
         if self.as_json:
             terminal.print_json(
@@ -37,6 +40,7 @@ class InspectCommand:
                     "study": to_dict(study),
                     "members": [to_dict(member) for member in members],
                     "fit": to_dict(mixture.fit),
+                    "discrepancy": learnt_json(mixture),
                     "mixture": mixture.fingerprint,
                     "records": dict(records),
                 },
@@ -50,10 +54,12 @@ class InspectCommand:
             origin.member_table(members),
             origin.weight_table(mixture.fit),
             origin.fit_table(mixture.fit),
+            *([] if correction is None else [discrepancy_table(correction)]),
         ):
             terminal.print_lines(table.caption)
             terminal.print_table(table)
             terminal.print_lines("")
+        terminal.print_lines(claimed(correction), "")
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(records.items()))
         terminal.print_lines(f"Records: {kinds}. Members and weights are whole.")
         return ExitCode.COMPATIBLE

@@ -29,8 +29,9 @@ class SampleCommand:
         from verisimile.core.result import to_dict
         from verisimile.data.events import Events
         from verisimile.data.files import check_writable, write_events
+        from verisimile.mixture.discrepancy.corrected import CorrectedMixture
         from verisimile.mixture.io import load_mixture
-        from verisimile.report.numbers import count, percent, value_and_error
+        from verisimile.report.numbers import count, percent, rough, value_and_error
 
         check_folder(check_writable(self.out).parent)
         _, run = open_run(self.home, seed=self.seed)
@@ -65,4 +66,9 @@ class SampleCommand:
             f"Accepted {percent(audit.accepted / audit.proposed)} of the proposals; negative mass "
             f"of the mixture {mass}.",
         )
+        if isinstance(mixture, CorrectedMixture):
+            terminal.print_lines(
+                f"Kept in proportion up to {rough(audit.bound)} times the density of the members; "
+                f"{percent(audit.overweight)} of the probability is beyond, where events repeat."
+            )
         return ExitCode.COMPATIBLE

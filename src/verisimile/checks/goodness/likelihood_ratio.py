@@ -35,7 +35,8 @@ from verisimile.core.errors import VerisimileWarning, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike, as_events
-from verisimile.data.provenance import warn_overlap
+from verisimile.data.provenance import TRAINING, warn_overlap
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.model import Mixture
 from verisimile.stats.aggregate import smallest_p
@@ -148,7 +149,8 @@ def compare_hypotheses(
         found += results(single(mixture), alone)
     if joint := [h for h in chosen if h.name != "single"]:
         found += results(mixture, joint)
-    by_name = {each.hypothesis: replace(each, warnings=(*notes, *each.warnings)) for each in found}
+    known = [_with_claims(each, mixture) for each in found]
+    by_name = {each.hypothesis: replace(each, warnings=(*notes, *each.warnings)) for each in known}
     return tuple(by_name[h.name] for h in chosen)
 
 
@@ -180,6 +182,25 @@ def check_comparison(
         expected="a fixed number: the smallest p-value is ranked among all toys",
         remedy="Give toys=1000, or one alternative.",
     )
+
+
+def _with_claims(test: Goodness, mixture: Mixture) -> Goodness:
+    """Return a test with what its errors were learnt from, and what a reader must know of that."""
+    if test.hypothesis == "single":  # claims no error
+        return test
+    trained = [len(seen.rows) for seen in mixture.provenance if seen.role == TRAINING]
+    told = replace(test, n_training=sum(trained) if trained else None)
+    if isinstance(mixture, CorrectedMixture):
+        found = mixture.discrepancy
+        return replace(told, learnt_from=found.record.n_events, supports=found.supports)
+    if not told.ignores_common_errors:
+        return told
+    note = (
+        f"the claimed errors leave out what all members miss alike: a test of {test.n_events} "
+        f"events may see that where {told.n_training} trained the members. Learn their "
+        "discrepancy too, or test a tenth as many at most."
+    )
+    return replace(told, warnings=(*told.warnings, note))
 
 
 def default_alternative(features: int) -> GaussianKernels | ExponentialTilt:

@@ -26,6 +26,8 @@ from verisimile.stats.pvalues import Empirical, PValue, Significance
 
 F = TypeVar("F")
 
+_HARMLESS = 0.1  # of the training events: so small a test does not see what members miss alike
+
 
 def _nothing() -> Array:
     return frozen(np.empty(0))
@@ -230,7 +232,7 @@ def surprise_fit(
     )
 
 
-@register("goodness", 3)
+@register("goodness", 4)
 @dataclass(frozen=True, slots=True, eq=False)
 class Goodness:
     r"""Result of the profile likelihood-ratio test on one data set.
@@ -264,6 +266,11 @@ class Goodness:
         How surprising the sample is to the model; None if that was not tested.
     rule
         What `statistic` is: ``"t"``, ``"-log min p"`` or ``"largest z"``.
+    n_training
+        Events that trained the members; None if that is unknown, or of a single member.
+    learnt_from, supports
+        Effective events that the discrepancy of the members was learnt from, and the size of a
+        test whose own counting error equals the claimed one; None of a mixture without.
     """
 
     statistic: float
@@ -281,6 +288,9 @@ class Goodness:
     warnings: tuple[str, ...] = ()
     surprise: SurpriseFit | None = None
     rule: str = ""
+    n_training: int | None = None
+    learnt_from: float | None = None
+    supports: float | None = None
 
     def __repr__(self) -> str:
         """Return one line: hypothesis, statistic, p-value."""
@@ -298,6 +308,17 @@ class Goodness:
     def leading(self) -> AlternativeFit:
         """The alternative with the smallest p-value of its own, the first of equals."""
         return min(self.parts, key=lambda part: part.p_value.value)
+
+    @property
+    def learns_too_little(self) -> bool:
+        """Whether the discrepancy was learnt from fewer events than are tested."""
+        return self.learnt_from is not None and self.n_events > round(self.learnt_from)
+
+    @property
+    def ignores_common_errors(self) -> bool:
+        """Whether what all members miss alike is in no error, and may show in such a test."""
+        known = self.learnt_from is None and self.n_training is not None
+        return known and self.n_events > _HARMLESS * (self.n_training or 0)
 
     @property
     def n_failed(self) -> int:

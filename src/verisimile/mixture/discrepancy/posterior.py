@@ -101,25 +101,13 @@ class BinShift(NamedTuple):
         return f"{self.feature} between {self.low:.4g} and {self.high:.4g}{unit}: {size}"
 
 
-@register("discrepancy-fit", 1)
+@register("discrepancy-summary", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class DiscrepancyFit:
-    """A correction of a mixture's density, with the covariance of everything that is uncertain.
+class DiscrepancySummary:
+    """What a discrepancy says to a reader: errors with and without it, and where members are off.
 
     Attributes
     ----------
-    functions
-        (s, phi) of an event.
-    coefficients, covariance
-        Posterior mean and covariance of (eta, b), ``(r + P,)``.
-    means, information
-        Mean and covariance of (s, phi) under the corrected density, for one event.
-    log_norm
-        log Z.
-    scales
-        Median of each group's scale ``(G,)``.
-    reference
-        Content key of the draws that the fit used.
     bands
         One per feature.
     settings
@@ -128,32 +116,9 @@ class DiscrepancyFit:
         Diagnostics.
     """
 
-    functions: Functions
-    coefficients: Array
-    covariance: Array
-    means: Array
-    information: Array
-    log_norm: float
-    scales: Array
-    reference: str
     bands: tuple[FeatureBand, ...]
     settings: Discrepancy
     record: DiscrepancyRecord
-
-    def __repr__(self) -> str:
-        """Return one line: events, what they determined, what is claimed."""
-        r = self.record
-        return (
-            f"DiscrepancyFit(n={r.n_events:.0f}, {r.effective:.0f} of {r.n_functions} functions, "
-            f"claims {self.claimed:.2f} of the counting error, weights alone "
-            f"{self.claimed_by_weights:.2f})"
-        )
-
-    @property
-    def digest(self) -> str:
-        """Content key."""
-        own = digest(self.coefficients, self.covariance, self.means, np.array([self.log_norm]))
-        return f"{own}{self.functions.digest}"
 
     @property
     def claimed(self) -> float:
@@ -180,6 +145,57 @@ class DiscrepancyFit:
         """
         found = [shift for band in self.bands for shift in _peaks(band, at_least)]
         return sorted(found, key=lambda shift: -abs(shift.change / shift.error))
+
+
+@register("discrepancy-fit", 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class DiscrepancyFit(DiscrepancySummary):
+    """A correction of a mixture's density, with the covariance of everything that is uncertain.
+
+    Attributes
+    ----------
+    functions
+        (s, phi) of an event.
+    coefficients, covariance
+        Posterior mean and covariance of (eta, b), ``(r + P,)``.
+    means, information
+        Mean and covariance of (s, phi) under the corrected density, for one event.
+    log_norm
+        log Z.
+    scales
+        Median of each group's scale ``(G,)``.
+    reference
+        Content key of the draws that the fit used.
+    """
+
+    functions: Functions
+    coefficients: Array
+    covariance: Array
+    means: Array
+    information: Array
+    log_norm: float
+    scales: Array
+    reference: str
+
+    def __repr__(self) -> str:
+        """Return one line: events, what they determined, what is claimed."""
+        r = self.record
+        return (
+            f"DiscrepancyFit(n={r.n_events:.0f}, {r.effective:.0f} of {r.n_functions} functions, "
+            f"claims {self.claimed:.2f} of the counting error, weights alone "
+            f"{self.claimed_by_weights:.2f})"
+        )
+
+    @property
+    def digest(self) -> str:
+        """Content key."""
+        own = digest(self.coefficients, self.covariance, self.means, np.array([self.log_norm]))
+        return f"{own}{self.functions.digest}"
+
+    @property
+    def summary(self) -> DiscrepancySummary:
+        """What it says to a reader, without what computes anything."""
+        return DiscrepancySummary(self.bands, self.record)
 
     def log_ratio(self, rows: Array) -> Array:
         r"""Return :math:`\log p/\hat f` ``(n,)`` at events with functions `rows` ``(n, r + P)``."""

@@ -14,6 +14,7 @@ from verisimile.checks.goodness.marginals import CHI2_EXPECTED, MarginalComparis
 from verisimile.checks.goodness.refine import Refinement
 from verisimile.checks.goodness.result import AlternativeFit, ContextGoodness, Goodness
 from verisimile.core.arrays import Array, frozen
+from verisimile.report.claims import reservation, supported
 from verisimile.report.content import TITLE, SampleResult
 from verisimile.report.labels import measured, stated_units
 from verisimile.report.numbers import (
@@ -23,6 +24,7 @@ from verisimile.report.numbers import (
     p_value,
     percent,
     plain_number,
+    rough,
     shown,
     z_interval,
 )
@@ -118,9 +120,10 @@ class SampleTests(Section[SampleResult]):
                 own = [marginal.feature for marginal in sample.marginals]
                 units = stated_units(self.content, own)
                 tables.append(hotspot_table(sample.hotspots, units))
+            claims = dict.fromkeys(supported(test) for test in sample.goodness)
             yield Part(
                 f"Test sample: {sample.name}",
-                sample.about,
+                " ".join(filter(None, (sample.about, *claims))),
                 of_sample(sample, number),
                 tuple(tables),
             )
@@ -168,7 +171,8 @@ def _sentence(test: Goodness, verdict: Verdict, reason: str) -> str:
     model = _MODELS.get(test.hypothesis, test.hypothesis)
     if verdict is Verdict.PASSED:
         return f"Compatible with {model}: {_share(test)} deviate at least as much."
-    return f"Not compatible with {model}: {_share(test)} deviate as much.{_beyond(test)}"
+    said = f"Not compatible with {model}: {_share(test)} deviate as much.{_beyond(test)}"
+    return f"{said}{reservation(test)}"
 
 
 def _beyond(test: Goodness) -> str:
@@ -211,6 +215,7 @@ def goodness_table(tests: Sequence[Goodness]) -> Table:
         *_placements([part for _, part in seen]),
         *_surprise([test for test, _ in seen]),
         ("Test events", *(count(t.n_events) for t, _ in seen)),
+        *_learnt([test for test, _ in seen]),
         ("Members", *(count(t.n_members) for t, _ in seen)),
         ("Free variations of the weights", *(count(t.variations) for t, _ in seen)),
         ("Kernels", *(count(part.n_kernels) for _, part in seen)),
@@ -267,6 +272,22 @@ def _surprise(tests: Sequence[Goodness]) -> tuple[tuple[str, ...], ...]:
         (
             "Events outside the model's support",
             *("–" if s is None else count(s.impossible) for s in found),
+        ),
+    )
+
+
+def _learnt(tests: Sequence[Goodness]) -> tuple[tuple[str, ...], ...]:
+    """Return what the stated errors were learnt from and support, of a corrected mixture."""
+    if not any(test.supports is not None for test in tests):
+        return ()
+    return (
+        (
+            "Events that the discrepancy was learnt from",
+            *("–" if t.learnt_from is None else count(t.learnt_from) for t in tests),
+        ),
+        (
+            "Test events that the stated errors support",
+            *("–" if t.supports is None else rough(t.supports) for t in tests),
         ),
     )
 

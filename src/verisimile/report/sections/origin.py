@@ -23,8 +23,10 @@ from verisimile.core.run import Run
 from verisimile.data.account import Account, doubts_of, losses_of
 from verisimile.data.description import worded
 from verisimile.data.feature import Feature
+from verisimile.mixture.discrepancy.posterior import DiscrepancySummary
 from verisimile.mixture.fit import WeightFit
 from verisimile.report import style
+from verisimile.report.claims import AS_PUBLISHED
 from verisimile.report.content import InputSample, MemberTraining, ReportInput, Timings
 from verisimile.report.labels import plain_label
 from verisimile.report.numbers import count, duration, plain_number, value_and_error
@@ -233,12 +235,13 @@ class Origin(Section[InputSample | Timings]):
         }
 
 
-def _features(inputs: Sequence[InputSample]) -> list[Feature]:
+def described_features(inputs: Sequence[InputSample]) -> list[Feature]:
     """Return the first sample's features, with units and labels that the others state."""
     stated: dict[str, list[Feature]] = {}
     for feature in (one for sample in inputs for one in sample.features):
         stated.setdefault(feature.name, []).append(feature)
-    return [worded(feature, stated[feature.name]) for feature in inputs[0].features]
+    first = inputs[0].features if inputs else ()
+    return [worded(feature, stated[feature.name]) for feature in first]
 
 
 def origin_part(content: ReportInput, environment: Environment) -> Part:
@@ -249,7 +252,7 @@ def origin_part(content: ReportInput, environment: Environment) -> Part:
         tables += [
             input_table(content.inputs),
             *([accounts] if accounts.rows else []),
-            feature_table(_features(content.inputs)),
+            feature_table(described_features(content.inputs)),
         ]
     if content.timings.stages:
         tables.append(timing_table(content.timings))
@@ -295,7 +298,9 @@ class Model(Section[WeightFit | MemberTraining]):
             listed += [fit_table(content.fit), weight_table(content.fit)]
         if content.training:
             listed.append(member_table(content.training))
-        yield Part("Ensemble and weights", "", tuple(shown), tuple(listed))
+        corrected = any(isinstance(one, DiscrepancySummary) for one in content.results)
+        said = AS_PUBLISHED if content.fit is not None and not corrected else ""
+        yield Part("Ensemble and weights", said, tuple(shown), tuple(listed))
 
 
 def fit_table(fit: WeightFit) -> Table:

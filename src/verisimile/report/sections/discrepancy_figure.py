@@ -1,0 +1,90 @@
+"""Figure of what a fit claims: errors beside the counting error, and where members are off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from verisimile.core.arrays import Array
+from verisimile.data.feature import Feature
+from verisimile.mixture.discrepancy.posterior import FeatureBand
+from verisimile.report import style
+
+_IN_A_ROW = 4
+_TICKS = 5
+_WIDTH, _HEIGHT = 2.9, 3.9  # of one feature, inches
+_ROOM = 1.15
+
+
+def errors_figure(bands: Sequence[FeatureBand], features: Mapping[str, Feature]) -> Figure:
+    """Return, for each feature, errors over the counting error, and the change by the correction.
+
+    Bins are drawn equally wide, so that the outermost can be seen: there flows fail.
+    """
+    columns = min(len(bands), _IN_A_ROW)
+    rows = math.ceil(len(bands) / columns)
+
+    def paint(figure: Figure) -> None:
+        grid = figure.subplots(2 * rows, columns, squeeze=False, sharex=False)
+        for place in range(rows * columns):
+            row, column = divmod(place, columns)
+            upper, lower = grid[2 * row, column], grid[2 * row + 1, column]
+            if place >= len(bands):
+                upper.set_axis_off()
+                lower.set_axis_off()
+                continue
+            _errors(upper, bands[place])
+            _changes(lower, bands[place])
+            feature = features.get(bands[place].feature, _bare(bands[place]))
+            lower.set_xlabel(style.readable(feature.title))
+            if column == 0:
+                upper.set_ylabel("error / counting error")
+                lower.set_ylabel("change [%]")
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=3)
+
+    return style.draw(paint, width=_WIDTH * max(columns, 2), height=_HEIGHT * rows + 0.4)
+
+
+def _bare(band: FeatureBand) -> Feature:
+    return Feature(band.feature, unit=band.unit)
+
+
+def _errors(axes: Axes, band: FeatureBand) -> None:
+    edges = np.arange(band.edges.size)
+    axes.axhline(1.0, color=style.MUTED, lw=1.0, ls="--", label="events of the fit, counted")
+    for errors, colour, label in (
+        (band.errors, style.REFERENCE, "claimed"),
+        (band.plain_errors, style.ALTERNATIVE, "claimed without the discrepancy"),
+    ):
+        axes.stairs(errors / band.counted, edges, baseline=None, color=colour, lw=1.6, label=label)
+    axes.set_ylim(0.0, _ROOM * max(1.0, float((band.errors / band.counted).max())))
+    _edge_ticks(axes, band.edges, labelled=False)
+
+
+def _changes(axes: Axes, band: FeatureBand) -> None:
+    change = 100.0 * (band.corrected / band.plain - 1.0)
+    error = 100.0 * band.errors / band.plain
+    edges = np.arange(band.edges.size)
+    axes.axhline(0.0, color=style.MUTED, lw=0.8)
+    for width, colour in ((2.0, style.BAND_2), (1.0, style.BAND_1)):
+        axes.stairs(
+            change + width * error,
+            edges,
+            baseline=change - width * error,
+            fill=True,
+            color=colour,
+            lw=0.0,
+        )
+    axes.stairs(change, edges, baseline=None, color=style.REFERENCE)
+    _edge_ticks(axes, band.edges, labelled=True)
+
+
+def _edge_ticks(axes: Axes, edges: Array, *, labelled: bool) -> None:
+    shown = np.unique(np.linspace(0, edges.size - 1, _TICKS).round().astype(int))
+    axes.set_xticks(shown, [f"{edges[k]:.3g}" if labelled else "" for k in shown])
+    axes.set_xlim(0, edges.size - 1)
