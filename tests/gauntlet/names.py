@@ -53,6 +53,8 @@ _REASONS: Mapping[str, str] = {
         "ErrorScale calibrate_errors",
     "of one ensemble with its discrepancy: tests/calibration/test_minos_expectation.py":
         "minos_expectation",
+    "of trained flows: tests/calibration/test_honest_bands.py":
+        "CorrectedMixture Discrepancy correct_mixture",
     "from the errors of a mixture, which the benches of the weight fit count":
         "analytic analytic_observables",
     "spread of members, which covers nothing by itself: tests/unit/coverage":

@@ -78,11 +78,12 @@ def test_a_plain_mixture_leaves_out_what_members_miss_alike(
 
 
 def test_tables_hold_the_record_and_the_numbers_of_tests() -> None:
-    rows = dict(row[:2] for row in discrepancy_table(make_summary()).rows)
+    rows = {row[0]: row[1] for row in discrepancy_table(make_summary()).rows}
     assert rows["Largest ratio to the density of the members"] == "2"
     assert rows["Off by more than two errors"] == "pt <ll> between 20 and 300 GeV: +12 ± 4.1 %"
     assert rows["Of them determined"] == "23.4"
-    assert dict(discrepancy_table(make_summary(make_band(off=0.0))).rows)["Bins"] == UNMOVED
+    unmoved = discrepancy_table(make_summary(make_band(off=0.0)))
+    assert {row[0]: row[1] for row in unmoved.rows}["Bins"] == UNMOVED
     told = replace(ACCEPTED, learnt_from=4000.0, supports=11_111.0)
     single = make_goodness(hypothesis="single")
     rows_of = {row[0]: row[1:] for row in goodness_table((single, told)).rows}

@@ -110,14 +110,11 @@ class DiscrepancySummary:
     ----------
     bands
         One per feature.
-    settings
-        Of the fit: a refit to other events needs them.
     record
         Diagnostics.
     """
 
     bands: tuple[FeatureBand, ...]
-    settings: Discrepancy
     record: DiscrepancyRecord
 
     @property
@@ -166,6 +163,8 @@ class DiscrepancyFit(DiscrepancySummary):
         Median of each group's scale ``(G,)``.
     reference
         Content key of the draws that the fit used.
+    settings
+        Of the fit: a refit to other events needs them.
     """
 
     functions: Functions
@@ -176,6 +175,7 @@ class DiscrepancyFit(DiscrepancySummary):
     log_norm: float
     scales: Array
     reference: str
+    settings: Discrepancy
 
     def __repr__(self) -> str:
         """Return one line: events, what they determined, what is claimed."""
