@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class FitStudy:
     configuration
         Everything else that determines the members and their weights.
     inputs
-        Training and weight-fit sample.
+        Training and weight-fit sample, or one that is both.
     weights
         Column of the event weights, or None.
     command
@@ -56,8 +56,7 @@ class FitStudy:
 
 
 def new_study(
-    training: InputSample,
-    weighting: InputSample,
+    inputs: Sequence[InputSample],
     trainer: Trainer,
     *,
     seed: int,
@@ -70,15 +69,18 @@ def new_study(
         seed=seed,
         configuration={
             "members": members,
-            "training sample": training.digest,
-            "weight-fit sample": weighting.digest,
+            **{f"{_adjective(sample.role)} sample": sample.digest for sample in inputs},
             **(also or {}),
             "trainer": trainer.config(),
         },
-        inputs=(training, weighting),
+        inputs=tuple(inputs),
         weights=weights,
         command=command_line(),
     )
+
+
+def _adjective(role: str) -> str:
+    return role.replace("weight fit", "weight-fit")
 
 
 def check_free(store: Store, study: FitStudy) -> None:

@@ -12,6 +12,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.result import from_dict, to_dict
 from verisimile.core.run import Run
 from verisimile.data.provenance import Provenance, Seen
+from verisimile.ensemble.cross import load_trained
 from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.bind import context_columns, ensemble_features
 from verisimile.mixture.conditional import ConditionalMixture
@@ -50,7 +51,7 @@ def load_mixture(run: Run) -> Mixture:
     StoreError
         If none was kept, or the members are not those that the weights were fitted for.
     """
-    ensemble = load_ensemble(run)
+    ensemble = load_trained(run)
     record = _load(run)
     mixture = Mixture(
         ensemble.members,

@@ -21,12 +21,12 @@ class InspectCommand:
         from verisimile.app.stages import training_of
         from verisimile.app.study import open_run
         from verisimile.core.result import to_dict
-        from verisimile.ensemble.fit import load_ensemble
+        from verisimile.ensemble.cross import load_trained
         from verisimile.mixture.io import load_mixture
         from verisimile.report.sections import origin
 
         study, run = open_run(self.home)
-        members = training_of(load_ensemble(run))
+        members = training_of(load_trained(run))
         mixture = load_mixture(run)
         records = Counter(address.partition("/")[0] for address in run.store.addresses(""))
         if self.as_json:
