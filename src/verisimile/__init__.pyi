@@ -66,6 +66,7 @@ from .data.files import write_events as write_events
 from .density.adapters import adapt as adapt
 from .density.check import check_estimator as check_estimator
 from .density.flows.trainer import SplineFlowTrainer as SplineFlowTrainer
+from .ensemble.cross import fit_cross_ensemble as fit_cross_ensemble
 from .ensemble.fit import fit_ensemble as fit_ensemble
 from .ensemble.gather import gather_ensemble as gather_ensemble
 from .ensemble.plan import BootstrapPlan as BootstrapPlan
@@ -73,6 +74,7 @@ from .ensemble.plan import InitialisationPlan as InitialisationPlan
 from .mixture.bind import fit_conditional_mixture as fit_conditional_mixture
 from .mixture.bind import fit_mixture as fit_mixture
 from .mixture.conditional import ConditionalMixture as ConditionalMixture
+from .mixture.cross import fit_cross_mixture as fit_cross_mixture
 from .mixture.discrepancy.corrected import CorrectedMixture as CorrectedMixture
 from .mixture.discrepancy.corrected import correct_mixture as correct_mixture
 from .mixture.discrepancy.fit import Discrepancy as Discrepancy

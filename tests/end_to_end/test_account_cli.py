@@ -25,6 +25,7 @@ from verisimile.report.document import read_report
 
 N = 300
 SHORT = ("--tests", "max-ks", "--permutations", 99, "--executor", "serial")
+SPLIT = ("--fit-fraction", 0.4)
 TINY = ("--epochs", 1, "--layers", 1, "--hidden", 8, "--bins", 4, "--members", 3)
 SERIAL = ("--executor", "serial")
 
@@ -211,7 +212,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_events(Events(x[:5], features=FEATURES), home / f"{name}_few.parquet")
         signed = Events(x, np.where(np.arange(N) % 3, 1.0, -0.5), features=FEATURES)
         write_events(signed, home / f"{name}_signed.parquet")
-    fitted = call("fit", home / "train.parquet", "--out", home / "run", *TINY, *SERIAL)
+    fitted = call("fit", home / "train.parquet", "--out", home / "run", *SPLIT, *TINY, *SERIAL)
     assert fitted.code == 0, fitted
     (home / "file").touch()
     return home
@@ -304,7 +305,7 @@ def test_a_dry_run_says_that_nothing_could_pass(
 
 def test_a_dry_run_knows_whose_the_folder_is(files: Path, tmp_path: Path) -> None:
     home = Path(shutil.copytree(files / "run", tmp_path / "run"))
-    command = ("fit", files / "train.parquet", "--out", home, *TINY, *SERIAL)
+    command = ("fit", files / "train.parquet", "--out", home, *SPLIT, *TINY, *SERIAL)
     other = ("--seed", 7)
     assert call(*command, "--dry-run").code == 0
     dry = call(*command, *other, "--dry-run")
@@ -316,7 +317,7 @@ def test_a_run_that_left_a_column_out_decides_nothing(
     files: Path, typed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     home = tmp_path / "run"
-    fitted = call("fit", typed[0], "--out", home, *TINY, *SERIAL)
+    fitted = call("fit", typed[0], "--out", home, *SPLIT, *TINY, *SERIAL)
     assert fitted.code == 0, fitted
     assert "warning: column 'mag' was left out" in fitted.err
     assert "training: 1 column kept: ra" in fitted.out

@@ -22,6 +22,7 @@ from verisimile.report.document import read_report
 N_TRAIN, N_HOLDOUT, N_GENERATED = 1000, 2000, 6000
 COLUMNS = ("m_ll", "pt_ll")
 SHORT = ("--regions", "5,10", "--executor", "serial")
+SPLIT = ("--fit-fraction", 0.4)
 TINY = ("--epochs", "2", "--layers", "1", "--hidden", "16", "--bins", "4", "--executor", "serial")
 
 
@@ -218,7 +219,8 @@ def test_a_dry_run_plans_and_writes_nothing(amplify: Amplify) -> None:
 def fitted(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fitted") / "run"
     outcome = call(
-        *("fit", files / "train.parquet", "--out", folder, "--members", 3, *TINY), folder=folder
+        *("fit", files / "train.parquet", "--out", folder, "--members", 3, *SPLIT, *TINY),
+        folder=folder,
     )
     assert outcome.code == 0, outcome
     return folder

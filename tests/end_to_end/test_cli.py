@@ -26,6 +26,7 @@ FEATURES = (
 )
 TINY = ("--epochs", "2", "--layers", "1", "--hidden", "16", "--bins", "4", "--executor", "serial")
 MEMBERS = 5
+SPLIT = ("--fit-fraction", "0.4")
 TOYS = ("--kernels", "15", "--executor", "serial")
 RUN = "from verisimile.app.cli import main; main()"
 
@@ -91,7 +92,7 @@ def fitted(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fit(files: Path, folder: Path, *more: object) -> Outcome:
     train = files / "train.parquet"
-    return run("fit", train, "--out", folder, "--members", MEMBERS, *TINY, *more)
+    return run("fit", train, "--out", folder, "--members", MEMBERS, *SPLIT, *TINY, *more)
 
 
 @pytest.fixture
@@ -547,7 +548,7 @@ def test_stopped_work_is_resumed(
     files: Path, fitted: Path, tmp_path: Path, blow: signal.Signals
 ) -> None:
     folder = tmp_path / "run"
-    command = ["fit", str(files / "train.parquet"), "--out", str(folder), *TINY]
+    command = ["fit", str(files / "train.parquet"), "--out", str(folder), *SPLIT, *TINY]
     command += ["--members", str(MEMBERS)]
     code, _, err = stop_before("members/0002", command, blow, tmp_path / "sign")
     kept = {path: path.stat().st_mtime_ns for path in (folder / "members").glob("*.json")}

@@ -24,7 +24,8 @@ _REASONS: Mapping[str, str] = {
         CramerVonMisesDiscrepancy EnergyDiscrepancy entropy_label equal_regions product_regions
         quantile_regions""",
     "reads, writes, trains, adapts or gathers: states nothing": """
-        adapt check_conditional check_estimator derived fit_ensemble gather_ensemble
+        adapt check_conditional check_estimator derived fit_cross_ensemble fit_ensemble
+        gather_ensemble
         posterior_draws read_events read_ratings read_showers read_study write_events
         write_report""",
     "a statistic of the battery, under the name that the catalogue gives it": """
@@ -62,6 +63,7 @@ _REASONS: Mapping[str, str] = {
     "pointwise bands over generators, for the eye": "RecallBand",
     "Wilson intervals, right on average over rates only, for the eye": "CalibrationCurve",
     "pointwise band of a curve, for the eye": "RocCurve",
+    "its errors are counted by tests/calibration/test_cross_coverage.py": "fit_cross_mixture",
     "a p-value in other units": "Significance",
 }  # fmt: skip
 

@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
         + ("--score", "trees", "--out", "out"),
     ),
     "coverage": (
-        ("fit", "train.parquet", *_TRAINING, "--out", "run"),
+        ("fit", "train.parquet", "--fit-fraction", "0.4", *_TRAINING, "--out", "run"),
         ("coverage", "run", "--datasets", "20", "--events", "200", "--report", "out"),
     ),
 }

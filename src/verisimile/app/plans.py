@@ -62,10 +62,13 @@ class Planned:
     seconds: float
 
 
-def training_stage(run: Run, *, members: int, events: int, epochs: int) -> Planned:
-    """Return the training of an ensemble."""
+def training_stage(run: Run, *, members: int, events: int, epochs: int, folds: int = 1) -> Planned:
+    """Return the training of an ensemble, each member on so many events."""
     seconds = members * events * epochs * _PER_TRAINING_EVENT
-    return Planned("ensemble training", members, len(run.store.addresses("members")), seconds)
+    name = "ensemble training"
+    if folds > 1:
+        name += f", {members // folds} flows outside of each of {folds} folds"
+    return Planned(name, members, len(run.store.addresses("members")), seconds)
 
 
 def toy_stage(

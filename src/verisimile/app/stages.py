@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from verisimile.app.options import command_line
 from verisimile.app.study import FitStudy
@@ -14,15 +17,21 @@ from verisimile.checks.goodness.marginals import marginal_comparisons
 from verisimile.checks.goodness.null import Calibration, Predictive
 from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
+from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.density.protocol import Trainer
-from verisimile.ensemble.ensemble import Ensemble
+from verisimile.ensemble.cross import (
+    CrossEnsemble,
+    Trained,
+    check_cross_ensemble,
+    fit_cross_ensemble,
+)
 from verisimile.ensemble.fit import check_ensemble, fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import fit_mixture
+from verisimile.mixture.cross import fit_cross_mixture
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.mixture.discrepancy.posterior import DiscrepancySummary
@@ -36,6 +45,9 @@ from verisimile.report.content import (
     SampleResult,
     Timings,
 )
+
+if TYPE_CHECKING:
+    from verisimile.density.flows.trainer import SplineFlowTrainer
 
 _DRAWS = 10_000
 
@@ -65,32 +77,69 @@ class ProfileSettings:
     marginals: bool = True
 
 
-def fit(
-    run: Run,
-    training: Events,
-    weighting: Events,
-    *,
-    members: int,
-    trainer: Trainer,
-    clock: Clock,
-    discrepancy: Discrepancy | None = Discrepancy(),  # noqa: B008  (a frozen value)
-) -> tuple[Ensemble, Mixture]:
-    """Train the ensemble, fit weights and discrepancy, and keep all in the run's store."""
-    with clock.stage("ensemble training"):
-        ensemble = fit_ensemble(run, training, BootstrapPlan(members=members), trainer)
-    with clock.stage("weight fit"):
-        mixture = fit_mixture(run, ensemble, weighting, discrepancy=discrepancy)
-        save_mixture(run, mixture)
-    return ensemble, mixture
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitting:
+    """What an ensemble and its mixture are made from.
 
+    Attributes
+    ----------
+    samples
+        Training and weight-fit sample; or one sample that serves both ends, over folds.
+    members
+        Flows to train in all, a multiple of the folds.
+    trainer
+        Of each flow.
+    folds
+        K; one for two samples.
+    discrepancy
+        Settings of its fit; None for the pipeline as published.
+    """
 
-def check_fit(
-    run: Run, training: Events, weighting: Events, *, members: int, trainer: Trainer
-) -> None:
-    """Raise what :func:`fit` would before it trains; nothing is written."""
-    check_ensemble(run, training, BootstrapPlan(members=members), trainer)
-    matched = match_features(weighting, training.features, where="weight-fit sample")
-    unit_mean(matched.weights, matched.n)
+    samples: tuple[Events, ...]
+    _: KW_ONLY
+    members: int
+    trainer: SplineFlowTrainer
+    folds: int = 1
+    discrepancy: Discrepancy | None = Discrepancy()
+
+    @property
+    def plan(self) -> BootstrapPlan:
+        """The plan of each fold."""
+        return BootstrapPlan(members=self.members // self.folds)
+
+    @property
+    def trained_on(self) -> int:
+        """Number of events that each flow is trained on."""
+        n = self.samples[0].n
+        return n if self.folds == 1 else n - n // self.folds
+
+    def check(self, run: Run) -> None:
+        """Raise what :meth:`fit` would before it trains; nothing is written."""
+        events = self.samples[0]
+        if self.folds > 1:
+            check_cross_ensemble(run, events, self.plan, self.trainer, folds=self.folds)
+        else:
+            check_ensemble(run, events, self.plan, self.trainer)
+        weighted = match_features(self.samples[-1], events.features, where="weight-fit sample")
+        unit_mean(weighted.weights, weighted.n)
+
+    def fit(self, run: Run, clock: Clock) -> tuple[Trained, Mixture]:
+        """Train the ensemble, fit weights and discrepancy, and keep all in the run's store."""
+        training, weighting = self.samples[0], self.samples[-1]
+        with clock.stage("ensemble training"):
+            ensemble: Trained = (
+                fit_cross_ensemble(run, training, self.plan, self.trainer, folds=self.folds)
+                if self.folds > 1
+                else fit_ensemble(run, training, self.plan, self.trainer)
+            )
+        with clock.stage("weight fit"):
+            mixture = (
+                fit_cross_mixture(run, ensemble, weighting, discrepancy=self.discrepancy)
+                if isinstance(ensemble, CrossEnsemble)
+                else fit_mixture(run, ensemble, weighting, discrepancy=self.discrepancy)
+            )
+            save_mixture(run, mixture)
+        return ensemble, mixture
 
 
 def compare(
@@ -127,8 +176,8 @@ def compare(
     return SampleResult(name, goodness, marginals, hotspots=hotspots)
 
 
-def training_of(ensemble: Ensemble) -> tuple[MemberTraining, ...]:
-    """Return how the members of an ensemble were trained."""
+def training_of(ensemble: Trained) -> tuple[MemberTraining, ...]:
+    """Return how the flows of an ensemble were trained."""
     return tuple(
         MemberTraining(
             address=record.address,
@@ -167,7 +216,14 @@ def learnt_json(mixture: Mixture) -> JSON:
     }
 
 
-def failure_notes(ensemble: Ensemble) -> tuple[str, ...]:
+def shares_of(ensemble: Trained, mixture: Mixture) -> tuple[Array, Array]:
+    """Return the weight of each flow, and its error; those of a fold's are parts of a member's."""
+    errors = np.sqrt(np.clip(np.diag(mixture.fit.covariance), 0.0, None))
+    folds = len(ensemble.records) // len(mixture.members)
+    return np.tile(mixture.weights / folds, folds), np.tile(errors / folds, folds)
+
+
+def failure_notes(ensemble: Trained) -> tuple[str, ...]:
     """Return one warning per member whose training failed."""
     return tuple(
         f"{failure.address} is missing from the ensemble, its training failed: "
@@ -178,7 +234,7 @@ def failure_notes(ensemble: Ensemble) -> tuple[str, ...]:
 
 def fitted_content(
     study: FitStudy,
-    ensemble: Ensemble,
+    ensemble: Trained,
     mixture: Mixture,
     *,
     timings: Timings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class FitStudy:
     configuration
         Everything else that determines the members and their weights.
     inputs
-        Training and weight-fit sample.
+        Training and weight-fit sample, or one that is both.
     weights
         Column of the event weights, or None.
     command
@@ -57,8 +57,7 @@ class FitStudy:
 
 
 def new_study(
-    training: InputSample,
-    weighting: InputSample,
+    inputs: Sequence[InputSample],
     trainer: Trainer,
     *,
     seed: int,
@@ -74,13 +73,12 @@ def new_study(
         seed=seed,
         configuration={
             "members": members,
-            "training sample": training.digest,
-            "weight-fit sample": weighting.digest,
+            **{f"{_adjective(sample.role)} sample": sample.digest for sample in inputs},
             **discrepancy_settings(Discrepancy()),
             **(also or {}),
             "trainer": trainer.config(),
         },
-        inputs=(training, weighting),
+        inputs=tuple(inputs),
         weights=weights,
         command=command_line(),
     )
@@ -93,6 +91,10 @@ def discrepancy_settings(discrepancy: Discrepancy | None) -> dict[str, JSON]:
     given = {field.name: getattr(discrepancy, field.name) for field in fields(discrepancy)}
     del given["solver"]  # changes no number beyond its tolerance
     return {"discrepancy": given}
+
+
+def _adjective(role: str) -> str:
+    return role.replace("weight fit", "weight-fit")
 
 
 def check_free(store: Store, study: FitStudy) -> None:

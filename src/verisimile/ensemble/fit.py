@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
-from verisimile.core.arrays import frozen
+from verisimile.core.arrays import IntArray, frozen
 from verisimile.core.canonical import JSON, canonical, restore
 from verisimile.core.dispatch import Failure, Task, fingerprint
 from verisimile.core.errors import InputError, StoreError
@@ -70,17 +71,10 @@ def fit_ensemble(run: Run, events: EventsLike, plan: Plan, trainer: AnyTrainer) 
     """
     events = as_events(events, "events")
     tasks, manifest = _checked(run, events, plan, trainer)
-    write_manifest(run.store, manifest)
     seen = Seen.of(TRAINING, events)
-    run.store.save(_ROWS, seen.digest, TRAINING, Payload({"rows": seen.rows}))
-    outcomes = run.map(
-        train_member, tasks, label=_LABEL, schema=_SCHEMA, max_failed=plan.max_failed
-    )
-    failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
-    finished = replace(manifest, failures=failures)
-    write_manifest(run.store, finished)
+    finished, outcomes = train(run, tasks, manifest, seen, max_failed=plan.max_failed)
     records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
-    return _assemble(run, finished, records, seen)
+    return assemble(run, finished, records, seen)
 
 
 def check_ensemble(run: Run, events: Events, plan: Plan, trainer: AnyTrainer) -> None:
@@ -91,16 +85,43 @@ def check_ensemble(run: Run, events: Events, plan: Plan, trainer: AnyTrainer) ->
 def _checked(
     run: Run, events: Events, plan: Plan, trainer: AnyTrainer
 ) -> tuple[list[Task], Manifest]:
+    check_training(events, trainer)
+    seeds = run.seeds.at("ensemble")
+    tasks = [member_task(m, seeds, events, plan, trainer, m) for m in range(plan.members)]
+    manifest = manifest_of(run, events, plan, trainer, tasks)
+    check_manifest(run.store, manifest)
+    return tasks, manifest
+
+
+def check_training(events: Events, trainer: AnyTrainer) -> None:
+    """Raise if a trainer cannot use the events."""
     if events.n < 2:
         raise InputError("events", got=f"{events.n} event", expected="at least two events")
     if isinstance(trainer, Checking):
         # Once here, with its own error, instead of once in every worker.
         trainer.check(events)
-    tasks = [_task(run, events, plan, trainer, member) for member in range(plan.members)]
-    manifest = _manifest(run, events, plan, trainer, tasks)
-    if not isinstance(run.store, MemoryStore):
-        check_manifest(run.store, manifest)
-    return tasks, manifest
+
+
+def train(
+    run: Run,
+    tasks: Sequence[Task],
+    manifest: Manifest,
+    seen: Seen,
+    *,
+    max_failed: float,
+    also: Mapping[str, IntArray] | None = None,
+) -> tuple[Manifest, list[Record | Failure]]:
+    """Train what is missing; return the finished manifest, and what became of each task.
+
+    The footprint of the events is kept with them, and with whatever `also` says of each event.
+    """
+    write_manifest(run.store, manifest)
+    run.store.save(_ROWS, seen.digest, seen.role, Payload({"rows": seen.rows, **(also or {})}))
+    outcomes = run.map(train_member, tasks, label=_LABEL, schema=_SCHEMA, max_failed=max_failed)
+    failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
+    finished = replace(manifest, failures=failures)
+    write_manifest(run.store, finished)
+    return finished, outcomes
 
 
 def load_ensemble(run: Run) -> Ensemble:
@@ -113,18 +134,37 @@ def load_ensemble(run: Run) -> Ensemble:
         missing or damaged.
     """
     manifest = read_manifest(run.store)
-    failed = {failure.address for failure in manifest.failures or ()}
-    records = [
-        _load(run, address, expected)
-        for address, expected in manifest.members
-        if address not in failed
-    ]
-    rows = _load(run, _ROWS, manifest.training_digest).arrays["rows"]
+    if manifest.folds is not None:
+        raise StoreError(
+            f"{_NAME} in {run.store!r}",
+            got=f"an ensemble over {manifest.folds} folds",
+            expected="one ensemble",
+            remedy="Read it with load_cross_ensemble(run).",
+        )
+    records = [record for record in load_members(run, manifest) if record is not None]
+    rows = load_footprint(run, manifest)["rows"]
     seen = Seen(TRAINING, manifest.training_digest, np.asarray(rows, dtype=np.uint64))
-    return _assemble(run, manifest, records, seen)
+    return assemble(run, manifest, records, seen)
 
 
-def _task(run: Run, events: Events, plan: Plan, trainer: AnyTrainer, member: int) -> Task:
+def load_members(run: Run, manifest: Manifest) -> list[Record | None]:
+    """Return the records of all members, None for one whose training failed."""
+    failed = {failure.address for failure in manifest.failures or ()}
+    return [
+        None if address in failed else _load(run, address, expected)
+        for address, expected in manifest.members
+    ]
+
+
+def load_footprint(run: Run, manifest: Manifest) -> Mapping[str, npt.NDArray[Any]]:
+    """Return what was kept of each training event."""
+    return _load(run, _ROWS, manifest.training_digest).arrays
+
+
+def member_task(
+    number: int, seeds: Seeds, events: Events, plan: Plan, trainer: AnyTrainer, member: int
+) -> Task:
+    """Return the training of a member of a plan; `number` is that of its record."""
     # Without plan.members: member 7 is the same in an ensemble of 8 and of 20.
     config: dict[str, JSON] = {
         "trainer": trainer.config(),
@@ -134,22 +174,29 @@ def _task(run: Run, events: Events, plan: Plan, trainer: AnyTrainer, member: int
         **plan.place(member),
     }
     return Task(
-        address=f"members/{member:04d}",
+        address=f"members/{number:04d}",
         config=config,
-        seeds=run.seeds.at("ensemble"),
+        seeds=seeds,
         args=(events, plan, trainer, member),
     )
 
 
-def _manifest(
-    run: Run, events: Events, plan: Plan, trainer: AnyTrainer, tasks: Sequence[Task]
+def manifest_of(
+    run: Run,
+    events: Events,
+    plan: Plan,
+    trainer: AnyTrainer,
+    tasks: Sequence[Task],
+    also: Mapping[str, JSON] | None = None,
 ) -> Manifest:
+    """Return the manifest of an ensemble with such tasks; `also` is further configuration."""
     settings: dict[str, JSON] = {
         "trainer": trainer.config(),
         "plan": plan.config(),
         "features": [feature.to_dict() for feature in events.features],
         "training": {"digest": events.digest, "events": events.n},
         "seeds": str(run.seeds),
+        **(also or {}),
     }
     members = tuple((task.address, fingerprint(_LABEL, task, _SCHEMA)) for task in tasks)
     return Manifest(settings, members)
@@ -169,7 +216,8 @@ def _load(run: Run, address: str, expected: str) -> Record:
     )
 
 
-def _assemble(run: Run, manifest: Manifest, records: Sequence[Record], seen: Seen) -> Ensemble:
+def assemble(run: Run, manifest: Manifest, records: Sequence[Record], seen: Seen) -> Ensemble:
+    """Return the ensemble of trained members."""
     return Ensemble(
         models=tuple(
             unpack_any(cast(Any, record.meta)["model"], below(_MODEL, record.arrays))
@@ -257,9 +305,14 @@ class Manifest:
         """Digest of the training events."""
         return str(cast(Any, self.settings["training"])["digest"])
 
+    @property
+    def folds(self) -> int | None:
+        """K of an ensemble that was trained over folds of the events, else None."""
+        return cast(int | None, self.settings.get("folds"))
+
 
 def check_manifest(store: Store, manifest: Manifest) -> None:
-    """Raise if the store belongs to another configuration.
+    """Raise if a folder belongs to another configuration; a store in memory is overwritten.
 
     Raises
     ------
@@ -267,7 +320,7 @@ def check_manifest(store: Store, manifest: Manifest) -> None:
         Naming the settings that differ.
     """
     found = store.read_json(_NAME)
-    if found is None:
+    if found is None or isinstance(store, MemoryStore):
         return
     settings = found.get("settings") if isinstance(found, Mapping) else None
     if not isinstance(settings, Mapping):

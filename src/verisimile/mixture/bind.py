@@ -12,11 +12,12 @@ from verisimile.core.errors import NumericsError, SupportError, require, require
 from verisimile.core.random import Seeds
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
-from verisimile.data.events import match_features
+from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
-from verisimile.data.provenance import Seen, warn_overlap
+from verisimile.data.provenance import Provenance, Seen, warn_overlap
 from verisimile.density.protocol import DensityEstimator, NamedConditional
+from verisimile.ensemble.cross import Trained
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.covariance import closed_form
@@ -105,7 +106,34 @@ def fit_mixture(
     events = as_events(events, "events")
     matched = match_features(events, ensemble.features)
     warn_overlap(ensemble.provenance, matched, "weight-fit")
-    plan, members = resolved_covariance(covariance), ensemble.members
+    settings = WeightSettings(solver, pseudo, resolved_covariance(covariance))
+    provenance = (*ensemble.provenance, Seen.of("weight-fit", matched))
+    logf = ensemble.log_densities(matched)
+    mixture = bound_mixture(run, ensemble, logf, matched, provenance, settings)
+    if discrepancy is None:
+        return mixture
+    return correct_mixture(run, mixture, matched, discrepancy)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSettings:
+    """How weights are fitted: solver, pseudo-events, and what gives their covariance."""
+
+    solver: WeightSolver
+    pseudo: PseudoEvents
+    covariance: tuple[str, Bootstrap | None]
+
+
+def bound_mixture(
+    run: Run,
+    ensemble: Trained,
+    logf: Array,
+    events: Events,
+    provenance: Provenance,
+    settings: WeightSettings,
+) -> Mixture:
+    """Return the members with weights fitted to log-densities ``(n, M)`` at the events."""
+    members, pseudo = ensemble.members, settings.pseudo
 
     def drawn(rng: np.random.Generator) -> Pseudo:
         z = _drawn(members, pseudo.count, rng)
@@ -114,16 +142,9 @@ def fit_mixture(
     def audit(weights: Array, rng: np.random.Generator) -> Estimate:
         return negative_mass(members, weights, pseudo.audit, rng)
 
-    refit = Refit(ensemble.log_densities(matched), matched.weights, drawn, solver)
-    mixture = Mixture(
-        members,
-        _audited(run, refit, plan, audit),
-        features=ensemble.features,
-        provenance=(*ensemble.provenance, Seen.of("weight-fit", matched)),
-    )
-    if discrepancy is None:
-        return mixture
-    return correct_mixture(run, mixture, matched, discrepancy)
+    refit = Refit(logf, events.weights, drawn, settings.solver)
+    fit = _audited(run, refit, settings.covariance, audit)
+    return Mixture(members, fit, features=ensemble.features, provenance=provenance)
 
 
 def _audited(

@@ -13,6 +13,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.result import from_dict, from_parts, to_dict, to_parts
 from verisimile.core.run import Run
 from verisimile.data.provenance import Provenance, Seen
+from verisimile.ensemble.cross import load_trained
 from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.bind import context_columns, ensemble_features
 from verisimile.mixture.conditional import ConditionalMixture
@@ -63,7 +64,7 @@ def load_mixture(run: Run) -> Mixture:
     VerisimileWarning
         If it is that of a version which knew no discrepancy.
     """
-    ensemble = load_ensemble(run)
+    ensemble = load_trained(run)
     record = _load(run)
     mixture = Mixture(
         ensemble.members,

@@ -270,9 +270,9 @@ class AmplifiedSamples:
 def _fitted(folder: str) -> tuple[Mixture, int]:
     """Return the mixture in a folder, and its events of training and weight fit together."""
     from verisimile.app.study import open_run
-    from verisimile.ensemble.fit import load_ensemble
+    from verisimile.ensemble.cross import load_trained
     from verisimile.mixture.io import load_mixture
 
     study, run = open_run(Path(folder))
-    load_ensemble(run)
+    load_trained(run)
     return load_mixture(run), sum(sample.n for sample in study.inputs)

@@ -83,7 +83,7 @@ class CoverageCommand:
         from verisimile.checks.coverage.conditional import coverage, usual_datasets
         from verisimile.checks.coverage.result import check_sizes
         from verisimile.checks.coverage.truth import SampledTruth
-        from verisimile.ensemble.fit import load_ensemble
+        from verisimile.ensemble.cross import load_trained
         from verisimile.mixture.io import load_mixture
         from verisimile.report.content import InputSample
         from verisimile.report.sections.coverage import too_few_datasets
@@ -95,7 +95,7 @@ class CoverageCommand:
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
-            ensemble, mixture = load_ensemble(run), load_mixture(run)
+            ensemble, mixture = load_trained(run), load_mixture(run)
             said = as_fitted(self.feature, mixture.features)
             truth = self._truth(mixture, said)
             observables = chosen_observables(

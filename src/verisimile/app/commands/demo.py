@@ -76,8 +76,10 @@ class DemoCommand(options.BesideReport):
         with clock.stage("reading"):
             samples = _example(run.seeds)
         study = new_study(
-            InputSample.of("training", _SOURCES[_TRUTH], samples.training),
-            InputSample.of("weight fit", _SOURCES[_TRUTH], samples.weighting),
+            (
+                InputSample.of("training", _SOURCES[_TRUTH], samples.training),
+                InputSample.of("weight fit", _SOURCES[_TRUTH], samples.weighting),
+            ),
             trainer,
             seed=self.seed,
             members=self.members,
@@ -88,14 +90,10 @@ class DemoCommand(options.BesideReport):
         check_free(run.store, study)
         if self.dry_run:
             return self._plan(run, samples, trainer.epochs)
-        ensemble, mixture = stages.fit(
-            run,
-            samples.training,
-            samples.weighting,
-            members=self.members,
-            trainer=trainer,
-            clock=clock,
+        fitting = stages.Fitting(
+            (samples.training, samples.weighting), members=self.members, trainer=trainer
         )
+        ensemble, mixture = fitting.fit(run, clock)
         finish(run.store, study, clock.timings)
         results = [
             replace(

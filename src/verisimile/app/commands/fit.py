@@ -17,15 +17,16 @@ from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
+    from verisimile.app.stages import Fitting
     from verisimile.app.study import FitStudy
     from verisimile.core.run import Run
     from verisimile.data.description import Description
     from verisimile.data.events import Events
     from verisimile.data.feature import Feature
-    from verisimile.ensemble.ensemble import Ensemble
+    from verisimile.ensemble.cross import Trained
     from verisimile.mixture.model import Mixture
 
-_FIT_FRACTION = 0.4
+_FOLDS = 4
 _SETTINGS = ("epochs", "layers", "blocks", "hidden", "bins", "batch", "learning_rate", "patience")
 _PANEL = options.TRAINING_PANEL
 
@@ -33,6 +34,10 @@ _PANEL = options.TRAINING_PANEL
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitCommand:
     """Train an ensemble of normalizing flows on TRAIN and fit the weights of their mixture.
+
+    All events serve both ends, none of them twice in one fit: flows are trained outside of
+    each of several folds, and weights are fitted to densities of flows that did not see the event.
+    --fit-events or --fit-fraction keep the two apart instead.
 
     Interrupted work continues when the same command is run again.
     """
@@ -75,8 +80,15 @@ class FitCommand:
     ] = None
     fit_fraction: Annotated[
         float | None,
+        typer.Option(min=0.0, max=1.0, help="Or the part of TRAIN to split off for it."),
+    ] = None
+    folds: Annotated[
+        int | None,
         typer.Option(
-            min=0.0, max=1.0, help="Or the part of TRAIN to split off for it; 0.4 if neither."
+            min=2,
+            help=f"Folds of TRAIN if neither is given, {_FOLDS} by default; the members are "
+            "shared out among them.",
+            show_default=False,
         ),
     ] = None
     discrepancy: options.LearnDiscrepancy = True
@@ -127,37 +139,40 @@ class FitCommand:
         check_folder(self.out)
         clock = Clock()
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        folds = self._folds()
         with clock.stage("reading"):
-            training, weighting = self._samples(run, said)
-        files = 1 if self.fit_events is None else 2
-        apart = self.fit_events or f"{self.train} (split off)"
+            samples = self._samples(run, said)
+        members = -(-self.members // folds) * folds
         study = new_study(
-            InputSample.of("training", self.train, training),
-            InputSample.of("weight fit", apart, weighting),
+            [
+                InputSample.of(role, source, events)
+                for (role, source), events in zip(self._sources(), samples, strict=True)
+            ],
             trainer,
             seed=self.seed,
-            members=self.members,
+            members=members,
             weights=self.weights,
             also={
-                "features": [spec.to_dict() for spec in training.features],
+                "features": [spec.to_dict() for spec in samples[0].features],
+                **({"folds": folds} if folds > 1 else {}),
                 **discrepancy_settings(discrepancy),
             },
         )
         check_free(run.store, study)
-        stages.check_fit(run, training, weighting, members=self.members, trainer=trainer)
-        accounts = accounts_of(study.inputs[:files])
-        terminal.warn([*losses_of(accounts), *doubts_of(accounts)])
-        if self.dry_run:
-            return self._plan(run, training.n, trainer.epochs, accounts)
-        ensemble, mixture = stages.fit(
-            run,
-            training,
-            weighting,
-            members=self.members,
-            trainer=trainer,
-            clock=clock,
-            discrepancy=discrepancy,
+        fitting = stages.Fitting(
+            samples, members=members, folds=folds, trainer=trainer, discrepancy=discrepancy
         )
+        fitting.check(run)
+        # A part that was split off has the account of the whole.
+        accounts = accounts_of(study.inputs[: 1 if self.fit_events is None else 2])
+        terminal.warn([*losses_of(accounts), *doubts_of(accounts)])
+        if members > self.members:
+            terminal.warn(
+                [f"{members} flows, and not {self.members}: equally many for {folds} folds"]
+            )
+        if self.dry_run:
+            return self._plan(run, fitting, accounts)
+        ensemble, mixture = fitting.fit(run, clock)
         study = finish(run.store, study, clock.timings)
         terminal.warn(stages.failure_notes(ensemble))
         if not self.as_json:
@@ -165,13 +180,39 @@ class FitCommand:
         self._print(study, ensemble, mixture)
         return ExitCode.COMPATIBLE
 
-    def _plan(self, run: Run, events: int, epochs: int, accounts: Accounts) -> ExitCode:
+    def _plan(self, run: Run, fitting: Fitting, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, training_stage
 
-        planned = training_stage(run, members=self.members, events=events, epochs=epochs)
+        planned = training_stage(
+            run,
+            members=fitting.members,
+            events=fitting.trained_on,
+            epochs=fitting.trainer.epochs,
+            folds=fitting.folds,
+        )
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)
 
-    def _samples(self, run: Run, said: Mapping[str, Description]) -> tuple[Events, Events]:
+    def _folds(self) -> int:
+        """Return K, one if training and weight fit have samples of their own."""
+        if self.fit_events is None and self.fit_fraction is None:
+            return self.folds or _FOLDS
+        if self.folds is not None:
+            raise InputError(
+                "--folds",
+                got="also --fit-events or --fit-fraction",
+                expected="one of the three",
+                remedy="Over folds all events of TRAIN serve training and weight fit.",
+            )
+        return 1
+
+    def _sources(self) -> list[tuple[str, str]]:
+        """Return role and source of each sample."""
+        if self._folds() > 1:
+            return [("training and weight fit", self.train)]
+        apart = self.fit_events or f"{self.train} (split off)"
+        return [("training", self.train), ("weight fit", apart)]
+
+    def _samples(self, run: Run, said: Mapping[str, Description]) -> tuple[Events, ...]:
         from verisimile.data.derived import worded_by
         from verisimile.data.events import match_features
         from verisimile.data.feature import require_columns
@@ -190,10 +231,11 @@ class FitCommand:
             self.train, columns, weights=self.weights, group=self.group, specs=said
         )
         require_columns(list(said), events.names, "--feature, --support")
+        if self._folds() > 1:
+            return (events,)
         if self.fit_events is None:
-            share = _FIT_FRACTION if self.fit_fraction is None else self.fit_fraction
-            training, weighting = events.split((1.0 - share, share), run.seeds)
-            return training, weighting
+            share = self.fit_fraction or 0.0
+            return events.split((1.0 - share, share), run.seeds)
         more = reader.events(
             self.fit_events,
             list(events.names),
@@ -205,10 +247,8 @@ class FitCommand:
         events = worded_by(events, [more])
         return events, more.with_features(events.features)
 
-    def _print(self, study: FitStudy, ensemble: Ensemble, mixture: Mixture) -> None:
-        import numpy as np
-
-        from verisimile.app.stages import learnt, learnt_json, training_of
+    def _print(self, study: FitStudy, ensemble: Trained, mixture: Mixture) -> None:
+        from verisimile.app.stages import learnt, learnt_json, shares_of, training_of
         from verisimile.core.result import to_dict
         from verisimile.report.claims import claimed
         from verisimile.report.numbers import duration, plain_number, value_and_error
@@ -226,7 +266,7 @@ class FitCommand:
                 },
             )
             return
-        errors = np.sqrt(np.clip(np.diag(mixture.fit.covariance), 0.0, None))
+        weights, errors = shares_of(ensemble, mixture)
         terminal.print_columns(
             ("member", "epochs", "best", "validation loss", "time", "weight", "sha256"),
             [
@@ -239,7 +279,7 @@ class FitCommand:
                     value_and_error(float(weight), float(error)),
                     m.sha256[:12],
                 )
-                for m, weight, error in zip(members, mixture.weights, errors, strict=True)
+                for m, weight, error in zip(members, weights, errors, strict=True)
             ],
         )
         r = mixture.fit.record

@@ -126,7 +126,7 @@ class GofCommand:
         from verisimile.checks.goodness.likelihood_ratio import check_comparison
         from verisimile.checks.goodness.toys import Sequential
         from verisimile.data.events import match_features
-        from verisimile.ensemble.fit import load_ensemble
+        from verisimile.ensemble.cross import load_trained
         from verisimile.mixture.io import load_mixture
         from verisimile.report.content import InputSample
 
@@ -139,7 +139,7 @@ class GofCommand:
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
-            ensemble, mixture = load_ensemble(run), load_mixture(run)
+            ensemble, mixture = load_trained(run), load_mixture(run)
             names = [spec.name for spec in mixture.features]
             reader = Reader.of([self.sample], self.ignore, self.missing)
             events = match_features(

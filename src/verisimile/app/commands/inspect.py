@@ -21,14 +21,14 @@ class InspectCommand:
         from verisimile.app.stages import learnt, learnt_json, training_of
         from verisimile.app.study import open_run
         from verisimile.core.result import to_dict
-        from verisimile.ensemble.fit import load_ensemble
+        from verisimile.ensemble.cross import load_trained
         from verisimile.mixture.io import load_mixture
         from verisimile.report.claims import claimed
         from verisimile.report.sections import origin
         from verisimile.report.sections.discrepancy import discrepancy_table
 
         study, run = open_run(self.home)
-        members = training_of(load_ensemble(run))
+        members = training_of(load_trained(run))
         mixture = load_mixture(run)
         correction = learnt(mixture)
         records = Counter(address.partition("/")[0] for address in run.store.addresses(""))

@@ -15,9 +15,10 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
-from verisimile.data.events import match_features
+from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike, as_events, matched_values
 from verisimile.density.protocol import DensityEstimator
+from verisimile.ensemble.cross import ROLE as CROSS
 from verisimile.mixture.discrepancy.fit import Discrepancy, Reference, fit_discrepancy
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
 from verisimile.mixture.discrepancy.sampling import sample_tilted
@@ -231,10 +232,17 @@ def correct_mixture(
     Raises
     ------
     InputError
-        If these are not the events of the weight fit.
+        If these are not the events of the weight fit, or the members have seen them.
     NumericsError
         If the fit has no certified optimum.
     """
+    require(
+        all(seen.role != CROSS for seen in mixture.provenance),
+        "mixture",
+        got="members that were trained on the events of the weight fit",
+        expected="members that have not seen them",
+        remedy="Use fit_cross_mixture(run, ensemble, events), which knows who has seen what.",
+    )
     matched = match_features(as_events(events, "events"), mixture.features)
     known = [seen.digest for seen in mixture.provenance if seen.role == "weight-fit"]
     require(
@@ -244,11 +252,33 @@ def correct_mixture(
         expected="the events of the weight fit: weights and correction are fitted together",
     )
     plain = mixture.uncorrected if isinstance(mixture, CorrectedMixture) else mixture
-    size = discrepancy.reference_size(matched.n, matched.d)
-    x, logf = mixture_draws(run, plain, size)
-    law = WeightLaw.of(plain.fit)
-    reference = Reference.of(law, plain.features, x, logf, discrepancy.cap)
-    at_events = plain.log_densities(matched)
-    seeds = run.seeds.at("discrepancy")
-    fit = fit_discrepancy(reference, matched.x, at_events, matched.weights, discrepancy, seeds)
-    return CorrectedMixture(plain, fit)
+    return corrected_by(run, plain, matched, plain.log_densities(matched), discrepancy)
+
+
+def corrected_by(
+    run: Run,
+    mixture: Mixture,
+    events: Events,
+    logf: Array,
+    settings: Discrepancy,
+    *,
+    inflation: float = 1.0,
+) -> CorrectedMixture:
+    """Return a mixture with the discrepancy of events with log-densities `logf` ``(n, M)``.
+
+    `inflation` multiplies the covariance.
+    """
+    size = settings.reference_size(events.n, events.d)
+    x, at_draws = mixture_draws(run, mixture, size)
+    law = WeightLaw.of(mixture.fit)
+    reference = Reference.of(law, mixture.features, x, at_draws, settings.cap)
+    fit = fit_discrepancy(
+        reference,
+        events.x,
+        logf,
+        events.weights,
+        settings,
+        run.seeds.at("discrepancy"),
+        inflation=inflation,
+    )
+    return CorrectedMixture(mixture, fit)

@@ -223,6 +223,8 @@ def fit_discrepancy(
     weights: Array | None,
     settings: Discrepancy,
     seeds: Seeds,
+    *,
+    inflation: float = 1.0,
 ) -> DiscrepancyFit:
     """Return the discrepancy of a mixture from the events that its weights were fitted to.
 
@@ -234,6 +236,8 @@ def fit_discrepancy(
         The events ``(n, d)``, their log-densities ``(n, M)`` and weights ``(n,)``.
     settings, seeds
         Random streams ``"scales"``.
+    inflation
+        Factor of the covariance, for events that are not independent of the members.
 
     Raises
     ------
@@ -243,4 +247,5 @@ def fit_discrepancy(
     u = np.ones(len(x)) if weights is None else weights
     seen = u @ reference.functions.at(x, logf) / u.sum()
     found = reference.fit(seen, float(u.sum() ** 2 / (u @ u)), settings, seeds)
+    found = replace(found, covariance=frozen(inflation * found.covariance))
     return replace(found, bands=feature_bands(found, reference.x, reference.rows))
