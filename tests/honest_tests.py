@@ -41,7 +41,7 @@ from verisimile.stats.intervals import clopper_pearson
 from verisimile.stats.linalg import symmetrise
 
 LEVEL = 0.05
-FITS, TOYS = 3, 19  # a p-value of 0.05 is that of a statistic beyond all toys
+TOYS = 19  # a p-value of 0.05 is that of a statistic beyond all toys
 SEARCH = Search((ExponentialTilt(reference=40_000),), placements=1)
 _STORE = Path(__file__).parent.parent / "build" / "honest" / "tests"
 SURROGATES = (
@@ -103,10 +103,10 @@ class Setting:
             ]
 
 
-def settings(process: Process) -> Iterator[Setting]:
-    """Yield all ensembles and fits of a process."""
+def settings(process: Process, fits: int) -> Iterator[Setting]:
+    """Yield all ensembles of a process, with so many fits of each."""
     for k in range(ENSEMBLES):
-        for fit in range(FITS):
+        for fit in range(fits):
             yield Setting(process, k, fit)
 
 
@@ -150,12 +150,12 @@ def fitted_on(setting: Setting, plain: Mixture, x: Array) -> CorrectedMixture:
     return CorrectedMixture(plain, found)
 
 
-def sizes(name: str, tests: int, *, twins: bool) -> list[list[str]]:
+def sizes(name: str, tests: int, fits: int, *, twins: bool) -> list[list[str]]:
     """Return how often fresh truth is rejected at 5 %, with the discrepancy and by the twins."""
     process = PROCESSES[name]
     wanted = (process.n_fit // 4, process.n_fit, process.n_train)
     table: dict[str, list[float]] = {}
-    for setting in settings(process):
+    for setting in settings(process, fits):
         plain, corrected = setting.mixtures()
         for n in wanted:
             samples = fresh(setting, n, tests)
@@ -239,10 +239,15 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("size", "power"))
     parser.add_argument("processes", nargs="*", default=["Z"])
     parser.add_argument("--tests", type=int, default=9)
+    parser.add_argument("--fits", type=int, default=3)
     parser.add_argument("--twins", action="store_true")
     told = parser.parse_args()
     if told.what == "power":
         write_table("power", ("sample", "weights alone", "with the discrepancy"), power())
     else:
-        rows = [row for each in told.processes for row in sizes(each, told.tests, twins=told.twins)]
+        rows = [
+            row
+            for each in told.processes
+            for row in sizes(each, told.tests, told.fits, twins=told.twins)
+        ]
         write_table("size", HEAD, rows)

@@ -96,8 +96,22 @@ def fit(files: Path, folder: Path, *more: object) -> Outcome:
 
 
 @pytest.fixture
-def copy(fitted: Path, tmp_path: Path) -> Path:
+def honest(fitted: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(fitted, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def published(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run without a discrepancy, whose toys cost less."""
+    folder = tmp_path_factory.mktemp("published") / "run"
+    outcome = fit(files, folder, "--no-discrepancy")
+    assert outcome.code == 0, outcome
+    return folder
+
+
+@pytest.fixture
+def copy(published: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(published, tmp_path / "run"))
 
 
 SMALL = ("--datasets", "20", "--executor", "serial")
@@ -155,16 +169,16 @@ def test_fit_says_what_it_made(files: Path, tmp_path: Path, fitted: Path) -> Non
     assert [sample["n"] for sample in summary["study"]["inputs"]] == [480, 320]
 
 
-def test_a_second_fit_trains_nothing(files: Path, copy: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (copy / "members").iterdir()}
-    assert fit(files, copy).code == 0
-    assert {path: path.stat().st_mtime_ns for path in (copy / "members").iterdir()} == before
+def test_a_second_fit_trains_nothing(files: Path, honest: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (honest / "members").iterdir()}
+    assert fit(files, honest).code == 0
+    assert {path: path.stat().st_mtime_ns for path in (honest / "members").iterdir()} == before
 
 
-def test_own_events_are_compatible(files: Path, copy: Path, tmp_path: Path) -> None:
+def test_own_events_are_compatible(files: Path, honest: Path, tmp_path: Path) -> None:
     report = tmp_path / "report"
     outcome = run(
-        "gof", copy, files / "test.parquet", "--toys", 40, "--report", report, *TOYS, "--json"
+        "gof", honest, files / "test.parquet", "--toys", 40, "--report", report, *TOYS, "--json"
     )
     assert outcome.code == 0, outcome
     assert outcome.err == ""
@@ -191,8 +205,8 @@ def test_own_events_are_compatible(files: Path, copy: Path, tmp_path: Path) -> N
     assert "What the errors hold" in page
 
 
-def test_other_events_are_not(files: Path, copy: Path) -> None:
-    outcome = run("gof", copy, files / "shifted.parquet", "--toys", 40, *TOYS)
+def test_other_events_are_not(files: Path, honest: Path) -> None:
+    outcome = run("gof", honest, files / "shifted.parquet", "--toys", 40, *TOYS)
     assert outcome.code == 1, outcome
     assert "Not compatible" in outcome.out
     assert "none of 40" in outcome.out
@@ -202,10 +216,10 @@ def test_other_events_are_not(files: Path, copy: Path) -> None:
 
 
 def test_a_test_of_more_events_than_were_learnt_from_says_so(
-    files: Path, copy: Path, tmp_path: Path
+    files: Path, honest: Path, tmp_path: Path
 ) -> None:
     write_events(draw(330, 5, shift=8.0), tmp_path / "many.parquet")
-    outcome = run("gof", copy, tmp_path / "many.parquet", "--toys", 20, *TOYS)
+    outcome = run("gof", honest, tmp_path / "many.parquet", "--toys", 20, *TOYS)
     assert outcome.code == 1, outcome
     assert "learnt from 320 events, fewer than the 330 tested" in outcome.out
     assert "Fit on as many events as are tested, or test 320 at most." in outcome.out
@@ -424,7 +438,7 @@ def write_csv(path: Path, table: Mapping[str, Sequence[float]]) -> Path:
         (columns(m=spoilt(float("inf"))), (), ("'m'", "infinite")),
         (columns(pt=[3.0] * 300), (), ("pt", "constant")),
         ({"m": [91.0], "pt": [3.0]}, (), ("events",)),
-        ({name: [1.0, 2.0, 4.0] for name in "abc"}, (), ("2 events", "3 features")),
+        ({name: [1.0, 2.0, 4.0] for name in "abc"}, (), ("folds", "events (3)")),
         ({"m": [], "pt": []}, (), ("x.csv",)),
         (columns(w=[1.0] * 150 + [-1.0] * 150), ("--weights", "w"), ("negative",)),
         (columns(w=[0.0] * 300), ("--weights", "w"), ("zero",)),
@@ -504,32 +518,32 @@ def test_a_folder_without_a_fit_is_refused(tmp_path: Path, command: tuple[str, .
 
 
 def test_a_store_of_another_configuration_is_refused(
-    files: Path, copy: Path, tmp_path: Path
+    files: Path, honest: Path, tmp_path: Path
 ) -> None:
-    before = hashes(copy)
+    before = hashes(honest)
     for other in (("--seed", 1), ("--fit-fraction", "0.3"), ("--patience", 1)):
-        refused(fit(files, copy, *other), "another configuration", "--out")
-    refused(run("fit", files / "test.parquet", "--out", copy, "--members", MEMBERS, *TINY))
-    assert hashes(copy) == before
-    assert run("inspect", copy).code == 0
+        refused(fit(files, honest, *other), "another configuration", "--out")
+    refused(run("fit", files / "test.parquet", "--out", honest, "--members", MEMBERS, *TINY))
+    assert hashes(honest) == before
+    assert run("inspect", honest).code == 0
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "json"])
 def test_a_damaged_member_is_named_and_mended(
-    files: Path, copy: Path, fitted: Path, suffix: str
+    files: Path, honest: Path, fitted: Path, suffix: str
 ) -> None:
-    path = copy / "members" / f"0001.{suffix}"
+    path = honest / "members" / f"0001.{suffix}"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     for command in (
-        ("gof", copy, files / "test.parquet", *TOYS),
-        ("sample", copy, "-n", "1", "--out", copy / "x.csv"),
-        ("inspect", copy),
+        ("gof", honest, files / "test.parquet", *TOYS),
+        ("sample", honest, "-n", "1", "--out", honest / "x.csv"),
+        ("inspect", honest),
     ):
         refused(run(*command), "members/0001", "corrupt")
-    assert fit(files, copy).code == 0
-    assert hashes(copy) == hashes(fitted)
+    assert fit(files, honest).code == 0
+    assert hashes(honest) == hashes(fitted)
 
 
 def test_a_missing_weight_record_is_named(copy: Path) -> None:

@@ -81,13 +81,13 @@ def test_whatever_reads_a_run_reads_this_one(files: Path, copy: Path, tmp_path: 
     assert read_events(out).n == 100
     report = tmp_path / "report"
     tested = call(
-        *("gof", copy, files / "test.parquet", "--toys", 19, *QUICK),
+        *("gof", copy, files / "test.parquet", "--toys", 2, "--level", 0.4, *QUICK),
         *("--report", report, "--json"),
     )
-    assert tested.exit_code in (0, 1, 3), tested.output
+    assert tested.exit_code in (0, 1), tested.output
     assert json.loads(tested.stdout)["goodness"][0]["n_events"] == 200
     assert "training and weight fit" in (report / "report.html").read_text(encoding="utf-8")
-    covered = call("coverage", copy, "--datasets", 20, "--executor", "serial", "--json")
+    covered = call("coverage", copy, "--datasets", 4, "--executor", "serial", "--json")
     assert json.loads(covered.stdout)["coverage"][0]["n_events"] == 300
     worth = call(
         *("amplify", copy, "--holdout", files / "test.parquet", "--out", tmp_path / "amplified"),
