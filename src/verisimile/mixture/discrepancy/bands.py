@@ -15,7 +15,8 @@ _SHARES = np.array(
 
 def feature_bands(fit: DiscrepancyFit, x: Array, rows: Array) -> tuple[FeatureBand, ...]:
     """Return one band per feature, from draws of the mixture ``(R, d)`` with functions `rows`."""
-    return tuple(_band(fit, axis, x, j, rows) for j, axis in enumerate(fit.functions.basis.axes))
+    axes = fit.functions.basis.axes[: x.shape[1]]  # beyond are those of a context
+    return tuple(_band(fit, axis, x, j, rows) for j, axis in enumerate(axes))
 
 
 def _band(fit: DiscrepancyFit, axis: Axis, x: Array, j: int, rows: Array) -> FeatureBand:

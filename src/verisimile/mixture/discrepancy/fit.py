@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.arrays import Array, IntArray, digest, frozen
 from verisimile.core.errors import NumericsError, require
 from verisimile.core.random import Seeds
 from verisimile.data.feature import Feature
@@ -145,54 +146,16 @@ class Reference:
         NumericsError
             If the exact fit has no certified optimum.
         """
-        groups = self.functions.groups
         # The moments of the reference are uncertain too.
         n = events * len(self.rows) / (events + len(self.rows))
-        prior = (groups, settings.scale * self.functions.basis.stretches)
-        at_origin = ExcessMoments(seen - self.rows.mean(axis=0), self.covariance, n)
-        first = shrunken(at_origin, *prior, draws=_FIRST, rng=seeds.at("scales", 0).numpy())
-        best = self._exact(seen, n, first, settings.solver)
-        tilted = np.exp(self.rows @ best.theta - log_partition(self.rows, best.theta)) / len(
-            self.rows
+        size = seen.size
+        problem = Tilt(self.rows, n * seen, n, np.zeros(size), np.zeros(size), slice(0, size))
+        return self._result(
+            learn(problem, self.covariance, self.functions, settings, seeds), events
         )
-        curvature = covariance_at(self.rows, tilted)
-        # ExcessMoments as if from a model that is linear about the optimum.
-        about = ExcessMoments(seen - tilted @ self.rows + curvature @ best.theta, curvature, n)
-        last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
-        return self._result(last, about, best, events)
 
-    def _exact(self, seen: Array, n: float, first: Shrunken, solver: NewtonSolver) -> TiltOptimum:
-        """Return the optimum at the scales found first, in coefficients over their scale."""
-        groups = self.functions.groups
-        unit, precision = np.ones(groups.size), np.full(groups.size, FLAT)
-        held = groups >= 0
-        unit[held], precision[held] = np.median(first.scales, axis=0)[groups[held]], 1.0
-        problem = Tilt(
-            self.rows * unit,
-            n * seen * unit,
-            n,
-            precision,
-            np.zeros(groups.size),
-            slice(0, groups.size),
-        )
-        hessian = n * self.covariance * np.outer(unit, unit) + np.diag(precision)
-        origin = TiltCurvature.of(hessian, precision)
-        # Far from the mixture the linear estimate overshoots: then the fit starts from none.
-        starts = (first.mean / unit, np.zeros(groups.size))
-        start = min(starts, key=lambda theta: problem.at(theta).value)
-        best = minimise_tilt(problem, start, origin, origin.reach(problem.reference), solver)
-        if not best.converged:
-            raise NumericsError(
-                "fit of the discrepancy",
-                got=f"no optimum after {best.iterations} iterations",
-                expected="a certified optimum",
-                remedy="More reference events, or discrepancy=None.",
-            )
-        return replace(best, theta=best.theta * unit)
-
-    def _result(
-        self, last: Shrunken, about: ExcessMoments, best: TiltOptimum, events: float
-    ) -> DiscrepancyFit:
+    def _result(self, learnt: Learnt, events: float) -> DiscrepancyFit:
+        last, best = learnt.posterior, learnt.optimum
         log_norm = log_partition(self.rows, last.mean)
         ratio = np.exp(self.rows @ last.mean - log_norm)
         share = ratio / ratio.sum()
@@ -201,7 +164,7 @@ class Reference:
             reference=len(self.rows),
             n_functions=self.functions.basis.groups.size,
             effective=last.effective,
-            evidence=last.evidence(about, self.functions.groups),
+            evidence=learnt.evidence,
             iterations=best.iterations,
             gap=best.gap,
             smallest_log_ratio=float(np.log(ratio.min())),
@@ -220,6 +183,78 @@ class Reference:
             bands=(),
             record=record,
         )
+
+
+class Learnt(NamedTuple):
+    """Posterior of the coefficients, the exact fit that it is about, and the evidence."""
+
+    posterior: Shrunken
+    optimum: TiltOptimum
+    evidence: float
+
+
+def learn(
+    problem: Tilt, covariance: Array, functions: Functions, settings: Discrepancy, seeds: Seeds
+) -> Learnt:
+    """Return what events say about the coefficients: scales, exact fit at these, scales again.
+
+    Parameters
+    ----------
+    problem
+        Negative log-likelihood of the coefficients ``(r + P,)``, without a prior.
+    covariance
+        Its curvature at the origin, for one event.
+    functions
+        What the coefficients are of.
+    settings, seeds
+        As for :func:`fit_discrepancy`.
+
+    Raises
+    ------
+    NumericsError
+        If the exact fit has no certified optimum.
+    """
+    n, groups = problem.events, functions.groups
+    prior = (groups, settings.scale * functions.basis.stretches)
+    excess = -problem.at(np.zeros(groups.size)).gradient / n
+    at_origin = ExcessMoments(excess, covariance, n)
+    first = shrunken(at_origin, *prior, draws=_FIRST, rng=seeds.at("scales", 0).numpy())
+    best = _exact(problem, covariance, groups, first, settings.solver)
+    there = problem.at(best.theta)
+    curvature = problem.hessian(there) / n
+    # Moments as if from a model that is linear about the optimum.
+    about = ExcessMoments(curvature @ best.theta - there.gradient / n, curvature, n)
+    last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
+    return Learnt(last, best, last.evidence(about, groups))
+
+
+def _exact(
+    problem: Tilt, covariance: Array, groups: IntArray, first: Shrunken, solver: NewtonSolver
+) -> TiltOptimum:
+    """Return the optimum at the scales found first, in coefficients over their scale."""
+    unit, precision = np.ones(groups.size), np.full(groups.size, FLAT)
+    held = groups >= 0
+    unit[held], precision[held] = np.median(first.scales, axis=0)[groups[held]], 1.0
+    scaled = replace(
+        problem,
+        reference=problem.reference * unit,
+        total=problem.total * unit,
+        precision=precision,
+    )
+    hessian = problem.events * covariance * np.outer(unit, unit) + np.diag(precision)
+    origin = TiltCurvature.of(hessian, precision)
+    # Far from the mixture the linear estimate overshoots: then the fit starts from none.
+    starts = (first.mean / unit, np.zeros(groups.size))
+    start = min(starts, key=lambda theta: scaled.at(theta).value)
+    best = minimise_tilt(scaled, start, origin, origin.reach(scaled.reference), solver)
+    if not best.converged:
+        raise NumericsError(
+            "fit of the discrepancy",
+            got=f"no optimum after {best.iterations} iterations",
+            expected="a certified optimum",
+            remedy="More reference events, or discrepancy=None.",
+        )
+    return replace(best, theta=best.theta * unit)
 
 
 def fit_discrepancy(
