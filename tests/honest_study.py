@@ -26,7 +26,7 @@ from verisimile.mixture.bind import fit_mixture
 from verisimile.mixture.discrepancy.corrected import correct_mixture
 from verisimile.mixture.discrepancy.fit import Discrepancy
 
-SETTINGS = Discrepancy(reference=20_000, draws=150)
+SETTINGS = Discrepancy(draws=150)
 _LEVELS = np.array([0.005, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 0.995])
 _BOXES, _POINTS = 24, 16
 _STORE = Path(__file__).parent.parent / "build" / "honest"
@@ -213,7 +213,7 @@ def study(name: str, sets: int, ensembles: range, executor: str = "") -> Answers
     )
 
 
-VERSION = 3
+VERSION = 20
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -185,7 +185,8 @@ def test_nothing_is_a_function_of_the_context_alone() -> None:
     rng = np.random.default_rng(4)
     events = rng.normal(size=(5000, 4))
     features = [Feature(name) for name in ("x", "y", "c", "e")]
-    basis = DiscrepancyBasis.of(features, events, given=2)
+    level = np.zeros(len(events))
+    basis = DiscrepancyBasis.of(features, events, level, given=2)
     assert {name.split(":")[0] for name in basis.names} == {
         "x", "y", "x and y", "x and c", "y and c", "x and e", "y and e"
     }  # fmt: skip

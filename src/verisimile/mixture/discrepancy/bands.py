@@ -16,28 +16,31 @@ _SHARES = np.array(
 def feature_bands(fit: DiscrepancyFit, x: Array, rows: Array) -> tuple[FeatureBand, ...]:
     """Return one band per feature, from draws of the mixture ``(R, d)`` with functions `rows`."""
     axes = fit.functions.basis.axes[: x.shape[1]]  # beyond are those of a context
-    return tuple(_band(fit, axis, x, j, rows) for j, axis in enumerate(axes))
-
-
-def _band(fit: DiscrepancyFit, axis: Axis, x: Array, j: int, rows: Array) -> FeatureBand:
-    column = x[:, j]
-    edges = _edges(axis, column)
-    place = np.clip(np.searchsorted(edges, column, side="right") - 1, 0, edges.size - 2)
-    inside = np.asarray(place[:, None] == np.arange(edges.size - 1), dtype=np.float64)
+    edges = [_edges(axis, column) for axis, column in zip(axes, x.T, strict=True)]
+    inside = np.hstack([_inside(ends, column) for ends, column in zip(edges, x.T, strict=True)])
     corrected, covariance, _ = fit.moments(inside, x, rows)
     plain = inside.mean(axis=0)
     s = rows[:, : fit.functions.free]
     gradient = (s - s.mean(axis=0)).T @ (inside - plain) / len(s)
-    return FeatureBand(
-        axis.feature.name,
-        axis.feature.unit,
-        frozen(edges),
-        frozen(plain),
-        frozen(np.sqrt((gradient * gradient).sum(axis=0))),
-        frozen(corrected),
-        frozen(np.sqrt(np.diag(covariance))),
-        frozen(np.sqrt(corrected * (1.0 - corrected) / fit.record.n_events)),
+    columns = np.array(
+        [
+            plain,
+            np.sqrt((gradient * gradient).sum(axis=0)),
+            corrected,
+            np.sqrt(np.diag(covariance)),
+            np.sqrt(corrected * (1.0 - corrected) / fit.record.n_events),
+        ]
     )
+    parts = np.split(columns, np.cumsum([ends.size - 1 for ends in edges])[:-1], axis=1)
+    return tuple(
+        FeatureBand(axis.feature.name, axis.feature.unit, frozen(ends), *map(frozen, part))
+        for axis, ends, part in zip(axes, edges, parts, strict=True)
+    )
+
+
+def _inside(edges: Array, column: Array) -> Array:
+    place = np.clip(np.searchsorted(edges, column, side="right") - 1, 0, edges.size - 2)
+    return np.asarray(place[:, None] == np.arange(edges.size - 1), dtype=np.float64)
 
 
 def _edges(axis: Axis, column: Array) -> Array:

@@ -26,7 +26,7 @@ _END = 1.75  # scores beyond which the finest bumps have groups of their own, on
 _LAST = 3.5
 _RAMPS = (1.5, 2.0, 2.5)  # where one-sided functions of the outermost events begin
 _PAIRS = ((1.0, 2.0), (0.5, 2.0))  # spacings of the factors of pairs, and how far they go
-_FINE_UP_TO = 3  # features, of which pairs have the finer spacing too: there are few pairs
+_FEW = 3  # features, up to which pairs have the finer spacing too, and are had with the density
 _TURNS = (4, 8, 16, 32)  # bumps around a circle
 _SHARP = 4.0  # scale of the ends of a feature over that of its bulk
 _MOST_VALUES = 12  # of a discrete feature, that have a function of their own
@@ -101,7 +101,7 @@ class Axis:
         scores = np.asarray(ndtri(np.clip(share, _EDGE, 1.0 - _EDGE)))
         return AxisPlaces(1.0 - marks.sum(axis=1), scores, marks)
 
-    def groups(self, places: AxisPlaces) -> list[tuple[str, Array]]:
+    def groups(self, places: AxisPlaces, *, ends: bool = True) -> list[tuple[str, Array]]:
         """Return functions ``(n, k)`` at places by the name of their group."""
         found: list[tuple[str, Array]] = []
         if self.scale == "circle":
@@ -111,7 +111,7 @@ class Axis:
                 (f"{spacing:g} sigma", _bumps(places.at, _centres(spacing), spacing))
                 for spacing in _SPACINGS
             ]
-        if self.scale != "values":
+        if ends and self.scale != "values":
             # Also of a circle: what learned it on a line has errors of its own where that is cut.
             found += [(_LOW, _end(-places.at)), (_HIGH, _end(places.at))]
         found = [(name, part * places.there[:, None]) for name, part in found]
@@ -139,6 +139,9 @@ class DiscrepancyBasis:
     ----------
     axes
         One per feature.
+    level
+        That of log f itself: sharp structures that all members smear alike have lost events where
+        the density is high and have them where it is low, in any number of dimensions.
     pairs
         Numbers of the axes of each pair ``(Q, 2)``.
     groups
@@ -155,6 +158,7 @@ class DiscrepancyBasis:
     """
 
     axes: tuple[Axis, ...]
+    level: Axis
     pairs: IntArray
     groups: IntArray
     names: tuple[str, ...]
@@ -163,54 +167,70 @@ class DiscrepancyBasis:
     context: Array | None = None
 
     @classmethod
-    def of(cls, features: Sequence[Feature], x: Array, *, given: int = 0) -> DiscrepancyBasis:
-        """Return the basis for events ``(R, d)`` of a mixture, the last columns being `given`."""
+    def of(
+        cls, features: Sequence[Feature], x: Array, log_f: Array, *, given: int = 0
+    ) -> DiscrepancyBasis:
+        """Return the basis for events ``(R, d)`` of a mixture with log-densities ``(R,)``.
+
+        The last columns are those `given`.
+        """
         axes = tuple(Axis.of(spec, x[:, j]) for j, spec in enumerate(features))
+        level = Axis.of(Feature("density"), log_f)
         d = len(axes)
         found = [(i, j) for j in range(d) for i in range(min(j, d - given))]
         pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
-        bare = cls(axes, pairs, np.empty(0, np.int64), (), np.empty(0), given)
-        parts = list(bare._parts(x[:1]))
+        bare = cls(axes, level, pairs, np.empty(0, np.int64), (), np.empty(0), given)
+        parts = list(bare._parts(x[:1], log_f[:1]))
         sizes = [part.shape[1] for _, part in parts]
         names = tuple(name for name, _ in parts)
         sharp = [_SHARP if name.endswith((_LOW, _HIGH)) else 1.0 for name in names]
         groups = np.repeat(np.arange(len(sizes)), sizes)
-        return cls(axes, bare.pairs, groups, names, np.array(sharp), given)
+        return cls(axes, level, bare.pairs, groups, names, np.array(sharp), given)
 
     def fixed(self, context: Array) -> DiscrepancyBasis:
         """Return the basis at one context ``(given,)``, for events without it."""
         return replace(self, context=context)
 
-    def at(self, x: Array) -> Array:
-        """Return the functions ``(n, P)`` at events ``(n, d)``."""
-        out = np.empty((len(x), self.groups.size))
-        self.fill(x, out)
-        return out
-
-    def fill(self, x: Array, out: Array) -> None:
-        """Put the functions at events ``(n, d)`` into `out` ``(n, P)``."""
+    def fill(self, x: Array, log_f: Array, out: Array) -> None:
+        """Put the functions at events ``(n, d)`` with log-densities ``(n,)`` into `out` (n, P)."""
         for start in range(0, len(x), _BLOCK):
             rows, at = slice(start, start + _BLOCK), 0
-            for _, part in self._parts(x[rows]):
+            for _, part in self._parts(x[rows], log_f[rows]):
                 out[rows, at : at + part.shape[1]] = part
                 at += part.shape[1]
 
-    def _parts(self, x: Array) -> Iterator[tuple[str, Array]]:
+    def _parts(self, x: Array, log_f: Array) -> Iterator[tuple[str, Array]]:
         if self.context is not None:
             x = np.hstack([x, np.tile(self.context, (len(x), 1))])
         places = [axis.places(x[:, j]) for j, axis in enumerate(self.axes)]
         own = len(self.axes) - self.given
-        for axis, at in zip(self.axes[:own], places[:own], strict=True):
-            for name, part in axis.groups(at):
+        everything = [
+            *zip(self.axes[:own], places[:own], strict=True),
+            (self.level, self.level.places(log_f)),
+        ]
+        for axis, at in everything:
+            for name, part in axis.groups(at, ends=axis is not self.level):
                 yield f"{axis.feature.name}: {name}", part
-        for spacing, reach in _PAIRS[: 2 if len(self.axes) <= _FINE_UP_TO else 1]:
+        yield from self._products(places, self.level.places(log_f))
+
+    def _products(self, places: list[AxisPlaces], level: AxisPlaces) -> Iterator[tuple[str, Array]]:
+        few = len(self.axes) <= _FEW
+        for spacing, reach in _PAIRS[: 2 if few else 1]:
             factors = [
                 a.factors(at, spacing, reach) for a, at in zip(self.axes, places, strict=True)
             ]
             for i, j in self.pairs:
-                product = factors[i][:, :, None] * factors[j][:, None, :]
                 both = " and ".join(self.axes[k].feature.name for k in (i, j))
-                yield f"{both}: {spacing:g} sigma", product.reshape(len(x), -1)
+                yield f"{both}: {spacing:g} sigma", _product(factors[i], factors[j])
+        if few:
+            high = self.level.factors(level, *_PAIRS[0])
+            for axis, at in zip(self.axes, places, strict=True):
+                own = axis.factors(at, *_PAIRS[0])
+                yield f"{axis.feature.name} and density", _product(own, high)
+
+
+def _product(left: Array, right: Array) -> Array:
+    return np.asarray((left[:, :, None] * right[:, None, :]).reshape(len(left), -1))
 
 
 def _bumps(u: Array, centres: Array, width: float) -> Array:

@@ -8,11 +8,13 @@ coefficients b shrink towards zero by groups whose scales are integrated over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from scipy.special import logsumexp
 
 from verisimile.core.arrays import Array, IntArray, digest, frozen
 from verisimile.core.errors import NumericsError, require
@@ -24,19 +26,20 @@ from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit, DiscrepancyRecord
 from verisimile.mixture.discrepancy.shrinkage import FLAT, ExcessMoments, Shrunken, shrunken
 from verisimile.mixture.law import WeightLaw
+from verisimile.mixture.objective import blocks, mixed_log_density
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.tilt_fit import (
     Tilt,
     TiltCurvature,
     TiltOptimum,
     covariance_at,
-    log_partition,
     minimise_tilt,
 )
 
 _PER_EVENT = 10
 _FEWEST, _MOST = 20_000, 200_000
 _BYTES = 2**28  # of the functions at the reference events
+_SHAPE = 20_000  # reference events that the covariance of the functions is taken from
 _FIRST = 60  # draws of tau before the exact fit, which needs their size only
 
 
@@ -92,7 +95,7 @@ class Discrepancy:
         if self.reference is not None:
             return self.reference
         wanted = min(max(_PER_EVENT * events, _FEWEST), _MOST)
-        functions = 70 * features + 13 * features * (features - 1)
+        functions = 70 * (features + 1) + 13 * features * (features - 1)
         return max(min(wanted, _BYTES // (8 * functions)), _FEWEST)
 
 
@@ -120,12 +123,10 @@ class Reference:
         cls, law: WeightLaw, features: Sequence[Feature], x: Array, logf: Array, cap: float
     ) -> Reference:
         """Return the reference of draws with log-densities ``(R, M)``."""
-        functions = Functions(
-            frozen(law.weights), frozen(law.variations), cap, DiscrepancyBasis.of(features, x)
-        )
+        basis = DiscrepancyBasis.of(features, x, mixed_log_density(logf, law.weights))
+        functions = Functions(frozen(law.weights), frozen(law.variations), cap, basis)
         rows = functions.at(x, logf)
-        flat = np.full(len(rows), 1.0 / len(rows))
-        return cls(functions, x, rows, covariance_at(rows, flat))
+        return cls(functions, x, rows, _covariance(rows, np.ones(len(rows))))
 
     def fit(
         self, seen: Array, events: float, settings: Discrepancy, seeds: Seeds
@@ -150,25 +151,24 @@ class Reference:
         n = events * len(self.rows) / (events + len(self.rows))
         size = seen.size
         problem = Tilt(self.rows, n * seen, n, np.zeros(size), np.zeros(size), slice(0, size))
-        return self._result(
-            learn(problem, self.covariance, self.functions, settings, seeds), events
-        )
+        found = learn(problem, self.covariance, _shape, self.functions, settings, seeds)
+        return self._result(found, events)
 
     def _result(self, learnt: Learnt, events: float) -> DiscrepancyFit:
-        last, best = learnt.posterior, learnt.optimum
-        log_norm = log_partition(self.rows, last.mean)
-        ratio = np.exp(self.rows @ last.mean - log_norm)
-        share = ratio / ratio.sum()
+        last, best, about = learnt
+        logits = self.rows @ last.mean
+        log_norm = float(logsumexp(logits) - np.log(logits.size))
+        share = np.exp(logits - log_norm) / logits.size
         record = DiscrepancyRecord(
             n_events=events,
             reference=len(self.rows),
             n_functions=self.functions.basis.groups.size,
             effective=last.effective,
-            evidence=learnt.evidence,
+            evidence=last.evidence(about, self.functions.groups),
             iterations=best.iterations,
             gap=best.gap,
-            smallest_log_ratio=float(np.log(ratio.min())),
-            largest_log_ratio=float(np.log(ratio.max())),
+            smallest_log_ratio=float(logits.min()) - log_norm,
+            largest_log_ratio=float(logits.max()) - log_norm,
             effective_reference=float(1.0 / (share @ share)),
         )
         return DiscrepancyFit(
@@ -176,7 +176,7 @@ class Reference:
             coefficients=frozen(last.mean),
             covariance=frozen(last.covariance),
             means=frozen(share @ self.rows),
-            information=frozen(covariance_at(self.rows, share)),
+            information=frozen(about.covariance),
             log_norm=log_norm,
             scales=frozen(np.median(last.scales, axis=0)),
             reference=digest(self.x),
@@ -186,15 +186,23 @@ class Reference:
 
 
 class Learnt(NamedTuple):
-    """Posterior of the coefficients, the exact fit that it is about, and the evidence."""
+    """Posterior of the coefficients, the exact fit, and the moments about it."""
 
     posterior: Shrunken
     optimum: TiltOptimum
-    evidence: float
+    about: ExcessMoments
+
+
+P = TypeVar("P", bound=Tilt)
 
 
 def learn(
-    problem: Tilt, covariance: Array, functions: Functions, settings: Discrepancy, seeds: Seeds
+    problem: P,
+    covariance: Array,
+    shape: Callable[[P, Array], Array],
+    functions: Functions,
+    settings: Discrepancy,
+    seeds: Seeds,
 ) -> Learnt:
     """Return what events say about the coefficients: scales, exact fit at these, scales again.
 
@@ -204,6 +212,8 @@ def learn(
         Negative log-likelihood of the coefficients ``(r + P,)``, without a prior.
     covariance
         Its curvature at the origin, for one event.
+    shape
+        From a problem and logits to this curvature there.
     functions
         What the coefficients are of.
     settings, seeds
@@ -219,17 +229,21 @@ def learn(
     excess = -problem.at(np.zeros(groups.size)).gradient / n
     at_origin = ExcessMoments(excess, covariance, n)
     first = shrunken(at_origin, *prior, draws=_FIRST, rng=seeds.at("scales", 0).numpy())
-    best = _exact(problem, covariance, groups, first, settings.solver)
+    best = _exact(problem, shape, groups, first, settings.solver)
     there = problem.at(best.theta)
-    curvature = problem.hessian(there) / n
+    curvature = shape(problem, there.logits)
     # Moments as if from a model that is linear about the optimum.
     about = ExcessMoments(curvature @ best.theta - there.gradient / n, curvature, n)
     last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
-    return Learnt(last, best, last.evidence(about, groups))
+    return Learnt(last, best, about)
 
 
 def _exact(
-    problem: Tilt, covariance: Array, groups: IntArray, first: Shrunken, solver: NewtonSolver
+    problem: P,
+    shape: Callable[[P, Array], Array],
+    groups: IntArray,
+    first: Shrunken,
+    solver: NewtonSolver,
 ) -> TiltOptimum:
     """Return the optimum at the scales found first, in coefficients over their scale."""
     unit, precision = np.ones(groups.size), np.full(groups.size, FLAT)
@@ -241,12 +255,13 @@ def _exact(
         total=problem.total * unit,
         precision=precision,
     )
-    hessian = problem.events * covariance * np.outer(unit, unit) + np.diag(precision)
-    origin = TiltCurvature.of(hessian, precision)
     # Far from the mixture the linear estimate overshoots: then the fit starts from none.
-    starts = (first.mean / unit, np.zeros(groups.size))
-    start = min(starts, key=lambda theta: scaled.at(theta).value)
-    best = minimise_tilt(scaled, start, origin, origin.reach(scaled.reference), solver)
+    start = scaled.at(first.mean / unit)
+    if not start.value < 0.0:
+        start = scaled.at(np.zeros(groups.size))
+    hessian = problem.events * shape(scaled, start.logits) + np.diag(precision)
+    near = TiltCurvature.of(hessian, precision, start.logits)
+    best = minimise_tilt(scaled, start.theta, near, _reach(scaled), solver)
     if not best.converged:
         raise NumericsError(
             "fit of the discrepancy",
@@ -254,7 +269,38 @@ def _exact(
             expected="a certified optimum",
             remedy="More reference events, or discrepancy=None.",
         )
-    return replace(best, theta=best.theta * unit)
+    return replace(best, theta=best.theta * unit, gap=_gap(scaled, best.theta))
+
+
+def _shape(problem: Tilt, logits: Array) -> Array:
+    return _covariance(problem.reference, np.exp(logits))
+
+
+def _covariance(rows: Array, weights: Array) -> Array:
+    """Return the covariance of functions from some of the rows: only their means need all."""
+    some = weights[:_SHAPE]
+    return covariance_at(rows[:_SHAPE], some / some.sum())
+
+
+def _reach(problem: Tilt) -> float:
+    r"""Return a bound on :math:`2 \max_r |F_r|_{H^{-1}}`: the Hessian exceeds the precision."""
+    largest = 0.0
+    for rows in blocks(len(problem.reference)):
+        part = problem.reference[rows]
+        largest = max(largest, float(((part * part) @ (1.0 / problem.precision)).max()))
+    return 2.0 * math.sqrt(largest)
+
+
+def _gap(problem: Tilt, theta: Array) -> float:
+    """Return a bound on how far the objective lies above its minimum.
+
+    That of :func:`~verisimile.mixture.tilt_fit.minimise_tilt`, in the metric of the precision,
+    which is below that of any Hessian.
+    """
+    gradient = problem.at(theta).gradient
+    decrement = math.sqrt(float(gradient @ (gradient / problem.precision)))
+    x = _reach(problem) * decrement
+    return decrement**2 * (-math.log1p(-x) / x if x > 0.0 else 1.0) if x < 1.0 else math.inf
 
 
 def fit_discrepancy(

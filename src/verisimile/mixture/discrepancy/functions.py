@@ -9,7 +9,7 @@ import numpy as np
 from verisimile.core.arrays import Array, IntArray, digest
 from verisimile.core.result import register
 from verisimile.mixture.discrepancy.basis import DiscrepancyBasis
-from verisimile.mixture.objective import capped_variations
+from verisimile.mixture.objective import capped_variations, mixed_log_density
 
 
 @register("discrepancy-functions", 1)
@@ -45,12 +45,16 @@ class Functions:
     @property
     def digest(self) -> str:
         """Content key."""
-        axes = [part for axis in self.basis.axes for part in (axis.knots, axis.spikes)]
+        axes = [
+            part
+            for axis in (*self.basis.axes, self.basis.level)
+            for part in (axis.knots, axis.spikes)
+        ]
         return digest(self.weights, self.variations, np.array([self.cap]), *axes)
 
     def at(self, x: Array, logf: Array) -> Array:
         """Return them ``(n, r + P)`` at events with members' log-densities ``(n, M)``."""
         out = np.empty((len(x), self.free + self.basis.groups.size))
         out[:, : self.free] = capped_variations(logf, self.weights, self.variations, self.cap)[0]
-        self.basis.fill(x, out[:, self.free :])
+        self.basis.fill(x, mixed_log_density(logf, self.weights), out[:, self.free :])
         return out

@@ -173,7 +173,7 @@ def fit_matched(
     total = events * (shares @ rows[:, 0])
     problem = MatchedTilt(rows.reshape(-1, size), total, events, none, none, slice(0, size), shares)
     origin = problem.covariance(np.zeros(len(problem.reference)))
-    found = learn(problem, origin, functions, settings, seeds)
+    found = learn(problem, origin, MatchedTilt.covariance, functions, settings, seeds)
     theta = found.posterior.mean
     logits = problem.at(theta).logits.reshape(n, -1)[:, 1:]
     share = np.exp(logits) * shares[:, None]
@@ -183,7 +183,7 @@ def fit_matched(
         reference=share.size,
         n_functions=functions.basis.groups.size,
         effective=found.posterior.effective,
-        evidence=found.evidence,
+        evidence=found.posterior.evidence(found.about, functions.groups),
         iterations=found.optimum.iterations,
         gap=found.optimum.gap,
         smallest_log_ratio=float(logits.min()),

@@ -210,14 +210,12 @@ class DiscrepancyFit:
         """
         share = self.shares(rows)
         expected = share @ values
-        apart = values - expected
-        centred = rows - share @ rows
-        weighted = apart * share[:, None]
-        gradient = centred.T @ weighted
+        weighted = (values - expected) * share[:, None]  # its columns sum to zero
+        gradient = rows.T @ weighted
         if digest(x) == self.reference:
             ridge = np.diag(np.diag(self.information) / self.record.n_events)
-            explained = centred @ solve_rounded(self.information + ridge, gradient)
-            weighted = weighted - explained * share[:, None]
+            slopes = solve_rounded(self.information + ridge, gradient)
+            weighted -= (rows @ slopes - (share @ rows) @ slopes) * share[:, None]
         noise = weighted.T @ weighted
         return expected, gradient.T @ self.covariance @ gradient + noise, noise
 

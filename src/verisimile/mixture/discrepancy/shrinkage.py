@@ -19,7 +19,8 @@ FLAT = 1e-4
 """Precision of the weights' directions, which have no prior: a hundred standard errors."""
 
 _BURN = 100
-_EVERY = 5  # draws between two inverses: tau moves slowly, and an inverse is dear
+_SHORT_BURN = 30
+_EVERY = 10  # draws between two inverses: tau moves slowly, and an inverse is dear
 _JITTER = 1e-10
 _LARGEST = 2.0  # scale: beyond, the linear moments say nothing of an exponential
 
@@ -72,7 +73,13 @@ class Shrunken:
 
 
 def shrunken(
-    seen: ExcessMoments, groups: IntArray, scales: Array, *, draws: int, rng: np.random.Generator
+    seen: ExcessMoments,
+    groups: IntArray,
+    scales: Array,
+    *,
+    draws: int,
+    rng: np.random.Generator,
+    start: Shrunken | None = None,
 ) -> Shrunken:
     r"""Return the posterior of coefficients, given the moments of the events.
 
@@ -94,28 +101,25 @@ def shrunken(
         Kept draws of tau.
     rng
         Random stream.
+    start
+        A posterior of nearly the same moments, whose scales need no long approach.
 
     References
     ----------
     E. Makalic, D. Schmidt, IEEE Signal Process. Lett. 23 (2016) 179 (half-Cauchy by two
     inverse gammas); A. Gelman, Bayesian Anal. 1 (2006) 515 (half-Cauchy scales).
     """
-    size, count = seen.excess.size, int(groups.max(initial=-1)) + 1
-    held = groups >= 0
+    held, count = groups >= 0, scales.size
     numbers = np.bincount(groups[held], minlength=count)
-    squares, auxiliary = scales**2, np.ones(count)
-    right, information = seen.n * seen.excess, seen.n * seen.covariance
-    sums, outer, inner = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
-    kept, effective = [], 0.0
-    inverse = np.empty((0, 0))
-    for step in range(-_BURN, draws):
+    squares = scales**2 if start is None else np.median(start.scales, axis=0) ** 2
+    auxiliary = np.ones(count)
+    scaled = _Scaled.of(seen)
+    means, kept, inner, effective = [], [], np.zeros_like(seen.covariance), 0.0
+    for step in range(-(_BURN if start is None else _SHORT_BURN), draws):
         precision = _precision(squares, groups)
-        factor, unit = _factor(information, precision)
-        mean = unit * linalg.cho_solve((factor, True), unit * right, check_finite=False)
-        noise = linalg.solve_triangular(
-            factor, rng.standard_normal(size), lower=True, trans="T", check_finite=False
-        )
-        b = mean + unit * noise
+        factor = scaled.factor(precision)
+        mean = scaled.mean(factor)
+        b = mean + scaled.noise(factor, rng)
         lengths = np.bincount(groups[held], weights=b[held] ** 2, minlength=count)
         squares = (1.0 / auxiliary + 0.5 * lengths) / rng.gamma(0.5 * (numbers + 1.0))
         squares = np.minimum(squares, _LARGEST**2)
@@ -123,20 +127,64 @@ def shrunken(
         if step < 0:
             continue
         if step % _EVERY == 0:
-            half = linalg.solve_triangular(factor, np.diag(unit), lower=True, check_finite=False)
-            inverse = half.T @ half
+            inverse = scaled.inverse(factor)
+            inner += inverse
             effective += float(held.sum() - precision[held] @ np.diag(inverse)[held])
-        sums += mean
-        outer += np.outer(mean, mean)
-        inner += inverse
+        means.append(mean)
         kept.append(np.sqrt(squares))
-    centre = sums / draws
+    inverses = len(range(0, draws, _EVERY))
+    table = np.array(means)
+    centre = table.mean(axis=0)
+    scatter = (table - centre).T @ (table - centre) / draws
     return Shrunken(
-        centre,
-        symmetrise(inner / draws + outer / draws - np.outer(centre, centre)),
-        np.array(kept),
-        effective / len(range(0, draws, _EVERY)),
+        centre, symmetrise(inner / inverses + scatter), np.array(kept), effective / inverses
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scaled:
+    """n C and n m in units in which the diagonal of n C is one: what the draws share."""
+
+    information: Array
+    right: Array
+    unit: Array
+
+    @classmethod
+    def of(cls, seen: ExcessMoments) -> _Scaled:
+        size = seen.n * np.diag(seen.covariance)
+        # A function that never varies has no information, and keeps its prior.
+        unit = 1.0 / np.sqrt(np.where(size > 0.0, size, 1.0))
+        information = seen.n * seen.covariance * unit[:, None] * unit
+        return cls(information, seen.n * seen.excess * unit, unit)
+
+    def factor(self, precision: Array) -> Array:
+        """Return the lower Cholesky factor of the scaled n C + diag(precision)."""
+        whole = self.information.copy(order="F")
+        added = precision * self.unit**2
+        whole[np.diag_indices_from(whole)] += added + _JITTER * (1.0 + added)
+        return np.asarray(linalg.cholesky(whole, lower=True, overwrite_a=True, check_finite=False))
+
+    def mean(self, factor: Array) -> Array:
+        solved = linalg.cho_solve((factor, True), self.right, check_finite=False)
+        return np.asarray(self.unit * solved)
+
+    def noise(self, factor: Array, rng: np.random.Generator) -> Array:
+        white = rng.standard_normal(self.unit.size)
+        return np.asarray(
+            self.unit
+            * linalg.solve_triangular(factor, white, lower=True, trans="T", check_finite=False)
+        )
+
+    def inverse(self, factor: Array) -> Array:
+        lower, _ = linalg.lapack.dpotri(factor, lower=1)
+        full = np.tril(lower) + np.tril(lower, -1).T
+        return np.asarray(full * self.unit[:, None] * self.unit)
+
+    def log_evidence(self, precision: Array) -> float:
+        factor = self.factor(precision)
+        along = linalg.solve_triangular(factor, self.right, lower=True, check_finite=False)
+        half_log = float(np.log(np.diag(factor)).sum() - np.log(self.unit).sum())
+        return 0.5 * float(along @ along) - half_log
 
 
 def _precision(squares: Array, groups: IntArray) -> Array:
@@ -146,18 +194,6 @@ def _precision(squares: Array, groups: IntArray) -> Array:
     return np.where(groups >= 0, 1.0 / squares[groups], FLAT)
 
 
-def _factor(information: Array, precision: Array) -> tuple[Array, Array]:
-    """Return the Cholesky factor of a scaled sum, and the scale by which it is to be undone."""
-    whole = information + np.diag(precision)
-    unit = 1.0 / np.sqrt(np.diag(whole))
-    scaled = whole * np.outer(unit, unit)
-    scaled[np.diag_indices_from(scaled)] += _JITTER
-    return linalg.cholesky(scaled, lower=True, overwrite_a=True, check_finite=False), unit
-
-
 def _log_evidence(seen: ExcessMoments, precision: Array, used: BoolArray) -> float:
-    part = np.ix_(used, used)
-    factor, unit = _factor(seen.n * seen.covariance[part], precision[used])
-    along = linalg.solve_triangular(factor, unit * seen.n * seen.excess[used], lower=True)
-    half_log = float(np.log(np.diag(factor)).sum() - np.log(unit).sum())
-    return 0.5 * float(along @ along) - half_log
+    part = ExcessMoments(seen.excess[used], seen.covariance[np.ix_(used, used)], seen.n)
+    return _Scaled.of(part).log_evidence(precision[used])
