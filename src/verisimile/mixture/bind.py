@@ -21,6 +21,7 @@ from verisimile.ensemble.cross import Trained
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.covariance import closed_form
+from verisimile.mixture.discrepancy.conditional import correct_conditional_mixture
 from verisimile.mixture.discrepancy.corrected import correct_mixture
 from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights, fitted_weights
@@ -183,6 +184,7 @@ def fit_conditional_mixture(
     solver: WeightSolver = NewtonSolver(),  # noqa: B008  (a frozen value)
     pseudo: PseudoEvents = PseudoEvents(),
     covariance: str | Bootstrap = "sandwich",
+    discrepancy: Discrepancy | None = None,
 ) -> ConditionalMixture:
     r"""Fit the weights of an ensemble of conditional densities.
 
@@ -192,6 +194,12 @@ def fit_conditional_mixture(
     Pseudo-events and the audit of the negative mass use contexts of `events`,
     drawn with replacement.  All else is as for :func:`fit_mixture`; an ensemble without
     context is refused, and a warning says if contexts lie outside of the training range.
+
+    With a `discrepancy` the result is a
+    :class:`~verisimile.mixture.discrepancy.conditional.CorrectedConditionalMixture`, whose errors
+    hold what all members miss alike.  It is not the default, for its norm at each context is an
+    average over draws there, so that a density costs as much as a hundred without it, and
+    :func:`goodness_in_context` tests the mixture without it.
     """
     events = as_events(events, "events")
     members = ensemble.conditionals
@@ -210,13 +218,16 @@ def fit_conditional_mixture(
         return conditional_negative_mass(members, weights, rows, rng)
 
     refit = Refit(ensemble.log_densities(matched), matched.weights, drawn, solver)
-    return ConditionalMixture(
+    mixture = ConditionalMixture(
         members,
         _audited(run, refit, plan, audit),
         features=ensemble_features(ensemble),
         context=columns,
         provenance=(*ensemble.provenance, Seen.of("weight-fit", matched)),
     )
+    if discrepancy is None:
+        return mixture
+    return correct_conditional_mixture(run, mixture, matched, discrepancy)
 
 
 def ensemble_features(ensemble: Ensemble) -> list[Feature]:

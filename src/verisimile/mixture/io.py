@@ -17,7 +17,9 @@ from verisimile.ensemble.cross import load_trained
 from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.bind import context_columns, ensemble_features
 from verisimile.mixture.conditional import ConditionalMixture
+from verisimile.mixture.discrepancy.conditional import CorrectedConditionalMixture
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
+from verisimile.mixture.discrepancy.matched import ConditionalDiscrepancyFit
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
 from verisimile.mixture.fit import FitRecord, WeightFit
 from verisimile.mixture.model import Mixture
@@ -25,6 +27,7 @@ from verisimile.mixture.model import Mixture
 _ADDRESS = "mixture/weights"
 _SCHEMA = "verisimile.mixture/1"
 _CORRECTION = "discrepancy"
+_CONDITIONAL = "conditional_discrepancy"
 _OPTIONAL = ("draws", "boundary", "unbounded")
 
 
@@ -47,6 +50,7 @@ def save_mixture(run: Run, mixture: Mixture | ConditionalMixture) -> None:
         "provenance": [[seen.role, seen.digest] for seen in mixture.provenance],
         "mixture": mixture.fingerprint,
         _CORRECTION: told,
+        **_conditional_discrepancy(mixture),
     }
     run.store.save(_ADDRESS, _SCHEMA, "mixture", Payload(arrays, meta))
 
@@ -90,8 +94,29 @@ def load_conditional_mixture(run: Run) -> ConditionalMixture:
         context=context_columns(ensemble),
         provenance=_provenance(record),
     )
+    mixture = _corrected_conditional(mixture, record)
     _same(mixture.fingerprint, record)
     return mixture
+
+
+def _conditional_discrepancy(mixture: Mixture | ConditionalMixture) -> dict[str, JSON]:
+    """Return what is kept of the correction of a conditional mixture, if it has one."""
+    if not isinstance(mixture, CorrectedConditionalMixture):
+        return {}
+    kept: dict[str, JSON] = {"fit": to_dict(mixture.discrepancy), "norm": mixture.norm}
+    return {_CONDITIONAL: kept}
+
+
+def _corrected_conditional(mixture: ConditionalMixture, record: Record) -> ConditionalMixture:
+    """Return the mixture with the correction that was kept with it, if any."""
+    kept = cast(Mapping[str, JSON] | None, record.meta.get(_CONDITIONAL))
+    if kept is None:
+        return mixture
+    fit = from_dict(cast(Mapping[str, JSON], kept["fit"]))
+    if not isinstance(fit, ConditionalDiscrepancyFit):
+        got = type(fit).__name__
+        raise StoreError("mixture record", got=got, expected="a ConditionalDiscrepancyFit")
+    return CorrectedConditionalMixture(mixture, fit, norm=cast(int, kept["norm"]))
 
 
 def _load(run: Run) -> Record:

@@ -49,11 +49,16 @@ from verisimile.data.feature import require_columns
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import warn_overlap
 from verisimile.mixture.conditional import ConditionalMixture
+from verisimile.mixture.discrepancy.conditional import CorrectedConditionalMixture
 from verisimile.mixture.fit import single_weight
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.pvalues import Empirical, PValue
 
 _NODES = 8
+_WITHOUT = (
+    "the mixture is tested without its discrepancy: the null is that of the members and the law of "
+    "their weights, and what all members miss alike counts as a deviation."
+)
 
 
 def goodness_in_context(
@@ -80,6 +85,9 @@ def goodness_in_context(
     draw the uncertain weights once for all bins, so that the dependence between
     bins is in the null distribution of T.
 
+    A mixture with a discrepancy is tested without it, and a note in `warnings` says so: the law
+    of the weights alone knows nothing of what all members miss alike.
+
     Parameters
     ----------
     run, mixture, hypothesis, null, toys
@@ -104,9 +112,12 @@ def goodness_in_context(
     """
     events = as_events(events, "events")
     matched, chosen = _checked(mixture, events, toys), hypothesis_of(hypothesis)
-    model = _single(mixture) if chosen.name == "single" else mixture
+    plain = mixture.uncorrected if isinstance(mixture, CorrectedConditionalMixture) else mixture
+    model = _single(plain) if chosen.name == "single" else plain
     require_columns([bins.feature], model.context.names, "ContextBins.feature")
     notes = warn_overlap(model.provenance, matched, "test")
+    if isinstance(mixture, CorrectedConditionalMixture):
+        notes += (_WITHOUT,)
     placed = bins.place(matched.column(bins.feature))
     used = matched.take(placed.inside)
     contexts = model.contexts(used)

@@ -8,7 +8,7 @@ circle, a discrete one by its values, a spike by itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ _TURNS = (4, 8, 16, 32)  # bumps around a circle
 _SHARP = 4.0  # scale of the ends of a feature over that of its bulk
 _MOST_VALUES = 12  # of a discrete feature, that have a function of their own
 _LEAST_SHARE = 2e-3  # of the events, for a value to be one of them or a spike
+_FEWEST_SAME = 10  # events at a value, for the same: few events have large shares
 _BLOCK = 4096  # events at a time: what is between stays in the cache
 _FEWEST_VALUES = 20  # different values that make a feature continuous
 
@@ -78,11 +79,12 @@ class Axis:
             turned = _unwound(column, feature)
             return cls(feature, "circle", np.quantile(turned, np.linspace(0, 1, _KNOTS)), none)
         values, counts = np.unique(column, return_counts=True)
+        least = max(_LEAST_SHARE * column.size, _FEWEST_SAME)
         if feature.kind == "discrete" or len(values) < _FEWEST_VALUES:
             many = np.argsort(-counts, kind="stable")[:_MOST_VALUES]
-            kept = many[counts[many] >= _LEAST_SHARE * column.size]
+            kept = many[counts[many] >= least]
             return cls(feature, "values", np.sort(values[kept]), none)
-        spikes = values[counts >= _LEAST_SHARE * column.size]
+        spikes = values[counts >= least]
         rest = column[~np.isin(column, spikes)]
         if not rest.size:
             return cls(feature, "values", spikes, none)
@@ -141,13 +143,18 @@ class DiscrepancyBasis:
         That of log f itself: sharp structures that all members smear alike have lost events where
         the density is high and have them where it is low, in any number of dimensions.
     pairs
-        AxisPlaces of the features of each pair ``(Q, 2)``.
+        Numbers of the axes of each pair ``(Q, 2)``.
     groups
         Number of the group of each function ``(P,)``.
     names
         What each group is.
     stretches
         By how much each group's scale is larger than that of the bulk ``(G,)``.
+    given
+        How many of the axes, the last ones, are context: functions of it alone say nothing of a
+        density of the other features, and there are none.
+    context
+        Values of these ``(given,)`` where they are fixed: events then come without.
     """
 
     axes: tuple[Axis, ...]
@@ -156,21 +163,33 @@ class DiscrepancyBasis:
     groups: IntArray
     names: tuple[str, ...]
     stretches: Array
+    given: int = 0
+    context: Array | None = None
 
     @classmethod
-    def of(cls, features: Sequence[Feature], x: Array, log_f: Array) -> DiscrepancyBasis:
-        """Return the basis for events ``(R, d)`` of a mixture with log-densities ``(R,)``."""
+    def of(
+        cls, features: Sequence[Feature], x: Array, log_f: Array, *, given: int = 0
+    ) -> DiscrepancyBasis:
+        """Return the basis for events ``(R, d)`` of a mixture with log-densities ``(R,)``.
+
+        The last columns are those `given`.
+        """
         axes = tuple(Axis.of(spec, x[:, j]) for j, spec in enumerate(features))
         level = Axis.of(Feature("density"), log_f)
         d = len(axes)
-        pairs = np.array([(i, j) for j in range(d) for i in range(j)], dtype=np.int64)
-        bare = cls(axes, level, pairs.reshape(-1, 2), np.empty(0, np.int64), (), np.empty(0))
+        found = [(i, j) for j in range(d) for i in range(min(j, d - given))]
+        pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
+        bare = cls(axes, level, pairs, np.empty(0, np.int64), (), np.empty(0), given)
         parts = list(bare._parts(x[:1], log_f[:1]))
         sizes = [part.shape[1] for _, part in parts]
         names = tuple(name for name, _ in parts)
         sharp = [_SHARP if name.endswith((_LOW, _HIGH)) else 1.0 for name in names]
         groups = np.repeat(np.arange(len(sizes)), sizes)
-        return cls(axes, level, bare.pairs, groups, names, np.array(sharp))
+        return cls(axes, level, bare.pairs, groups, names, np.array(sharp), given)
+
+    def fixed(self, context: Array) -> DiscrepancyBasis:
+        """Return the basis at one context ``(given,)``, for events without it."""
+        return replace(self, context=context)
 
     def fill(self, x: Array, log_f: Array, out: Array) -> None:
         """Put the functions at events ``(n, d)`` with log-densities ``(n,)`` into `out` (n, P)."""
@@ -181,8 +200,14 @@ class DiscrepancyBasis:
                 at += part.shape[1]
 
     def _parts(self, x: Array, log_f: Array) -> Iterator[tuple[str, Array]]:
+        if self.context is not None:
+            x = np.hstack([x, np.tile(self.context, (len(x), 1))])
         places = [axis.places(x[:, j]) for j, axis in enumerate(self.axes)]
-        everything = [*zip(self.axes, places, strict=True), (self.level, self.level.places(log_f))]
+        own = len(self.axes) - self.given
+        everything = [
+            *zip(self.axes[:own], places[:own], strict=True),
+            (self.level, self.level.places(log_f)),
+        ]
         for axis, at in everything:
             for name, part in axis.groups(at, ends=axis is not self.level):
                 yield f"{axis.feature.name}: {name}", part

@@ -9,8 +9,9 @@ coefficients b shrink towards zero by groups whose scales are integrated over.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy.special import logsumexp
@@ -82,15 +83,16 @@ class Reference:
         counts = np.where(outer, 1.0, len(inner) / max(1, len(inner[::step])))[some]
         return cls(functions, x, rows, some, counts)
 
-    def covariance(self, weights: Array | None = None, unit: Array | None = None) -> Array:
-        """Return the covariance of the functions, over `unit`, under weights of the draws ``(R,)``.
+    def covariance(self, rows: Array | None = None, weights: Array | None = None) -> Array:
+        """Return the covariance of the functions, under weights of the draws ``(R,)``.
 
-        The means of the functions need all draws, their covariance does not; but a function of
-        the ends would be lost with the few draws that see it.
+        `rows` are the functions in other units than the reference's own.  Their means need all
+        draws, their covariance does not; but a function of the ends would be lost with the few
+        draws that see it.
         """
         share = self.counts if weights is None else self.counts * weights[self.some]
-        found = covariance_at(self.rows[self.some], share / share.sum())
-        return found if unit is None else found * np.outer(unit, unit)
+        known = self.rows if rows is None else rows
+        return covariance_at(known[self.some], share / share.sum())
 
     def fit(
         self, seen: Array, events: float, settings: Discrepancy, seeds: Seeds
@@ -111,60 +113,19 @@ class Reference:
         NumericsError
             If the exact fit has no certified optimum.
         """
-        groups = self.functions.groups
         # The moments of the reference are uncertain too.
         n = events * len(self.rows) / (events + len(self.rows))
-        prior = (groups, settings.scale * self.functions.basis.stretches)
-        at_origin = ExcessMoments(seen - self.rows.mean(axis=0), self.covariance(), n)
-        first = shrunken(at_origin, *prior, draws=_FIRST, rng=seeds.at("scales", 0).numpy())
-        best = self._exact(seen, n, first, settings.solver)
-        logits = self.rows @ best.theta
-        tilted = np.exp(logits - logits.max())
-        tilted /= tilted.sum()
-        curvature = self.covariance(tilted)
-        # ExcessMoments as if from a model that is linear about the optimum.
-        about = ExcessMoments(seen - tilted @ self.rows + curvature @ best.theta, curvature, n)
-        last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
-        return self._result(last, about, best, events, settings)
+        size = seen.size
+        problem = Tilt(self.rows, n * seen, n, np.zeros(size), np.zeros(size), slice(0, size))
 
-    def _exact(self, seen: Array, n: float, first: Shrunken, solver: NewtonSolver) -> TiltOptimum:
-        """Return the optimum at the scales found first, in coefficients over their scale."""
-        groups = self.functions.groups
-        unit, precision = np.ones(groups.size), np.full(groups.size, FLAT)
-        held = groups >= 0
-        unit[held], precision[held] = np.median(first.scales, axis=0)[groups[held]], 1.0
-        problem = Tilt(
-            self.rows * unit,
-            n * seen * unit,
-            n,
-            precision,
-            np.zeros(groups.size),
-            slice(0, groups.size),
-        )
-        # Far from the mixture the linear estimate overshoots: then the fit starts from none.
-        start = problem.at(first.mean / unit)
-        if not start.value < 0.0:
-            start = problem.at(np.zeros(groups.size))
-        shape = self.covariance(np.exp(start.logits), unit)
-        near = TiltCurvature.of(n * shape + np.diag(precision), precision, start.logits)
-        best = minimise_tilt(problem, start.theta, near, _reach(problem), solver)
-        if not best.converged:
-            raise NumericsError(
-                "fit of the discrepancy",
-                got=f"no optimum after {best.iterations} iterations",
-                expected="a certified optimum",
-                remedy="More reference events, or discrepancy=None.",
-            )
-        return replace(best, theta=best.theta * unit, gap=_gap(problem, best.theta))
+        def shape(at: Tilt, logits: Array) -> Array:
+            return self.covariance(at.reference, np.exp(logits))
 
-    def _result(
-        self,
-        last: Shrunken,
-        about: ExcessMoments,
-        best: TiltOptimum,
-        events: float,
-        settings: Discrepancy,
-    ) -> DiscrepancyFit:
+        found = learn(problem, self.covariance(), shape, self.functions, settings, seeds)
+        return self._result(found, events, settings)
+
+    def _result(self, learnt: Learnt, events: float, settings: Discrepancy) -> DiscrepancyFit:
+        last, best, about = learnt
         logits = self.rows @ last.mean
         log_norm = float(logsumexp(logits) - np.log(logits.size))
         share = np.exp(logits - log_norm) / logits.size
@@ -193,6 +154,93 @@ class Reference:
             settings=settings,
             record=record,
         )
+
+
+class Learnt(NamedTuple):
+    """Posterior of the coefficients, the exact fit, and the moments about it."""
+
+    posterior: Shrunken
+    optimum: TiltOptimum
+    about: ExcessMoments
+
+
+P = TypeVar("P", bound=Tilt)
+
+
+def learn(
+    problem: P,
+    covariance: Array,
+    shape: Callable[[P, Array], Array],
+    functions: Functions,
+    settings: Discrepancy,
+    seeds: Seeds,
+) -> Learnt:
+    """Return what events say about the coefficients: scales, exact fit at these, scales again.
+
+    Parameters
+    ----------
+    problem
+        Negative log-likelihood of the coefficients ``(r + P,)``, without a prior.
+    covariance
+        Its curvature at the origin, for one event.
+    shape
+        From a problem and logits to this curvature there.
+    functions
+        What the coefficients are of.
+    settings, seeds
+        As for :func:`fit_discrepancy`.
+
+    Raises
+    ------
+    NumericsError
+        If the exact fit has no certified optimum.
+    """
+    n, groups = problem.events, functions.groups
+    prior = (groups, settings.scale * functions.basis.stretches)
+    excess = -problem.at(np.zeros(groups.size)).gradient / n
+    at_origin = ExcessMoments(excess, covariance, n)
+    first = shrunken(at_origin, *prior, draws=_FIRST, rng=seeds.at("scales", 0).numpy())
+    best = _exact(problem, shape, groups, first, settings.solver)
+    there = problem.at(best.theta)
+    curvature = shape(problem, there.logits)
+    # Moments as if from a model that is linear about the optimum.
+    about = ExcessMoments(curvature @ best.theta - there.gradient / n, curvature, n)
+    last = shrunken(about, *prior, draws=settings.draws, rng=seeds.at("scales", 1).numpy())
+    return Learnt(last, best, about)
+
+
+def _exact(
+    problem: P,
+    shape: Callable[[P, Array], Array],
+    groups: IntArray,
+    first: Shrunken,
+    solver: NewtonSolver,
+) -> TiltOptimum:
+    """Return the optimum at the scales found first, in coefficients over their scale."""
+    unit, precision = np.ones(groups.size), np.full(groups.size, FLAT)
+    held = groups >= 0
+    unit[held], precision[held] = np.median(first.scales, axis=0)[groups[held]], 1.0
+    scaled = replace(
+        problem,
+        reference=problem.reference * unit,
+        total=problem.total * unit,
+        precision=precision,
+    )
+    # Far from the mixture the linear estimate overshoots: then the fit starts from none.
+    start = scaled.at(first.mean / unit)
+    if not start.value < 0.0:
+        start = scaled.at(np.zeros(groups.size))
+    hessian = problem.events * shape(scaled, start.logits) + np.diag(precision)
+    near = TiltCurvature.of(hessian, precision, start.logits)
+    best = minimise_tilt(scaled, start.theta, near, _reach(scaled), solver)
+    if not best.converged:
+        raise NumericsError(
+            "fit of the discrepancy",
+            got=f"no optimum after {best.iterations} iterations",
+            expected="a certified optimum",
+            remedy="More reference events, or discrepancy=None.",
+        )
+    return replace(best, theta=best.theta * unit, gap=_gap(scaled, best.theta))
 
 
 def _reach(problem: Tilt) -> float:

@@ -1,4 +1,4 @@
-"""Accept-reject sampling of a tilted mixture, whose largest ratio is not known beforehand."""
+"""Accept-reject sampling of tilted mixtures, whose largest ratio is not known beforehand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.sampling import SignedSample
 
@@ -22,6 +22,12 @@ Propose = Callable[[int, np.random.Generator], SignedSample]
 
 LogRatio = Callable[[SignedSample], Array]
 """From events of the mixture to the logarithm of the tilted over the mixture's density."""
+
+ProposeAt = Callable[[Array, np.random.Generator], SignedSample]
+"""From contexts ``(n, C)`` and a random stream to one event of the mixture at each."""
+
+LogRatioAt = Callable[[SignedSample, Array], Array]
+"""The same as `LogRatio`, of events at contexts ``(n, C)``."""
 
 
 def sample_tilted(
@@ -85,6 +91,66 @@ def sample_tilted(
     return SignedSample(
         np.concatenate([part.x for part in kept])[:n],
         np.concatenate([part.log_densities for part in kept])[:n],
+        audit,
+    )
+
+
+def sample_tilted_at(
+    propose: ProposeAt,
+    log_ratio: LogRatioAt,
+    context: Array,
+    rng: np.random.Generator,
+    *,
+    excess: float = 1e-4,
+) -> SignedSample:
+    r"""Draw one event for each row of `context` ``(n, C)`` of :math:`p \propto \hat f e^{\ell}`.
+
+    At each context an event of the mixture is kept with probability :math:`\min(1, e^{\ell}/c)`,
+    until one is.  c is the smallest number beyond which, in the first proposals at all contexts,
+    lies no more than the share `excess` of :math:`e^{\ell}`: one event for each context cannot be
+    repeated, and that share of the probability is lost.  The audit records what was.
+
+    Raises
+    ------
+    NumericsError
+        If some context never accepts.
+    """
+    n = len(context)
+    pilot = np.resize(np.arange(n), max(n, _PILOT))
+    bound = _bound(log_ratio(propose(context[pilot], rng), context[pilot]), excess)
+    kept: list[SignedSample] = []
+    places: list[IntArray] = []
+    pending, proposed, seen, weight, above = np.arange(n), 0, 0, 0.0, 0.0
+    for _ in range(_MAX_ROUNDS):
+        if not pending.size:
+            break
+        drawn = propose(context[pending], rng)
+        ratio = np.exp(log_ratio(drawn, context[pending]) - bound)
+        seen, weight = seen + ratio.size, weight + float(ratio.sum())
+        above += float(np.clip(ratio - 1.0, 0.0, None).sum())
+        keep = rng.random(ratio.size) < ratio
+        kept.append(replace(drawn, x=drawn.x[keep], log_densities=drawn.log_densities[keep]))
+        places.append(pending[keep])
+        proposed += drawn.audit.proposed
+        pending = pending[~keep]
+    if pending.size:
+        raise NumericsError(
+            "sampling of the corrected conditional mixture",
+            got=f"{pending.size} of {n} contexts without an event after {proposed} proposals",
+            expected="a correction that keeps one event in some dozens, or more",
+            remedy="The members are too far from the events of the fit: train better ones.",
+        )
+    audit = replace(
+        kept[0].audit,
+        proposed=proposed,
+        accepted=n,
+        bound=seen / weight,
+        overweight=above / weight,
+    )
+    order = np.argsort(np.concatenate(places))
+    return SignedSample(
+        np.concatenate([part.x for part in kept])[order],
+        np.concatenate([part.log_densities for part in kept])[order],
         audit,
     )
 
