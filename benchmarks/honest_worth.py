@@ -77,19 +77,18 @@ def main() -> None:
                         run, drawn, holdout, n_train=process.n_fit, regions=[regions]
                     ).points[0]
                     low, high = found.interval(0.95).low, found.interval(0.95).high
-                    held_in = low <= claimed.inverse_gain.value <= high
-                    rows.append((claimed.inverse_gain.value, found.inverse_gain.value, held_in))
+                    value = claimed.inverse_gain.value
+                    rows.append((value, found.inverse_gain.value, low <= value <= high))
                     print(
                         f"{name} {k} {feature.name:13s} 1/G claimed {rows[-1][0]:.2f},"
                         f" quantile measure {rows[-1][1]:.2f} [{low:.2f}, {high:.2f}]",
                         flush=True,
                     )
-        claims, measured, inside = (
-            np.array(column, dtype=np.float64) for column in zip(*rows, strict=True)
-        )
+        claims, measured, inside = np.array(rows, dtype=np.float64).T
         error = measured.std(ddof=1) / np.sqrt(measured.size)
         print(
-            f"{name}: 1/G claimed {claims.mean():.2f}, measured {measured.mean():.2f} ± {error:.2f};"
+            f"{name}: 1/G claimed {claims.mean():.2f},"
+            f" measured {measured.mean():.2f} ± {error:.2f};"
             f" inside of the 95 % interval in {inside.sum():.0f} of {inside.size}",
             flush=True,
         )
