@@ -233,7 +233,7 @@ def study(name: str, sets: int, ensembles: range, executor: str = "") -> Answers
     )
 
 
-VERSION = 21
+VERSION = 22
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -23,7 +23,7 @@ _EDGE = 5e-5  # probability beyond which a score does not grow: u = 3.9
 _SPACINGS = (1.0, 0.5, 0.25)  # of bumps between -3 and 3, each as wide as it is apart
 _FINEST = _SPACINGS[-1]
 _END = 1.75  # scores beyond which the finest bumps have groups of their own, one for each end
-_LAST = 3.5
+_OUTER = np.arange(_END + _FINEST, 3.51, _FINEST)  # the centres of these, at the upper end
 _RAMPS = (1.5, 2.0, 2.5)  # where one-sided functions of the outermost events begin
 _PAIRS = ((1.0, 2.0), (0.5, 2.0))  # spacings of the factors of pairs, and how far they go
 _FEW = 3  # features, up to which pairs have the finer spacing too, and are had with the density
@@ -113,7 +113,8 @@ class Axis:
             ]
         if ends and self.scale != "values":
             # Also of a circle: what learned it on a line has errors of its own where that is cut.
-            found += [(_LOW, _end(-places.at)), (_HIGH, _end(places.at))]
+            for name, u in ((_LOW, -places.at), (_HIGH, places.at)):
+                found += [(f"{name}, tail", _ramps(u)), (name, _bumps(u, _OUTER, _FINEST))]
         found = [(name, part * places.there[:, None]) for name, part in found]
         if places.marks.shape[1]:
             found.append(("values", places.marks))
@@ -242,10 +243,12 @@ def _centres(spacing: float) -> Array:
     return np.arange(-last, last + 0.01, spacing)
 
 
-def _end(u: Array) -> Array:
-    """Return the finest bumps and the ramps of the upper end, of scores or of their negatives."""
-    bumps = _bumps(u, np.arange(_END + _FINEST, _LAST + 0.01, _FINEST), _FINEST)
-    return np.hstack([bumps, *(np.maximum(u - start, 0.0)[:, None] for start in _RAMPS)])
+def _ramps(u: Array) -> Array:
+    """Return what grows beyond the upper end of scores, or of their negatives.
+
+    Their scale is not that of the bumps there: the last events see several times a ramp.
+    """
+    return np.column_stack([np.maximum(u - start, 0.0) for start in _RAMPS])
 
 
 def _around(u: Array, count: int) -> Array:

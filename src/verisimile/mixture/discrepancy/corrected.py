@@ -28,7 +28,7 @@ from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
 
 _REPEATED = 1e-3  # of a sample, at most
-_REPETITIONS = 0.1  # expected in a sample, at most
+_REPETITIONS = 1.0  # expected in a sample, at most
 
 
 class CorrectedMixture(Mixture):

@@ -15,7 +15,9 @@ from verisimile.mixture.sampling import SignedSample
 _PILOT = 1000  # proposals, at least, that the bound is taken from
 _HEADROOM = 1.05
 _MAX_ROUNDS = 200
-_LEAST_RATE = 1e-3
+_LARGEST_BATCH = 100_000  # proposals at a time
+_MOST_PER_EVENT = 30.0  # proposals for one event; beyond, more events are overweight
+_TOO_MANY = 0.05  # of the probability in overweight events: then the sample means nothing
 
 Propose = Callable[[int, np.random.Generator], SignedSample]
 """From a number and a random stream to so many events of the mixture."""
@@ -44,22 +46,23 @@ def sample_tilted(
     number beyond which, in the first proposals, lies no more than the share `excess` of
     :math:`e^{\ell}`.  An event there is overweight: it is kept
     :math:`\lfloor e^\ell / c \rfloor` times, and once more with what is left as probability, so
-    that no probability is lost and at most that share of the sample are repetitions.
+    that no probability is lost and about that share of the sample are repetitions; more, where c
+    would ask for more than thirty proposals for an event.
 
     Raises
     ------
     NumericsError
-        If the acceptance is so low that the sample cannot be completed.
+        If a twentieth of the probability or more lies beyond c.
 
     References
     ----------
     T. Gleisberg et al., J. High Energy Phys. 02 (2009) 007, sec. 5 (overweight events).
     """
     kept: list[SignedSample] = []
-    accepted = proposed = 0
-    size, bound, weight, above, seen = max(2 * n, _PILOT), math.nan, 0.0, 0.0, 0
-    for _ in range(_MAX_ROUNDS):
-        drawn = propose(size, rng)
+    accepted = proposed = seen = 0
+    size, bound, weight, above = max(2 * n, _PILOT), math.nan, 0.0, 0.0
+    while accepted < n:
+        drawn = propose(min(size, _LARGEST_BATCH), rng)
         ell = log_ratio(drawn)
         if math.isnan(bound):
             bound = _bound(ell, excess)
@@ -70,15 +73,12 @@ def sample_tilted(
         rows = np.repeat(np.arange(ratio.size), copies)
         kept.append(replace(drawn, x=drawn.x[rows], log_densities=drawn.log_densities[rows]))
         accepted, proposed = accepted + rows.size, proposed + drawn.audit.proposed
-        if accepted >= n:
-            break
-        rate = max(accepted / seen, _LEAST_RATE)
-        size = math.ceil(_HEADROOM * (n - accepted) / rate) + 16
-    else:
+        size = math.ceil(_HEADROOM * max(n - accepted, 0) * seen / weight) + 16
+    if not above < _TOO_MANY * weight:
         raise NumericsError(
             "sampling of the corrected mixture",
-            got=f"{accepted} of {n} events after {proposed} proposals",
-            expected="a correction that keeps one event in a thousand, or more",
+            got=f"{100 * above / weight:.0f} % of the probability in events of large weight",
+            expected=f"less than {100 * _TOO_MANY:.0f} %",
             remedy="The members are too far from the events of the fit: train better ones.",
         )
     audit = replace(
@@ -156,7 +156,7 @@ def sample_tilted_at(
 
 
 def _bound(ell: Array, excess: float) -> float:
-    """Return log c: the excess over it is the allowed share of the sum."""
+    """Return log c: the excess over it is the allowed share of the sum, unless c is too large."""
     top = float(ell.max())
     ratio = np.sort(np.exp(ell - top))[::-1]
     # With the k largest above c, the excess is their sum less k c: it grows as c falls.
@@ -164,4 +164,4 @@ def _bound(ell: Array, excess: float) -> float:
     allowed = excess * float(ratio.sum())
     k = int(np.searchsorted(over, allowed, side="right"))  # that many may lie above
     c = (float(ratio[:k].sum()) - allowed) / k if k else float(ratio[0])
-    return top + math.log(c)
+    return top + math.log(min(c, _MOST_PER_EVENT * float(ratio.mean())))

@@ -22,7 +22,7 @@ _BURN = 100
 _SHORT_BURN = 30
 _EVERY = 10  # draws between two inverses: tau moves slowly, and an inverse is dear
 _JITTER = 1e-10
-_LARGEST = 2.0  # scale: beyond, the linear moments say nothing of an exponential
+_LARGEST = 10.0  # scales over s: beyond, linear moments say nothing of an exponential
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +122,7 @@ def shrunken(
         b = mean + scaled.noise(factor, rng)
         lengths = np.bincount(groups[held], weights=b[held] ** 2, minlength=count)
         squares = (1.0 / auxiliary + 0.5 * lengths) / rng.gamma(0.5 * (numbers + 1.0))
-        squares = np.minimum(squares, _LARGEST**2)
+        squares = np.minimum(squares, (_LARGEST * scales) ** 2)
         auxiliary = (1.0 / scales**2 + 1.0 / squares) / rng.gamma(1.0, size=count)
         if step < 0:
             continue
