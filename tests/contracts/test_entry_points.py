@@ -32,6 +32,7 @@ from verisimile.data.expressions import Expression
 from verisimile.data.feature import Feature
 from verisimile.data.files import write_events
 from verisimile.density.mixtures.kernel import KernelDensityTrainer
+from verisimile.ensemble.cross import CrossEnsemble
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.mixture.bind import PseudoEvents
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
@@ -109,6 +110,17 @@ def ensemble() -> Ensemble:
 
 
 @cache
+def corrected() -> vs.CorrectedMixture:
+    return vs.correct_mixture(run(), mixture(), events(7, 600), FEW_DRAWS)
+
+
+@cache
+def cross_ensemble() -> CrossEnsemble:
+    plan, trainer = vs.BootstrapPlan(members=1), KernelDensityTrainer()
+    return vs.fit_cross_ensemble(run(), events(1), plan, trainer, folds=2)
+
+
+@cache
 def conditional_ensemble() -> Ensemble:
     trainer = vs.SplineFlowTrainer(layers=1, blocks=1, hidden=4, epochs=1).given("c")
     return vs.fit_ensemble(run(), context_events(), vs.BootstrapPlan(members=1), trainer)
@@ -139,6 +151,7 @@ def effects(given: Given) -> object:
 BANDS: dict[str, Any] = {"score": LinearScore()}
 LEARNER: dict[str, Any] = {"learner": LogisticRegression(), "folds": 2, "permutations": 19}
 PSEUDO = PseudoEvents(count=50, audit=200)
+FEW_DRAWS = vs.Discrepancy(reference=1000, draws=50)
 AMPLIFY: dict[str, Any] = {"n_train": 50, "regions": (3,)}
 SIZES: dict[str, Any] = {"datasets": 8, "events": 60}
 
@@ -231,7 +244,26 @@ CALLS: Mapping[str, Callable[[Given], object]] = {
     "gather_ensemble": lambda s: (
         vs.gather_ensemble(run(), family(2), training=s.first).training_digest
     ),
-    "fit_mixture": lambda s: vs.fit_mixture(run(), ensemble(), s.second, pseudo=PSEUDO),
+    "fit_cross_ensemble": lambda s: (
+        vs.fit_cross_ensemble(
+            run(), s.first, vs.BootstrapPlan(members=1), KernelDensityTrainer(), folds=2
+        ).training_digest
+    ),
+    "fit_mixture": lambda s: (
+        vs.fit_mixture(
+            run(), ensemble(), s.second, pseudo=PSEUDO, discrepancy=FEW_DRAWS
+        ).fingerprint
+    ),
+    "fit_cross_mixture": lambda s: (
+        vs.fit_cross_mixture(
+            run(), cross_ensemble(), s.first, pseudo=PSEUDO, discrepancy=FEW_DRAWS
+        ).fingerprint
+    ),
+    "correct_mixture": lambda s: (
+        vs.correct_mixture(run(), mixture(), s.second, FEW_DRAWS).fingerprint
+    ),
+    "CorrectedMixture.log_prob": lambda s: corrected().log_prob(s.second),
+    "CorrectedMixture.std": lambda s: corrected().std(s.second),
     "fit_conditional_mixture": lambda s: vs.fit_conditional_mixture(
         run(), conditional_ensemble(), s.context, pseudo=PSEUDO
     ),
