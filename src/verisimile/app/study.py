@@ -110,7 +110,7 @@ def check_free(store: Store, study: FitStudy) -> None:
         return
     # A study without a word of it was made when there was no discrepancy.
     old = _leaves({"seed": known.seed, **discrepancy_settings(None), **known.configuration})
-    new = _leaves({"seed": study.seed, **study.configuration})
+    new = _leaves({"seed": study.seed, **discrepancy_settings(None), **study.configuration})
     changed = [
         f"{name}: {_short(old, name)} there, {_short(new, name)} now"
         for name in dict.fromkeys((*old, *new))
