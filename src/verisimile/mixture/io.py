@@ -18,7 +18,7 @@ from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.bind import context_columns, ensemble_features
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.discrepancy.conditional import CorrectedConditionalMixture
-from verisimile.mixture.discrepancy.corrected import CorrectedMixture
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture, mixture_draws
 from verisimile.mixture.discrepancy.matched import ConditionalDiscrepancyFit
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
 from verisimile.mixture.fit import FitRecord, WeightFit
@@ -78,7 +78,9 @@ def load_mixture(run: Run) -> Mixture:
     )
     correction = _correction(record)
     if correction is not None:
-        mixture = CorrectedMixture(mixture, correction)
+        # Drawn again from their seeds if they were lost.
+        draws = mixture_draws(run, mixture, correction.record.reference)
+        mixture = CorrectedMixture(mixture, correction, draws=draws)
     _same(mixture.fingerprint, record)
     return mixture
 

@@ -30,7 +30,7 @@ _PLACEMENTS = 2  # half of the default, for a demo of minutes
 # 5 000 and 5 000 events.  The test is a quarter of the weight fit, of which the errors are learnt:
 # it resolves less than they know.
 _SHARES = (0.625, 0.25, 0.0625, 0.0625)
-_GENERATED, _OF_EACH_MEMBER = 50_000, 20_000
+_GENERATED, _OF_EACH_MEMBER = 30_000, 20_000
 _TRUTH, _OTHER = "held-out truth", "generator tune"
 _SOURCES = {_TRUTH: "embedded example, truth", _OTHER: "embedded example, generator_tune"}
 _ABOUT = {
@@ -54,7 +54,7 @@ class DemoCommand(options.BesideReport):
         "demo-report"
     )
     members: options.Members = 8
-    toys: options.Toys = 120
+    toys: options.Toys = 80
     epochs: options.Epochs = None
     seed: options.Seed = options.SEED
     executor: options.Executor = ""

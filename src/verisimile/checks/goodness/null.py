@@ -131,7 +131,9 @@ class CorrectedNull:
         """Return the null hypothesis that a corrected mixture describes so many events."""
         whole = mixture.discrepancy.whole()
         kept = mixture.discrepancy.directions(events).shape[1]
-        return cls(mixture, frozen(whole[:, :kept]), frozen(whole[:, kept:]))
+        # Every chunk of toys is handed the mixture: without the draws of its fit.
+        bare = CorrectedMixture(mixture.uncorrected, mixture.discrepancy)
+        return cls(bare, frozen(whole[:, :kept]), frozen(whole[:, kept:]))
 
     @property
     def features(self) -> tuple[Feature, ...]:

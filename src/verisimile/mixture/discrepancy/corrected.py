@@ -46,6 +46,9 @@ class CorrectedMixture(Mixture):
         Members with fitted weights.
     discrepancy
         The correction, and the covariance of weights and correction together.
+    draws
+        Those of the fit ``(R, d)`` with their log-densities ``(R, M)``: errors are best known
+        with them.  Without, a run draws others.
 
     Raises
     ------
@@ -57,9 +60,15 @@ class CorrectedMixture(Mixture):
     M. Kennedy, A. O'Hagan, J. R. Stat. Soc. B 63 (2001) 425 (model discrepancy).
     """
 
-    __slots__ = ("discrepancy", "uncorrected")
+    __slots__ = ("_draws", "discrepancy", "uncorrected")
 
-    def __init__(self, mixture: Mixture, discrepancy: DiscrepancyFit) -> None:
+    def __init__(
+        self,
+        mixture: Mixture,
+        discrepancy: DiscrepancyFit,
+        *,
+        draws: tuple[Array, Array] | None = None,
+    ) -> None:
         same = np.array_equal(mixture.weights, discrepancy.functions.weights)
         require(
             same,
@@ -73,6 +82,7 @@ class CorrectedMixture(Mixture):
         self.provenance = mixture.provenance
         self.uncorrected = mixture
         self.discrepancy = discrepancy
+        self._draws = draws
         both = f"{mixture.fingerprint}{discrepancy.digest}"
         self.fingerprint = hashlib.sha256(both.encode()).hexdigest()
 
@@ -168,10 +178,14 @@ class CorrectedMixture(Mixture):
     def weighted_draws(self, run: Run, draws: int | None = None) -> tuple[Array, Array]:
         """Return draws of the *uncorrected* mixture ``(n, d)`` and their functions.
 
-        Each counts by ``discrepancy.shares(rows)``.  Made once per run and kept in its store.
+        Each counts by ``discrepancy.shares(rows)``.  They are those of the fit, if these are
+        known and no number is given; else made once per run and kept in its store.
         """
-        size = draws or self.discrepancy.record.reference
-        x, logf = mixture_draws(run, self.uncorrected, size)
+        if draws is None and self._draws is not None:
+            x, logf = self._draws
+        else:
+            size = draws or self.discrepancy.record.reference
+            x, logf = mixture_draws(run, self.uncorrected, size)
         return x, self.discrepancy.functions.at(x, logf)
 
     def _evaluated(self, x: EventsLike) -> tuple[Array, Array]:
@@ -281,4 +295,4 @@ def corrected_by(
         run.seeds.at("discrepancy"),
         inflation=inflation,
     )
-    return CorrectedMixture(mixture, fit)
+    return CorrectedMixture(mixture, fit, draws=(x, at_draws))
