@@ -28,7 +28,7 @@ from honest_processes import ENSEMBLES, PROCESSES
 from honest_study import study
 
 FIGURE = Path(__file__).parent / "figures" / "honest-bands.png"
-SETS = 30
+SETS = 10
 
 
 def fitted() -> CorrectedMixture:
@@ -54,14 +54,21 @@ def paint_feature(axes: Axes, band: FeatureBand, truth: Array) -> None:
     ):
         half = errors / band.counted
         axes.fill_between(k, -half, half, alpha=0.35, color=colour, label=label, linewidth=0)
-    axes.plot(k, (true - band.corrected) / band.counted, "o", color=style.DATA, ms=4, label="truth")
+    axes.plot(
+        k,
+        (true - band.corrected) / band.counted,
+        "o",
+        color=style.DATA,
+        ms=4,
+        label="truth, corrected",
+    )
     axes.plot(
         k,
         (true - band.plain) / band.counted,
         "x",
         color=style.ALTERNATIVE,
         ms=4,
-        label="less plain",
+        label="truth, mixture uncorrected",
     )
     axes.set_xlabel(f"bin of {band.feature}, 0.5 % to 99.5 %")
     axes.set_ylim(-4, 4)
