@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.stats.linalg import symmetrise
@@ -72,6 +73,8 @@ class Shrunken:
         return whole - bare + 0.5 * float(np.log(precision[held]).sum())
 
 
+# Hundreds of small factorisations: threads of the BLAS would wait for one another most of the time.
+@threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator,unused-ignore]
 def shrunken(
     seen: ExcessMoments,
     groups: IntArray,
