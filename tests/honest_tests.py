@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from honest_page import write_table
 from honest_processes import ENSEMBLES, FOLDER, PROCESSES, Process
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
@@ -234,6 +233,11 @@ def _seen(values: list[tuple[float, float]]) -> str:
     return f"p {p.min():.2f} to {p.max():.2f}; t {away.min():.0f} to {away.max():.0f} sigma"
 
 
+def _print(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for cells in (head, *rows):
+        sys.stdout.write(" | ".join(cells) + "\n")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("size", "power"))
@@ -243,11 +247,11 @@ if __name__ == "__main__":
     parser.add_argument("--twins", action="store_true")
     told = parser.parse_args()
     if told.what == "power":
-        write_table("power", ("sample", "weights alone", "with the discrepancy"), power())
+        _print(("sample", "weights alone", "with the discrepancy"), power())
     else:
         rows = [
             row
             for each in told.processes
             for row in sizes(each, told.tests, told.fits, twins=told.twins)
         ]
-        write_table("size", HEAD, rows)
+        _print(HEAD, rows)
