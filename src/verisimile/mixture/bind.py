@@ -24,6 +24,7 @@ from verisimile.mixture.covariance import closed_form
 from verisimile.mixture.discrepancy.conditional import correct_conditional_mixture
 from verisimile.mixture.discrepancy.corrected import correct_mixture
 from verisimile.mixture.discrepancy.fit import Discrepancy
+from verisimile.mixture.discrepancy.settings import check_discrepancy
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights, fitted_weights
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import (
@@ -107,6 +108,7 @@ def fit_mixture(
     events = as_events(events, "events")
     matched = match_features(events, ensemble.features)
     warn_overlap(ensemble.provenance, matched, "weight-fit")
+    check_discrepancy(discrepancy)
     settings = WeightSettings(solver, pseudo, resolved_covariance(covariance))
     provenance = (*ensemble.provenance, Seen.of("weight-fit", matched))
     logf = ensemble.log_densities(matched)
@@ -208,6 +210,7 @@ def fit_conditional_mixture(
     warn_overlap(ensemble.provenance, matched, "weight-fit")
     context = matched.select(columns.names).x
     columns.warn_outside(context, "weight-fit")
+    check_discrepancy(discrepancy)
     plan = resolved_covariance(covariance)
 
     def drawn(rng: np.random.Generator) -> Pseudo:

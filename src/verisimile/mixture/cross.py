@@ -22,6 +22,7 @@ from verisimile.mixture.bind import (
 )
 from verisimile.mixture.discrepancy.corrected import corrected_by
 from verisimile.mixture.discrepancy.fit import Discrepancy
+from verisimile.mixture.discrepancy.settings import check_discrepancy
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import WeightSolver
@@ -80,6 +81,7 @@ def fit_cross_mixture(
     M. van der Laan, E. Polley, A. Hubbard, Stat. Appl. Genet. Mol. Biol. 6 (2007) 25.
     """
     matched = match_features(as_events(events, "events"), ensemble.features)
+    check_discrepancy(discrepancy)
     settings = WeightSettings(solver, pseudo, resolved_covariance(covariance))
     logf = ensemble.out_of_fold(matched)
     warn_overlap((), matched, "weight-fit")  # no overlap: rows of groups

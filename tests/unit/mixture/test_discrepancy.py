@@ -165,3 +165,10 @@ def test_scales_are_drawn_from_their_posterior() -> None:
     second = float((weight * (shrink / n + (shrink * m) ** 2)).sum() / weight.sum())
     assert found.mean[0] == pytest.approx(mean, rel=0.02)
     assert found.covariance[0, 0] == pytest.approx(second - mean**2, rel=0.04)
+
+
+@pytest.mark.parametrize("wrong", [True, "yes", 0.05, None])
+def test_what_are_no_settings_is_refused(corrected: CorrectedMixture, wrong: object) -> None:
+    events = Events(truth(100, np.random.default_rng(1)), names=("a", "b"))
+    with pytest.raises(InputError, match=r"discrepancy: got .* expected vs\.Discrepancy"):
+        correct_mixture(Run(Seeds(1)), corrected.uncorrected, events, wrong)  # type: ignore[arg-type]

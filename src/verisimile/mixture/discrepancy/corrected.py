@@ -22,6 +22,7 @@ from verisimile.ensemble.cross import ROLE as CROSS
 from verisimile.mixture.discrepancy.fit import Discrepancy, Reference, fit_discrepancy
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
 from verisimile.mixture.discrepancy.sampling import sample_tilted
+from verisimile.mixture.discrepancy.settings import check_discrepancy
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import HistogramEstimate, Mixture
 from verisimile.mixture.objective import mixed_log_density
@@ -257,6 +258,7 @@ def correct_mixture(
         expected="members that have not seen them",
         remedy="Use fit_cross_mixture(run, ensemble, events), which knows who has seen what.",
     )
+    check_discrepancy(discrepancy, needed=True)
     matched = match_features(as_events(events, "events"), mixture.features)
     known = [seen.digest for seen in mixture.provenance if seen.role == "weight-fit"]
     require(

@@ -66,3 +66,15 @@ class Discrepancy:
         wanted = min(max(_PER_EVENT * events, _FEWEST), _MOST)
         functions = 70 * (features + 1) + 13 * features * (features - 1)
         return max(min(wanted, _BYTES // (8 * functions)), _FEWEST)
+
+
+def check_discrepancy(discrepancy: object, *, needed: bool = False) -> None:
+    """Refuse anything but settings, or None where no discrepancy need be learnt."""
+    good = isinstance(discrepancy, Discrepancy) or (discrepancy is None and not needed)
+    require(
+        good,
+        "discrepancy",
+        got=repr(discrepancy),
+        expected="vs.Discrepancy(...)" if needed else "vs.Discrepancy(...) or None",
+        remedy="Leave it out for the default.",
+    )
