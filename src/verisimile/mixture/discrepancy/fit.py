@@ -164,7 +164,7 @@ class Learnt(NamedTuple):
     about: ExcessMoments
 
 
-P = TypeVar("P", bound=Tilt)
+P = TypeVar("P", bound=Tilt)  # a tilt keeps its kind when its units change
 
 
 def learn(
