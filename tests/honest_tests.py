@@ -27,13 +27,10 @@ from verisimile.core.store import DirectoryStore
 from verisimile.data.events import Events
 from verisimile.data.files import read_events
 from verisimile.mixture.bind import fit_mixture
-from verisimile.mixture.discrepancy.corrected import (
-    CorrectedMixture,
-    correct_mixture,
-    mixture_draws,
-)
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture, correct_mixture
 from verisimile.mixture.discrepancy.fit import Discrepancy, Reference, fit_discrepancy
 from verisimile.mixture.discrepancy.shrinkage import FLAT
+from verisimile.mixture.kept import kept_draws
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import Mixture
 from verisimile.stats.intervals import clopper_pearson
@@ -142,7 +139,7 @@ def likeliest_scales(mixture: CorrectedMixture, steps: int = 200) -> CorrectedMi
 def fitted_on(setting: Setting, plain: Mixture, x: Array) -> CorrectedMixture:
     """Return a twin whose discrepancy was learnt from the very events that are tested."""
     settings_ = Discrepancy()
-    draws, logf = mixture_draws(setting.run(), plain, settings_.reference_size(len(x), x.shape[1]))
+    draws, logf = kept_draws(setting.run(), plain, settings_.reference_size(len(x), x.shape[1]))
     reference = Reference.of(WeightLaw.of(plain.fit), plain.features, draws, logf, settings_.cap)
     seeds = setting.seeds.at("own")
     found = fit_discrepancy(reference, x, plain.log_densities(x), None, settings_, seeds)

@@ -46,12 +46,12 @@ ESTIMATED = 0.03
 BUSY = 20
 
 
-def _naive(tested: Goodness, x: Array, rng: np.random.Generator) -> Array:
+def _naive(run: Run, tested: Goodness, x: Array) -> Array:
     """Return scores whose errors know nothing of the weights (the defective twin)."""
     fitted = tested.fitted
     assert fitted is not None
     kernels = fitted.setup.kernels
-    known = information(fitted, kernels, DRAWS, rng)
+    known = information(run, fitted, kernels, DRAWS)
     score = nearness(kernels, x).sum(axis=0) - x.shape[0] * known.expected
     variance = x.shape[0] * known.kernels + (x.shape[0] * known.error) ** 2
     return np.asarray(score / np.sqrt(variance))
@@ -76,7 +76,7 @@ def pulls(request: pytest.FixtureRequest) -> dict[str, Array]:
             found = localise(run, tested, Events(x), draws=DRAWS)
             rows[tested.hypothesis].append(found.z)
             expected.append(found.expected)
-            rows[_twin(tested.hypothesis)].append(_naive(tested, x, rng))
+            rows[_twin(tested.hypothesis)].append(_naive(run.at("twin"), tested, x))
     # A score of few events is skewed, as a Poisson number is.
     busy = np.mean(expected, axis=0) > BUSY
     assert busy.sum() > 4

@@ -22,7 +22,7 @@ from verisimile.ensemble.ensemble import Ensemble
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.covariance import closed_form
 from verisimile.mixture.discrepancy.conditional import correct_conditional_mixture
-from verisimile.mixture.discrepancy.corrected import correct_mixture
+from verisimile.mixture.discrepancy.corrected import corrected_by, require_unseen
 from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.mixture.discrepancy.settings import check_discrepancy
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights, fitted_weights
@@ -109,13 +109,15 @@ def fit_mixture(
     matched = match_features(events, ensemble.features)
     warn_overlap(ensemble.provenance, matched, "weight-fit")
     check_discrepancy(discrepancy)
+    if discrepancy is not None:
+        require_unseen(ensemble.provenance)
     settings = WeightSettings(solver, pseudo, resolved_covariance(covariance))
     provenance = (*ensemble.provenance, Seen.of("weight-fit", matched))
     logf = ensemble.log_densities(matched)
     mixture = bound_mixture(run, ensemble, logf, matched, provenance, settings)
     if discrepancy is None:
         return mixture
-    return correct_mixture(run, mixture, matched, discrepancy)
+    return corrected_by(run, mixture, matched, logf, discrepancy)
 
 
 @dataclass(frozen=True, slots=True)

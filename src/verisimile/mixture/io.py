@@ -18,10 +18,11 @@ from verisimile.ensemble.fit import load_ensemble
 from verisimile.mixture.bind import context_columns, ensemble_features
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.discrepancy.conditional import CorrectedConditionalMixture
-from verisimile.mixture.discrepancy.corrected import CorrectedMixture, mixture_draws
+from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.discrepancy.matched import ConditionalDiscrepancyFit
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
 from verisimile.mixture.fit import FitRecord, WeightFit
+from verisimile.mixture.kept import kept_draws
 from verisimile.mixture.model import Mixture
 
 _ADDRESS = "mixture/weights"
@@ -79,7 +80,7 @@ def load_mixture(run: Run) -> Mixture:
     correction = _correction(record)
     if correction is not None:
         # Drawn again from their seeds if they were lost.
-        draws = mixture_draws(run, mixture, correction.record.reference)
+        draws = kept_draws(run, mixture, correction.record.reference)
         mixture = CorrectedMixture(mixture, correction, draws=draws)
     _same(mixture.fingerprint, record)
     return mixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,17 +147,36 @@ class Mixture:
         return linear_functional(h, self.draws(run, draws), self.fit)
 
     def histogram(
-        self, edges: Array, *, feature: str, run: Run, draws: int = _DRAWS
+        self, edges: Array, *, feature: str, run: Run, draws: int | None = None
     ) -> HistogramEstimate:
         """Return the content of bins ``(G + 1,)`` of one feature, with their full covariance.
 
         `run` and `draws` as for :meth:`expectation`.
         """
+        return self.histograms({feature: edges}, run, draws=draws)[feature]
+
+    def histograms(
+        self, edges: Mapping[str, Array], run: Run, *, draws: int | None = None
+    ) -> dict[str, HistogramEstimate]:
+        """Return the same of several features, by name: the draws are looked at once."""
+        bins = self._bins(edges)
+        samples = self.draws(run, _DRAWS if draws is None else draws)
+        found = {}
+        for column, e in bins.items():
+            columns = [x[:, column] for x in samples]
+            found[self.features[column].name] = member_histogram(columns, e, self.fit)
+        return found
+
+    def _bins(self, edges: Mapping[str, Array]) -> dict[int, Array]:
+        """Return edges by the number of their feature; raise unless it is known, and they rise."""
         names = [spec.name for spec in self.features]
-        require_one_of(feature, names, "feature")
-        column = names.index(feature)
-        samples = [x[:, column] for x in self.draws(run, draws)]
-        return member_histogram(samples, edges, self.fit)
+        for feature in edges:
+            require_one_of(feature, names, "feature")
+        found = {names.index(feature): as_vector(e, "edges") for feature, e in edges.items()}
+        for e in found.values():
+            rising = e.size >= 2 and bool((np.diff(e) > 0).all())
+            require(rising, "edges", got=e.tolist(), expected="at least two increasing edges")
+        return found
 
     def draws(self, run: Run, draws: int) -> list[Array]:
         """Return `draws` events of each member, M arrays ``(draws, d)``, kept by the run."""
@@ -169,7 +188,10 @@ class Mixture:
 
     def draw(self, n: int, run: Run) -> SignedSample:
         """Draw `n` events with their members' log-densities and the sampler's audit."""
-        rng = run.seeds.at("sample").numpy()
+        return self.drawn(n, run.seeds.at("sample").numpy())
+
+    def drawn(self, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw `n` events from a stream, as :meth:`draw` does."""
         return sample_signed(self.members, self.weights, n, rng)
 
 
@@ -246,14 +268,11 @@ def member_histogram(columns: Sequence[Array], edges: Array, fit: WeightFit) -> 
               V = P_\cdot C P_\cdot^T + \sum_i w_i^2
               (\mathrm{diag}(P_i) - P_i P_i^T) / n_i
     """
-    bins = as_vector(edges, "edges")
-    rising = bins.size >= 2 and (np.diff(bins) > 0).all()
-    require(rising, "edges", got=bins.tolist(), expected="at least two increasing edges")
-    contents = np.array([np.histogram(column, bins)[0] / column.size for column in columns])
+    contents = np.array([np.histogram(column, edges)[0] / column.size for column in columns])
     covariance = contents.T @ fit.covariance @ contents
     for weight, content, column in zip(fit.weights, contents, columns, strict=True):
         scatter = np.diag(content) - np.outer(content, content)
         covariance += weight**2 / column.size * scatter
     return HistogramEstimate(
-        edges=bins, values=frozen(fit.weights @ contents), covariance=frozen(covariance)
+        edges=edges, values=frozen(fit.weights @ contents), covariance=frozen(covariance)
     )

@@ -47,8 +47,10 @@ class Tilt:
 
     slope: float
 
-    def relative(self, x: Array) -> tuple[Array, Array]:
-        return np.ones(x.shape[0]), 1.0 + self.slope * x[:, 0]
+    def reference(self, run: Run, n: int) -> tuple[Array, Array, Array]:
+        rng = run.seeds.at("reference").numpy()
+        x = np.concatenate([Shifted(shift).sample(n // 2, rng) for shift in (-0.3, 0.3)])
+        return x, np.ones(len(x)), 1.0 + self.slope * x[:, 0]
 
 
 @dataclass(frozen=True)

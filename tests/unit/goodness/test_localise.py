@@ -101,7 +101,7 @@ def test_the_moments_of_a_gaussian_are_its_closed_form() -> None:
     )
     assert tested.fitted is not None
     kernels = tested.fitted.setup.kernels
-    known = information(tested.fitted, kernels, 60_000, rng)
+    known = information(Run(Seeds(6)), tested.fitted, kernels, 60_000)
     square = (kernels.centres**2).sum(axis=1)
 
     def moment(power: float) -> Array:

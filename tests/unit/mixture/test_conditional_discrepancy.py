@@ -191,7 +191,7 @@ def test_nothing_is_a_function_of_the_context_alone() -> None:
         "x", "y", "density", "x and y", "x and c", "y and c", "x and e", "y and e"
     }  # fmt: skip
     fixed = basis.fixed(events[7, 2:])
-    whole, known = np.empty((1, basis.groups.size)), np.empty((1, basis.groups.size))
+    whole, known = np.empty((basis.groups.size, 1)), np.empty((basis.groups.size, 1))
     basis.fill(events[7:8], level[:1], whole)
     fixed.fill(events[7:8, :2], level[:1], known)
     assert known == pytest.approx(whole, abs=1e-15)

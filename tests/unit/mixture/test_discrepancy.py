@@ -130,7 +130,7 @@ def test_features_are_seen_by_their_kind() -> None:
     basis = DiscrepancyBasis.of(features, x, level)
 
     def at(values: Array) -> Array:
-        out = np.empty((len(values), basis.groups.size))
+        out = np.empty((basis.groups.size, len(values)))
         basis.fill(values, level[: len(values)], out)
         return out
 

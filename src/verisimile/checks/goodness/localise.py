@@ -10,7 +10,7 @@ import numpy as np
 from verisimile.checks.goodness.alternatives.kernels import Kernels
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import FittedRatio, Goodness, fitted_here
-from verisimile.checks.goodness.search import fits_of_data
+from verisimile.checks.goodness.search import data_log_densities, fits_of_data
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import require
 from verisimile.core.result import register
@@ -140,12 +140,12 @@ def localise(
 
     which is the score test of :math:`p \propto p_0 e^{b h_k}`.  With frozen weights
     :math:`V_k = n I_{kk} + |n I_{k\eta}|^2`.  Expectation and covariances I are those of the
-    null, from fresh draws, whose error enters V: the test sample does not enter its own error.
+    null, from draws of it, whose error enters V: the test sample does not enter its own error.
 
     Parameters
     ----------
     run
-        Random stream of the draws.
+        Random streams (``"localise"``, ``"draws"``) and storage of draws.
     goodness, events
         The test, made in this process, and its sample; of several alternatives, the leading
         one is localised.
@@ -175,7 +175,7 @@ def localise(
         expected=f"at least {_PER_KERNEL} for each of {kernels.widths.size} kernels",
         remedy="Leave it out: the default suits the test sample.",
     )
-    known = information(fitted, kernels, size, run.seeds.at("localise").numpy())
+    known = information(run, fitted, kernels, size)
     slopes, nearby, shares = zip(*_block_sums(fitted, kernels, matched.x), strict=True)
     near = np.sum(nearby, axis=0)
     score = near - matched.n * known.expected
@@ -204,8 +204,9 @@ def _block_sums(
     # In blocks: n times K kernel values of a large sample would not fit into memory.
     for start in range(0, x.shape[0], _BLOCK):
         block = x[start : start + _BLOCK]
-        seen = tangents(fitted, block, fitted.setup.null.log_densities(block))
-        ratio = fitted(block)
+        logf = data_log_densities(fitted.setup.null, block)
+        seen = tangents(fitted, block, logf)
+        ratio = fitted(block, logf)
         share = np.full(ratio.size, np.inf)  # where the null has no density
         np.log(ratio, out=share, where=ratio > 0.0)
         yield seen.weights.sum(axis=0), nearness(kernels, block).sum(axis=0), 2.0 * share
@@ -310,9 +311,7 @@ class NullMoments:
         return np.asarray(n * self.weights + np.eye(self.weights.shape[0]))
 
 
-def information(
-    fitted: FittedRatio, kernels: Kernels, draws: int, rng: np.random.Generator
-) -> NullMoments:
+def information(run: Run, fitted: FittedRatio, kernels: Kernels, draws: int) -> NullMoments:
     r"""Estimate the moments of the fitted null from events of the null and of the kernels.
 
     Half of the events come from the model as it was fitted, :math:`f_0`, as many from the
@@ -330,13 +329,14 @@ def information(
     null = fitted.setup.null
     count, d = kernels.centres.shape
     each = max(draws // (2 * count), 1)
-    own = null.sample(np.zeros_like(fitted.profile.null), each * count, rng)
+    own, own_logs = null.kept(run, each * count)
+    rng = run.seeds.at("localise").numpy()
     steps = kernels.widths[:, None, None] * rng.standard_normal((count, each, d))
     x = kernels.transform.inverse((kernels.centres[:, None, :] + steps).reshape(-1, d))
     logf = null.log_densities(x)
     held = logf.max(axis=1) > -np.inf
-    pool = np.concatenate([own.x, x[held]])
-    logs = np.concatenate([own.log_densities, logf[held]])
+    pool = np.concatenate([own, x[held]])
+    logs = np.concatenate([own_logs, logf[held]])
     seen = tangents(fitted, pool, logs)
     inside = pool[seen.possible]
     proposed = mixed_log_density(logs[seen.possible], null.weights)

@@ -27,8 +27,8 @@ from verisimile.stats.linalg import solve_spd
 class FittedDensities(Protocol):
     """The two fitted densities of a profile test, relative to the mixture."""
 
-    def relative(self, x: Array) -> tuple[Array, Array]:
-        r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f` at events ``(n, d)``."""
+    def reference(self, run: Run, n: int) -> tuple[Array, Array, Array]:
+        r"""Return events of the mixture ``(n, d)``, :math:`p_0/\hat f` and :math:`p_1/\hat f`."""
 
 
 class ProfileTest(Protocol):
@@ -139,7 +139,7 @@ def marginal_comparisons(
     Parameters
     ----------
     run
-        Random streams (``"marginals"``) and storage of the members' draws.
+        Random streams (``"draws"``) and storage of draws.
     mixture, goodness, events
         The tested mixture, the test's result, of this process, and its sample.
     bins
@@ -159,24 +159,27 @@ def marginal_comparisons(
     events = as_events(events, "events")
     matched = match_features(events, mixture.features)
     fitted = _checked(goodness, mixture, matched)
-    reference = mixture.draw(draws, run.at("marginals")).x
-    relative = fitted.relative(reference)
+    reference, *relative = fitted.reference(run, draws)
+    features = [_worded(*each) for each in zip(mixture.features, matched.features, strict=True)]
+    edges = {
+        feature.name: bin_edges(feature, pair, bins=bins)
+        for feature, *pair in zip(features, matched.x.T, reference.T, strict=True)
+    }
+    outer = {name: cell_edges(inner) for name, inner in edges.items()}
     # A corrected mixture has draws of its own, which its errors are best known with.
-    pool = {} if isinstance(mixture, CorrectedMixture) else {"draws": draws}
+    own = isinstance(mixture, CorrectedMixture)
+    contents = mixture.histograms(outer, run, draws=None if own else draws)
     compared = []
-    for column, fitted_as in enumerate(mixture.features):
-        feature = _worded(fitted_as, matched.features[column])
-        data, drawn = matched.x[:, column], reference[:, column]
-        edges = bin_edges(feature, (data, drawn), bins=bins)
-        outer = cell_edges(edges)
-        content = mixture.histogram(outer, feature=feature.name, run=run, **pool)
+    for feature, data, drawn in zip(features, matched.x.T, reference.T, strict=True):
+        content, bounds = contents[feature.name], outer[feature.name]
         cells = Cells(
-            np.histogram(data, outer)[0].astype(np.float64),
+            np.histogram(data, bounds)[0].astype(np.float64),
             matched.n * content.values,
             matched.n**2 * content.covariance,
         )
-        null, alternative = (bin_means(drawn, weights, outer[1:-1]) for weights in relative)
-        compared.append(_comparison(feature, edges, cells, null, alternative, goodness))
+        null, alternative = (bin_means(drawn, weights, bounds[1:-1]) for weights in relative)
+        inner = edges[feature.name]
+        compared.append(_comparison(feature, inner, cells, null, alternative, goodness))
     return tuple(compared)
 
 

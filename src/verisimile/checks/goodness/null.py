@@ -11,9 +11,11 @@ from scipy.special import logsumexp
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import require
+from verisimile.core.run import Run
 from verisimile.data.feature import Feature
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
+from verisimile.mixture.kept import kept_draws
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import (
@@ -56,6 +58,13 @@ class Null(Protocol):
     def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
         """Draw `n` events of the density whose weights are varied by `truth` ``(r,)``."""
 
+    def kept(self, run: Run, n: int) -> tuple[Array, Array]:
+        """Return `n` events ``(n, d)`` of the fitted density, and the log-densities there.
+
+        What looks at the model alone, and at no data, may look at the same ones: where the run can
+        keep them, they are drawn once.
+        """
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NullModel:
@@ -97,6 +106,14 @@ class NullModel:
     def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
         """Draw `n` events of the mixture whose weights are varied by `truth` ``(r,)``."""
         return sample_signed(self.members, self.law.varied(truth, rng), n, rng)
+
+    def kept(self, run: Run, n: int) -> tuple[Array, Array]:
+        """Return `n` events of the fitted mixture ``(n, d)`` with log-densities ``(n, M)``."""
+        return kept_draws(run, self, n)
+
+    def drawn(self, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw `n` events of the fitted mixture."""
+        return sample_signed(self.members, self.weights, n, rng)
 
 
 _STEP = 1e-3
@@ -172,16 +189,22 @@ class CorrectedNull:
         drawn = self.mixture.draw_at(theta, n, rng)
         return replace(drawn, log_densities=self._spread(drawn.x, drawn.log_densities))
 
+    def kept(self, run: Run, n: int) -> tuple[Array, Array]:
+        """Return `n` events of the corrected mixture ``(n, d)``, with those ``(n, 1 + r)``."""
+        x, logf = kept_draws(run, self.mixture, n)
+        return x, self._spread(x, logf)
+
     def _spread(self, x: Array, logf: Array) -> Array:
         """Return the logarithms ``(n, 1 + r)`` from the members' own ``(n, M)``."""
         fit = self.mixture.discrepancy
         plain = mixed_log_density(logf, self.mixture.weights)
         out = np.full((len(x), 1 + self.directions.shape[1]), -np.inf)
         possible = plain > -np.inf
-        rows = fit.functions.at(x[possible], logf[possible])
-        central = plain[possible] + fit.log_ratio(rows)
-        varied = _STEP * ((rows - fit.means) @ self.directions)
-        out[possible] = np.column_stack([central, central[:, None] + varied])
+        both = np.column_stack([fit.coefficients, _STEP * self.directions])
+        along = fit.functions.along(both, x[possible], logf[possible])
+        along[:, 0] += plain[possible] - fit.log_norm
+        along[:, 1:] += along[:, :1] - _STEP * (fit.means @ self.directions)
+        out[possible] = along
         return out
 
 
@@ -244,6 +267,14 @@ class ConditionalNull:
         self._one_each(n)
         return sample_signed_at(self.members, self.law.varied(truth, rng), self.context, rng)
 
+    def kept(self, run: Run, n: int) -> tuple[Array, Array]:
+        """Return whole samples, of `n` events together, drawn anew: they have their contexts."""
+        rng, fitted = run.seeds.at("draws").numpy(), np.zeros(self.variations.shape[1])
+        size = len(self.context)
+        drawn = [self.sample(fitted, min(size, n - first), rng) for first in range(0, n, size)]
+        x, logf = zip(*((each.x, each.log_densities) for each in drawn), strict=True)
+        return np.concatenate(x), np.concatenate(logf)
+
     def _one_each(self, n: int) -> None:
         require(
             n == len(self.context),
@@ -304,6 +335,12 @@ class AveragedNull:
         model = self.model
         context = model.context[rng.integers(len(model.context), size=n)]
         return sample_signed_at(model.members, model.law.varied(truth, rng), context, rng)
+
+    def kept(self, run: Run, n: int) -> tuple[Array, Array]:
+        """Return `n` events at contexts drawn with replacement, drawn anew."""
+        rng = run.seeds.at("draws").numpy()
+        drawn = self.sample(np.zeros(self.variations.shape[1]), n, rng)
+        return drawn.x, drawn.log_densities
 
 
 class Calibration(Protocol):

@@ -22,6 +22,7 @@ from verisimile.checks.goodness.search import (
 from verisimile.core.arrays import Array, IntArray, as_matrix, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
+from verisimile.core.run import Run
 from verisimile.stats.pvalues import Empirical, PValue, Significance
 
 F = TypeVar("F")
@@ -40,19 +41,27 @@ class FittedRatio:
     setup: Setup
     profile: Profile
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, logf: Array | None = None) -> Array:
         r"""Return :math:`p_1(x) / p_0(x)`, ``(n,)``; NaN where the null density is not positive."""
-        null, alternative = self.relative(x)
+        null, alternative = self.relative(x, logf)
         out = np.full(null.size, np.nan)
         np.divide(alternative, null, out=out, where=null > 0.0)
         return out
 
-    def relative(self, x: Array) -> tuple[Array, Array]:
-        r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f` at events ``(n, d)``."""
+    def relative(self, x: Array, logf: Array | None = None) -> tuple[Array, Array]:
+        r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f` at events ``(n, d)``.
+
+        `logf` are the null model's log-densities there, if they are known.
+        """
         null = self.setup.null
         events = as_matrix(x, "x", columns=len(null.features))
-        logf = data_log_densities(null, events)
-        return fits_of_data(self.setup, events, logf).relative(self.profile)
+        known = data_log_densities(null, events) if logf is None else logf
+        return fits_of_data(self.setup, events, known).relative(self.profile)
+
+    def reference(self, run: Run, n: int) -> tuple[Array, Array, Array]:
+        """Return events of the null model ``(n, d)``, and both ratios of :meth:`relative`."""
+        x, logf = self.setup.null.kept(run, n)
+        return x, *self.relative(x, logf)
 
 
 @register("alternative-fit", 2)

@@ -28,6 +28,7 @@ from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import NumericsError, require
 from verisimile.core.run import Run
+from verisimile.mixture.objective import blocks
 
 PLACEMENTS = 4
 """How often an alternative is placed unless said otherwise: docs/goodness-of-fit.md."""
@@ -142,20 +143,18 @@ class Surprise:
         require(good, "Surprise.draws", got=self.draws, expected="at least one draw")
 
     def place(self, run: Run, null: Null, *, events: int) -> PlacedSurprise:
-        """Fix q by fresh events of the model, never by the test sample."""
-        rng = run.seeds.at("surprise").numpy()
+        """Fix q by events of the model, never by the test sample."""
         wanted = self.draws or min(max(_PER_EVENT * events, _FEWEST), _MOST)
-        centre = np.zeros(null.variations.shape[1])
-        seen, slope = [], np.zeros_like(centre)
         # Whole samples, because a conditional model draws one event at each context.
-        for _ in range(-(-wanted // events)):
-            logf = null.sample(centre, events, rng).log_densities
-            s = surprises(logf, null.weights)
-            relative = np.exp(logf + s[:, None]) @ null.variations
-            slope += (s - s.mean()) @ relative / events
-            seen.append(s)
-        threshold = float(np.quantile(np.concatenate(seen), 1.0 - 1.0 / max(events, 2)))
-        return PlacedSurprise(null, threshold, frozen(slope / len(seen)))
+        _, logf = null.kept(run, -(-wanted // events) * events)
+        s = surprises(logf, null.weights)
+        centred = s - s.mean()
+        slope = np.zeros(null.variations.shape[1])
+        for rows in blocks(s.size):
+            relative = np.exp(logf[rows] + s[rows, None]) @ null.variations
+            slope += centred[rows] @ relative
+        threshold = float(np.quantile(s, 1.0 - 1.0 / max(events, 2)))
+        return PlacedSurprise(null, threshold, frozen(slope / s.size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,6 @@ _SHARP = 4.0  # scale of the ends of a feature over that of its bulk
 _MOST_VALUES = 12  # of a discrete feature, that have a function of their own
 _LEAST_SHARE = 2e-3  # of the events, for a value to be one of them or a spike
 _FEWEST_SAME = 10  # events at a value, for the same: few events have large shares
-_BLOCK = 4096  # events at a time: what is between stays in the cache
 _FEWEST_VALUES = 20  # different values that make a feature continuous
 
 _LOW, _HIGH = "low end", "high end"
@@ -41,7 +40,11 @@ Scale = Literal["scores", "circle", "values"]
 
 
 class AxisPlaces(NamedTuple):
-    """Where values lie: whether on the line, where there, and at which marked value ``(n, k)``."""
+    """Where values lie: whether on the line, where there, and at which marked value ``(k, n)``.
+
+    Functions are rows and events columns here and below: a product of two functions is then one of
+    two contiguous rows, four times faster than one of two columns.
+    """
 
     there: Array
     at: Array
@@ -99,10 +102,10 @@ class Axis:
         values = _unwound(column, self.feature) if self.scale == "circle" else column
         share = np.interp(values, self.knots, np.linspace(0.0, 1.0, _KNOTS))
         scores = np.asarray(ndtri(np.clip(share, _EDGE, 1.0 - _EDGE)))
-        return AxisPlaces(1.0 - marks.sum(axis=1), scores, marks)
+        return AxisPlaces(1.0 - marks.sum(axis=0), scores, marks)
 
     def groups(self, places: AxisPlaces, *, ends: bool = True) -> list[tuple[str, Array]]:
-        """Return functions ``(n, k)`` at places by the name of their group."""
+        """Return functions ``(k, n)`` at places by the name of their group."""
         found: list[tuple[str, Array]] = []
         if self.scale == "circle":
             found = [(f"{count} parts of a turn", _around(places.at, count)) for count in _TURNS]
@@ -115,20 +118,22 @@ class Axis:
             # Also of a circle: what learned it on a line has errors of its own where that is cut.
             for name, u in ((_LOW, -places.at), (_HIGH, places.at)):
                 found += [(f"{name}, tail", _ramps(u)), (name, _bumps(u, _OUTER, _FINEST))]
-        found = [(name, part * places.there[:, None]) for name, part in found]
-        if places.marks.shape[1]:
+        if len(places.marks):
+            found = [(name, part * places.there) for name, part in found]
             found.append(("values", places.marks))
         return found
 
     def factors(self, places: AxisPlaces, spacing: float, reach: float) -> Array:
-        """Return the functions ``(n, k)`` whose products with another feature's are a pair's."""
+        """Return the functions ``(k, n)`` whose products with another feature's are a pair's."""
         if self.scale == "circle":
             parts = _around(places.at, round(_TURNS[0] / spacing))
         elif self.scale == "scores":
             parts = _bumps(places.at, np.arange(-reach, reach + 0.01, spacing), spacing)
         else:
-            parts = np.empty((places.at.size, 0))
-        return np.hstack([parts * places.there[:, None], places.marks])
+            parts = np.empty((0, places.at.size))
+        if not len(places.marks):
+            return parts
+        return np.concatenate([parts * places.there, places.marks])
 
 
 @register("discrepancy-basis", 1)
@@ -182,7 +187,7 @@ class DiscrepancyBasis:
         pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
         bare = cls(axes, level, pairs, np.empty(0, np.int64), (), np.empty(0), given)
         parts = list(bare._parts(x[:1], log_f[:1]))
-        sizes = [part.shape[1] for _, part in parts]
+        sizes = [len(part) for _, part in parts]
         names = tuple(name for name, _ in parts)
         sharp = [_SHARP if name.endswith((_LOW, _HIGH)) else 1.0 for name in names]
         groups = np.repeat(np.arange(len(sizes)), sizes)
@@ -193,26 +198,22 @@ class DiscrepancyBasis:
         return replace(self, context=context)
 
     def fill(self, x: Array, log_f: Array, out: Array) -> None:
-        """Put the functions at events ``(n, d)`` with log-densities ``(n,)`` into `out` (n, P)."""
-        for start in range(0, len(x), _BLOCK):
-            rows, at = slice(start, start + _BLOCK), 0
-            for _, part in self._parts(x[rows], log_f[rows]):
-                out[rows, at : at + part.shape[1]] = part
-                at += part.shape[1]
+        """Put the functions at events ``(n, d)`` of log-densities ``(n,)`` into `out` (P, n)."""
+        start = 0
+        for _, part in self._parts(x, log_f):
+            out[start : start + len(part)] = part
+            start += len(part)
 
     def _parts(self, x: Array, log_f: Array) -> Iterator[tuple[str, Array]]:
         if self.context is not None:
             x = np.hstack([x, np.tile(self.context, (len(x), 1))])
         places = [axis.places(x[:, j]) for j, axis in enumerate(self.axes)]
-        own = len(self.axes) - self.given
-        everything = [
-            *zip(self.axes[:own], places[:own], strict=True),
-            (self.level, self.level.places(log_f)),
-        ]
+        own, level = len(self.axes) - self.given, self.level.places(log_f)
+        everything = [*zip(self.axes[:own], places[:own], strict=True), (self.level, level)]
         for axis, at in everything:
             for name, part in axis.groups(at, ends=axis is not self.level):
                 yield f"{axis.feature.name}: {name}", part
-        yield from self._products(places, self.level.places(log_f))
+        yield from self._products(places, level)
 
     def _products(self, places: list[AxisPlaces], level: AxisPlaces) -> Iterator[tuple[str, Array]]:
         few = len(self.axes) <= _FEW
@@ -231,11 +232,15 @@ class DiscrepancyBasis:
 
 
 def _product(left: Array, right: Array) -> Array:
-    return np.asarray((left[:, :, None] * right[:, None, :]).reshape(len(left), -1))
+    return np.asarray((left[:, None] * right).reshape(-1, left.shape[1]))
 
 
 def _bumps(u: Array, centres: Array, width: float) -> Array:
-    return np.asarray(np.exp(-0.5 * ((u[:, None] - centres) / width) ** 2))
+    z = u - centres[:, None]
+    z /= width
+    z *= z
+    z *= -0.5
+    return np.asarray(np.exp(z, out=z))
 
 
 def _centres(spacing: float) -> Array:
@@ -248,7 +253,7 @@ def _ramps(u: Array) -> Array:
 
     Their scale is not that of the bumps there: the last events see several times a ramp.
     """
-    return np.column_stack([np.maximum(u - start, 0.0) for start in _RAMPS])
+    return np.array([np.maximum(u - start, 0.0) for start in _RAMPS])
 
 
 def _around(u: Array, count: int) -> Array:
@@ -259,7 +264,7 @@ def _around(u: Array, count: int) -> Array:
     angle = 2.0 * np.pi * ndtr(u)
     centres = 2.0 * np.pi * np.arange(count) / count
     sharpness = (count / (2.0 * np.pi)) ** 2
-    return np.asarray(np.exp(sharpness * (np.cos(angle[:, None] - centres) - 1.0)))
+    return np.asarray(np.exp(sharpness * (np.cos(angle - centres[:, None]) - 1.0)))
 
 
 def _unwound(column: Array, feature: Feature) -> Array:
@@ -269,4 +274,4 @@ def _unwound(column: Array, feature: Feature) -> Array:
 
 
 def _indicators(column: Array, values: Array) -> Array:
-    return np.asarray(column[:, None] == values, dtype=np.float64)
+    return np.asarray(column == values[:, None], dtype=np.float64)

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, frozen
-from verisimile.core.dispatch import Task
-from verisimile.core.errors import NumericsError, require, require_one_of
-from verisimile.core.random import Seeds
-from verisimile.core.records import Payload, Record
+from verisimile.core.errors import NumericsError, require
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike, as_events, matched_values
-from verisimile.density.protocol import DensityEstimator
+from verisimile.data.provenance import Provenance
 from verisimile.ensemble.cross import ROLE as CROSS
 from verisimile.mixture.discrepancy.fit import Discrepancy, Reference, fit_discrepancy
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
 from verisimile.mixture.discrepancy.sampling import sample_tilted
 from verisimile.mixture.discrepancy.settings import check_discrepancy
+from verisimile.mixture.kept import kept_draws
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import HistogramEstimate, Mixture
 from verisimile.mixture.objective import mixed_log_density
@@ -133,24 +131,25 @@ class CorrectedMixture(Mixture):
             raise NumericsError("expectation", got="a non-finite error", expected="a finite one")
         return Estimate(float(mean[0]), math.sqrt(max(spread, 0.0)))
 
-    def histogram(
-        self, edges: Array, *, feature: str, run: Run, draws: int | None = None
-    ) -> HistogramEstimate:
-        """Return the content of bins ``(G + 1,)`` of one feature, with their full covariance.
+    def histograms(
+        self, edges: Mapping[str, Array], run: Run, *, draws: int | None = None
+    ) -> dict[str, HistogramEstimate]:
+        """Return the contents of bins of several features by name, with their covariances.
 
         `run` and `draws` as for :meth:`expectation`.
         """
-        names = [spec.name for spec in self.features]
-        require_one_of(feature, names, "feature")
-        bins = as_vector(edges, "edges")
-        rising = bins.size >= 2 and bool((np.diff(bins) > 0).all())
-        require(rising, "edges", got=bins.tolist(), expected="at least two increasing edges")
+        bins = self._bins(edges)
         x, rows = self.weighted_draws(run, draws)
-        column = x[:, names.index(feature), None]
-        inside = (column >= bins[:-1]) & (column < bins[1:])
-        inside[:, -1] |= column[:, 0] == bins[-1]
-        content, covariance, _ = self.discrepancy.moments(inside.astype(np.float64), x, rows)
-        return HistogramEstimate(bins, frozen(content), frozen(covariance))
+        inside = [_inside(x[:, column], e) for column, e in bins.items()]
+        content, covariance, _ = self.discrepancy.moments(np.hstack(inside), x, rows)
+        found, start = {}, 0
+        for column, e in bins.items():
+            own = slice(start, start + e.size - 1)
+            start = own.stop
+            found[self.features[column].name] = HistogramEstimate(
+                e, frozen(content[own]), frozen(covariance[own, own])
+            )
+        return found
 
     def draw(self, n: int, run: Run) -> SignedSample:
         """Draw `n` events with their members' log-densities and the sampler's audit.
@@ -159,8 +158,11 @@ class CorrectedMixture(Mixture):
         bound that the audit records: see
         :func:`~verisimile.mixture.discrepancy.sampling.sample_tilted`.
         """
+        return self.drawn(n, run.seeds.at("sample", "corrected").numpy())
+
+    def drawn(self, n: int, rng: np.random.Generator) -> SignedSample:
+        """Draw `n` events from a stream, as :meth:`draw` does."""
         theta = self.discrepancy.coefficients
-        rng = run.seeds.at("sample", "corrected").numpy()
         return self.draw_at(theta, n, rng, excess=min(_REPEATED, _REPETITIONS / n))
 
     def draw_at(
@@ -170,7 +172,7 @@ class CorrectedMixture(Mixture):
         functions = self.discrepancy.functions
         return sample_tilted(
             lambda size, stream: sample_signed(self.members, self.weights, size, stream),
-            lambda drawn: np.asarray(functions.at(drawn.x, drawn.log_densities) @ theta),
+            lambda drawn: functions.along(theta[:, None], drawn.x, drawn.log_densities)[:, 0],
             n,
             rng,
             excess=excess,
@@ -186,7 +188,7 @@ class CorrectedMixture(Mixture):
             x, logf = self._draws
         else:
             size = draws or self.discrepancy.record.reference
-            x, logf = mixture_draws(run, self.uncorrected, size)
+            x, logf = kept_draws(run, self.uncorrected, size)
         return x, self.discrepancy.functions.at(x, logf)
 
     def _evaluated(self, x: EventsLike) -> tuple[Array, Array]:
@@ -203,26 +205,11 @@ class CorrectedMixture(Mixture):
         return found, rows
 
 
-def mixture_draws(run: Run, mixture: Mixture, draws: int) -> tuple[Array, Array]:
-    """Return draws of a mixture ``(n, d)`` and their log-densities ``(n, M)``, kept by the run."""
-    require(draws >= 2, "draws", got=draws, expected="at least two events")
-    task = Task(
-        address=f"draws/{mixture.fingerprint[:16]}/mixture/{draws}",
-        config={"mixture": mixture.fingerprint, "draws": draws},
-        seeds=run.seeds.at("draws", "mixture"),
-        args=(mixture.members, mixture.weights, draws),
-    )
-    (record,) = run.map(_drawn, [task], label="draws")
-    if not isinstance(record, Record):
-        raise NumericsError("draws", got=str(record), expected="events of the mixture")
-    return np.asarray(record.arrays["x"]), np.asarray(record.arrays["log_densities"])
-
-
-def _drawn(
-    seeds: Seeds, members: tuple[DensityEstimator, ...], weights: Array, draws: int
-) -> Payload:
-    sample = sample_signed(members, weights, draws, seeds.numpy())
-    return Payload({"x": sample.x, "log_densities": sample.log_densities}, {})
+def _inside(column: Array, edges: Array) -> Array:
+    """Return which bin each value lies in ``(n, G)``; the last holds its upper edge."""
+    inside = (column[:, None] >= edges[:-1]) & (column[:, None] < edges[1:])
+    inside[:, -1] |= column == edges[-1]
+    return inside.astype(np.float64)
 
 
 def correct_mixture(
@@ -251,13 +238,7 @@ def correct_mixture(
     NumericsError
         If the fit has no certified optimum.
     """
-    require(
-        all(seen.role != CROSS for seen in mixture.provenance),
-        "mixture",
-        got="members that were trained on the events of the weight fit",
-        expected="members that have not seen them",
-        remedy="Use fit_cross_mixture(run, ensemble, events), which knows who has seen what.",
-    )
+    require_unseen(mixture.provenance)
     check_discrepancy(discrepancy, needed=True)
     matched = match_features(as_events(events, "events"), mixture.features)
     known = [seen.digest for seen in mixture.provenance if seen.role == "weight-fit"]
@@ -269,6 +250,17 @@ def correct_mixture(
     )
     plain = mixture.uncorrected if isinstance(mixture, CorrectedMixture) else mixture
     return corrected_by(run, plain, matched, plain.log_densities(matched), discrepancy)
+
+
+def require_unseen(provenance: Provenance) -> None:
+    """Raise if members were trained on the events of the weight fit."""
+    require(
+        all(seen.role != CROSS for seen in provenance),
+        "mixture",
+        got="members that were trained on the events of the weight fit",
+        expected="members that have not seen them",
+        remedy="Use fit_cross_mixture(run, ensemble, events), which knows who has seen what.",
+    )
 
 
 def corrected_by(
@@ -285,7 +277,7 @@ def corrected_by(
     `inflation` multiplies the covariance.
     """
     size = settings.reference_size(events.n, events.d)
-    x, at_draws = mixture_draws(run, mixture, size)
+    x, at_draws = kept_draws(run, mixture, size)
     law = WeightLaw.of(mixture.fit)
     reference = Reference.of(law, mixture.features, x, at_draws, settings.cap)
     fit = fit_discrepancy(

@@ -293,7 +293,7 @@ def fit_discrepancy(
         If the exact fit has no certified optimum.
     """
     u = np.ones(len(x)) if weights is None else weights
-    seen = u @ reference.functions.at(x, logf) / u.sum()
+    seen = reference.functions.total(x, logf, u) / u.sum()
     found = reference.fit(seen, float(u.sum() ** 2 / (u @ u)), settings, seeds)
     found = replace(found, covariance=frozen(inflation * found.covariance))
     return replace(found, bands=feature_bands(found, reference.x, reference.rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from verisimile.core.arrays import Array, IntArray, digest
 from verisimile.core.result import register
 from verisimile.mixture.discrepancy.basis import DiscrepancyBasis
 from verisimile.mixture.objective import capped_variations, mixed_log_density
+
+_BLOCK = 500  # events at a time: their functions stay in the cache, not 2^k bytes apart
 
 
 @register("discrepancy-functions", 1)
@@ -54,7 +57,37 @@ class Functions:
 
     def at(self, x: Array, logf: Array) -> Array:
         """Return them ``(n, r + P)`` at events with members' log-densities ``(n, M)``."""
-        out = np.empty((len(x), self.free + self.basis.groups.size))
-        out[:, : self.free] = capped_variations(logf, self.weights, self.variations, self.cap)[0]
-        self.basis.fill(x, mixed_log_density(logf, self.weights), out[:, self.free :])
+        out = np.empty((len(x), self.groups.size))
+        for rows, block in self._blocks(x, logf):
+            out[rows] = block.T
         return out
+
+    def along(self, directions: Array, x: Array, logf: Array) -> Array:
+        """Return their products ``(n, k)`` with coefficients ``(r + P, k)``.
+
+        In blocks: the functions of many events, a hundred times their features, are never held.
+        """
+        out = np.empty((len(x), directions.shape[1]))
+        across = np.ascontiguousarray(directions.T)
+        for rows, block in self._blocks(x, logf):
+            out[rows] = (across @ block).T
+        return out
+
+    def total(self, x: Array, logf: Array, weights: Array) -> Array:
+        """Return their sums ``(r + P,)`` over events that count by weights ``(n,)``."""
+        found = np.zeros(self.groups.size)
+        for rows, block in self._blocks(x, logf):
+            found += block @ weights[rows]
+        return found
+
+    def _blocks(self, x: Array, logf: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield rows of events and the functions ``(r + P, n')`` there, which the next replace."""
+        room = np.empty((self.groups.size, min(_BLOCK, len(x))))
+        for start in range(0, len(x), _BLOCK):
+            rows = slice(start, min(start + _BLOCK, len(x)))
+            block = room[:, : rows.stop - start]
+            s, _ = capped_variations(logf[rows], self.weights, self.variations, self.cap)
+            block[: self.free] = s.T
+            log_f = mixed_log_density(logf[rows], self.weights)
+            self.basis.fill(x[rows], log_f, block[self.free :])
+            yield rows, block

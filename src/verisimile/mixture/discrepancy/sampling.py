@@ -60,7 +60,8 @@ def sample_tilted(
     """
     kept: list[SignedSample] = []
     accepted = proposed = seen = 0
-    size, bound, weight, above = max(2 * n, _PILOT), math.nan, 0.0, 0.0
+    # As many as are wanted: after the first proposals it is known how many more they cost.
+    size, bound, weight, above = max(n, _PILOT), math.nan, 0.0, 0.0
     while accepted < n:
         drawn = propose(min(size, _LARGEST_BATCH), rng)
         ell = log_ratio(drawn)

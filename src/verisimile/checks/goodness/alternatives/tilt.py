@@ -135,18 +135,21 @@ class ExponentialTilt:
         self, run: Run, null: Null, *, events: int, placements: int
     ) -> tuple[TiltSetup, ...]:
         """Place the bumps several times on one reference, whose densities are the dear part."""
-        rng = run.seeds.at("reference", "exponential-tilt").numpy()
         size = self.reference or max(min(_PER_EVENT * events, _MOST), _FEWEST, events)
-        drawn = null.sample(np.zeros(null.variations.shape[1]), self.count + size, rng)
-        model = Events(drawn.x, features=null.features)
-        first = Kernels.at(model, self.count, self._widths(model), 0, rng)
-        x, logf = drawn.x[self.count :], drawn.log_densities[self.count :]
+        x, logf = null.kept(run, size)
+        first = self._placed(Events(x, features=null.features), run, null)
         # Without bumps there is nothing to place again.
         others = [
             self._elsewhere(first, run.at("placement", j), null)
             for j in range(1, placements if self.count else 1)
         ]
         return tuple(self._on(null, kernels, x, logf, events) for kernels in (first, *others))
+
+    def _placed(self, model: Events, run: Run, null: Null) -> Kernels:
+        """Return kernels in the normal scores of the model's events, at other ones."""
+        rng = run.seeds.at("reference", "exponential-tilt").numpy()
+        bare = Kernels.at(model, self.count, self._widths(model), 0, rng)
+        return self._elsewhere(bare, run.at("reference"), null)
 
     def _elsewhere(self, kernels: Kernels, run: Run, null: Null) -> Kernels:
         """Return the same kernels at other events of the model."""
