@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,31 +23,42 @@ PAD = 16
 """Rows of weights begin at multiples of this many numbers."""
 
 Floats = npt.NDArray[np.float32]
+Number = TypeVar("Number", bound=np.generic)
 
 
 class Block(NamedTuple):
-    """A linear map's place in the vector: weights ``rows × stride``, then `rows` biases."""
+    """A linear map's place in the vector: a padded matrix of weights, then padded biases.
+
+    The matrix has a row per *input* of a hidden map, and per *output* of the last map of a
+    layer: either way hidden units lie next to each other.
+    """
 
     layer: int
     number: int
+    last: bool
     start: int
-    rows: int
-    columns: int
+    outputs: int
+    inputs: int
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Rows and columns of the matrix, without padding."""
+        return (self.outputs, self.inputs) if self.last else (self.inputs, self.outputs)
 
     @property
     def stride(self) -> int:
-        """Numbers from one row of weights to the next."""
-        return padded(self.columns)
+        """Numbers from one row of the matrix to the next."""
+        return padded(self.stored[1])
 
     @property
-    def bias(self) -> int:
+    def biases(self) -> int:
         """Where the biases begin."""
-        return self.start + self.rows * self.stride
+        return self.start + self.stored[0] * self.stride
 
     @property
     def stop(self) -> int:
         """Where the next map begins."""
-        return self.bias + padded(self.rows)
+        return self.biases + padded(self.outputs)
 
 
 @dataclass(frozen=True)
@@ -92,20 +103,34 @@ class PackedLayout:
 
     @cached_property
     def mask(self) -> BoolArray:
-        """Which entries ``(P,)`` are parameters: neither padding nor masked, and of features."""
+        """Which entries ``(P,)`` are trained: neither padding nor masked, and of features."""
         mask = np.zeros(self.size, dtype=bool)
         for block in self.blocks:
-            weights, biases = self._views(mask, block)
+            weights, biases = self.views(mask, block)
             seen = self._limits(block)
-            weights[:] = np.arange(block.columns) < seen[:, None]
+            weights[:] = np.arange(block.inputs) < seen[:, None]
             biases[:] = seen >= 0
         return mask
+
+    def views(
+        self, vector: npt.NDArray[Number], block: Block
+    ) -> tuple[npt.NDArray[Number], npt.NDArray[Number]]:
+        """Return a map's weights ``(..., outputs, inputs)`` and biases, as views of the vector.
+
+        Of vectors ``(..., P)``, one for each member.
+        """
+        rows, columns = block.stored
+        lead = vector.shape[:-1]
+        matrix = vector[..., block.start : block.biases].reshape(*lead, rows, block.stride)
+        weights = matrix[..., :columns]
+        biases = vector[..., block.biases : block.biases + block.outputs]
+        return weights if block.last else np.swapaxes(weights, -1, -2), biases
 
     def pack(self, arrays: Mapping[str, npt.NDArray[np.float32]]) -> Floats:
         """Return the vector of what `nflows.export` returned."""
         vector = np.zeros(self.size, dtype=np.float32)
         for block, (rows, columns) in self._orders():
-            weights, biases = self._views(vector, block)
+            weights, biases = self.views(vector, block)
             name = f"{block.layer}.{block.number}"
             weights[:] = arrays[f"{name}.weight"][np.ix_(rows, columns)]
             biases[:] = arrays[f"{name}.bias"][rows]
@@ -115,9 +140,9 @@ class PackedLayout:
         """Return parameters by the names of `nflows.export`."""
         arrays: Parameters = {}
         for block, (rows, columns) in self._orders():
-            weights, biases = self._views(vector, block)
-            weight = np.empty((block.rows, block.columns), dtype=np.float32)
-            bias = np.empty(block.rows, dtype=np.float32)
+            weights, biases = self.views(vector, block)
+            weight = np.empty((block.outputs, block.inputs), dtype=np.float32)
+            bias = np.empty(block.outputs, dtype=np.float32)
             weight[np.ix_(rows, columns)] = weights
             bias[rows] = biases
             name = f"{block.layer}.{block.number}"
@@ -130,35 +155,29 @@ class PackedLayout:
         sizes += [(shape.hidden, shape.hidden)] * shape.blocks
         sizes += [(shape.columns * (3 * shape.bins - 1), shape.hidden)]
         for layer in range(shape.layers):
-            for number, (rows, columns) in enumerate(sizes):
-                block = Block(layer, number, start, rows, columns)
+            for number, (outputs, inputs) in enumerate(sizes):
+                last = number > shape.blocks
+                block = Block(layer, number, last, start, outputs, inputs)
                 yield block
                 start = block.stop
 
-    def _views(
-        self, vector: npt.NDArray[np.generic], block: Block
-    ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
-        matrix = vector[block.start : block.bias].reshape(block.rows, block.stride)
-        return matrix[:, : block.columns], vector[block.bias : block.bias + block.rows]
-
     def _limits(self, block: Block) -> IntArray:
-        """Return how many columns each row sees, -1 for rows of context columns' splines."""
+        """Return how many inputs each output sees, -1 for those of context columns' splines."""
         if block.number == 0:
             return self.degrees
-        if block.number <= self.shape.blocks:
+        if not block.last:
             return np.searchsorted(self.degrees, self.degrees, side="right")
         limits = self.ends.copy()
         limits[: self.shape.context] = -1
-        return np.repeat(limits, block.rows // self.shape.columns)
+        return np.repeat(limits, block.outputs // self.shape.columns)
 
     def _orders(self) -> Iterator[tuple[Block, tuple[IntArray, IntArray]]]:
-        """Yield each block with nflows' numbers of its rows and columns."""
+        """Yield each block with nflows' numbers of its outputs and inputs."""
         by_degree = np.argsort(_degrees(self.shape), kind="stable")
         for block in self.blocks:
-            last = block.number > self.shape.blocks
-            rows = np.arange(block.rows) if last else by_degree
-            columns = np.arange(block.columns) if block.number == 0 else by_degree
-            yield block, (rows, columns)
+            outputs = np.arange(block.outputs) if block.last else by_degree
+            inputs = np.arange(block.inputs) if block.number == 0 else by_degree
+            yield block, (outputs, inputs)
 
 
 def padded(count: int) -> int:
