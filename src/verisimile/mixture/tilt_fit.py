@@ -8,12 +8,14 @@ contract: a fit costs a few products with F and, as a rule, no Hessian at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, cast
 
 import numpy as np
 
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, BoolArray
+from verisimile.core.errors import NumericsError
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.linalg import solve_rounded, solve_spd
 
@@ -114,7 +116,56 @@ def minimise_tilt(
     ----------
     F. Bach, Electron. J. Statist. 4 (2010) 384 (self-concordance of logistic losses).
     """
-    here, curve = problem.at(start), origin
+    path = _path(problem, start, origin, reach, solver)
+    try:
+        theta = next(path)
+        while True:
+            theta = path.send(problem.at(theta))
+    except StopIteration as end:
+        return cast(TiltOptimum, end.value)
+
+
+def minimise_tilts(
+    problems: Sequence[Tilt],
+    starts: Sequence[Array],
+    origin: TiltCurvature,
+    reach: float,
+    solver: NewtonSolver,
+) -> list[TiltOptimum | NumericsError]:
+    """Return what :func:`minimise_tilt` does, of problems that differ in their data alone.
+
+    They go in step: a pass over the reference, which does not fit into the cache, serves all that
+    are still on their way.  A number depends on the others by rounding only, and a fit that fails
+    is returned as its error.
+    """
+    found: dict[int, TiltOptimum | NumericsError] = {}
+    together = max(1, _TOGETHER // (8 * len(problems[0].reference))) if problems else 1
+    for first in range(0, len(problems), together):
+        some = range(first, min(first + together, len(problems)))
+        paths = {k: _path(problems[k], starts[k], origin, reach, solver) for k in some}
+        wanted = {k: next(path) for k, path in paths.items()}
+        while wanted:
+            points = _points([problems[k] for k in wanted], list(wanted.values()))
+            moved = {}
+            for k, point in zip(wanted, points, strict=True):
+                try:
+                    moved[k] = paths[k].send(point)
+                except StopIteration as end:
+                    found[k] = cast(TiltOptimum, end.value)
+                except NumericsError as error:
+                    found[k] = error
+            wanted = moved
+    return [found[k] for k in range(len(problems))]
+
+
+_Path: TypeAlias = Generator[Array, "TiltPoint", TiltOptimum]
+"""A fit that asks for the point at some parameters, and goes on when it is told."""
+
+
+def _path(
+    problem: Tilt, start: Array, origin: TiltCurvature, reach: float, solver: NewtonSolver
+) -> _Path:
+    here, curve = (yield start), origin
     secants: list[Secant] = []
     first, iterations, converged = here.value, 0, False
     while iterations < solver.max_iterations:
@@ -127,12 +178,12 @@ def minimise_tilt(
             continue
         iterations += 1
         step = -_inverse_applied(curve, secants, here.gradient)
-        there = problem.moved(here, step)
+        there = yield problem.along(here, step)
         if not _falls(problem, here, there, step):
             if curve.logits is not here.logits:
                 curve, secants = _renewed(problem, here)
                 continue
-            shortened = _shortened(problem, here, step)
+            shortened = yield from _shortened(problem, here, step)
             if shortened is None:
                 break
             there = shortened
@@ -176,10 +227,12 @@ def _renewed(problem: Tilt, point: TiltPoint) -> tuple[TiltCurvature, list[Secan
     return TiltCurvature.of(problem.hessian(point), precision, point.logits), []
 
 
-def _shortened(problem: Tilt, here: TiltPoint, step: Array) -> TiltPoint | None:
+def _shortened(
+    problem: Tilt, here: TiltPoint, step: Array
+) -> Generator[Array, TiltPoint, TiltPoint | None]:
     length = 0.5
     while length > _SHORTEST:
-        there = problem.moved(here, length * step)
+        there = yield problem.along(here, length * step)
         if _falls(problem, here, there, length * step):
             return there
         length *= 0.5
@@ -198,6 +251,8 @@ def _gap(problem: Tilt, here: TiltPoint, curve: TiltCurvature, reach: float) -> 
 
 
 _BLOCK = 2048  # rows per block: it stays in the cache between its two products
+_PASS = 512  # fewer, where several fits share them
+_TOGETHER = 2**26  # bytes of log-weights, of fits that go in step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,25 +272,17 @@ class Tilt:
 
     def at(self, theta: Array) -> TiltPoint:
         """Return value and gradient at `theta` ``(P,)``: one pass over the reference."""
-        pull = theta - self.centre
-        # Null fits have no bumps, and frozen weights often sit at zero: skip those columns.
-        used = _span(theta, self.free)
-        log_mean, mean, logits = _moments(self.reference[:, used], theta[used])
-        value = self.events * log_mean - float(self.total @ theta)
-        gradient = self.precision * pull - self.total
-        gradient[used] += self.events * mean
-        return TiltPoint(
-            theta=theta,
-            value=value + 0.5 * float(self.precision @ (pull * pull)),
-            gradient=gradient[self.free],
-            logits=logits,
-        )
+        return _points([self], [theta])[0]
+
+    def along(self, point: TiltPoint, step: Array) -> Array:
+        """Return the parameters ``(P,)`` that are a step of the free ones away."""
+        theta = point.theta.copy()
+        theta[self.free] += step
+        return theta
 
     def moved(self, point: TiltPoint, step: Array) -> TiltPoint:
         """Return the point that is a step of the free parameters away."""
-        theta = point.theta.copy()
-        theta[self.free] += step
-        return self.at(theta)
+        return self.at(self.along(point, step))
 
     def hessian(self, point: TiltPoint) -> Array:
         """Return the Hessian at a point, along the free parameters."""
@@ -269,29 +316,60 @@ def covariance_at(rows: Array, weights: Array) -> Array:
 
 def log_partition(rows: Array, theta: Array) -> float:
     """Return log Z, the log-mean of exp(F theta) over the reference rows."""
-    return _moments(rows, theta)[0]
+    return float(_moments(rows, theta[None])[0][0])
 
 
-def _span(theta: Array, free: slice) -> slice:
-    """Return the shortest range with all free and all non-zero parameters."""
-    used = np.union1d(np.arange(theta.size)[free], np.flatnonzero(theta))
+def _points(problems: Sequence[Tilt], thetas: Sequence[Array]) -> list[TiltPoint]:
+    """Return the points of problems with the same reference and the same free parameters."""
+    reference, free = problems[0].reference, problems[0].free
+    # Null fits have no bumps, and frozen weights often sit at zero: skip those columns.
+    table = np.array(thetas)
+    used = _span(np.asarray(table.any(axis=0)), free)
+    log_means, means, logits = _moments(reference[:, used], table[:, used])
+    points = []
+    for problem, theta, log_mean, mean, own in zip(
+        problems, thetas, log_means, means, logits, strict=True
+    ):
+        pull = theta - problem.centre
+        value = problem.events * float(log_mean) - float(problem.total @ theta)
+        gradient = problem.precision * pull - problem.total
+        gradient[used] += problem.events * mean
+        points.append(
+            TiltPoint(
+                theta=theta,
+                value=value + 0.5 * float(problem.precision @ (pull * pull)),
+                gradient=gradient[free],
+                logits=own,
+            )
+        )
+    return points
+
+
+def _span(given: BoolArray, free: slice) -> slice:
+    """Return the shortest range with all free parameters and all that are not zero."""
+    used = np.union1d(np.arange(given.size)[free], np.flatnonzero(given))
     return slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
 
 
-def _moments(rows: Array, theta: Array) -> tuple[float, Array, Array]:
-    """Return log mean exp(F theta), the tilted mean of F, and the log-weights times R."""
-    logits = np.empty(rows.shape[0])
-    top, total, sums = -math.inf, 0.0, np.zeros(rows.shape[1])
-    for start in range(0, rows.shape[0], _BLOCK):
-        block = rows[start : start + _BLOCK]
-        part = block @ theta
-        logits[start : start + _BLOCK] = part
-        highest = max(top, float(part.max()))
-        kept = math.exp(top - highest)
-        weights = np.exp(part - highest)
-        total = total * kept + float(weights.sum())
-        sums = sums * kept + weights @ block
+def _moments(rows: Array, thetas: Array) -> tuple[Array, Array, Array]:
+    """Return log mean exp(F theta), the tilted mean of F, and the log-weights times R.
+
+    For B parameters ``(B, P)``: ``(B,), (B, P), (B, R)``.
+    """
+    count = len(thetas)
+    logits = np.empty((count, rows.shape[0]))
+    top, total = np.full(count, -math.inf), np.zeros(count)
+    sums = np.zeros((count, rows.shape[1]))
+    for start in range(0, rows.shape[0], _PASS):
+        block = rows[start : start + _PASS]
+        part = thetas @ block.T
+        logits[:, start : start + _PASS] = part
+        highest = np.maximum(top, part.max(axis=1))
+        kept = np.exp(top - highest)
+        weights = np.exp(part - highest[:, None])
+        total = total * kept + weights.sum(axis=1)
+        sums = sums * kept[:, None] + weights @ block
         top = highest
-    log_mean = top + math.log(total / rows.shape[0])
-    logits -= log_mean
-    return log_mean, sums / total, logits
+    log_means = top + np.log(total / rows.shape[0])
+    logits -= log_means[:, None]
+    return log_means, sums / total[:, None], logits

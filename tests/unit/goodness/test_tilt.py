@@ -133,9 +133,14 @@ def test_the_statistic_is_never_negative(
             assert found.gap < 1e-7
 
 
-def test_profiling_the_weights_leaves_less_for_the_bumps(setup: TiltSetup, x: Array) -> None:
-    frozen = _profile(setup, x * 1.1, "ensemble").statistic
-    assert _profile(setup, x * 1.1, "ensemble+uncertainty").statistic < frozen
+def test_profiling_the_weights_leaves_less_for_the_bumps(mixture: Mixture, x: Array) -> None:
+    # On average: the few bumps of one placement may deviate along what the weights cannot do.
+    setups = [_setup(mixture, TILT, seed) for seed in range(12)]
+    frozen, profiled = (
+        np.mean([_profile(setup, x * 1.1, name).statistic for setup in setups])
+        for name in ("ensemble", "ensemble+uncertainty")
+    )
+    assert profiled < frozen
 
 
 def test_the_fitted_densities_have_mass_one(setup: TiltSetup, x: Array) -> None:
@@ -204,7 +209,7 @@ def test_without_bumps_there_is_no_alternative(mixture: Mixture, x: Array) -> No
 
 
 def test_empty_bumps_are_left_out(mixture: Mixture) -> None:
-    narrow = _setup(mixture, ExponentialTilt(count=10, width=(0.6, 1e-3), reference=1000))
+    narrow = _setup(mixture, ExponentialTilt(count=10, width=(1.0, 1e-3), reference=1000))
     assert narrow.rank == 5
     assert np.count_nonzero(narrow.features.directions.any(axis=1)) == 5
     with pytest.raises(InputError, match="none of which holds"):

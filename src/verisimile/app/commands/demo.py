@@ -186,10 +186,12 @@ def _amplification(run: Run, mixture: Mixture, samples: DemoSamples) -> NamedAmp
     from verisimile.app.stages import draw_members
     from verisimile.checks.amplification.study import amplify
     from verisimile.data.events import Events
+    from verisimile.mixture.kept import kept_draws
     from verisimile.report.content import NamedAmplification
 
     at = run.at("demo amplification")
-    generated = Events(mixture.draw(_GENERATED, at).x, features=mixture.features)
+    x, _ = kept_draws(run, mixture, _GENERATED)  # of which the tests have looked at some
+    generated = Events(x, features=mixture.features)
     study = amplify(
         at,
         [generated],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -119,7 +120,7 @@ def analytic_observables(
     _check(mixture, covariance)
     blocks: Sequence[Array]
     if isinstance(mixture, CorrectedMixture):
-        blocks, parts = _weighted_sums(run, mixture, draws, values), _honest(mixture)
+        (blocks,), parts = _weighted_sums(run, mixture, draws, [values]), _honest(mixture)
     else:
         blocks = _moments(run, mixture, draws, values)
         parts = _given_members(mixture, covariance)
@@ -174,40 +175,50 @@ def analytic(
     levels
         Contents of the intervals, which have the error of the draws only.
     """
+    return analytic_at(
+        run, mixture, (regions,), n_train=n_train, covariance=covariance, draws=draws, levels=levels
+    )[0]
+
+
+def analytic_at(
+    run: Run,
+    mixture: Mixture,
+    resolutions: Sequence[Regions],
+    *,
+    n_train: int,
+    covariance: Propagation | None = None,
+    draws: int | None = None,
+    levels: Sequence[float] = (0.68, 0.95),
+) -> tuple[Amplification, ...]:
+    """Return :func:`analytic` at several resolutions, from one pass over the same draws."""
     check_plan(n_train, levels)
     _check(mixture, covariance)
-    blocks: Sequence[Array]
+    found: list[tuple[Sequence[Array], _Parts]]
     if isinstance(mixture, CorrectedMixture):
-
-        def inside(x: Array) -> Array:
-            labels = regions.of(x)
-            tally(labels, regions.count, len(x))
-            return np.asarray(labels[:, None] == np.arange(regions.count), dtype=np.float64)
-
         size = mixture.discrepancy.record.reference if draws is None else draws
-        blocks, parts = _weighted_sums(run, mixture, draws, inside), _honest(mixture)
+        honest = _honest(mixture)
+        inside = [partial(_indicators, regions) for regions in resolutions]
+        found = [(sums, honest) for sums in _weighted_sums(run, mixture, draws, inside)]
     else:
         size = _DRAWS if draws is None else draws
-        contents = _contents(run, mixture, draws, regions)
+        given, samples = _given_members(mixture, covariance), _drawn(run, mixture, draws)
+        contents = [_contents(samples, regions) for regions in resolutions]
         # An indicator is its own square.
-        blocks, parts = (contents, contents), _given_members(mixture, covariance)
-
-    def pooled(*sums: Array) -> Array:
-        content, _, variance = parts(*sums)
-        return np.array([variance.sum() / (content * (1.0 - content)).sum()])
-
-    found, errors = _jackknife(blocks, pooled)
-    inverse = Estimate(n_train * float(found[0]), n_train * float(errors[0]))
-    return Amplification(
-        measure="analytic",
-        resolution=regions.count,
-        inverse_gain=inverse,
-        intervals=tuple(normal_interval(inverse, level) for level in levels),
-        n_train=n_train,
-        n_generated=size,
-        n_holdout=0,
-        details={"members": float(mixture.weights.size)},
-        warnings=_left_out(mixture, covariance),
+        found = [((content, content), given) for content in contents]
+    inverses = [_pooled(sums, parts, n_train) for sums, parts in found]
+    return tuple(
+        Amplification(
+            measure="analytic",
+            resolution=regions.count,
+            inverse_gain=inverse,
+            intervals=tuple(normal_interval(inverse, level) for level in levels),
+            n_train=n_train,
+            n_generated=size,
+            n_holdout=0,
+            details={"members": float(mixture.weights.size)},
+            warnings=_left_out(mixture, covariance),
+        )
+        for regions, inverse in zip(resolutions, inverses, strict=True)
     )
 
 
@@ -254,25 +265,47 @@ def _honest(mixture: CorrectedMixture) -> _Parts:
 
 
 def _weighted_sums(
-    run: Run, mixture: CorrectedMixture, draws: int | None, values: Callable[[Array], Array]
-) -> tuple[Array, ...]:
-    r"""Return sums over blocks of draws, weighted by the ratio of the densities.
+    run: Run,
+    mixture: CorrectedMixture,
+    draws: int | None,
+    observables: Sequence[Callable[[Array], Array]],
+) -> list[tuple[Array, ...]]:
+    r"""Return sums over blocks of draws, weighted by the ratio of the densities, of each h(x).
 
     Of :math:`1, h, h^2, (s, \varphi), (s, \varphi) h`: ``(B,), (B, K), (B, K), (B, r + P),
     (B, r + P, K)``.
     """
     require_at_least(2 * _BLOCKS, 2 * _BLOCKS if draws is None else draws, "draws")
-    x, rows = mixture.weighted_draws(run, draws)
-    kept = len(x) - len(x) % _BLOCKS
-    blocks = []
+    x, logf = mixture.plain_draws(run, draws)
+    fit, kept = mixture.discrepancy, len(x) - len(x) % _BLOCKS
+    found: list[list[tuple[Array, ...]]] = [[] for _ in observables]
     for part in np.split(np.arange(kept), _BLOCKS):
-        h, at = values(x[part]), rows[part]
-        share = np.exp(mixture.discrepancy.log_ratio(at)) / len(part)
-        weighted = h * share[:, None]
-        blocks.append(
-            (share.sum(), weighted.sum(0), (weighted * h).sum(0), share @ at, at.T @ weighted)
-        )
-    return tuple(np.array(sums) for sums in zip(*blocks, strict=True))
+        at = fit.functions.at(x[part], logf[part])
+        share = np.exp(fit.log_ratio(at)) / len(part)
+        for blocks, values in zip(found, observables, strict=True):
+            h = values(x[part])
+            weighted = h * share[:, None]
+            sums = weighted.sum(0), (weighted * h).sum(0), share @ at, at.T @ weighted
+            blocks.append((share.sum(), *sums))
+    return [tuple(np.array(sums) for sums in zip(*blocks, strict=True)) for blocks in found]
+
+
+def _indicators(regions: Regions, x: Array) -> Array:
+    """Return which region each event lies in, ``(n, K)``."""
+    labels = regions.of(x)
+    tally(labels, regions.count, len(x))
+    return np.asarray(labels[:, None] == np.arange(regions.count), dtype=np.float64)
+
+
+def _pooled(sums: Sequence[Array], parts: _Parts, n_train: int) -> Estimate:
+    """Return 1/G of variances and contents summed over the regions."""
+
+    def pooled(*blocks: Array) -> Array:
+        content, _, variance = parts(*blocks)
+        return np.array([variance.sum() / (content * (1.0 - content)).sum()])
+
+    found, errors = _jackknife(sums, pooled)
+    return Estimate(n_train * float(found[0]), n_train * float(errors[0]))
 
 
 def _moments(
@@ -284,12 +317,13 @@ def _moments(
     return parts.mean(axis=2), (parts**2).mean(axis=2)
 
 
-def _contents(run: Run, mixture: Mixture, draws: int | None, regions: Regions) -> Array:
+def _contents(samples: Sequence[Array], regions: Regions) -> Array:
     """Return each member's fraction in each region in blocks of draws ``(B, M, K)``."""
-    count = regions.count
-    samples = _drawn(run, mixture, draws)
     rows = [
-        [tally(labels, count, labels.size)[1:] for labels in np.split(regions.of(x), _BLOCKS)]
+        [
+            tally(labels, regions.count, labels.size)[1:]
+            for labels in np.split(regions.of(x), _BLOCKS)
+        ]
         for x in samples
     ]
     return np.swapaxes(np.array(rows), 0, 1) * (_BLOCKS / len(samples[0]))

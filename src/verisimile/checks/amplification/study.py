@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from verisimile.checks.amplification.analytic import analytic
+from verisimile.checks.amplification.analytic import analytic_at
 from verisimile.checks.amplification.averaging import Averaging, averaging
 from verisimile.checks.amplification.kolmogorov import kolmogorov_features
 from verisimile.checks.amplification.memorisation import Memorisation, memorisation
@@ -145,11 +145,7 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         for each in plan.regions
         if len(scatter) >= _FEWEST_MEMBERS
     )
-    own = tuple(
-        analytic(at.at(each.count), mixture, each, n_train=n_train)
-        for each in plan.regions
-        if mixture is not None
-    )
+    own = () if mixture is None else analytic_at(at, mixture, plan.regions, n_train=n_train)
     distance = quadratic(at, samples[0], known, n_train, levels=LEVELS)
     features_alone = kolmogorov_features(samples[0], known, n_train, levels=LEVELS)
     memory = (

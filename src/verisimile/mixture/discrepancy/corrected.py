@@ -184,12 +184,15 @@ class CorrectedMixture(Mixture):
         Each counts by ``discrepancy.shares(rows)``.  They are those of the fit, if these are
         known and no number is given; else made once per run and kept in its store.
         """
-        if draws is None and self._draws is not None:
-            x, logf = self._draws
-        else:
-            size = draws or self.discrepancy.record.reference
-            x, logf = kept_draws(run, self.uncorrected, size)
+        x, logf = self.plain_draws(run, draws)
         return x, self.discrepancy.functions.at(x, logf)
+
+    def plain_draws(self, run: Run, draws: int | None = None) -> tuple[Array, Array]:
+        """Return the same draws with the members' log-densities ``(n, M)`` there."""
+        if draws is None and self._draws is not None:
+            return self._draws
+        size = draws or self.discrepancy.record.reference
+        return kept_draws(run, self.uncorrected, size)
 
     def _evaluated(self, x: EventsLike) -> tuple[Array, Array]:
         """Return log p ``(n,)`` and the functions ``(n, r + P)``; these are NaN where p is zero."""

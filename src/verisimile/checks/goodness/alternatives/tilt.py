@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import require
+from verisimile.core.errors import NumericsError, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
@@ -26,7 +27,7 @@ from verisimile.mixture.tilt_fit import (
     TiltOptimum,
     covariance_at,
     log_partition,
-    minimise_tilt,
+    minimise_tilts,
 )
 
 _PER_EVENT = 10
@@ -251,6 +252,16 @@ class TiltSetup:
         reach = self.reaches[self.slices.index(free)]
         return reach / math.sqrt(min(1.0, events / self.events))
 
+    def minima(
+        self, problems: Sequence[Tilt], free: slice, starts: Sequence[Array]
+    ) -> list[TiltOptimum | NumericsError]:
+        """Fit some of the parameters to data sets of one size."""
+        n = int(problems[0].events)
+        chosen = [replace(problem, free=free) for problem in problems]
+        return minimise_tilts(
+            chosen, starts, self.origin(free, n), self.reach(free, n), self.solver
+        )
+
     def identity(self) -> dict[str, JSON]:
         """Return what, beside the null model, determines the statistic of a toy."""
         return {
@@ -293,22 +304,37 @@ class TiltFits:
 
     def profile(self, hypothesis: Hypothesis, centre: Array) -> Profile:
         """Return both fits, weights profiled under their constraint or frozen at its centre."""
-        weights, kernels, both = self.setup.slices
-        start = np.concatenate([centre, np.zeros(self.setup.rank)])
-        null = self._fit(weights, start, centre) if hypothesis.free else None
-        full = self._fit(
-            both if hypothesis.free else kernels, start if null is None else null.theta, centre
-        )
-        fits = [fit for fit in (null, full) if fit is not None]
-        good, rank = all(fit.converged for fit in fits), centre.size
-        return Profile(
-            # The full fit starts at the null's optimum: a rise beyond it is rounding.
-            statistic=2.0 * max(0.0, full.first - full.value) if good else math.nan,
-            gap=2.0 * sum(fit.gap for fit in fits),
-            null=centre if null is None else null.theta[:rank],
-            alternative=full.theta[:rank],
-            amplitudes=full.theta[rank:],
-            iterations=sum(fit.iterations for fit in fits),
+        (found,) = self.profiles([self], hypothesis, [centre])
+        if isinstance(found, NumericsError):
+            raise found
+        return found
+
+    @staticmethod
+    def profiles(
+        fits: Sequence[TiltFits], hypothesis: Hypothesis, centres: Sequence[Array]
+    ) -> list[Profile | NumericsError]:
+        """Return :meth:`profile` of data sets of one size, whose fits share their passes."""
+        setup = fits[0].setup
+        weights, kernels, both = setup.slices
+        bare = [np.concatenate([centre, np.zeros(setup.rank)]) for centre in centres]
+        problems = [fit.problem(start) for fit, start in zip(fits, bare, strict=True)]
+        nulls: Sequence[TiltOptimum | NumericsError | None] = [None] * len(fits)
+        if hypothesis.free:
+            nulls = setup.minima(problems, weights, bare)
+            starts = [
+                null.theta if isinstance(null, TiltOptimum) else start
+                for null, start in zip(nulls, bare, strict=True)
+            ]
+            fulls = setup.minima(problems, both, starts)
+        else:
+            fulls = setup.minima(problems, kernels, bare)
+        return [_profile(*each) for each in zip(nulls, fulls, centres, strict=True)]
+
+    def problem(self, centre: Array) -> Tilt:
+        """Return the objective, constrained around `centre` ``(r + v,)``."""
+        setup = self.setup
+        return Tilt(
+            setup.reference, self.total, len(self.x), setup.precision, centre, setup.slices[2]
         )
 
     def relative(self, profile: Profile) -> tuple[Array, Array]:
@@ -321,19 +347,25 @@ class TiltFits:
         full = np.concatenate([profile.alternative, profile.amplitudes])
         return np.exp(setup.log_ratio(rows, null)), np.exp(setup.log_ratio(rows, full))
 
-    def _fit(self, free: slice, start: Array, centre: Array) -> TiltOptimum:
-        setup, n = self.setup, self.x.shape[0]
-        problem = Tilt(
-            reference=setup.reference,
-            total=self.total,
-            events=n,
-            precision=setup.precision,
-            centre=np.concatenate([centre, np.zeros(setup.rank)]),
-            free=free,
-        )
-        return minimise_tilt(
-            problem, start, setup.origin(free, n), setup.reach(free, n), setup.solver
-        )
+
+def _profile(
+    null: TiltOptimum | NumericsError | None, full: TiltOptimum | NumericsError, centre: Array
+) -> Profile | NumericsError:
+    if isinstance(null, NumericsError):
+        return null
+    if isinstance(full, NumericsError):
+        return full
+    fits, rank = [fit for fit in (null, full) if fit is not None], centre.size
+    good = all(fit.converged for fit in fits)
+    return Profile(
+        # The full fit starts at the null's optimum: a rise beyond it is rounding.
+        statistic=2.0 * max(0.0, full.first - full.value) if good else math.nan,
+        gap=2.0 * sum(fit.gap for fit in fits),
+        null=centre if null is None else null.theta[:rank],
+        alternative=full.theta[:rank],
+        amplitudes=full.theta[rank:],
+        iterations=sum(fit.iterations for fit in fits),
+    )
 
 
 _LEAST = 10.0  # reference events a bump must hold; one of the data then costs it no surprise
