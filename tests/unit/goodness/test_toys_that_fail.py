@@ -47,8 +47,8 @@ class Faulty:
         return BLEND.sample(n, rng)
 
 
-TOY = int(np.ceil(1.05 * N)) + 16  # proposals of one toy, and of each of the surprise's samples
-FIRST = 1 + -(-2000 // N)  # the sample that the first toy draws
+TOY = int(np.ceil(1.05 * N)) + 16  # proposals of one toy; what is placed draws other numbers
+FIRST = 1  # the sample that the first toy draws
 
 
 def _tested(member: Faulty, toys: int = TOYS) -> Goodness:
