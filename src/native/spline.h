@@ -118,7 +118,7 @@ VS_INLINE void slopes(const Column<F>& c, Bin<F>& bin) {
 
 template <class F>
 VS_INLINE V<F> clamp_unit(V<F> t) {
-  return simd::smaller<F>(simd::larger<F>(t, V<F>{}), all<F>(1));
+  return simd::smaller<F>(all<F>(1), simd::larger<F>(V<F>{}, t));
 }
 
 // y and log dy/dx; the raw widths and heights become their softmax shares.
