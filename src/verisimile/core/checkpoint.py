@@ -32,7 +32,7 @@ class Checkpoint:
     store: Store
     name: str
     fingerprint: str
-    seconds: float = 5.0
+    seconds: float
     _written: float | None = None
 
     def load(self) -> Record | None:

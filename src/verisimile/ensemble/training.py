@@ -35,6 +35,7 @@ MODEL = "model."
 CURVES = ("training_curve", "validation_curve")
 _GAP_EVENTS = 2000
 _STACKS = "stacks"
+_SECONDS = 5.0  # between two checkpoints
 
 
 def check_engine(trainer: AnyTrainer, events: Events, engine: TrainingEngine | None) -> None:
@@ -165,7 +166,7 @@ def _checkpoint(run: Run, task: Task) -> Checkpoint | None:
     if not run.store.portable:
         return None
     name = task.address.replace("/", "-")
-    return Checkpoint(run.store, name, fingerprint(FOLDER, task, SCHEMA))
+    return Checkpoint(run.store, name, fingerprint(FOLDER, task, SCHEMA), _SECONDS)
 
 
 def _fit(

@@ -116,6 +116,7 @@ class FitCommand:
         int | None,
         typer.Option(min=1, help="Epochs without improvement.", rich_help_panel=_PANEL),
     ] = None
+    engine: options.EngineOption = options.TrainingEngine.AUTO
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
     as_json: options.Json = False
@@ -160,7 +161,12 @@ class FitCommand:
         )
         check_free(run.store, study)
         fitting = stages.Fitting(
-            samples, members=members, folds=folds, trainer=trainer, discrepancy=discrepancy
+            samples,
+            members=members,
+            folds=folds,
+            trainer=trainer,
+            engine=self.engine.built(),
+            discrepancy=discrepancy,
         )
         fitting.check(run)
         # A part that was split off has the account of the whole.
