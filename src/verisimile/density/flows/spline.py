@@ -25,6 +25,14 @@ from verisimile.density.registry import below, pack, register_family, under, unp
 Precision = Literal["float32", "float64"]
 
 
+_BLOCK = 65_536
+"""Events at a time: maps and layers need about 100 bytes per event and column beside the result."""
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, max(n, 1), _BLOCK)]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ConditionalMap:
     """The fixed first step of a conditional flow: maps of x and of c, fitted apart.
@@ -156,6 +164,9 @@ class SplineDensity(Generic[Map]):
         return type(self)(self.shape, self.parameters, self.input_map, precision="float64")
 
     def _log_prob(self, x: Array, context: Array) -> Array:
+        return np.concatenate([self._log_block(x[r], context[r]) for r in _blocks(len(x))])
+
+    def _log_block(self, x: Array, context: Array) -> Array:
         def log_q(z: Array, inside: BoolArray) -> Array:
             return self._fast.log_base(np.hstack([self.input_map.scores_of(context[inside]), z]))
 
@@ -172,8 +183,12 @@ class SplineDensity(Generic[Map]):
     def _draw(
         self, scores: Array, rng: np.random.Generator, fast: FastFlow | CompiledFlow
     ) -> Array:
-        u = rng.standard_normal((len(scores), self.n_features))
-        return self.input_map.features.inverse(fast.from_base(np.hstack([scores, u])))
+        drawn = []
+        for rows in _blocks(len(scores)):
+            u = rng.standard_normal((len(scores[rows]), self.n_features))
+            z = fast.from_base(np.hstack([scores[rows], u]))
+            drawn.append(self.input_map.features.inverse(z))
+        return np.concatenate(drawn)
 
     @cached_property
     def _fast(self) -> FastFlow | CompiledFlow:
