@@ -189,11 +189,13 @@ class FitCommand:
     def _plan(self, run: Run, fitting: Fitting, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, training_stage
 
+        samples = fitting.samples[0]
         planned = training_stage(
             run,
             members=fitting.members,
             events=fitting.trained_on,
             epochs=fitting.trainer.epochs,
+            engine=fitting.trainer.engine(samples.d, fitting.engine).name,
             folds=fitting.folds,
         )
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)
