@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from verisimile.core import native
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
+from verisimile.data.events import Events
 from verisimile.density.flows import compiled
 from verisimile.density.flows.compiled import CompiledEpochs, CompiledFlow
 from verisimile.density.flows.epochs import AdamState
 from verisimile.density.flows.fast import FastFlow
 from verisimile.density.flows.nflows import Architecture, _GuardedSpline, build, export
 from verisimile.density.flows.packed import Floats, PackedLayout
+from verisimile.density.input_map import InputMap
 from verisimile.density.torch_scope import seed_scope
 from verisimile.density.training import CoordinateSample, Student
 
@@ -222,3 +224,19 @@ def base_of(flow: CompiledFlow, x: Array) -> tuple[Array, Array]:
     fast = FastFlow(flow.shape, parameters, getattr(torch, flow.dtype.name))
     u, log_slope = fast.forward(torch.from_numpy(x[None].astype(flow.dtype)))
     return u.double().numpy()[0], log_slope.numpy()
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 1000])
+def test_input_maps_are_those_of_torch(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    x = np.column_stack([rng.gamma(2.0, 1.0, 5000), rng.standard_t(3, 5000)])
+    x[:100, 0] = 1.0
+    input_map = InputMap.fit(Events(x), 32)
+    rows = np.concatenate([x, x * 1e6])[:n]
+    z, log_jacobian = input_map.forward(rows)
+    back = input_map.inverse(z)
+    monkeypatch.setenv("VERISIMILE_NATIVE", "0")
+    expected, log_expected = input_map.forward(rows)
+    np.testing.assert_allclose(z, expected, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(log_jacobian, log_expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(back, input_map.inverse(z), rtol=1e-11, atol=1e-11)
