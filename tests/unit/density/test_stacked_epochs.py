@@ -108,7 +108,7 @@ class Case:
         self,
         dtype: type = np.float32,
         placement: Placement = CPU,
-        together: int | None = 2,
+        abreast: int | None = 2,
         members: Sequence[int] | None = None,
     ) -> StackedEpochs:
         """Return the training of all members, or of some of them alone."""
@@ -120,7 +120,7 @@ class Case:
             [self.batches[number] for number in own],
             CLIP,
             placement,
-            together,
+            abreast,
         )
 
     def train(self, epochs: StackedEpochs, members: Sequence[int]) -> Array:
@@ -133,11 +133,11 @@ class Case:
 SIZES = [(96, 32), (70, 32), (140, 28)]
 
 
-@pytest.mark.parametrize("together", [1, 3])
+@pytest.mark.parametrize("abreast", [1, 3])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_equals_autograd_in_float64(shape: Architecture, together: int) -> None:
+def test_equals_autograd_in_float64(shape: Architecture, abreast: int) -> None:
     case = Case(shape, SIZES)
-    epochs, mask = case.stacked(np.float64, together=together), case.layout.mask
+    epochs, mask = case.stacked(np.float64, abreast=abreast), case.layout.mask
     losses = case.train(epochs, range(3))
     for number, (stack, order, rates, batch) in enumerate(
         zip(case.stacks, case.orders, case.rates, case.batches, strict=True)
@@ -230,16 +230,16 @@ def test_gradients_are_those_of_compiled_code(shape: Architecture) -> None:
 NEIGHBOURS = [(300, 50), (170, 50), (300, 60), (64, 16), (301, 50)]
 
 
-@pytest.mark.parametrize("together", [None, 2, 5])
-def test_a_member_does_not_depend_on_its_neighbours(together: int | None) -> None:
+@pytest.mark.parametrize("abreast", [None, 2, 5])
+def test_a_member_does_not_depend_on_its_neighbours(abreast: int | None) -> None:
     case = Case(BASE, NEIGHBOURS)
-    stack = case.stacked(np.float64, together=together)
+    stack = case.stacked(np.float64, abreast=abreast)
     losses = case.train(stack, range(5))
     for number in range(5):
-        alone = case.stacked(np.float64, together=None, members=[number])
+        alone = case.stacked(np.float64, abreast=None, members=[number])
         own = alone.epoch([0], [case.orders[number]], [case.rates[number]])
         found, expected = stack.state.parameters[number], alone.state.parameters[0]
-        if together is None:  # one after the other on a CPU
+        if abreast is None:  # one after the other on a CPU
             np.testing.assert_array_equal(found, expected)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
         assert losses[number] == pytest.approx(own[0], rel=1e-12)
@@ -300,7 +300,7 @@ def test_a_gpu_trains_the_same_members(shape: Architecture) -> None:
     case = Case(shape, SIZES)
     here, there = (
         case.stacked(np.float64),
-        case.stacked(np.float64, Placement("cuda"), together=None),
+        case.stacked(np.float64, Placement("cuda"), abreast=None),
     )
     for _ in range(2):
         np.testing.assert_allclose(

@@ -127,7 +127,7 @@ class StackedEpochs:
         Largest norm of a member's gradient.
     placement
         Device, and threads of the CPU.
-    together
+    abreast
         Members in one product.  By default one on a CPU, where more are hardly faster: a
         member's bits then depend on no other.  As many as fit on a GPU, which wants work.
     """
@@ -140,14 +140,14 @@ class StackedEpochs:
         batches: Sequence[int],
         clip: float,
         placement: Placement = CPU,
-        together: int | None = None,
+        abreast: int | None = None,
     ) -> None:
         self.state = state
         self.layout = layout
         self.batches = batches
         self.clip = clip
         self.placement = placement
-        self.together = together
+        self.abreast = abreast
         self.mask = self._on_device(layout.mask.astype(state.parameters.dtype))
         self.training, self.validation = (
             [_Data.of(sample, self.mask) for sample in samples]
@@ -191,10 +191,10 @@ class StackedEpochs:
 
     def _groups(self, works: Sequence[_Work]) -> Iterator[list[_Work]]:
         """Yield members that go through a step side by side, those with most steps first."""
-        together = self.together or self._fitting(max((each.batch for each in works), default=1))
+        abreast = self.abreast or self._fitting(max((each.batch for each in works), default=1))
         ordered = sorted(works, key=lambda work: (-len(work.rates), work.member))
-        for first in range(0, len(ordered), together):
-            yield ordered[first : first + together]
+        for first in range(0, len(ordered), abreast):
+            yield ordered[first : first + abreast]
 
     def _fitting(self, batch: int) -> int:
         """Return how many members go through a step side by side unless it was said."""
