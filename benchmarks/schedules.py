@@ -5,8 +5,8 @@
 Members of the default architecture, trained by compiled code on bootstrap replicas of the example's
 40 000 training events; weights of the mixture fitted on 16 000 others, its mean negative
 log-likelihood on 24 000 more, against the first row.  The error is that of
-the mean difference, event by event; what initial weights and shuffling add to it is seen in the rows
-with other seeds.
+the mean difference, event by event; what initial weights and shuffling add to it is seen in the
+rows with other seeds.
 
 Half a cosine is the default's fall of the step size; "one cycle" rises linearly for the first
 tenth and falls along half a cosine; "average" takes the mean of the parameters after each of
