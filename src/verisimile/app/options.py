@@ -104,7 +104,7 @@ Epochs = Annotated[
 ]
 
 
-class TrainingEngine(StrEnum):
+class EngineName(StrEnum):
     """What takes the steps of the training."""
 
     AUTO = "auto"
@@ -121,7 +121,7 @@ class TrainingEngine(StrEnum):
 
 
 EngineOption = Annotated[
-    TrainingEngine,
+    EngineName,
     typer.Option(
         "--engine",
         help="Compiled code, all flows as one stack in torch, or one by one by nflows; the "

@@ -116,7 +116,7 @@ class FitCommand:
         int | None,
         typer.Option(min=1, help="Epochs without improvement.", rich_help_panel=_PANEL),
     ] = None
-    engine: options.EngineOption = options.TrainingEngine.AUTO
+    engine: options.EngineOption = options.EngineName.AUTO
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
     as_json: options.Json = False
