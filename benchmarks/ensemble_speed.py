@@ -1,6 +1,6 @@
 """Training, evaluation and sampling of spline flows: engines, nflows and zuko, in CPU seconds.
 
-    python benchmarks/ensemble_speed.py
+    python benchmarks/ensemble_speed.py [--device cuda]
 
 One thread, one process, all candidates in turn, medians of the rounds; ratios are to "loop", the
 modules of nflows trained one by one with automatic derivatives.  Members have 4 layers of
@@ -15,6 +15,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import argparse
 import math
 import time
 import warnings
@@ -35,7 +36,7 @@ from verisimile.density.flows.fast import FastFlow
 from verisimile.density.flows.nflows import Architecture, build, export
 from verisimile.density.flows.packed import PackedLayout
 from verisimile.density.flows.stacked import StackedEpochs
-from verisimile.density.torch_scope import seed_scope
+from verisimile.density.torch_scope import CPU, Placement, seed_scope
 from verisimile.density.training import CoordinateSample, Student
 
 SHAPE = Architecture(4, layers=4, blocks=2, hidden=64, bins=8, tail_bound=5.0, residual=False)
@@ -319,9 +320,48 @@ def _inverse(module: torch.nn.Module, u: Array) -> Callable[[], object]:
     return call
 
 
+def on_device(device: str) -> None:
+    """Print the wall time of stacked steps on a device beside one thread of the CPU."""
+    if not torch.cuda.is_available():
+        print(f"not run: no {device} device")
+        return
+    print(f"stacked steps on {torch.cuda.get_device_name()}, milliseconds of wall time")
+    print(f"{'members':>8} {'per step':>9} {'per member':>11} {'one CPU thread':>15} {'ratio':>6}")
+    for count in (1, 4, 16, 64):
+        times = []
+        for placement in (Placement(device), CPU):
+            students = [student(m, BATCH * STEPS) for m in range(count)]
+            starts = np.stack([PackedLayout(SHAPE).pack(export(m)) for m in _starts(count)])
+            state = AdamState.fresh(starts)
+            job = StackedEpochs(
+                PackedLayout(SHAPE), state, students, [BATCH] * count, CLIP, placement
+            )
+            rates = [np.full(STEPS, RATE)] * count
+            orders = [np.arange(BATCH * STEPS)] * count
+            job.epoch(range(count), orders, rates)
+            rounds = []
+            for _ in range(ROUNDS):
+                started = time.perf_counter()
+                job.epoch(range(count), orders, rates)
+                rounds.append((time.perf_counter() - started) / STEPS * 1e3)
+            times.append(float(np.median(rounds)))
+        there, here = times
+        print(f"{count:8} {there:9.2f} {there / count:11.2f} {here:15.2f} {here / there:6.1f}")
+
+
+def _starts(count: int) -> list[torch.nn.Module]:
+    return modules(lambda: build(SHAPE), count)
+
+
 def main() -> None:
-    """Print three tables."""
+    """Print three tables, or that of another device."""
     warnings.simplefilter("ignore")  # of the peers
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu", help="cuda: stacked training there")
+    device = parser.parse_args().device
+    if device != "cpu":
+        on_device(device)
+        return
     training()
     to_one_loss()
     evaluation()
