@@ -22,7 +22,7 @@ from verisimile.data.provenance import Provenance
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.objective import density_error, mixed_log_density
-from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
+from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
 
 _DRAWS = 20_000
 _PROBES = 8
@@ -169,8 +169,9 @@ class Mixture:
 
     def draw(self, n: int, run: Run) -> SignedSample:
         """Draw `n` events with their members' log-densities and the sampler's audit."""
-        rng = run.seeds.at("sample").numpy()
-        return sample_signed(self.members, self.weights, n, rng)
+        seeds = run.seeds.at("sample")
+        drawn = sample_signed(self.members, self.weights, n, seeds.numpy())
+        return audited(drawn, self.members, self.weights, seeds)
 
 
 def _fingerprint(members: tuple[DensityEstimator, ...], fit: WeightFit) -> str:

@@ -26,7 +26,7 @@ from verisimile.mixture.discrepancy.settings import check_discrepancy
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import HistogramEstimate, Mixture
 from verisimile.mixture.objective import mixed_log_density
-from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
+from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
 
 _REPEATED = 1e-3  # of a sample, at most
 _REPETITIONS = 1.0  # expected in a sample, at most
@@ -159,9 +159,10 @@ class CorrectedMixture(Mixture):
         bound that the audit records: see
         :func:`~verisimile.mixture.discrepancy.sampling.sample_tilted`.
         """
-        theta = self.discrepancy.coefficients
-        rng = run.seeds.at("sample", "corrected").numpy()
-        return self.draw_at(theta, n, rng, excess=min(_REPEATED, _REPETITIONS / n))
+        theta, seeds = self.discrepancy.coefficients, run.seeds.at("sample", "corrected")
+        excess = min(_REPEATED, _REPETITIONS / n)
+        drawn = self.draw_at(theta, n, seeds.numpy(), excess=excess)
+        return audited(drawn, self.members, self.weights, seeds)
 
     def draw_at(
         self, theta: Array, n: int, rng: np.random.Generator, *, excess: float = _REPEATED
