@@ -21,14 +21,13 @@ from verisimile.density.protocol import DensityEstimator
 from verisimile.ensemble.cross import ROLE as CROSS
 from verisimile.mixture.discrepancy.fit import Discrepancy, Reference, fit_discrepancy
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
-from verisimile.mixture.discrepancy.sampling import sample_tilted
+from verisimile.mixture.discrepancy.sampling import REPEATED, sample_tilted
 from verisimile.mixture.discrepancy.settings import check_discrepancy
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import HistogramEstimate, Mixture
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
 
-_REPEATED = 1e-3  # of a sample, at most
 _REPETITIONS = 1.0  # expected in a sample, at most
 
 
@@ -160,12 +159,12 @@ class CorrectedMixture(Mixture):
         :func:`~verisimile.mixture.discrepancy.sampling.sample_tilted`.
         """
         theta, seeds = self.discrepancy.coefficients, run.seeds.at("sample", "corrected")
-        excess = min(_REPEATED, _REPETITIONS / n)
+        excess = min(REPEATED, _REPETITIONS / n)
         drawn = self.draw_at(theta, n, seeds.numpy(), excess=excess)
         return audited(drawn, self.members, self.weights, seeds)
 
     def draw_at(
-        self, theta: Array, n: int, rng: np.random.Generator, *, excess: float = _REPEATED
+        self, theta: Array, n: int, rng: np.random.Generator, *, excess: float = REPEATED
     ) -> SignedSample:
         """Draw `n` events of the law with other coefficients ``(r + P,)`` than the fitted ones."""
         functions = self.discrepancy.functions
