@@ -61,7 +61,7 @@ clean:
 
 # pip itself comes first (groups and build constraints need a recent one), then torch alone:
 # by far the largest download, kept when a later step fails or a pin changes.
-$(stamp): pyproject.toml constraints.txt
+$(stamp): pyproject.toml constraints.txt $(wildcard src/native/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "verisimile needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up $(venv) (a few minutes the first time) ..."
