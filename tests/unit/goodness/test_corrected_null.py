@@ -35,7 +35,7 @@ def pulls(mixture: CorrectedMixture, x: Array, logf: Array, null: CorrectedNull)
 def test_log_densities_come_with_the_events(mixture: CorrectedMixture) -> None:
     null = CorrectedNull.of(mixture, 3000)
     rng = np.random.default_rng(33)
-    drawn = null.sample(rng.standard_normal(null.directions.shape[1]), 5000, rng)
+    drawn = null.sample(rng.standard_normal(null.directions.shape[1:]), 5000, rng)
     np.testing.assert_allclose(drawn.log_densities, null.log_densities(drawn.x), rtol=1e-9)
     np.testing.assert_allclose(drawn.log_densities[:, 0], null.log_prob(drawn.x), rtol=1e-9)
     assert drawn.audit.evaluated <= drawn.audit.proposed
