@@ -179,10 +179,9 @@ def study(flow: SplineFlow, events: Events) -> None:
     wall, start = time.perf_counter(), time.process_time()
     coverage(run, mixture, observables=moment, datasets=datasets, events=n)
     spent = time.process_time() - start
-    print(
-        f"closure, M = 3, n = {n}, {datasets} data sets: {spent:.1f} s CPU in one process,", end=""
-    )
-    print(f" {time.perf_counter() - wall:.1f} s by the clock (budget 25 on two cores)")
+    clock = time.perf_counter() - wall
+    name = f"closure, M = 3, n = {n}, {datasets} data sets"
+    print(f"{name}: {spent:.1f} s CPU in one process, {clock:.1f} s by the clock (budget 25)")
 
 
 def weight_fit(events: Events) -> Events:

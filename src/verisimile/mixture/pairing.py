@@ -25,7 +25,6 @@ import numpy as np
 from verisimile.core.arrays import Array, IntArray
 from verisimile.mixture.objective import blocks
 
-_TINY = np.finfo(np.float64).tiny
 _DUST = 1e-12  # of the positive weights: a pair that only rounding has made
 
 
@@ -112,16 +111,20 @@ class Pairing:
     def ratio(self, logf: Array) -> Array:
         """Return f / g at log-densities ``(n, M)``, NaN where no member has a density."""
         out = np.full(logf.shape[0], np.nan)
-        pair = np.column_stack([self.weights, np.clip(self.weights, 0.0, None)])
+        parts = np.zeros((self.weights.size, self.masses.size))
+        parts[self.owners, np.arange(self.masses.size)] = self.masses
+        parts[self.partners, np.arange(self.masses.size)] -= self.debts
+        if not self.pays:  # all parts are positive
+            parts = parts.sum(axis=1, keepdims=True)
+        across = np.column_stack([self.weights, parts])
         for rows in blocks(out.size):
             top = logf[rows].max(axis=1)
             possible = top > -np.inf
             density = logf[rows] - np.where(possible, top, 0.0)[:, None]
-            mixed, bound = (np.exp(density, out=density) @ pair).T
-            if self.pays:
-                parts = density[:, self.owners] * self.masses
-                parts -= density[:, self.partners] * self.debts
-                # Zero only by rounding, of a proposal next to nothing.
-                bound = np.maximum(np.clip(parts, 0.0, None).sum(axis=1), _TINY)
-            np.divide(mixed, bound, out=out[rows], where=possible)
+            seen = np.exp(density, out=density) @ across
+            mixed, bound = seen[:, 0], seen[:, 1:]
+            bound = np.clip(bound, 0.0, None).sum(axis=1) if self.pays else bound[:, 0]
+            # Nothing is left of the pairs by rounding alone, of a proposal next to nothing.
+            out[rows][possible] = 0.0
+            np.divide(mixed, bound, out=out[rows], where=possible & (bound > 0.0))
         return out

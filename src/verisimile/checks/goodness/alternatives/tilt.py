@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist
 from verisimile.checks.goodness.alternatives.kernels import SCAN, Kernels, Quantiles, Widths
 from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
+from verisimile.checks.goodness.search import Fits
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import require
@@ -183,6 +184,9 @@ class TiltSetup:
         rho of the fits to n events, by the slices of free parameters that occur.
     ridge, solver
         Of :class:`ExponentialTilt`.
+    common
+        Content key of all that a fit of the null has to do with: placements on one reference
+        share it.
     """
 
     features: TiltFeatures
@@ -192,6 +196,7 @@ class TiltSetup:
     events: int
     ridge: float
     solver: NewtonSolver
+    common: str
 
     @classmethod
     def of(
@@ -206,7 +211,9 @@ class TiltSetup:
         """Return the setup for samples of `events` events."""
         r = reference.shape[0]
         covariance = covariance_at(reference, np.full(r, 1.0 / r))
-        bare = cls(features, reference, covariance, (0.0, 0.0, 0.0), events, ridge, solver)
+        known = np.array([features.cap, events])
+        common = digest(reference[:, : features.rank], known) + repr(asdict(solver))
+        bare = cls(features, reference, covariance, (0.0, 0.0, 0.0), events, ridge, solver, common)
         weights, kernels, both = (
             bare.origin(free, events).reach(reference[:, free]) for free in bare.slices
         )
@@ -263,7 +270,19 @@ class TiltSetup:
     def observe(self, x: Array, logf: Array) -> TiltFits:
         """Return one data set ``(n, d)`` with known log-densities ``(n, M)``."""
         rows, capped = self.features.at(x, logf)
-        return TiltFits(self, x, logf, rows.sum(axis=0), capped)
+        return TiltFits(self, x, logf, rows.sum(axis=0), capped, {})
+
+    def observe_beside(self, fits: Fits) -> TiltFits | None:
+        """Return the same data set as another placement's fits see it, if that is on my reference.
+
+        Only the bumps are elsewhere: variations at the events and fits of the null are shared.
+        """
+        if not (isinstance(fits, TiltFits) and fits.setup.common == self.common):
+            return None
+        total = np.concatenate(
+            [fits.total[: self.features.rank], self.features.bumps_at(fits.x).sum(axis=0)]
+        )
+        return TiltFits(self, fits.x, fits.logf, total, fits.capped, fits.nulls)
 
     def log_ratio(self, rows: Array, theta: Array) -> Array:
         r"""Return :math:`\log p_\theta / \hat f` at events with features `rows`, ``(n,)``."""
@@ -279,7 +298,8 @@ class TiltFits:
     """One data set.  Its fits see it only through `total`, the sums ``(r + v,)`` of its features.
 
     Events ``(n, d)`` and log-densities ``(n, M)`` are kept to evaluate the fitted ratio; at
-    `capped` events the variations were held to their cap.
+    `capped` events the variations were held to their cap.  `nulls` are the fits of the null that
+    have been made, by the bytes of their centre: other placements have the same.
     """
 
     setup: TiltSetup
@@ -287,12 +307,13 @@ class TiltFits:
     logf: Array
     total: Array
     capped: int
+    nulls: dict[bytes, TiltOptimum]
 
     def profile(self, hypothesis: Hypothesis, centre: Array) -> Profile:
         """Return both fits, weights profiled under their constraint or frozen at its centre."""
-        weights, kernels, both = self.setup.slices
+        _, kernels, both = self.setup.slices
         start = np.concatenate([centre, np.zeros(self.setup.rank)])
-        null = self._fit(weights, start, centre) if hypothesis.free else None
+        null = self._null(centre, start) if hypothesis.free else None
         full = self._fit(
             both if hypothesis.free else kernels, start if null is None else null.theta, centre
         )
@@ -317,6 +338,14 @@ class TiltFits:
         null = np.concatenate([profile.null, np.zeros(setup.rank)])
         full = np.concatenate([profile.alternative, profile.amplitudes])
         return np.exp(setup.log_ratio(rows, null)), np.exp(setup.log_ratio(rows, full))
+
+    def _null(self, centre: Array, start: Array) -> TiltOptimum:
+        key = centre.tobytes()
+        if key not in self.nulls:
+            self.nulls[key] = self._fit(self.setup.slices[0], start, centre)
+        known = self.nulls[key]
+        no_bumps = np.zeros(self.setup.rank)
+        return replace(known, theta=np.concatenate([known.theta[: centre.size], no_bumps]))
 
     def _fit(self, free: slice, start: Array, centre: Array) -> TiltOptimum:
         setup, n = self.setup, self.x.shape[0]
@@ -377,9 +406,14 @@ class TiltFeatures:
         out[:, : self.rank], capped = capped_variations(
             logf, self.null.weights, self.null.variations, self.cap
         )
-        if self.means.size:
-            out[:, self.rank :] = self.kernels.bumps(x) @ self.directions - self.means
+        out[:, self.rank :] = self.bumps_at(x)
         return out, capped
+
+    def bumps_at(self, x: Array) -> Array:
+        """Return the whitened bumps alone ``(n, v)``."""
+        if not self.means.size:
+            return np.empty((len(x), 0))
+        return np.asarray(self.kernels.bumps(x) @ self.directions - self.means)
 
 
 def bump_directions(bumps: Array, truncation: float) -> Array:
