@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import linalg
@@ -26,6 +27,9 @@ from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import WeightSolver
+
+if TYPE_CHECKING:
+    from verisimile.checks.goodness.search import Fits
 
 # Floors of the widths at two quantiles of distances, with a power law between: in few
 # features the quantiles alone leave kernels nearly empty.  Chosen by power, docs/measured.md.
@@ -341,7 +345,16 @@ class LinearSetup:
 
     def observe(self, x: Array, logf: Array) -> LinearFits:
         """Return the fits to events ``(n, d)`` of known log-densities ``(n, M)``."""
-        return LinearFits(self, BasisDensities.of(logf, self.kernels.log_density(x), self.basis))
+        rows = BasisDensities.of(logf, self.kernels.log_density(x), self.basis)
+        return LinearFits(self, x, logf, rows)
+
+    def observe_beside(self, fits: Fits) -> LinearFits | None:
+        """Return the same data set as another placement's fits see it: only kernels differ."""
+        if not (isinstance(fits, LinearFits) and fits.setup.basis.same_mixture(self.basis)):
+            return None
+        logk = self.kernels.log_density(fits.x)
+        rows = BasisDensities.of(fits.logf, logk, self.basis, beside=fits.rows)
+        return LinearFits(self, fits.x, fits.logf, rows)
 
     def coefficients(self, profile: Profile) -> Array:
         """Return the fitted mass moved into each kernel, ``(K,)``."""
@@ -350,9 +363,11 @@ class LinearSetup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearFits:
-    """One data set in the coordinates of the basis."""
+    """One data set ``(n, d)`` of log-densities ``(n, M)``, in the coordinates of the basis."""
 
     setup: LinearSetup
+    x: Array
+    logf: Array
     rows: BasisDensities
 
     @property
