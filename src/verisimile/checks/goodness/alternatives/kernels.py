@@ -43,6 +43,7 @@ _AUTO_WIDEST = 0.8
 _SCORE_BINS = 32
 _NARROWER = 0.8
 _NARROWINGS = 30
+_BLOCK = 1024  # events at a time: all kernels at them stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,10 @@ class Kernels:
         """Return the kernels' natural log-densities ``(n, K)`` at events ``(n, d)``."""
         y, jacobian = self.transform.forward(x)
         d = self.centres.shape[1]
-        log = self._exponents(y)
-        log += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
+        log, sizes = self._exponents(y), d * np.log(self.widths)
+        for start in range(0, len(y), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            log[rows] += jacobian[rows, None] - sizes - 0.5 * d * math.log(2.0 * math.pi)
         return log
 
     def bumps(self, x: Array) -> Array:
@@ -139,11 +142,17 @@ class Kernels:
         return np.asarray((at_probes - at_centres).reshape(k, count).max(axis=1))
 
     def _exponents(self, y: Array) -> Array:
-        own = (self.centres * self.centres).sum(axis=1)
-        square = (y * y).sum(axis=1)[:, None] - 2.0 * (y @ self.centres.T) + own
-        np.clip(square, 0.0, None, out=square)
-        square *= -0.5 / self.widths**2
-        return np.asarray(square)
+        own, scale = (self.centres * self.centres).sum(axis=1), -0.5 / self.widths**2
+        out = np.empty((len(y), self.widths.size))
+        for start in range(0, len(y), _BLOCK):
+            part, square = y[start : start + _BLOCK], out[start : start + _BLOCK]
+            np.matmul(part, self.centres.T, out=square)
+            square *= -2.0
+            square += (part * part).sum(axis=1)[:, None]
+            square += own
+            np.maximum(square, 0.0, out=square)
+            square *= scale
+        return out
 
     def _log_ratio(self, x: Array, each: int, log_prob: Callable[[Array], Array]) -> Array:
         """Return log(k / f) of each kernel at its own `each` events, ``(K, each)``."""
