@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,9 +27,9 @@ from verisimile.checks.coverage.conditional import coverage
 from verisimile.checks.coverage.observables import Moment
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
-from verisimile.checks.goodness.null import Predictive, null_of
+from verisimile.checks.goodness.null import Null, Predictive, null_of
 from verisimile.checks.goodness.profile import HYPOTHESES
-from verisimile.checks.goodness.search import Alternative, Search
+from verisimile.checks.goodness.search import PlacedSurprise, Search, Setup
 from verisimile.checks.goodness.toys import Contest, throw_toys
 from verisimile.core.native import available
 from verisimile.core.random import Seeds
@@ -40,6 +40,7 @@ from verisimile.data.provenance import Seen
 from verisimile.density.flows.spline import SplineFlow
 from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.mixture.discrepancy.corrected import correct_mixture
+from verisimile.mixture.discrepancy.settings import Discrepancy
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.pairing import Pairing
@@ -51,11 +52,10 @@ BUDGETS = {(60, 20_000): 2.0, (8, 5000): 0.15}
 
 
 @dataclass(frozen=True)
-class Toy:
-    """CPU seconds of a toy, of its sampling alone, and what the sampler did for an event."""
+class Draws:
+    """CPU seconds of the draws of a toy, and what an event took."""
 
-    whole: float
-    sampling: float
+    seconds: float
     proposed: float
     evaluated: float
 
@@ -66,65 +66,70 @@ def main(*, quick: bool) -> None:
     flow = trained_flow(events.take(np.arange(TRAINING)), SplineFlowTrainer(epochs=EPOCHS))
     print(f"{flow}; compiled code: {'yes' if available() else 'no'}; one thread, CPU seconds")
     evaluation(flow)
-    few, many = (3, 9) if quick else (5, 15)
-    for members, n, toys in ((60, 20_000, few), (8, 5000, many)):
+    for members, n, toys in ((60, 20_000, 3), (8, 5000, 9)):
         mixture = ensemble(flow, members, events)
         total = float(np.clip(mixture.weights, 0.0, None).sum())
-        print(f"{members} flows, n = {n}, W+ = {total:.2f}")
-        report("without discrepancy, 100 kernels in 4 placements", mixture, n, toys, KERNELS)
-        if quick:
-            continue
-        report("the same, tilt in 4 placements", mixture, n, toys, ExponentialTilt())
-        corrected = correct_mixture(Run(Seeds(3)), mixture, weight_fit(events))
-        report("with discrepancy, 100 kernels", corrected, n, toys, KERNELS)
-        report("with discrepancy, tilt", corrected, n, toys, ExponentialTilt())
+        print(f"{members} flows, n = {n}, W+ = {total:.2f}, budget {BUDGETS[members, n]} s a toy")
+        report("without discrepancy", mixture, n, toys)
+        if not quick:
+            settings = Discrepancy(draws=100)
+            corrected = correct_mixture(Run(Seeds(3)), mixture, weight_fit(events), settings)
+            report("with discrepancy", corrected, n, toys)
     growth(flow, events)
     study(flow, events)
 
 
-def report(name: str, mixture: Mixture, n: int, toys: int, alternative: Alternative) -> None:
-    """Print a toy, and its ratio to one whose sampler has no pairs."""
-    run = Run(Seeds(4))
-    test = contest(run, mixture, n, alternative)
-    found = timed(test, toys)
+def report(name: str, mixture: Mixture, n: int, toys: int) -> None:
+    """Print a toy's draws, with and without pairs, and toys with fits of either alternative."""
+    run, null = Run(Seeds(4)), null_of(mixture, n)
+    found = drawn(null, n, toys)
     with without_pairs():
-        before = timed(test, max(2, toys // 3))
-    budget = BUDGETS[len(mixture.members), n]
+        before = drawn(null, n, toys)
     print(
-        f"  {name}: {found.whole:.2f} s a toy (budget {budget}), sampling {found.sampling:.2f};"
-        f" an event took {found.proposed:.2f} proposals, {found.evaluated:.2f} of which met all"
-        f" members; all members at every proposal: {before.whole:.2f} s, of which sampling"
-        f" {before.sampling:.2f}: {before.sampling / found.sampling:.1f} times as much"
+        f"  {name}: draws {found.seconds:.2f} s, an event takes {found.proposed:.2f} proposals, of"
+        f" which {found.evaluated:.2f} meet all members; all members at every proposal"
+        f" {before.seconds:.2f} s, {before.seconds / found.seconds:.1f} times as much"
     )
+    for title, alternative in (("100 kernels", KERNELS), ("tilt", ExponentialTilt())):
+        search = Search((alternative,))
+        setups = tuple(setup for each in search.place(run, null, events=n) for setup in each)
+        surprise = search.place_surprise(run, null, events=n)
+        once, everywhere = (
+            spent_by(contest(few, n, surprise), toys) / toys for few in (setups[:1], setups)
+        )
+        places = len(setups)
+        print(
+            f"    {title}: {once:.2f} s a toy with both fits, {everywhere:.2f} s in {places} places"
+        )
 
 
-def contest(run: Run, mixture: Mixture, n: int, alternative: Alternative) -> Contest:
+def contest(setups: tuple[Setup, ...], n: int, surprise: PlacedSurprise | None = None) -> Contest:
     """Return what a toy of the default calibration is compared with."""
-    null, search = null_of(mixture, n), Search((alternative,))
-    setups = tuple(setup for each in search.place(run, null, events=n) for setup in each)
-    surprise = search.place_surprise(run, null, events=n)
     free = HYPOTHESES["ensemble+uncertainty"]
-    return Contest(null, setups, Predictive(), (free,), n, surprise)
+    return Contest(setups[0].null, setups, Predictive(), (free,), n, surprise)
 
 
-def timed(test: Contest, toys: int) -> Toy:
-    """Return the CPU time of a toy, after one that warms up."""
-    rng = np.random.default_rng(5)
-    whole = cpu(lambda: throw_toys(Run(Seeds(6)), test, toys)) / toys
-    start, audits = time.process_time(), []
+def drawn(null: Null, n: int, toys: int) -> Draws:
+    """Return the CPU time of the draws of a toy."""
+    rng, audits = np.random.default_rng(5), []
+    start = time.process_time()
     for _ in range(toys):
-        truth, _centre = test.calibration.draw(test.null.variations.shape[1], rng)
-        audits.append(test.null.sample(truth, test.events, rng).audit)
-    sampling = (time.process_time() - start) / toys
-    events = toys * test.events
+        truth, _centre = Predictive().draw(null.variations.shape[1], rng)
+        audits.append(null.sample(truth, n, rng).audit)
+    seconds = (time.process_time() - start) / toys
     proposed, evaluated = (sum(getattr(a, k) for a in audits) for k in ("proposed", "evaluated"))
-    return Toy(whole, sampling, proposed / events, evaluated / events)
+    return Draws(seconds, proposed / (toys * n), evaluated / (toys * n))
 
 
-def cpu(call: object) -> float:
+def spent_by(test: Contest, toys: int) -> float:
+    """Return the CPU seconds of toys in a fresh run, which keeps its own."""
+    return cpu(lambda: throw_toys(Run(Seeds(6)), test, toys))
+
+
+def cpu(call: Callable[[], object]) -> float:
     """Return the CPU seconds of a call."""
     start = time.process_time()
-    call()  # type: ignore[operator]
+    call()
     return time.process_time() - start
 
 
@@ -153,8 +158,9 @@ def growth(flow: SplineFlow, events: Events) -> None:
     sizes, members, counts = (5000, 10_000, 20_000), (15, 30, 60), (2, 4, 8)
     by_size = [draws(largest, n) for n in sizes]
     by_members = [draws(ensemble(flow, m, events), 10_000) for m in members]
-    test = contest(Run(Seeds(4)), ensemble(flow, 15, events), 5000, KERNELS)
-    by_count = [cpu(lambda b=b: throw_toys(Run(Seeds(6)), test, b)) for b in counts]
+    null = null_of(ensemble(flow, 15, events), 5000)
+    test = contest((KERNELS.prepare(Run(Seeds(4)), null, events=5000),), 5000)
+    by_count = [spent_by(test, b) for b in counts]
     for name, grid, times in (
         ("n (M = 60, sampling)", sizes, by_size),
         ("M (n = 10 000, sampling)", members, by_members),
