@@ -48,7 +48,7 @@ def _of_an_ensemble(seed: int, seen: Observables, true: Array) -> Inside:
     honest, plain = [], []
     for dataset in range(DATASETS):
         x = truth(EVENTS, rng)
-        law = refit(x, Seeds(seed).at(dataset)).mixture
+        law = refit(x, mixture.log_densities(x), Seeds(seed).at(dataset)).mixture
         found = [
             minos_expectation(law, functools.partial(_content, seen=seen, which=k), run)
             for k in CHOSEN

@@ -22,7 +22,7 @@ from verisimile.data.provenance import Provenance
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.objective import density_error, mixed_log_density
-from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
+from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
 
 _DRAWS = 20_000
 _PROBES = 8
@@ -188,10 +188,11 @@ class Mixture:
 
     def draw(self, n: int, run: Run) -> SignedSample:
         """Draw `n` events with their members' log-densities and the sampler's audit."""
-        return self.drawn(n, run.seeds.at("sample").numpy())
+        seeds = run.seeds.at("sample")
+        return audited(self.drawn(n, seeds.numpy()), self.members, self.weights, seeds)
 
     def drawn(self, n: int, rng: np.random.Generator) -> SignedSample:
-        """Draw `n` events from a stream, as :meth:`draw` does."""
+        """Draw `n` events from a stream, as :meth:`draw` does, without the members' audit."""
         return sample_signed(self.members, self.weights, n, rng)
 
 

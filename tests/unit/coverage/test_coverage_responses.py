@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from analytic import Blend, log_densities
 from coverage_values import PAPER, spanning_members, spanning_mixture
 from statistical import assert_within
-from verisimile.checks.coverage.members import density_ratios, draw_strata
+from verisimile.checks.coverage.members import Aim, density_ratios, draw_strata
 from verisimile.checks.coverage.observables import (
     BinContent,
     Expectation,
@@ -67,6 +67,39 @@ def test_pooled_expectations_are_those_of_the_members_with_their_claimed_errors(
     for w in (MIXTURE.weights, np.array([5.0, -3.0, 2.0, -3.0]), np.eye(4)[1]):
         variance = w @ claimed @ w
         assert_within((rows @ w).var(ddof=1), variance, variance * math.sqrt(2 / 199))
+
+
+def test_the_noise_of_a_spread_is_what_draws_add_to_it() -> None:
+    c = MIXTURE.fit.covariance
+    exact = np.array([m.shares @ m.means[:, 0] for m in MEMBERS])
+    found = [_pooled(Moment("x0"), 2000, seed)[0] for seed in range(200)]
+    offsets = [r.means - exact for r in found if isinstance(r, LinearResponse)]
+    seen = np.array([d @ c @ d for d in offsets])
+    claimed = np.array([r.spread_noise(MIXTURE.fit) for r in found])
+    error = np.hypot(seen.std(), claimed.std()) / math.sqrt(len(seen))
+    assert_within(seen.mean(), claimed.mean(), error)
+    # The noise of the mixture's own value, which is no part of it, is larger by far.
+    own = np.array([r.estimate(MIXTURE.fit).sampling for r in found])
+    assert own.mean() - seen.mean() > 5.0 * error
+
+
+def test_a_closure_needs_few_draws_and_a_truth_many() -> None:
+    response = _pooled(Moment("x0"), 20_000, 5)[0]
+    n = MIXTURE.fit.record.n_events
+    closure, truth = (
+        Aim(n, closure=each).worst_share([response], MIXTURE.fit) for each in (True, False)
+    )
+    assert 0.0 < closure < 0.1 * truth
+    # A share of the variance that the weights have: one of larger data sets is as well known.
+    assert Aim(10 * n, closure=True).worst_share([response], MIXTURE.fit) == closure
+    assert Aim(10 * n).worst_share([response], MIXTURE.fit) == pytest.approx(10 * truth)
+    quantile = _pooled(Quantile("x1", 0.9), 20_000, 5)[0]
+    assert 0.0 < Aim(n, closure=True).worst_share([quantile], MIXTURE.fit) < 0.1
+    beyond = CrossingResponse(
+        0.999, np.linspace(0.0, 1.0, 3), np.full((4, 3), 0.2), np.zeros((3, 4, 4))
+    )
+    assert math.isnan(beyond.spread_noise(MIXTURE.fit))
+    assert Aim(n, closure=True).worst_share([beyond], MIXTURE.fit) == 0.0
 
 
 def test_the_constant_is_exact_for_any_signed_sum() -> None:

@@ -24,7 +24,12 @@ from verisimile.checks.coverage.observables import (
 )
 from verisimile.checks.coverage.result import Coverage, Outcomes, summarise
 from verisimile.checks.coverage.retrained import coverage_retrained
-from verisimile.checks.coverage.truth import KnownTruth, SampledTruth
+from verisimile.checks.coverage.truth import (
+    KnownTruth,
+    MixtureTruth,
+    SampledTruth,
+    draw_with_densities,
+)
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
@@ -203,6 +208,26 @@ def test_closure_covers_and_has_no_error_from_draws(mixture: Mixture) -> None:
     shifted = Mixture(mixture.members, replace(mixture.fit, record=negative))
     (note,) = coverage(Run(Seeds(12)), shifted, observables=MEANS, datasets=2).warnings
     assert "negative mass of 0.1" in note
+
+
+def test_a_closure_is_the_same_whatever_its_draws(mixture: Mixture) -> None:
+    # What the draws have missed is in interval and distance alike.
+    run = Run(Seeds(14))
+    few, many = (
+        coverage(run, mixture, observables=MEANS, datasets=40, draws=draws)
+        for draws in (PooledDraws(most=50_000), PooledDraws(share=5e-4))
+    )
+    for one, other in zip(few.observables, many.observables, strict=True):
+        assert one.pull_width == pytest.approx(other.pull_width, rel=0.05)
+        assert one.mean_error == pytest.approx(other.mean_error, rel=0.05)
+
+
+def test_a_closure_takes_the_densities_of_its_sampler(mixture: Mixture) -> None:
+    rng = np.random.default_rng(15)
+    x, logf = draw_with_densities(MixtureTruth(mixture), mixture.members, 500, rng)
+    np.testing.assert_array_equal(logf, mixture.log_densities(x))
+    other, there = draw_with_densities(MixtureTruth(mixture), mixture.members[:2], 500, rng)
+    np.testing.assert_array_equal(there, mixture.log_densities(other)[:, :2])
 
 
 def _two_sets(mixture: Mixture, draws: PooledDraws) -> Coverage:

@@ -13,6 +13,7 @@ from analytic import Blend, draw, family, log_densities
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels, LinearFits, LinearSetup
 from verisimile.checks.goodness.null import NullModel
 from verisimile.checks.goodness.profile import HYPOTHESES, Profile
+from verisimile.checks.goodness.search import observed
 from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
@@ -52,6 +53,20 @@ def _profile(setup: LinearSetup, x: Array, name: str, centre: Array | None = Non
 
 def _fits(setup: LinearSetup, x: Array) -> LinearFits:
     return setup.observe(x, setup.null.log_densities(x))
+
+
+def test_another_placement_has_the_same_mixture(setup: LinearSetup, x: Array) -> None:
+    elsewhere = KERNELS.prepare(Run(Seeds(2)), setup.null, events=1000)
+    first, beside = observed([setup, elsewhere], x, setup.null.log_densities(x))
+    alone = _fits(elsewhere, x)
+    assert isinstance(first, LinearFits)
+    assert isinstance(beside, LinearFits)
+    np.testing.assert_array_equal(beside.rows.base, alone.rows.base)
+    np.testing.assert_array_equal(beside.rows.design, alone.rows.design)
+    assert not np.array_equal(beside.rows.design, first.rows.design)
+    # Other weights are another mixture.
+    moved = replace(setup.basis, weights=setup.basis.weights[::-1])
+    assert replace(setup, basis=moved).observe_beside(first) is None
 
 
 def test_kernel_coefficients_carry_no_mass(setup: LinearSetup) -> None:

@@ -18,6 +18,7 @@ from verisimile.checks.goodness.alternatives.tilt import (
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import FluctuatedCentre, NullModel, Predictive
 from verisimile.checks.goodness.profile import HYPOTHESES, Profile
+from verisimile.checks.goodness.search import observed
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, SupportError
 from verisimile.core.random import Seeds
@@ -234,6 +235,27 @@ def test_the_reference_grows_with_the_sample_and_tells_setups_apart(mixture: Mix
     assert sizes == [10_000, 20_000]
     one, same, other = (_setup(mixture, TILT, seed).identity() for seed in (1, 1, 2))
     assert one == same != other
+
+
+def test_placements_share_their_fits_of_the_null(mixture: Mixture, x: Array) -> None:
+    null = NullModel.of(mixture)
+    three = TILT.prepare_several(Run(Seeds(1)), null, events=N, placements=3)
+    free, centre = HYPOTHESES["ensemble+uncertainty"], np.full(null.variations.shape[1], 0.1)
+    alone = [_profile(each, x, free.name, centre) for each in three]
+    fits = observed(three, x, null.log_densities(x))
+    together = [each.profile(free, centre) for each in fits]
+    for one, other in zip(alone, together, strict=True):
+        assert other.statistic == pytest.approx(one.statistic, rel=1e-9)
+        np.testing.assert_allclose(other.null, one.null, rtol=1e-9)
+    first = fits[0]
+    assert isinstance(first, TiltFits)
+    assert all(isinstance(each, TiltFits) and each.nulls is first.nulls for each in fits)
+    assert len(first.nulls) == 1
+    # Another reference has another null.
+    elsewhere = _setup(mixture, TILT, seed=2)
+    assert elsewhere.observe_beside(first) is None
+    kernels = GaussianKernels(count=4, reference=200).prepare(Run(Seeds(1)), null, events=N)
+    assert elsewhere.observe_beside(kernels.observe(x, null.log_densities(x))) is None
 
 
 @pytest.mark.parametrize("null", [Predictive(), FluctuatedCentre()])

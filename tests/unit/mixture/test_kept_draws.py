@@ -11,13 +11,12 @@ from scipy import stats
 
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.mixture import kept
 from verisimile.mixture.kept import kept_draws
 from verisimile.mixture.sampling import SampleAudit, SignedSample
 
-AUDIT = SampleAudit(1, 1, 1.0, Estimate(0.0, 0.0))
+AUDIT = SampleAudit(1, 1, 1.0)
 
 
 @dataclass

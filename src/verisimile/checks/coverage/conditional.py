@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from verisimile.checks.coverage.basis import BasisFit, BasisTerm, add_basis_variance
 from verisimile.checks.coverage.corrected import JointRefit, require_no_basis
 from verisimile.checks.coverage.members import (
+    Aim,
     PooledDraws,
     member_responses,
     pilot_columns,
@@ -19,7 +20,7 @@ from verisimile.checks.coverage.result import CONDITIONAL, Coverage, check_sizes
 from verisimile.checks.coverage.truth import (
     MixtureTruth,
     closure_notes,
-    draw_truth,
+    draw_with_densities,
     remaining,
     true_values,
     truth_key,
@@ -37,7 +38,6 @@ from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.sampling import member_log_densities
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.stats.intervals import ONE_SIGMA
 
@@ -197,7 +197,8 @@ def _weight_study(  # noqa: PLR0913  (the settings of the refits)
 ) -> tuple[_WeightRefit, dict[str, Estimate]]:
     record, seeds = mixture.fit.record, run.seeds.at("coverage")
     plan = pseudo or PseudoDraws(record.n_pseudo, record.pseudo_strength or 1.0)
-    responses = member_responses(run, mixture, list(bound.values()), events, draws)
+    aim = Aim(events, closure=given is None)
+    responses = member_responses(run, mixture, list(bound.values()), draws, aim)
     if given is None:
         # True values come from the same draws: their error is in no difference.
         responses = tuple(response.certain() for response in responses)
@@ -236,8 +237,7 @@ class _WeightRefit:
 
     def __call__(self, seeds: Seeds) -> list[ObservableEstimate]:
         """Draw, fit, and return all observables."""
-        x = draw_truth(self.truth, self.events, seeds.numpy())
-        logf = member_log_densities(self.members, x)
+        _, logf = draw_with_densities(self.truth, self.members, self.events, seeds.numpy())
         fit = fit_weights(logf, solver=self.solver, pseudo=self.pseudo)
         share = remaining(self.truth, self.events)
         found = [response.estimate(fit).with_share(share) for response in self.responses]
@@ -273,9 +273,10 @@ class _CorrectedRefit:
 
     def __call__(self, seeds: Seeds) -> list[ObservableEstimate]:
         """Draw, fit, and return all observables."""
-        x = draw_truth(self.truth, self.events, seeds.numpy())
+        members = self.refit.mixture.members
+        drawn = draw_with_densities(self.truth, members, self.events, seeds.numpy())
         share = remaining(self.truth, self.events)
-        law = self.refit(x, seeds.at("discrepancy"))
+        law = self.refit(*drawn, seeds.at("discrepancy"))
         return [found.with_share(share) for found in law.estimates(self.bound)]
 
     def identity(self, fingerprint: str) -> dict[str, JSON]:

@@ -111,10 +111,10 @@ class JointRefit:
         """Return the refit about a mixture, from draws of the uncorrected one."""
         return cls(mixture, Reference.at(mixture.discrepancy.functions, x, rows))
 
-    def __call__(self, x: Array, seeds: Seeds) -> CorrectedLaw:
-        """Return the law that is fitted to events ``(n, d)``."""
+    def __call__(self, x: Array, logf: Array, seeds: Seeds) -> CorrectedLaw:
+        """Return the law that is fitted to events ``(n, d)`` of log-densities ``(n, M)``."""
         plain, reference = self.mixture.uncorrected, self.reference
-        seen = reference.functions.at(x, plain.log_densities(x)).mean(axis=0)
+        seen = reference.functions.at(x, logf).mean(axis=0)
         fit = reference.fit(seen, float(len(x)), self.mixture.discrepancy.settings, seeds)
         return CorrectedLaw.of(CorrectedMixture(plain, fit), reference.x, reference.rows)
 

@@ -39,7 +39,8 @@ class PooledDraws:
     ----------
     share
         Part of the claimed variance of every observable that their Monte-Carlo
-        error may have; it is a common offset of all data sets.
+        error may have; it is a common offset of all data sets.  A closure has none: there it is
+        the part of the variance, claimed and actual alike, that this error makes up.
     most
         Draws after which it is left as it is, with a warning.
     """
@@ -116,14 +117,51 @@ class _PoolSums:
         return tuple(item.collect(pool, part) for item, part in zip(bound, self.parts, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Aim:
+    r"""What the draws have to be precise for.
+
+    Against a truth, :math:`w^T V w` is an offset beside the error of data sets of `events` events.
+    In a closure the true values are sums of the same expectations, and only their differences
+    count,
+
+    .. math:: \hat O - O = (\hat w - w)^T O_\cdot, \qquad
+              E[\sigma^2] = O_\cdot^T C O_\cdot + \mathrm{tr}(C V)
+
+    of which interval and distance have the same share: some hundred times fewer draws do.
+    """
+
+    events: int
+    closure: bool = False
+
+    def worst_share(self, responses: Sequence[Response], fit: WeightFit) -> float:
+        """Return the largest ratio of Monte-Carlo to statistical variance of the observables."""
+        return max((self._share(response, fit) for response in responses), default=0.0)
+
+    def _share(self, response: Response, fit: WeightFit) -> float:
+        found = response.estimate(fit)
+        statistical = found.error**2 - found.sampling
+        if self.closure:
+            noise = response.spread_noise(fit)
+            statistical -= noise
+        else:
+            noise, statistical = found.sampling, statistical * fit.record.n_events / self.events
+        # Without a value in the mixture's own fit there is nothing to aim at.
+        return noise / statistical if statistical > 0.0 else 0.0
+
+
 _Draw = Callable[[Sequence[BoundObservable], int, int], _PoolSums]
 """From observables, the number of the round, and events to the sums over them."""
 
 
 def member_responses(
-    run: Run, mixture: Mixture, bound: Sequence[BoundObservable], events: int, draws: PooledDraws
+    run: Run,
+    mixture: Mixture,
+    bound: Sequence[BoundObservable],
+    draws: PooledDraws,
+    aim: Aim,
 ) -> tuple[Response, ...]:
-    """Return the response of every observable, for data sets of `events` events.
+    """Return the response of every observable, as precise as the study needs it.
 
     Sums are kept by the run, and memory does not grow with the draws.
     """
@@ -151,26 +189,26 @@ def member_responses(
         found = (_PoolSums.of(record) for record in records if isinstance(record, Record))
         return reduce(_PoolSums.plus, found)
 
-    return _until_precise(draw, mixture, bound, events, draws)
+    return _until_precise(draw, mixture, bound, draws, aim)
 
 
 def local_responses(
     seeds: Seeds,
     mixture: Mixture,
     bound: Sequence[BoundObservable],
-    events: int,
     draws: PooledDraws,
+    aim: Aim,
 ) -> tuple[Response, ...]:
     """Return the same inside one task, without storage."""
 
     def draw(items: Sequence[BoundObservable], number: int, count: int) -> _PoolSums:
         return _summed(mixture.members, items, count, seeds.at("pool", number).numpy())
 
-    return _until_precise(draw, mixture, bound, events, draws)
+    return _until_precise(draw, mixture, bound, draws, aim)
 
 
 def _until_precise(
-    draw: _Draw, mixture: Mixture, bound: Sequence[BoundObservable], events: int, draws: PooledDraws
+    draw: _Draw, mixture: Mixture, bound: Sequence[BoundObservable], draws: PooledDraws, aim: Aim
 ) -> tuple[Response, ...]:
     """Draw until the Monte-Carlo share of all observables is small, or there are too many."""
     exact = [item.exact(mixture.members) for item in bound]
@@ -178,26 +216,13 @@ def _until_precise(
     if open_:
         sums = draw(open_, 0, min(_FIRST, draws.most))
         for number in range(1, _ROUNDS):
-            share = _worst_share(sums.responses(open_), mixture.fit, events)
+            share = aim.worst_share(sums.responses(open_), mixture.fit)
             wanted = min(draws.most, math.ceil(1.1 * sums.count * share / draws.share))
             if share <= draws.share or wanted <= sums.count:
                 break
             sums = sums.plus(draw(open_, number, wanted - sums.count))
         estimated = iter(sums.responses(open_))
     return tuple(next(estimated) if known is None else known for known in exact)
-
-
-def _worst_share(responses: Sequence[Response], fit: WeightFit, events: int) -> float:
-    """Return the largest ratio of Monte-Carlo to statistical variance for so many events."""
-    scale = fit.record.n_events / events
-    worst = 0.0
-    for response in responses:
-        found = response.estimate(fit)
-        statistical = scale * (found.error**2 - found.sampling)
-        # Without a value in the mixture's own fit there is nothing to aim at.
-        if statistical > 0.0:
-            worst = max(worst, found.sampling / statistical)
-    return worst
 
 
 def _pool_sums(

@@ -53,6 +53,10 @@ class Response(Protocol):
         """Return value and error under fitted weights."""
         ...
 
+    def spread_noise(self, fit: WeightFit) -> float:
+        """Return what the members' Monte-Carlo errors add to the variance that the weights have."""
+        ...
+
     def certain(self) -> Response:
         """Return the same without Monte-Carlo error, for comparisons that share it."""
         ...
@@ -82,6 +86,10 @@ class LinearResponse:
         r"""Return O with :math:`\sigma^2 = O^T C O + w^T V w`."""
         variance, sampling = _variances(self.means, self.covariance, fit)
         return ObservableEstimate(self.value(fit.weights), math.sqrt(variance), sampling)
+
+    def spread_noise(self, fit: WeightFit) -> float:
+        r"""Return :math:`E[\delta O^T C\, \delta O] = \mathrm{tr}(C V)`."""
+        return max(float((fit.covariance * self.covariance).sum()), 0.0)
 
     def certain(self) -> LinearResponse:
         """Return the same without Monte-Carlo error."""
@@ -135,6 +143,13 @@ class CrossingResponse:
             return ObservableEstimate(math.nan, math.nan, math.nan)
         variance, sampling = _variances(self._at(value), self._covariance(value), fit)
         return ObservableEstimate(value, slope * math.sqrt(variance), slope**2 * sampling)
+
+    def spread_noise(self, fit: WeightFit) -> float:
+        r"""Return :math:`\mathrm{tr}(C V) / \hat f(\hat q)^2`; NaN where there is no quantile."""
+        value, slope = self._crossing(fit.weights)
+        if math.isnan(value):
+            return math.nan
+        return slope**2 * max(float((fit.covariance * self._covariance(value)).sum()), 0.0)
 
     def certain(self) -> CrossingResponse:
         """Return the same without Monte-Carlo error."""

@@ -16,6 +16,7 @@ from verisimile.checks.coverage.basis import (
 )
 from verisimile.checks.coverage.corrected import CorrectedLaw, require_no_basis
 from verisimile.checks.coverage.members import (
+    Aim,
     PooledDraws,
     local_responses,
     pilot_columns,
@@ -136,7 +137,7 @@ class _Retraining:
             drawn = mixture.weighted_draws(Run(seeds.at("mixture")))
             return CorrectedLaw.of(mixture, *drawn).estimates(bound)
         n = mixture.fit.record.n_events
-        responses = local_responses(seeds, mixture, bound, n, self.draws)
+        responses = local_responses(seeds, mixture, bound, self.draws, Aim(n))
         found = [response.estimate(mixture.fit) for response in responses]
         if self.basis is None:
             return found

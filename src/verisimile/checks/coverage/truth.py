@@ -17,10 +17,10 @@ from verisimile.data.events import match_features
 from verisimile.data.feature import Feature
 from verisimile.data.held import described
 from verisimile.data.inputs import EventsLike, as_events
-from verisimile.density.protocol import Sampler
+from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.model import Mixture
-from verisimile.mixture.sampling import sample_signed
+from verisimile.mixture.sampling import member_log_densities, sample_signed
 
 _SAMPLE = 1_000_000
 _PROBES = 64
@@ -142,13 +142,20 @@ class MixtureTruth:
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return `n` events ``(n, d)``."""
+        return self.draw(n, rng)[0]
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return `n` events ``(n, d)`` with their members' log-densities ``(n, M)``."""
         mixture = self.mixture
         if not isinstance(mixture, CorrectedMixture):
-            return sample_signed(mixture.members, mixture.weights, n, rng).x
+            drawn = sample_signed(mixture.members, mixture.weights, n, rng)
+            return drawn.x, drawn.log_densities
         # The functions of the discrepancy are some hundred numbers per proposal.
         theta, sizes = mixture.discrepancy.coefficients, [_BLOCK] * (n // _BLOCK)
         sizes += [n % _BLOCK] if n % _BLOCK else []
-        return np.concatenate([mixture.draw_at(theta, size, rng).x for size in sizes])
+        parts = [mixture.draw_at(theta, size, rng) for size in sizes]
+        logf = np.concatenate([part.log_densities for part in parts])
+        return np.concatenate([part.x for part in parts]), logf
 
     def log_prob(self, x: Array) -> Array:
         """Return log-densities ``(n,)``."""
@@ -233,6 +240,19 @@ def closure_notes(mixture: Mixture, events: int) -> tuple[str, ...]:
 def draw_truth(truth: Sampler, n: int, rng: np.random.Generator) -> Array:
     """Return `n` events of the truth, checked."""
     return as_matrix(truth.sample(n, rng), "truth.sample", columns=truth.n_features)
+
+
+def draw_with_densities(
+    truth: Sampler, members: Sequence[DensityEstimator], n: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Return `n` events of the truth ``(n, d)`` and the members' log-densities ``(n, M)``.
+
+    A mixture of the same members knows them from its sampling.
+    """
+    if isinstance(truth, MixtureTruth) and truth.mixture.members == tuple(members):
+        return truth.draw(n, rng)
+    x = draw_truth(truth, n, rng)
+    return x, member_log_densities(members, x)
 
 
 def truth_key(truth: Sampler) -> str:

@@ -15,6 +15,7 @@ from verisimile.core.run import Run
 from verisimile.data.feature import Feature
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
+from verisimile.mixture.discrepancy.sampling import sample_tilted
 from verisimile.mixture.kept import kept_draws
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.objective import mixed_log_density
@@ -182,12 +183,21 @@ class CorrectedNull:
 
     def sample(self, truth: Array, n: int, rng: np.random.Generator) -> SignedSample:
         """Draw `n` events of the law varied by `truth` ``(r,)``, and along the rest at random."""
-        theta = self.mixture.discrepancy.coefficients
+        fit, mixture = self.mixture.discrepancy, self.mixture
+        theta = fit.coefficients
         if truth.any():
             theta = theta + self.directions @ truth
             theta = theta + self.rest @ rng.standard_normal(self.rest.shape[1])
-        drawn = self.mixture.draw_at(theta, n, rng)
-        return replace(drawn, log_densities=self._spread(drawn.x, drawn.log_densities))
+
+        def propose(size: int, stream: np.random.Generator) -> SignedSample:
+            # The functions of an event are dear and hundreds of numbers: all that is asked of
+            # them, its log-ratio too, is taken at once.
+            drawn = sample_signed(mixture.members, mixture.weights, size, stream)
+            table = self._table(drawn.x, drawn.log_densities, theta)
+            return replace(drawn, log_densities=table)
+
+        drawn = sample_tilted(propose, lambda seen: seen.log_densities[:, -1], n, rng)
+        return replace(drawn, log_densities=np.ascontiguousarray(drawn.log_densities[:, :-1]))
 
     def kept(self, run: Run, n: int) -> tuple[Array, Array]:
         """Return `n` events of the corrected mixture ``(n, d)``, with those ``(n, 1 + r)``."""
@@ -196,14 +206,23 @@ class CorrectedNull:
 
     def _spread(self, x: Array, logf: Array) -> Array:
         """Return the logarithms ``(n, 1 + r)`` from the members' own ``(n, M)``."""
-        fit = self.mixture.discrepancy
+        table = self._table(x, logf, self.mixture.discrepancy.coefficients)
+        return np.ascontiguousarray(table[:, :-1])
+
+    def _table(self, x: Array, logf: Array, theta: Array) -> Array:
+        r"""Return these, and the exponent :math:`v \cdot \theta` as the last column ``(n, 2 + r)``.
+
+        In blocks of events: their functions ``(n, r + P)`` would take ten times as much.
+        """
+        fit, rank = self.mixture.discrepancy, self.directions.shape[1]
+        out = np.full((len(x), 2 + rank), -np.inf)
         plain = mixed_log_density(logf, self.mixture.weights)
-        out = np.full((len(x), 1 + self.directions.shape[1]), -np.inf)
-        possible = plain > -np.inf
-        both = np.column_stack([fit.coefficients, _STEP * self.directions])
-        along = fit.functions.along(both, x[possible], logf[possible])
-        along[:, 0] += plain[possible] - fit.log_norm
-        along[:, 1:] += along[:, :1] - _STEP * (fit.means @ self.directions)
+        possible = np.flatnonzero(plain > -np.inf)
+        across = np.column_stack([fit.coefficients, _STEP * self.directions, theta])
+        shift = np.concatenate([[fit.log_norm], _STEP * (fit.means @ self.directions), [0.0]])
+        along = fit.functions.along(across, x[possible], logf[possible]) - shift
+        along[:, 0] += plain[possible]
+        along[:, 1:-1] += along[:, :1]
         out[possible] = along
         return out
 

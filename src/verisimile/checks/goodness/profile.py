@@ -68,6 +68,11 @@ class Basis:
     directions: Array
     ridge: float
 
+    def same_mixture(self, other: Basis) -> bool:
+        """Return whether only the kernel directions of two bases can differ."""
+        pairs = ((self.weights, other.weights), (self.variations, other.variations))
+        return all(np.array_equal(*pair) for pair in pairs)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BasisDensities:
@@ -89,20 +94,30 @@ class BasisDensities:
     capped: int
 
     @classmethod
-    def of(cls, logf: Array, logk: Array, basis: Basis) -> BasisDensities:
-        """Return the rows of events with log-densities ``(n, M)`` and ``(n, K)``."""
-        matrix = as_log_densities(logf, "log-densities")
+    def of(
+        cls, logf: Array, logk: Array, basis: Basis, *, beside: BasisDensities | None = None
+    ) -> BasisDensities:
+        """Return the rows of events with log-densities ``(n, M)`` and ``(n, K)``.
+
+        `beside` are their rows in another basis of the same mixture: only the kernels differ.
+        """
+        matrix = logf if beside else as_log_densities(logf, "log-densities")
         rank = basis.variations.shape[1]
-        base = np.empty(matrix.shape[0])
+        base = beside.base if beside else np.empty(matrix.shape[0])
         design = np.empty((base.size, rank + basis.directions.shape[1]))
         capped = 0
         for start in range(0, base.size, _BLOCK):
             rows = slice(start, start + _BLOCK)
-            density, kernels, outside = _relative(matrix[rows], logk[rows])
-            np.matmul(density, basis.weights, out=base[rows])
-            design[rows, :rank] = density @ basis.variations
+            top = matrix[rows].max(axis=1)[:, None]
+            kernels, outside = _kernels(logk[rows], top)
             design[rows, rank:] = kernels @ basis.directions
             capped += outside
+            if beside:
+                design[rows, :rank] = beside.design[rows, :rank]
+            else:
+                density = np.exp(matrix[rows] - top)
+                np.matmul(density, basis.weights, out=base[rows])
+                design[rows, :rank] = density @ basis.variations
         return cls(base, design, capped)
 
     def possible(self, centre: Array) -> BasisDensities:
@@ -213,19 +228,18 @@ def profile_ratio(
     )
 
 
-def _relative(logf: Array, logk: Array) -> tuple[Array, Array, int]:
-    """Return densities and kernels over the largest density of each event, and the capped events.
+def _kernels(logk: Array, top: Array) -> tuple[Array, int]:
+    """Return kernels over the largest density of each event, and the capped events.
 
-    Kernels below e^-700 of it are set there: zero for every purpose, and the
-    exponential of what underflows takes ten times as long.
+    Those below e^-700 of it are set there: zero for every purpose, and the exponential of what
+    underflows takes ten times as long.
     """
-    top = logf.max(axis=1)[:, None]
     relative = logk - top
     excess = np.clip(relative.max(axis=1, initial=-np.inf) - _CAP, 0.0, None)
     if excess.any():
         relative -= excess[:, None]
     np.maximum(relative, _FLOOR, out=relative)
-    return np.exp(logf - top), np.exp(relative, out=relative), int((excess > 0.0).sum())
+    return np.exp(relative, out=relative), int((excess > 0.0).sum())
 
 
 # Depths at which -log p is continued by its parabola.  A shallow one bends

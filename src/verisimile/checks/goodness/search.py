@@ -66,6 +66,25 @@ class Observer(Protocol):
         """Return the fits to events ``(n, d)`` of known log-densities ``(n, M)``."""
 
 
+@runtime_checkable
+class BesideOthers(Protocol):
+    """A placement that has something in common with others of its alternative."""
+
+    def observe_beside(self, fits: Fits) -> Fits | None:
+        """Return the fits to the events of another placement's fits; None if it shares nothing."""
+
+
+def observed(setups: Sequence[Observer], x: Array, logf: Array) -> list[Fits]:
+    """Return the fits of all placements to events ``(n, d)`` with log-densities ``(n, M)``."""
+    found: list[Fits] = []
+    for setup in setups:
+        beside = None
+        if found and isinstance(setup, BesideOthers):
+            beside = setup.observe_beside(found[-1])
+        found.append(setup.observe(x, logf) if beside is None else beside)
+    return found
+
+
 class Setup(Observer, Protocol):
     """An alternative placed on a null model: fixed before the test sample is seen."""
 

@@ -9,7 +9,13 @@ import numpy as np
 
 from verisimile.checks.goodness.null import Calibration, Null
 from verisimile.checks.goodness.profile import Hypothesis
-from verisimile.checks.goodness.search import SURPRISE_NAMES, Fits, Observer, PlacedSurprise
+from verisimile.checks.goodness.search import (
+    SURPRISE_NAMES,
+    Fits,
+    Observer,
+    PlacedSurprise,
+    observed,
+)
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.dispatch import Failure, Task
@@ -191,7 +197,7 @@ def _throw(
             if contest.surprise is None
             else contest.surprise.statistics(sample.log_densities, centre)
         )
-        seen = [setup.observe(sample.x, sample.log_densities) for setup in contest.setups]
+        seen = observed(contest.setups, sample.x, sample.log_densities)
     except (NumericsError, SupportError) as error:
         # One toy that fails must not cost its nine neighbours; it is counted as extreme.
         unknown = np.full(0 if contest.surprise is None else len(SURPRISE_NAMES), np.nan)

@@ -18,15 +18,14 @@ from verisimile.data.provenance import Provenance
 from verisimile.ensemble.cross import ROLE as CROSS
 from verisimile.mixture.discrepancy.fit import Discrepancy, Reference, fit_discrepancy
 from verisimile.mixture.discrepancy.posterior import DiscrepancyFit
-from verisimile.mixture.discrepancy.sampling import sample_tilted
+from verisimile.mixture.discrepancy.sampling import REPEATED, sample_tilted
 from verisimile.mixture.discrepancy.settings import check_discrepancy
 from verisimile.mixture.kept import kept_draws
 from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import HistogramEstimate, Mixture
 from verisimile.mixture.objective import mixed_log_density
-from verisimile.mixture.sampling import SignedSample, member_log_densities, sample_signed
+from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
 
-_REPEATED = 1e-3  # of a sample, at most
 _REPETITIONS = 1.0  # expected in a sample, at most
 
 
@@ -158,15 +157,16 @@ class CorrectedMixture(Mixture):
         bound that the audit records: see
         :func:`~verisimile.mixture.discrepancy.sampling.sample_tilted`.
         """
-        return self.drawn(n, run.seeds.at("sample", "corrected").numpy())
+        seeds = run.seeds.at("sample", "corrected")
+        return audited(self.drawn(n, seeds.numpy()), self.members, self.weights, seeds)
 
     def drawn(self, n: int, rng: np.random.Generator) -> SignedSample:
-        """Draw `n` events from a stream, as :meth:`draw` does."""
+        """Draw `n` events from a stream, as :meth:`draw` does, without the members' audit."""
         theta = self.discrepancy.coefficients
-        return self.draw_at(theta, n, rng, excess=min(_REPEATED, _REPETITIONS / n))
+        return self.draw_at(theta, n, rng, excess=min(REPEATED, _REPETITIONS / n))
 
     def draw_at(
-        self, theta: Array, n: int, rng: np.random.Generator, *, excess: float = _REPEATED
+        self, theta: Array, n: int, rng: np.random.Generator, *, excess: float = REPEATED
     ) -> SignedSample:
         """Draw `n` events of the law with other coefficients ``(r + P,)`` than the fitted ones."""
         functions = self.discrepancy.functions

@@ -12,6 +12,7 @@ from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import NumericsError
 from verisimile.mixture.sampling import SignedSample
 
+REPEATED = 1e-3  # of a sample, at most
 _PILOT = 1000  # proposals, at least, that the bound is taken from
 _HEADROOM = 1.05
 _MAX_ROUNDS = 200
@@ -38,7 +39,7 @@ def sample_tilted(
     n: int,
     rng: np.random.Generator,
     *,
-    excess: float,
+    excess: float = REPEATED,
 ) -> SignedSample:
     r"""Draw `n` events of :math:`p \propto \hat f e^{\ell}`.
 
@@ -59,8 +60,8 @@ def sample_tilted(
     T. Gleisberg et al., J. High Energy Phys. 02 (2009) 007, sec. 5 (overweight events).
     """
     kept: list[SignedSample] = []
-    accepted = proposed = seen = 0
-    # As many as are wanted: after the first proposals it is known how many more they cost.
+    accepted = proposed = evaluated = seen = 0
+    # Of the first, all that are kept are needed: few corrections keep more than nine in ten.
     size, bound, weight, above = max(n, _PILOT), math.nan, 0.0, 0.0
     while accepted < n:
         drawn = propose(min(size, _LARGEST_BATCH), rng)
@@ -74,6 +75,7 @@ def sample_tilted(
         rows = np.repeat(np.arange(ratio.size), copies)
         kept.append(replace(drawn, x=drawn.x[rows], log_densities=drawn.log_densities[rows]))
         accepted, proposed = accepted + rows.size, proposed + drawn.audit.proposed
+        evaluated += drawn.audit.evaluated
         size = math.ceil(_HEADROOM * max(n - accepted, 0) * seen / weight) + 16
     if not above < _TOO_MANY * weight:
         raise NumericsError(
@@ -86,6 +88,7 @@ def sample_tilted(
         kept[0].audit,
         proposed=proposed,
         accepted=accepted,
+        evaluated=evaluated,
         bound=seen / weight,
         overweight=above / weight,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import linalg
@@ -27,6 +28,9 @@ from verisimile.density.input_map import InputMap
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import WeightSolver
 
+if TYPE_CHECKING:
+    from verisimile.checks.goodness.search import Fits
+
 # Floors of the widths at two quantiles of distances, with a power law between: in few
 # features the quantiles alone leave kernels nearly empty.  Chosen by power, docs/calibrated.md.
 _QUANTILES = (0.0005, 0.01)
@@ -39,6 +43,7 @@ _AUTO_WIDEST = 0.8
 _SCORE_BINS = 32
 _NARROWER = 0.8
 _NARROWINGS = 30
+_BLOCK = 1024  # events at a time: all kernels at them stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +114,10 @@ class Kernels:
         """Return the kernels' natural log-densities ``(n, K)`` at events ``(n, d)``."""
         y, jacobian = self.transform.forward(x)
         d = self.centres.shape[1]
-        log = self._exponents(y)
-        log += jacobian[:, None] - d * np.log(self.widths) - 0.5 * d * math.log(2.0 * math.pi)
+        log, sizes = self._exponents(y), d * np.log(self.widths)
+        for start in range(0, len(y), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            log[rows] += jacobian[rows, None] - sizes - 0.5 * d * math.log(2.0 * math.pi)
         return log
 
     def bumps(self, x: Array) -> Array:
@@ -135,11 +142,17 @@ class Kernels:
         return np.asarray((at_probes - at_centres).reshape(k, count).max(axis=1))
 
     def _exponents(self, y: Array) -> Array:
-        own = (self.centres * self.centres).sum(axis=1)
-        square = (y * y).sum(axis=1)[:, None] - 2.0 * (y @ self.centres.T) + own
-        np.clip(square, 0.0, None, out=square)
-        square *= -0.5 / self.widths**2
-        return np.asarray(square)
+        own, scale = (self.centres * self.centres).sum(axis=1), -0.5 / self.widths**2
+        out = np.empty((len(y), self.widths.size))
+        for start in range(0, len(y), _BLOCK):
+            part, square = y[start : start + _BLOCK], out[start : start + _BLOCK]
+            np.matmul(part, self.centres.T, out=square)
+            square *= -2.0
+            square += (part * part).sum(axis=1)[:, None]
+            square += own
+            np.maximum(square, 0.0, out=square)
+            square *= scale
+        return out
 
     def _log_ratio(self, x: Array, each: int, log_prob: Callable[[Array], Array]) -> Array:
         """Return log(k / f) of each kernel at its own `each` events, ``(K, each)``."""
@@ -341,7 +354,16 @@ class LinearSetup:
 
     def observe(self, x: Array, logf: Array) -> LinearFits:
         """Return the fits to events ``(n, d)`` of known log-densities ``(n, M)``."""
-        return LinearFits(self, BasisDensities.of(logf, self.kernels.log_density(x), self.basis))
+        rows = BasisDensities.of(logf, self.kernels.log_density(x), self.basis)
+        return LinearFits(self, x, logf, rows)
+
+    def observe_beside(self, fits: Fits) -> LinearFits | None:
+        """Return the same data set as another placement's fits see it: only kernels differ."""
+        if not (isinstance(fits, LinearFits) and fits.setup.basis.same_mixture(self.basis)):
+            return None
+        logk = self.kernels.log_density(fits.x)
+        rows = BasisDensities.of(fits.logf, logk, self.basis, beside=fits.rows)
+        return LinearFits(self, fits.x, fits.logf, rows)
 
     def coefficients(self, profile: Profile) -> Array:
         """Return the fitted mass moved into each kernel, ``(K,)``."""
@@ -350,9 +372,11 @@ class LinearSetup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearFits:
-    """One data set in the coordinates of the basis."""
+    """One data set ``(n, d)`` of log-densities ``(n, M)``, in the coordinates of the basis."""
 
     setup: LinearSetup
+    x: Array
+    logf: Array
     rows: BasisDensities
 
     @property

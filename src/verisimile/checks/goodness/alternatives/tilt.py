@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 from verisimile.checks.goodness.alternatives.kernels import SCAN, Kernels, Quantiles, Widths
 from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
+from verisimile.checks.goodness.search import Fits
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import NumericsError, require
@@ -187,6 +188,9 @@ class TiltSetup:
         rho of the fits to n events, by the slices of free parameters that occur.
     ridge, solver
         Of :class:`ExponentialTilt`.
+    common
+        Content key of all that a fit of the null has to do with: placements on one reference
+        share it.
     """
 
     features: TiltFeatures
@@ -196,6 +200,7 @@ class TiltSetup:
     events: int
     ridge: float
     solver: NewtonSolver
+    common: str
 
     @classmethod
     def of(
@@ -210,7 +215,9 @@ class TiltSetup:
         """Return the setup for samples of `events` events."""
         r = reference.shape[0]
         covariance = covariance_at(reference, np.full(r, 1.0 / r))
-        bare = cls(features, reference, covariance, (0.0, 0.0, 0.0), events, ridge, solver)
+        known = np.array([features.cap, events])
+        common = digest(reference[:, : features.rank], known) + repr(asdict(solver))
+        bare = cls(features, reference, covariance, (0.0, 0.0, 0.0), events, ridge, solver, common)
         weights, kernels, both = (
             bare.origin(free, events).reach(reference[:, free]) for free in bare.slices
         )
@@ -277,7 +284,19 @@ class TiltSetup:
     def observe(self, x: Array, logf: Array) -> TiltFits:
         """Return one data set ``(n, d)`` with known log-densities ``(n, M)``."""
         rows, capped = self.features.at(x, logf)
-        return TiltFits(self, x, logf, rows.sum(axis=0), capped)
+        return TiltFits(self, x, logf, rows.sum(axis=0), capped, {})
+
+    def observe_beside(self, fits: Fits) -> TiltFits | None:
+        """Return the same data set as another placement's fits see it, if that is on my reference.
+
+        Only the bumps are elsewhere: variations at the events and fits of the null are shared.
+        """
+        if not (isinstance(fits, TiltFits) and fits.setup.common == self.common):
+            return None
+        total = np.concatenate(
+            [fits.total[: self.features.rank], self.features.bumps_at(fits.x).sum(axis=0)]
+        )
+        return TiltFits(self, fits.x, fits.logf, total, fits.capped, fits.nulls)
 
     def log_ratio(self, rows: Array, theta: Array) -> Array:
         r"""Return :math:`\log p_\theta / \hat f` at events with features `rows`, ``(n,)``."""
@@ -293,7 +312,8 @@ class TiltFits:
     """One data set.  Its fits see it only through `total`, the sums ``(r + v,)`` of its features.
 
     Events ``(n, d)`` and log-densities ``(n, M)`` are kept to evaluate the fitted ratio; at
-    `capped` events the variations were held to their cap.
+    `capped` events the variations were held to their cap.  `nulls` are the fits of the null that
+    have been made, by the bytes of their centre: other placements have the same.
     """
 
     setup: TiltSetup
@@ -301,6 +321,7 @@ class TiltFits:
     logf: Array
     total: Array
     capped: int
+    nulls: dict[bytes, TiltOptimum | NumericsError]
 
     def profile(self, hypothesis: Hypothesis, centre: Array) -> Profile:
         """Return both fits, weights profiled under their constraint or frozen at its centre."""
@@ -315,12 +336,12 @@ class TiltFits:
     ) -> list[Profile | NumericsError]:
         """Return :meth:`profile` of data sets of one size, whose fits share their passes."""
         setup = fits[0].setup
-        weights, kernels, both = setup.slices
+        _, kernels, both = setup.slices
         bare = [np.concatenate([centre, np.zeros(setup.rank)]) for centre in centres]
         problems = [fit.problem(start) for fit, start in zip(fits, bare, strict=True)]
         nulls: Sequence[TiltOptimum | NumericsError | None] = [None] * len(fits)
         if hypothesis.free:
-            nulls = setup.minima(problems, weights, bare)
+            nulls = _nulls(fits, problems, bare)
             starts = [
                 null.theta if isinstance(null, TiltOptimum) else start
                 for null, start in zip(nulls, bare, strict=True)
@@ -368,6 +389,28 @@ def _profile(
     )
 
 
+def _nulls(
+    fits: Sequence[TiltFits], problems: Sequence[Tilt], starts: Sequence[Array]
+) -> list[TiltOptimum | NumericsError]:
+    """Return the fits of the null, each made once for all placements of its data set."""
+    setup = fits[0].setup
+    rank = setup.features.rank
+    keys = [start[:rank].tobytes() for start in starts]
+    left = [i for i, key in enumerate(keys) if key not in fits[i].nulls]
+    if left:
+        made = setup.minima([problems[i] for i in left], setup.slices[0], [starts[i] for i in left])
+        for i, null in zip(left, made, strict=True):
+            fits[i].nulls[keys[i]] = null
+    known = [fit.nulls[key] for fit, key in zip(fits, keys, strict=True)]
+    no_bumps = np.zeros(setup.rank)
+    return [
+        null
+        if isinstance(null, NumericsError)
+        else replace(null, theta=np.concatenate([null.theta[:rank], no_bumps]))
+        for null in known
+    ]
+
+
 _LEAST = 10.0  # reference events a bump must hold; one of the data then costs it no surprise
 
 
@@ -412,9 +455,14 @@ class TiltFeatures:
         out[:, : self.rank], capped = capped_variations(
             logf, self.null.weights, self.null.variations, self.cap
         )
-        if self.means.size:
-            out[:, self.rank :] = self.kernels.bumps(x) @ self.directions - self.means
+        out[:, self.rank :] = self.bumps_at(x)
         return out, capped
+
+    def bumps_at(self, x: Array) -> Array:
+        """Return the whitened bumps alone ``(n, v)``."""
+        if not self.means.size:
+            return np.empty((len(x), 0))
+        return np.asarray(self.kernels.bumps(x) @ self.directions - self.means)
 
 
 def bump_directions(bumps: Array, truncation: float) -> Array:
