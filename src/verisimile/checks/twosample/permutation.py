@@ -30,7 +30,7 @@ from verisimile.core.run import Run
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised
-from verisimile.samples.pool import MassRows, Pool, pool_samples
+from verisimile.samples.pool import Labels, MassRows, Pool, pool_samples
 from verisimile.stats.pvalues import matches
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
@@ -248,6 +248,10 @@ class Job:
         # A kernel of 400 MB is made again sooner than sent.
         return (Job, (self.pool, self.statistic, self.seeds))
 
+    def fresh(self) -> Job:
+        """Return the same job with nothing prepared."""
+        return Job(self.pool, self.statistic, self.seeds)
+
     @property
     def events(self) -> Pool:
         """The events that the statistic takes: of the pool, thinned if it must be."""
@@ -293,6 +297,13 @@ class Job:
     def massed(self, rows: MassRows) -> Array:
         """Return the statistic of pairs of mass rows ``(R, J)``."""
         return self.of_masses().of_masses(rows).reshape(len(rows.first), -1)
+
+    def relabeled(self, labels: Labels) -> Array:
+        """Return the statistic of relabelings ``(R, J)``."""
+        prepared = self.prepared
+        if isinstance(prepared, Tabulated):
+            return prepared.table(labels)
+        return prepared.values(labels)[:, None]
 
     @property
     def draws(self) -> Seeds:
@@ -396,10 +407,7 @@ def _relabel(job: Job, first: int, last: int) -> Array:
     labels = job.events.relabeled(job.draws, first, last - first)
     if first == 0:
         labels = np.concatenate([job.events.observed(), labels])
-    prepared = job.prepared
-    if isinstance(prepared, Tabulated):
-        return prepared.table(labels)
-    return prepared.values(labels)[:, None]
+    return job.relabeled(labels)
 
 
 def _multiply(job: Job, first: int, last: int) -> Array:
