@@ -89,6 +89,9 @@ class Pool:
         What a reader must know.
     angles
         The periodic features.
+    key
+        Content key of the pooled events, who they belong to, and who belongs together; of
+        thinned events that of the whole.
     """
 
     x: Array
@@ -104,14 +107,7 @@ class Pool:
     coordinates: str
     warnings: tuple[str, ...]
     angles: tuple[Angle, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Content key of the pooled events, who they belong to, and who belongs together."""
-        alone = self.n_units == self.units.size
-        more = [] if alone else [self.units]
-        more += [np.array(angle.columns) for angle in self.angles]
-        return digest(self.x, self.weights, np.array(self.sizes), *more)
+    key: str = ""
 
     @property
     def grouped(self) -> bool:
@@ -296,7 +292,14 @@ def pool_samples(
             *_sharing(first, second),
         ),
     )
-    return replace(pool, warnings=(*pool.warnings, *_small(pool)))
+    return replace(pool, warnings=(*pool.warnings, *_small(pool)), key=_key(pool))
+
+
+def _key(pool: Pool) -> str:
+    alone = pool.n_units == pool.units.size
+    more = [] if alone else [pool.units]
+    more += [np.array(angle.columns) for angle in pool.angles]
+    return digest(pool.x, pool.weights, np.array(pool.sizes), *more)
 
 
 def _fixed(codes: IntArray) -> IntArray:

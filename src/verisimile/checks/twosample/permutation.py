@@ -35,6 +35,8 @@ from verisimile.stats.pvalues import matches
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
 _FIRST_LOOK = 100  # relabelings between looks at whether enough of them are extreme
+_LABELS = 256 * 2**20  # one byte for each event and relabeling of a block
+_FEWEST_ROWS = 64  # relabelings that compiled walks make at once
 _ENTRIES = 8_000_000  # 64 MiB for each of a few arrays of masses at a time
 _SCHEMA = 2  # of stored values
 _KINDS = ("none", "positive", "signed")
@@ -174,6 +176,18 @@ def permutation_test(
     count = permutations.permutations if isinstance(permutations, Exchangeable) else permutations
     _check(statistics, count, stop_after)
     pool = pool_samples(reference, generated, coordinates, exchangeable_weights=exchangeable)
+    return permute_pool(run, pool, statistics, permutations=count, stop_after=stop_after)
+
+
+def permute_pool(
+    run: Run,
+    pool: Pool,
+    statistics: Sequence[Statistic],
+    *,
+    permutations: int,
+    stop_after: int | None = None,
+) -> tuple[TwoSample, ...]:
+    """Make the tests of :func:`permutation_test` on samples that are pooled already."""
     for statistic in statistics:
         accepts(statistic, pool)
     at = run.at("two-sample")
@@ -185,8 +199,8 @@ def permutation_test(
         judge(
             job.statistic.name,
             job.events,
-            null_values(at, job, count, stop_after),
-            permutations=count,
+            null_values(at, job, permutations, stop_after),
+            permutations=permutations,
             stop_after=stop_after,
             whole=pool,
         )
@@ -404,10 +418,15 @@ def _draw(seeds: Seeds, job: Job, first: int, last: int) -> Payload:  # noqa: AR
 
 def _relabel(job: Job, first: int, last: int) -> Array:
     """Return the values of relabelings ``(R, J)``, the first block's after the observed."""
-    labels = job.events.relabeled(job.draws, first, last - first)
-    if first == 0:
-        labels = np.concatenate([job.events.observed(), labels])
-    return job.relabeled(labels)
+    events = job.events
+    step = max(_FEWEST_ROWS, _LABELS // len(events.x))
+    found = []
+    for start in range(first, last, step):
+        labels = events.relabeled(job.draws, start, min(step, last - start))
+        if start == 0:
+            labels = np.concatenate([events.observed(), labels])
+        found.append(job.relabeled(labels))
+    return np.concatenate(found)
 
 
 def _multiply(job: Job, first: int, last: int) -> Array:

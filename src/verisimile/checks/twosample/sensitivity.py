@@ -21,7 +21,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
-from verisimile.data.events import match_features
+from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised, circles, in_turns, periodic
@@ -145,15 +145,31 @@ def smallest_effects(
         raise InputError("level", got=level, expected="a number between 0 and 0.5")
     relabeled = all(result.p_value.null == "relabelings" for result in found)
     pool = pool_samples(reference, generated, coordinates, exchangeable_weights=relabeled)
-    _check(statistics, found, pool)
+    return effects_on(run, pool, tilts_of(reference, generated, pool), statistics, found, level)
+
+
+def tilts_of(reference: Events, generated: Events, pool: Pool) -> tuple[TiltFamily, ...]:
+    """Return the tilts of the events of a pool, whatever its coordinates."""
     x = in_turns(
         np.concatenate([reference.x, match_features(generated, reference.features).x]),
         reference.features,
     )
-    at = run.at("two-sample")
     # Along an angle its cosine and sine are shifted; an interval is one of the circle.
     spread = circles(x, periodic(reference.features)).x
-    tilts: tuple[TiltFamily, ...] = (Shift.of(spread, pool.weights), Local.of(x))
+    return Shift.of(spread, pool.weights), Local.of(x)
+
+
+def effects_on(
+    run: Run,
+    pool: Pool,
+    tilts: tuple[TiltFamily, ...],
+    statistics: Sequence[Statistic],
+    found: Sequence[TwoSample],
+    level: float,
+) -> tuple[Sensitivity, ...]:
+    """Return what :func:`smallest_effects` does for samples that are pooled already."""
+    _check(statistics, found, pool)
+    at = run.at("two-sample")
     jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
     nulls = [null_table(at, job, one, level) for job, one in zip(jobs, found, strict=True)]
     searches = [
