@@ -114,9 +114,9 @@ def test_effects_are_those_achieved(kind: str, effect: str, rng: np.random.Gener
 def test_a_shift_is_in_weighted_standard_deviations(rng: np.random.Generator) -> None:
     x, weights = _events(rng), _weights("positive", rng)
     tilt = Shift.of(np.column_stack([x, np.ones(N)]), weights)
-    assert tilt.standardised.shape == (N, 2)
-    mean = np.average(tilt.standardised, axis=0, weights=weights)
-    variance = np.average((tilt.standardised - mean) ** 2, axis=0, weights=weights)
+    assert tilt.standardised.shape == (2, N)
+    mean = np.average(tilt.standardised, axis=1, weights=weights)[:, None]
+    variance = np.average((tilt.standardised - mean) ** 2, axis=1, weights=weights)
     np.testing.assert_allclose(variance, 1.0, rtol=1e-12)
     drawn = [tilt.direction(np.random.default_rng(k)) for k in range(40)]
     assert len({float(direction.log_odds[0]) for direction in drawn}) == 4

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
@@ -68,9 +68,9 @@ class Shift:
     Attributes
     ----------
     scores
-        Normal scores of the pooled features ``(N, d)``.
+        Normal scores of the pooled features ``(d, N)``.
     standardised
-        The features in pooled standard deviations, weighted ones if there are weights ``(N, d)``.
+        The features in pooled standard deviations, weighted ones if there are weights ``(d, N)``.
     """
 
     name: ClassVar[Literal["shift"]] = "shift"
@@ -88,10 +88,8 @@ class Shift:
         share = weights / weights.sum()
         variance = share @ z**2 - (share @ z) ** 2
         # Signed weights may leave a feature without a positive variance.
-        return cls(
-            frozen(NormalScores().of(kept)),
-            frozen(z / np.sqrt(np.where(variance > 0.0, variance, 1.0))),
-        )
+        scaled = z / np.sqrt(np.where(variance > 0.0, variance, 1.0))
+        return cls(frozen(NormalScores().of(kept).T), frozen(scaled.T))
 
     @property
     def key(self) -> str:
@@ -100,8 +98,8 @@ class Shift:
 
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random feature with a random sign."""
-        feature, sign = rng.integers(self.scores.shape[1]), rng.choice([-1.0, 1.0])
-        return Direction(sign * self.scores[:, feature], sign * self.standardised[:, feature])
+        feature, sign = rng.integers(len(self.scores)), rng.choice([-1.0, 1.0])
+        return Direction(sign * self.scores[feature], sign * self.standardised[feature])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,9 +112,9 @@ class Local:
     Attributes
     ----------
     ordered
-        The features' pooled values in ascending order ``(N, d)``.
+        The features' pooled values in ascending order ``(d, N)``.
     x
-        Pooled features ``(N, d)``.
+        Pooled features ``(d, N)``.
     """
 
     name: ClassVar[Literal["local"]] = "local"
@@ -129,8 +127,8 @@ class Local:
     @classmethod
     def of(cls, x: Array) -> Local:
         """Return the intervals of pooled events ``(N, d)``; constant features are left out."""
-        kept = x[:, varying(x)]
-        return cls(frozen(np.sort(kept, axis=0)), frozen(kept))
+        kept = frozen(x[:, varying(x)].T)
+        return cls(frozen(np.sort(kept, axis=1)), kept)
 
     @property
     def key(self) -> str:
@@ -147,11 +145,12 @@ class Local:
         return Direction(inside, inside)
 
     def _inside(self, rng: np.random.Generator) -> Array:
-        n, d = self.x.shape
+        d, n = self.x.shape
         count, feature = max(1, round(_SHARE * n)), rng.integers(d)
         start = rng.integers(n - count + 1)
-        low, high = self.ordered[[start, start + count - 1], feature]
-        return np.asarray((self.x[:, feature] >= low) & (self.x[:, feature] <= high), dtype=float)
+        low, high = self.ordered[feature, [start, start + count - 1]]
+        column = self.x[feature]
+        return np.asarray((column >= low) & (column <= high), dtype=float)
 
 
 def tilt_labels(
@@ -174,28 +173,31 @@ def tilt_labels(
     pool, `pool` all of it or some, `strength` :math:`\epsilon`.
     """
     rng = seeds.numpy()
-    direction = tilt.direction(rng)
-    units, weights = compact(pool.units), pool.weights
-    last, alone = units_of_first(units, pool.sizes[0]), len(pool.rows) == len(direction.log_odds)
+    direction, weights, last = tilt.direction(rng), pool.weights, pool.sizes[0]
     odds, measure = direction.log_odds, direction.measure
-    if not alone:
+    if len(pool.rows) < len(odds):
         odds, measure = odds[pool.rows], measure[pool.rows]
-    log_odds = strength * odds
-    together = units if int(units.max()) + 1 < units.size else None
+    log_odds, together = strength * odds, None
+    if not (pool.units[1:] > pool.units[:-1]).all():
+        together = compact(pool.units)
+        last = units_of_first(together, last)
+        log_odds = unit_masses(log_odds, together, int(together.max()) + 1)
+    first, share = _sides(log_odds, last, rng)
     if together is not None:
-        log_odds = unit_masses(log_odds, units, int(units.max()) + 1)
+        first, share = first[together], share[together]
+    probable = weights * share
+    return first, _mean(measure, probable) - _mean(measure, weights - probable)
+
+
+def _sides(log_odds: Array, last: int, rng: np.random.Generator) -> tuple[BoolArray, Array]:
+    """Return which units ``(U,)`` are on the first side, `last` of them, and the shares pi."""
     uniform = rng.random(log_odds.size)
     heights = log_odds + np.log(uniform / (1.0 - uniform))
-    threshold = np.partition(heights, (last - 1, last))[[last - 1, last]].mean()
-    first = heights <= threshold
+    ordered = np.partition(heights, last - 1)
+    threshold = 0.5 * (ordered[last - 1] + ordered[last:].min())
     # Several times as fast as scipy's expit, which has no need of the limit.
     share = 1.0 / (1.0 + np.exp(np.minimum(threshold - log_odds, _FAR)))
-    labels, probable = (
-        (first, weights * share)
-        if together is None
-        else (first[together], weights * share[together])
-    )
-    return labels, _mean(measure, probable) - _mean(measure, weights - probable)
+    return heights <= threshold, share
 
 
 def tilted_masses(
