@@ -11,7 +11,7 @@ from scipy import special
 
 from statistical import assert_within
 from verisimile.checks.twosample.tilts import Direction, Local, Shift, TiltFamily, tilt_labels
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
@@ -31,6 +31,13 @@ class _Fixed:
 
     def direction(self, rng: np.random.Generator) -> Direction:  # noqa: ARG002
         return self.fixed
+
+    def bundled(self, codes: IntArray, count: int) -> _Fixed:
+        odds, measure = (
+            np.bincount(codes, weights=each, minlength=count).astype(np.float64)
+            for each in (self.fixed.log_odds, self.fixed.measure)
+        )
+        return _Fixed(Direction(odds, measure / np.bincount(codes, minlength=count)))
 
 
 def _pool(weights: Array, second: int = SECOND) -> Pool:

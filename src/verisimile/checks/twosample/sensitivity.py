@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from verisimile.checks.twosample.bundles import Bundles, events_together
 from verisimile.checks.twosample.permutation import Job, accepts, null_values
 from verisimile.checks.twosample.power_curve import HALF, NINETY, PowerCurve, next_look
 from verisimile.checks.twosample.result import TwoSample, tie_threshold
@@ -65,6 +66,8 @@ class Sensitivity:
         Events of each sample.
     warnings
         What a reader must know.
+    together
+        Events of a random bundle that the labelings exchanged as one: one of most samples.
     """
 
     statistic: str
@@ -81,6 +84,7 @@ class Sensitivity:
     n_first: int
     n_second: int
     warnings: tuple[str, ...] = ()
+    together: int = 1
 
     def __repr__(self) -> str:
         """Return one line: the effects seen with 50 % and with 90 %."""
@@ -209,6 +213,7 @@ def _result(search: _Search, tilt: TiltFamily, record: Record) -> Sensitivity:
         n_first=pool.sizes[0],
         n_second=pool.sizes[1],
         warnings=pool.warnings,
+        together=events_together(search.job.events),
     )
 
 
@@ -258,6 +263,7 @@ class _Search:
             "labelings": self.labelings,
             "null": digest(self.null),
             "level": self.level,
+            "together": events_together(self.job.events),
         }
         return Task(
             address=f"{self.job.address}/tilted/{self.level:.6g}",
@@ -310,11 +316,15 @@ def _p_value(threshold: Array, null: Array) -> float:
 def _searched(seeds: Seeds, search: _Search) -> Payload:
     """Look at tilted labelings of one strength after the other until all crossings are known."""
     # What is prepared goes with this task: the driver's jobs would keep it for all statistics.
-    search = replace(search, job=search.job.fresh())
+    job, bundles = search.job.fresh(), None
+    if (together := events_together(job.events)) > 1:
+        bundles = Bundles.of(job.events, together, seeds)
+    tilts = search.tilts if bundles is None else tuple(map(bundles.tilt, search.tilts))
+    search = replace(search, job=job, tilts=tilts)
     looks: dict[str, dict[int, _Look]] = {tilt.name: {} for tilt in search.tilts}
     while asked := list(_asked(search, looks)):
         # All tilts at once: some statistics make their functions of the events in every call.
-        for (tilt, place, _), look in zip(asked, _look(seeds, search, asked), strict=True):
+        for (tilt, place, _), look in zip(asked, _look(seeds, search, asked, bundles), strict=True):
             looks[tilt.name][place] = look
     arrays = {
         f"{name} {what}": np.array([getattr(found[place], what) for place in sorted(found)])
@@ -346,15 +356,20 @@ def _asked(search: _Search, looks: Mapping[str, Mapping[int, _Look]]) -> Iterato
             yield tilt, place, strengths[place]
 
 
-def _look(seeds: Seeds, search: _Search, asked: Sequence[_Asked]) -> Iterator[_Look]:
+def _look(
+    seeds: Seeds, search: _Search, asked: Sequence[_Asked], bundles: Bundles | None
+) -> Iterator[_Look]:
     """Yield what labelings of each strength show."""
     streams = [
         (tilt, strength, seeds.at("tilt", tilt.name, f"{strength:.12g}").at(labeling))
         for tilt, _, strength in asked
         for labeling in range(search.labelings)
     ]
-    made = _labeled if search.job.pool.null == "relabelings" else _massed
-    values, effects = made(search.job, streams)
+    values, effects = (
+        _labeled(search.job, streams, bundles)
+        if search.job.pool.null == "relabelings"
+        else _massed(search.job, streams)
+    )
     for some, achieved in zip(
         np.split(values, len(asked)), np.split(np.array(effects), len(asked)), strict=True
     ):
@@ -366,10 +381,18 @@ def _look(seeds: Seeds, search: _Search, asked: Sequence[_Asked]) -> Iterator[_L
 
 
 def _labeled(
-    job: Job, streams: Sequence[tuple[TiltFamily, float, Seeds]]
+    job: Job, streams: Sequence[tuple[TiltFamily, float, Seeds]], bundles: Bundles | None
 ) -> tuple[Array, list[float]]:
-    drawn = [tilt_labels(tilt, strength, job.events, at) for tilt, strength, at in streams]
-    return job.relabeled(np.stack([row for row, _ in drawn])), [effect for _, effect in drawn]
+    labels = np.empty((len(streams), len(job.events.x)), dtype=np.bool_)
+    effects = []
+    for row, (tilt, strength, at) in zip(labels, streams, strict=True):
+        row[:], effect = (
+            tilt_labels(tilt, strength, job.events, at)
+            if bundles is None
+            else bundles.labels(tilt, strength, at)
+        )
+        effects.append(effect)
+    return job.relabeled(labels), effects
 
 
 def _massed(

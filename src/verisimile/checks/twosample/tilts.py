@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from verisimile.core.arrays import Array, BoolArray, digest, frozen
+from verisimile.core.arrays import Array, BoolArray, IntArray, digest, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
@@ -57,6 +58,9 @@ class TiltFamily(Protocol):
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random direction."""
 
+    def bundled(self, codes: IntArray, count: int) -> TiltFamily:
+        """Return the tilt of bundles, `codes` ``(N,)`` of `count`: sums of odds, mean measures."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shift:
@@ -79,6 +83,7 @@ class Shift:
 
     scores: Array
     standardised: Array
+    key: str
 
     @classmethod
     def of(cls, x: Array, weights: Array) -> Shift:
@@ -88,18 +93,23 @@ class Shift:
         share = weights / weights.sum()
         variance = share @ z**2 - (share @ z) ** 2
         # Signed weights may leave a feature without a positive variance.
-        scaled = z / np.sqrt(np.where(variance > 0.0, variance, 1.0))
-        return cls(frozen(NormalScores().of(kept).T), frozen(scaled.T))
-
-    @property
-    def key(self) -> str:
-        """Return the key of scores and features."""
-        return digest(self.scores, self.standardised)
+        scaled = frozen((z / np.sqrt(np.where(variance > 0.0, variance, 1.0))).T)
+        scores = frozen(NormalScores().of(kept).T)
+        return cls(scores, scaled, digest(scores, scaled))
 
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random feature with a random sign."""
         feature, sign = rng.integers(len(self.scores)), rng.choice([-1.0, 1.0])
         return Direction(sign * self.scores[feature], sign * self.standardised[feature])
+
+    def bundled(self, codes: IntArray, count: int) -> Shift:
+        """Return the shifts of bundles."""
+
+        def sums(rows: Array) -> Array:
+            return np.stack([np.bincount(codes, weights=row, minlength=count) for row in rows])
+
+        means = sums(self.standardised) / np.bincount(codes, minlength=count)
+        return Shift(sums(self.scores), np.asarray(means, dtype=np.float64), self.key)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,8 +123,12 @@ class Local:
     ----------
     ordered
         The features' pooled values in ascending order ``(d, N)``.
-    x
-        Pooled features ``(d, N)``.
+    places
+        Which event, or bundle, each of them is of ``(d, N)``.
+    sizes
+        Events of each bundle; ones if every event stands alone.
+    key
+        Content key of the features.
     """
 
     name: ClassVar[Literal["local"]] = "local"
@@ -122,35 +136,46 @@ class Local:
     scale: ClassVar[float] = float(np.sqrt(_SHARE * (1.0 - _SHARE)))
 
     ordered: Array
-    x: Array
+    places: npt.NDArray[np.int32]
+    sizes: Array
+    key: str
 
     @classmethod
     def of(cls, x: Array) -> Local:
         """Return the intervals of pooled events ``(N, d)``; constant features are left out."""
-        kept = frozen(x[:, varying(x)].T)
-        return cls(frozen(np.sort(kept, axis=1)), kept)
-
-    @property
-    def key(self) -> str:
-        """Return the key of the features."""
-        return digest(self.x)
+        columns = np.ascontiguousarray(x[:, varying(x)].T)
+        order = np.argsort(columns, axis=1)
+        ordered = np.take_along_axis(columns, order, axis=1)
+        return cls(frozen(ordered), order.astype(np.int32), np.ones(len(x)), digest(columns))
 
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random interval of a random feature."""
-        inside = self._inside(rng)
+        best = self._interval(rng)
         for _ in range(_CANDIDATES - 1):
-            if inside.mean() <= 2.0 * _SHARE:
+            if best[2] - best[1] <= 2.0 * _SHARE * self.ordered.shape[1]:
                 break
-            inside = min(inside, self._inside(rng), key=np.mean)
-        return Direction(inside, inside)
+            best = min(best, self._interval(rng), key=lambda found: found[2] - found[1])
+        feature, low, high = best
+        inside = np.bincount(self.places[feature, low:high], minlength=self.sizes.size)
+        return Direction(inside.astype(np.float64), inside / self.sizes)
 
-    def _inside(self, rng: np.random.Generator) -> Array:
-        d, n = self.x.shape
-        count, feature = max(1, round(_SHARE * n)), rng.integers(d)
-        start = rng.integers(n - count + 1)
-        low, high = self.ordered[feature, [start, start + count - 1]]
-        column = self.x[feature]
-        return np.asarray((column >= low) & (column <= high), dtype=float)
+    def bundled(self, codes: IntArray, count: int) -> Local:
+        """Return the intervals of bundles."""
+        sizes = np.bincount(codes, minlength=count).astype(np.float64)
+        return Local(self.ordered, codes.astype(np.int32)[self.places], sizes, self.key)
+
+    def _interval(self, rng: np.random.Generator) -> tuple[int, int, int]:
+        """Return a feature, the first of the ordered events that are inside, and the one beyond."""
+        d, n = self.ordered.shape
+        count, feature = max(1, round(_SHARE * n)), int(rng.integers(d))
+        start = int(rng.integers(n - count + 1))
+        column = self.ordered[feature]
+        low, high = column[[start, start + count - 1]]
+        return (
+            feature,
+            int(np.searchsorted(column, low, "left")),
+            int(np.searchsorted(column, high, "right")),
+        )
 
 
 def tilt_labels(
