@@ -18,6 +18,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.report.sections.validation_tables import bundled
 from verisimile.samples.coordinates import Standardised
 from verisimile.samples.pool import Pool, pool_samples
 
@@ -109,6 +110,8 @@ def test_the_smallest_effect_is_that_of_events(
     monkeypatch.setattr(bundles, "_FEWEST", 250)
     together = _found(first, second)
     assert (alone.together, together.together) == (1, 8)
+    assert bundled([alone]) == ""
+    assert "random bundles of 8 events" in bundled([alone, together])
     for one, other in ((alone.at_half, together.at_half), (alone.at_ninety, together.at_ninety)):
         assert one is not None
         assert other is not None
