@@ -78,14 +78,14 @@ def tails_of(
     ordered = np.sort(log_weights)
     count = max(1, int(fraction * ordered.size))
     high, low = float(ordered[-count]), float(ordered[count - 1])
-    columns = [_Column(column, pool.weights) for column in pool.x.T]
+    columns = [_Ordered(column, pool.weights) for column in pool.x.T]
     return (
         _tail(pool, columns, log_weights, "missing", high, log_weights >= high),
         _tail(pool, columns, log_weights, "excess", low, log_weights <= low),
     )
 
 
-class _Column:
+class _Ordered:
     """A feature of the pooled events in its order, with their weights: once for both tails."""
 
     def __init__(self, values: Array, weights: Array) -> None:
@@ -118,7 +118,7 @@ class _Column:
 
 def _tail(
     pool: ClassifierPool,
-    columns: Sequence[_Column],
+    columns: Sequence[_Ordered],
     log_weights: Array,
     side: str,
     cut: float,
@@ -141,7 +141,7 @@ def _tail(
     )
 
 
-def _range(pool: ClassifierPool, name: str, column: _Column, inside: BoolArray) -> TailRange:
+def _range(pool: ClassifierPool, name: str, column: _Ordered, inside: BoolArray) -> TailRange:
     low, high = column.tightest(pool.weights, inside)
     within = (column.values >= low) & (column.values <= high)
     # Of truth and generated events alike, however many there are of either.
