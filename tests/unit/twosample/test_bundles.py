@@ -55,7 +55,7 @@ def test_bundles_shift_and_fluctuate_as_events_do(rng: np.random.Generator) -> N
     assert made.pool.sizes == (480, 720)
     _judge(made, x)
     # The twin: bundles of neighbours instead of random events.
-    near = replace(made, codes=np.argsort(np.argsort(x[:, 0])) // 5)
+    near = replace(made, codes=(np.argsort(np.argsort(x[:, 0])) // 5).astype(np.int32))
     with pytest.raises(AssertionError):
         _judge(near, x)
 

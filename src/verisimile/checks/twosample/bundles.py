@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verisimile.checks.twosample.tilts import TiltFamily, tilt_labels
-from verisimile.core.arrays import IntArray
+from verisimile.checks.twosample.tilts import Order, TiltFamily, tilt_labels
 from verisimile.core.random import Seeds
 from verisimile.samples.pool import Labels, Pool
 
@@ -44,20 +43,22 @@ class Bundles:
         The bundles, as if each were an event.
     """
 
-    codes: IntArray
+    codes: Order
     pool: Pool
 
     @classmethod
     def of(cls, pool: Pool, together: int, seeds: Seeds) -> Bundles:
         """Return bundles of so many events, whichever sample they are of."""
         count = -(-len(pool.x) // together)
-        codes = seeds.at("bundles", together).numpy().permutation(len(pool.x)) // together
+        order = seeds.at("bundles", together).numpy().permutation(len(pool.x))
+        codes = (order // together).astype(np.int32)
         first = min(max(1, round(count * pool.sizes[0] / len(pool.x))), count - 1)
         alone = np.arange(count)
         return cls(
             codes,
             replace(
                 pool,
+                x=pool.x[:0],
                 weights=np.bincount(codes).astype(np.float64),
                 sizes=(first, count - first),
                 units=alone,

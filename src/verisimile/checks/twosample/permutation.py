@@ -251,27 +251,28 @@ class Job:
         Root of the random streams.
     """
 
-    __slots__ = ("_events", "_prepared", "pool", "seeds", "statistic")
+    __slots__ = ("_events", "_prepared", "pool", "seeds", "statistic", "thinned")
 
     def __init__(self, pool: Pool, statistic: Statistic, seeds: Seeds) -> None:
         self.pool, self.statistic, self.seeds = pool, statistic, seeds
         self._prepared: Prepared | None = None
         self._events: Pool | None = None
+        self.thinned = isinstance(statistic, Thinned) and len(pool.x) > statistic.thinned_to
 
     def __reduce__(self) -> tuple[object, ...]:
-        # A kernel of 400 MB is made again sooner than sent.
-        return (Job, (self.pool, self.statistic, self.seeds))
+        # A kernel of 400 MB is made again sooner than sent, and so are events not to be used.
+        return (_job_of, (self.events, self.statistic, self.seeds, self.thinned))
 
     def fresh(self) -> Job:
-        """Return the same job with nothing prepared."""
-        return Job(self.pool, self.statistic, self.seeds)
+        """Return the same job of the events that the statistic takes, with nothing prepared."""
+        return _job_of(self.events, self.statistic, self.seeds, self.thinned)
 
     @property
     def events(self) -> Pool:
         """The events that the statistic takes: of the pool, thinned if it must be."""
         if self._events is None:
             self._events = self.pool
-            if isinstance(self.statistic, Thinned):
+            if isinstance(self.statistic, Thinned) and self.thinned:
                 most = self.statistic.thinned_to
                 rng = self.seeds.at("thin", most).numpy()
                 self._events = self.pool.thinned(most, rng)
@@ -325,7 +326,7 @@ class Job:
         if self.pool.null == "multipliers":
             return self.seeds.at("multiply")
         at = self.seeds.at("relabel")
-        return at if self.events is self.pool else at.at("thinned", *self.events.sizes)
+        return at.at("thinned", *self.events.sizes) if self.thinned else at
 
     @property
     def address(self) -> str:
@@ -345,6 +346,13 @@ class Job:
             seeds=self.seeds,
             args=(self, first, last),
         )
+
+
+def _job_of(events: Pool, statistic: Statistic, seeds: Seeds, thinned: bool) -> Job:  # noqa: FBT001
+    """Return the job of events that are thinned already, which stand for its pool."""
+    job = Job(events, statistic, seeds)
+    job.thinned, job._events = thinned, events
+    return job
 
 
 @dataclass(frozen=True, slots=True)

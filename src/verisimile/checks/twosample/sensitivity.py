@@ -177,7 +177,8 @@ def effects_on(
     jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
     nulls = [null_table(at, job, one, level) for job, one in zip(jobs, found, strict=True)]
     searches = [
-        _Search(job, tilts, null, level, _LABELINGS) for job, null in zip(jobs, nulls, strict=True)
+        _Search(job, *own, null, level, _LABELINGS)
+        for job, own, null in zip(jobs, _tilts_at(jobs, tilts, at.seeds), nulls, strict=True)
     ]
     records = at.map(_searched, [search.task() for search in searches], label=_LABEL, schema=2)
     return tuple(
@@ -186,6 +187,25 @@ def effects_on(
         for tilt in tilts
         if isinstance(record, Record)
     )
+
+
+def _tilts_at(
+    jobs: Sequence[Job], tilts: tuple[TiltFamily, ...], seeds: Seeds
+) -> Iterator[tuple[tuple[TiltFamily, ...], Bundles | None]]:
+    """Yield for each job the tilts at the events that it takes, and the bundles of these."""
+    made: dict[tuple[int, int], tuple[tuple[TiltFamily, ...], Bundles | None]] = {}
+    for job in jobs:
+        events = job.events
+        if events.sizes not in made:
+            bundles = None
+            if (together := events_together(events)) > 1:
+                bundles = Bundles.of(events, together, seeds)
+            here = tilts if not job.thinned else tuple(tilt.at(events.rows) for tilt in tilts)
+            made[events.sizes] = (
+                here if bundles is None else tuple(map(bundles.tilt, here)),
+                bundles,
+            )
+        yield made[events.sizes]
 
 
 def _result(search: _Search, tilt: TiltFamily, record: Record) -> Sensitivity:
@@ -249,6 +269,7 @@ class _Search:
 
     job: Job
     tilts: tuple[TiltFamily, ...]
+    bundles: Bundles | None
     null: Array
     level: float
     labelings: int
@@ -316,15 +337,11 @@ def _p_value(threshold: Array, null: Array) -> float:
 def _searched(seeds: Seeds, search: _Search) -> Payload:
     """Look at tilted labelings of one strength after the other until all crossings are known."""
     # What is prepared goes with this task: the driver's jobs would keep it for all statistics.
-    job, bundles = search.job.fresh(), None
-    if (together := events_together(job.events)) > 1:
-        bundles = Bundles.of(job.events, together, seeds)
-    tilts = search.tilts if bundles is None else tuple(map(bundles.tilt, search.tilts))
-    search = replace(search, job=job, tilts=tilts)
+    search = replace(search, job=search.job.fresh())
     looks: dict[str, dict[int, _Look]] = {tilt.name: {} for tilt in search.tilts}
     while asked := list(_asked(search, looks)):
         # All tilts at once: some statistics make their functions of the events in every call.
-        for (tilt, place, _), look in zip(asked, _look(seeds, search, asked, bundles), strict=True):
+        for (tilt, place, _), look in zip(asked, _look(seeds, search, asked), strict=True):
             looks[tilt.name][place] = look
     arrays = {
         f"{name} {what}": np.array([getattr(found[place], what) for place in sorted(found)])
@@ -356,9 +373,7 @@ def _asked(search: _Search, looks: Mapping[str, Mapping[int, _Look]]) -> Iterato
             yield tilt, place, strengths[place]
 
 
-def _look(
-    seeds: Seeds, search: _Search, asked: Sequence[_Asked], bundles: Bundles | None
-) -> Iterator[_Look]:
+def _look(seeds: Seeds, search: _Search, asked: Sequence[_Asked]) -> Iterator[_Look]:
     """Yield what labelings of each strength show."""
     streams = [
         (tilt, strength, seeds.at("tilt", tilt.name, f"{strength:.12g}").at(labeling))
@@ -366,7 +381,7 @@ def _look(
         for labeling in range(search.labelings)
     ]
     values, effects = (
-        _labeled(search.job, streams, bundles)
+        _labeled(search, streams)
         if search.job.pool.null == "relabelings"
         else _massed(search.job, streams)
     )
@@ -381,8 +396,9 @@ def _look(
 
 
 def _labeled(
-    job: Job, streams: Sequence[tuple[TiltFamily, float, Seeds]], bundles: Bundles | None
+    search: _Search, streams: Sequence[tuple[TiltFamily, float, Seeds]]
 ) -> tuple[Array, list[float]]:
+    job, bundles = search.job, search.bundles
     labels = np.empty((len(streams), len(job.events.x)), dtype=np.bool_)
     effects = []
     for row, (tilt, strength, at) in zip(labels, streams, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -14,6 +14,9 @@ from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import NormalScores, Standardised, varying
 from verisimile.samples.pool import Labels, MassRows, Pool, unit_masses, units_of_first
+
+Order = npt.NDArray[np.int32]
+"""Places of events: half of what int64 takes, in memory and on the way to a worker."""
 
 _SHARE = 0.01
 _FAR = 700.0  # log odds of which the exponential is still finite
@@ -58,7 +61,10 @@ class TiltFamily(Protocol):
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random direction."""
 
-    def bundled(self, codes: IntArray, count: int) -> TiltFamily:
+    def at(self, rows: IntArray) -> TiltFamily:
+        """Return the tilt of some of the events, which stays that of all of them."""
+
+    def bundled(self, codes: Order, count: int) -> TiltFamily:
         """Return the tilt of bundles, `codes` ``(N,)`` of `count`: sums of odds, mean measures."""
 
 
@@ -102,7 +108,11 @@ class Shift:
         feature, sign = rng.integers(len(self.scores)), rng.choice([-1.0, 1.0])
         return Direction(sign * self.scores[feature], sign * self.standardised[feature])
 
-    def bundled(self, codes: IntArray, count: int) -> Shift:
+    def at(self, rows: IntArray) -> Shift:
+        """Return the shifts of some of the events."""
+        return Shift(frozen(self.scores[:, rows]), frozen(self.standardised[:, rows]), self.key)
+
+    def bundled(self, codes: Order, count: int) -> Shift:
         """Return the shifts of bundles."""
 
         def sums(rows: Array) -> Array:
@@ -121,10 +131,14 @@ class Local:
 
     Attributes
     ----------
-    ordered
-        The features' pooled values in ascending order ``(d, N)``.
     places
-        Which event, or bundle, each of them is of ``(d, N)``.
+        Events, or bundles, in ascending order of each feature ``(d, n)``.
+    ranks
+        Places of these events in the order of all ``(d, n)``; None for all of them.
+    starts
+        Where each value begins in the order of all, for each feature; None where no value repeats.
+    total
+        N, all events.
     sizes
         Events of each bundle; ones if every event stands alone.
     key
@@ -135,8 +149,10 @@ class Local:
     unit: ClassVar[str] = "share of the second sample moved into an interval with 1 % of the events"
     scale: ClassVar[float] = float(np.sqrt(_SHARE * (1.0 - _SHARE)))
 
-    ordered: Array
-    places: npt.NDArray[np.int32]
+    places: Order
+    ranks: Order | None
+    starts: tuple[Order | None, ...]
+    total: int
     sizes: Array
     key: str
 
@@ -145,37 +161,56 @@ class Local:
         """Return the intervals of pooled events ``(N, d)``; constant features are left out."""
         columns = np.ascontiguousarray(x[:, varying(x)].T)
         order = np.argsort(columns, axis=1)
-        ordered = np.take_along_axis(columns, order, axis=1)
-        return cls(frozen(ordered), order.astype(np.int32), np.ones(len(x)), digest(columns))
+        starts = [
+            np.flatnonzero(np.append(True, column[line[1:]] > column[line[:-1]])).astype(np.int32)
+            for column, line in zip(columns, order, strict=True)
+        ]
+        return cls(
+            places=order.astype(np.int32),
+            ranks=None,
+            starts=tuple(None if each.size == len(x) else each for each in starts),
+            total=len(x),
+            sizes=np.ones(len(x)),
+            key=digest(columns),
+        )
 
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random interval of a random feature."""
         best = self._interval(rng)
         for _ in range(_CANDIDATES - 1):
-            if best[2] - best[1] <= 2.0 * _SHARE * self.ordered.shape[1]:
+            if best[2] - best[1] <= 2.0 * _SHARE * self.total:
                 break
             best = min(best, self._interval(rng), key=lambda found: found[2] - found[1])
         feature, low, high = best
+        if self.ranks is not None:
+            low, high = np.searchsorted(self.ranks[feature], (low, high)).tolist()
         inside = np.bincount(self.places[feature, low:high], minlength=self.sizes.size)
         return Direction(inside.astype(np.float64), inside / self.sizes)
 
-    def bundled(self, codes: IntArray, count: int) -> Local:
+    def at(self, rows: IntArray) -> Local:
+        """Return the intervals of some of the events, each with 1 % of all."""
+        place = np.full(self.total, -1, dtype=np.int32)
+        place[rows] = np.arange(rows.size, dtype=np.int32)
+        placed = place[self.places]
+        ranks = np.nonzero(placed >= 0)[1].reshape(len(placed), -1).astype(np.int32)
+        places = np.take_along_axis(placed, ranks, axis=1)
+        return replace(self, places=places, ranks=ranks, sizes=np.ones(rows.size))
+
+    def bundled(self, codes: Order, count: int) -> Local:
         """Return the intervals of bundles."""
         sizes = np.bincount(codes, minlength=count).astype(np.float64)
-        return Local(self.ordered, codes.astype(np.int32)[self.places], sizes, self.key)
+        return replace(self, places=codes[self.places], sizes=sizes)
 
     def _interval(self, rng: np.random.Generator) -> tuple[int, int, int]:
         """Return a feature, the first of the ordered events that are inside, and the one beyond."""
-        d, n = self.ordered.shape
-        count, feature = max(1, round(_SHARE * n)), int(rng.integers(d))
-        start = int(rng.integers(n - count + 1))
-        column = self.ordered[feature]
-        low, high = column[[start, start + count - 1]]
-        return (
-            feature,
-            int(np.searchsorted(column, low, "left")),
-            int(np.searchsorted(column, high, "right")),
-        )
+        count, feature = max(1, round(_SHARE * self.total)), int(rng.integers(len(self.places)))
+        low = int(rng.integers(self.total - count + 1))
+        high, starts = low + count, self.starts[feature]
+        if starts is not None:
+            first, beyond = np.searchsorted(starts, (low, high - 1), "right").tolist()
+            low = int(starts[first - 1])
+            high = int(starts[beyond]) if beyond < starts.size else self.total
+        return feature, low, high
 
 
 def tilt_labels(
@@ -194,15 +229,13 @@ def tilt_labels(
     .. math:: \frac{\sum w \pi m}{\sum w \pi} - \frac{\sum w (1 - \pi) m}{\sum w (1 - \pi)},
 
     what is achieved on average over labelings; one labeling fluctuates about it.  Groups
-    change sides as a whole, with the product of their events' odds.  The tilt is of the whole
-    pool, `pool` all of it or some, `strength` :math:`\epsilon`.
+    change sides as a whole, with the product of their events' odds.  The tilt is of the events
+    of `pool`, and `strength` is :math:`\epsilon`.
     """
     rng = seeds.numpy()
     direction, weights, last = tilt.direction(rng), pool.weights, pool.sizes[0]
-    odds, measure = direction.log_odds, direction.measure
-    if len(pool.rows) < len(odds):
-        odds, measure = odds[pool.rows], measure[pool.rows]
-    log_odds, together = strength * odds, None
+    measure = direction.measure
+    log_odds, together = strength * direction.log_odds, None
     if not (pool.units[1:] > pool.units[:-1]).all():
         together = compact(pool.units)
         last = units_of_first(together, last)
@@ -238,7 +271,7 @@ def tilted_masses(
     """
     direction = tilt.direction(seeds.numpy())
     centre = pool.centre
-    log_odds = strength * direction.log_odds[pool.rows]
+    log_odds = strength * direction.log_odds
     shifted = centre * np.exp(log_odds - log_odds.max())
     if not shifted.sum() > 0.0:
         raise InputError(
@@ -250,7 +283,7 @@ def tilted_masses(
     shifted /= shifted.sum()
     drawn = pool.multiplied(seeds.at("multiply"), 0, 1)
     rows = MassRows(drawn.first, drawn.second + (shifted - centre), drawn.base)
-    return rows, float((shifted - centre) @ direction.measure[pool.rows])
+    return rows, float((shifted - centre) @ direction.measure)
 
 
 def _mean(values: Array, weights: Array) -> float:
