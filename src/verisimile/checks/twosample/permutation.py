@@ -35,7 +35,7 @@ from verisimile.stats.pvalues import matches
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
 _FIRST_LOOK = 100  # relabelings between looks at whether enough of them are extreme
-_LABELS = 256 * 2**20  # one byte for each event and relabeling of a block
+_LABELS = 512 * 2**20  # one byte for each event and relabeling of a block
 _FEWEST_ROWS = 64  # relabelings that compiled walks make at once
 _ENTRIES = 8_000_000  # 64 MiB for each of a few arrays of masses at a time
 _SCHEMA = 2  # of stored values
