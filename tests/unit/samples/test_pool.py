@@ -210,15 +210,17 @@ def test_the_first_sample_keeps_its_number_of_units(rng: np.random.Generator) ->
         assert units_of_first(units, split) == np.unique(each.units[:split]).size
 
 
-def _subset_counts(pick: Callable[[BoolArray, int, np.random.Generator], None]) -> Array:
-    """Return how often each choice of two of seven places is made in 6300."""
-    rng, counts = np.random.default_rng(4), np.zeros(21)
-    number = {pair: k for k, pair in enumerate(itertools.combinations(range(7), 2))}
-    for _ in range(6300):
-        side = np.ones(7, dtype=np.bool_)
-        pick(side, 2, rng)
-        first, second = np.flatnonzero(side).tolist()
-        counts[number[first, second]] += 1
+def _subset_counts(
+    pick: Callable[[BoolArray, int, np.random.Generator], None], *, of: int, chosen: int
+) -> Array:
+    """Return how often each choice of some of the places is made, 300 times for each choice."""
+    choices = list(itertools.combinations(range(of), chosen))
+    number = {choice: k for k, choice in enumerate(choices)}
+    rng, counts = np.random.default_rng(4), np.zeros(len(choices))
+    for _ in range(300 * len(choices)):
+        side = np.ones(of, dtype=np.bool_)
+        pick(side, chosen, rng)
+        counts[number[tuple(np.flatnonzero(side).tolist())]] += 1
     return counts
 
 
@@ -229,12 +231,13 @@ def _pick_unevenly(side: BoolArray, count: int, rng: np.random.Generator) -> Non
     side[np.flatnonzero(side if excess > 0 else ~side)[: abs(excess)]] = excess < 0
 
 
-def test_every_choice_of_places_is_as_likely() -> None:
-    assert stats.chisquare(_subset_counts(choose)).pvalue > 1e-3
-    assert stats.chisquare(_subset_counts(_pick_unevenly)).pvalue < 1e-6
+@pytest.mark.parametrize(("of", "chosen"), [(7, 2), (6, 3), (12, 1)])
+def test_every_choice_of_places_is_as_likely(of: int, chosen: int) -> None:
+    assert stats.chisquare(_subset_counts(choose, of=of, chosen=chosen)).pvalue > 1e-3
+    assert stats.chisquare(_subset_counts(_pick_unevenly, of=of, chosen=chosen)).pvalue < 1e-6
 
 
-@pytest.mark.parametrize("count", [1, 3, 150, 299_990])
+@pytest.mark.parametrize("count", [1, 3, 150, 150_000, 200_000, 299_990])
 def test_so_many_places_are_chosen(count: int, rng: np.random.Generator) -> None:
     side = np.empty(300_000, dtype=np.bool_)
     for _ in range(3):
