@@ -103,3 +103,26 @@ def test_monotone_curves_are_the_regression_of_scipy(rng: np.random.Generator) -
         curve = PowerCurve(np.arange(1.0, count + 1.0), power, 24, 1e-9)
         wanted = optimize.isotonic_regression(power / 24).x
         np.testing.assert_allclose(curve.smoothed, np.maximum(wanted, 1e-9), atol=1e-14)
+
+
+def test_a_few_looks_give_the_crossings_of_the_whole_grid(rng: np.random.Generator) -> None:
+    grid, labelings = np.asarray(1.5 ** np.arange(12), dtype=np.float64), 24
+    power = stats.norm.cdf(grid - 2.86) + stats.norm.cdf(-grid - 2.86)
+    few: list[float] = []
+    all_: list[float] = []
+    first: list[float] = []
+    looks = 0
+    for _ in range(200):
+        seen = rng.binomial(labelings, power)
+        looked = _looked_at(seen / labelings)
+        looks += len(looked)
+        for found, places in ((few, looked), (all_, list(range(12))), (first, looked[:2])):
+            curve = PowerCurve(grid[places], seen[places], labelings, 0.004)
+            ninety = curve.crossings((0.9,), rng)[0]
+            found.append(np.nan if ninety is None else ninety.value)
+    spread = np.std(all_)
+    assert looks < 200 * 5
+    assert abs(np.mean(few) - np.mean(all_)) < 0.02 * spread
+    assert np.std(np.array(few) - all_) < 0.1 * spread
+    # The twin: the first two looks alone.
+    assert not np.std(np.array(first) - all_) < 0.1 * spread
