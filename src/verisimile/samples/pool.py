@@ -156,13 +156,15 @@ class Pool:
         """Return the true labels ``(1, N)``."""
         return np.arange(sum(self.sizes))[None, :] < self.sizes[0]
 
-    def relabeled(self, seeds: Seeds, first: int, count: int) -> Labels:
+    def relabeled(self, seeds: Seeds, first: int, count: int, *, observed: bool = False) -> Labels:
         """Return relabelings number `first` and following ``(count, N)``, one stream each.
 
-        Whole units change sides; each side keeps its number of units.
+        Whole units change sides; each side keeps its number of units.  If they shall be, the
+        true labels come before them, in one array: it may be large.
         """
         units = compact(self.units)
-        return relabel(units, units_of_first(units, self.sizes[0]), seeds, first, count)
+        last = units_of_first(units, self.sizes[0])
+        return relabel(units, last, seeds, first, count, observed=observed)
 
     def observed_masses(self) -> MassRows:
         """Return the samples' masses as rows of one."""
@@ -380,14 +382,24 @@ def _small(pool: Pool) -> list[str]:
     ]
 
 
-def relabel(units: IntArray, first_units: int, seeds: Seeds, start: int, count: int) -> Labels:
+def relabel(
+    units: IntArray,
+    first_units: int,
+    seeds: Seeds,
+    start: int,
+    count: int,
+    *,
+    observed: bool = False,
+) -> Labels:
     """Return relabelings number `start` and following ``(count, N)``, one stream of `seeds` each.
 
     Whole units change sides, `first_units` of them on the first at any time; `units` ``(N,)``
-    has no gaps: codes of groups, or every event's own.
+    has no gaps: codes of groups, or every event's own.  `observed` puts the true labels first.
     """
-    sides = np.zeros((count, int(units.max()) + 1), dtype=np.bool_)
-    for row, side in enumerate(sides):
+    sides = np.empty((count + observed, int(units.max()) + 1), dtype=np.bool_)
+    if observed:
+        sides[0] = np.arange(sides.shape[1]) < first_units
+    for row, side in enumerate(sides[int(observed) :]):
         choose(side, first_units, seeds.at(start + row).numpy())
     # Where every event stands alone its unit is its place.
     return sides if sides.shape[1] == units.size else sides[:, units]

@@ -430,10 +430,8 @@ def _relabel(job: Job, first: int, last: int) -> Array:
     step = max(_FEWEST_ROWS, _LABELS // len(events.x))
     found = []
     for start in range(first, last, step):
-        labels = events.relabeled(job.draws, start, min(step, last - start))
-        if start == 0:
-            labels = np.concatenate([events.observed(), labels])
-        found.append(job.relabeled(labels))
+        count = min(step, last - start)
+        found.append(job.relabeled(events.relabeled(job.draws, start, count, observed=start == 0)))
     return np.concatenate(found)
 
 
