@@ -64,7 +64,7 @@ def stated() -> dict[tuple[str, str], float]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sensitivity, "_LABELINGS", STATED)
         tested = battery_of(run, *pair, BATTERY, further={})
-        found = list(sensitivities_of(run, *pair, tested, level=LEVEL))
+        found = list(sensitivities_of(run, tested, level=LEVEL))
         plain = [
             each
             for name in JUDGED

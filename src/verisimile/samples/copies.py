@@ -13,7 +13,7 @@ from scipy.special import gammaln
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.result import register
 from verisimile.data.events import Events, match_features
-from verisimile.data.row_hashes import RowHashes, row_hashes
+from verisimile.data.row_hashes import RowHashes, among, row_hashes
 from verisimile.stats.coincidences import SMALLEST, chance_of, shared_by_chance, value_pairs
 
 LEVEL = 1e-3  # of calling coincidences copies
@@ -98,10 +98,10 @@ def _copies(x: Array, y: Array) -> Iterator[Copies]:
     if x.shape[1] == 1:
         del keys["columns"], views["columns"]
     for kind, key in keys.items():
-        found, among = _coinciding(kind, x, left, key, size=size)
+        found, shared = _coinciding(kind, x, left, key, size=size)
         if found is not None:
             yield found
-            left = left[~among]
+            left = left[~shared]
         if left.shape[0] == 0:
             return
     for kind, view in views.items():  # sorting moves no event by more than it was moved
@@ -116,16 +116,16 @@ def _coinciding(
 ) -> tuple[Copies | None, BoolArray]:
     """Return the copies by equal keys if there are any beyond chance, and which they are."""
     one, other = key(x), key(y)
-    among = np.isin(other, one)
-    count = int(among.sum())
+    shared = among(other, one)
+    count = int(shared.sum())
     if not count:
-        return None, among
+        return None, shared
     p = min(shared_by_chance(one, other), _independent_columns(x, y, count))
     if p > (_STRICT if kind == "columns" else LEVEL):
-        return None, among
+        return None, shared
     _, counts = np.unique(one, return_counts=True)
     repeating = float(counts[counts > 1].sum()) / one.size
-    return Copies(kind, count, repeating * y.shape[0], size or y.shape[0], p), among
+    return Copies(kind, count, repeating * y.shape[0], size or y.shape[0], p), shared
 
 
 def _independent_columns(x: Array, y: Array, count: int) -> float:

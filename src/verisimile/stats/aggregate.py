@@ -95,13 +95,25 @@ def smallest_p(observed: npt.ArrayLike, toys: Array) -> Array:
     total = ranks.shape[0]
     smallest = ranks.min(axis=1)
     out = np.where(ranks == smallest[:, None], _standardised(observed, toys), -np.inf).max(axis=1)
-    resolved = smallest.astype(np.float64)
-    for rank in np.unique(smallest):
-        tied = np.flatnonzero(smallest == rank)
-        # Equally far out is equally extreme: the rank of the first of them.
-        below = np.searchsorted(np.sort(out[tied]), out[tied], side="left")
-        resolved[tied] -= below / (tied.size + 1)
+    resolved = smallest - _places(smallest, out)
     return np.asarray(resolved / total)
+
+
+def _places(smallest: npt.NDArray[np.int64], out: Array) -> Array:
+    """Return each row's place among those of its rank, in steps of one more than there are.
+
+    Counted are those less far out: equally far out is equally extreme.
+    """
+    order = np.lexsort((out, smallest))
+    ranks, far = smallest[order], out[order]
+    group = np.append(True, ranks[1:] != ranks[:-1])
+    fresh = group | np.append(True, far[1:] != far[:-1])
+    starts, firsts = np.flatnonzero(group), np.flatnonzero(fresh)
+    sizes = np.diff(starts, append=ranks.size)
+    below = firsts[np.cumsum(fresh) - 1] - np.repeat(starts, sizes)
+    places = np.empty(ranks.size)
+    places[order] = below / (np.repeat(sizes, sizes) + 1)
+    return places
 
 
 def fisher(observed: npt.ArrayLike, toys: Array, *, null: str = "toys") -> Combined:

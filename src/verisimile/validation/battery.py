@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, diagnose_with_classifier
-from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
+from verisimile.checks.twosample.permutation import permute_pool
 from verisimile.checks.twosample.result import TwoSample, tie_threshold
-from verisimile.checks.twosample.sensitivity import Sensitivity, smallest_effects
+from verisimile.checks.twosample.sensitivity import Sensitivity, effects_on, tilts_of
 from verisimile.checks.twosample.statistics.protocol import Thinned, entries
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
@@ -19,6 +19,7 @@ from verisimile.data.events import Events
 from verisimile.samples.coordinates import Coordinates
 from verisimile.samples.copies import twins
 from verisimile.samples.learners import Classifier, boosted_trees, perceptron
+from verisimile.samples.pool import Pool, pool_samples
 from verisimile.stats.aggregate import holm, min_p
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.missing import MISSING_VALUES
@@ -34,6 +35,27 @@ _LEARNERS: Mapping[str, Callable[[], Classifier]] = {
 }
 
 
+class Pools:
+    """Two samples as one pool in each of the coordinates that tests want, made when first used."""
+
+    __slots__ = ("_made", "exchangeable", "generated", "reference")
+
+    def __init__(self, reference: Events, generated: Events, *, exchangeable: bool) -> None:
+        self.reference, self.generated, self.exchangeable = reference, generated, exchangeable
+        self._made: dict[Coordinates, Pool] = {}
+
+    def of(self, coordinates: Coordinates) -> Pool:
+        """Return the pool in these coordinates."""
+        if coordinates not in self._made:
+            self._made[coordinates] = pool_samples(
+                self.reference,
+                self.generated,
+                coordinates,
+                exchangeable_weights=self.exchangeable,
+            )
+        return self._made[coordinates]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BatteryOutcome:
     """All tests of a study.
@@ -46,11 +68,14 @@ class BatteryOutcome:
         For all of them together.
     classifier
         The diagnosis behind the classifier's p-value.
+    pools
+        The samples as the tests took them.
     """
 
     tests: tuple[BatteryTest, ...]
     p_value: PValue | None
     classifier: ClassifierDiagnosis | None
+    pools: Pools
 
     @property
     def permuted(self) -> Mapping[str, TwoSample]:
@@ -83,7 +108,8 @@ def battery_of(
     verdict, has no p-value and says why; others go on.
     """
     names = [name for name in battery.tests if name != CLASSIFIER]
-    tests = [_permuted(run, reference, generated, name, battery) for name in names]
+    pools = Pools(reference, generated, exchangeable=battery.exchangeable_weights)
+    tests = [_permuted(run, pools, name, battery) for name in names]
     diagnosis = None
     if CLASSIFIER in battery.tests:
         diagnosis, test = _classified(run, reference, generated, battery)
@@ -93,12 +119,11 @@ def battery_of(
     ]
     outcomes = [t.outcome for t in tests if t.outcome is not None and t.p_value is not None]
     others = [t.p_value for t in tests if t.outcome is None and t.p_value is not None]
-    return BatteryOutcome(tuple(_adjusted(tests)), global_p_value(outcomes, others), diagnosis)
+    p_value = global_p_value(outcomes, others)
+    return BatteryOutcome(tuple(_adjusted(tests)), p_value, diagnosis, pools)
 
 
-def sensitivities_of(
-    run: Run, reference: Events, generated: Events, tested: BatteryOutcome, *, level: float
-) -> Iterator[Sensitivity]:
+def sensitivities_of(run: Run, tested: BatteryOutcome, *, level: float) -> Iterator[Sensitivity]:
     """Yield the smallest effects that the permutation tests would have seen.
 
     Seen means that the verdict on the test, which is corrected for the number K of tests, is
@@ -115,30 +140,21 @@ def sensitivities_of(
     groups: dict[Coordinates, list[str]] = {}
     for name in able:
         groups.setdefault(entries()[name].coordinates, []).append(name)
+    pools, tilts = tested.pools, None
     for coordinates, names in groups.items():
-        yield from smallest_effects(
-            run,
-            reference,
-            generated,
-            [entries()[name].statistic for name in names],
-            [able[name] for name in names],
-            level=corrected,
-            coordinates=coordinates,
+        pool = pools.of(coordinates)
+        tilts = tilts or tilts_of(pools.reference, pools.generated, pool)
+        statistics = [entries()[name].statistic for name in names]
+        yield from effects_on(
+            run, pool, tilts, statistics, [able[name] for name in names], corrected
         )
 
 
-def _permuted(
-    run: Run, reference: Events, generated: Events, name: str, battery: Battery
-) -> BatteryTest:
-    this, count = entries()[name], battery.permutations
+def _permuted(run: Run, pools: Pools, name: str, battery: Battery) -> BatteryTest:
+    this = entries()[name]
     try:
-        (found,) = permutation_test(
-            run,
-            reference,
-            generated,
-            [this.statistic],
-            permutations=Exchangeable(count) if battery.exchangeable_weights else count,
-            coordinates=this.coordinates,
+        (found,) = permute_pool(
+            run, pools.of(this.coordinates), [this.statistic], permutations=battery.permutations
         )
     except InputError as error:
         return BatteryTest(name, this.sees, reason=str(error))

@@ -25,7 +25,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike
 from verisimile.density.protocol import DensityEstimator
 from verisimile.samples.columns import comparable
-from verisimile.samples.coordinates import circular_events
+from verisimile.samples.coordinates import Standardised, circular_events
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.battery import BatteryOutcome, alike_of, battery_of, sensitivities_of
 from verisimile.validation.missing import MISSING_VALUES, missing_values_test
@@ -107,7 +107,7 @@ def validate(
     if lost is not None:
         further[MISSING_VALUES] = lost
     tested = battery_of(at, *pair, asked.battery, further=further)
-    sensitivities = sensitivities_of(at, *pair, tested, level=asked.level)
+    sensitivities = sensitivities_of(at, tested, level=asked.level)
     support, refusals = _support(at, pair) if asked.battery.support else (None, ())
     scan = tested.permuted.get(_SCAN)
     return Validation(
@@ -117,7 +117,9 @@ def validate(
         metrics=metrics_of(tested, support, physics, inputs.overlaps),
         bounds=tuple(MetricBound(name, t.min, t.max) for name, t in asked.thresholds.items()),
         sensitivities=tuple(sensitivities) if asked.battery.sensitivity else (),
-        windows=None if scan is None else deviating_windows(*pair, scan=scan),
+        windows=None
+        if scan is None
+        else deviating_windows(*pair, scan=scan, pool=tested.pools.of(Standardised())),
         classifier=None if tested.classifier is None else tested.classifier.without_events(),
         support=support,
         physics=physics,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from statistical import assert_within
-from verisimile.core.arrays import IntArray
+from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import Standardised
 from verisimile.samples.pool import (
     Pool,
+    choose,
     multiplier_draws,
     pool_samples,
     stretched_signs,
@@ -203,3 +208,38 @@ def test_the_first_sample_keeps_its_number_of_units(rng: np.random.Generator) ->
     for each in (pool, thin):
         units, split = compact(each.units), each.sizes[0]
         assert units_of_first(units, split) == np.unique(each.units[:split]).size
+
+
+def _subset_counts(
+    pick: Callable[[BoolArray, int, np.random.Generator], None], *, of: int, chosen: int
+) -> Array:
+    """Return how often each choice of some of the places is made, 300 times for each choice."""
+    choices = list(itertools.combinations(range(of), chosen))
+    number = {choice: k for k, choice in enumerate(choices)}
+    rng, counts = np.random.default_rng(4), np.zeros(len(choices))
+    for _ in range(300 * len(choices)):
+        side = np.ones(of, dtype=np.bool_)
+        pick(side, chosen, rng)
+        counts[number[tuple(np.flatnonzero(side).tolist())]] += 1
+    return counts
+
+
+def _pick_unevenly(side: BoolArray, count: int, rng: np.random.Generator) -> None:
+    """Choose as a twin with one defect: of too many or too few coins the first are turned over."""
+    np.less(rng.random(side.size), count / side.size, out=side)
+    excess = int(side.sum()) - count
+    side[np.flatnonzero(side if excess > 0 else ~side)[: abs(excess)]] = excess < 0
+
+
+@pytest.mark.parametrize(("of", "chosen"), [(7, 2), (6, 3), (12, 1)])
+def test_every_choice_of_places_is_as_likely(of: int, chosen: int) -> None:
+    assert stats.chisquare(_subset_counts(choose, of=of, chosen=chosen)).pvalue > 1e-3
+    assert stats.chisquare(_subset_counts(_pick_unevenly, of=of, chosen=chosen)).pvalue < 1e-6
+
+
+@pytest.mark.parametrize("count", [1, 3, 150, 150_000, 200_000, 299_990])
+def test_so_many_places_are_chosen(count: int, rng: np.random.Generator) -> None:
+    side = np.empty(300_000, dtype=np.bool_)
+    for _ in range(3):
+        choose(side, count, rng)
+        assert np.count_nonzero(side) == count

@@ -95,6 +95,14 @@ def test_numbers_do_not_depend_on_the_block(block: int, monkeypatch: pytest.Monk
     _same(permutation_test(Run(Seeds(1)), first, second, ALL, permutations=60), usual)
 
 
+def test_numbers_do_not_depend_on_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = samples()
+    whole = permutation_test(Run(Seeds(1)), first, second, ALL, permutations=60)
+    monkeypatch.setattr(permutation, "_FEWEST_ROWS", 7)
+    monkeypatch.setattr(permutation, "_LABELS", 1)
+    _same(permutation_test(Run(Seeds(1)), first, second, ALL, permutations=60), whole)
+
+
 def test_all_statistics_see_the_same_relabelings() -> None:
     first, second = samples()
     up, down = permutation_test(

@@ -10,8 +10,15 @@ import pytest
 from scipy import special
 
 from statistical import assert_within
-from verisimile.checks.twosample.tilts import Direction, Local, Shift, TiltFamily, tilt_labels
-from verisimile.core.arrays import Array
+from verisimile.checks.twosample.tilts import (
+    Direction,
+    Local,
+    Order,
+    Shift,
+    TiltFamily,
+    tilt_labels,
+)
+from verisimile.core.arrays import Array, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
@@ -31,6 +38,16 @@ class _Fixed:
 
     def direction(self, rng: np.random.Generator) -> Direction:  # noqa: ARG002
         return self.fixed
+
+    def at(self, rows: IntArray) -> _Fixed:
+        return _Fixed(Direction(self.fixed.log_odds[rows], self.fixed.measure[rows]))
+
+    def bundled(self, codes: Order, count: int) -> _Fixed:
+        odds, measure = (
+            np.bincount(codes, weights=each, minlength=count).astype(np.float64)
+            for each in (self.fixed.log_odds, self.fixed.measure)
+        )
+        return _Fixed(Direction(odds, measure / np.bincount(codes, minlength=count)))
 
 
 def _pool(weights: Array, second: int = SECOND) -> Pool:
@@ -114,9 +131,9 @@ def test_effects_are_those_achieved(kind: str, effect: str, rng: np.random.Gener
 def test_a_shift_is_in_weighted_standard_deviations(rng: np.random.Generator) -> None:
     x, weights = _events(rng), _weights("positive", rng)
     tilt = Shift.of(np.column_stack([x, np.ones(N)]), weights)
-    assert tilt.standardised.shape == (N, 2)
-    mean = np.average(tilt.standardised, axis=0, weights=weights)
-    variance = np.average((tilt.standardised - mean) ** 2, axis=0, weights=weights)
+    assert tilt.standardised.shape == (2, N)
+    mean = np.average(tilt.standardised, axis=1, weights=weights)[:, None]
+    variance = np.average((tilt.standardised - mean) ** 2, axis=1, weights=weights)
     np.testing.assert_allclose(variance, 1.0, rtol=1e-12)
     drawn = [tilt.direction(np.random.default_rng(k)) for k in range(40)]
     assert len({float(direction.log_odds[0]) for direction in drawn}) == 4
@@ -147,3 +164,14 @@ def test_of_atoms_and_a_smooth_feature_the_narrow_places_are_taken(
     x = np.column_stack([rng.integers(2, size=N), rng.normal(size=N)])
     sizes = [Local.of(x).direction(np.random.default_rng(k)).measure.mean() for k in range(40)]
     assert np.mean(np.array(sizes) < 0.02) > 0.9
+
+
+def test_tilts_of_some_events_are_those_of_all(rng: np.random.Generator) -> None:
+    x = np.column_stack([rng.normal(size=N), np.round(rng.normal(size=N), 1)])
+    rows = np.sort(rng.choice(N, 250, replace=False))
+    families: list[TiltFamily] = [Shift.of(x, np.ones(N)), Local.of(x)]
+    for tilt in families:
+        for k in range(40):
+            whole, some = (one.direction(np.random.default_rng(k)) for one in (tilt, tilt.at(rows)))
+            np.testing.assert_array_equal(some.log_odds, whole.log_odds[rows])
+            np.testing.assert_array_equal(some.measure, whole.measure[rows])

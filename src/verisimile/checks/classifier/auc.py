@@ -9,6 +9,7 @@ from scipy import stats
 
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.result import Estimate, register
+from verisimile.samples.pool import choose
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.pvalues import Empirical, PValue
 
@@ -113,8 +114,10 @@ def tied_p_value(toys: Array, observed: float, null: str) -> PValue:
 
 
 def _permuted(truth: BoolArray, count: int, rng: np.random.Generator) -> BoolArray:
-    rows = np.broadcast_to(truth, (count, truth.size))
-    return np.asarray(rng.permuted(rows, axis=1), dtype=np.bool_)
+    rows, true = np.empty((count, truth.size), dtype=np.bool_), int(np.count_nonzero(truth))
+    for row in rows:
+        choose(row, true, rng)
+    return rows
 
 
 def _below(at: Array, others: Array, weights: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,19 +78,58 @@ def tails_of(
     ordered = np.sort(log_weights)
     count = max(1, int(fraction * ordered.size))
     high, low = float(ordered[-count]), float(ordered[count - 1])
+    columns = [_Ordered(column, pool.weights) for column in pool.x.T]
     return (
-        _tail(pool, log_weights, "missing", high, log_weights >= high),
-        _tail(pool, log_weights, "excess", low, log_weights <= low),
+        _tail(pool, columns, log_weights, "missing", high, log_weights >= high),
+        _tail(pool, columns, log_weights, "excess", low, log_weights <= low),
     )
 
 
+class _Ordered:
+    """A feature of the pooled events in its order, with their weights: once for both tails."""
+
+    def __init__(self, values: Array, weights: Array) -> None:
+        self.values = np.ascontiguousarray(values)
+        self.order = np.argsort(self.values, kind="stable")
+        self.ordered = self.values[self.order]
+        self.content = np.concatenate([[0.0], np.cumsum(weights[self.order])])
+        self.ends = np.flatnonzero(np.append(self.ordered[1:] > self.ordered[:-1], True))
+
+    def distance(self, weights: Array, inside: BoolArray) -> float:
+        """Return the largest difference of the distribution functions of the tail and of all."""
+        tail = np.cumsum((weights * inside)[self.order])
+        everything = self.content[1:]
+        apart = everything / everything[-1] - tail / tail[-1]
+        return float(np.abs(apart[self.ends]).max())
+
+    def tightest(self, weights: Array, inside: BoolArray) -> tuple[float, float]:
+        """Return the range with 80 % of the tail that holds the fewest of all events."""
+        among = self.order[inside[self.order]]
+        values, own = self.values[among], weights[among]
+        ends = np.cumsum(own)
+        last = np.searchsorted(ends, ends - own + _INSIDE * ends[-1] * (1.0 - 1e-12))
+        first = np.flatnonzero(last < ends.size)
+        low, high = values[first], values[last[first]]
+        # Counted and not measured: no feature's scale or logarithm changes the answer.
+        above = self.content[np.searchsorted(self.ordered, high, "right")]
+        best = int(np.argmin(above - self.content[np.searchsorted(self.ordered, low, "left")]))
+        return float(low[best]), float(high[best])
+
+
 def _tail(
-    pool: ClassifierPool, log_weights: Array, side: str, cut: float, inside: BoolArray
+    pool: ClassifierPool,
+    columns: Sequence[_Ordered],
+    log_weights: Array,
+    side: str,
+    cut: float,
+    inside: BoolArray,
 ) -> WeightTail:
     theirs = inside & ~pool.truth
     weights = pool.weights[theirs]
     predicted = np.average(np.exp(log_weights[theirs]), weights=weights) if theirs.any() else np.nan
-    ranges = [_range(pool, j, inside) for j in range(pool.x.shape[1])]
+    ranges = [
+        _range(pool, name, column, inside) for name, column in zip(pool.names, columns, strict=True)
+    ]
     return WeightTail(
         side=side,
         cut=cut,
@@ -101,43 +141,19 @@ def _tail(
     )
 
 
-def _range(pool: ClassifierPool, j: int, inside: BoolArray) -> TailRange:
-    column = pool.x[:, j]
-    low, high = _tightest(pool, column, inside)
-    within = (column >= low) & (column <= high)
+def _range(pool: ClassifierPool, name: str, column: _Ordered, inside: BoolArray) -> TailRange:
+    low, high = column.tightest(pool.weights, inside)
+    within = (column.values >= low) & (column.values <= high)
     # Of truth and generated events alike, however many there are of either.
     everywhere = 0.5 * (_share(pool, within, pool.truth) + _share(pool, within, ~pool.truth))
     return TailRange(
-        feature=pool.names[j],
+        feature=name,
         low=low,
         high=high,
         concentration=_INSIDE / everywhere,
-        distance=_distance(column, pool.weights, inside),
+        distance=column.distance(pool.weights, inside),
         ratio=_ratio(pool, within),
     )
-
-
-def _tightest(pool: ClassifierPool, column: Array, inside: BoolArray) -> tuple[float, float]:
-    """Return the range with 80 % of the tail that holds the fewest of all events."""
-    order = np.argsort(column[inside], kind="stable")
-    values, weights = column[inside][order], pool.weights[inside][order]
-    ends = np.cumsum(weights)
-    last = np.searchsorted(ends, ends - weights + _INSIDE * ends[-1] * (1.0 - 1e-12))
-    first = np.flatnonzero(last < ends.size)
-    low, high = values[first], values[last[first]]
-    # Counted and not measured: no feature's scale or logarithm changes the answer.
-    everything = np.argsort(column, kind="stable")
-    content = np.concatenate([[0.0], np.cumsum(pool.weights[everything])])
-    above = content[np.searchsorted(column[everything], high, "right")]
-    best = int(np.argmin(above - content[np.searchsorted(column[everything], low, "left")]))
-    return float(low[best]), float(high[best])
-
-
-def _distance(column: Array, weights: Array, inside: BoolArray) -> float:
-    _, group = np.unique(column, return_inverse=True)
-    everything = np.cumsum(np.bincount(group, weights=weights))
-    tail = np.cumsum(np.bincount(group, weights=weights * inside))
-    return float(np.abs(everything / everything[-1] - tail / tail[-1]).max())
 
 
 def _share(pool: ClassifierPool, inside: BoolArray, side: BoolArray) -> float:

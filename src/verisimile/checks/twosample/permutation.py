@@ -30,11 +30,13 @@ from verisimile.core.run import Run
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised
-from verisimile.samples.pool import MassRows, Pool, pool_samples
+from verisimile.samples.pool import Labels, MassRows, Pool, pool_samples
 from verisimile.stats.pvalues import matches
 
 _BLOCK = 500  # relabelings of a record: one product for all, memory 8 N bytes for each
 _FIRST_LOOK = 100  # relabelings between looks at whether enough of them are extreme
+_LABELS = 512 * 2**20  # one byte for each event and relabeling of a block
+_FEWEST_ROWS = 64  # relabelings that compiled walks make at once
 _ENTRIES = 8_000_000  # 64 MiB for each of a few arrays of masses at a time
 _SCHEMA = 2  # of stored values
 _KINDS = ("none", "positive", "signed")
@@ -174,6 +176,18 @@ def permutation_test(
     count = permutations.permutations if isinstance(permutations, Exchangeable) else permutations
     _check(statistics, count, stop_after)
     pool = pool_samples(reference, generated, coordinates, exchangeable_weights=exchangeable)
+    return permute_pool(run, pool, statistics, permutations=count, stop_after=stop_after)
+
+
+def permute_pool(
+    run: Run,
+    pool: Pool,
+    statistics: Sequence[Statistic],
+    *,
+    permutations: int,
+    stop_after: int | None = None,
+) -> tuple[TwoSample, ...]:
+    """Make the tests of :func:`permutation_test` on samples that are pooled already."""
     for statistic in statistics:
         accepts(statistic, pool)
     at = run.at("two-sample")
@@ -185,8 +199,8 @@ def permutation_test(
         judge(
             job.statistic.name,
             job.events,
-            null_values(at, job, count, stop_after),
-            permutations=count,
+            null_values(at, job, permutations, stop_after),
+            permutations=permutations,
             stop_after=stop_after,
             whole=pool,
         )
@@ -237,23 +251,28 @@ class Job:
         Root of the random streams.
     """
 
-    __slots__ = ("_events", "_prepared", "pool", "seeds", "statistic")
+    __slots__ = ("_events", "_prepared", "pool", "seeds", "statistic", "thinned")
 
     def __init__(self, pool: Pool, statistic: Statistic, seeds: Seeds) -> None:
         self.pool, self.statistic, self.seeds = pool, statistic, seeds
         self._prepared: Prepared | None = None
         self._events: Pool | None = None
+        self.thinned = isinstance(statistic, Thinned) and len(pool.x) > statistic.thinned_to
 
     def __reduce__(self) -> tuple[object, ...]:
-        # A kernel of 400 MB is made again sooner than sent.
-        return (Job, (self.pool, self.statistic, self.seeds))
+        # A kernel of 400 MB is made again sooner than sent, and so are events not to be used.
+        return (_job_of, (self.events, self.statistic, self.seeds, self.thinned))
+
+    def fresh(self) -> Job:
+        """Return the same job of the events that the statistic takes, with nothing prepared."""
+        return _job_of(self.events, self.statistic, self.seeds, self.thinned)
 
     @property
     def events(self) -> Pool:
         """The events that the statistic takes: of the pool, thinned if it must be."""
         if self._events is None:
             self._events = self.pool
-            if isinstance(self.statistic, Thinned):
+            if isinstance(self.statistic, Thinned) and self.thinned:
                 most = self.statistic.thinned_to
                 rng = self.seeds.at("thin", most).numpy()
                 self._events = self.pool.thinned(most, rng)
@@ -294,13 +313,20 @@ class Job:
         """Return the statistic of pairs of mass rows ``(R, J)``."""
         return self.of_masses().of_masses(rows).reshape(len(rows.first), -1)
 
+    def relabeled(self, labels: Labels) -> Array:
+        """Return the statistic of relabelings ``(R, J)``."""
+        prepared = self.prepared
+        if isinstance(prepared, Tabulated):
+            return prepared.table(labels)
+        return prepared.values(labels)[:, None]
+
     @property
     def draws(self) -> Seeds:
         """Root of the streams of null draws, the same for all statistics of these events."""
         if self.pool.null == "multipliers":
             return self.seeds.at("multiply")
         at = self.seeds.at("relabel")
-        return at if self.events is self.pool else at.at("thinned", *self.events.sizes)
+        return at.at("thinned", *self.events.sizes) if self.thinned else at
 
     @property
     def address(self) -> str:
@@ -320,6 +346,13 @@ class Job:
             seeds=self.seeds,
             args=(self, first, last),
         )
+
+
+def _job_of(events: Pool, statistic: Statistic, seeds: Seeds, thinned: bool) -> Job:  # noqa: FBT001
+    """Return the job of events that are thinned already, which stand for its pool."""
+    job = Job(events, statistic, seeds)
+    job.thinned, job._events = thinned, events
+    return job
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,13 +426,13 @@ def _draw(seeds: Seeds, job: Job, first: int, last: int) -> Payload:  # noqa: AR
 
 def _relabel(job: Job, first: int, last: int) -> Array:
     """Return the values of relabelings ``(R, J)``, the first block's after the observed."""
-    labels = job.events.relabeled(job.draws, first, last - first)
-    if first == 0:
-        labels = np.concatenate([job.events.observed(), labels])
-    prepared = job.prepared
-    if isinstance(prepared, Tabulated):
-        return prepared.table(labels)
-    return prepared.values(labels)[:, None]
+    events = job.events
+    step = max(_FEWEST_ROWS, _LABELS // len(events.x))
+    found = []
+    for start in range(first, last, step):
+        count = min(step, last - start)
+        found.append(job.relabeled(events.relabeled(job.draws, start, count, observed=start == 0)))
+    return np.concatenate(found)
 
 
 def _multiply(job: Job, first: int, last: int) -> Array:

@@ -51,6 +51,8 @@ class TwoSample:
         What was computed instead of the statistic of unweighted events; empty if nothing.
     refusal
         Why the p-value makes no verdict; empty if it does.
+    columns
+        Names of the columns that min-p combined; empty for a single number.
     """
 
     statistic: str
@@ -69,6 +71,7 @@ class TwoSample:
     largest_share: tuple[float, float] = (0.0, 0.0)
     form: str = ""
     refusal: str = ""
+    columns: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return one line: statistic, value beside its null, p-value."""
@@ -142,6 +145,7 @@ def judge(
         largest_share=whole.largest_share,
         form=values.form,
         refusal=pool.refusal,
+        columns=values.columns,
     )
 
 

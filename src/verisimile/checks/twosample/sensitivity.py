@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
 
+from verisimile.checks.twosample.bundles import Bundles, events_together
 from verisimile.checks.twosample.permutation import Job, accepts, null_values
+from verisimile.checks.twosample.power_curve import HALF, NINETY, PowerCurve, next_look
 from verisimile.checks.twosample.result import TwoSample, tie_threshold
-from verisimile.checks.twosample.statistics.protocol import Statistic, Tabulated
+from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.checks.twosample.tilts import Local, Shift, TiltFamily, tilt_labels, tilted_masses
-from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
+from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError
@@ -21,18 +22,17 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
-from verisimile.data.events import match_features
+from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised, circles, in_turns, periodic
 from verisimile.samples.pool import MassRows, Pool, pool_samples
-from verisimile.stats.aggregate import min_p
-from verisimile.stats.pvalues import Empirical
+from verisimile.stats.aggregate import smallest_p
+from verisimile.stats.pvalues import matches
 
 _LABELINGS = 24  # at each strength
-_STEPS = 1.5 ** np.arange(8)  # strengths, in standard errors of a mean difference
+_STEPS = 1.5 ** np.arange(32)  # strengths, in standard errors of a mean difference
 _MOST = 8.0  # log odds beyond which a labeling hardly changes
-_HALF, _NINETY = 0.5, 0.9
 
 
 @register("sensitivity", 1)
@@ -66,6 +66,8 @@ class Sensitivity:
         Events of each sample.
     warnings
         What a reader must know.
+    together
+        Events of a random bundle that the labelings exchanged as one: one of most samples.
     """
 
     statistic: str
@@ -82,6 +84,7 @@ class Sensitivity:
     n_first: int
     n_second: int
     warnings: tuple[str, ...] = ()
+    together: int = 1
 
     def __repr__(self) -> str:
         """Return one line: the effects seen with 50 % and with 90 %."""
@@ -142,70 +145,95 @@ def smallest_effects(
         If the level is not between 0 and 0.5, or `found` are other results.
     """
     reference, generated = comparable(reference=reference, generated=generated)
-    if not 0.0 < level < _HALF:
+    if not 0.0 < level < HALF:
         raise InputError("level", got=level, expected="a number between 0 and 0.5")
     relabeled = all(result.p_value.null == "relabelings" for result in found)
     pool = pool_samples(reference, generated, coordinates, exchangeable_weights=relabeled)
-    _check(statistics, found, pool)
+    return effects_on(run, pool, tilts_of(reference, generated, pool), statistics, found, level)
+
+
+def tilts_of(reference: Events, generated: Events, pool: Pool) -> tuple[TiltFamily, ...]:
+    """Return the tilts of the events of a pool, whatever its coordinates."""
     x = in_turns(
         np.concatenate([reference.x, match_features(generated, reference.features).x]),
         reference.features,
     )
-    at = run.at("two-sample")
     # Along an angle its cosine and sine are shifted; an interval is one of the circle.
     spread = circles(x, periodic(reference.features)).x
-    tilts: tuple[TiltFamily, ...] = (Shift.of(spread, pool.weights), Local.of(x))
+    return Shift.of(spread, pool.weights), Local.of(x)
+
+
+def effects_on(
+    run: Run,
+    pool: Pool,
+    tilts: tuple[TiltFamily, ...],
+    statistics: Sequence[Statistic],
+    found: Sequence[TwoSample],
+    level: float,
+) -> tuple[Sensitivity, ...]:
+    """Return what :func:`smallest_effects` does for samples that are pooled already."""
+    _check(statistics, found, pool)
+    at = run.at("two-sample")
     jobs = [Job(pool, statistic, at.seeds) for statistic in statistics]
-    first_look = [(job, tilt, _strengths(job, tilt)) for job in jobs for tilt in tilts]
-    keep_tilted_values(at, first_look, labelings=_LABELINGS)
+    nulls = [null_table(at, job, one, level) for job, one in zip(jobs, found, strict=True)]
+    searches = [
+        _Search(job, *own, null, level, _LABELINGS)
+        for job, own, null in zip(jobs, _tilts_at(jobs, tilts, at.seeds), nulls, strict=True)
+    ]
+    records = at.map(_searched, [search.task() for search in searches], label=_LABEL, schema=2)
     return tuple(
-        _measured(at, job, tilt, result, level)
-        for job, result in zip(jobs, found, strict=True)
+        _result(search, tilt, record)
+        for search, record in zip(searches, records, strict=True)
         for tilt in tilts
+        if isinstance(record, Record)
     )
 
 
-def _strengths(job: Job, tilt: TiltFamily) -> Array:
-    unit = np.sqrt(sum(1.0 / n for n in job.events.n_effective)) / tilt.scale
-    return np.unique(np.minimum(unit * _STEPS, _MOST))
+def _tilts_at(
+    jobs: Sequence[Job], tilts: tuple[TiltFamily, ...], seeds: Seeds
+) -> Iterator[tuple[tuple[TiltFamily, ...], Bundles | None]]:
+    """Yield for each job the tilts at the events that it takes, and the bundles of these."""
+    made: dict[tuple[int, int], tuple[tuple[TiltFamily, ...], Bundles | None]] = {}
+    for job in jobs:
+        events = job.events
+        if events.sizes not in made:
+            bundles = None
+            if (together := events_together(events)) > 1:
+                bundles = Bundles.of(events, together, seeds)
+            here = tilts if not job.thinned else tuple(tilt.at(events.rows) for tilt in tilts)
+            made[events.sizes] = (
+                here if bundles is None else tuple(map(bundles.tilt, here)),
+                bundles,
+            )
+        yield made[events.sizes]
 
 
-def _measured(run: Run, job: Job, tilt: TiltFamily, found: TwoSample, level: float) -> Sensitivity:
-    strengths = _strengths(job, tilt)
-    tilts = tilted_values(run, job, tilt, strengths, labelings=_LABELINGS)
-    null = null_table(run, job, found, level, several=tilts.several)
-    seen = rejections(tilts, null, level)
-    if seen[-1].mean() < _NINETY and strengths[-1] < _MOST:
-        # What is not seen at these is looked for at strengths up to 26 times as large.
-        more = np.unique(np.minimum(strengths[-1] * 1.5 * _STEPS, _MOST))
-        further = tilted_values(run, job, tilt, more, labelings=_LABELINGS)
-        tilts, seen = tilts.then(further), np.vstack([seen, rejections(further, null, level)])
-    return _result(job, tilt, tilts, seen, level)
-
-
-def _result(
-    job: Job, tilt: TiltFamily, tilts: TiltedValues, seen: BoolArray, level: float
-) -> Sensitivity:
+def _result(search: _Search, tilt: TiltFamily, record: Record) -> Sensitivity:
+    achieved, seen, failed = (
+        np.asarray(record.arrays[f"{tilt.name} {what}"]) for what in ("effect", "seen", "failed")
+    )
     # Means over other features and places need not ascend strictly.
-    effects = np.maximum.accumulate(tilts.effects.mean(axis=1))
-    curve = PowerCurve(effects, seen.sum(axis=1), seen.shape[1], level)
-    rng = job.seeds.at("tilt", tilt.name, "replicas").numpy()
-    half, ninety = curve.crossings((_HALF, _NINETY), rng)
+    effects = np.maximum.accumulate(achieved)
+    labelings, pool = search.labelings, search.job.pool
+    curve = PowerCurve(effects, seen, labelings, search.level)
+    rng = search.job.seeds.at("tilt", tilt.name, "replicas").numpy()
+    half, ninety = curve.crossings((HALF, NINETY), rng)
     return Sensitivity(
-        statistic=job.statistic.name,
+        statistic=search.job.statistic.name,
         effect=tilt.name,
         unit=tilt.unit,
-        level=level,
+        level=search.level,
         at_half=half,
         at_ninety=ninety,
         effects=frozen(effects),
         power=frozen(curve.power),
         smoothed=frozen(curve.smoothed),
-        labelings=seen.shape[1],
-        n_failed=int((~np.isfinite(tilts.values).all(axis=2)).sum()),
-        n_first=job.pool.sizes[0],
-        n_second=job.pool.sizes[1],
-        warnings=job.pool.warnings,
+        labelings=labelings,
+        n_failed=int(failed.sum()),
+        n_first=pool.sizes[0],
+        n_second=pool.sizes[1],
+        warnings=pool.warnings,
+        together=events_together(search.job.events),
     )
 
 
@@ -227,216 +255,173 @@ def _check(statistics: Sequence[Statistic], found: Sequence[TwoSample], pool: Po
         )
 
 
-_REPLICAS = 200
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PowerCurve:
-    """Detections among so many labelings at each of K growing effects.
-
-    Attributes
-    ----------
-    effects
-        ``(K,)``, ascending, above zero.
-    seen
-        Detections at each ``(K,)``.
-    labelings
-        Labelings at each effect.
-    level
-        The power at effect zero.
-    """
-
-    effects: Array
-    seen: IntArray
-    labelings: int
-    level: float
-
-    @property
-    def power(self) -> Array:
-        """Shares of labelings that were seen ``(K,)``."""
-        return np.asarray(self.seen / self.labelings)
-
-    @property
-    def smoothed(self) -> Array:
-        """The nearest curve that never falls and is nowhere below the level ``(K,)``."""
-        return self._monotone(self.power)
-
-    def crossings(
-        self, targets: Sequence[float], rng: np.random.Generator
-    ) -> tuple[Estimate | None, ...]:
-        """Return the effects at which the power is each target above the level, None if nowhere.
-
-        Between effects the power's normal quantile is linear, as it is for a test of a
-        mean.  The error is the spread over binomial replicas of the detections.
-        """
-        smoothed = self.smoothed
-        # A share of 0 or 1 of few labelings is not certain.
-        rates = (smoothed * self.labelings + 0.5) / (self.labelings + 1.0)
-        draws = rng.binomial(self.labelings, rates, size=(_REPLICAS, rates.size)) / self.labelings
-        curves = [self._monotone(draw) for draw in draws]
-        return tuple(self._estimate(smoothed, curves, target) for target in targets)
-
-    def _estimate(self, smoothed: Array, curves: list[Array], target: float) -> Estimate | None:
-        value = self._cross(smoothed, target)
-        if value is None:
-            return None
-        replicas = [self._cross(curve, target) for curve in curves]
-        ends = [self.effects[-1] if replica is None else replica for replica in replicas]
-        return Estimate(value, float(np.std(ends, ddof=1)))
-
-    def _monotone(self, power: Array) -> Array:
-        return np.asarray(np.maximum(optimize.isotonic_regression(power).x, self.level))
-
-    def _cross(self, smoothed: Array, target: float) -> float | None:
-        if smoothed[-1] < target:
-            return None
-        effects = np.append(0.0, self.effects)
-        edge = 0.5 / self.labelings
-        quantiles = stats.norm.ppf(np.clip(np.append(self.level, smoothed), edge, 1.0 - edge))
-        wanted = stats.norm.ppf(target)
-        above = 1 + int(np.argmax(smoothed >= target))
-        low, high = quantiles[above - 1], quantiles[above]
-        share = (wanted - low) / (high - low)
-        return float(effects[above - 1] + share * (effects[above] - effects[above - 1]))
-
-
 _LABEL = "tilted relabelings"
 _ENTRIES = 4_000_000  # 32 MiB for each of a few arrays of masses at a time
 _FEWEST = 99  # relabelings that make a critical value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TiltedValues:
-    """Tilted labelings of K strengths, L of each.
+class _Search:
+    """What is needed to find the effects that one statistic sees: one task for all tilts.
 
-    Attributes
-    ----------
-    values
-        ``(K, L, J)``, J = 1 unless min-p combines columns.
-    effects
-        Achieved effects ``(K, L)``.
-    several
-        Whether the columns are combined by min-p.
+    `null` holds the plain relabelings' values ``(B, J)``.
     """
 
-    values: Array
-    effects: Array
-    several: bool
+    job: Job
+    tilts: tuple[TiltFamily, ...]
+    bundles: Bundles | None
+    null: Array
+    level: float
+    labelings: int
 
-    def then(self, other: TiltedValues) -> TiltedValues:
-        """Return these strengths followed by those of `other`."""
-        return TiltedValues(
-            np.concatenate([self.values, other.values]),
-            np.concatenate([self.effects, other.effects]),
-            self.several,
+    def task(self) -> Task:
+        strengths = [_strengths(self.job, tilt).tolist() for tilt in self.tilts]
+        config: dict[str, JSON] = {
+            "pool": self.job.pool.key,
+            "statistic": repr(self.job.statistic),
+            "tilts": [tilt.key for tilt in self.tilts],
+            "strengths": strengths,
+            "labelings": self.labelings,
+            "null": digest(self.null),
+            "level": self.level,
+            "together": events_together(self.job.events),
+        }
+        return Task(
+            address=f"{self.job.address}/tilted/{self.level:.6g}",
+            config=config,
+            seeds=self.job.seeds,
+            args=(self,),
         )
 
 
-def tilted_values(
-    run: Run, job: Job, tilt: TiltFamily, strengths: Array, *, labelings: int
-) -> TiltedValues:
-    """Return values and effects of labelings at these strengths, kept in the store of `run`.
-
-    The labelings of a strength are the same for every statistic.
-    """
-    (record,) = run.map(_value, [_task(job, tilt, strengths, labelings)], label=_LABEL)
-    if not isinstance(record, Record):
-        raise InputError("tilted relabelings", got=f"{record}", expected="a record")
-    shape = (strengths.size, labelings)
-    return TiltedValues(
-        np.asarray(record.arrays["values"]).reshape(*shape, -1),
-        np.asarray(record.arrays["effects"]).reshape(shape),
-        bool(record.meta["several"]),
-    )
+def _strengths(job: Job, tilt: TiltFamily) -> Array:
+    unit = np.sqrt(sum(1.0 / n for n in job.events.n_effective)) / tilt.scale
+    return np.unique(np.minimum(unit * _STEPS, _MOST))
 
 
-def keep_tilted_values(
-    run: Run, wanted: Iterable[tuple[Job, TiltFamily, Array]], *, labelings: int
-) -> None:
-    """Make all that :func:`tilted_values` will be asked for at once, side by side."""
-    tasks = [_task(job, tilt, strengths, labelings) for job, tilt, strengths in wanted]
-    run.map(_value, tasks, label=_LABEL)
-
-
-def _task(job: Job, tilt: TiltFamily, strengths: Array, labelings: int) -> Task:
-    config: dict[str, JSON] = {
-        "pool": job.pool.key,
-        "statistic": repr(job.statistic),
-        "tilt": tilt.key,
-        "strengths": strengths.tolist(),
-        "labelings": labelings,
-    }
-    return Task(
-        address=f"{job.address}/tilt-{tilt.name}/{strengths[0]:.6g}-{strengths.size}x{labelings}",
-        config=config,
-        seeds=job.seeds,
-        args=(job, tilt, strengths, labelings),
-    )
-
-
-def null_table(run: Run, job: Job, found: TwoSample, level: float, *, several: bool) -> Array:
+def null_table(run: Run, job: Job, found: TwoSample, level: float) -> Array:
     """Return the values of plain relabelings ``(B, J)`` that judge the tilted ones.
 
     They are those of `found` unless they are columns, which a result does not hold, or an
     early end left too few: then the records of `run` are read, and what is missing is made.
     """
     fewest = max(_FEWEST, int(np.ceil(1.0 / level)) - 1)
-    if not several and found.null.size >= fewest:
+    if not found.columns and found.null.size >= fewest:
         return found.null[:, None]
     return null_values(run, job, max(found.null.size, fewest), None).relabeled
 
 
-def rejections(tilts: TiltedValues, null: Array, level: float) -> BoolArray:
-    """Return which tilted labelings have a p-value of `level` or less ``(K, L)``.
+def rejections(values: Array, null: Array, level: float) -> BoolArray:
+    """Return which rows ``(L, J)`` have a p-value of `level` or less among `null` ``(B, J)``.
 
     The rule is that of the test: add-one ranks among the relabelings, columns combined by
     min-p together with them.  A labeling without a finite statistic is not seen.
     """
-    rows = tilts.values.reshape(-1, null.shape[1])
     p_values = [
-        _p_value(row, null, several=tilts.several) if np.isfinite(row).all() else np.inf
-        for row in rows
+        _p_value(tie_threshold(row, null), null) if np.isfinite(row).all() else np.inf
+        for row in values
     ]
     # Multiples of 1 / (B + 1) may exceed the level by a rounding.
-    return np.asarray(p_values).reshape(tilts.effects.shape) <= level * (1.0 + 1e-12)
+    return np.asarray(p_values) <= level * (1.0 + 1e-12)
 
 
-def _p_value(row: Array, null: Array, *, several: bool) -> float:
-    threshold = tie_threshold(row, null)
-    if several:
-        return min_p(threshold, null).p_value.value
-    return Empirical(null[:, 0], "relabelings").p_value(float(threshold[0])).value
+def _p_value(threshold: Array, null: Array) -> float:
+    if null.shape[1] > 1:
+        smallest = smallest_p(threshold, null)
+        extreme = int((smallest[1:] <= smallest[0]).sum())
+    else:
+        extreme = int(matches(threshold[0], null[:, 0]).sum())
+    return (extreme + 1) / (len(null) + 1)
 
 
-def _value(seeds: Seeds, job: Job, tilt: TiltFamily, strengths: Array, labelings: int) -> Payload:
+def _searched(seeds: Seeds, search: _Search) -> Payload:
+    """Look at tilted labelings of one strength after the other until all crossings are known."""
+    # What is prepared goes with this task: the driver's jobs would keep it for all statistics.
+    search = replace(search, job=search.job.fresh())
+    looks: dict[str, dict[int, _Look]] = {tilt.name: {} for tilt in search.tilts}
+    while asked := list(_asked(search, looks)):
+        # All tilts at once: some statistics make their functions of the events in every call.
+        for (tilt, place, _), look in zip(asked, _look(seeds, search, asked), strict=True):
+            looks[tilt.name][place] = look
+    arrays = {
+        f"{name} {what}": np.array([getattr(found[place], what) for place in sorted(found)])
+        for name, found in looks.items()
+        for what in _Look.__slots__
+    }
+    return Payload(arrays)
+
+
+_Asked = tuple[TiltFamily, int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The mean effect of labelings of one strength, how many were seen, and how many failed."""
+
+    effect: float
+    seen: int
+    failed: int
+
+
+def _asked(search: _Search, looks: Mapping[str, Mapping[int, _Look]]) -> Iterator[_Asked]:
+    """Yield the tilts that need a further look, with the place of the strength and itself."""
+    for tilt in search.tilts:
+        strengths = _strengths(search.job, tilt).tolist()
+        shares = {place: look.seen / search.labelings for place, look in looks[tilt.name].items()}
+        place = next_look(shares, len(strengths))
+        if place is not None:
+            yield tilt, place, strengths[place]
+
+
+def _look(seeds: Seeds, search: _Search, asked: Sequence[_Asked]) -> Iterator[_Look]:
+    """Yield what labelings of each strength show."""
     streams = [
-        (strength, seeds.at("tilt", tilt.name, f"{strength:.12g}").at(labeling))
-        for strength in strengths.tolist()
-        for labeling in range(labelings)
+        (tilt, strength, seeds.at("tilt", tilt.name, f"{strength:.12g}").at(labeling))
+        for tilt, _, strength in asked
+        for labeling in range(search.labelings)
     ]
-    made = _labeled if job.pool.null == "relabelings" else _massed
-    values, effects = made(job, tilt, streams)
-    several = isinstance(job.prepared, Tabulated)
-    return Payload({"values": values, "effects": effects}, {"several": several})
+    values, effects = (
+        _labeled(search, streams)
+        if search.job.pool.null == "relabelings"
+        else _massed(search.job, streams)
+    )
+    for some, achieved in zip(
+        np.split(values, len(asked)), np.split(np.array(effects), len(asked)), strict=True
+    ):
+        yield _Look(
+            effect=float(achieved.mean()),
+            seen=int(rejections(some, search.null, search.level).sum()),
+            failed=int((~np.isfinite(some).all(axis=1)).sum()),
+        )
 
 
 def _labeled(
-    job: Job, tilt: TiltFamily, streams: Sequence[tuple[float, Seeds]]
-) -> tuple[Array, Array]:
-    drawn = [tilt_labels(tilt, strength, job.events, at) for strength, at in streams]
-    labels, effects = np.stack([row for row, _ in drawn]), np.array([effect for _, effect in drawn])
-    prepared = job.prepared
-    values = prepared.table(labels) if isinstance(prepared, Tabulated) else prepared.values(labels)
-    return values, effects
+    search: _Search, streams: Sequence[tuple[TiltFamily, float, Seeds]]
+) -> tuple[Array, list[float]]:
+    job, bundles = search.job, search.bundles
+    labels = np.empty((len(streams), len(job.events.x)), dtype=np.bool_)
+    effects = []
+    for row, (tilt, strength, at) in zip(labels, streams, strict=True):
+        row[:], effect = (
+            tilt_labels(tilt, strength, job.events, at)
+            if bundles is None
+            else bundles.labels(tilt, strength, at)
+        )
+        effects.append(effect)
+    return job.relabeled(labels), effects
 
 
 def _massed(
-    job: Job, tilt: TiltFamily, streams: Sequence[tuple[float, Seeds]]
-) -> tuple[Array, Array]:
-    values, effects = [], []
+    job: Job, streams: Sequence[tuple[TiltFamily, float, Seeds]]
+) -> tuple[Array, list[float]]:
+    values: list[Array] = []
+    effects: list[float] = []
     step = max(1, _ENTRIES // len(job.events.x))
     for start in range(0, len(streams), step):
-        drawn = [tilted_masses(tilt, e, job.events, at) for e, at in streams[start : start + step]]
+        drawn = [
+            tilted_masses(tilt, strength, job.events, at)
+            for tilt, strength, at in streams[start : start + step]
+        ]
         rows = [row for row, _ in drawn]
         values.append(
             job.massed(
@@ -448,4 +433,4 @@ def _massed(
             )
         )
         effects += [effect for _, effect in drawn]
-    return np.concatenate(values), np.array(effects)
+    return np.concatenate(values), effects

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
-from scipy import special
+import numpy.typing as npt
 
-from verisimile.core.arrays import Array, digest, frozen
+from verisimile.core.arrays import Array, BoolArray, IntArray, digest, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import NormalScores, Standardised, varying
-from verisimile.samples.pool import Labels, MassRows, Pool, units_of_first
+from verisimile.samples.pool import Labels, MassRows, Pool, unit_masses, units_of_first
+
+Order = npt.NDArray[np.int32]
+"""Places of events: half of what int64 takes, in memory and on the way to a worker."""
 
 _SHARE = 0.01
+_FAR = 700.0  # log odds of which the exponential is still finite
 _CANDIDATES = 8  # intervals drawn where ties make some of them wide
 
 
@@ -57,6 +61,12 @@ class TiltFamily(Protocol):
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random direction."""
 
+    def at(self, rows: IntArray) -> TiltFamily:
+        """Return the tilt of some of the events, which stays that of all of them."""
+
+    def bundled(self, codes: Order, count: int) -> TiltFamily:
+        """Return the tilt of bundles, `codes` ``(N,)`` of `count`: sums of odds, mean measures."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shift:
@@ -68,9 +78,9 @@ class Shift:
     Attributes
     ----------
     scores
-        Normal scores of the pooled features ``(N, d)``.
+        Normal scores of the pooled features ``(d, N)``.
     standardised
-        The features in pooled standard deviations, weighted ones if there are weights ``(N, d)``.
+        The features in pooled standard deviations, weighted ones if there are weights ``(d, N)``.
     """
 
     name: ClassVar[Literal["shift"]] = "shift"
@@ -79,6 +89,7 @@ class Shift:
 
     scores: Array
     standardised: Array
+    key: str
 
     @classmethod
     def of(cls, x: Array, weights: Array) -> Shift:
@@ -88,20 +99,27 @@ class Shift:
         share = weights / weights.sum()
         variance = share @ z**2 - (share @ z) ** 2
         # Signed weights may leave a feature without a positive variance.
-        return cls(
-            frozen(NormalScores().of(kept)),
-            frozen(z / np.sqrt(np.where(variance > 0.0, variance, 1.0))),
-        )
-
-    @property
-    def key(self) -> str:
-        """Return the key of scores and features."""
-        return digest(self.scores, self.standardised)
+        scaled = frozen((z / np.sqrt(np.where(variance > 0.0, variance, 1.0))).T)
+        scores = frozen(NormalScores().of(kept).T)
+        return cls(scores, scaled, digest(scores, scaled))
 
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random feature with a random sign."""
-        feature, sign = rng.integers(self.scores.shape[1]), rng.choice([-1.0, 1.0])
-        return Direction(sign * self.scores[:, feature], sign * self.standardised[:, feature])
+        feature, sign = rng.integers(len(self.scores)), rng.choice([-1.0, 1.0])
+        return Direction(sign * self.scores[feature], sign * self.standardised[feature])
+
+    def at(self, rows: IntArray) -> Shift:
+        """Return the shifts of some of the events."""
+        return Shift(frozen(self.scores[:, rows]), frozen(self.standardised[:, rows]), self.key)
+
+    def bundled(self, codes: Order, count: int) -> Shift:
+        """Return the shifts of bundles."""
+
+        def sums(rows: Array) -> Array:
+            return np.stack([np.bincount(codes, weights=row, minlength=count) for row in rows])
+
+        means = sums(self.standardised) / np.bincount(codes, minlength=count)
+        return Shift(sums(self.scores), np.asarray(means, dtype=np.float64), self.key)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,45 +131,86 @@ class Local:
 
     Attributes
     ----------
-    ordered
-        The features' pooled values in ascending order ``(N, d)``.
-    x
-        Pooled features ``(N, d)``.
+    places
+        Events, or bundles, in ascending order of each feature ``(d, n)``.
+    ranks
+        Places of these events in the order of all ``(d, n)``; None for all of them.
+    starts
+        Where each value begins in the order of all, for each feature; None where no value repeats.
+    total
+        N, all events.
+    sizes
+        Events of each bundle; ones if every event stands alone.
+    key
+        Content key of the features.
     """
 
     name: ClassVar[Literal["local"]] = "local"
     unit: ClassVar[str] = "share of the second sample moved into an interval with 1 % of the events"
     scale: ClassVar[float] = float(np.sqrt(_SHARE * (1.0 - _SHARE)))
 
-    ordered: Array
-    x: Array
+    places: Order
+    ranks: Order | None
+    starts: tuple[Order | None, ...]
+    total: int
+    sizes: Array
+    key: str
 
     @classmethod
     def of(cls, x: Array) -> Local:
         """Return the intervals of pooled events ``(N, d)``; constant features are left out."""
-        kept = x[:, varying(x)]
-        return cls(frozen(np.sort(kept, axis=0)), frozen(kept))
-
-    @property
-    def key(self) -> str:
-        """Return the key of the features."""
-        return digest(self.x)
+        columns = np.ascontiguousarray(x[:, varying(x)].T)
+        order = np.argsort(columns, axis=1)
+        starts = [
+            np.flatnonzero(np.append(True, column[line[1:]] > column[line[:-1]])).astype(np.int32)
+            for column, line in zip(columns, order, strict=True)
+        ]
+        return cls(
+            places=order.astype(np.int32),
+            ranks=None,
+            starts=tuple(None if each.size == len(x) else each for each in starts),
+            total=len(x),
+            sizes=np.ones(len(x)),
+            key=digest(columns),
+        )
 
     def direction(self, rng: np.random.Generator) -> Direction:
         """Return a random interval of a random feature."""
-        inside = self._inside(rng)
+        best = self._interval(rng)
         for _ in range(_CANDIDATES - 1):
-            if inside.mean() <= 2.0 * _SHARE:
+            if best[2] - best[1] <= 2.0 * _SHARE * self.total:
                 break
-            inside = min(inside, self._inside(rng), key=np.mean)
-        return Direction(inside, inside)
+            best = min(best, self._interval(rng), key=lambda found: found[2] - found[1])
+        feature, low, high = best
+        if self.ranks is not None:
+            low, high = np.searchsorted(self.ranks[feature], (low, high)).tolist()
+        inside = np.bincount(self.places[feature, low:high], minlength=self.sizes.size)
+        return Direction(inside.astype(np.float64), inside / self.sizes)
 
-    def _inside(self, rng: np.random.Generator) -> Array:
-        n, d = self.x.shape
-        count, feature = max(1, round(_SHARE * n)), rng.integers(d)
-        start = rng.integers(n - count + 1)
-        low, high = self.ordered[[start, start + count - 1], feature]
-        return np.asarray((self.x[:, feature] >= low) & (self.x[:, feature] <= high), dtype=float)
+    def at(self, rows: IntArray) -> Local:
+        """Return the intervals of some of the events, each with 1 % of all."""
+        place = np.full(self.total, -1, dtype=np.int32)
+        place[rows] = np.arange(rows.size, dtype=np.int32)
+        placed = place[self.places]
+        ranks = np.nonzero(placed >= 0)[1].reshape(len(placed), -1).astype(np.int32)
+        places = np.take_along_axis(placed, ranks, axis=1)
+        return replace(self, places=places, ranks=ranks, sizes=np.ones(rows.size))
+
+    def bundled(self, codes: Order, count: int) -> Local:
+        """Return the intervals of bundles."""
+        sizes = np.bincount(codes, minlength=count).astype(np.float64)
+        return replace(self, places=codes[self.places], sizes=sizes)
+
+    def _interval(self, rng: np.random.Generator) -> tuple[int, int, int]:
+        """Return a feature, the first of the ordered events that are inside, and the one beyond."""
+        count, feature = max(1, round(_SHARE * self.total)), int(rng.integers(len(self.places)))
+        low = int(rng.integers(self.total - count + 1))
+        high, starts = low + count, self.starts[feature]
+        if starts is not None:
+            first, beyond = np.searchsorted(starts, (low, high - 1), "right").tolist()
+            low = int(starts[first - 1])
+            high = int(starts[beyond]) if beyond < starts.size else self.total
+        return feature, low, high
 
 
 def tilt_labels(
@@ -170,22 +229,33 @@ def tilt_labels(
     .. math:: \frac{\sum w \pi m}{\sum w \pi} - \frac{\sum w (1 - \pi) m}{\sum w (1 - \pi)},
 
     what is achieved on average over labelings; one labeling fluctuates about it.  Groups
-    change sides as a whole, with the product of their events' odds.  The tilt is of the whole
-    pool, `pool` all of it or some, `strength` :math:`\epsilon`.
+    change sides as a whole, with the product of their events' odds.  The tilt is of the events
+    of `pool`, and `strength` is :math:`\epsilon`.
     """
     rng = seeds.numpy()
-    direction = tilt.direction(rng)
-    units, weights = compact(pool.units), pool.weights
-    last = units_of_first(units, pool.sizes[0])
-    log_odds = strength * np.bincount(units, weights=direction.log_odds[pool.rows])
-    heights = log_odds + rng.logistic(size=log_odds.size)
-    order = np.argpartition(heights, (last - 1, last))
-    threshold = heights[order[[last - 1, last]]].mean()
-    first = np.ones(heights.size, dtype=np.bool_)
-    first[order[last:]] = False
-    probable = weights * special.expit(log_odds - threshold)[units]
-    measure = direction.measure[pool.rows]
-    return first[units], _mean(measure, probable) - _mean(measure, weights - probable)
+    direction, weights, last = tilt.direction(rng), pool.weights, pool.sizes[0]
+    measure = direction.measure
+    log_odds, together = strength * direction.log_odds, None
+    if not (pool.units[1:] > pool.units[:-1]).all():
+        together = compact(pool.units)
+        last = units_of_first(together, last)
+        log_odds = unit_masses(log_odds, together, int(together.max()) + 1)
+    first, share = _sides(log_odds, last, rng)
+    if together is not None:
+        first, share = first[together], share[together]
+    probable = weights * share
+    return first, _mean(measure, probable) - _mean(measure, weights - probable)
+
+
+def _sides(log_odds: Array, last: int, rng: np.random.Generator) -> tuple[BoolArray, Array]:
+    """Return which units ``(U,)`` are on the first side, `last` of them, and the shares pi."""
+    uniform = rng.random(log_odds.size)
+    heights = log_odds + np.log(uniform / (1.0 - uniform))
+    ordered = np.partition(heights, last - 1)
+    threshold = 0.5 * (ordered[last - 1] + ordered[last:].min())
+    # Several times as fast as scipy's expit, which has no need of the limit.
+    share = 1.0 / (1.0 + np.exp(np.minimum(threshold - log_odds, _FAR)))
+    return heights <= threshold, share
 
 
 def tilted_masses(
@@ -201,7 +271,7 @@ def tilted_masses(
     """
     direction = tilt.direction(seeds.numpy())
     centre = pool.centre
-    log_odds = strength * direction.log_odds[pool.rows]
+    log_odds = strength * direction.log_odds
     shifted = centre * np.exp(log_odds - log_odds.max())
     if not shifted.sum() > 0.0:
         raise InputError(
@@ -213,7 +283,7 @@ def tilted_masses(
     shifted /= shifted.sum()
     drawn = pool.multiplied(seeds.at("multiply"), 0, 1)
     rows = MassRows(drawn.first, drawn.second + (shifted - centre), drawn.base)
-    return rows, float((shifted - centre) @ direction.measure[pool.rows])
+    return rows, float((shifted - centre) @ direction.measure)
 
 
 def _mean(values: Array, weights: Array) -> float:

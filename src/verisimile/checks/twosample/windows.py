@@ -110,6 +110,7 @@ def deviating_windows(
     count: int = 3,
     cells: int = 256,
     scan: TwoSample | None = None,
+    pool: Pool | None = None,
 ) -> Windows:
     r"""Return the windows that deviate most, in the features' own units.
 
@@ -135,6 +136,8 @@ def deviating_windows(
         As for the statistic.
     scan
         The result of the statistic, with as many cells, on the same samples.
+    pool
+        These samples in standardised coordinates, if they are pooled already.
 
     Raises
     ------
@@ -146,7 +149,8 @@ def deviating_windows(
     if count < 1:
         raise InputError("count", got=count, expected="at least one window of a feature")
     relabeled = scan is not None and scan.p_value.null == "relabelings"
-    pool = pool_samples(reference, generated, Standardised(), exchangeable_weights=relabeled)
+    if pool is None:
+        pool = pool_samples(reference, generated, Standardised(), exchangeable_weights=relabeled)
     x = np.concatenate([reference.x, match_features(generated, reference.features).x])
     unrolled = in_turns(x, reference.features)
     kept = np.flatnonzero(varying(unrolled))

@@ -27,6 +27,7 @@ from verisimile.report.sections.validation import pair_illustration
 from verisimile.report.sections.validation_figures import p_value_figure
 from verisimile.report.sections.validation_tables import (
     ABOUT_SUPPORT,
+    bundled,
     likelihood_table,
     pair_table,
     support_table,
@@ -187,7 +188,7 @@ class Sensitivities(Section[Sensitivity]):
 
     def sentence(self, result: Sensitivity) -> str:
         """Return the effect that is seen nine times in ten."""
-        return f"{_seen(result.at_ninety, result)} ({result.unit})."
+        return f"{_seen(result.at_ninety, result)} ({result.unit}).{bundled([result])}"
 
     def figures(self) -> Iterator[Illustration]:
         """Yield the power of each test against the effect."""

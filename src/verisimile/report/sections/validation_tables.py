@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -99,11 +99,23 @@ def validation_summary(named: NamedValidation, level: float) -> Table:
         "together. Holm: p corrected for the number of tests. Visible: the smallest shift of one "
         "feature, and the smallest excess in a narrow interval, for which the test's verdict "
         "would have been failed with a probability of 90 % or more at this number of events and "
-        "after this correction; none where so few draws of the null cannot give such a verdict.",
+        "after this correction; none where so few draws of the null cannot give such a verdict."
+        f"{bundled(named.validation.sensitivities)}",
         columns=("Test", "Verdict", "p", "Holm", "Visible shift", "Visible excess", "In words"),
         rows=tuple(_row(finding, named.validation, tests, effects) for finding in found),
         marks=tuple(finding.mark for finding in found),
         words=frozenset({1, 6}),
+    )
+
+
+def bundled(found: Iterable[Sensitivity]) -> str:
+    """Return a sentence on events that tilted labelings exchanged together; empty if none."""
+    most = max((each.together for each in found), default=1)
+    if most == 1:
+        return ""
+    return (
+        f" Effects are those of labelings that exchange random bundles of {count(most)} events; "
+        "the tests themselves exchange single events."
     )
 
 
