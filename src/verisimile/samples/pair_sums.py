@@ -154,7 +154,10 @@ class Masses:
     @classmethod
     def of(cls, labels: Labels, weights: Array) -> Masses:
         """Return the masses of relabelings ``(R, N)`` of weights ``(N,)``."""
-        first, squares = labels @ weights, labels @ weights**2
+        if (weights == 1.0).all():
+            first = squares = np.count_nonzero(labels, axis=1).astype(np.float64)
+        else:
+            first, squares = labels @ weights, labels @ weights**2
         return cls(
             _positive(first),
             _positive(weights.sum() - first),
