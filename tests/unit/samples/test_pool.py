@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from statistical import assert_within
-from verisimile.core.arrays import IntArray
+from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import Standardised
 from verisimile.samples.pool import (
     Pool,
+    choose,
     multiplier_draws,
     pool_samples,
     stretched_signs,
@@ -203,3 +208,35 @@ def test_the_first_sample_keeps_its_number_of_units(rng: np.random.Generator) ->
     for each in (pool, thin):
         units, split = compact(each.units), each.sizes[0]
         assert units_of_first(units, split) == np.unique(each.units[:split]).size
+
+
+def _subset_counts(pick: Callable[[BoolArray, int, np.random.Generator], None]) -> Array:
+    """Return how often each choice of two of seven places is made in 6300."""
+    rng, counts = np.random.default_rng(4), np.zeros(21)
+    number = {pair: k for k, pair in enumerate(itertools.combinations(range(7), 2))}
+    for _ in range(6300):
+        side = np.ones(7, dtype=np.bool_)
+        pick(side, 2, rng)
+        first, second = np.flatnonzero(side).tolist()
+        counts[number[first, second]] += 1
+    return counts
+
+
+def _pick_unevenly(side: BoolArray, count: int, rng: np.random.Generator) -> None:
+    """Choose as a twin with one defect: of too many or too few coins the first are turned over."""
+    np.less(rng.random(side.size), count / side.size, out=side)
+    excess = int(side.sum()) - count
+    side[np.flatnonzero(side if excess > 0 else ~side)[: abs(excess)]] = excess < 0
+
+
+def test_every_choice_of_places_is_as_likely() -> None:
+    assert stats.chisquare(_subset_counts(choose)).pvalue > 1e-3
+    assert stats.chisquare(_subset_counts(_pick_unevenly)).pvalue < 1e-6
+
+
+@pytest.mark.parametrize("count", [1, 3, 150, 299_990])
+def test_so_many_places_are_chosen(count: int, rng: np.random.Generator) -> None:
+    side = np.empty(300_000, dtype=np.bool_)
+    for _ in range(3):
+        choose(side, count, rng)
+        assert np.count_nonzero(side) == count
