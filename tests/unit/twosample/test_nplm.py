@@ -61,11 +61,10 @@ def test_a_reference_that_is_not_scaled_is_noticed(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The defective twin of the test above.
-    def unscaled(labels: Labels, weights: Array) -> tuple[Array, Array]:
-        first = labels.T * weights[:, None]
-        return weights[:, None] - first, first
+    def unscaled(labels: Labels, weights: Array) -> Array:
+        return np.where(labels, weights, -weights)
 
-    monkeypatch.setattr(nplm, "_sides", unscaled)
+    monkeypatch.setattr(nplm, "_signed", unscaled)
     found, expected = _case(rng)
     assert found != pytest.approx(expected, rel=0.1)
 
