@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -15,9 +17,9 @@ from verisimile.core.arrays import Array
 
 
 def _problem(rng: np.random.Generator, labelings: int = 3) -> Logistic:
-    data = rng.gamma(2.0, 0.5, (labelings, 80))
-    signed = np.where(rng.random((labelings, 80)) < 0.4, -data, 0.7)
-    return Logistic(rng.normal(size=(80, 4)), np.array([0.5, 1.0, 2.0, 0.1]), signed)
+    labels, weights = rng.random((labelings, 80)) < 0.6, rng.gamma(2.0, 0.5, 80)
+    basis, rates = rng.normal(size=(80, 4)), rng.gamma(5.0, 0.2, labelings)
+    return Logistic(basis, np.array([0.5, 1.0, 2.0, 0.1]), labels, weights, rates)
 
 
 def test_gradients_are_finite_differences(rng: np.random.Generator) -> None:
@@ -43,20 +45,22 @@ def test_agrees_with_scikit_learn(rng: np.random.Generator) -> None:
     fit = problem.minimise()
     assert fit.converged.all()
     scale = 1.0 / np.sqrt(problem.penalty)
-    for signed, ours in zip(problem.signed, fit.coefficients, strict=True):
+    for labels, rate, ours in zip(problem.labels, problem.rates, fit.coefficients, strict=True):
         model = LogisticRegression(C=1.0, fit_intercept=False, tol=1e-10, max_iter=10_000)
-        model.fit(problem.basis * scale, signed < 0, sample_weight=np.abs(signed))
+        weights = problem.weights * np.where(labels, rate, 1.0)
+        model.fit(problem.basis * scale, ~labels, sample_weight=weights)
         assert ours == pytest.approx(np.ravel(model.coef_) * scale, abs=2e-4)
 
 
 def test_labelings_do_not_see_each_other(rng: np.random.Generator) -> None:
     problem = _problem(rng)
     # The last one is far from zero and takes many more steps.
-    problem.signed[2] *= np.where(problem.signed[2] > 0, 1e-3, 1.0)
+    problem.rates[2] *= 1e-3
     together = problem.minimise()
     for k in range(3):
-        alone = Logistic(problem.basis, problem.penalty, problem.signed[[k]]).minimise()
-        assert together.coefficients[[k]] == pytest.approx(alone.coefficients, abs=1e-6)
+        one = replace(problem, labels=problem.labels[[k]], rates=problem.rates[[k]])
+        alone = one.minimise().coefficients
+        assert together.coefficients[[k]] == pytest.approx(alone, abs=1e-6)
 
 
 def test_rough_gradients_lead_to_the_same_minimum(
@@ -77,9 +81,10 @@ def test_rough_gradients_lead_to_the_same_minimum(
 
 def _cells(counts: Array, reference: Array) -> LogisticFit:
     """Return a fit with one function for each cell."""
-    basis, signed = np.repeat(np.eye(len(counts)), 2, axis=0), np.zeros((1, 2 * len(counts)))
-    signed[0, ::2], signed[0, 1::2] = -counts, reference
-    return Logistic(basis, np.full(len(counts), 1e-9), signed).minimise()
+    basis, labels = np.repeat(np.eye(len(counts)), 2, axis=0), np.arange(2 * len(counts)) % 2 == 1
+    weights = np.column_stack([counts, reference]).ravel()
+    penalty = np.full(len(counts), 1e-9)
+    return Logistic(basis, penalty, labels[None], weights, np.ones(1)).minimise()
 
 
 def test_saturated_fit_is_the_g_statistic() -> None:
@@ -98,7 +103,7 @@ def test_unequal_sums_give_the_extended_ratio() -> None:
 
 def test_separable_data_stay_finite() -> None:
     x = np.concatenate([np.full(50, -3.0), np.full(50, 3.0)])[:, None]
-    fit = Logistic(x, np.array([1e-6]), np.where(x > 0, -1.0, 1.0).T).minimise()
+    fit = Logistic(x, np.array([1e-6]), x.T < 0, np.ones(100), np.ones(1)).minimise()
     assert fit.converged.all()
     assert np.isfinite(fit.ratio).all()
 
@@ -106,8 +111,29 @@ def test_separable_data_stay_finite() -> None:
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 def test_a_basis_of_any_scale_will_do(scale: float, rng: np.random.Generator) -> None:
     problem = _problem(rng)
-    turned = Logistic(scale * problem.basis, scale**2 * problem.penalty, problem.signed)
+    turned = replace(problem, basis=scale * problem.basis, penalty=scale**2 * problem.penalty)
     fit, expected = turned.minimise(), problem.minimise()
     assert fit.converged.all()
     assert scale * fit.coefficients == pytest.approx(expected.coefficients, abs=1e-5)
     assert fit.ratio == pytest.approx(expected.ratio, rel=1e-5)
+
+
+def test_values_and_ratios_without_the_compiled_library(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = 3.0 * rng.normal(size=(4, 103))
+    values[0, :6] = [1e5, -1e5, 650.0, -650.0, 1e-9, 0.0]
+    weights, rates = rng.gamma(1.0, size=103), rng.gamma(1.0, size=4)
+    labels = (rng.random((4, 200)) < 0.5)[:, 30:133]  # rows of a larger array
+    found = []
+    for native in ("1", "0"):
+        monkeypatch.setenv("VERISIMILE_NATIVE", native)
+        into = values.copy()
+        found.append((logistic._excess(into, labels, weights, rates), into))
+    (sums, slopes), (others, same) = found
+    np.testing.assert_allclose(sums, others, rtol=1e-12)
+    np.testing.assert_allclose(slopes, same, rtol=1e-12, atol=1e-15)
+    sizes, values = weights * np.where(labels, rates[:, None], 1.0), np.minimum(values, 600.0)
+    np.testing.assert_allclose(slopes, sizes * np.tanh(values / 2), rtol=1e-9, atol=1e-15)
+    terms = np.where(labels, np.expm1(values), -values)
+    np.testing.assert_allclose(sums, (sizes * terms).sum(axis=1), rtol=1e-12)

@@ -119,7 +119,8 @@ def test_the_score_is_twice_the_gain_of_the_loss(rng: np.random.Generator) -> No
     x, w = rng.normal(size=(400, 2)), np.ones(400)
     rows = _rows(np.arange(400)[None] < 200, w)
     prepared = NPLM(centres=20, spread=0.05).prepare(x, w, np.random.default_rng(1))
-    loss = Logistic(prepared.functions, prepared.ridge, 200.0 * rows.signed)
+    labels, rates = np.arange(400)[None] < 200, np.ones(1)
+    loss = Logistic(prepared.functions, prepared.ridge, labels, w, rates)
     gain = loss.loss(np.zeros((1, len(prepared.ridge)))) - loss.loss(loss.minimise().coefficients)
     assert prepared.of_masses(rows) == pytest.approx(2.0 * gain, rel=0.02)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
+from verisimile.core.native import library, pointer
 from verisimile.samples.pair_sums import row_blocks
+from verisimile.samples.pool import Labels
 
 _GAP = 1e-11
 _ROUGH = 1e-5  # decrements down to which gradients in float32 show the way
@@ -47,11 +50,11 @@ class LogisticFit:
 class Logistic:
     r"""The loss of R labelings of the same events.
 
-    .. math:: J(\beta) = \sum_i |a_i| \log(1 + e^{\pm f_i})
+    .. math:: J(\beta) = \sum_{i \in R} \rho w_i \log(1 + e^{f_i})
+              + \sum_{i \in D} w_i \log(1 + e^{-f_i})
               + \tfrac12 \sum_k \pi_k \beta_k^2, \qquad f = \Psi \beta
 
-    with the sign of a: an event of the reference has its weight, one of the data minus its
-    weight.  Every labeling is a convex problem of its own; they share the products with
+    Every labeling is a convex problem of its own; they share the products with
     :math:`\Psi`.  The basis should make the Hessian at zero nearly the unit matrix, so that
     few steps are needed.
 
@@ -61,19 +64,26 @@ class Logistic:
         :math:`\Psi`, ``(N, r)``.
     penalty
         :math:`\pi`, ``(r,)``.
-    signed
-        a ``(R, N)``.
+    labels
+        Which events are of the reference ``(R, N)``; the others are data.
+    weights
+        w ``(N,)``.
+    rates
+        :math:`\rho`, ``(R,)``.
     """
 
     basis: Array
     penalty: Array
-    signed: Array
+    labels: Labels
+    weights: Array
+    rates: Array
 
     def loss(self, beta: Array) -> Array:
         """Return J of each labeling ``(R,)`` at coefficients ``(R, r)``."""
-        values = np.sign(self.signed) * (beta @ self.basis.T)
+        values = np.where(self.labels, 1.0, -1.0) * (beta @ self.basis.T)
         soft = np.maximum(values, 0.0) + np.log1p(np.exp(-np.abs(values)))
-        return np.asarray((np.abs(self.signed) * soft).sum(axis=1) + 0.5 * beta**2 @ self.penalty)
+        sizes = np.where(self.labels, self.rates[:, None], 1.0)
+        return np.asarray((sizes * soft) @ self.weights + 0.5 * beta**2 @ self.penalty)
 
     def gradient(self, beta: Array) -> Array:
         """Return the gradients ``(R, r)``."""
@@ -91,11 +101,10 @@ class Logistic:
         ----------
         D. C. Liu, J. Nocedal, Math. Program. 45 (1989) 503 (the steps).
         """
-        open_, start = np.arange(len(self.signed)), self._at_zero()
+        open_, start = np.arange(len(self.labels)), self._at_zero()
         found, ratio = np.zeros(start.shape), np.zeros(open_.size)
         converged = np.zeros(open_.size, dtype=np.bool_)
-        sizes = np.abs(self.signed).astype(np.float32)
-        problem = _Shared(self, start, self.basis.astype(np.float32), sizes)
+        problem = _Shared(self, start, self.basis.astype(np.float32))
         at, values, exact = _Walk(found.copy(), start, self._metric(), []), ratio.copy(), True
         for _ in range(_STEPS):
             step = at.step()
@@ -113,14 +122,19 @@ class Logistic:
         return LogisticFit(found, ratio, converged)
 
     def _at_zero(self) -> Array:
-        return np.asarray(0.5 * (self.signed @ self.basis))
+        """Return half of the functions' sums over the reference, less those over the data."""
+        first = np.zeros((len(self.labels), self.basis.shape[1]))
+        for rows in self._rows():
+            scaled = self.basis[rows] * self.weights[rows, None]
+            first += self.labels[:, rows].astype(np.float64) @ scaled
+        total = self.weights @ self.basis
+        return np.asarray(0.5 * ((1.0 + self.rates)[:, None] * first - total))
 
     def _metric(self) -> Array:
-        """Return the diagonal of the Hessian at zero, of the mean labeling ``(r,)``."""
-        sizes = np.abs(self.signed).mean(axis=0)
-        return np.asarray(
-            0.25 * np.einsum("n,nr,nr->r", sizes, self.basis, self.basis) + self.penalty
-        )
+        """Return the diagonal of the Hessian at zero, of all labelings ``(r,)``."""
+        sizes = self.weights * (0.5 + 0.5 * self.rates.mean())
+        bend = np.einsum("n,nr,nr->r", sizes, self.basis, self.basis)
+        return np.asarray(0.25 * bend + self.penalty)
 
     def _beyond(self, beta: Array) -> tuple[Array, Array]:
         r"""Return by how much gradients differ from those at zero ``(R, r)``, and the ratios.
@@ -128,44 +142,45 @@ class Logistic:
         .. math:: \tfrac12 \Psi^T |a| \tanh \tfrac12 f + \pi \beta, \qquad
                   \tanh \tfrac12 f = \frac{e^f - 1}{e^f + 1}
 
-        in which no large terms cancel where f is small.
+        with :math:`|a| = \rho w` or w, in which no large terms cancel where f is small.
         """
         total, ratio = np.zeros(beta.shape), np.zeros(len(beta))
-        for rows in _rows(self.signed):
-            signed = self.signed[:, rows]
-            values = np.minimum(beta @ self.basis[rows].T, _LARGEST)
-            excess = np.exp(values) - 1.0
-            ratio += _dots(signed, np.where(signed > 0.0, excess, values))
-            excess /= excess + 2.0
-            excess *= np.abs(signed)
-            total += excess @ self.basis[rows]
+        for rows in self._rows():
+            values = beta @ self.basis[rows].T
+            ratio += _excess(values, self.labels[:, rows], self.weights[rows], self.rates)
+            total += values @ self.basis[rows]
         return 0.5 * total + self.penalty * beta, -2.0 * ratio
 
-    def _roughly_beyond(self, beta: Array, basis: _Singles, sizes: _Singles) -> Array:
-        """Return the first of these in float32, with basis and sizes of a in it."""
+    def _roughly_beyond(self, beta: Array, basis: _Singles) -> Array:
+        """Return the first of these in float32, with the basis in it."""
         total, half = np.zeros(beta.shape), (0.5 * beta).astype(np.float32)
-        for rows in _rows(self.signed):
+        rates, weights = self.rates.astype(np.float32), self.weights.astype(np.float32)
+        plain = bool((rates == 1.0).all())
+        for rows in self._rows():
             values = half @ basis[rows].T
             np.tanh(values, out=values)
-            values *= sizes[:, rows]
-            total += values @ basis[rows]
+            if not plain:
+                values *= np.where(self.labels[:, rows], rates[:, None], np.float32(1.0))
+            total += values @ (basis[rows] * weights[rows, None])
         return 0.5 * total + self.penalty * beta
+
+    def _rows(self) -> Iterator[slice]:
+        return row_blocks(len(self.basis), len(self.labels), _ENTRIES, least=64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shared:
-    """The labelings that have not converged: loss, gradients at zero, basis and |a| in float32."""
+    """The labelings that have not converged: loss, gradients at zero, basis in float32."""
 
     loss: Logistic
     start: Array
     basis: _Singles
-    sizes: _Singles
 
     def take(self, index: IntArray) -> _Shared:
         if index.size == len(self.start):
             return self
-        loss = Logistic(self.loss.basis, self.loss.penalty, self.loss.signed[index])
-        return _Shared(loss, self.start[index], self.basis, self.sizes[index])
+        loss = replace(self.loss, labels=self.loss.labels[index], rates=self.loss.rates[index])
+        return _Shared(loss, self.start[index], self.basis)
 
     def advance(
         self, at: _Walk, step: Array, decrement: Array, *, exact: bool
@@ -189,8 +204,7 @@ class _Shared:
 
     def _gradient(self, beta: Array, *, exact: bool) -> tuple[Array, Array]:
         if not exact:
-            moved = self.loss._roughly_beyond(beta, self.basis, self.sizes)
-            return self.start + moved, np.zeros(len(beta))
+            return self.start + self.loss._roughly_beyond(beta, self.basis), np.zeros(len(beta))
         moved, ratio = self.loss._beyond(beta)
         return self.start + moved, ratio
 
@@ -237,9 +251,26 @@ class _Walk:
         return out
 
 
+def _excess(values: Array, labels: Labels, weights: Array, rates: Array) -> Array:
+    """Make |a| tanh(f / 2) of values f ``(R, n)``; return the sums that make the ratios ``(R,)``.
+
+    The same to rounding, compiled or not.
+    """
+    compiled, sums = library(), np.zeros(len(values))
+    if compiled is not None and labels.strides[1] == 1:
+        compiled.vs_logistic_excess(
+            *map(ctypes.c_int64, (*values.shape, labels.strides[0])),
+            ctypes.c_void_p(labels.ctypes.data),
+            *(pointer(array) for array in (weights, rates, values, sums)),
+        )
+        return sums
+    np.minimum(values, _LARGEST, out=values)
+    excess, sizes = np.exp(values) - 1.0, weights * np.where(labels, rates[:, None], 1.0)
+    sums = _dots(sizes, np.where(labels, excess, -values))
+    np.divide(excess, excess + 2.0, out=values)
+    values *= sizes
+    return sums
+
+
 def _dots(left: Array, right: Array) -> Array:
     return np.asarray(np.einsum("rk,rk->r", left, right))
-
-
-def _rows(signed: Array) -> Iterator[slice]:
-    return row_blocks(signed.shape[1], len(signed), _ENTRIES, least=64)

@@ -14,12 +14,10 @@ from verisimile.checks.twosample.logistic import Logistic
 from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.samples.pair_sums import row_blocks
 from verisimile.samples.pool import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
 _PROBES = 1000  # events whose distances give the widths
-_BLOCK = 32_000_000  # bytes of one (N, R) array
 _FEWEST = 20
 _RANK = 1e-10
 
@@ -215,22 +213,17 @@ def _ratios(parts: Sequence[PreparedNPLM], labels: Labels) -> Array:
             expected="weights that are not negative",
             remedy="With signed weights, use a statistic such as the energy distance.",
         )
-    found = []
-    for rows in row_blocks(len(labels), 8 * labels.shape[1], _BLOCK, least=1):
-        signed = _signed(labels[rows], weights)
-        fits = [Logistic(part.functions, part.ridge, signed).minimise() for part in parts]
-        found.append([np.where(fit.converged, fit.ratio, np.nan) for fit in fits])
-    return np.concatenate([np.column_stack(one) for one in found])
+    labels, rates = np.ascontiguousarray(labels), _rates(labels, weights)
+    fits = [
+        Logistic(part.functions, part.ridge, labels, weights, rates).minimise() for part in parts
+    ]
+    return np.column_stack([np.where(fit.converged, fit.ratio, np.nan) for fit in fits])
 
 
-def _signed(labels: Labels, weights: Array) -> Array:
-    """Return weights of the reference, and minus those of the data ``(R, N)``.
-
-    Both have the same sum in every row.
-    """
+def _rates(labels: Labels, weights: Array) -> Array:
+    """Return what scales the reference's weights to the sum of the data's ``(R,)``."""
     first = labels @ weights
-    rates = (weights.sum() - first) / first
-    return np.asarray(np.where(labels, rates[:, None], -1.0) * weights)
+    return np.asarray((weights.sum() - first) / first)
 
 
 def _prepared(
