@@ -14,6 +14,7 @@ from verisimile.checks.twosample.logistic import Logistic
 from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
+from verisimile.samples.pair_sums import Masses
 from verisimile.samples.pool import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
@@ -222,8 +223,8 @@ def _ratios(parts: Sequence[PreparedNPLM], labels: Labels) -> Array:
 
 def _rates(labels: Labels, weights: Array) -> Array:
     """Return what scales the reference's weights to the sum of the data's ``(R,)``."""
-    first = labels @ weights
-    return np.asarray((weights.sum() - first) / first)
+    mass = Masses.of(labels, weights)
+    return np.asarray(mass.second / mass.first)
 
 
 def _prepared(
@@ -285,4 +286,4 @@ def _check(quantiles: tuple[float, ...], centres: int | None, spread: float, mos
         raise InputError("NPLM.most", got=most, expected="at least two events")
 
 
-in_battery("nplm", AggregatedNPLM(most=10_000), sees="local density ratios")
+in_battery("nplm", AggregatedNPLM(centres=64, most=100_000), sees="local density ratios")
