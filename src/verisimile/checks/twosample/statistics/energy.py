@@ -104,4 +104,4 @@ def _distance(squared: Array) -> list[Array]:
     return [np.sqrt(squared, out=squared)]
 
 
-in_battery("energy", EnergyDistance(most=10_000), sees="shifts, broad differences")
+in_battery("energy", EnergyDistance(most=5_000), sees="shifts, broad differences")

@@ -180,4 +180,4 @@ def _check_widths(widths: list[float]) -> None:
         )
 
 
-in_battery("mmd", AggregatedMMD(most=10_000, waves=64), sees="differences of unknown width")
+in_battery("mmd", AggregatedMMD(most=4_000, waves=64), sees="differences of unknown width")

@@ -19,7 +19,7 @@ from verisimile.samples.pool import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
 _PROBES = 1000  # events whose distances give the widths
-_FEWEST = 20
+_FEWEST, _ENOUGH = 20, 64  # centres
 _RANK = 1e-10
 
 
@@ -48,7 +48,7 @@ class NPLM:
         The width :math:`\sigma` is this quantile of the pooled pairwise distances.
     centres
         Nyström centres, drawn from the pool; None for :math:`\lceil\sqrt N\rceil`,
-        at least 20.
+        at least 20 and at most 64: more of them take time and see no more.
     spread
         s, the size of log ratios that cost little: f has the penalty of a Gaussian
         process with this standard deviation.  The :math:`\lambda N \lVert f \rVert^2`
@@ -235,7 +235,8 @@ def _prepared(
     settings: NPLM | AggregatedNPLM,
 ) -> tuple[PreparedNPLM, ...]:
     order = rng.permutation(pooled.shape[0])
-    count = settings.centres or max(_FEWEST, int(np.ceil(np.sqrt(order.size))))
+    root = int(np.ceil(np.sqrt(order.size)))
+    count = settings.centres or min(max(_FEWEST, root), _ENOUGH)
     centres = pooled[order[:count]]
     unit, size = weights / weights.mean(), np.abs(weights) / np.abs(weights).mean()
     return tuple(
@@ -286,4 +287,4 @@ def _check(quantiles: tuple[float, ...], centres: int | None, spread: float, mos
         raise InputError("NPLM.most", got=most, expected="at least two events")
 
 
-in_battery("nplm", AggregatedNPLM(centres=64, most=100_000), sees="local density ratios")
+in_battery("nplm", AggregatedNPLM(most=100_000), sees="local density ratios")
