@@ -199,7 +199,8 @@ def _ordered(pooled: Array) -> tuple[Order, BoolArray]:
 
 def _sorted(lines: Array) -> tuple[Order, Array]:
     """Return the order of the events along each line, and their values in it ``(K, N)``."""
-    order = np.argsort(lines, axis=1, kind="stable")
+    # Not stable, four times as fast: between tied events nothing is looked at.
+    order = np.argsort(lines, axis=1)
     return order.astype(np.int32), np.take_along_axis(lines, order, axis=1)
 
 
