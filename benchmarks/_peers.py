@@ -120,6 +120,15 @@ def hyppo_test(name: str, x: np.ndarray, y: np.ndarray, reps: int) -> float:
         return float(getattr(ksample, name)().test(x, y, reps=reps, auto=False)[0])
 
 
+def hyppo_pair(x: np.ndarray, y: np.ndarray, reps: int, *, auto: bool) -> float:
+    """Return the p-value of hyppo's ``Energy``: by its approximation if it may, or permuted."""
+    from hyppo import ksample  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that so few permutations are no test
+        return float(ksample.Energy().test(x, y, reps=reps, auto=auto)[1])
+
+
 def hyppo_statistic(name: str, x: np.ndarray, y: np.ndarray) -> float:
     """Return hyppo's statistic with pairs of an event with itself included."""
     from hyppo import ksample  # noqa: PLC0415

@@ -25,7 +25,6 @@ from verisimile.checks.twosample.statistics.distribution_functions import (
     MarginalKS,
     OverLines,
     ends_of,
-    supremum,
 )
 from verisimile.checks.twosample.statistics.interval_scan import IntervalScan, PreparedScan
 from verisimile.checks.twosample.statistics.protocol import Prepared, Statistic
@@ -34,6 +33,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.samples.walks import Reduction
 
 Show = Callable[[str], None]
 
@@ -82,9 +82,9 @@ class Peeking:
     def prepare(self, pooled: Array, weights: Array, rng: object) -> Prepared:  # noqa: ARG002
         axis = pooled[: self.first].mean(axis=0) - pooled[self.first :].mean(axis=0)
         line = (pooled @ axis)[None]
-        order = np.argsort(line, axis=1)
+        order = np.argsort(line, axis=1).astype(np.int32)
         ends = ends_of(np.take_along_axis(line, order, axis=1)).astype(float)
-        return OverLines(Lines(order, ends, weights, supremum))
+        return OverLines(Lines(order, ends, weights, Reduction.SUPREMUM))
 
 
 @dataclass(frozen=True)

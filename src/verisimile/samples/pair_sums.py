@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 from scipy.spatial.distance import cdist, pdist
 
 from verisimile.core.arrays import Array
+from verisimile.core.errors import require
 from verisimile.samples.pool import Labels
 
 Kernels = Callable[[Array], list[Array]]
@@ -154,7 +156,10 @@ class Masses:
     @classmethod
     def of(cls, labels: Labels, weights: Array) -> Masses:
         """Return the masses of relabelings ``(R, N)`` of weights ``(N,)``."""
-        first, squares = labels @ weights, labels @ weights**2
+        if (weights == 1.0).all():
+            first = squares = np.count_nonzero(labels, axis=1).astype(np.float64)
+        else:
+            first, squares = labels @ weights, labels @ weights**2
         return cls(
             _positive(first),
             _positive(weights.sum() - first),
@@ -183,7 +188,9 @@ def _positive(values: Array) -> Array:
     return np.where(values > 0.0, values, np.nan)
 
 
-_WAVE_ENTRIES = 1_000_000  # 8 MiB of cosines, and of sines, at a time
+_WAVE_ENTRIES = 1_000_000  # 4 MiB of cosines, and of sines, at a time
+_FINE = 2.0**14  # cosines and sines are multiples of one over this
+_EXACT = 1_024  # events whose sum float32 holds exactly: of its 24 bits 14 are behind the point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +202,10 @@ class Waves:
               = c_j \Big(\sum_i u_i\Big)^2
               + \sum_f m_{jf} \Big|\sum_i u_i e^{i \omega_f \cdot x_i}\Big|^2
 
-    Time goes with the number of events, and every event counts.
+    Time goes with the number of events, and every event counts.  Cosines and sines are rounded
+    to multiples of 2^-14, no more than 3e-5 away, which makes their sums over a thousand
+    unweighted events exact in float32: products take half of the time, and no p-value depends
+    on it, nor on the order of a sum.
 
     Attributes
     ----------
@@ -223,12 +233,16 @@ class Waves:
 
     def sums(self, labels: Labels) -> Sums:
         """Return the pair sums of relabelings ``(R, N)``, as :class:`Pairs` does."""
-        count = len(self.frequencies)
+        count, plain = len(self.frequencies), bool((self.weights == 1.0).all())
         chosen, total = np.zeros((len(labels), 2 * count)), np.zeros(2 * count)
         for rows, waves in self._waves():
-            scaled = waves * self.weights[rows, None]
-            chosen += labels[:, rows].astype(np.float64) @ scaled
-            total += scaled.sum(axis=0)
+            if plain:
+                chosen += labels[:, rows].astype(np.float32) @ waves
+                total += waves.sum(axis=0, dtype=np.float64)
+            else:
+                scaled = waves * self.weights[rows, None]
+                chosen += labels[:, rows].astype(np.float64) @ scaled
+                total += scaled.sum(axis=0)
         mass, other = Masses.of(labels, self.weights), total - chosen
         return Sums(
             first=self._kernel(chosen, chosen) + self.constant[:, None] * mass.first**2,
@@ -241,17 +255,30 @@ class Waves:
         """Return v'Kv ``(J, R)`` of rows of signed masses with the sum zero ``(R, N)``."""
         total = np.zeros((len(signed), 2 * len(self.frequencies)))
         for rows, waves in self._waves():
-            total += signed[:, rows] @ waves
+            total += signed[:, rows] @ waves.astype(np.float64)
         return self._kernel(total, total)
 
     def _kernel(self, left: Array, right: Array) -> Array:
         cosines, sines = np.split(left * right, 2, axis=1)
         return np.asarray(self.measure @ (cosines + sines).T)
 
-    def _waves(self) -> Iterator[tuple[slice, Array]]:
-        for rows in row_blocks(len(self.x), len(self.frequencies), _WAVE_ENTRIES, least=64):
-            phase = self.x[rows] @ self.frequencies.T
-            yield rows, np.hstack([np.cos(phase), np.sin(phase)])
+    def _waves(self) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+        count = len(self.frequencies)
+        entries = min(_WAVE_ENTRIES, _EXACT * count)
+        for rows in row_blocks(len(self.x), count, entries, least=64):
+            phase = (self.x[rows] @ self.frequencies.T).astype(np.float32)
+            waves = np.empty((len(phase), 2 * count), dtype=np.float32)
+            np.cos(phase, out=waves[:, :count])
+            np.sin(phase, out=waves[:, count:])
+            waves *= _FINE
+            np.rint(waves, out=waves)
+            waves /= _FINE
+            yield rows, waves
+
+
+def check_waves(count: int) -> None:
+    """Raise unless a kernel can be a mean of so many waves."""
+    require(count >= 1, "waves", got=count, expected="at least one wave")
 
 
 def gaussian_waves(

@@ -32,6 +32,15 @@ def _kernel(features: Waves, j: int) -> Array:
     return np.asarray(features.constant[j] + waves @ features.measure[j])
 
 
+def _kernel_of_rounded_waves(features: Waves, j: int) -> Array:
+    phase = (features.x @ features.frequencies.T).astype(np.float32)
+    kernel = np.full((len(phase), len(phase)), features.constant[j])
+    for wave in (np.cos(phase), np.sin(phase)):
+        rounded = np.rint(wave.astype(np.float64) * 2**14) / 2**14
+        kernel += (rounded * features.measure[j]) @ rounded.T
+    return kernel
+
+
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_many_waves_are_the_distance(d: int, rng: np.random.Generator) -> None:
     x = rng.normal(size=(12, d))
@@ -55,7 +64,8 @@ def test_many_waves_are_the_gaussian_kernels(rng: np.random.Generator) -> None:
 def test_sums_are_those_of_the_kernel(rng: np.random.Generator) -> None:
     x, w = rng.normal(size=(30, 2)), rng.gamma(2.0, size=30)
     features = distance_waves(x, w, 16, rng)
-    kernel = _kernel(features, 0)
+    kernel = _kernel_of_rounded_waves(features, 0)
+    np.testing.assert_allclose(kernel, _kernel(features, 0), atol=0.01)
     labels = random_labels(30, 12, 3, rng)
     found = features.sums(labels)
     for r, row in enumerate(labels):
@@ -67,6 +77,28 @@ def test_sums_are_those_of_the_kernel(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(
         features.quadratic(signed)[0], np.einsum("ri,ij,rj->r", signed, kernel, signed)
     )
+
+
+def test_sums_over_unweighted_events_are_exact(rng: np.random.Generator) -> None:
+    # Float32 products in blocks, and whatever order: the last bit of float64 is the same.
+    x, widths = 3.0 * rng.normal(size=(5000, 3)), (0.3, 1.0)
+    labels, order = random_labels(5000, 2900, 20, rng), rng.permutation(5000)
+    seed = int(rng.integers(1000))
+    found, turned = (
+        gaussian_waves(y, np.ones(5000), widths, 16, np.random.default_rng(seed)).sums(chosen)
+        for y, chosen in ((x, labels), (x[order], labels[:, order]))
+    )
+    for name in ("first", "second", "across"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(turned, name))
+    features = gaussian_waves(x, np.ones(5000), widths, 16, np.random.default_rng(seed))
+    waves = np.vstack([rows.astype(np.float64) for _, rows in features._waves()])
+    first = labels.astype(np.float64) @ waves
+    squares = (first**2)[:, :32] + (first**2)[:, 32:]
+    np.testing.assert_array_equal(found.first, features.measure @ squares.T)
+    # Waves as they are have no such luck.
+    plain = np.cos(x @ features.frequencies.T).astype(np.float32)
+    in_float32, in_float64 = labels.astype(np.float32) @ plain, labels.astype(np.float64) @ plain
+    assert (in_float32 != in_float64).any()
 
 
 @pytest.mark.parametrize("kind", [EnergyDistance, MMD])

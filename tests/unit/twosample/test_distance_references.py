@@ -14,7 +14,6 @@ from scipy import stats
 
 from distance_statistics import BANDWIDTH, REFERENCES, Reference, mmd, random_labels, values
 from verisimile.checks.twosample.permutation import Job, permutation_test
-from verisimile.checks.twosample.statistics import distribution_functions
 from verisimile.checks.twosample.statistics.distribution_functions import (
     CramerVonMises,
     Lines,
@@ -22,10 +21,9 @@ from verisimile.checks.twosample.statistics.distribution_functions import (
     OverLines,
     SlicedKS,
     SlicedWasserstein,
-    area,
-    supremum,
 )
 from verisimile.checks.twosample.statistics.energy import EnergyDistance
+from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
 from verisimile.checks.twosample.statistics.mmd import MMD, AggregatedMMD, median_distance
 from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.core.arrays import Array
@@ -36,6 +34,7 @@ from verisimile.data.events import Events
 from verisimile.samples.coordinates import Standardised
 from verisimile.samples.pair_sums import Pairs
 from verisimile.samples.pool import Labels, pool_samples
+from verisimile.samples.walks import Reduction
 
 N, FIRST = 23, 9
 CASES = [pytest.param(*case, id=case[0].name) for case in REFERENCES]
@@ -108,8 +107,8 @@ def _biased_mmd(x: Array, w: Array, labels: Labels) -> Array:
 
 
 def _blind_to_ties(x: Array, w: Array, labels: Labels) -> Array:
-    order = np.argsort(x.T, axis=1, kind="stable")
-    return OverLines(Lines(order, np.ones(order.shape), w, supremum)).values(labels)
+    order = np.argsort(x.T, axis=1, kind="stable").astype(np.int32)
+    return OverLines(Lines(order, np.ones(order.shape), w, Reduction.SUPREMUM)).values(labels)
 
 
 @pytest.mark.parametrize(
@@ -249,13 +248,6 @@ def test_equivalent_events_of_a_known_distance() -> None:
     assert details["n_equiv"] == details["mean distance"] / details["unbiased"]
 
 
-def test_area_and_supremum_of_one_step() -> None:
-    difference = np.array([[0.5], [-1.0], [0.0]])
-    measure = np.array([1.0, 2.0, 0.0])
-    assert supremum(difference.copy(), measure).tolist() == [1.0]
-    assert area(difference.copy(), measure).tolist() == [2.5]
-
-
 def test_reference_of_mmd_is_itself_unbiased() -> None:
     # Two points each: every pair of different events, by hand.
     first = (np.array([[0.0], [1.0]]), np.ones(2))
@@ -264,24 +256,14 @@ def test_reference_of_mmd_is_itself_unbiased() -> None:
     assert mmd(first, second) == pytest.approx(k[1] + k[2] - 0.5 * (k[0] + k[2] + k[1] + k[1]))
 
 
-def test_rank_statistics_in_many_blocks(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    x, w = rng.normal(size=(N, 3)), rng.gamma(2.0, size=N)
-    labels = random_labels(N, FIRST, 11, rng)
-    whole = values(CramerVonMises(), x, w, labels)
-    monkeypatch.setattr(distribution_functions, "_ENTRIES", 3 * N)
-    np.testing.assert_allclose(values(CramerVonMises(), x, w, labels), whole, rtol=1e-12)
-
-
 @pytest.mark.parametrize("tied", [False, True], ids=["distinct", "tied"])
-def test_rank_statistics_of_one_relabeling_at_a_time(
+def test_rank_statistics_without_the_compiled_library(
     tied: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x, w = _events(rng, tied=tied), _weights("signed", rng)
-    labels = random_labels(N, FIRST, 11, rng)
-    several = [REFERENCES[index][0] for index in range(2, len(REFERENCES))]
-    blocks = [values(statistic, x, w, labels) for statistic in several]
-    monkeypatch.setattr("verisimile.checks.twosample.statistics.distribution_functions._LONG", N)
-    for statistic, wanted in zip(several, blocks, strict=True):
-        np.testing.assert_allclose(values(statistic, x, w, labels), wanted, rtol=1e-12)
+    labels = random_labels(N, FIRST, 70, rng)
+    several = [*(REFERENCES[index][0] for index in range(2, len(REFERENCES))), IntervalScan()]
+    found = [values(statistic, x, w, labels) for statistic in several]
+    monkeypatch.setenv("VERISIMILE_NATIVE", "0")
+    for statistic, wanted in zip(several, found, strict=True):
+        np.testing.assert_allclose(values(statistic, x, w, labels), wanted, rtol=1e-10)

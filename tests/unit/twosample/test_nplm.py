@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from verisimile.checks.twosample import logistic
 from verisimile.checks.twosample.permutation import permutation_test
 from verisimile.checks.twosample.statistics import nplm
 from verisimile.checks.twosample.statistics.nplm import NPLM, AggregatedNPLM
@@ -61,11 +62,10 @@ def test_a_reference_that_is_not_scaled_is_noticed(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The defective twin of the test above.
-    def unscaled(labels: Labels, weights: Array) -> tuple[Array, Array]:
-        first = labels.T * weights[:, None]
-        return weights[:, None] - first, first
+    def unscaled(labels: Labels, weights: Array) -> Array:
+        return np.ones(len(labels))
 
-    monkeypatch.setattr(nplm, "_sides", unscaled)
+    monkeypatch.setattr(nplm, "_rates", unscaled)
     found, expected = _case(rng)
     assert found != pytest.approx(expected, rel=0.1)
 
@@ -90,7 +90,7 @@ def test_blocks_do_not_change_values(
     bound = NPLM(quantile=0.3).prepare(_pool(40, 40, 0.0, rng), np.ones(80), rng)
     labels = _labels(40, 40, 9, rng)
     whole = bound.values(labels)
-    monkeypatch.setattr(nplm, "_BLOCK", 8 * 80 * 3)
+    monkeypatch.setattr(logistic, "_ENTRIES", 1)  # 64 events at a time
     assert bound.values(labels) == pytest.approx(whole, rel=1e-6)
 
 

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from distance_statistics import ALL, random_labels
+from verisimile.checks.twosample.logistic import Logistic
 from verisimile.checks.twosample.permutation import Exchangeable, permutation_test
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import smallest_effects
@@ -23,7 +24,7 @@ from verisimile.checks.twosample.statistics.frechet import Frechet, gaussian_fre
 from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
 from verisimile.checks.twosample.statistics.kernel_distance import KernelDistance, PolynomialKernel
 from verisimile.checks.twosample.statistics.mmd import MMD
-from verisimile.checks.twosample.statistics.nplm import NPLM, AggregatedNPLM, Logistic
+from verisimile.checks.twosample.statistics.nplm import NPLM, AggregatedNPLM
 from verisimile.checks.twosample.statistics.protocol import OfMasses, Statistic
 from verisimile.checks.twosample.windows import deviating_windows
 from verisimile.core.arrays import Array
@@ -118,9 +119,9 @@ def test_the_score_is_twice_the_gain_of_the_loss(rng: np.random.Generator) -> No
     x, w = rng.normal(size=(400, 2)), np.ones(400)
     rows = _rows(np.arange(400)[None] < 200, w)
     prepared = NPLM(centres=20, spread=0.05).prepare(x, w, np.random.default_rng(1))
-    data, reference = 200.0 * rows.second.T, 200.0 * rows.first.T
-    loss = Logistic(prepared.functions, prepared.ridge, data, reference)
-    gain = loss.loss(np.zeros((len(prepared.ridge), 1))) - loss.loss(loss.minimise().coefficients)
+    labels, rates = np.arange(400)[None] < 200, np.ones(1)
+    loss = Logistic(prepared.functions, prepared.ridge, labels, w, rates)
+    gain = loss.loss(np.zeros((1, len(prepared.ridge)))) - loss.loss(loss.minimise().coefficients)
     assert prepared.of_masses(rows) == pytest.approx(2.0 * gain, rel=0.02)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from verisimile.checks.twosample.statistics.protocol import in_battery
-from verisimile.core.arrays import Array, BoolArray, IntArray
+from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
 from verisimile.samples.pair_sums import Masses
 from verisimile.samples.pool import Labels, MassRows
+from verisimile.samples.walks import Order, Reduction, walk_labels, walk_masses
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class MarginalKS:
     ) -> OverLines:
         """Return the pooled events in order along every feature."""
         order, ends = _ordered(pooled)
-        lines = Lines(order, ends.astype(float), weights, supremum)
+        lines = Lines(order, ends.astype(float), weights, Reduction.SUPREMUM)
         return OverLines(lines, np.mean if self.combine == "mean" else np.max)
 
 
@@ -86,7 +87,9 @@ class CramerVonMises:
     ) -> PreparedSquares:
         """Return the pooled events in order along every feature."""
         order, ends = _ordered(pooled)
-        return PreparedSquares(OverLines(Lines(order, _tie_shares(ends), weights, sum_of_squares)))
+        return PreparedSquares(
+            OverLines(Lines(order, _tie_shares(ends), weights, Reduction.SQUARES))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class SlicedWasserstein:
         """Return the pooled events in order along every direction."""
         order, ordered = _projected(pooled, self.count, rng)
         gaps = np.diff(ordered, axis=1, append=ordered[:, -1:])
-        return OverLines(Lines(order, gaps, weights, area))
+        return OverLines(Lines(order, gaps, weights, Reduction.AREA))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,7 @@ class SlicedKS:
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> OverLines:
         """Return the pooled events in order along every direction."""
         order, ordered = _projected(pooled, self.count, rng)
-        return OverLines(Lines(order, ends_of(ordered).astype(float), weights, supremum))
+        return OverLines(Lines(order, ends_of(ordered).astype(float), weights, Reduction.SUPREMUM))
 
 
 def _check(count: int, most: int) -> None:
@@ -184,15 +187,21 @@ def directions(count: int, d: int, rng: np.random.Generator) -> Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def _projected(pooled: Array, count: int, rng: np.random.Generator) -> tuple[IntArray, Array]:
+def _projected(pooled: Array, count: int, rng: np.random.Generator) -> tuple[Order, Array]:
     projections = directions(count, pooled.shape[1], rng) @ pooled.T
-    order = np.argsort(projections, axis=1, kind="stable").astype(np.int64, copy=False)
-    return order, np.take_along_axis(projections, order, axis=1)
+    return _sorted(projections)
 
 
-def _ordered(pooled: Array) -> tuple[IntArray, BoolArray]:
-    order = np.argsort(pooled.T, axis=1, kind="stable")
-    return order, ends_of(np.take_along_axis(pooled.T, order, axis=1))
+def _ordered(pooled: Array) -> tuple[Order, BoolArray]:
+    order, ordered = _sorted(pooled.T)
+    return order, ends_of(ordered)
+
+
+def _sorted(lines: Array) -> tuple[Order, Array]:
+    """Return the order of the events along each line, and their values in it ``(K, N)``."""
+    # Not stable, four times as fast: between tied events nothing is looked at.
+    order = np.argsort(lines, axis=1)
+    return order.astype(np.int32), np.take_along_axis(lines, order, axis=1)
 
 
 def _tie_shares(ends: BoolArray) -> Array:
@@ -228,7 +237,7 @@ class PreparedSquares:
 
     def values(self, labels: Labels) -> Array:
         """Return the mean statistic of each relabeling, ``(R,)``."""
-        first = labels.sum(axis=1)
+        first = np.count_nonzero(labels, axis=1)
         second = labels.shape[1] - first
         return np.asarray(self.mean.values(labels) * (first * second / labels.shape[1]))
 
@@ -238,15 +247,6 @@ class PreparedSquares:
         The reduced number of events is :math:`1 / \sum v^2`, equal to nm/(n + m) without weights.
         """
         return np.asarray(self.mean.of_masses(rows) / (rows.base**2).sum())
-
-
-Reduction = Callable[[Array, Array], Array]
-"""Differences ``(N, R)`` or ``(N,)`` and a measure ``(N,)`` to one number per relabeling."""
-
-_Draws = TypeVar("_Draws", Labels, Array)
-
-_ENTRIES = 250_000  # 2 MiB of differences at a time: they stay in the cache
-_LONG = 8_000  # events from which on one relabeling at a time is faster than a block of few columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -272,51 +272,20 @@ class Lines:
         From differences to a number.
     """
 
-    order: IntArray
+    order: Order
     measure: Array
     weights: Array
     reduction: Reduction
 
     def table(self, labels: Labels) -> Array:
         """Return the reduced difference of each relabeling along each line, ``(R, K)``."""
-        return self._walk(labels, self._steps)
+        mass = Masses.of(labels, self.weights)
+        rates = 1.0 / mass.first, 1.0 / mass.second
+        return walk_labels(self.reduction, self.order, self.measure, self.weights, labels, rates)
 
     def table_of(self, signed: Array) -> Array:
         """Return the same for rows of signed masses ``(R, N)``."""
-        return self._walk(signed, lambda rows: np.ascontiguousarray(rows.T))
-
-    def _walk(self, draws: _Draws, steps: Callable[[_Draws], Array]) -> Array:
-        if draws.shape[1] >= _LONG:
-            return np.stack([self._single(steps(row[None])[:, 0]) for row in draws])
-        rows = max(1, _ENTRIES // draws.shape[1])
-        blocks = [
-            self._block(steps(draws[first : first + rows])) for first in range(0, len(draws), rows)
-        ]
-        return np.concatenate(blocks)
-
-    def _single(self, steps: Array) -> Array:
-        return np.array(
-            [
-                self.reduction(np.cumsum(steps.take(order)), measure)
-                for order, measure in zip(self.order, self.measure, strict=True)
-            ]
-        )
-
-    def _block(self, steps: Array) -> Array:
-        # Events run down the columns: one gather then moves whole rows.
-        return np.stack(
-            [
-                self.reduction(np.cumsum(steps[order], axis=0), measure)
-                for order, measure in zip(self.order, self.measure, strict=True)
-            ],
-            axis=1,
-        )
-
-    def _steps(self, labels: Labels) -> Array:
-        """Return what each event adds to F - G, ``(N, R)``."""
-        mass = Masses.of(labels, self.weights)
-        signs = np.where(labels.T, 1.0 / mass.first, -1.0 / mass.second)
-        return np.asarray(self.weights[:, None] * signs)
+        return walk_masses(self.reduction, self.order, self.measure, signed)
 
 
 def ends_of(ordered: Array) -> BoolArray:
@@ -325,27 +294,8 @@ def ends_of(ordered: Array) -> BoolArray:
     return np.concatenate([ordered[:, 1:] > ordered[:, :-1], last], axis=1)
 
 
-def area(difference: Array, measure: Array) -> Array:
-    """Return the sum of absolute differences, each times its gap."""
-    return np.asarray(measure @ np.abs(difference, out=difference))
-
-
-def supremum(difference: Array, measure: Array) -> Array:
-    """Return the largest absolute difference where the measure is not zero."""
-    inside = measure > 0.0
-    # The last difference is zero, so that zeros change no supremum.
-    at = difference if inside.all() else (difference.T * inside).T
-    return np.asarray(np.maximum(at.max(axis=0), -at.min(axis=0)))
-
-
-def sum_of_squares(difference: Array, measure: Array) -> Array:
-    """Return the sum of squared differences, each times its measure."""
-    return np.asarray(measure @ np.square(difference, out=difference))
-
-
-_MOST = 40_000  # events of the battery's tests along many directions
-in_battery("sliced-wasserstein", SlicedWasserstein(most=_MOST), sees="shifts and tails")
-in_battery("sliced-ks", SlicedKS(most=_MOST), sees="shapes and correlations")
+in_battery("sliced-wasserstein", SlicedWasserstein(), sees="shifts and tails")
+in_battery("sliced-ks", SlicedKS(), sees="shapes and correlations")
 in_battery("mean-ks", MarginalKS("mean"), sees="small differences of all features")
 in_battery("max-ks", MarginalKS("max"), sees="a difference of one feature")
 in_battery("cramer-von-mises", CramerVonMises(), sees="shifts of marginals")

@@ -10,10 +10,14 @@ import numpy as np
 
 from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array
-from verisimile.samples.pair_sums import Masses, Pairs, Waves, distance_waves
+from verisimile.samples.pair_sums import (
+    Masses,
+    Pairs,
+    Waves,
+    check_waves,
+    distance_waves,
+)
 from verisimile.samples.pool import Labels, MassRows
-
-_WAVES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class EnergyDistance:
     most
         Events of both samples up to which all pairs are computed, in a time that goes with
         their square.  Beyond, the kernel is a mean of random waves, and all events count.
+    waves
+        How many.
 
     References
     ----------
@@ -50,11 +56,15 @@ class EnergyDistance:
     weights: ClassVar[str] = "signed"
 
     most: int = 40_000
+    waves: int = 128
+
+    def __post_init__(self) -> None:
+        check_waves(self.waves)
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedEnergy:
         """Return the distances of the pooled events, to be computed when first used."""
         if len(pooled) > self.most:
-            return PreparedEnergy(distance_waves(pooled, weights, _WAVES, rng))
+            return PreparedEnergy(distance_waves(pooled, weights, self.waves, rng))
         return PreparedEnergy(Pairs(pooled, weights, _distance))
 
 
@@ -94,4 +104,4 @@ def _distance(squared: Array) -> list[Array]:
     return [np.sqrt(squared, out=squared)]
 
 
-in_battery("energy", EnergyDistance(most=10_000), sees="shifts, broad differences")
+in_battery("energy", EnergyDistance(most=5_000), sees="shifts, broad differences")

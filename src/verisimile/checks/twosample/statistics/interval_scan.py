@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import stats
 
 from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array, IntArray
@@ -15,8 +15,9 @@ from verisimile.core.errors import InputError
 from verisimile.samples.coordinates import Angle
 from verisimile.samples.pair_sums import row_blocks
 from verisimile.samples.pool import Labels, MassRows
+from verisimile.samples.walks import Order, cell_sums
 
-_ENTRIES = 4_000_000  # 32 MiB of labels as numbers at a time
+_ENTRIES = 4_000_000  # 32 MiB of deviations at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,15 @@ class PreparedScan:
         Cell of every event ``(N,)``, for each feature.
     windows
         Windows of each feature.
+    order, ends
+        Events by their cell ``(F, N)``, and where each cell has ended in that order ``(F, C)``.
     """
 
     weights: Array
     cells: tuple[IntArray, ...]
     windows: tuple[FeatureWindows, ...]
+    order: Order
+    ends: IntArray
 
     @classmethod
     def of(
@@ -112,17 +117,29 @@ class PreparedScan:
             windows_of(cell, weights, around=on_circle)
             for cell, on_circle in zip(found, around, strict=True)
         ]
-        return cls(weights, tuple(found), tuple(windows))
+        most = max(one.cells for one in windows)
+        order = np.argsort(found, axis=1, kind="stable").astype(np.int32)
+        counts = [np.bincount(cell, minlength=most) for cell in found]
+        return cls(weights, tuple(found), tuple(windows), order, np.cumsum(counts, axis=1))
 
     def values(self, labels: Labels) -> Array:
         """Return the largest deviation, less its allowance, of each relabeling ``(R,)``."""
-        sums = self._indicator()
-        blocks = row_blocks(len(labels), labels.shape[1], _ENTRIES, least=1)
-        return np.concatenate([self._largest(self._scores(sums, labels[rows])) for rows in blocks])
+        blocks = row_blocks(len(labels), self._scanned, _ENTRIES, least=1)
+        return np.concatenate([self._largest(self.scores(labels[rows])) for rows in blocks])
 
     def scores(self, labels: Labels) -> tuple[Array, ...]:
         """Return z of every window of each feature, ``(W, R)``; positive: more in the first."""
-        return tuple(self._scores(self._indicator(), labels))
+        counts = np.count_nonzero(labels, axis=1)
+        total = labels.shape[1]
+        spread = np.sqrt(counts * (total - counts) / (total * (total - 1.0)))
+        # No relabeling of the engine leaves a sample empty; such a one has no deviation.
+        per_spread = np.divide(1.0, spread, out=np.zeros(spread.shape), where=spread > 0.0)
+        table = cell_sums(self.order, self.ends, self.weights, labels)
+        mass = table[0].sum(axis=0)
+        return tuple(
+            windows.deviations(sums[: windows.cells], mass) * per_spread
+            for windows, sums in zip(self.windows, table, strict=True)
+        )
 
     def of_masses(self, rows: MassRows) -> Array:
         """Return the largest deviation, less its allowance, of each pair of mass rows ``(R,)``."""
@@ -136,11 +153,9 @@ class PreparedScan:
         spread = float((rows.base**2).sum())
         signed = rows.signed.T
         found = []
-        for cell, windows in zip(self.cells, self.windows, strict=True):
-            sums = np.zeros((int(cell.max()) + 1, signed.shape[1]))
-            order = np.argsort(cell, kind="stable")
-            starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
-            np.add.reduceat(signed[order], starts, axis=0, out=sums)
+        for windows, order, ends in zip(self.windows, self.order, self.ends, strict=True):
+            starts = np.append(0, ends[: windows.cells - 1])
+            sums = np.add.reduceat(signed[order], starts, axis=0)
             scaled = windows.of_masses(spread)
             found.append(scaled.deviations(sums, np.zeros(signed.shape[1])))
         return tuple(found)
@@ -160,31 +175,9 @@ class PreparedScan:
         ]
         return np.asarray(np.max(each, axis=0))
 
-    def _scores(self, sums: sparse.csr_array, labels: Labels) -> list[Array]:
-        counts = labels.sum(axis=1)
-        total = labels.shape[1]
-        spread = np.sqrt(counts * (total - counts) / (total * (total - 1.0)))
-        # No relabeling of the engine leaves a sample empty; such a one has no deviation.
-        per_spread = np.divide(1.0, spread, out=np.zeros(spread.shape), where=spread > 0.0)
-        table = sums @ np.ascontiguousarray(labels.T, dtype=np.float64)
-        ends = np.cumsum([cell.max() + 1 for cell in self.cells])
-        parts = np.split(table, ends[:-1])
-        mass = parts[0].sum(axis=0)
-        return [
-            windows.deviations(part, mass) * per_spread
-            for windows, part in zip(self.windows, parts, strict=True)
-        ]
-
-    def _indicator(self) -> sparse.csr_array:
-        """Return the weight of every event in its cell of every feature, ``(cells, N)``."""
-        n = self.weights.size
-        offsets = np.cumsum([0, *(cell.max() + 1 for cell in self.cells)])
-        rows = np.concatenate(
-            [cell + first for cell, first in zip(self.cells, offsets, strict=False)]
-        )
-        columns = np.tile(np.arange(n), len(self.cells))
-        data = np.tile(self.weights, len(self.cells))
-        return sparse.csr_array((data, (rows, columns)), shape=(int(offsets[-1]), n))
+    @property
+    def _scanned(self) -> int:
+        return sum(windows.low.size for windows in self.windows)
 
 
 _FEWEST = 8  # pooled events in a cell, on average
@@ -207,8 +200,10 @@ class FeatureWindows:
         for windows that hold nothing or everything ``(W,)``.
     allowance
         What a window of this share of events is allowed, ``(W,)``.
+    cells
+        C, their number.
     around
-        Whether the cells lie on a circle.
+        Whether they lie on a circle.
     """
 
     low: IntArray
@@ -216,6 +211,7 @@ class FeatureWindows:
     share: Array
     per_deviation: Array
     allowance: Array
+    cells: int
     around: bool = False
 
     def of_masses(self, spread: float) -> FeatureWindows:
@@ -271,9 +267,8 @@ def windows_of(cell: IntArray, weights: Array, *, around: bool = False) -> Featu
     variance = within(squares) * (1.0 - 2.0 * share) + share**2 * squares.sum()
     varies = variance > _FLAT * squares.sum()
     scale = np.where(varies, 1.0 / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
-    return FeatureWindows(
-        low, high, share, scale, _allowance(within(np.ones(cell.size)), cell.size), around
-    )
+    allowance = _allowance(within(np.ones(cell.size)), cell.size)
+    return FeatureWindows(low, high, share, scale, allowance, count, around)
 
 
 def _running(sums: Array, *, around: bool) -> Array:

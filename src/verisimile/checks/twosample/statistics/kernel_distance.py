@@ -142,8 +142,7 @@ class PreparedKernelDistance:
         """Return a'Ka, a'K1 and 1'K1 for weighted labels a, from the monomials' sums."""
         chosen = np.zeros((labels.shape[0], self.kernel.size))
         for rows in _rows(self.pooled, labels.shape[0]):
-            columns = labels[:, rows].T * self.weights[rows, None]
-            chosen += self.kernel.sums(self.pooled[rows], columns)
+            chosen += self.kernel.sums(self.pooled[rows], (labels[:, rows] * self.weights[rows]).T)
         everything = self.kernel.sums(self.pooled, self.weights[:, None])[0]
         own = np.einsum("rp,rp->r", chosen, chosen)
         return own, chosen @ everything, float(everything @ everything)

@@ -12,11 +12,10 @@ from scipy.spatial.distance import pdist
 from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.samples.pair_sums import Masses, Pairs, Waves, gaussian_waves
+from verisimile.samples.pair_sums import Masses, Pairs, Waves, check_waves, gaussian_waves
 from verisimile.samples.pool import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
-_WAVES = 128  # of each width
 _PROBES = 2000  # events whose distances give the median, 2 million pairs
 
 
@@ -37,6 +36,8 @@ class MMD:
     most
         Events of both samples up to which all pairs are computed, in a time that goes with
         their square.  Beyond, the kernel is a mean of random waves, and all events count.
+    waves
+        How many.
 
     References
     ----------
@@ -49,15 +50,17 @@ class MMD:
 
     bandwidth: float | None = None
     most: int = 40_000
+    waves: int = 128
 
     def __post_init__(self) -> None:
         _check_widths([1.0 if self.bandwidth is None else self.bandwidth])
+        check_waves(self.waves)
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedMMD:
         """Return the kernel of the pooled events, to be computed when first used."""
         width = median_distance(pooled, rng) if self.bandwidth is None else self.bandwidth
         if len(pooled) > self.most:
-            return PreparedMMD(gaussian_waves(pooled, weights, (width,), _WAVES, rng))
+            return PreparedMMD(gaussian_waves(pooled, weights, (width,), self.waves, rng))
         return PreparedMMD(Pairs(pooled, weights, partial(_gaussians, widths=(width,))))
 
 
@@ -78,6 +81,8 @@ class AggregatedMMD:
         :math:`f_j`.
     most
         As for :class:`MMD`; time goes with the number of widths, too.
+    waves
+        Of each width.
 
     References
     ----------
@@ -89,9 +94,11 @@ class AggregatedMMD:
 
     factors: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0, 2.0)
     most: int = 20_000
+    waves: int = 128
 
     def __post_init__(self) -> None:
         _check_widths(list(self.factors))
+        check_waves(self.waves)
 
     def prepare(self, pooled: Array, weights: Array, rng: np.random.Generator) -> PreparedWidths:
         """Return the kernels of the pooled events, to be computed when used."""
@@ -99,7 +106,7 @@ class AggregatedMMD:
         widths = tuple(factor * scale for factor in self.factors)
         names = tuple(f"width {width:.3g}" for width in widths)
         if len(pooled) > self.most:
-            return PreparedWidths(gaussian_waves(pooled, weights, widths, _WAVES, rng), names)
+            return PreparedWidths(gaussian_waves(pooled, weights, widths, self.waves, rng), names)
         kernels = partial(_gaussians, widths=widths)
         return PreparedWidths(Pairs(pooled, weights, kernels, kept=0), names)
 
@@ -173,4 +180,4 @@ def _check_widths(widths: list[float]) -> None:
         )
 
 
-in_battery("mmd", AggregatedMMD(most=10_000), sees="differences of unknown width")
+in_battery("mmd", AggregatedMMD(most=4_000, waves=64), sees="differences of unknown width")

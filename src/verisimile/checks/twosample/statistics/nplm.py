@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import linalg, special
+from scipy import linalg
 from scipy.spatial import distance
 
+from verisimile.checks.twosample.logistic import Logistic
 from verisimile.checks.twosample.statistics.protocol import in_battery
-from verisimile.core.arrays import Array, BoolArray, IntArray
+from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.samples.pair_sums import row_blocks
+from verisimile.samples.pair_sums import Masses
 from verisimile.samples.pool import Labels, MassRows
 from verisimile.stats.aggregate import smallest_p
 
 _PROBES = 1000  # events whose distances give the widths
-_BLOCK = 32_000_000  # bytes of one (N, R) array
-_FEWEST = 20
+_FEWEST, _ENOUGH = 20, 64  # centres
 _RANK = 1e-10
 
 
@@ -47,7 +48,7 @@ class NPLM:
         The width :math:`\sigma` is this quantile of the pooled pairwise distances.
     centres
         Nyström centres, drawn from the pool; None for :math:`\lceil\sqrt N\rceil`,
-        at least 20.
+        at least 20 and at most 64: more of them take time and see no more.
     spread
         s, the size of log ratios that cost little: f has the penalty of a Gaussian
         process with this standard deviation.  The :math:`\lambda N \lVert f \rVert^2`
@@ -155,15 +156,7 @@ class PreparedNPLM:
 
     def values(self, labels: Labels) -> Array:
         """Return t of each relabeling ``(R,)``; NaN where a fit did not converge."""
-        if (self.weights < 0.0).any():
-            raise InputError(
-                "weights",
-                got=f"{int((self.weights < 0.0).sum())} negative weights",
-                expected="weights that are not negative",
-                remedy="With signed weights, use a statistic such as the energy distance.",
-            )
-        blocks = row_blocks(len(labels), 8 * labels.shape[1], _BLOCK, least=1)
-        return np.concatenate([self._ratios(labels[rows]) for rows in blocks])
+        return _ratios((self,), labels)[:, 0]
 
     def of_masses(self, rows: MassRows) -> Array:
         r"""Return the score statistic of each pair of mass rows, ``(R,)``.
@@ -182,11 +175,6 @@ class PreparedNPLM:
         root = np.linalg.cholesky(bend + np.diag(self.ridge))
         score = self.functions.T @ (-rows.signed.T / total)
         return np.asarray((linalg.solve_triangular(root, score, lower=True) ** 2).sum(axis=0))
-
-    def _ratios(self, labels: Labels) -> Array:
-        data, reference = _sides(labels, self.weights)
-        fit = Logistic(self.functions, self.ridge, data, reference).minimise()
-        return np.where(fit.converged, extended_ratio(fit.values, data, reference), np.nan)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,20 +201,30 @@ class PreparedNPLMs:
 
     def table(self, labels: Labels) -> Array:
         """Return t of each relabeling and width ``(R, J)``."""
-        return np.column_stack([part.values(labels) for part in self.parts])
+        return _ratios(self.parts, labels)
 
 
-def extended_ratio(values: Array, data: Array, reference: Array) -> Array:
-    r"""Return :math:`t = -2 [\sum_R w (e^f - 1) - \sum_D u f]` of each column ``(R,)``."""
-    excess = np.expm1(np.where(reference > 0.0, values, 0.0))
-    return np.asarray(-2.0 * (reference * excess - data * values).sum(axis=0))
+def _ratios(parts: Sequence[PreparedNPLM], labels: Labels) -> Array:
+    """Return t of each relabeling and width ``(R, J)``; NaN where a fit did not converge."""
+    weights = parts[0].weights
+    if (weights < 0.0).any():
+        raise InputError(
+            "weights",
+            got=f"{int((weights < 0.0).sum())} negative weights",
+            expected="weights that are not negative",
+            remedy="With signed weights, use a statistic such as the energy distance.",
+        )
+    labels, rates = np.ascontiguousarray(labels), _rates(labels, weights)
+    fits = [
+        Logistic(part.functions, part.ridge, labels, weights, rates).minimise() for part in parts
+    ]
+    return np.column_stack([np.where(fit.converged, fit.ratio, np.nan) for fit in fits])
 
 
-def _sides(labels: Labels, weights: Array) -> tuple[Array, Array]:
-    """Return weights of data and reference ``(N, R)``; both columns have the same sum."""
-    first = labels.T.astype(np.float64) * weights[:, None]
-    data = weights[:, None] - first
-    return data, first * (data.sum(axis=0) / first.sum(axis=0))
+def _rates(labels: Labels, weights: Array) -> Array:
+    """Return what scales the reference's weights to the sum of the data's ``(R,)``."""
+    mass = Masses.of(labels, weights)
+    return np.asarray(mass.second / mass.first)
 
 
 def _prepared(
@@ -237,7 +235,8 @@ def _prepared(
     settings: NPLM | AggregatedNPLM,
 ) -> tuple[PreparedNPLM, ...]:
     order = rng.permutation(pooled.shape[0])
-    count = settings.centres or max(_FEWEST, int(np.ceil(np.sqrt(order.size))))
+    root = int(np.ceil(np.sqrt(order.size)))
+    count = settings.centres or min(max(_FEWEST, root), _ENOUGH)
     centres = pooled[order[:count]]
     unit, size = weights / weights.mean(), np.abs(weights) / np.abs(weights).mean()
     return tuple(
@@ -288,150 +287,4 @@ def _check(quantiles: tuple[float, ...], centres: int | None, spread: float, mos
         raise InputError("NPLM.most", got=most, expected="at least two events")
 
 
-_GAP = 1e-11
-_OUTER, _INNER = 60, 25
-_ARMIJO = 1e-4
-_HALVINGS = 30
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LogisticFit:
-    """Coefficients ``(r, R)``, the fitted f ``(N, R)``, and which columns converged ``(R,)``."""
-
-    coefficients: Array
-    values: Array
-    converged: BoolArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Logistic:
-    r"""The loss of R labelings of the same events.
-
-    .. math:: J(\beta) = \sum_i \big[ a_i \log(1 + e^{-f_i}) + b_i \log(1 + e^{f_i}) \big]
-              + \tfrac12 \sum_k \pi_k \beta_k^2, \qquad f = \Psi \beta
-
-    Every column is a convex problem of its own; they share the products with
-    :math:`\Psi`.  The basis should make the Hessian at zero nearly the unit
-    matrix, so that a few conjugate-gradient steps solve for Newton's.
-
-    Attributes
-    ----------
-    basis
-        :math:`\Psi`, ``(N, r)``.
-    penalty
-        :math:`\pi`, ``(r,)``.
-    data, reference
-        Weights a and b, ``(N, R)``.
-    """
-
-    basis: Array
-    penalty: Array
-    data: Array
-    reference: Array
-
-    def loss(self, beta: Array) -> Array:
-        """Return J of each column ``(R,)`` at coefficients ``(r, R)``."""
-        return self._loss(beta, self.basis @ beta)
-
-    def gradient(self, beta: Array) -> Array:
-        """Return the gradients ``(r, R)``."""
-        return self._gradient(beta, self.basis @ beta)
-
-    def curvature(self, values: Array, direction: Array) -> Array:
-        """Return Hessian times direction ``(r, R)`` where f has the given values ``(N, R)``."""
-        return self._product(self._bend(values), direction)
-
-    def minimise(self) -> LogisticFit:
-        """Minimise all columns from zero.
-
-        A column has converged when Newton's decrement, twice the distance of
-        J from its minimum, is below 1e-11: t is no minimum where J is, and feels the root of it.
-        """
-        beta = np.zeros((self.basis.shape[1], self.data.shape[1]))
-        values = np.zeros(self.data.shape)
-        open_ = np.arange(beta.shape[1])
-        for _ in range(_OUTER):
-            part = self._columns(open_)
-            step, decrement = part._newton(beta[:, open_], values[:, open_])
-            going = decrement > _GAP
-            open_, step, decrement = open_[going], step[:, going], decrement[going]
-            if not open_.size:
-                break
-            part = self._columns(open_)
-            moved, f = part._search(beta[:, open_], values[:, open_], step, decrement)
-            beta[:, open_], values[:, open_] = moved, f
-        converged = np.ones(beta.shape[1], dtype=np.bool_)
-        converged[open_] = False
-        return LogisticFit(beta, values, converged)
-
-    def _columns(self, index: IntArray) -> Logistic:
-        if index.size == self.data.shape[1]:
-            return self
-        return Logistic(self.basis, self.penalty, self.data[:, index], self.reference[:, index])
-
-    def _loss(self, beta: Array, values: Array) -> Array:
-        # log(1 + e^f) without overflow, many times as fast as logaddexp; log(1 + e^-f) is f less.
-        soft = np.maximum(values, 0.0) + np.log1p(np.exp(-np.abs(values)))
-        fit = (self.data * (soft - values) + self.reference * soft).sum(axis=0)
-        return np.asarray(fit + 0.5 * self.penalty @ beta**2)
-
-    def _gradient(self, beta: Array, values: Array) -> Array:
-        share = special.expit(values)
-        slope = self.reference * share - self.data * (1.0 - share)
-        return np.asarray(self.basis.T @ slope + self.penalty[:, None] * beta)
-
-    def _bend(self, values: Array) -> Array:
-        share = special.expit(values)
-        return np.asarray((self.data + self.reference) * share * (1.0 - share))
-
-    def _product(self, bend: Array, direction: Array) -> Array:
-        inner = self.basis.T @ (bend * (self.basis @ direction))
-        return np.asarray(inner + self.penalty[:, None] * direction)
-
-    def _newton(self, beta: Array, values: Array) -> tuple[Array, Array]:
-        """Return Newton's steps by conjugate gradients, and the decrements ``(R,)``."""
-        bend = self._bend(values)
-        gradient = self._gradient(beta, values)
-        residual = -gradient
-        first = np.einsum("kr,kr->r", residual, residual)
-        # Tighter near the optimum: superlinear, and no work wasted far from it.
-        goal = first * np.minimum(0.1, np.sqrt(first)) ** 2
-        step, direction, norm = np.zeros_like(beta), residual.copy(), first.copy()
-        for _ in range(_INNER):
-            if (norm <= goal).all():
-                break
-            image = self._product(bend, direction)
-            # A column that is done has a tiny residual; its steps are harmless, a 0/0 is not.
-            size = _ratio(norm, np.einsum("kr,kr->r", direction, image))
-            step += size * direction
-            residual = residual - size * image
-            new = np.einsum("kr,kr->r", residual, residual)
-            direction = residual + _ratio(new, norm) * direction
-            norm = new
-        return step, np.asarray(-np.einsum("kr,kr->r", step, gradient))
-
-    def _search(
-        self, beta: Array, values: Array, step: Array, decrement: Array
-    ) -> tuple[Array, Array]:
-        """Return the coefficients and f after halving each step until the loss falls enough."""
-        along = self.basis @ step
-        start = self._loss(beta, values)
-        size = np.ones(start.size)
-        for _ in range(_HALVINGS):
-            moved = beta + size * step
-            gain = start - self._loss(moved, values + size * along)
-            # Rounding of a loss of many events hides the last, tiny gains.
-            short = gain < _ARMIJO * size * decrement - 1e-12 * np.abs(start)
-            if not short.any():
-                break
-            size[short] *= 0.5
-        return beta + size * step, values + size * along
-
-
-def _ratio(above: Array, below: Array) -> Array:
-    out = np.zeros_like(above)
-    np.divide(above, below, out=out, where=below > 0.0)
-    return out
-
-
-in_battery("nplm", AggregatedNPLM(most=10_000), sees="local density ratios")
+in_battery("nplm", AggregatedNPLM(most=100_000), sees="local density ratios")
