@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from verisimile.checks.goodness.profile import HYPOTHESES, Basis, BasisDensities, profile_ratio
 from verisimile.core.arrays import Array
 from verisimile.core.errors import NumericsError
+from verisimile.mixture import tilt_fit
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.tilt_fit import (
     Tilt,
@@ -17,6 +19,7 @@ from verisimile.mixture.tilt_fit import (
     TiltOptimum,
     covariance_at,
     minimise_tilt,
+    minimise_tilts,
 )
 
 R, N, P = 500, 80, 4
@@ -45,6 +48,46 @@ def _fit(problem: Tilt, start: Array | None = None, tolerance: float = 1e-10) ->
     solver = NewtonSolver(tolerance=tolerance)
     origin = TiltCurvature.of(hessian, problem.precision[problem.free])
     return minimise_tilt(problem, begin, origin, origin.reach(rows), solver)
+
+
+@pytest.mark.parametrize("together", [2**26, 8 * R * 3])
+def test_fits_in_step_are_the_fits_one_by_one(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr(tilt_fit, "_TOGETHER", together)
+    first = _problem(rng)
+    # From near to far: they end after different numbers of steps.
+    others = [
+        replace(first, total=(rng.exponential(size=(N, P)) - 1.0 + shift).sum(axis=0))
+        for shift in (0.0, 0.2, 0.5, 0.8)
+    ]
+    problems = [first, *others]
+    covariance = covariance_at(first.reference, np.full(R, 1.0 / R))
+    origin = TiltCurvature.of(N * covariance + np.diag(first.precision), first.precision)
+    fixed = origin, origin.reach(first.reference), NewtonSolver(tolerance=1e-10)
+    starts = [0.01 * k * np.ones(P) for k in range(len(problems))]
+    found = minimise_tilts(problems, starts, *fixed)
+    alone = [minimise_tilt(p, s, *fixed) for p, s in zip(problems, starts, strict=True)]
+    assert len({each.iterations for each in alone}) > 1
+    for one, other in zip(found, alone, strict=True):
+        assert isinstance(one, TiltOptimum)
+        assert one.iterations == other.iterations
+        assert one.theta == pytest.approx(other.theta, abs=1e-10)
+        assert one.value == pytest.approx(other.value, abs=1e-10)
+
+
+def test_a_fit_that_fails_costs_its_neighbours_nothing(rng: np.random.Generator) -> None:
+    good = _problem(rng, ridge=0.0)
+    covariance = covariance_at(good.reference, np.full(R, 1.0 / R))
+    origin = TiltCurvature.of(N * covariance, good.precision)
+    fixed = origin, origin.reach(good.reference), NewtonSolver(tolerance=1e-10)
+    # Beyond all of the reference: without a ridge there is no optimum.
+    bad = replace(good, total=100.0 * N * np.ones(P))
+    found = minimise_tilts([bad, good, bad], [np.zeros(P)] * 3, *fixed)
+    assert isinstance(found[1], TiltOptimum)
+    assert found[1].theta == pytest.approx(minimise_tilt(good, np.zeros(P), *fixed).theta, abs=1e-9)
+    for lost in (found[0], found[2]):
+        assert isinstance(lost, NumericsError) or not lost.converged
 
 
 @pytest.mark.parametrize("free", [slice(0, P), slice(0, 2), slice(2, P)])

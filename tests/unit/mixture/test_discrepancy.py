@@ -85,6 +85,32 @@ def test_the_pointwise_error_is_that_of_the_logarithm(corrected: CorrectedMixtur
     assert found == pytest.approx(expected, rel=1e-6)
 
 
+def test_functions_in_blocks_are_those_of_single_events(corrected: CorrectedMixture) -> None:
+    functions = corrected.discrepancy.functions
+    x = truth(1203, np.random.default_rng(11))
+    logf = corrected.log_densities(x)
+    rows = functions.at(x, logf)
+    for number in (0, 499, 500, 1202):
+        one = slice(number, number + 1)
+        assert functions.at(x[one], logf[one])[0] == pytest.approx(rows[number], abs=1e-14)
+    directions = np.random.default_rng(12).normal(size=(rows.shape[1], 3))
+    assert functions.along(directions, x, logf) == pytest.approx(rows @ directions, abs=1e-10)
+    weights = np.linspace(0.5, 2.0, len(x))
+    assert functions.total(x, logf, weights) == pytest.approx(weights @ rows, abs=1e-9)
+    assert functions.at(x[:0], logf[:0]).shape == (0, rows.shape[1])
+
+
+def test_marginals_of_several_features_are_those_of_each(corrected: CorrectedMixture) -> None:
+    run = Run(Seeds(6))
+    edges = {"a": np.array([-10.0, 1.0, 2.0, 50.0]), "b": np.array([-5.0, 0.0, 5.0])}
+    for mixture in (corrected, corrected.uncorrected):
+        found = mixture.histograms(edges, run)
+        for feature, bins in edges.items():
+            alone = mixture.histogram(bins, feature=feature, run=run)
+            assert found[feature].values == pytest.approx(alone.values, abs=1e-12)
+            assert found[feature].covariance == pytest.approx(alone.covariance, abs=1e-12)
+
+
 def test_the_fit_is_repeatable_and_survives_a_file(corrected: CorrectedMixture) -> None:
     rng = np.random.default_rng(3)
     events = Events(truth(2000, rng), names=("a", "b"))

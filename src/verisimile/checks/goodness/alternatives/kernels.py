@@ -28,7 +28,7 @@ from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.solvers.protocol import WeightSolver
 
 # Floors of the widths at two quantiles of distances, with a power law between: in few
-# features the quantiles alone leave kernels nearly empty.  Chosen by power, docs/measured.md.
+# features the quantiles alone leave kernels nearly empty.  Chosen by power, docs/calibrated.md.
 _QUANTILES = (0.0005, 0.01)
 _FLOORS = (0.3, 0.75)
 SCAN = (0.0005, 0.01, 0.1)  # quantiles of distances whose widths are tested one by one
