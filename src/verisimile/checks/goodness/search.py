@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -54,6 +54,17 @@ class Fits(Protocol):
 
         NaN where :math:`\hat f` is not positive.
         """
+
+
+@runtime_checkable
+class FitsInStep(Fits, Protocol):
+    """Data sets whose fits are cheaper together."""
+
+    @staticmethod
+    def profiles(
+        fits: Sequence[Any], hypothesis: Hypothesis, centres: Sequence[Array]
+    ) -> list[Profile | NumericsError]:
+        """Return :meth:`profile` of each, or why it failed."""
 
 
 class Observer(Protocol):
@@ -324,6 +335,21 @@ def fits_of_data(setup: Setup, x: Array, logf: Array) -> Fits:
         return setup.observe(x, logf)
     kept = setup.observe(x[possible], logf[possible]) if possible.any() else None
     return _WithImpossible(kept, possible, setup.rank)
+
+
+def profiles_of(
+    fits: Sequence[Fits], hypothesis: Hypothesis, centres: Sequence[Array]
+) -> list[Profile | NumericsError]:
+    """Return the fits of several data sets to one placed alternative, or why one failed."""
+    if len({type(each) for each in fits}) == 1 and isinstance(fits[0], FitsInStep):
+        return fits[0].profiles(fits, hypothesis, centres)
+    found: list[Profile | NumericsError] = []
+    for each, centre in zip(fits, centres, strict=True):
+        try:
+            found.append(each.profile(hypothesis, centre))
+        except NumericsError as error:
+            found.append(error)
+    return found
 
 
 def profile_of_data(fits: Fits, hypothesis: Hypothesis, centre: Array, rank: int) -> Profile:

@@ -15,6 +15,7 @@ from verisimile.checks.goodness.search import (
     Observer,
     PlacedSurprise,
     observed,
+    profiles_of,
 )
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
@@ -164,9 +165,13 @@ def _judge(found: Thrown, records: Sequence[Record]) -> None:
 
 
 def _throw_chunk(seeds: Seeds, contest: Contest, first: int, count: int) -> Payload:
-    made = [_throw(seeds.at(toy).numpy(), contest) for toy in range(first, first + count)]
-    tables, surprises, reasons = zip(*made, strict=True)
-    table = np.array(tables).reshape(count, len(contest.setups), len(contest.hypotheses), 3)
+    toys, found = range(first, first + count), []
+    held = contest.events * (len(contest.null.features) + len(contest.null.weights))
+    together = max(1, _HELD // (8 * held))
+    for start in range(0, count, together):
+        found += _throw([seeds.at(toy).numpy() for toy in toys[start : start + together]], contest)
+    tables, surprises, reasons = zip(*found, strict=True)
+    table = np.array(tables)
     return Payload(
         {
             "statistic": table[..., 0],
@@ -182,44 +187,57 @@ def _throw_chunk(seeds: Seeds, contest: Contest, first: int, count: int) -> Payl
 
 
 _FAILED = (np.nan, np.inf, 0)
+_HELD = 2**27  # bytes of the toys whose fits go in step
+
+_Thrown = tuple[Array, Array, str]
+"""(statistic, gap, iterations) ``(A, H, 3)`` and surprise ``(S,)`` of a toy, why a fit failed."""
 
 
-def _throw(
-    rng: np.random.Generator, contest: Contest
-) -> tuple[list[list[tuple[float, float, int]]], Array, str]:
-    """Return (statistic, gap, iterations) ``(A, H)``, surprise ``(S,)``, and why a fit failed."""
-    null = contest.null
+def _throw(streams: Sequence[np.random.Generator], contest: Contest) -> list[_Thrown]:
+    """Draw toys one after the other, and fit them together."""
+    seen = [_observed(rng, contest) for rng in streams]
+    shape = len(contest.setups), len(contest.hypotheses)
+    tables = [np.full((*shape, 3), _FAILED) for _ in seen]
+    reasons = [toy.failure for toy in seen]
+    drawn = [number for number, toy in enumerate(seen) if toy.fits]
+    centres = [seen[number].centre for number in drawn]
+    for setup, position in np.ndindex(*shape) if drawn else ():
+        fits = [seen[number].fits[setup] for number in drawn]
+        profiles = profiles_of(fits, contest.hypotheses[position], centres)
+        for number, profile in zip(drawn, profiles, strict=True):
+            if isinstance(profile, NumericsError):
+                reasons[number] = reasons[number] or str(profile)
+            else:
+                outcome = profile.statistic, profile.gap, profile.iterations
+                tables[number][setup, position] = outcome
+    surprises = [toy.surprise for toy in seen]
+    return list(zip(tables, surprises, reasons, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Toy:
+    """A toy as A alternatives see it, none if it could not be drawn, and its surprise."""
+
+    centre: Array
+    fits: list[Fits]
+    surprise: Array
+    failure: str = ""
+
+
+def _observed(rng: np.random.Generator, contest: Contest) -> _Toy:
+    null, wanted = contest.null, contest.surprise
     truth, centre = contest.calibration.draw(null.variations.shape[1], rng)
     try:
         sample = null.sample(truth, contest.events, rng)
         surprise = (
-            np.empty(0)
-            if contest.surprise is None
-            else contest.surprise.statistics(sample.log_densities, centre)
+            np.empty(0) if wanted is None else wanted.statistics(sample.log_densities, centre)
         )
         seen = observed(contest.setups, sample.x, sample.log_densities)
     except (NumericsError, SupportError) as error:
         # One toy that fails must not cost its nine neighbours; it is counted as extreme.
-        unknown = np.full(0 if contest.surprise is None else len(SURPRISE_NAMES), np.nan)
-        table = [[_FAILED] * len(contest.hypotheses)] * len(contest.setups)
-        return table, unknown, str(error)
-    reasons: list[str] = []
-    found = [
-        [_outcome(fits, hypothesis, centre, reasons) for hypothesis in contest.hypotheses]
-        for fits in seen
-    ]
-    return found, surprise, reasons[0] if reasons else ""
-
-
-def _outcome(
-    fits: Fits, hypothesis: Hypothesis, centre: Array, reasons: list[str]
-) -> tuple[float, float, int]:
-    try:
-        profile = fits.profile(hypothesis, centre)
-    except NumericsError as error:
-        reasons.append(str(error))
-        return _FAILED
-    return profile.statistic, profile.gap, profile.iterations
+        unknown = np.full(0 if wanted is None else len(SURPRISE_NAMES), np.nan)
+        return _Toy(centre, [], unknown, str(error))
+    return _Toy(centre, seen, surprise)
 
 
 @dataclass(frozen=True, slots=True)

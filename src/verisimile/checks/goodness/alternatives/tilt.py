@@ -335,6 +335,9 @@ class TiltFits:
         fits: Sequence[TiltFits], hypothesis: Hypothesis, centres: Sequence[Array]
     ) -> list[Profile | NumericsError]:
         """Return :meth:`profile` of data sets of one size, whose fits share their passes."""
+        if len({len(fit.x) for fit in fits}) > 1:
+            pairs = zip(fits, centres, strict=True)
+            return [TiltFits.profiles([fit], hypothesis, [at])[0] for fit, at in pairs]
         setup = fits[0].setup
         _, kernels, both = setup.slices
         bare = [np.concatenate([centre, np.zeros(setup.rank)]) for centre in centres]
