@@ -14,9 +14,8 @@ tools := $(venv)/.tools
 peers := $(venv)/.peers
 pip := $(bin)/python -m pip --disable-pip-version-check -qq
 pins := -c constraints.txt --build-constraint constraints.txt
-benchmarks := $(sort $(wildcard benchmarks/[!_]*.py))
 
-.PHONY: help demo test calibration gauntlet fuzz bench lint clean
+.PHONY: help demo test calibration gauntlet fuzz bench gpu lint clean
 
 help:
 	@echo "make demo         train, fit, test and report on real Z -> mu mu events (demo-report/)"
@@ -24,7 +23,8 @@ help:
 	@echo "make calibration  statistical claims against many pseudo-experiments, long"
 	@echo "make gauntlet     every p-value and interval where the null is true, an hour; ARGS=--quick"
 	@echo "make fuzz         100 000 damaged files and odd values to every reader, ARGS='--inputs 9000'"
-	@echo "make bench        timings, one table per file of benchmarks/"
+	@echo "make bench        timings beside peers, and the page of them; ONLY='ensemble_speed growth'"
+	@echo "make gpu          checks and benchmarks that need a CUDA device"
 	@echo "make lint         ruff and mypy"
 	@echo "make clean        remove the environment and everything that was made"
 
@@ -46,9 +46,14 @@ gauntlet: $(tools)
 fuzz: $(tools)
 	@cd tests && ../$(bin)/python -m fuzz --inputs 100000 --seed 1 $(ARGS)
 
+# Each benchmark's output is kept in benchmarks/results; docs/measured.md is made of them.
 bench: $(peers)
-	@if [ -z "$(benchmarks)" ]; then echo "no benchmarks/*.py to run" >&2; exit 1; fi
-	@for script in $(benchmarks); do echo "== $$script"; $(bin)/python "$$script"; done
+	@$(bin)/python benchmarks/_page.py $(ONLY)
+
+# Every check and benchmark that needs a CUDA device, in at most eight minutes.
+gpu: $(tools)
+	@$(bin)/python -m pytest -m gpu -q
+	@$(bin)/python benchmarks/ensemble_speed.py --device cuda
 
 lint: $(tools)
 	@$(bin)/ruff check

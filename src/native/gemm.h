@@ -59,7 +59,7 @@ VS_INLINE void kernel(const Operands<F>& o, int row, int lane, int k) {
     for (int n = 0; n < N; ++n) {
       const V<F> value = sum[r][n];
       *(V<F>*)(c + r * o.c_row + n * W) =
-          o.relu ? (value > F(0) ? value : V<F>{}) : value;
+          o.relu ? (value < F(0) ? V<F>{} : value) : value;  // NaN stays
     }
 }
 

@@ -65,6 +65,7 @@ VS_INLINE V<F> all(F value) {
   return V<F>{} + value;
 }
 
+// Of the two, `b` where one is NaN: a value that must stay NaN comes second.
 template <class F>
 VS_INLINE V<F> larger(V<F> a, V<F> b) {
   return a > b ? a : b;
@@ -86,7 +87,7 @@ constexpr F inverse_factorial(int k) {
 template <class F>
 VS_INLINE V<F> exp(V<F> x) {
   using C = Of<F>;
-  x = smaller<F>(larger<F>(x, all<F>(C::LOWEST)), all<F>(C::HIGHEST));
+  x = smaller<F>(all<F>(C::HIGHEST), larger<F>(all<F>(C::LOWEST), x));
   const V<F> shifted = x * F(1.44269504088896340736) + C::MAGIC;
   const V<F> n = shifted - C::MAGIC;
   const V<F> r = (x - n * C::LN2_HIGH) - n * C::LN2_LOW;
@@ -137,7 +138,7 @@ VS_INLINE V<F> magnitude(V<F> x) {
 
 template <class F>
 VS_INLINE V<F> softplus(V<F> x) {
-  return larger<F>(x, V<F>{}) + log1p<F>(exp<F>(-magnitude<F>(x)));
+  return larger<F>(V<F>{}, x) + log1p<F>(exp<F>(-magnitude<F>(x)));
 }
 
 // d softplus / dx

@@ -118,18 +118,12 @@ VS_INLINE void slopes(const Column<F>& c, Bin<F>& bin) {
 
 template <class F>
 VS_INLINE V<F> clamp_unit(V<F> t) {
-  return simd::smaller<F>(simd::larger<F>(t, V<F>{}), all<F>(1));
+  return simd::smaller<F>(all<F>(1), simd::larger<F>(V<F>{}, t));
 }
 
-// y and log dy/dx; the raw widths and heights become their softmax shares.
+// y and log dy/dx of x in its bin; beyond the outer knots along the tangents.
 template <class F>
-VS_INLINE void forward(const Column<F>& c, V<F> x, V<F>& y, V<F>& log_derivative) {
-  Bin<F> b;
-  shares<F>(c, 0);
-  shares<F>(c, c.bins);
-  locate<F>(c, 0, x, b.x0, b.w, b.index);
-  take<F>(c, c.bins, b.index, b.y0, b.h);
-  slopes<F>(c, b);
+VS_INLINE void evaluate(const Bin<F>& b, V<F> x, V<F>& y, V<F>& log_derivative) {
   const V<F> place = (x - b.x0) / b.w, t = clamp_unit<F>(place), u = F(1) - t, m = t * u;
   const V<F> s = b.h / b.w;
   const V<F> scale = s / (s * (F(1) - F(2) * m) + (b.d0 + b.d1) * m);
@@ -139,15 +133,9 @@ VS_INLINE void forward(const Column<F>& c, V<F> x, V<F>& y, V<F>& log_derivative
   log_derivative = simd::log<F>(derivative);
 }
 
-// x of y; the discriminant is a sum of squares (see rational_quadratic.invert).
+// x of y in its bin; the discriminant is a sum of squares (see rational_quadratic.invert).
 template <class F>
-VS_INLINE V<F> inverse(const Column<F>& c, V<F> y) {
-  Bin<F> b;
-  shares<F>(c, 0);
-  shares<F>(c, c.bins);
-  locate<F>(c, c.bins, y, b.y0, b.h, b.index);
-  take<F>(c, 0, b.index, b.x0, b.w);
-  slopes<F>(c, b);
+VS_INLINE V<F> invert(const Bin<F>& b, V<F> y) {
   const V<F> place = (y - b.y0) / b.h, eta = clamp_unit<F>(place), s = b.h / b.w;
   const V<F> linear = b.d0 - eta * (b.d0 + b.d1 - F(2) * s), lift = F(2) * s * eta;
   const V<F> square = (linear - lift) * (linear - lift) + F(2) * s * lift * (F(1) - eta);
@@ -159,6 +147,30 @@ VS_INLINE V<F> inverse(const Column<F>& c, V<F> y) {
   const V<F> t = clamp_unit<F>(top / bottom);
   const V<F> tail = place < F(0) ? b.d0 : b.d1;
   return b.x0 + t * b.w + (place - eta) * b.h / tail;
+}
+
+// y and log dy/dx; the raw widths and heights become their softmax shares.
+template <class F>
+VS_INLINE void forward(const Column<F>& c, V<F> x, V<F>& y, V<F>& log_derivative) {
+  Bin<F> b;
+  shares<F>(c, 0);
+  shares<F>(c, c.bins);
+  locate<F>(c, 0, x, b.x0, b.w, b.index);
+  take<F>(c, c.bins, b.index, b.y0, b.h);
+  slopes<F>(c, b);
+  evaluate<F>(b, x, y, log_derivative);
+}
+
+// x of y.
+template <class F>
+VS_INLINE V<F> inverse(const Column<F>& c, V<F> y) {
+  Bin<F> b;
+  shares<F>(c, 0);
+  shares<F>(c, c.bins);
+  locate<F>(c, c.bins, y, b.y0, b.h, b.index);
+  take<F>(c, 0, b.index, b.x0, b.w);
+  slopes<F>(c, b);
+  return invert<F>(b, y);
 }
 
 // From dL/dy and dL/d(log dy/dx), return dL/dx; the shares and raw slopes that `forward` left

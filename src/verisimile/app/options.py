@@ -18,6 +18,7 @@ from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
     from verisimile.core.run import Run
+    from verisimile.density.flows.engines import Engine
     from verisimile.density.flows.trainer import SplineFlowTrainer
     from verisimile.mixture.discrepancy.fit import Discrepancy
 
@@ -100,6 +101,33 @@ LearnDiscrepancy = Annotated[
 ]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="Length of the schedule.", rich_help_panel=TRAINING_PANEL)
+]
+
+
+class EngineName(StrEnum):
+    """What takes the steps of the training."""
+
+    AUTO = "auto"
+    COMPILED = "compiled"
+    STACKED = "stacked"
+    LOOP = "loop"
+
+    def built(self) -> Engine | None:
+        """Return the engine that is meant, None for the fastest one."""
+        from verisimile.density.flows.engines import Compiled, Loop, Stacked
+
+        kinds = {self.COMPILED: Compiled, self.STACKED: Stacked, self.LOOP: Loop}
+        return kinds[self]() if self in kinds else None
+
+
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="Compiled code, all flows as one stack in torch, or one by one by nflows; the "
+        "fastest one of this machine by default.",
+        rich_help_panel=TRAINING_PANEL,
+    ),
 ]
 
 

@@ -30,6 +30,7 @@ from verisimile.ensemble.cross import (
 )
 from verisimile.ensemble.fit import check_ensemble, fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
+from verisimile.ensemble.training import check_engine
 from verisimile.mixture.bind import fit_mixture
 from verisimile.mixture.cross import fit_cross_mixture
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
@@ -47,6 +48,7 @@ from verisimile.report.content import (
 )
 
 if TYPE_CHECKING:
+    from verisimile.density.flows.engines import Engine
     from verisimile.density.flows.trainer import SplineFlowTrainer
 
 _DRAWS = 10_000
@@ -91,6 +93,8 @@ class Fitting:
         Of each flow.
     folds
         K; one for two samples.
+    engine
+        What takes the steps of the training; the fastest one if None.
     discrepancy
         Settings of its fit; None for the pipeline as published.
     """
@@ -100,6 +104,7 @@ class Fitting:
     members: int
     trainer: SplineFlowTrainer
     folds: int = 1
+    engine: Engine | None = None
     discrepancy: Discrepancy | None = Discrepancy()
 
     @property
@@ -116,6 +121,7 @@ class Fitting:
     def check(self, run: Run) -> None:
         """Raise what :meth:`fit` would before it trains; nothing is written."""
         events = self.samples[0]
+        check_engine(self.trainer, events, self.engine)
         if self.folds > 1:
             check_cross_ensemble(run, events, self.plan, self.trainer, folds=self.folds)
         else:
@@ -128,9 +134,16 @@ class Fitting:
         training, weighting = self.samples[0], self.samples[-1]
         with clock.stage("ensemble training"):
             ensemble: Trained = (
-                fit_cross_ensemble(run, training, self.plan, self.trainer, folds=self.folds)
+                fit_cross_ensemble(
+                    run,
+                    training,
+                    self.plan,
+                    self.trainer,
+                    folds=self.folds,
+                    engine=self.engine,
+                )
                 if self.folds > 1
-                else fit_ensemble(run, training, self.plan, self.trainer)
+                else fit_ensemble(run, training, self.plan, self.trainer, engine=self.engine)
             )
         with clock.stage("weight fit"):
             mixture = (

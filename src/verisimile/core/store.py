@@ -38,6 +38,9 @@ class Store(Protocol):
     ) -> Receipt:
         """Write the record, in place of any older one."""
 
+    def discard(self, address: str) -> None:
+        """Remove the record at `address`, of any state, if there is one."""
+
     def addresses(self, prefix: str = "") -> list[str]:
         """Return the sorted addresses below the folder `prefix`, of records of any state."""
 
@@ -65,6 +68,9 @@ class _NamedBytes(ABC):
     def _write(self, name: str, data: bytes) -> None: ...
 
     @abstractmethod
+    def _remove(self, name: str) -> None: ...
+
+    @abstractmethod
     def _names(self, folder: str) -> Iterable[str]: ...
 
     @abstractmethod
@@ -86,6 +92,12 @@ class _NamedBytes(ABC):
         self._write(f"{address}.safetensors", data)
         self._write(f"{address}.json", text)
         return receipt
+
+    def discard(self, address: str) -> None:
+        """Remove the record at `address`, of any state, if there is one."""
+        # The mark of a finished record goes first.
+        for ending in ("json", "safetensors"):
+            self._remove(f"{check_address(address)}.{ending}")
 
     def addresses(self, prefix: str = "") -> list[str]:
         """Return the sorted addresses below the folder `prefix`, of records of any state."""
@@ -148,6 +160,9 @@ class MemoryStore(_NamedBytes):
     def _write(self, name: str, data: bytes) -> None:
         self._files[name] = data
 
+    def _remove(self, name: str) -> None:
+        self._files.pop(name, None)
+
     def _names(self, folder: str) -> Iterable[str]:
         return (name for name in self._files if name.startswith(folder))
 
@@ -185,6 +200,9 @@ class DirectoryStore(_NamedBytes):
 
     def _write(self, name: str, data: bytes) -> None:
         write_atomic(self.path / name, data)
+
+    def _remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
 
     def _names(self, folder: str) -> Iterable[str]:
         files = (self.path / folder).rglob("*.*")

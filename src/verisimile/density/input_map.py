@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from scipy.special import erfcx, log_ndtr, ndtr, ndtri, ndtri_exp
 
 from verisimile.core.arrays import Array, BoolArray, frozen
 from verisimile.core.errors import NumericsError
+from verisimile.core.native import library, pointer
 from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.data.transforms import Chain, Probit, feature_transform, from_config
@@ -145,9 +147,7 @@ class ScoreSpline:
 
     def forward(self, values: Array) -> tuple[Array, Array]:
         """Return scores and log-slopes, both ``(n,)``."""
-        score, log_slope = (
-            part.numpy() for part in rq.evaluate(torch.from_numpy(values), self._bins(values, 0))
-        )
+        score, log_slope = self._scores(values)
         for end, sign in _ENDS:
             rows = sign * (values - self.knots[0, end]) > 0.0
             if self.rates[end] > 0.0 and rows.any():
@@ -158,13 +158,36 @@ class ScoreSpline:
 
     def inverse(self, scores: Array) -> Array:
         """Return the values ``(n,)`` of given scores."""
-        values: Array = rq.invert(torch.from_numpy(scores), self._bins(scores, 1)).numpy()
+        values = self._values(scores)
         for end, sign in _ENDS:
             rows = sign * (scores - self.knots[1, end]) > 0.0
             if self.rates[end] > 0.0 and rows.any():
                 excess = excess_of(sign * scores[rows], self.rates[end], self._share(end))
                 values[rows] = self.knots[0, end] + sign * excess
         return values
+
+    def _scores(self, values: Array) -> tuple[Array, Array]:
+        compiled = library()
+        if compiled is None:
+            inner = rq.evaluate(torch.from_numpy(values), self._bins(values, 0))
+            return inner[0].numpy(), inner[1].numpy()
+        score, log_slope = np.empty(len(values)), np.empty(len(values))
+        compiled.vs_knots_evaluate(*self._given(values), pointer(score), pointer(log_slope))
+        return score, log_slope
+
+    def _values(self, scores: Array) -> Array:
+        compiled = library()
+        if compiled is None:
+            inverse: Array = rq.invert(torch.from_numpy(scores), self._bins(scores, 1)).numpy()
+            return inverse
+        values = np.empty(len(scores))
+        compiled.vs_knots_invert(*self._given(scores), pointer(values))
+        return values
+
+    def _given(self, values: Array) -> tuple[ctypes.c_void_p | ctypes.c_int64, ...]:
+        bins, n = self.knots.shape[1] - 1, len(values)
+        sizes = [ctypes.c_int64(size) for size in (bins, n)]
+        return pointer(self.knots), sizes[0], pointer(values), sizes[1]
 
     def _share(self, end: int) -> float:
         return float(ndtr(-abs(self.knots[1, end])))

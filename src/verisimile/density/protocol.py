@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_matrix, as_vector
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import InputError, require
+from verisimile.core.checkpoint import Checkpoint
+from verisimile.core.errors import InputError, NumericsError, require
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 
@@ -151,6 +152,34 @@ class RoundedConditional(ConditionalDensity, Protocol):
 
     def reference(self) -> ConditionalDensity:
         """Return the same density, evaluated in float64."""
+
+
+class TrainingEngine(Protocol):
+    """What takes the steps of a training; its name is kept with each member."""
+
+    @property
+    def name(self) -> str:
+        """Name in a record."""
+
+    @property
+    def together(self) -> int:
+        """Largest number of members in one job."""
+
+
+@runtime_checkable
+class EngineTrainer(Protocol):
+    """A recipe whose members can be trained by several engines, some of them as one job."""
+
+    def engine(self, columns: int, wanted: Any = None) -> TrainingEngine:  # noqa: ANN401  (its own)
+        """Return what will train models of so many columns: what is wanted, or the fastest."""
+
+    def fit_many(
+        self,
+        members: Sequence[tuple[Events, Events, Seeds]],
+        engine: Any = None,  # noqa: ANN401  (its own)
+        checkpoint: Checkpoint | None = None,
+    ) -> Sequence[Fitted[Any] | NumericsError]:
+        """Train several models, each as `fit` would up to rounding; an error for one that fails."""
 
 
 class ConditionalTrainer(Protocol):

@@ -80,6 +80,26 @@ class Schedule(NamedTuple):
     keep: Keep = "best"
 
 
+def batch_size(schedule: Schedule, n: int) -> int:
+    """Return the events of a batch, of a training sample of `n`."""
+    return min(schedule.batch, max(n // _FEWEST_STEPS, _SMALLEST_BATCH))
+
+
+def rate_share(taken: int, steps: int, *, decay: bool) -> float:
+    """Return the share of the first step size after so many of all steps."""
+    return 0.5 * (1 + math.cos(math.pi * taken / steps)) if decay else 1.0
+
+
+def lost(losses: tuple[float, ...], epoch: int) -> NumericsError:
+    """Return the error of a training whose losses are no longer finite."""
+    return NumericsError(
+        "flow training",
+        got=f"losses {losses} (training, validation) in epoch {epoch}",
+        expected="finite losses",
+        remedy="Train with a smaller learning_rate or a smaller clip.",
+    )
+
+
 class CosineAdam:
     """Adam whose step size falls along half a cosine to zero, unless it stays."""
 
@@ -98,7 +118,7 @@ class CosineAdam:
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         clip()
-        share = 0.5 * (1 + math.cos(math.pi * self.taken / self.steps)) if self.decay else 1.0
+        share = rate_share(self.taken, self.steps, decay=self.decay)
         for group in self.adam.param_groups:
             group["lr"] = self.rate * share
         self.adam.step()
@@ -139,7 +159,7 @@ class _Descent:
         self.schedule = schedule
         self.shuffle = seeds.at("shuffle").torch()
         n = len(self.training.z)
-        self.batch = min(schedule.batch, max(n // _FEWEST_STEPS, _SMALLEST_BATCH))
+        self.batch = batch_size(schedule, n)
         self.adam = CosineAdam(flow.parameters(), schedule, events=n, batch=self.batch)
 
     def run(self) -> Curves:
@@ -180,14 +200,8 @@ class _Descent:
         return {name: value.clone() for name, value in self.flow.state_dict().items()}
 
     def _check(self, curves: list[tuple[float, float]]) -> None:
-        if all(math.isfinite(value) for value in curves[-1]):
-            return
-        raise NumericsError(
-            "flow training",
-            got=f"losses {curves[-1]} (training, validation) in epoch {len(curves) - 1}",
-            expected="finite losses",
-            remedy="Train with a smaller learning_rate or a smaller clip.",
-        )
+        if not all(math.isfinite(value) for value in curves[-1]):
+            raise lost(curves[-1], len(curves) - 1)
 
 
 def _losses(flow: torch.nn.Module, z: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from verisimile.data.groups import parts_of_groups
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import Provenance, Seen
 from verisimile.density.average import AveragedDensity
-from verisimile.density.protocol import Trainer
+from verisimile.density.protocol import Trainer, TrainingEngine
 from verisimile.ensemble.ensemble import Ensemble, MemberRecord
 from verisimile.ensemble.fit import (
     Manifest,
@@ -36,6 +36,7 @@ from verisimile.ensemble.fit import (
     train,
 )
 from verisimile.ensemble.plan import Plan
+from verisimile.ensemble.training import check_engine
 
 ROLE = "training and weight-fit"
 """Role of the events that a cross-fitted mixture was made from."""
@@ -131,7 +132,13 @@ Trained: TypeAlias = Ensemble | CrossEnsemble
 
 
 def fit_cross_ensemble(
-    run: Run, events: EventsLike, plan: Plan, trainer: Trainer, *, folds: int = 4
+    run: Run,
+    events: EventsLike,
+    plan: Plan,
+    trainer: Trainer,
+    *,
+    folds: int = 4,
+    engine: TrainingEngine | None = None,
 ) -> CrossEnsemble:
     """Train one ensemble outside of each fold of the events, so that one sample suffices.
 
@@ -153,6 +160,8 @@ def fit_cross_ensemble(
         What turns one training sample into one estimator.
     folds
         K.
+    engine
+        What takes the steps; see :func:`~verisimile.ensemble.fit.fit_ensemble`.
 
     Raises
     ------
@@ -172,9 +181,16 @@ def fit_cross_ensemble(
     """
     events = as_events(events, "events")
     fold, tasks, manifest = _checked(run, events, plan, trainer, folds)
+    check_engine(trainer, events, engine)
     seen = Seen.of(ROLE, events)
     finished, outcomes = train(
-        run, tasks, manifest, seen, max_failed=plan.max_failed, also={"fold": fold}
+        run,
+        tasks,
+        manifest,
+        seen,
+        max_failed=plan.max_failed,
+        engine=engine,
+        also={"fold": fold},
     )
     records = [outcome if isinstance(outcome, Record) else None for outcome in outcomes]
     return _gathered(run, finished, records, seen, fold)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -24,22 +23,31 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import TRAINING, Seen
-from verisimile.density.check import precision_gap
-from verisimile.density.protocol import AnyTrainer, Checking, density_arguments
-from verisimile.density.registry import below, pack, under, unpack_any
+from verisimile.density.protocol import AnyTrainer, Checking, TrainingEngine
+from verisimile.density.registry import below, unpack_any
 from verisimile.ensemble.ensemble import Ensemble, MemberRecord
 from verisimile.ensemble.plan import Plan
+from verisimile.ensemble.training import (
+    CURVES,
+    LABEL,
+    MODEL,
+    SCHEMA,
+    check_engine,
+    train_members,
+)
 
-_LABEL = "members"
-_SCHEMA = 1
 _ROWS = "ensemble/training"
-_MODEL = "model."
-_CURVES = ("training_curve", "validation_curve")
 _COUNTS = ("member", "replica", "initialisation", "best_epoch", "n_training", "n_validation")
-_GAP_EVENTS = 2000
 
 
-def fit_ensemble(run: Run, events: EventsLike, plan: Plan, trainer: AnyTrainer) -> Ensemble:
+def fit_ensemble(
+    run: Run,
+    events: EventsLike,
+    plan: Plan,
+    trainer: AnyTrainer,
+    *,
+    engine: TrainingEngine | None = None,
+) -> Ensemble:
     """Train the members of an ensemble, each on what the plan gives it of `events`.
 
     The same seeds, events, plan and trainer give the same members bit for bit,
@@ -59,11 +67,16 @@ def fit_ensemble(run: Run, events: EventsLike, plan: Plan, trainer: AnyTrainer) 
     trainer
         What turns one training sample into one estimator, one conditional density, or one
         sampler without density.
+    engine
+        What takes the steps of spline flows: `Compiled`, `Stacked` or `Loop` of
+        `verisimile.density`; the fastest one of this machine if not given.  Members trained by
+        different engines differ in rounding, which training magnifies; each member's record
+        names its own.
 
     Raises
     ------
     InputError
-        If the trainer cannot use the events.
+        If the trainer cannot use the events, or there is no such engine for it.
     StoreError
         If the store holds an ensemble with other settings; nothing is trained then.
     NumericsError
@@ -71,8 +84,11 @@ def fit_ensemble(run: Run, events: EventsLike, plan: Plan, trainer: AnyTrainer) 
     """
     events = as_events(events, "events")
     tasks, manifest = _checked(run, events, plan, trainer)
+    check_engine(trainer, events, engine)
     seen = Seen.of(TRAINING, events)
-    finished, outcomes = train(run, tasks, manifest, seen, max_failed=plan.max_failed)
+    finished, outcomes = train(
+        run, tasks, manifest, seen, max_failed=plan.max_failed, engine=engine
+    )
     records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
     return assemble(run, finished, records, seen)
 
@@ -109,6 +125,7 @@ def train(
     seen: Seen,
     *,
     max_failed: float,
+    engine: TrainingEngine | None = None,
     also: Mapping[str, IntArray] | None = None,
 ) -> tuple[Manifest, list[Record | Failure]]:
     """Train what is missing; return the finished manifest, and what became of each task.
@@ -117,7 +134,7 @@ def train(
     """
     write_manifest(run.store, manifest)
     run.store.save(_ROWS, seen.digest, seen.role, Payload({"rows": seen.rows, **(also or {})}))
-    outcomes = run.map(train_member, tasks, label=_LABEL, schema=_SCHEMA, max_failed=max_failed)
+    outcomes = train_members(run, tasks, engine, max_failed=max_failed)
     failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
     finished = replace(manifest, failures=failures)
     write_manifest(run.store, finished)
@@ -198,7 +215,7 @@ def manifest_of(
         "seeds": str(run.seeds),
         **(also or {}),
     }
-    members = tuple((task.address, fingerprint(_LABEL, task, _SCHEMA)) for task in tasks)
+    members = tuple((task.address, fingerprint(LABEL, task, SCHEMA)) for task in tasks)
     return Manifest(settings, members)
 
 
@@ -220,7 +237,7 @@ def assemble(run: Run, manifest: Manifest, records: Sequence[Record], seen: Seen
     """Return the ensemble of trained members."""
     return Ensemble(
         models=tuple(
-            unpack_any(cast(Any, record.meta)["model"], below(_MODEL, record.arrays))
+            unpack_any(cast(Any, record.meta)["model"], below(MODEL, record.arrays))
             for record in records
         ),
         features=manifest.features,
@@ -232,39 +249,10 @@ def assemble(run: Run, manifest: Manifest, records: Sequence[Record], seen: Seen
     )
 
 
-def train_member(
-    seeds: Seeds, events: Events, plan: Plan, trainer: AnyTrainer, member: int
-) -> Payload:
-    """Train one member on the events of its plan; a pure function of its arguments."""
-    started = time.perf_counter()
-    replica, initialisation = plan.replica(member), plan.initialisation(member)
-    training, validation = plan.split(events, replica, seeds)
-    fitted = trainer.fit(training, validation, seeds.at("member", replica, initialisation))
-    packed = pack(fitted.model)
-    curves = {name: np.asarray(getattr(fitted, name)) for name in _CURVES}
-    probed = validation.take(np.arange(min(_GAP_EVENTS, validation.n)))
-    counts = plan.counts(events.n, replica, seeds, group=events.group)
-    return Payload(
-        {**under(_MODEL, packed.arrays), **curves},
-        {
-            "model": packed.meta,
-            "fit": fitted.meta,
-            "member": member,
-            "replica": replica,
-            "initialisation": initialisation,
-            "best_epoch": fitted.best_epoch,
-            "n_training": int((counts > 0).sum()),
-            "n_validation": validation.n,
-            "precision_gap": precision_gap(fitted.model, *density_arguments(fitted.model, probed)),
-            "seconds": time.perf_counter() - started,
-        },
-    )
-
-
 def _record_of(record: Record) -> MemberRecord:
     meta = cast(Any, record.meta)
     own: dict[str, Any] = {name: int(meta[name]) for name in _COUNTS}
-    own |= {name: frozen(record.arrays[name]) for name in _CURVES}
+    own |= {name: frozen(record.arrays[name]) for name in CURVES}
     own |= {name: float(meta[name]) for name in ("precision_gap", "seconds")}
     return MemberRecord(address=record.address, sha256=record.sha256, **own)
 

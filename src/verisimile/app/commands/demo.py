@@ -129,6 +129,7 @@ class DemoCommand(options.BesideReport):
     def _plan(self, run: Run, samples: DemoSamples, epochs: int) -> ExitCode:
         from verisimile.app.plans import print_plan, toy_stage, training_stage
         from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
+        from verisimile.density.flows.trainer import SplineFlowTrainer
 
         toys = [
             toy_stage(
@@ -143,7 +144,11 @@ class DemoCommand(options.BesideReport):
             for members in (1, self.members)
         ]
         training = training_stage(
-            run, members=self.members, events=samples.training.n, epochs=epochs
+            run,
+            members=self.members,
+            events=samples.training.n,
+            epochs=epochs,
+            engine=SplineFlowTrainer().engine(samples.training.d).name,
         )
         return print_plan(run, [training, *toys], as_json=self.as_json)
 

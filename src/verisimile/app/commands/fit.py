@@ -116,6 +116,7 @@ class FitCommand:
         int | None,
         typer.Option(min=1, help="Epochs without improvement.", rich_help_panel=_PANEL),
     ] = None
+    engine: options.EngineOption = options.EngineName.AUTO
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
     as_json: options.Json = False
@@ -160,7 +161,12 @@ class FitCommand:
         )
         check_free(run.store, study)
         fitting = stages.Fitting(
-            samples, members=members, folds=folds, trainer=trainer, discrepancy=discrepancy
+            samples,
+            members=members,
+            folds=folds,
+            trainer=trainer,
+            engine=self.engine.built(),
+            discrepancy=discrepancy,
         )
         fitting.check(run)
         # A part that was split off has the account of the whole.
@@ -183,11 +189,13 @@ class FitCommand:
     def _plan(self, run: Run, fitting: Fitting, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, training_stage
 
+        samples = fitting.samples[0]
         planned = training_stage(
             run,
             members=fitting.members,
             events=fitting.trained_on,
             epochs=fitting.trainer.epochs,
+            engine=fitting.trainer.engine(samples.d, fitting.engine).name,
             folds=fitting.folds,
         )
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 PILOT = 20
 """Toys apart that scale the statistics of a sequential search."""
-_KERNELS_UP_TO = 2  # by the power study and the embedded example: docs/measured.md
+_KERNELS_UP_TO = 2  # by the power study and the embedded example: docs/calibrated.md
 
 
 def goodness_of_fit(

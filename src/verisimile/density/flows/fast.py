@@ -11,6 +11,7 @@ Context columns stand before the features: every conditioner sees them, no splin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,10 +20,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from verisimile.core.arrays import IntArray
+from verisimile.core.arrays import Array
 from verisimile.density.flows import rational_quadratic as rq
 from verisimile.density.flows.nflows import Architecture
+from verisimile.density.flows.packed import degrees_of
+from verisimile.density.torch_scope import one_thread
 
+_CHUNK = 2048  # events at a time: their hidden units stay in the cache
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _MIN_ROWS = 16  # below this a block of a matrix product costs more than the zeros it saves
 
 
@@ -44,7 +49,7 @@ class _Layer:
         number: int,
         dtype: torch.dtype,
     ) -> None:
-        degrees = _degrees(shape)
+        degrees = degrees_of(shape)
         order = np.argsort(degrees, kind="stable")
         ends = np.searchsorted(degrees[order], np.arange(shape.columns), side="right")
         self.shape = shape
@@ -157,6 +162,25 @@ class FastFlow:
         self.context = shape.context
         self.layers = [_Layer(shape, arrays, number, dtype) for number in range(shape.layers)]
 
+    def log_base(self, z: Array) -> Array:
+        r"""Return :math:`\log N(f(z); 0, 1) + \log |\det f'(z)|` of z ``(n, C + d)``."""
+        out = np.empty(len(z))
+        with one_thread(), torch.inference_mode():
+            for rows in _chunks(len(z)):
+                columns = torch.from_numpy(np.ascontiguousarray(z[rows].T)).to(self.dtype)
+                u, log_det = self.forward(columns)
+                out[rows] = (log_det - 0.5 * u.double().square().sum(dim=0)).numpy()
+        return np.asarray(out - (z.shape[1] - self.context) * _HALF_LOG_2PI)
+
+    def from_base(self, u: Array) -> Array:
+        """Return the coordinates ``(n, d)`` of base variables ``(n, C + d)``, context first."""
+        z = np.empty((len(u), u.shape[1] - self.context))
+        with one_thread(), torch.inference_mode():
+            for rows in _chunks(len(u)):
+                columns = torch.from_numpy(np.ascontiguousarray(u[rows].T)).to(self.dtype)
+                z[rows] = self.inverse(columns).double().numpy().T
+        return z
+
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the base variables ``(d, n)`` and the float64 log-determinant ``(n,)``.
 
@@ -178,11 +202,8 @@ class FastFlow:
         return u
 
 
-def _degrees(shape: Architecture) -> IntArray:
-    """Return how many columns each hidden unit may see, as nflows deals them out."""
-    if shape.columns == 1:
-        return np.zeros(shape.hidden, dtype=np.int64)
-    return np.arange(shape.hidden, dtype=np.int64) % (shape.columns - 1) + 1
+def _chunks(n: int) -> list[slice]:
+    return [slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
 
 
 def _blocks(ends: list[int]) -> list[_Block]:

@@ -94,7 +94,7 @@ class PackedLayout:
     @cached_property
     def degrees(self) -> IntArray:
         """Columns that each hidden unit may see ``(H,)``, ascending."""
-        return np.sort(_degrees(self.shape))
+        return np.sort(degrees_of(self.shape))
 
     @cached_property
     def ends(self) -> IntArray:
@@ -173,7 +173,7 @@ class PackedLayout:
 
     def _orders(self) -> Iterator[tuple[Block, tuple[IntArray, IntArray]]]:
         """Yield each block with nflows' numbers of its outputs and inputs."""
-        by_degree = np.argsort(_degrees(self.shape), kind="stable")
+        by_degree = np.argsort(degrees_of(self.shape), kind="stable")
         for block in self.blocks:
             outputs = np.arange(block.outputs) if block.last else by_degree
             inputs = np.arange(block.inputs) if block.number == 0 else by_degree
@@ -185,7 +185,7 @@ def padded(count: int) -> int:
     return -(-count // PAD) * PAD
 
 
-def _degrees(shape: Architecture) -> IntArray:
+def degrees_of(shape: Architecture) -> IntArray:
     """Return how many columns each hidden unit may see, as nflows deals them out."""
     if shape.columns == 1:
         return np.zeros(shape.hidden, dtype=np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,42 +15,22 @@ from verisimile.core.arrays import Array, BoolArray, as_matrix, frozen
 from verisimile.core.errors import SupportError
 from verisimile.core.records import Payload
 from verisimile.data.events import Events
+from verisimile.density.flows.compiled import CompiledFlow, compiles
 from verisimile.density.flows.fast import FastFlow
 from verisimile.density.flows.nflows import Architecture
 from verisimile.density.input_map import InputMap
 from verisimile.density.protocol import as_pair
 from verisimile.density.registry import below, pack, register_family, under, unpack_any
-from verisimile.density.torch_scope import one_thread
 
 Precision = Literal["float32", "float64"]
 
-_CHUNK = 2048  # events at a time: their hidden units stay in the cache
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+_BLOCK = 65_536
+"""Events at a time: maps and layers need about 100 bytes per event and column beside the result."""
 
 
-def log_base(fast: FastFlow, z: Array) -> Array:
-    r"""Return :math:`\log N(f(z); 0, 1) + \log |\det f'(z)|` of z ``(n, C + d)``, context first."""
-    out = np.empty(len(z))
-    with one_thread(), torch.inference_mode():
-        for rows in _chunks(len(z)):
-            columns = torch.from_numpy(np.ascontiguousarray(z[rows].T)).to(fast.dtype)
-            u, log_det = fast.forward(columns)
-            out[rows] = (log_det - 0.5 * u.double().square().sum(dim=0)).numpy()
-    return np.asarray(out - (z.shape[1] - fast.context) * _HALF_LOG_2PI)
-
-
-def from_base(fast: FastFlow, u: Array) -> Array:
-    """Return the flow's coordinates ``(n, d)`` of base variables ``(n, C + d)``, context first."""
-    z = np.empty((len(u), u.shape[1] - fast.context))
-    with one_thread(), torch.inference_mode():
-        for rows in _chunks(len(u)):
-            columns = torch.from_numpy(np.ascontiguousarray(u[rows].T)).to(fast.dtype)
-            z[rows] = fast.inverse(columns).double().numpy().T
-    return z
-
-
-def _chunks(n: int) -> list[slice]:
-    return [slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK)]
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + _BLOCK) for start in range(0, max(n, 1), _BLOCK)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,8 +164,11 @@ class SplineDensity(Generic[Map]):
         return type(self)(self.shape, self.parameters, self.input_map, precision="float64")
 
     def _log_prob(self, x: Array, context: Array) -> Array:
+        return np.concatenate([self._log_block(x[r], context[r]) for r in _blocks(len(x))])
+
+    def _log_block(self, x: Array, context: Array) -> Array:
         def log_q(z: Array, inside: BoolArray) -> Array:
-            return log_base(self._fast, np.hstack([self.input_map.scores_of(context[inside]), z]))
+            return self._fast.log_base(np.hstack([self.input_map.scores_of(context[inside]), z]))
 
         return self.input_map.features.log_density(x, log_q)
 
@@ -198,12 +180,20 @@ class SplineDensity(Generic[Map]):
             type(self).__name__,
         )
 
-    def _draw(self, scores: Array, rng: np.random.Generator, fast: FastFlow) -> Array:
-        u = rng.standard_normal((len(scores), self.n_features))
-        return self.input_map.features.inverse(from_base(fast, np.hstack([scores, u])))
+    def _draw(
+        self, scores: Array, rng: np.random.Generator, fast: FastFlow | CompiledFlow
+    ) -> Array:
+        drawn = []
+        for rows in _blocks(len(scores)):
+            u = rng.standard_normal((len(scores[rows]), self.n_features))
+            z = fast.from_base(np.hstack([scores[rows], u]))
+            drawn.append(self.input_map.features.inverse(z))
+        return np.concatenate(drawn)
 
     @cached_property
-    def _fast(self) -> FastFlow:
+    def _fast(self) -> FastFlow | CompiledFlow:
+        if compiles(self.shape):
+            return CompiledFlow(self.shape, self.parameters, self.precision)
         return FastFlow(self.shape, self.parameters, getattr(torch, self.precision))
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
 
 from verisimile.core.canonical import JSON
-from verisimile.core.errors import require
+from verisimile.core.checkpoint import Checkpoint
+from verisimile.core.errors import NumericsError, require
+from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.feature import listing, require_columns, unique
 from verisimile.data.transforms import feature_transform
-from verisimile.density.flows.nflows import Architecture, build, export
+from verisimile.density.flows.descent import train_together
+from verisimile.density.flows.engines import Compiled, Engine, Loop, Stacked, engine_for
+from verisimile.density.flows.nflows import Architecture, Parameters, build, export
+from verisimile.density.flows.packed import PackedLayout
 from verisimile.density.flows.spline import (
     ConditionalMap,
     ConditionalSplineFlow,
@@ -19,18 +30,133 @@ from verisimile.density.flows.spline import (
     SplineFlow,
 )
 from verisimile.density.input_map import InputMap
+from verisimile.density.protocol import Fitted
+from verisimile.density.torch_scope import seed_scope
 from verisimile.density.training import (
+    Curves,
     Draft,
     LikelihoodRecipe,
     Schedule,
     Student,
+    prepare,
     refuse_signed,
     require_positive_settings,
+    train,
 )
+
+F = TypeVar("F", bound=SplineDensity[Any])
+
+
+class SplineRecipe(LikelihoodRecipe[F], Generic[F]):
+    """What spline flows with and without context share: members may be trained together."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def stack(self, columns: int) -> Architecture:
+        """Return size and shape of the stack for so many columns, context included."""
+
+    @abstractmethod
+    def model(self, shape: Architecture, parameters: Parameters, input_map: Any) -> F:  # noqa: ANN401  (its own map)
+        """Return the flow of such parameters."""
+
+    def engine(self, columns: int, wanted: Engine | None = None) -> Engine:
+        """Return what will train flows of so many columns; see `engines.engine_for`."""
+        return engine_for(self.stack(columns), wanted)
+
+    def draft(self, input_map: Any, student: Student) -> Draft[F]:  # noqa: ANN401  (its own map)
+        """Return network and model."""
+        shape = self.stack(student.columns)
+        network = build(shape)
+        return network, lambda: self.model(shape, export(network), input_map)
+
+    def fit(self, training: Events, validation: Events, seeds: Seeds) -> Fitted[F]:
+        """Train a flow; the same arguments give the same bits; see `fit_many`."""
+        (outcome,) = self.fit_many([(training, validation, seeds)])
+        if isinstance(outcome, NumericsError):
+            raise outcome
+        return outcome
+
+    def fit_many(
+        self,
+        members: Sequence[tuple[Events, Events, Seeds]],
+        engine: Engine | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> list[Fitted[F] | NumericsError]:
+        """Train several flows, each as `fit` would, up to rounding.
+
+        Parameters
+        ----------
+        members
+            Training events, validation events and streams of each.
+        engine
+            What trains them; the fastest one of this machine if not given.  It is named in
+            each flow's meta.
+        checkpoint
+            Where unfinished work is kept and looked for; the loop over nflows keeps none.
+
+        Returns
+        -------
+        list
+            A flow, or the error of a training whose loss is no longer finite, for each.
+
+        Raises
+        ------
+        InputError
+            For negative weights, a constant feature, different features, or an engine that
+            cannot train such a flow here.
+        """
+        started = time.perf_counter()
+        pairs = [prepare(*member, self.input_map) for member in members]
+        maps, students = zip(*pairs, strict=True)
+        shape = self.stack(students[0].columns)
+        chosen = self.engine(students[0].columns, engine)
+        if isinstance(chosen, Loop):
+            outcomes = [self._looped(shape, student) for student in students]
+        else:
+            outcomes = self._together(shape, students, chosen, checkpoint)
+        facts = {**self.facts(started, len(members)), "engine": chosen.name}
+        return [
+            outcome
+            if isinstance(outcome, NumericsError)
+            else Fitted(self.model(shape, outcome[0], own), *outcome[1], facts)
+            for outcome, own in zip(outcomes, maps, strict=True)
+        ]
+
+    def _looped(self, shape: Architecture, student: Student) -> _Outcome:
+        network = _initial(shape, student)
+        try:
+            curves = train(network, student, self.schedule())
+        except NumericsError as error:
+            return error
+        return export(network), curves
+
+    def _together(
+        self,
+        shape: Architecture,
+        students: Sequence[Student],
+        engine: Stacked | Compiled,
+        checkpoint: Checkpoint | None,
+    ) -> list[_Outcome]:
+        layout = PackedLayout(shape)
+        starts = np.stack([layout.pack(export(_initial(shape, each))) for each in students])
+        ends = train_together(layout, starts, students, self.schedule(), engine, checkpoint)
+        return [
+            end if isinstance(end, NumericsError) else (layout.unpack(end.parameters), end.curves)
+            for end in ends
+        ]
+
+
+_Outcome = tuple[Parameters, Curves] | NumericsError
+
+
+def _initial(shape: Architecture, student: Student) -> torch.nn.Module:
+    with seed_scope(student.seeds.at("initial")):
+        return build(shape)
 
 
 @dataclass(frozen=True, slots=True)
-class SplineFlowTrainer(LikelihoodRecipe[SplineFlow]):
+class SplineFlowTrainer(SplineRecipe[SplineFlow]):
     """Masked autoregressive rational-quadratic spline flow, trained by maximum likelihood.
 
     Parameters
@@ -100,9 +226,13 @@ class SplineFlowTrainer(LikelihoodRecipe[SplineFlow]):
         refuse_signed(events, "training")
         feature_transform(events)
 
-    def draft(self, input_map: InputMap, student: Student) -> Draft[SplineFlow]:
-        """Return network and model."""
-        return _draft(self, SplineFlow, input_map, student)
+    def stack(self, columns: int) -> Architecture:
+        """Return size and shape of the stack for so many columns."""
+        return self.architecture(columns)
+
+    def model(self, shape: Architecture, parameters: Parameters, input_map: InputMap) -> SplineFlow:
+        """Return the trained flow."""
+        return SplineFlow(shape, parameters, input_map, precision=self.precision)
 
     def given(self, *context: str) -> ConditionalSplineFlowTrainer:
         """Return the recipe for f(x | c): these columns are conditions, all others features.
@@ -129,7 +259,7 @@ class SplineFlowTrainer(LikelihoodRecipe[SplineFlow]):
 
 
 @dataclass(frozen=True, slots=True)
-class ConditionalSplineFlowTrainer(LikelihoodRecipe[ConditionalSplineFlow]):
+class ConditionalSplineFlowTrainer(SplineRecipe[ConditionalSplineFlow]):
     r"""Spline flow of the features given the context, trained by maximum likelihood.
 
     .. math:: L = -\tfrac1n \sum_n u_n \log p(x_n \mid c_n)
@@ -184,22 +314,13 @@ class ConditionalSplineFlowTrainer(LikelihoodRecipe[ConditionalSplineFlow]):
         self.check(training)
         return ConditionalMap.fit(training, self.context, self.flow.marginal_bins)
 
-    def draft(self, input_map: ConditionalMap, student: Student) -> Draft[ConditionalSplineFlow]:
-        """Return network and model."""
-        return _draft(self.flow, ConditionalSplineFlow, input_map, student, len(self.context))
+    def stack(self, columns: int) -> Architecture:
+        """Return size and shape of the stack for so many columns, with the context."""
+        given = len(self.context)
+        return self.flow.architecture(columns - given, context=given)
 
-
-F = TypeVar("F", bound=SplineDensity[Any])
-
-
-def _draft(
-    recipe: SplineFlowTrainer,
-    kind: type[F],
-    input_map: InputMap | ConditionalMap,
-    student: Student,
-    context: int = 0,
-) -> Draft[F]:
-    """Return a fresh stack, given so many context columns, and what makes the flow of it."""
-    shape = recipe.architecture(student.columns - context, context=context)
-    stack = build(shape)
-    return stack, lambda: kind(shape, export(stack), input_map, precision=recipe.precision)
+    def model(
+        self, shape: Architecture, parameters: Parameters, input_map: ConditionalMap
+    ) -> ConditionalSplineFlow:
+        """Return the trained flow."""
+        return ConditionalSplineFlow(shape, parameters, input_map, precision=self.flow.precision)

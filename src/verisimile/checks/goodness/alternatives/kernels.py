@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from verisimile.checks.goodness.search import Fits
 
 # Floors of the widths at two quantiles of distances, with a power law between: in few
-# features the quantiles alone leave kernels nearly empty.  Chosen by power, docs/measured.md.
+# features the quantiles alone leave kernels nearly empty.  Chosen by power, docs/calibrated.md.
 _QUANTILES = (0.0005, 0.01)
 _FLOORS = (0.3, 0.75)
 SCAN = (0.0005, 0.01, 0.1)  # quantiles of distances whose widths are tested one by one
