@@ -14,10 +14,10 @@ from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.random import Seeds
 from verisimile.data.events import Events
 from verisimile.data.groups import compact
+from verisimile.samples.choices import choose
 from verisimile.samples.coordinates import Standardised
 from verisimile.samples.pool import (
     Pool,
-    choose,
     multiplier_draws,
     pool_samples,
     stretched_signs,

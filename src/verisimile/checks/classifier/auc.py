@@ -9,7 +9,7 @@ from scipy import stats
 
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.result import Estimate, register
-from verisimile.samples.pool import choose
+from verisimile.samples.choices import choose
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.pvalues import Empirical, PValue
 
