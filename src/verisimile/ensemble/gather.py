@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from verisimile.core.arrays import digest, frozen
-from verisimile.core.canonical import canonical
-from verisimile.core.errors import InputError, require
+from verisimile.core.arrays import frozen
+from verisimile.core.errors import require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -18,8 +16,8 @@ from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import TRAINING, Seen
 from verisimile.density.adapters import adapt
 from verisimile.density.check import precision_gap
+from verisimile.density.identity import content_key
 from verisimile.density.protocol import DensityEstimator
-from verisimile.density.registry import pack
 from verisimile.ensemble.ensemble import Ensemble, MemberRecord
 
 _PROBES = 256
@@ -104,7 +102,7 @@ def _features(
 def _record(member: int, model: DensityEstimator, training: Events | None) -> MemberRecord:
     return MemberRecord(
         address="",
-        sha256=_identity(model),
+        sha256=content_key(model, _PROBES),
         member=member,
         replica=member,
         initialisation=0,
@@ -116,15 +114,3 @@ def _record(member: int, model: DensityEstimator, training: Events | None) -> Me
         precision_gap=precision_gap(model, model.sample(_PROBES, np.random.default_rng(0))),
         seconds=math.nan,
     )
-
-
-def _identity(model: DensityEstimator) -> str:
-    """Return a hash of the model's content, or of how it answers."""
-    try:
-        payload = pack(model)
-    except InputError:  # a stranger's model, which nobody can write to a file
-        x = model.sample(_PROBES, np.random.default_rng(0))
-        return digest(x, np.asarray(model.log_prob(x)))
-    names = sorted(payload.arrays)
-    content = digest(*(np.asarray(payload.arrays[name]) for name in names))
-    return hashlib.sha256(canonical([names, content, payload.meta]).encode()).hexdigest()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from verisimile.core.arrays import Array, BoolArray, as_matrix, as_vector, digest, frozen
+from verisimile.core.arrays import Array, BoolArray, as_matrix, as_vector, digest
 from verisimile.core.errors import VerisimileWarning, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -19,6 +19,7 @@ from verisimile.data.held import plain_array
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.data.provenance import Provenance
 from verisimile.data.sources import is_table
+from verisimile.density.identity import content_key
 from verisimile.density.protocol import AtContext, ConditionalDensity, as_pair
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.model import Mixture
@@ -228,14 +229,11 @@ def _sizes(members: Sequence[ConditionalDensity], fit: WeightFit) -> tuple[int, 
 
 
 def _fingerprint(mixture: ConditionalMixture) -> str:
-    # A few draws of each member at one context stand for its content, as in Mixture.
     span = mixture.context.span
-    row = np.zeros(mixture.n_context) if span is None else span.mean(axis=0)
-    context = frozen(np.tile(row, (_PROBES, 1)))
+    context = np.zeros(mixture.n_context) if span is None else span.mean(axis=0)
     fit = mixture.fit
     kept = [part for part in (fit.draws, fit.boundary, fit.unbounded) if part is not None]
     sha = hashlib.sha256(digest(fit.weights, fit.covariance, *kept).encode())
     for member in mixture.members:
-        x = member.sample(context, np.random.default_rng(0))
-        sha.update(digest(x, np.asarray(member.log_prob(x, context))).encode())
+        sha.update(content_key(member, _PROBES, context).encode())
     return sha.hexdigest()

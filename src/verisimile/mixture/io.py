@@ -26,7 +26,7 @@ from verisimile.mixture.kept import kept_draws
 from verisimile.mixture.model import Mixture
 
 _ADDRESS = "mixture/weights"
-_SCHEMA = "verisimile.mixture/1"
+_SCHEMA = "verisimile.mixture/2"
 _CORRECTION = "discrepancy"
 _CONDITIONAL = "conditional_discrepancy"
 _OPTIONAL = ("draws", "boundary", "unbounded")

@@ -19,6 +19,7 @@ from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, matched_values
 from verisimile.data.provenance import Provenance
+from verisimile.density.identity import content_key
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.objective import density_error, mixed_log_density
@@ -197,13 +198,10 @@ class Mixture:
 
 
 def _fingerprint(members: tuple[DensityEstimator, ...], fit: WeightFit) -> str:
-    # Estimators carry no identity of their own, so a few of their own draws
-    # and the densities there stand for their content.
     kept = [part for part in (fit.draws, fit.boundary, fit.unbounded) if part is not None]
     sha = hashlib.sha256(digest(fit.weights, fit.covariance, *kept).encode())
     for member in members:
-        x = member.sample(_PROBES, np.random.default_rng(0))
-        sha.update(digest(x, np.asarray(member.log_prob(x))).encode())
+        sha.update(content_key(member, _PROBES).encode())
     return sha.hexdigest()
 
 

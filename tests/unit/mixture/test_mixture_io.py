@@ -20,6 +20,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
+from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.density.mixtures.gaussian import GaussianMixtureTrainer
 from verisimile.ensemble.fit import fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
@@ -29,7 +30,7 @@ from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.mixture.io import load_mixture, save_mixture
 from verisimile.mixture.model import Mixture
 
-ADDRESS, SCHEMA = "mixture/weights", "verisimile.mixture/1"
+ADDRESS, SCHEMA = "mixture/weights", "verisimile.mixture/2"
 
 
 PLAN, TRAINER = BootstrapPlan(members=3), GaussianMixtureTrainer(components=(2,))
@@ -163,3 +164,22 @@ def test_a_damaged_file_is_refused(run: Run, tmp_path: Path) -> None:
     file.write_bytes(bytes(data))
     with pytest.raises(StoreError, match="corrupt"):
         load_mixture(run)
+
+
+def test_a_run_is_read_where_densities_are_rounded_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Compiled code here, torch there: the parameters are the same, the last bits are not.
+    rng = np.random.default_rng(3)
+    training, weighting = (Events(truth(n, rng), names=("a", "b")) for n in (600, 300))
+    run = Run(Seeds(1), store=tmp_path)
+    trainer = SplineFlowTrainer(layers=2, hidden=12, bins=5, epochs=1)
+    ensemble = fit_ensemble(run, training, BootstrapPlan(members=2), trainer)
+    mixture = fit_mixture(run, ensemble, weighting, discrepancy=None)
+    save_mixture(run, mixture)
+    monkeypatch.setenv("VERISIMILE_NATIVE", "0")
+    there = load_mixture(Run(Seeds(1), store=tmp_path))
+    assert there.fingerprint == mixture.fingerprint
+    np.testing.assert_allclose(
+        there.log_prob(weighting), mixture.log_prob(weighting), rtol=1e-4, atol=1e-4
+    )
