@@ -1,8 +1,9 @@
 """How the stages grow: CPU seconds against events, features, members, kernels and relabelings.
 
 One thread, medians of three; the exponent of a power law through all points of a row, least
-squares in the logarithms.  Small sizes are dominated by what does not grow, so exponents lie below
-the limit: one in n and B, two in M.  Written as ``docs/figures/growth.png``.
+squares in the logarithms.  Two-sample tests have the settings of the battery.  Small sizes are
+dominated by what does not grow, so exponents lie below the limit: one in n and B, two in M.
+Written as ``docs/figures/growth.png``.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import verisimile as vs
+from verisimile.checks.twosample.statistics.protocol import entries
 from verisimile.core.arrays import Array
 from verisimile.density.flows.spline import SplineFlow
 from verisimile.density.flows.trainer import SplineFlowTrainer
 
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "figures" / "growth.png"
+BATTERY = ("energy", "mmd", "sliced-wasserstein", "sliced-ks", "interval-scan", "nplm")
 LIMITS = {"n": 1.0, "d": 2.0, "M": 2.0, "K": 3.0, "B": 1.0}
 
 
@@ -93,7 +96,7 @@ def weights(n: int = 20_000, members: int = 16) -> Callable[[], object]:
     return lambda: vs.fit_weights(logf)
 
 
-def relabelings(statistic: object, n: int = 4_000, count: int = 199) -> Callable[[], object]:
+def relabelings(statistic: object, n: int = 12_000, count: int = 99) -> Callable[[], object]:
     """Test two samples of one law."""
     x, y = vs.Events(normal(n, 4)), vs.Events(normal(n + 1, 4)[1:])
     return lambda: vs.two_sample(vs.Run(vs.Seeds(1)), x, y, statistic=statistic, permutations=count)
@@ -112,15 +115,11 @@ def curves() -> list[Curve]:
         Curve("weight fit", "n", many, weights),
         Curve("weight fit", "M", members, lambda m: weights(members=m)),
     ]
-    for name, statistic in (
-        ("energy distance", vs.EnergyDistance()),
-        ("MMD", vs.MMD()),
-        ("sliced Wasserstein", vs.SlicedWasserstein()),
-        ("NPLM", vs.NPLM()),
-    ):
+    for name in BATTERY:
+        test, sizes = entries()[name].statistic, (8_000, 24_000, 72_000)
         found += [
-            Curve(name, "n", (1_000, 4_000, 16_000), lambda n, s=statistic: relabelings(s, n)),
-            Curve(name, "B", (99, 399, 1599), lambda b, s=statistic: relabelings(s, count=b)),
+            Curve(name, "n", sizes, lambda n, t=test: relabelings(t, n)),
+            Curve(name, "B", (99, 399, 1599), lambda b, t=test: relabelings(t, count=b)),
         ]
     return found
 
