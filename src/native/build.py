@@ -26,7 +26,7 @@ FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapp
 
 def compile_all(wanted: str) -> list[Path]:
     """Return the libraries that were made: none if they are not wanted, or nothing compiles."""
-    for old in PLACE.glob("_native*.so"):
+    for old in PLACE.glob("native.*.so"):
         old.unlink()
     compiler = next(filter(shutil.which, _compilers()), None)
     if wanted == "0" or compiler is None or sys.platform == "win32":
@@ -40,7 +40,7 @@ def _compilers() -> list[str]:
 
 
 def _compile(compiler: str, level: str) -> Path | None:
-    path = PLACE / f"_native{'_' + level.replace('-', '_') if level else ''}.so"
+    path = PLACE / f"native.{level or 'plain'}.so"
     march = [f"-march={level}"] if level else []
     sources = sorted(str(source) for source in SOURCES.glob("*.cpp"))
     command = [compiler, *FLAGS, *march, "-o", str(path), *sources]

@@ -1,5 +1,9 @@
 // What vector instructions the processor has, in the levels of the x86-64 ABI.
 
+// The interface of the library: a new number whenever a function is added or changed, here and in
+// core/native.py, so that a library that was compiled from older sources is left alone.
+extern "C" int vs_interface() { return 1; }
+
 extern "C" int vs_processor_level() {
 #if defined(__x86_64__)
   __builtin_cpu_init();

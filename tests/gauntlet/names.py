@@ -11,13 +11,13 @@ _REASONS: Mapping[str, str] = {
     "a setting, a value, an error or an input: states nothing": """
         AdversarialTrainer AutoencoderTrainer BallsOfCentres Battery BayesianFlowTrainer
         BestScore BinContent BoostedTrees BootstrapPlan ClassifierScore Condition ContextBins
-        CoverageScore DensityAt DeviceNewton DiffusionTrainer DropoutFlowTrainer Events
+        Compiled CoverageScore DensityAt DeviceNewton DiffusionTrainer DropoutFlowTrainer Events
         Exchangeable Expectation Expression FlowMatchingTrainer GaussianMixtureTrainer
         IncompleteError InitialisationPlan InputError KernelDensityTrainer KnownTruth
-        LeaveOneOut LinearScore LogDensities Look MappedScore MemberBootstrap MinuitSolver
+        LeaveOneOut LinearScore LogDensities Look Loop MappedScore MemberBootstrap MinuitSolver
         MixtureNetworkTrainer MixtureRatio Moment NewtonSolver NormalScores NumericsError Parzen
         Placement PooledDraws PooledNeighbours PosteriorPoints PseudoDraws Quantile Run
-        SampledTruth Seeds SplineFlowTrainer Standardised StoreError Study SupportError
+        SampledTruth Seeds SplineFlowTrainer Stacked Standardised StoreError Study SupportError
         Threshold TorchSolver VerisimileError VerisimileWarning ZukoSplineTrainer Feature
         Description Identity Log Logit Probit Interval FeatureWindows TailRange Draws GaussianMMD
         UserRegions

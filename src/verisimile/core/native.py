@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 _PLACE = Path(__file__).parent
-_LEVELS = ("_x86_64_v4", "_x86_64_v3")  # best first; the plain one runs everywhere
+_INTERFACE = 1  # of src/native/processor.cpp
+_LEVELS = ("x86-64-v4", "x86-64-v3")  # best first; the plain one runs everywhere
 
 
 def library() -> ctypes.CDLL | None:
@@ -44,7 +45,7 @@ def pointer(array: npt.NDArray[np.generic]) -> ctypes.c_void_p:
 
 @cache
 def _loaded() -> ctypes.CDLL | None:
-    plain = _open("")
+    plain = _open("plain")
     if plain is None:
         return None
     level = int(plain.vs_processor_level())
@@ -54,9 +55,11 @@ def _loaded() -> ctypes.CDLL | None:
     return plain
 
 
-def _open(suffix: str) -> ctypes.CDLL | None:
-    path = _PLACE / f"_native{suffix}.so"
+def _open(level: str) -> ctypes.CDLL | None:
+    # With a dot in its stem: what walks through a package takes it for no module of Python.
+    path = _PLACE / f"native.{level}.so"
     try:
-        return ctypes.CDLL(str(path)) if path.exists() else None
-    except OSError:  # made for another platform, or another C library
+        found = ctypes.CDLL(str(path))
+        return found if found.vs_interface() == _INTERFACE else None
+    except (OSError, AttributeError):  # none, of another platform, or compiled from older sources
         return None

@@ -58,7 +58,7 @@ def support(name: str) -> Support:
 
 def energy_p(name: str) -> float:
     (outcome,) = permutation_test(
-        Run(Seeds(8)), Events(ring(400, 9)), Events(draws(name, 400)), [EnergyDistance()],
+        Run(Seeds(8)), Events(ring(800, 9)), Events(draws(name, 800)), [EnergyDistance()],
         permutations=199,
     )  # fmt: skip
     return outcome.p_value.value

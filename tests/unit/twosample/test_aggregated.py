@@ -75,7 +75,7 @@ def _smallest(found: TwoSample) -> float:
 
 @STATISTICS
 def test_the_smallest_p_value_is_none_until_it_is_recalibrated(statistic: Statistic) -> None:
-    results = [_tested(1000 + seed, statistic, 15, 0.0, RELABELINGS) for seed in range(REPETITIONS)]
+    results = [_tested(1000 + seed, statistic, 30, 0.0, RELABELINGS) for seed in range(REPETITIONS)]
     _judge_size(sum(found.p_value.value <= 0.05 + 1e-12 for found in results))
     # The defective twin, on which the very same check fails.
     uncorrected = sum(_smallest(found) <= 0.05 + 1e-12 for found in results)
