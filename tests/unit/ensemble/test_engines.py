@@ -141,3 +141,16 @@ def test_an_engine_for_another_trainer_is_refused_before_any_work(events: Events
     with pytest.raises(InputError, match="GaussianMixtureTrainer"):
         fit_ensemble(run, events, PLAN, GaussianMixtureTrainer(components=(1,)), engine=Loop())
     assert not run.store.addresses()
+
+
+@pytest.mark.parametrize("engine", ["compiled", 3, Stacked])
+def test_what_is_no_engine_is_refused_before_any_work(events: Events, engine: object) -> None:
+    run = Run(Seeds(1))
+    with pytest.raises(InputError, match="engine: got"):
+        fit_ensemble(run, events, PLAN, TRAINER, engine=engine)  # type: ignore[arg-type]
+    assert not run.store.addresses()
+
+
+def test_a_stack_is_placed_by_a_placement() -> None:
+    with pytest.raises(InputError, match=r"Stacked.placement: got 'cuda'"):
+        Stacked(placement="cuda")  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.checkpoint import Checkpoint
 from verisimile.core.errors import NumericsError
 from verisimile.core.records import Payload, Record
-from verisimile.density.flows.engines import Compiled, Stacked
+from verisimile.density.flows.engines import Compiled, Stacked, begin
 from verisimile.density.flows.epochs import AdamState
 from verisimile.density.flows.packed import Floats, PackedLayout
 from verisimile.density.training import Curves, Schedule, Student, batch_size, lost, rate_share
@@ -126,7 +126,7 @@ class _Training:
         )
         self.sizes = [len(student.training.z) for student in students]
         self.batches = [batch_size(schedule, n) for n in self.sizes]
-        self.epochs = engine.start(layout, self.now.adam, students, self.batches, schedule.clip)
+        self.epochs = begin(engine, layout, self.now.adam, students, self.batches, schedule.clip)
 
     def run(self) -> list[Descended | NumericsError]:
         while self.now.open.any() and self.now.epoch < self.schedule.epochs:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from verisimile.core.errors import InputError, require_at_least
+from verisimile.core.errors import InputError, require, require_at_least
 from verisimile.density.flows.compiled import CompiledEpochs, compiles
 from verisimile.density.flows.epochs import AdamState, Epochs
 from verisimile.density.flows.nflows import Architecture
@@ -46,17 +46,13 @@ class Stacked:
 
     def __post_init__(self) -> None:
         require_at_least(1, self.together, "Stacked.together")
-
-    def start(
-        self,
-        layout: PackedLayout,
-        state: AdamState,
-        students: Sequence[Student],
-        batches: Sequence[int],
-        clip: float,
-    ) -> Epochs:
-        """Return the members before their next epoch."""
-        return StackedEpochs(layout, state, students, batches, clip, self.placement)
+        require(
+            isinstance(self.placement, Placement),
+            "Stacked.placement",
+            got=repr(self.placement),
+            expected="a Placement",
+            remedy="For example Stacked(placement=Placement('cuda')).",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +62,22 @@ class Compiled:
     name = "compiled"
     together = 1
 
-    def start(
-        self,
-        layout: PackedLayout,
-        state: AdamState,
-        students: Sequence[Student],
-        batches: Sequence[int],
-        clip: float,
-    ) -> Epochs:
-        """Return the members before their next epoch."""
-        return CompiledEpochs(layout, state, students, batches, clip)
-
 
 Engine: TypeAlias = Loop | Stacked | Compiled
+
+
+def begin(
+    engine: Stacked | Compiled,
+    layout: PackedLayout,
+    state: AdamState,
+    students: Sequence[Student],
+    batches: Sequence[int],
+    clip: float,
+) -> Epochs:
+    """Return members before their next epoch; arguments as those of `CompiledEpochs`."""
+    if isinstance(engine, Stacked):
+        return StackedEpochs(layout, state, students, batches, clip, engine.placement)
+    return CompiledEpochs(layout, state, students, batches, clip)
 
 
 def engine_for(shape: Architecture, wanted: Engine | None = None) -> Engine:
@@ -87,10 +86,17 @@ def engine_for(shape: Architecture, wanted: Engine | None = None) -> Engine:
     Raises
     ------
     InputError
-        If the wanted one cannot train it here.
+        If the wanted one is none, or cannot train it here.
     """
     if wanted is None:
         return Loop() if shape.residual else Compiled() if compiles(shape) else Stacked()
+    require(
+        isinstance(wanted, Loop | Stacked | Compiled),
+        "engine",
+        got=repr(wanted),
+        expected="Compiled(), Stacked() or Loop()",
+        remedy="They are in vs.density; leave the engine out for the fastest one.",
+    )
     if shape.residual and not isinstance(wanted, Loop):
         raise InputError(
             "engine",
