@@ -82,7 +82,8 @@ def sample_tilted(
             "sampling of the corrected mixture",
             got=f"{100 * above / weight:.0f} % of the probability in events of large weight",
             expected=f"less than {100 * _TOO_MANY:.0f} %",
-            remedy="The members are too far from the events of the fit: train better ones.",
+            remedy="The members are too far from the events of the fit: train better or fewer ones,"
+            " or fit with discrepancy=None.",
         )
     audit = replace(
         kept[0].audit,
@@ -142,7 +143,8 @@ def sample_tilted_at(
             "sampling of the corrected conditional mixture",
             got=f"{pending.size} of {n} contexts without an event after {proposed} proposals",
             expected="a correction that keeps one event in some dozens, or more",
-            remedy="The members are too far from the events of the fit: train better ones.",
+            remedy="The members are too far from the events of the fit: train better or fewer ones,"
+            " or fit with discrepancy=None.",
         )
     audit = replace(
         kept[0].audit,
