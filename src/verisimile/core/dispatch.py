@@ -62,6 +62,7 @@ class Work:
     fn: Callable[..., Payload]
     label: str
     store: Store | None
+    small: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def perform(work: Work, call: Call, attempt: int) -> Reply:
         if store is None:
             return payload
         seeds = str(task.seeds)
-        return store.save(task.address, call.fingerprint, work.label, payload, seeds=seeds)
+        write = store.append if work.small else store.save
+        return write(task.address, call.fingerprint, work.label, payload, seeds=seeds)
     except Exception as error:
         return failure(call, error, attempt)
 

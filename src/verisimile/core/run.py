@@ -88,6 +88,7 @@ class Run:
         label: str,
         schema: int = 1,
         max_failed: float = 0.0,
+        small: bool = False,
     ) -> list[Record | Failure]:
         """Return the records of all tasks, in their order, doing only what is not done yet.
 
@@ -115,6 +116,8 @@ class Run:
             Number of the stage's format; raise it when old records are no longer right.
         max_failed
             Largest tolerated fraction of failures, in [0, 1].
+        small
+            Whether the records are many and small, to be kept together in few files.
 
         Raises
         ------
@@ -129,7 +132,8 @@ class Run:
         calls = [
             Call(index, task, fingerprint(label, task, schema)) for index, task in enumerate(tasks)
         ]
-        work = Work(fn, label, self.store if self.store.portable else None)
+        store = self.store if self.store.portable else None
+        work = Work(fn, label, store, small)
         outcomes: dict[int, Outcome] = {}
         for call in calls:
             if record := self.store.load(call.task.address, call.fingerprint):
@@ -153,7 +157,7 @@ class Run:
         shown = self.progress.begin(work.label, total, len(outcomes))
 
         def receive(index: int, reply: Reply) -> None:
-            outcomes[index] = _settle(self.store, work.label, by_index[index], reply)
+            outcomes[index] = _settle(self.store, work, by_index[index], reply)
             shown.advance()
 
         try:
@@ -162,14 +166,15 @@ class Run:
             shown.close()
 
 
-def _settle(store: Store, label: str, call: Call, reply: Reply) -> Outcome:
+def _settle(store: Store, work: Work, call: Call, reply: Reply) -> Outcome:
     """Turn a worker's reply into the record as the store holds it."""
     if isinstance(reply, Failure):
         return reply
     address = call.task.address
     if not isinstance(reply, Receipt):
         try:
-            store.save(address, call.fingerprint, label, reply, seeds=str(call.task.seeds))
+            write = store.append if work.small else store.save
+            write(address, call.fingerprint, work.label, reply, seeds=str(call.task.seeds))
         except (VerisimileError, OSError) as error:
             return failure(call, error, 1)
     record = store.load(address, call.fingerprint)

@@ -38,6 +38,11 @@ class Store(Protocol):
     ) -> Receipt:
         """Write the record, in place of any older one."""
 
+    def append(
+        self, address: str, fingerprint: str, label: str, payload: Payload, *, seeds: str = ""
+    ) -> Receipt:
+        """Write one of many small records, where files would be too many."""
+
     def discard(self, address: str) -> None:
         """Remove the record at `address`, of any state, if there is one."""
 
@@ -92,6 +97,12 @@ class _NamedBytes(ABC):
         self._write(f"{address}.safetensors", data)
         self._write(f"{address}.json", text)
         return receipt
+
+    def append(
+        self, address: str, fingerprint: str, label: str, payload: Payload, *, seeds: str = ""
+    ) -> Receipt:
+        """Write one of many small records, where files would be too many."""
+        return self.save(address, fingerprint, label, payload, seeds=seeds)
 
     def discard(self, address: str) -> None:
         """Remove the record at `address`, of any state, if there is one."""

@@ -171,7 +171,7 @@ def run_experiments(  # noqa: PLR0913  (what to do, and how to count it)
         )
         for first in range(0, datasets, chunk)
     ]
-    found = run.map(_chunk, tasks, label="coverage")
+    found = run.map(_chunk, tasks, label="coverage", small=True)
     table = np.concatenate([
         np.asarray(each.arrays["estimates"]) for each in found if isinstance(each, Record)
     ])  # fmt: skip

@@ -127,7 +127,7 @@ def throw_toys(
 
 
 def _thrown(run: Run, tasks: Sequence[Task]) -> list[Record]:
-    outcomes = run.map(_throw_chunk, tasks, label="toys", schema=3, max_failed=1.0)
+    outcomes = run.map(_throw_chunk, tasks, label="toys", schema=3, max_failed=1.0, small=True)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if failures:
         named = "; ".join(f"{f.address}: {f.kind}: {f.message}" for f in failures[:_NAMED])

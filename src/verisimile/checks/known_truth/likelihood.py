@@ -137,7 +137,7 @@ def _toys(run: Run, model: DensityEstimator, n: int, pool: Array, toys: int) -> 
         )
         for first, last in parts
     ]
-    found = run.map(_block, tasks, label="likelihood toys")
+    found = run.map(_block, tasks, label="likelihood toys", small=True)
     both = np.concatenate([one.arrays["values"] for one in found if isinstance(one, Record)])
     return both[:, 0], both[:, 1]
 

@@ -182,7 +182,11 @@ def _all_fits(run: Run, fit: _Fits, count: int) -> tuple[Array, int]:
         )
         for first, last in parts
     ]
-    found = [one for one in run.map(_fit, tasks, label="local test") if isinstance(one, Record)]
+    found = [
+        one
+        for one in run.map(_fit, tasks, label="local test", small=True)
+        if isinstance(one, Record)
+    ]
     unfinished = int(sum(int(one.arrays["unfinished"].sum()) for one in found))
     return np.concatenate([one.arrays["statistics"] for one in found]), unfinished
 

@@ -390,7 +390,7 @@ def _joined(pieces: Sequence[_Piece]) -> Values:
 
 
 def _pieces(run: Run, tasks: Sequence[Task]) -> list[_Piece]:
-    records = run.map(_draw, tasks, label="relabelings", schema=_SCHEMA)
+    records = run.map(_draw, tasks, label="relabelings", schema=_SCHEMA, small=True)
     return [
         _Piece(
             np.asarray(record.arrays["values"]),
