@@ -14,10 +14,10 @@ import numpy as np
 from verisimile.checks.precision_recall.curve import precision_recall
 from verisimile.checks.precision_recall.scores import PooledNeighbours
 from verisimile.core.arrays import Array
-from verisimile.core.dispatch import Task, fingerprint
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task, fingerprint
 from verisimile.data.events import Events
 from verisimile.data.truths import RingOfEight
 from verisimile.density.paths.diffusion import DiffusionTrainer

@@ -37,12 +37,12 @@ from verisimile.checks.coverage.spread import (
 )
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
-from verisimile.core.dispatch import Task
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.core.store import DirectoryStore, write_atomic
+from verisimile.core.tasks import Task
 from verisimile.data.events import Events
 from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.ensemble.fit import fit_ensemble

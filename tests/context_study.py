@@ -14,10 +14,10 @@ from conditional_analytic import ConditionalBlend, conditional_events, draw_at
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.in_context import ContextBins, goodness_in_context
 from verisimile.core.arrays import Array
-from verisimile.core.dispatch import Task
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.sampling import conditional_log_densities

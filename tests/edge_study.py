@@ -16,10 +16,10 @@ from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import Predictive
 from verisimile.core.arrays import Array
-from verisimile.core.dispatch import Task
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.data.events import Events
 from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights

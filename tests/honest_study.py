@@ -16,11 +16,11 @@ import numpy.typing as npt
 from honest_page import write_table
 from honest_processes import ENSEMBLES, PROCESSES, Process
 from verisimile.core.arrays import Array
-from verisimile.core.dispatch import Task
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
 from verisimile.core.store import DirectoryStore
+from verisimile.core.tasks import Task
 from verisimile.data.events import Events
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.mixture.bind import fit_mixture

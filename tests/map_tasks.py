@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import SupportError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
+from verisimile.core.tasks import Task
 
 
 def tasks(arguments: Iterable[Any], *, config: object = "same") -> list[Task]:

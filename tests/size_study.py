@@ -15,10 +15,10 @@ from verisimile.checks.goodness.null import Calibration
 from verisimile.checks.goodness.profile import HYPOTHESES
 from verisimile.checks.goodness.result import Goodness
 from verisimile.core.arrays import Array
-from verisimile.core.dispatch import Task
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.data.events import Events
 from verisimile.mixture.fit import Pseudo, fit_weights
 from verisimile.mixture.model import Mixture

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import map_tasks
-from verisimile.core.dispatch import Failure
 from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Record
 from verisimile.core.run import Run
 from verisimile.core.store import DirectoryStore, MemoryStore, Store
+from verisimile.core.tasks import Failure
 
 SEEDS = Seeds(7)
 

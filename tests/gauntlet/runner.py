@@ -15,11 +15,11 @@ from gauntlet.registry import Cell, all_benches
 from gauntlet.verdicts import Tally
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import VerisimileError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 
 ALL = "all"
 """Subject of a bench that made no claim at all in a cell."""

@@ -2,149 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import traceback
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
-from verisimile.core.canonical import JSON, canonical
-from verisimile.core.errors import IncompleteError, InputError, StoreError, VerisimileError
-from verisimile.core.executor import ExecutorSpec, quiet_pool, single_threaded
-from verisimile.core.random import Seeds
-from verisimile.core.records import Payload, Receipt
-from verisimile.core.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One item of a map.
-
-    Parameters
-    ----------
-    address
-        Where its record is kept: ``members/0007``.
-    config
-        Everything, apart from the seeds, that determines the outcome.
-    seeds
-        Its random streams.
-    args
-        What the function gets after the seeds.
-    """
-
-    address: str
-    config: Mapping[str, JSON]
-    seeds: Seeds
-    args: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A task without a record: what happened, and in how many attempts.
-
-    `outside` says that the machine failed and not the task: a full disk, no memory, a
-    worker that died.  Such a failure says nothing about what was to be computed.
-    """
-
-    address: str
-    kind: str
-    message: str
-    attempts: int
-    outside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What the tasks of one map have in common; `store` only if a worker may write to it."""
-
-    fn: Callable[..., Payload]
-    label: str
-    store: Store | None
-    small: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A task that has to be done, with its place in the map."""
-
-    index: int
-    task: Task
-    fingerprint: str
-
-
-_OUTSIDE = (OSError, MemoryError, EOFError, StoreError, IncompleteError)
-
-Reply: TypeAlias = Receipt | Payload | Failure
-
-
-def fingerprint(label: str, task: Task, schema: int) -> str:
-    """Return the sha256 of all that determines the outcome of `task`."""
-    identity = {
-        "label": label,
-        "config": task.config,
-        # The path as a list: joined, at("a/b") would pass for at("a", "b").
-        "seeds": [task.seeds.entropy, *task.seeds.path],
-        "schema": schema,
-    }
-    return hashlib.sha256(canonical(identity, f"task {task.address}").encode()).hexdigest()
-
-
-def perform(work: Work, call: Call, attempt: int) -> Reply:
-    """Do one call and return a receipt, the payload, or what went wrong.
-
-    No exception leaves it, because some exceptions cannot be pickled and
-    would break the pool.
-    """
-    task, store = call.task, work.store
-    try:
-        # A worker may have died after writing and before answering.
-        if attempt > 1 and store and (done := store.load(task.address, call.fingerprint)):
-            return Receipt(done.address, done.fingerprint, done.sha256)
-        with single_threaded():
-            payload = work.fn(task.seeds, *task.args)
-        if not isinstance(payload, Payload):
-            raise InputError(
-                f"result of {work.fn!r}", got=f"a {type(payload).__name__}", expected="a Payload"
-            )
-        if store is None:
-            return payload
-        seeds = str(task.seeds)
-        write = store.append if work.small else store.save
-        return write(task.address, call.fingerprint, work.label, payload, seeds=seeds)
-    except Exception as error:
-        return failure(call, error, attempt)
-
-
-def failure(call: Call, error: BaseException, attempts: int) -> Failure:
-    """Return the failure that `error` means for `call`."""
-    return Failure(
-        address=call.task.address,
-        kind=type(error).__name__,
-        message=_message(error),
-        attempts=attempts,
-        outside=isinstance(error, _OUTSIDE),
-    )
-
-
-def cause_of(error: BaseException) -> list[str]:
-    """Return the last telling line of what caused `error`, if anything did."""
-    lines = (line.strip() for line in str(error.__cause__ or "").splitlines())
-    # A traceback that comes from a worker is wrapped in triple quotes.
-    telling = [line for line in lines if line.strip('"')]
-    return [line for line in telling[-1:] if str(error) not in line]
-
-
-def _message(error: BaseException) -> str:
-    text = "; ".join([str(error) or "no message", *cause_of(error)])
-    frames = traceback.extract_tb(error.__traceback__)
-    if isinstance(error, VerisimileError) or not frames:
-        return text
-    # The traceback stays in the worker, so the place travels with the words.
-    place = frames[-1]
-    return f"{text} ({place.filename}:{place.lineno} in {place.name})"
-
+from verisimile.core.errors import IncompleteError, InputError
+from verisimile.core.executor import ExecutorSpec, TaskLost, quiet_pool, single_threaded
+from verisimile.core.parcels import Parcels
+from verisimile.core.progress import Pulse
+from verisimile.core.tasks import Call, Failure, Reply, Work, cause_of, failure, overdue, perform
 
 MAX_REBUILDS = 3
 """How often in a row, with no task finished in between, a dead pool is replaced."""
@@ -152,18 +28,44 @@ MAX_REBUILDS = 3
 _MAX_DEATHS = 3
 _GRACE_SECONDS = 10.0
 
-Receive = Callable[[int, Reply], None]
+_LOOK_SECONDS = 0.5  # between two looks at calls that may have no end
+
+Receive: TypeAlias = Callable[[int, Reply], None]
 
 
-def dispatch(spec: ExecutorSpec, work: Work, calls: Iterable[Call], receive: Receive) -> None:
+def dispatch(
+    spec: ExecutorSpec,
+    work: Work,
+    calls: Iterable[Call],
+    receive: Receive,
+    *,
+    parcels: Parcels,
+    done: Callable[[Call], bool] = lambda _: False,
+    pulse: Pulse | None = None,
+) -> None:
     """Perform all calls and hand each reply to `receive`, in the order of completion.
 
     When a pool dies it is replaced and the lost calls go again.  A call that
     saw two pools die runs alone, so that a third death convicts it and no
     bystander.  Whatever interrupts the loop, Ctrl-C above all, cancels what is
     queued, kills the workers that are ours, and goes on to the caller.
+
+    A call that takes longer than ``work.timeout`` is interrupted and counts as failed; those
+    that were lost with its worker go again.
+
+    Parameters
+    ----------
+    spec, work, calls, receive
+        Who does what to which calls, and who is told.
+    parcels
+        How large arguments reach the workers.
+    done
+        Whether another writer has done a call meanwhile and it can be left out; asked when
+        its turn comes.
+    pulse
+        What is told which calls run, for a line when nothing ends for long.
     """
-    flight = _Flight(spec, work, calls, receive)
+    flight = _Flight(spec, work, calls, receive, parcels, done, pulse or Pulse.none())
     with quiet_pool(), single_threaded():
         try:
             flight.run()
@@ -176,31 +78,74 @@ def dispatch(spec: ExecutorSpec, work: Work, calls: Iterable[Call], receive: Rec
 class _Item:
     call: Call
     deaths: int = 0
+    since: float | None = None
+    """When it began to run, as far as the driver can know: calls begin in their order."""
 
     @property
     def suspect(self) -> bool:
         return self.deaths >= _MAX_DEATHS - 1
 
 
+@dataclass(slots=True, eq=False)
 class _Flight:
-    def __init__(
-        self, spec: ExecutorSpec, work: Work, calls: Iterable[Call], receive: Receive
-    ) -> None:
-        self.spec = spec
-        self.work = work
-        self.receive = receive
-        self.queue = deque(_Item(call) for call in calls)
-        self.flying: dict[Future[Reply], _Item] = {}
-        self.deaths_in_a_row = 0
+    spec: ExecutorSpec
+    work: Work
+    calls: Iterable[Call]
+    receive: Receive
+    parcels: Parcels
+    done: Callable[[Call], bool]
+    pulse: Pulse
+    queue: deque[_Item] = field(init=False)
+    flying: dict[Future[Reply], _Item] = field(init=False, default_factory=dict)
+    executor: Executor = field(init=False)
+    deaths_in_a_row: int = 0
+
+    def __post_init__(self) -> None:
+        self.queue = deque(_Item(call) for call in self.calls)
 
     def run(self) -> None:
         if self.queue:
             self.executor = self.spec.start()
         while self.queue or self.flying:
             broken = self._refill()
-            done = wait(self.flying, return_when=FIRST_COMPLETED).done
+            if not self.flying and not broken:
+                continue  # others have done what was left
+            done = wait(self.flying, self._patience(), return_when=FIRST_COMPLETED).done
             if not self._land(done) or broken:
                 self._recover()
+            elif not done:
+                self._interrupt(self._overdue())
+
+    def _patience(self) -> float | None:
+        """Note which calls run by now; return how long to wait for one to end."""
+        now = time.monotonic()
+        running = list(self.flying.values())[: self.spec.workers]
+        for item in running:
+            item.since = item.since or now
+        if running:
+            self.pulse.running(len(self.flying), running[0].call.task.address, running[0].since)
+        return None if self.work.timeout is None else _LOOK_SECONDS
+
+    def _overdue(self) -> list[Future[Reply]]:
+        limit, now = self.work.timeout, time.monotonic()
+        if limit is None:
+            return []
+        return [f for f, item in self.flying.items() if item.since and now - item.since > limit]
+
+    def _interrupt(self, late: Sequence[Future[Reply]]) -> None:
+        """End calls that take too long; what was lost with their worker goes again."""
+        if not late:
+            return
+        everything = self.spec.interrupt(late)
+        for future in late:
+            item = self.flying.pop(future)
+            self.receive(item.call.index, overdue(item.call, self.work.timeout, item.deaths + 1))
+        if everything:
+            self._land(wait(self.flying, timeout=0).done)
+            lost = [_Item(item.call, item.deaths) for item in self.flying.values()]
+            self.flying.clear()
+            self.queue.extendleft(reversed(lost))
+            self.executor = self.spec.start(self.executor)
 
     def abort(self) -> None:
         for future in self.flying:
@@ -211,6 +156,10 @@ class _Flight:
         """Submit what fits; return whether the executor turned out to be broken."""
         while self.queue and self._room():
             item = self.queue.popleft()
+            if self.done(item.call):
+                continue
+            if not self.flying:  # in this process it runs while it is submitted
+                self.pulse.running(1, item.call.task.address, time.monotonic())
             try:
                 future = self._submit(item)
             except BrokenExecutor:
@@ -221,7 +170,7 @@ class _Flight:
 
     def _submit(self, item: _Item) -> Future[Reply]:
         try:
-            return self.executor.submit(perform, self.work, item.call, item.deaths + 1)
+            return self.executor.submit(perform, self.work, self._message(item), item.deaths + 1)
         except BrokenExecutor:
             raise
         except RuntimeError as error:
@@ -231,6 +180,11 @@ class _Flight:
                 expected="an executor that is open",
                 remedy="Keep it open until the map is done.",
             ) from error
+
+    def _message(self, item: _Item) -> Call:
+        """Return the call as it is sent: small, if it goes to another process."""
+        call = item.call
+        return call if self.work.here else call.message(self.parcels.sealed(call.task.args))
 
     def _room(self) -> bool:
         alone = self.queue[0].suspect or any(item.suspect for item in self.flying.values())
@@ -244,15 +198,11 @@ class _Flight:
             if isinstance(error, BrokenExecutor):
                 alive = False
                 continue
+            if isinstance(error, IncompleteError):
+                raise error  # the executor's own: nobody is there any more who works
             item = self.flying.pop(future)
             self.deaths_in_a_row = 0
-            # What a task raises comes back as a reply: an error is the executor's own.
-            reply = (
-                future.result()
-                if error is None
-                else replace(failure(item.call, error, item.deaths + 1), outside=True)
-            )
-            self.receive(item.call.index, reply)
+            self.receive(item.call.index, _reply(future, error, item))
         return alive
 
     def _recover(self) -> None:
@@ -280,6 +230,16 @@ class _Flight:
         address = item.call.task.address
         died = Failure(address, "WorkerDied", reason, item.deaths, outside=True)
         self.receive(item.call.index, died)
+
+
+def _reply(future: Future[Reply], error: BaseException | None, item: _Item) -> Reply:
+    """Return what came back; what a task raises is a reply too, an error is the executor's own."""
+    if error is None:
+        return future.result()
+    if isinstance(error, TaskLost):
+        address = item.call.task.address
+        return Failure(address, "WorkerDied", str(error), error.attempts, outside=True)
+    return replace(failure(item.call, error, item.deaths + 1), outside=True)
 
 
 def _reason(flying: Iterable[Future[Reply]]) -> str:

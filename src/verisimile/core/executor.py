@@ -8,11 +8,11 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from multiprocessing import resource_tracker
 from types import ModuleType
-from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import loky
 import threadpoolctl
@@ -43,14 +43,37 @@ class ExecutorSpec(Protocol):
         """How many tasks to keep in flight."""
 
     @property
+    def workers(self) -> int:
+        """How many tasks can run at the same time."""
+
+    @property
+    def here(self) -> bool:
+        """Whether tasks are called with the very objects of the driver, not with copies."""
+
+    @property
     def renewable(self) -> bool:
         """Whether a broken executor can be replaced by a new one."""
 
     def start(self, broken: Executor | None = None) -> Executor:
         """Return a working executor, a new one if the last was `broken`."""
 
+    def interrupt(self, late: Sequence[Future[Any]]) -> bool:
+        """Stop calls that take too long; return whether all that was in flight is lost."""
+
     def abort(self) -> None:
         """Stop as much of the running work as this executor allows, at once."""
+
+
+class TaskLost(Exception):
+    """An executor gives up on a call, whose worker died in every attempt."""
+
+    def __init__(self, message: str, attempts: int) -> None:
+        super().__init__(message, attempts)
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        """Return what happened."""
+        return str(self.args[0])
 
 
 class Serial:
@@ -60,11 +83,17 @@ class Serial:
 
     name = "serial"
     window = 1
+    workers = 1
+    here = True
     renewable = False
 
     def start(self, broken: Executor | None = None) -> Executor:  # noqa: ARG002
         """Return an executor that runs each call while it is submitted."""
         return _InProcess()
+
+    def interrupt(self, late: Sequence[Future[Any]]) -> bool:  # noqa: ARG002
+        """Do nothing: a call is over once it is submitted."""
+        return False
 
     def abort(self) -> None:
         """Do nothing: nothing runs outside the call itself."""
@@ -78,6 +107,7 @@ class Loky:
 
     __slots__ = ("_lock", "_pool", "workers")
 
+    here = False
     renewable = True
 
     def __init__(self, workers: int) -> None:
@@ -110,6 +140,11 @@ class Loky:
                 self._pool.submit(_nothing)  # makes it start its workers
             return self._pool
 
+    def interrupt(self, late: Sequence[Future[Any]]) -> bool:  # noqa: ARG002
+        """Kill the workers: none of them can be told from the one that is late."""
+        self.abort()
+        return True
+
     def abort(self) -> None:
         """Kill the workers, whatever they are doing."""
         with self._lock:
@@ -123,6 +158,7 @@ class Borrowed:
 
     __slots__ = ("_executor",)
 
+    here = True
     renewable = False
 
     def __init__(self, executor: Executor) -> None:
@@ -134,14 +170,25 @@ class Borrowed:
         return type(self._executor).__name__
 
     @property
-    def window(self) -> int:
-        """Two per worker if the executor says how many it has."""
+    def workers(self) -> int:
+        """What the executor says, or as many as there can be."""
         workers = getattr(self._executor, "_max_workers", None)
-        return 2 * workers if isinstance(workers, int) and workers > 0 else _UNKNOWN_WINDOW
+        return workers if isinstance(workers, int) and workers > 0 else _UNKNOWN_WINDOW // 2
+
+    @property
+    def window(self) -> int:
+        """Two per worker."""
+        return 2 * self.workers
 
     def start(self, broken: Executor | None = None) -> Executor:  # noqa: ARG002
         """Return the user's executor."""
         return self._executor
+
+    def interrupt(self, late: Sequence[Future[Any]]) -> bool:
+        """Cancel what has not begun; what runs there belongs to the user."""
+        for future in late:
+            future.cancel()
+        return False
 
     def abort(self) -> None:
         """Do nothing: what runs there belongs to the user."""

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from copy import copy
 from pathlib import Path
 
-from verisimile.core.dispatch import (
-    Call,
-    Failure,
-    Reply,
-    Task,
-    Work,
-    dispatch,
-    failure,
-    fingerprint,
-)
+from verisimile.core.dispatch import dispatch
 from verisimile.core.errors import IncompleteError, NumericsError, VerisimileError, require
 from verisimile.core.executor import ExecutorSpec, resolve_executor
-from verisimile.core.progress import Progress, resolve_progress
+from verisimile.core.parcels import Parcels
+from verisimile.core.progress import Progress, Pulse, resolve_progress
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt, Record, check_address
+from verisimile.core.shards import Shard, ShardDone
 from verisimile.core.store import Store, open_store
+from verisimile.core.tasks import Call, Failure, Reply, Task, Work, failure, fingerprint
 
 Outcome = Record | Failure
 
 _NAMED_FAILURES = 5
+_ALONE_SECONDS = 2.0  # since a look at the records, for which it needs no second one
 
 
 class Run:
@@ -41,6 +38,13 @@ class Run:
         A folder in which finished work survives, a `Store`, or None for memory.
     progress
         Whether to show progress on the terminal, or a `Progress`.
+    shard
+        Which part of every map is done here, where other processes do the rest into the same
+        store; None for all of it.
+    task_timeout
+        Seconds that one task may take before it is interrupted and counts as failed; None for
+        any time.  In the driver's own process only its main thread can be interrupted, and
+        only while Python runs.
 
     Examples
     --------
@@ -49,7 +53,7 @@ class Run:
     '2026:ensemble'
     """
 
-    __slots__ = ("executor", "progress", "seeds", "store")
+    __slots__ = ("_parcels", "executor", "progress", "seeds", "shard", "store", "task_timeout")
 
     def __init__(
         self,
@@ -58,6 +62,8 @@ class Run:
         executor: str | Executor | ExecutorSpec = "serial",
         store: str | Path | Store | None = None,
         progress: bool | Progress = False,
+        shard: Shard | None = None,
+        task_timeout: float | None = None,
     ) -> None:
         require(
             isinstance(seeds, Seeds),
@@ -70,6 +76,21 @@ class Run:
         self.executor: ExecutorSpec = resolve_executor(executor)
         self.store: Store = open_store(store)
         self.progress: Progress = resolve_progress(progress)
+        require(
+            shard is None or self.store.portable,
+            "Run.shard",
+            got=f"{shard} without a folder",
+            expected="a store in which the shards meet",
+            remedy='For example Run(seeds, store="runs/z", shard=Shard(3, 40)).',
+        )
+        require(
+            task_timeout is None or task_timeout > 0.0,
+            "Run.task_timeout",
+            got=task_timeout,
+            expected="a number of seconds above 0, or None",
+        )
+        self.shard, self.task_timeout = shard, task_timeout
+        self._parcels = Parcels(self.store)
 
     def __repr__(self) -> str:
         """Return one line with seeds, executor and store."""
@@ -77,8 +98,9 @@ class Run:
 
     def at(self, *words: str | int) -> Run:
         """Return this run with the subtree of random streams at `words`."""
-        seeds = self.seeds.at(*words)
-        return Run(seeds, executor=self.executor, store=self.store, progress=self.progress)
+        below = copy(self)
+        below.seeds = self.seeds.at(*words)
+        return below
 
     def map(
         self,
@@ -89,6 +111,7 @@ class Run:
         schema: int = 1,
         max_failed: float = 0.0,
         small: bool = False,
+        everywhere: bool = False,
     ) -> list[Record | Failure]:
         """Return the records of all tasks, in their order, doing only what is not done yet.
 
@@ -118,6 +141,9 @@ class Run:
             Largest tolerated fraction of failures, in [0, 1].
         small
             Whether the records are many and small, to be kept together in few files.
+        everywhere
+            Whether every shard does all tasks: what is cheap, and needed before its part of
+            the next map.
 
         Raises
         ------
@@ -126,27 +152,57 @@ class Run:
         NumericsError
             If more than `max_failed` of the tasks failed; names the first failures.
         IncompleteError
-            If they did, and a machine failed for some of them: see :class:`Failure`.
+            If they did, and a machine failed for some of them: see :class:`Failure`; or if
+            tasks of other shards are missing.
         """
         _check(tasks, max_failed)
         calls = [
             Call(index, task, fingerprint(label, task, schema)) for index, task in enumerate(tasks)
         ]
-        store = self.store if self.store.portable else None
-        work = Work(fn, label, store, small)
+        outcomes = self._found(calls)
+        missing = [call for call in calls if call.index not in outcomes]
+        own = missing if everywhere or self.shard is None else self._own(missing)
+        work = Work(
+            fn,
+            label,
+            self.store if self.store.portable else None,
+            small,
+            self.executor.here,
+            self.task_timeout,
+        )
+        with self._parcels.map():
+            self._do(work, own, outcomes, total=len(calls))
+            again = [call for call in own if _passing(outcomes[call.index])]
+            for call in again:
+                del outcomes[call.index]
+            self._do(work, again, outcomes, total=len(calls))
+        if len(outcomes) < len(calls):
+            outcomes |= self._found(call for call in missing if call.index not in outcomes)
+        _judge(list(outcomes.values()), label, max_failed)
+        if len(outcomes) < len(calls):
+            raise self._unfinished(label, len(outcomes), len(calls))
+        return [outcomes[call.index] for call in calls]
+
+    def _found(self, calls: Iterable[Call]) -> dict[int, Outcome]:
+        """Return the records that are there, by the place of their task."""
         outcomes: dict[int, Outcome] = {}
         for call in calls:
             if record := self.store.load(call.task.address, call.fingerprint):
                 outcomes[call.index] = record
-        missing = [call for call in calls if call.index not in outcomes]
-        self._do(work, missing, outcomes, total=len(calls))
-        again = [call for call in missing if _passing(outcomes[call.index])]
-        for call in again:
-            del outcomes[call.index]
-        self._do(work, again, outcomes, total=len(calls))
-        ordered = [outcomes[call.index] for call in calls]
-        _judge(ordered, label, max_failed)
-        return ordered
+        return outcomes
+
+    def _own(self, missing: Sequence[Call]) -> list[Call]:
+        shard = self.shard
+        return [call for call in missing if shard is None or shard.owns(call.index)]
+
+    def _unfinished(self, label: str, there: int, total: int) -> ShardDone:
+        return ShardDone(
+            label,
+            got=f"{there} of {total} tasks, with all those of shard {self.shard}",
+            expected="the tasks of the other shards too",
+            remedy="Run the other shards, then the same command without a shard: it does what"
+            " is missing and goes on.",
+        )
 
     def _do(
         self, work: Work, missing: Sequence[Call], outcomes: dict[int, Outcome], *, total: int
@@ -154,14 +210,36 @@ class Run:
         if not missing:
             return
         by_index = {call.index: call for call in missing}
+        begun = time.monotonic()
         shown = self.progress.begin(work.label, total, len(outcomes))
+        pulse = Pulse(shown, work.label, total, len(outcomes))
 
         def receive(index: int, reply: Reply) -> None:
             outcomes[index] = _settle(self.store, work, by_index[index], reply)
-            shown.advance()
+            pulse.advance()
+
+        def done(call: Call) -> bool:
+            # Another process may write to the same folder.
+            if not self.store.portable or time.monotonic() - begun < _ALONE_SECONDS:
+                return False
+            record = self.store.load(call.task.address, call.fingerprint)
+            if record is None:
+                return False
+            outcomes[call.index] = record
+            pulse.advance()
+            return True
 
         try:
-            dispatch(self.executor, work, missing, receive)
+            with pulse:
+                dispatch(
+                    self.executor,
+                    work,
+                    missing,
+                    receive,
+                    parcels=self._parcels,
+                    done=done,
+                    pulse=pulse,
+                )
         finally:
             shown.close()
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.dispatch import Failure, Task
 from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Failure, Task
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events

@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import IntArray, frozen
 from verisimile.core.canonical import JSON, canonical, restore
-from verisimile.core.dispatch import Failure, Task, fingerprint
 from verisimile.core.errors import InputError, StoreError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
 from verisimile.core.store import MemoryStore, Store
+from verisimile.core.tasks import Failure, Task, fingerprint
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from verisimile.core.canonical import JSON
 from verisimile.core.checkpoint import FOLDER, Checkpoint
-from verisimile.core.dispatch import Failure, Task, fingerprint
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Failure, Task, fingerprint
 from verisimile.data.events import Events
 from verisimile.density.check import precision_gap
 from verisimile.density.protocol import (

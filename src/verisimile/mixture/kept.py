@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.mixture.sampling import SignedSample
 
 _BLOCK = 4096

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, digest, frozen
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import NumericsError, require, require_one_of
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, matched_values

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
-from verisimile.core.dispatch import MAX_REBUILDS, Call, Failure, Reply, Task, Work, dispatch
+from verisimile.core.dispatch import MAX_REBUILDS, dispatch
 from verisimile.core.errors import InputError
+from verisimile.core.parcels import Parcels
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
+from verisimile.core.store import MemoryStore
+from verisimile.core.tasks import Call, Failure, Reply, Task, Work
+
+PARCELS = Parcels(MemoryStore())
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,6 +67,8 @@ class Pools:
 
     name = "pools"
     window = 4
+    workers = 4
+    here = True
 
     def __init__(self, *deadly: str, renewable: bool = True) -> None:
         self.deadly = set(deadly)
@@ -75,6 +82,9 @@ class Pools:
         self.started += 1
         return Batches(self)
 
+    def interrupt(self, late: Sequence[Future[Any]]) -> bool:  # noqa: ARG002
+        return False
+
     def abort(self) -> None:
         self.aborted += 1
 
@@ -86,7 +96,7 @@ def _fine(seeds: Seeds) -> Payload:
 def go(spec: Pools, count: int) -> dict[int, Reply]:
     replies: dict[int, Reply] = {}
     calls = [Call(index, Task(f"t{index}", {}, Seeds(1)), "f") for index in range(count)]
-    dispatch(spec, Work(_fine, "stage", None), calls, replies.__setitem__)
+    dispatch(spec, Work(_fine, "stage", None), calls, replies.__setitem__, parcels=PARCELS)
     return replies
 
 
@@ -151,7 +161,7 @@ def test_an_interrupt_in_the_driver_cancels_and_goes_on() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        dispatch(spec, Work(_fine, "stage", None), calls, interrupt)
+        dispatch(spec, Work(_fine, "stage", None), calls, interrupt, parcels=PARCELS)
     assert spec.aborted == 1
     assert len(spec.attempts) == spec.window
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import map_tasks
-from verisimile.core.dispatch import Failure, Task
 from verisimile.core.errors import IncompleteError, InputError, NumericsError
 from verisimile.core.executor import Serial
 from verisimile.core.progress import Handle, Silent
@@ -17,6 +16,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
 from verisimile.core.store import MemoryStore
+from verisimile.core.tasks import Failure, Task
 
 
 def test_defaults() -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import map_tasks
-from verisimile.core.dispatch import Failure
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.core.store import DirectoryStore, MemoryStore, Store
+from verisimile.core.tasks import Failure
 
 SEEDS = Seeds(7)
 PATIENCE = 240.0  # seconds: far beyond any machine's need, far below a task's hour

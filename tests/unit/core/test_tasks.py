@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from verisimile.core.dispatch import Call, Failure, Task, Work, failure, fingerprint, perform
 from verisimile.core.errors import InputError, SupportError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt
 from verisimile.core.store import MemoryStore
+from verisimile.core.tasks import Call, Failure, Task, Work, failure, fingerprint, perform
 
 TASK = Task("a", {"n": 3, "rate": 0.1}, Seeds(1).at("x"))
 

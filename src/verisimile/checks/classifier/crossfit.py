@@ -10,11 +10,11 @@ import numpy as np
 from verisimile.checks.classifier.auc import auc
 from verisimile.core.arrays import Array, BoolArray, IntArray, digest
 from verisimile.core.canonical import JSON
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.data.events import Events, match_features
 from verisimile.data.groups import compact
 from verisimile.samples.coordinates import Circles, Standardised, circles, in_turns, periodic

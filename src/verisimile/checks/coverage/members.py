@@ -12,11 +12,11 @@ import numpy as np
 from verisimile.checks.coverage.observables import BoundObservable, FeatureColumns
 from verisimile.checks.coverage.responses import CalibratedPool, Response
 from verisimile.core.arrays import Array
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import NumericsError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.density.protocol import DensityEstimator, Sampler
 from verisimile.mixture.fit import Pseudo, WeightFit
 from verisimile.mixture.model import Mixture

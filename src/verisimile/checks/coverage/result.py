@@ -12,12 +12,12 @@ from scipy import stats
 from verisimile.checks.coverage.responses import ObservableEstimate
 from verisimile.core.arrays import Array, digest, frozen, require_fraction
 from verisimile.core.canonical import JSON, canonical
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError, NumericsError, SupportError, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.stats.intervals import clopper_pearson, wilson
 
 CONDITIONAL = "conditional"

@@ -19,11 +19,11 @@ from verisimile.checks.goodness.search import (
 )
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON, canonical
-from verisimile.core.dispatch import Failure, Task
 from verisimile.core.errors import IncompleteError, NumericsError, SupportError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Failure, Task
 
 _CHUNK = 10  # toys per stored record; each toy has its own stream, so this changes no number
 _WAVE = 5  # chunks between two looks at whether more toys are needed

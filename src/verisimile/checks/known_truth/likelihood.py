@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_vector, digest, frozen
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import NumericsError, require, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.data.events import Events
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.density.protocol import DensityEstimator

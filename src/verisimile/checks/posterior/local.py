@@ -13,12 +13,12 @@ from sklearn.exceptions import ConvergenceWarning
 
 from verisimile.checks.posterior.simulations import Simulations, as_draws
 from verisimile.core.arrays import Array, BoolArray, as_matrix, digest
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import NumericsError, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import register
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.samples.learners import Learner, checked_learner
 from verisimile.stats.aggregate import min_p, smallest_p
 from verisimile.stats.pvalues import PValue

@@ -22,11 +22,11 @@ from verisimile.checks.twosample.statistics.protocol import (
 )
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised

@@ -16,12 +16,12 @@ from verisimile.checks.twosample.statistics.protocol import Statistic
 from verisimile.checks.twosample.tilts import Local, Shift, TiltFamily, tilt_labels, tilted_masses
 from verisimile.core.arrays import Array, BoolArray, digest, frozen
 from verisimile.core.canonical import JSON
-from verisimile.core.dispatch import Task
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, register
 from verisimile.core.run import Run
+from verisimile.core.tasks import Task
 from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
