@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 from verisimile.core.errors import IncompleteError, InputError, require
+
+T = TypeVar("T")
 
 _MOST = 10_000
 
@@ -62,3 +65,25 @@ class Shard:
 
 class ShardDone(IncompleteError):
     """A shard has done its part of a map, and other shards not yet theirs."""
+
+
+def each_of(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """Return what the calls return, which do not need each other's results.
+
+    A shard does its part of all of them before it says that others are missing.
+
+    Raises
+    ------
+    ShardDone
+        What the first call said that did.
+    """
+    found: list[T] = []
+    unfinished: list[ShardDone] = []
+    for call in calls:
+        try:
+            found.append(call())
+        except ShardDone as done:
+            unfinished.append(done)
+    if unfinished:
+        raise unfinished[0]
+    return found

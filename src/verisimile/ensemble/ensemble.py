@@ -206,7 +206,7 @@ def log_density_matrix(
         )
         for member, record in zip(members, records, strict=True)
     ]
-    outcomes = run.map(_evaluate, tasks, label="density")
+    outcomes = run.map(_evaluate, tasks, label="density", everywhere=True)
     columns = [o.arrays["log_density"] for o in outcomes if isinstance(o, Record)]
     return np.ascontiguousarray(np.stack(columns, axis=1))
 

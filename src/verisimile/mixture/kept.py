@@ -56,7 +56,7 @@ def kept_draws(run: Run, mixture: Drawable, n: int) -> tuple[Array, Array]:
 
 
 def _arrays(run: Run, tasks: list[Task]) -> list[tuple[Array, Array]]:
-    records = run.map(_draw, tasks, label="draws")
+    records = run.map(_draw, tasks, label="draws", everywhere=True)
     # With no failures allowed, every outcome is a record.
     arrays = (record.arrays for record in records if isinstance(record, Record))
     return [(np.asarray(each["x"]), np.asarray(each["log_densities"])) for each in arrays]

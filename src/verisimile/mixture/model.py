@@ -238,7 +238,7 @@ def member_draws(
         )
         for i, member in enumerate(members)
     ]
-    records = run.map(_draw, tasks, label="draws")
+    records = run.map(_draw, tasks, label="draws", everywhere=True)
     # With no failures allowed, every outcome is a record.
     return [record.arrays["x"] for record in records if isinstance(record, Record)]
 

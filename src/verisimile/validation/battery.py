@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from verisimile.checks.twosample.sensitivity import Sensitivity, effects_on, til
 from verisimile.checks.twosample.statistics.protocol import Thinned, entries
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
+from verisimile.core.shards import each_of
 from verisimile.data.events import Events
 from verisimile.samples.coordinates import Coordinates
 from verisimile.samples.copies import twins
@@ -33,6 +36,9 @@ _LEARNERS: Mapping[str, Callable[[], Classifier]] = {
     "trees": boosted_trees,
     "perceptron": perceptron,
 }
+
+
+_Made: TypeAlias = tuple[ClassifierDiagnosis | None, BatteryTest]
 
 
 class Pools:
@@ -109,11 +115,12 @@ def battery_of(
     """
     names = [name for name in battery.tests if name != CLASSIFIER]
     pools = Pools(reference, generated, exchangeable=battery.exchangeable_weights)
-    tests = [_permuted(run, pools, name, battery) for name in names]
-    diagnosis = None
+    calls = [partial(_permuted, run, pools, name, battery) for name in names]
     if CLASSIFIER in battery.tests:
-        diagnosis, test = _classified(run, reference, generated, battery)
-        tests.append(test)
+        calls.append(partial(_classified, run, reference, generated, battery))
+    made = each_of(calls)
+    diagnosis = next((found for found, _ in made if found is not None), None)
+    tests = [test for _, test in made]
     tests += [
         BatteryTest(name, _SEES.get(name, "what the study names"), p) for name, p in further.items()
     ]
@@ -150,21 +157,19 @@ def sensitivities_of(run: Run, tested: BatteryOutcome, *, level: float) -> Itera
         )
 
 
-def _permuted(run: Run, pools: Pools, name: str, battery: Battery) -> BatteryTest:
+def _permuted(run: Run, pools: Pools, name: str, battery: Battery) -> _Made:
     this = entries()[name]
     try:
         (found,) = permute_pool(
             run, pools.of(this.coordinates), [this.statistic], permutations=battery.permutations
         )
     except InputError as error:
-        return BatteryTest(name, this.sees, reason=str(error))
+        return None, BatteryTest(name, this.sees, reason=str(error))
     p_value = None if found.refusal else found.p_value
-    return BatteryTest(name, this.sees, p_value, outcome=found, reason=found.refusal)
+    return None, BatteryTest(name, this.sees, p_value, outcome=found, reason=found.refusal)
 
 
-def _classified(
-    run: Run, reference: Events, generated: Events, battery: Battery
-) -> tuple[ClassifierDiagnosis | None, BatteryTest]:
+def _classified(run: Run, reference: Events, generated: Events, battery: Battery) -> _Made:
     try:
         found = diagnose_with_classifier(
             run,

@@ -183,7 +183,7 @@ class Scorer:
         return self._scored([self._task("split", 0, part == 0, part == 1)])
 
     def _scored(self, tasks: Sequence[Task]) -> Scored:
-        records = self.run.map(_fit, tasks, label="classifier", schema=_SCHEMA)
+        records = self.run.map(_fit, tasks, label="classifier", schema=_SCHEMA, everywhere=True)
         out, unfinished = np.full(self.pool.truth.size, np.nan), 0
         seen = np.zeros(out.size, dtype=np.bool_)
         for record in records:

@@ -184,7 +184,7 @@ def member_responses(
             )
             for block, n in enumerate(sizes)
         ]
-        records = run.map(_pool_sums, tasks, label="coverage-members", small=True)
+        records = run.map(_pool_sums, tasks, label="coverage-members", small=True, everywhere=True)
         # With no failures allowed, every outcome is a record.
         found = (_PoolSums.of(record) for record in records if isinstance(record, Record))
         return reduce(_PoolSums.plus, found)

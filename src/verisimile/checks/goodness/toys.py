@@ -114,7 +114,8 @@ def throw_toys(
         )
         for first in range(0, toys, _CHUNK)
     ]
-    wave = len(tasks) if enough is None else _WAVE
+    # Shards cannot tell when there are enough: they throw the most that can be wanted.
+    wave = len(tasks) if enough is None or run.shard else _WAVE
     records: list[Record] = []
     found = _gathered(records)
     for start in range(0, len(tasks), wave):

@@ -372,7 +372,7 @@ def null_values(run: Run, job: Job, permutations: int, stop_after: int | None) -
         job.task(start, _end(start, permutations, stop_after))
         for start in range(0, permutations, _size(stop_after))
     ]
-    if stop_after is None:
+    if stop_after is None or run.shard:  # a shard cannot tell when there are enough
         return _joined(_pieces(run, tasks))
     pieces = _pieces(run, tasks[:1])
     if pieces[0].columns:  # ranked all at once
