@@ -29,6 +29,8 @@ _MAX_DEATHS = 3
 _GRACE_SECONDS = 10.0
 
 _LOOK_SECONDS = 0.5  # between two looks at calls that may have no end
+LATE_SECONDS = 30.0
+"""How long after its time limit a call that did not end itself is ended with its worker."""
 
 Receive: TypeAlias = Callable[[int, Reply], None]
 
@@ -127,10 +129,11 @@ class _Flight:
         return None if self.work.timeout is None else _LOOK_SECONDS
 
     def _overdue(self) -> list[Future[Reply]]:
-        limit, now = self.work.timeout, time.monotonic()
-        if limit is None:
+        if self.work.timeout is None:
             return []
-        return [f for f, item in self.flying.items() if item.since and now - item.since > limit]
+        # A worker may have to be started first, and imports take their time.
+        begun = time.monotonic() - self.work.timeout - LATE_SECONDS
+        return [f for f, item in self.flying.items() if item.since and item.since < begun]
 
     def _interrupt(self, late: Sequence[Future[Reply]]) -> None:
         """End calls that take too long; what was lost with their worker goes again."""

@@ -22,6 +22,7 @@ from verisimile.core.tasks import Call, Failure, Reply, Task, Work, failure, fin
 Outcome = Record | Failure
 
 _NAMED_FAILURES = 5
+_REFUSALS = 3  # by the store in a row, after which the map ends
 _ALONE_SECONDS = 2.0  # since a look at the records, for which it needs no second one
 
 
@@ -43,8 +44,8 @@ class Run:
         store; None for all of it.
     task_timeout
         Seconds that one task may take before it is interrupted and counts as failed; None for
-        any time.  In the driver's own process only its main thread can be interrupted, and
-        only while Python runs.
+        any time.  Half a minute later a worker that did not react is ended.  In the driver's own
+        process only its main thread can be interrupted, and only while Python runs.
 
     Examples
     --------
@@ -214,9 +215,16 @@ class Run:
         shown = self.progress.begin(work.label, total, len(outcomes))
         pulse = Pulse(shown, work.label, total, len(outcomes))
 
+        refused = 0
+
         def receive(index: int, reply: Reply) -> None:
+            nonlocal refused
             outcomes[index] = _settle(self.store, work, by_index[index], reply)
             pulse.advance()
+            refused = refused + 1 if _unwritten(outcomes[index]) else 0
+            if refused >= _REFUSALS:
+                # What cannot be kept need not be computed.
+                _judge(list(outcomes.values()), work.label, 0.0)
 
         def done(call: Call) -> bool:
             # Another process may write to the same folder.
@@ -258,6 +266,10 @@ def _settle(store: Store, work: Work, call: Call, reply: Reply) -> Outcome:
     record = store.load(address, call.fingerprint)
     message = f"the record was written, but {store!r} does not give it back"
     return record or Failure(address, "StoreError", message, 1, outside=True)
+
+
+def _unwritten(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failure) and outcome.kind == "StoreError"
 
 
 def _passing(outcome: Outcome) -> bool:

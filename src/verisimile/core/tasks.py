@@ -75,7 +75,7 @@ class Work:
     here
         Whether the tasks run in the process of the driver.
     timeout
-        Seconds that a task may take; enforced here in the driver's own process only.
+        Seconds that a task may take.
     """
 
     fn: Callable[..., Payload]
@@ -144,7 +144,7 @@ def _done(work: Work, call: Call, attempt: int) -> Reply:
     if attempt > 1 and store and (done := store.load(task.address, call.fingerprint)):
         return Receipt(done.address, done.fingerprint, done.sha256)
     args = opened(task.args)
-    with single_threaded(), _alarm(work.timeout if work.here else None):
+    with single_threaded(), _alarm(work.timeout):
         payload = work.fn(task.seeds, *args)
     if not isinstance(payload, Payload):
         raise InputError(

@@ -6,11 +6,10 @@ import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.special import erfcx, log_ndtr, ndtr, ndtri, ndtri_exp
 
 from verisimile.core.arrays import Array, BoolArray, frozen
@@ -19,7 +18,9 @@ from verisimile.core.native import library, pointer
 from verisimile.core.records import Payload
 from verisimile.data.events import Events
 from verisimile.data.transforms import Chain, Probit, feature_transform, from_config
-from verisimile.density.flows import rational_quadratic as rq
+
+if TYPE_CHECKING:
+    from verisimile.density.flows import rational_quadratic as rq
 
 _ROUNDS = 100
 
@@ -169,8 +170,7 @@ class ScoreSpline:
     def _scores(self, values: Array) -> tuple[Array, Array]:
         compiled = library()
         if compiled is None:
-            inner = rq.evaluate(torch.from_numpy(values), self._bins(values, 0))
-            return inner[0].numpy(), inner[1].numpy()
+            return _torch_scores(self.knots, values)
         score, log_slope = np.empty(len(values)), np.empty(len(values))
         compiled.vs_knots_evaluate(*self._given(values), pointer(score), pointer(log_slope))
         return score, log_slope
@@ -178,8 +178,7 @@ class ScoreSpline:
     def _values(self, scores: Array) -> Array:
         compiled = library()
         if compiled is None:
-            inverse: Array = rq.invert(torch.from_numpy(scores), self._bins(scores, 1)).numpy()
-            return inverse
+            return _torch_values(self.knots, scores)
         values = np.empty(len(scores))
         compiled.vs_knots_invert(*self._given(scores), pointer(values))
         return values
@@ -192,11 +191,37 @@ class ScoreSpline:
     def _share(self, end: int) -> float:
         return float(ndtr(-abs(self.knots[1, end])))
 
-    def _bins(self, values: Array, axis: int) -> rq.Bins:
-        index = np.searchsorted(self.knots[axis, 1:-1], values, side="right")
-        x, y, slope = (torch.from_numpy(part) for part in self.knots[:, index])
-        right, top, high_slope = (torch.from_numpy(part) for part in self.knots[:, index + 1])
-        return rq.Bins(x, right - x, y, top - y, slope, high_slope)
+
+# Without compiled code, torch does it; where there is some, tests need not wait for its import.
+
+
+def _torch_scores(knots: Array, values: Array) -> tuple[Array, Array]:
+    import torch  # noqa: PLC0415
+
+    from verisimile.density.flows import rational_quadratic as rq  # noqa: PLC0415
+
+    score, log_slope = rq.evaluate(torch.from_numpy(values), _bins(knots, values, 0))
+    return score.numpy(), log_slope.numpy()
+
+
+def _torch_values(knots: Array, scores: Array) -> Array:
+    import torch  # noqa: PLC0415
+
+    from verisimile.density.flows import rational_quadratic as rq  # noqa: PLC0415
+
+    values: Array = rq.invert(torch.from_numpy(scores), _bins(knots, scores, 1)).numpy()
+    return values
+
+
+def _bins(knots: Array, values: Array, axis: int) -> rq.Bins:
+    import torch  # noqa: PLC0415
+
+    from verisimile.density.flows import rational_quadratic as rq  # noqa: PLC0415
+
+    index = np.searchsorted(knots[axis, 1:-1], values, side="right")
+    x, y, slope = (torch.from_numpy(part) for part in knots[:, index])
+    right, top, high_slope = (torch.from_numpy(part) for part in knots[:, index + 1])
+    return rq.Bins(x, right - x, y, top - y, slope, high_slope)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

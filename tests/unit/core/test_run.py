@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 import map_tasks
-from verisimile.core.errors import IncompleteError, InputError, NumericsError
+from verisimile.core.errors import IncompleteError, InputError, NumericsError, StoreError
 from verisimile.core.executor import Serial
 from verisimile.core.progress import Handle, Silent
 from verisimile.core.random import Seeds
-from verisimile.core.records import Payload, Record
+from verisimile.core.records import Payload, Receipt, Record
 from verisimile.core.run import Run
 from verisimile.core.store import MemoryStore
 from verisimile.core.tasks import Failure, Task
@@ -218,3 +218,14 @@ def test_an_interrupt_closes_the_progress_and_keeps_what_is_done() -> None:
         run.map(_interrupt, map_tasks.tasks(range(5)), label="x")
     assert told.words[-1] == "close"
     assert run.store.addresses() == ["members/0000", "members/0001"]
+
+
+def test_a_store_that_keeps_nothing_ends_the_map_before_all_is_computed(tmp_path: Path) -> None:
+    class Full(MemoryStore):
+        def save(self, *_: object, **__: object) -> Receipt:
+            raise StoreError("disk", got="no space left", expected="room")
+
+    items = map_tasks.tasks([(str(tmp_path), index) for index in range(20)])
+    with pytest.raises(IncompleteError, match="no space left"):
+        Run(Seeds(1), store=Full()).map(map_tasks.logged, items, label="x", max_failed=1.0)
+    assert map_tasks.executions(tmp_path) == [0, 1, 2]

@@ -1,0 +1,108 @@
+"""The table of faults: whatever dies, the numbers are those of an undisturbed serial run.
+
+Each row is a process that does fit, goodness of fit, validation and coverage of a small study
+(``tests/fire``) and meets its fault in every one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import verisimile as vs
+from fire import study
+from fire.scenario import EXECUTORS, FAULTS, PATIENCE, sensible
+
+pytestmark = pytest.mark.slow
+
+_TESTS = Path(__file__).parents[1]
+_OF_THE_DISK = ("fill-disk", "read-only")
+# Calls of the function of each stage in one undisturbed run: members; toys with the blocks of
+# drawn events before them; blocks of relabelings; data sets with the pool before them.
+_STEPS = {"fit": 12, "gof": 242, "validate": 8, "coverage": 126}
+# What one task consists of, and so what each task in flight may cost twice.
+_OF_A_TASK = {"fit": 1, "gof": 20, "validate": 1, "coverage": 12}
+_IN_FLIGHT = {"serial": 1, "loky:2": 4, "dask": 4, "shards": 2}
+
+
+@cache
+def _undisturbed() -> str:
+    return study.perform_stages(vs.Run(vs.Seeds(study.SEED)), study.STAGES)
+
+
+@cache
+def _name_spaces() -> bool:
+    if not (shutil.which("unshare") and sys.platform == "linux"):
+        return False
+    return (
+        subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+    )
+
+
+def _rows() -> list[tuple[str, str]]:
+    return [(f, e) for e in EXECUTORS for f in FAULTS if sensible(f, e)]
+
+
+@pytest.mark.parametrize(("fault", "executor"), _rows())
+def test_numbers_survive(fault: str, executor: str, tmp_path: Path) -> None:
+    if executor == "dask":
+        pytest.importorskip("distributed", reason="dask is not installed")
+    if fault in _OF_THE_DISK and not _name_spaces():
+        pytest.skip("this machine lets nobody mount a small disk")
+    words = ["unshare", "-rm"] if fault in _OF_THE_DISK else []
+    words += [sys.executable, "-m", "fire.scenario", fault, executor, str(tmp_path / "fire")]
+    path = os.pathsep.join([str(_TESTS), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        words,
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["digest"] == _undisturbed()
+    assert found["ends"][-1] == 0
+    assert 70 not in found["ends"], done.stderr[-3000:]
+    _check_faults(fault, executor, found)
+    _check_work(fault, executor, found)
+
+
+def _check_faults(fault: str, executor: str, found: dict[str, list[str] | list[int]]) -> None:
+    """A fault that never happened would prove nothing."""
+    ends = found["ends"]
+    if fault == "two-writers":
+        assert ends == [0, 0, 4, 0]  # the stranger is refused
+    elif fault == "damage":
+        assert ends == [0, 0]
+    else:
+        assert found["sprung"] == list(study.STAGES)
+        fatal = {"kill-driver", "terminate", "fill-disk", "read-only", "kill-scheduler", "poison"}
+        if executor in ("serial", "shards"):
+            fatal.add("kill-worker")
+        if fault in fatal:
+            assert len(ends) > 1
+
+
+def _check_work(fault: str, executor: str, found: dict[str, dict[str, int]]) -> None:
+    """No finished task is computed twice, but for those in flight when something died."""
+    interruptions = 1
+    if fault == "poison":
+        interruptions = 4  # three deaths convict a task, and it goes again once it is mended
+    if fault in _OF_THE_DISK:
+        interruptions = 5  # what cannot be written is lost, until three tasks said so, twice
+    for stage, steps in found["steps"].items():
+        lost = _IN_FLIGHT[executor] * interruptions * _OF_A_TASK[stage]
+        if fault == "damage":
+            lost = {"fit": 3, "gof": 20, "validate": 1, "coverage": 12}[stage]
+        if fault == "two-writers":
+            continue  # the next test
+        assert _STEPS[stage] <= steps <= _STEPS[stage] + lost, (stage, found["steps"])

@@ -1,0 +1,1 @@
+"""A small study of all stages, and what befalls its processes."""
