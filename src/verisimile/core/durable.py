@@ -25,7 +25,7 @@ _PASSING = {
 }
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_OBSTRUCTED = {errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY}
+_OBSTRUCTED = {errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY, errno.EEXIST}
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EROFS}
 
 _ENDING = ".tmp"
@@ -204,5 +204,13 @@ def abandoned(path: Path) -> bool:
 
 def sweep(folder: Path) -> list[Path]:
     """Remove the temporary files below `folder` that nobody will finish, and return them."""
-    left = [path for path in files_below(folder) if is_temporary(path) and abandoned(path)]
-    return [path for path in left if remove(path)]
+    return [path for path in files_below(folder) if _swept(path)]
+
+
+def _swept(path: Path) -> bool:
+    if not (is_temporary(path) and abandoned(path)):
+        return False
+    try:
+        return remove(path)
+    except StoreError:
+        return False  # another user's, who will sweep it himself

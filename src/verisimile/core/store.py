@@ -310,7 +310,7 @@ class DirectoryStore(_NamedBytes):
         """Return what the segments hold of an address."""
         state: State = "missing"
         places = self.segments.find(address, thoroughly=thoroughly)
-        # Those of other configurations are read only where the own is missing: to refuse later ones.
+        # Those of other configurations are read where the own is missing: to refuse later schemas.
         for place in sorted(places, key=lambda place: place.fingerprint != fingerprint):
             text, data = self.segments.read(place) or (b"", b"")
             found, record = examine(address, fingerprint, text, partial(bytes, data))
