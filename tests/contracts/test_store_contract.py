@@ -240,7 +240,22 @@ def test_a_record_of_a_later_schema_is_refused(
 
 @pytest.mark.parametrize(
     "address",
-    ["", "/etc/x", "../x", "a/../b", "a//b", "a/", ".hidden", "a/.b", "a b", "ä", "a\\b", "a\n", 7],
+    [
+        "a" * 201,
+        "",
+        "/etc/x",
+        "../x",
+        "a/../b",
+        "a//b",
+        "a/",
+        ".hidden",
+        "a/.b",
+        "a b",
+        "ä",
+        "a\\b",
+        "a\n",
+        7,
+    ],
 )
 def test_unsafe_addresses_are_refused(store: Store, address: str) -> None:
     with pytest.raises(InputError, match="address"):

@@ -8,7 +8,8 @@ import json
 import platform
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeAlias
@@ -24,6 +25,7 @@ State: TypeAlias = Literal["missing", "stale", "corrupt", "valid"]
 
 _SCHEMA = 1
 _BYTES = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "b": (1,)}
+_LONGEST_WORD = 200  # file systems take 255, with what is put before and after
 _ADDRESS = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
@@ -66,10 +68,13 @@ class Receipt:
 def check_address(address: str) -> str:
     """Return `address` if it is a safe relative path: no ``..``, no empty or hidden part."""
     require(
-        isinstance(address, str) and _ADDRESS.fullmatch(address),
+        isinstance(address, str)
+        and _ADDRESS.fullmatch(address)
+        and max(map(len, address.split("/"))) <= _LONGEST_WORD,
         "address",
         got=repr(address),
-        expected="words of A-Z a-z 0-9 . _ - separated by /, none starting with a dot",
+        expected="words of A-Z a-z 0-9 . _ - separated by /, none starting with a dot"
+        f" or longer than {_LONGEST_WORD} characters",
         remedy='For example "members/0007".',
     )
     return address
@@ -92,19 +97,26 @@ def pack(
         "versions": dict(versions()),
         "sha256": sha256,
     }
-    try:
+    with representable(f"meta of {address}"):
         body["meta"] = plain(payload.meta, f"meta of {address}")
         text = sealed(body)
+    return data, text, Receipt(address, fingerprint, sha256)
+
+
+@contextmanager
+def representable(name: str) -> Iterator[None]:
+    """Name what turns out, inside the block, to have no JSON text."""
+    try:
+        yield
+    except InputError:
+        raise
     except (RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
-            f"meta of {address}",
+            name,
             got=f"what has no JSON text ({error})",
             expected="small facts: numbers of few digits, lists of few levels",
             remedy="Put large things into arrays.",
         ) from error
-    return data, text, Receipt(address, fingerprint, sha256)
 
 
 def sealed(body: Mapping[str, JSON]) -> bytes:

@@ -22,7 +22,16 @@ from verisimile.core.durable import (
     write_atomic,
 )
 from verisimile.core.errors import InputError, StoreError
-from verisimile.core.records import Payload, Receipt, Record, State, check_address, examine, pack
+from verisimile.core.records import (
+    Payload,
+    Receipt,
+    Record,
+    State,
+    check_address,
+    examine,
+    pack,
+    representable,
+)
 from verisimile.core.segments import Segments
 
 _RECENT = 120.0  # seconds: longer than a network file system keeps what it knew
@@ -151,12 +160,8 @@ class _NamedBytes(ABC):
             raise StoreError(
                 self._place(name), got="the address of a record", expected="a name that is free"
             )
-        try:
+        with representable(name):
             text = json.dumps(plain(value, name), indent=1, allow_nan=False)
-        except RecursionError as error:
-            raise InputError(
-                name, got=f"lists without end ({error})", expected="a few levels"
-            ) from error
         self._write(document, text.encode())
 
     def _examine(self, address: str, fingerprint: str) -> tuple[State, Record | None]:

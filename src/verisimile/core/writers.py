@@ -26,7 +26,7 @@ def this_machine() -> str:
     host = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:_LONGEST_HOST]
     parts = []
     with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip())
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return f"{host}_{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:6]}"
 
