@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ _OBSTRUCTED = {errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY, errno.
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EROFS}
 
 _ENDING = ".tmp"
+_OLD_NAME = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")  # of versions that named no writer
 _LONGEST_STEM = 80
 _DAY = 86_400.0
 
@@ -188,18 +190,24 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 def is_temporary(path: Path) -> bool:
     """Return whether a file is one that :func:`write_atomic` makes on its way."""
-    return path.name.startswith(".") and path.name.endswith(_ENDING)
+    return _writer_of(path) is not None or _OLD_NAME.fullmatch(path.name) is not None
 
 
 def abandoned(path: Path) -> bool:
     """Return whether nobody will finish a temporary file: its writer is dead, or a day has gone."""
-    # .name.json.WRITER.tmp: a writer has no dots.
-    writer = FileWriter.named(path.name.split(".")[-2])
+    writer = _writer_of(path)
     try:
         age = time.time() - path.stat().st_mtime
     except OSError:
         return False
     return age > _DAY or (writer is not None and writer.gone)
+
+
+def _writer_of(path: Path) -> FileWriter | None:
+    """Return the writer in ``.stem.json.WRITER.tmp``; a writer has no dots."""
+    parts = path.name.split(".")
+    ours = len(parts) > 3 and not parts[0] and f".{parts[-1]}" == _ENDING
+    return FileWriter.named(parts[-2]) if ours else None
 
 
 def sweep(folder: Path) -> list[Path]:

@@ -397,17 +397,22 @@ def exclusive(home: Path) -> Iterator[None]:
     StoreError
         If a live process, other than this one, holds a lease.
     """
-    own = FileWriter()
     with _locked(home):
-        for _, holder in _now(home):
-            if holder.live and (holder.writer.machine, holder.writer.pid) != (own.machine, own.pid):
-                raise StoreError(
-                    str(home),
-                    got=f"{holder}, which writes in it",
-                    expected="a folder that nobody uses",
-                    remedy="Wait until it has ended, or end that process.",
-                )
+        refuse_held(_now(home))
         yield
+
+
+def refuse_held(leases: list[tuple[Path, Holder]]) -> None:
+    """Raise a StoreError if one of the leases is a live one of another process."""
+    own = FileWriter()
+    for path, holder in leases:
+        if holder.live and (holder.writer.machine, holder.writer.pid) != (own.machine, own.pid):
+            raise StoreError(
+                str(path.parent.parent),
+                got=f"{holder}, which writes in it",
+                expected="a folder that nobody uses",
+                remedy="Wait until it has ended, or end that process.",
+            )
 
 
 def _forget_parent() -> None:

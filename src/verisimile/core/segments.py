@@ -293,6 +293,11 @@ class Segments:
             self._look()
             return sorted(place for places in self._places.values() for place in places)
 
+    def paths(self) -> list[Path]:
+        """Return the segments."""
+        with named(self.folder, "a folder that can be read"):
+            return [self.folder / name for name in sorted(_sizes(self.folder, thoroughly=False))]
+
     @property
     def damaged(self) -> dict[str, int]:
         """Number of gaps without a readable entry, by segment."""

@@ -292,6 +292,10 @@ class DirectoryStore(_NamedBytes):
         super().discard(address)
         self.segments.discard(address)
 
+    def pairs(self) -> list[str]:
+        """Return the sorted addresses of what are two files."""
+        return super().addresses()
+
     def addresses(self, prefix: str = "") -> list[str]:
         """Return the sorted addresses below the folder `prefix`, of records of any state."""
         small = self.segments.addresses()

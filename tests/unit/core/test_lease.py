@@ -237,8 +237,8 @@ def test_the_first_claim_sweeps_what_dead_writers_left(tmp_path: Path, lease: Le
     left = tmp_path / "members" / f".0001.json.{FileWriter(pid=dead.pid)}.tmp"
     ours = tmp_path / "members" / f".0002.json.{FileWriter()}.tmp"
     theirs = tmp_path / "members" / f".0003.json.{FileWriter('elsewhere_abcdef', 1)}.tmp"
-    old = tmp_path / ".manifest.json.0123456789abcdef.tmp"
-    new = tmp_path / ".fit.json.0123456789abcdef.tmp"
+    old = tmp_path / ".manifest.json.0123456789abcdef0123456789abcdef.tmp"
+    new = tmp_path / ".fit.json.0123456789abcdef0123456789abcdef.tmp"
     for path in (left, ours, theirs, old, new):
         path.touch()
     os.utime(old, (time.time() - 90_000,) * 2)
