@@ -75,6 +75,8 @@ class Survey:
         Leases of processes that are there, and of those that have ended.
     temporary
         Unfinished files that nobody will finish.
+    shared
+        Inputs that tasks had in common.
     foreign
         Pairs of files that are no records, and that nothing here touches.
     """
@@ -88,6 +90,7 @@ class Survey:
     live: list[Holder] = field(default_factory=list)
     stale: list[tuple[Path, Holder]] = field(default_factory=list)
     temporary: list[Path] = field(default_factory=list)
+    shared: list[Path] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     _files: list[str] = field(default_factory=list)
     _kept: dict[tuple[str, str], Location] = field(default_factory=dict)
@@ -132,6 +135,8 @@ def survey(store: DirectoryStore) -> Survey:
             found.stale.append((path, holder))
     paths = (path for path in files_below(store.path) if is_temporary(path))
     found.temporary = sorted(path for path in paths if abandoned(path))
+    below = files_below(store.path / SHARED)
+    found.shared = sorted(path for path in below if _BLOB.match(path.name))
     return found
 
 
@@ -259,8 +264,7 @@ def _removals(store: DirectoryStore, found: Survey, unfinished: bool) -> Iterato
     home = store.path
     yield _files("temporary files of writers that have ended", home, found.temporary)
     yield _files("leases of processes that have ended", home, [path for path, _ in found.stale])
-    shared = [path for path in files_below(home / SHARED) if _BLOB.match(path.name)]
-    yield _files("inputs that tasks shared", home, shared)
+    yield _files("inputs that tasks shared", home, found.shared)
     damaged = [home / f"{address}.{end}" for address in found._files for end in _ENDINGS]
     yield _files("damaged records", home, damaged)
     yield _superseded(store, found)

@@ -119,6 +119,7 @@ def test_cleaning_keeps_every_valid_record(store: DirectoryStore) -> None:
     temporary = store.path / "members" / f".0002.json.{FileWriter(pid=dead.pid)}.tmp"
     temporary.write_bytes(b"half")
 
+    assert [path.name for path in survey(store).shared] == ["a" * 64]
     before, unlike = bytes_of(store.path), DirectoryStore(store.path)
     planned = clean(unlike, dry_run=True)
     assert bytes_of(store.path) == before

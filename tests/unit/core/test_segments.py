@@ -16,10 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import map_tasks
 from store_processes import APPENDER, Process, segments_of
 from verisimile.core import segments
 from verisimile.core.errors import StoreError
+from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
+from verisimile.core.run import Run
 from verisimile.core.store import DirectoryStore
 
 F = "f" * 64
@@ -90,6 +93,25 @@ def test_the_records_of_other_processes_are_found(tmp_path: Path) -> None:
             record = store.load(f"{prefix}/{index:05d}", "f", written=True)
             assert record is not None
             assert record.arrays["x"][0] == index
+
+
+@pytest.mark.parametrize("deadly", [False, True])
+def test_workers_append_each_to_its_own(tmp_path: Path, deadly: bool) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    run = Run(Seeds(7), executor="loky:2", store=tmp_path / "run")
+    items = map_tasks.tasks([(str(log), index, deadly and index in (3, 9)) for index in range(14)])
+    try:
+        outcomes = run.map(map_tasks.die_once, items, label="die", small=True)
+    finally:
+        run.executor.abort()
+    quiet = map_tasks.tasks([(str(log), index, False) for index in range(14)])
+    again = Run(Seeds(7)).map(map_tasks.die_once, quiet, label="die")
+    assert map_tasks.hashes(outcomes) == map_tasks.hashes(again)
+    pids = [path.name.split("-")[1] for path in segments_of(tmp_path / "run")]
+    assert len(pids) == len(set(pids)) >= 1
+    assert str(os.getpid()) not in pids
+    assert not [path for path in (tmp_path / "run").rglob("*.json") if "leases" not in path.parts]
 
 
 def test_a_fork_has_a_segment_and_an_index_of_its_own(tmp_path: Path) -> None:

@@ -74,4 +74,4 @@ class GcCommand:
 def _told(removal: Removal) -> str:
     more = len(removal.names) - _NAMED
     names = ", ".join(removal.names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"{len(removal.names)} {removal.kind} ({megabytes(removal.bytes)}): {names}"
+    return f"{removal.kind}, {len(removal.names)} ({megabytes(removal.bytes)}): {names}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,6 +118,7 @@ class _State:
                 "stale": [str(holder) for _, holder in found.stale],
             },
             "temporary": [path.name for path in found.temporary],
+            "shared": {"files": len(found.shared), "bytes": _size(found.shared)},
             "foreign": found.foreign,
         }
 
@@ -149,6 +150,9 @@ class _State:
         yield from (f"Lease: {holder}." for holder in found.live)
         yield from (f"Lease of what has ended: {holder}." for _, holder in found.stale)
         yield from (f"Temporary file of a dead writer: {path.name}." for path in found.temporary)
+        if found.shared:
+            shared = megabytes(_size(found.shared))
+            yield f"Shared inputs, which are made again when they are needed: {shared}."
         yield from (f"No record, and left alone: {address}." for address in found.foreign)
         if self.code is not ExitCode.COMPATIBLE:
             yield (
@@ -157,6 +161,10 @@ class _State:
             )
         else:
             yield "All records are whole."
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths if path.exists())
 
 
 def megabytes(size: int) -> str:
