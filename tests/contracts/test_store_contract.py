@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from verisimile.core.errors import InputError, StoreError
-from verisimile.core.records import Payload, Receipt, Record
+from verisimile.core.records import Payload, Receipt, Record, mixed_versions
 from verisimile.core.store import DirectoryStore, MemoryStore, Store, open_store
 
 FINGERPRINT = "f" * 64
@@ -130,6 +130,31 @@ def test_stores_agree_in_the_hash(tmp_path: Path) -> None:
     assert save(MemoryStore()).sha256 == save(DirectoryStore(tmp_path)).sha256
 
 
+def test_small_records_are_records(store: Store) -> None:
+    receipt = store.append("toys/1", FINGERPRINT, "toys", payload(1.0), seeds="7:a")
+    assert found(store, "toys/1").sha256 == receipt.sha256
+    assert found(store, "toys/1").label == "toys"
+    assert store.state("toys/1", FINGERPRINT) == "valid"
+    assert store.state("toys/1", "other") == "stale"
+    assert store.state("toys/2", FINGERPRINT) == "missing"
+    assert store.addresses("toys") == ["toys/1"]
+    store.append("toys/1", FINGERPRINT, "toys", payload(2.0))
+    assert found(store, "toys/1").meta["loss"] == 2.0
+    store.discard("toys/1")
+    assert store.state("toys/1", FINGERPRINT) == "missing"
+    assert store.addresses() == []
+    store.append("toys/1", FINGERPRINT, "toys", payload(3.0))
+    assert found(store, "toys/1").meta["loss"] == 3.0
+
+
+def test_records_note_the_versions_that_made_them(store: Store) -> None:
+    save(store)
+    versions = found(store).versions
+    assert {"python", "numpy", "verisimile"} <= versions.keys()
+    assert versions["numpy"] == np.__version__
+    assert mixed_versions([found(store)]) == ""
+
+
 def test_states(store: Store) -> None:
     assert store.state("members/0007", FINGERPRINT) == "missing"
     save(store)
@@ -188,17 +213,49 @@ def test_a_record_at_another_address_does_not_count(bench: Bench) -> None:
     assert bench.store.state("b", FINGERPRINT) == "corrupt"
 
 
-def test_an_unknown_schema_does_not_count(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verisimile.core.records._SCHEMA", 2)
+def test_a_record_of_an_older_schema_does_not_count(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verisimile.core.records._SCHEMA", 0)
     save(bench.store)
     monkeypatch.undo()
     assert bench.store.state("members/0007", FINGERPRINT) == "stale"
     assert bench.store.load("members/0007", FINGERPRINT) is None
 
 
+@pytest.mark.parametrize("write", ["save", "append"])
+def test_a_record_of_a_later_schema_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    monkeypatch.setattr("verisimile.core.records._SCHEMA", 2)
+    monkeypatch.setattr("verisimile.core.records.versions", lambda: {"verisimile": "9.8"})
+    getattr(bench.store, write)("members/0007", FINGERPRINT, "members", payload())
+    monkeypatch.undo()
+    for fingerprint in (FINGERPRINT, "other"):
+        with pytest.raises(StoreError, match=r"schema 2, made by verisimile 9\.8.*that version"):
+            bench.store.state("members/0007", fingerprint)
+        with pytest.raises(StoreError, match="another folder"):
+            bench.store.load("members/0007", fingerprint)
+
+
 @pytest.mark.parametrize(
     "address",
-    ["", "/etc/x", "../x", "a/../b", "a//b", "a/", ".hidden", "a/.b", "a b", "ä", "a\\b", "a\n", 7],
+    [
+        "a" * 201,
+        "",
+        "/etc/x",
+        "../x",
+        "a/../b",
+        "a//b",
+        "a/",
+        ".hidden",
+        "a/.b",
+        "a b",
+        "ä",
+        "a\\b",
+        "a\n",
+        7,
+    ],
 )
 def test_unsafe_addresses_are_refused(store: Store, address: str) -> None:
     with pytest.raises(InputError, match="address"):

@@ -539,16 +539,23 @@ def test_a_damaged_member_is_named_and_mended(
     for command in (
         ("gof", honest, files / "test.parquet", *TOYS),
         ("sample", honest, "-n", "1", "--out", honest / "x.csv"),
-        ("inspect", honest),
     ):
         refused(run(*command), "members/0001", "corrupt")
+    told = run("inspect", honest)
+    assert told.code == 3
+    reason = "its arrays are" if suffix == "safetensors" else "its text is"
+    assert f"Damaged: members/0001: {reason} damaged" in told.out
     assert fit(files, honest).code == 0
     assert hashes(honest) == hashes(fitted)
 
 
 def test_a_missing_weight_record_is_named(copy: Path) -> None:
     shutil.rmtree(copy / "mixture")
-    refused(run("inspect", copy), "verisimile fit")
+    refused(run("sample", copy, "-n", "1", "--out", copy / "x.csv"), "verisimile fit")
+    told = run("inspect", copy)
+    assert told.code == 4
+    assert "Missing: " in told.out
+    assert "a missing record at mixture/weights" in told.out
 
 
 def test_serial_and_parallel_agree(files: Path, fitted: Path, tmp_path: Path) -> None:

@@ -135,10 +135,12 @@ def test_wrong_folds_are_refused(files: Path, copy: Path, tmp_path: Path) -> Non
 def test_a_damaged_flow_is_named_and_mended(files: Path, copy: Path) -> None:
     path = copy / "members" / "0004.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    for command in (("gof", copy, files / "test.parquet"), ("inspect", copy)):
-        refused = call(*command)
-        assert refused.exit_code == 2
-        assert "members/0004" in refused.stderr
+    refused = call("gof", copy, files / "test.parquet")
+    assert refused.exit_code == 2
+    assert "members/0004" in refused.stderr
+    told = call("inspect", copy)
+    assert told.exit_code == 3
+    assert "Damaged: members/0004" in told.stdout
     assert call("fit", files / "all.parquet", "--out", copy, *FOLDS, *TINY).exit_code == 0
     assert hashes(copy) == hashes(files / "run")
 

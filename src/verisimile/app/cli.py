@@ -21,6 +21,7 @@ from verisimile.app.commands.compare import CompareCommand
 from verisimile.app.commands.coverage import CoverageCommand
 from verisimile.app.commands.demo import DemoCommand
 from verisimile.app.commands.fit import FitCommand
+from verisimile.app.commands.gc import GcCommand
 from verisimile.app.commands.gof import GofCommand
 from verisimile.app.commands.inspect import InspectCommand
 from verisimile.app.commands.sample import SampleCommand
@@ -89,5 +90,6 @@ for _name, _kind in {
     "coverage": CoverageCommand,
     "sample": SampleCommand,
     "inspect": InspectCommand,
+    "gc": GcCommand,
 }.items():
     app.command(_name)(command(_kind))

@@ -31,9 +31,11 @@ class VerisimileError(Exception):
 
     def within(self, place: object) -> Self:
         """Return the same error with a place, such as a file, in front of its name."""
-        return type(self)(
+        moved = type(self)(
             f"{place}: {self.name}", got=self.got, expected=self.expected, remedy=self.remedy
         )
+        moved.__cause__ = self.__cause__
+        return moved
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive the default exception pickling

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import platform
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,12 +19,13 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from verisimile.core.canonical import JSON, canonical, plain, restore
-from verisimile.core.errors import require
+from verisimile.core.errors import InputError, StoreError, require
 
 State: TypeAlias = Literal["missing", "stale", "corrupt", "valid"]
 
 _SCHEMA = 1
 _BYTES = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "b": (1,)}
+_LONGEST_WORD = 200  # file systems take 255, with what is put before and after
 _ADDRESS = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
@@ -37,7 +43,8 @@ class Record:
 
     `sha256` is the hash of the arrays' bytes alone, so that two runs agree in
     it when they agree bit for bit, whatever wall times stand in `meta`.
-    The arrays are read-only.
+    The arrays are read-only.  `versions` are those of the software that made
+    it, by package; records made before they were noted have none.
     """
 
     address: str
@@ -46,6 +53,7 @@ class Record:
     arrays: Mapping[str, npt.NDArray[Any]]
     meta: Mapping[str, JSON]
     sha256: str
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,13 @@ class Receipt:
 def check_address(address: str) -> str:
     """Return `address` if it is a safe relative path: no ``..``, no empty or hidden part."""
     require(
-        isinstance(address, str) and _ADDRESS.fullmatch(address),
+        isinstance(address, str)
+        and _ADDRESS.fullmatch(address)
+        and max(map(len, address.split("/"))) <= _LONGEST_WORD,
         "address",
         got=repr(address),
-        expected="words of A-Z a-z 0-9 . _ - separated by /, none starting with a dot",
+        expected="words of A-Z a-z 0-9 . _ - separated by /, none starting with a dot"
+        f" or longer than {_LONGEST_WORD} characters",
         remedy='For example "members/0007".',
     )
     return address
@@ -76,40 +87,147 @@ def pack(
     data = safetensors.numpy.save(
         {str(name): portable(name, array) for name, array in payload.arrays.items()}
     )
+    sha256 = hashlib.sha256(data).hexdigest()
     body: dict[str, JSON] = {
         "schema": _SCHEMA,
         "address": check_address(address),
         "fingerprint": fingerprint,
         "label": label,
         "seeds": seeds,
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "meta": plain(payload.meta, f"meta of {address}"),
+        "versions": dict(versions()),
+        "sha256": sha256,
     }
-    # The seal covers the facts in `meta` as the sha256 covers the arrays.
-    sealed = {**body, "seal": _seal(body)}
-    text = json.dumps(sealed, indent=1, allow_nan=False).encode()
-    return data, text, Receipt(address, fingerprint, str(body["sha256"]))
+    with representable(f"meta of {address}"):
+        body["meta"] = plain(payload.meta, f"meta of {address}")
+        text = sealed(body)
+    return data, text, Receipt(address, fingerprint, sha256)
+
+
+@contextmanager
+def representable(name: str) -> Iterator[None]:
+    """Name what turns out, inside the block, to have no JSON text."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (RecursionError, ValueError) as error:
+        raise InputError(
+            name,
+            got=f"what has no JSON text ({error})",
+            expected="small facts: numbers of few digits, lists of few levels",
+            remedy="Put large things into arrays.",
+        ) from error
+
+
+def sealed(body: Mapping[str, JSON]) -> bytes:
+    """Return the JSON text of `body` with the hash that `unsealed` checks.
+
+    The seal covers the facts in `meta` as the sha256 covers the arrays.
+    """
+    return json.dumps({**body, "seal": _seal(body)}, indent=1, allow_nan=False).encode()
 
 
 def examine(
-    address: str, fingerprint: str, text: bytes | None, read_payload: Callable[[], bytes | None]
+    address: str,
+    fingerprint: str | None,
+    text: bytes | None,
+    read_payload: Callable[[], bytes | None],
 ) -> tuple[State, Record | None]:
     """Return what a record text and its payload are worth, and the record if valid.
 
     ``missing``: no record text.  ``stale``: whole, but of another
     configuration or schema.  ``corrupt``: damaged in text or payload.
+    Without a fingerprint, any configuration will do.
+
+    Raises
+    ------
+    StoreError
+        If a later version wrote the record: making it again would destroy what is right.
     """
     if text is None:
         return "missing", None
-    body = _unsealed(text)
+    body = unsealed(text)
     if body is None or body.get("address") != address:
         return "corrupt", None
-    if body.get("schema") != _SCHEMA or body.get("fingerprint") != fingerprint:
+    _refuse_later(body)
+    if body.get("schema") != _SCHEMA or fingerprint not in (None, body.get("fingerprint")):
         return "stale", None
     data = read_payload()
     if data is None or hashlib.sha256(data).hexdigest() != body.get("sha256"):
         return "corrupt", None
-    return "valid", _record(body, data)
+    try:
+        return "valid", _record(body, data)
+    except safetensors.SafetensorError:
+        return "corrupt", None
+
+
+def _refuse_later(body: Mapping[str, JSON]) -> None:
+    # Schema, versions and seal keep their meaning in all schemas, so that this can be said.
+    schema = body.get("schema")
+    if isinstance(schema, int) and schema > _SCHEMA:
+        made = _texts(body.get("versions")).get("verisimile", "of an unknown version")
+        raise StoreError(
+            str(body.get("address")),
+            got=f"a record of schema {schema}, made by verisimile {made}",
+            expected=f"schema {_SCHEMA} or older (here is verisimile {versions()['verisimile']})",
+            remedy="Use that version, or another folder.",
+        )
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of this process that records note, beside their fingerprints."""
+    # Not imported to be asked: `torch` would take seconds.
+    return _versions(with_torch="torch" in sys.modules)
+
+
+@functools.cache
+def _versions(*, with_torch: bool) -> Mapping[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("verisimile", "numpy", *(["torch"] if with_torch else [])):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def mixed_versions(records: Iterable[Record]) -> str:
+    """Return which versions made the records, if they differ among them or from this process's.
+
+    Equality bit for bit holds for one version of each.  No text if there is nothing to say.
+
+    Examples
+    --------
+    >>> made = {**versions(), "numpy": "1.0"}
+    >>> mixed_versions([Record("a", "f", "x", {}, {}, "", made)]).startswith("records were made")
+    True
+    >>> mixed_versions([Record("a", "f", "x", {}, {}, "", versions())])
+    ''
+    """
+    found: dict[str, set[str]] = {}
+    for noted in {id(record.versions): record.versions for record in records}.values():
+        for package, number in noted.items():
+            found.setdefault(package, set()).add(number)
+    here = versions()
+    mixed = sorted(
+        name for name, made in found.items() if len(made) > 1 or here.get(name) not in (None, *made)
+    )
+    if not mixed:
+        return ""
+    told = [f"{name} {' and '.join(sorted(found[name]))}" for name in mixed]
+    now = [f"{name} {here.get(name, 'not loaded')}" for name in mixed]
+    return f"records were made with {', '.join(told)}; this process has {', '.join(now)}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(noted: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Return one mapping for all records that note the same."""
+    return dict(noted)
+
+
+def _texts(value: JSON) -> Mapping[str, str]:
+    items = value.items() if isinstance(value, Mapping) else ()
+    return _shared(tuple((str(name), str(text)) for name, text in items))
 
 
 def _record(body: Mapping[str, JSON], data: bytes) -> Record:
@@ -124,15 +242,17 @@ def _record(body: Mapping[str, JSON], data: bytes) -> Record:
         arrays=arrays,
         meta=meta if isinstance(meta, Mapping) else {},
         sha256=str(body["sha256"]),
+        versions=_texts(body.get("versions")),
     )
 
 
-def _unsealed(text: bytes) -> dict[str, JSON] | None:
+def unsealed(text: bytes) -> dict[str, JSON] | None:
+    """Return what `sealed` made a text of, None if the text is not as it was written."""
     try:
         body = json.loads(text)
-    except ValueError:
-        return None
-    whole = isinstance(body, dict) and body.pop("seal", None) == _seal(body)
+        whole = isinstance(body, dict) and body.pop("seal", None) == _seal(body)
+    except (ValueError, RecursionError):
+        return None  # no JSON, numbers without end, brackets without end
     return body if whole else None
 
 

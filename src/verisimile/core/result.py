@@ -27,9 +27,9 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from verisimile.core.canonical import JSON, plain, restore, text_key
+from verisimile.core.durable import write_atomic
 from verisimile.core.errors import InputError, StoreError, VerisimileError
 from verisimile.core.records import portable
-from verisimile.core.store import write_atomic
 
 Keep: TypeAlias = Callable[[str, npt.NDArray[Any]], JSON]
 """Returns the JSON of the array at a place such as ``fit.weights``."""

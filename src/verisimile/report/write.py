@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from verisimile.core.durable import write_atomic
 from verisimile.core.errors import InputError
 from verisimile.core.run import Run
-from verisimile.core.store import write_atomic
 from verisimile.report.content import SEVERAL, TITLE, ReportInput
 from verisimile.report.document import Document, document, dump
 from verisimile.report.page import render

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from verisimile.app.cli import app
 
-COMMANDS = ["demo", "fit", "gof", "inspect", "sample"]
+COMMANDS = ["demo", "fit", "gc", "gof", "inspect", "sample"]
 RUN = "from verisimile.app.cli import main; main()"
 
 

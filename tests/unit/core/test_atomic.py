@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from verisimile.core.durable import write_atomic
 from verisimile.core.errors import StoreError
-from verisimile.core.store import write_atomic
 
 
 def test_file_has_the_bytes_and_nothing_is_left_beside_it(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ def test_layout(tmp_path: Path) -> None:
     assert files == ["manifest.json", "members/0007.json", "members/0007.safetensors"]
     record = json.loads((store.path / "members/0007.json").read_text())
     assert record.keys() == {
-        "schema", "address", "fingerprint", "label", "seeds", "sha256", "meta", "seal",
+        "schema", "address", "fingerprint", "label", "seeds", "versions", "sha256", "meta",
+        "seal",
     }  # fmt: skip
     assert (record["seeds"], record["meta"]) == ("7:a", {"n": 1})
 

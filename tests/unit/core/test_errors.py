@@ -49,3 +49,10 @@ def test_errors_survive_pickling(kind: type[VerisimileError]) -> None:
 def test_errors_are_also_the_builtin_kind(kind: type[Exception], builtin: type[Exception]) -> None:
     assert issubclass(kind, builtin)
     assert issubclass(kind, VerisimileError)
+
+
+def test_a_place_in_front_keeps_the_cause() -> None:
+    error = StoreError("x", got="nothing", expected="a file")
+    error.__cause__ = OSError(28, "No space left on device")
+    assert error.within("here").__cause__ is error.__cause__
+    assert str(error.within("here")).startswith("here: x: got nothing")

@@ -169,7 +169,7 @@ def test_an_error_of_the_task_is_tried_once() -> None:
 
 def test_a_record_that_is_not_given_back_is_a_failure() -> None:
     class Forgetful(MemoryStore):
-        def load(self, address: str, fingerprint: str) -> None:
+        def load(self, address: str, fingerprint: str, *, written: bool = False) -> None:
             """Find nothing."""
 
     run = Run(Seeds(1), store=Forgetful())
