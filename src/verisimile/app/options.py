@@ -64,6 +64,16 @@ Executor = Annotated[
         show_default=False,
     ),
 ]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S",
+        help="Stop after so many seconds of work with exit code 4; the same command goes on.",
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace files that this command has not written.")
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for report and run.")]
 Report = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a report.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder made by verisimile fit.")]

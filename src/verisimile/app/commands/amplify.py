@@ -11,7 +11,7 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted, feature_descriptions
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
@@ -75,6 +75,8 @@ class AmplifyCommand(options.BesideReport):
     out: options.Out = Path("amplification")
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -85,7 +87,7 @@ class AmplifyCommand(options.BesideReport):
 
         regions = options.number_list(self.regions, "--regions")
         self._check(regions)
-        check_folder(self.out)
+        check_report(self.out, force=self.force)
         clock = Clock()
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
@@ -124,7 +126,7 @@ class AmplifyCommand(options.BesideReport):
             command=options.command_line(),
             title=f"Amplification: {self._name}",
         )
-        return terminal.conclude(run, content, self.out, self._print)
+        return terminal.conclude(run, content, self.out, self._print, force=self.force)
 
     @property
     def _name(self) -> str:

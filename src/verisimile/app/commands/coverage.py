@@ -11,7 +11,7 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_folder, check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
@@ -73,6 +73,8 @@ class CoverageCommand:
     report: options.Report = None
     seed: options.OtherSeed = None
     executor: options.Executor = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -90,7 +92,7 @@ class CoverageCommand:
 
         options.check_level(self.level)
         if self.report is not None:
-            check_folder(self.report, "--report")
+            check_report(self.report, "--report", force=self.force)
         check_folder(self.home, "RUN")
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
@@ -138,7 +140,7 @@ class CoverageCommand:
             level=_SIGNIFICANCE,
             title=f"Coverage: {'closure' if self.truth is None else Path(self.truth).name}",
         )
-        return terminal.conclude(run, content, self.report, self._print)
+        return terminal.conclude(run, content, self.report, self._print, force=self.force)
 
     def _truth(self, mixture: Mixture, said: Mapping[str, Description]) -> Events | None:
         from verisimile.data.events import match_features

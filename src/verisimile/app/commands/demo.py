@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_report
+from verisimile.app.stopping import time_is_enough
 from verisimile.app.terminal import Clock, ExitCode
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class DemoCommand(options.BesideReport):
     epochs: options.Epochs = None
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -70,7 +73,7 @@ class DemoCommand(options.BesideReport):
         from verisimile.report.write import write_document
 
         trainer = options.trainer({"epochs": self.epochs or _EPOCHS})
-        check_folder(self.out)
+        check_report(self.out, force=self.force)
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         clock = Clock()
         with clock.stage("reading"):
@@ -122,8 +125,10 @@ class DemoCommand(options.BesideReport):
             title="Demonstration: Z → μ⁺μ⁻ events",
             results=stages.claims(mixture),
         )
+        time_is_enough()
         report = _document(run, content)
-        self._print(report, write_document(report, self.out), stages.learnt(mixture))
+        page = write_document(report, self.out, force=self.force)
+        self._print(report, page, stages.learnt(mixture))
         return ExitCode.COMPATIBLE
 
     def _plan(self, run: Run, samples: DemoSamples, epochs: int) -> ExitCode:

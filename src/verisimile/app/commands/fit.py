@@ -13,6 +13,7 @@ from verisimile.app import options, terminal
 from verisimile.app.descriptions import with_support
 from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts
+from verisimile.app.stopping import time_is_enough
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -119,6 +120,7 @@ class FitCommand:
     engine: options.EngineOption = options.EngineName.AUTO
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    max_seconds: options.MaxSeconds = None
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -179,6 +181,7 @@ class FitCommand:
         if self.dry_run:
             return self._plan(run, fitting, accounts)
         ensemble, mixture = fitting.fit(run, clock)
+        time_is_enough()
         study = finish(run.store, study, clock.timings)
         terminal.warn(stages.failure_notes(ensemble))
         if not self.as_json:

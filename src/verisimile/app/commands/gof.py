@@ -12,7 +12,7 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted, label_notes
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_folder, check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import NumericsError
@@ -116,6 +116,8 @@ class GofCommand:
     report: options.Report = None
     seed: options.OtherSeed = None
     executor: options.Executor = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -134,7 +136,7 @@ class GofCommand:
         options.check_level(self.level)
         check_toys(self.toys, self.level)
         if self.report is not None:
-            check_folder(self.report, "--report")
+            check_report(self.report, "--report", force=self.force)
         check_folder(self.home, "RUN")
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor)
@@ -190,7 +192,7 @@ class GofCommand:
             level=self.level,
             title=f"Goodness of fit: {name}",
         )
-        return terminal.conclude(run, content, self.report, self._print)
+        return terminal.conclude(run, content, self.report, self._print, force=self.force)
 
     def _null(self) -> Calibration:
         from verisimile.checks.goodness.null import FluctuatedCentre, PlugIn, Predictive

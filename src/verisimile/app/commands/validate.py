@@ -11,7 +11,7 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_report
 from verisimile.app.reading import Reader, accounts_of, holders, say_accounts
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
@@ -102,6 +102,8 @@ class ValidateCommand(options.BesideReport):
         int | None, typer.Option(min=0, help="Entropy of all random streams; 2026 by default.")
     ] = None
     executor: options.Executor = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -113,7 +115,7 @@ class ValidateCommand(options.BesideReport):
 
         clock = Clock()
         study = within_reach(self._whole_study())
-        check_folder(self.out)
+        check_report(self.out, force=self.force)
         run = options.run_in(self.home, seed=study.seed, executor=self.executor)
         with clock.stage("reading"):
             events, notes = read_samples(study)
@@ -141,7 +143,7 @@ class ValidateCommand(options.BesideReport):
             level=study.level,
             title=study.title,
         )
-        return terminal.conclude(run, content, self.out, self._print)
+        return terminal.conclude(run, content, self.out, self._print, force=self.force)
 
     def _whole_study(self) -> Study:
         """Return the study file's study with what the options say instead."""
