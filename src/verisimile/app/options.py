@@ -10,7 +10,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,6 +69,15 @@ MaxSeconds = Annotated[
     typer.Option(
         metavar="S",
         help="Stop after so many seconds of work with exit code 4; the same command goes on.",
+    ),
+]
+PartOfWork = Annotated[
+    str,
+    typer.Option(
+        metavar="K/N",
+        help="Do every N-th task from the K-th on and end with 4; the same command without it "
+        "does what is missing and reports.",
+        show_default=False,
     ),
 ]
 Force = Annotated[
@@ -178,12 +187,28 @@ def default_executor(text: str) -> str:
     return "serial" if cores < 2 else f"loky:{cores}"
 
 
-def run_in(folder: Path, *, seed: int, executor: str) -> Run:
-    """Return the run that keeps its work in `folder` and shows its progress."""
+def run_in(folder: Path, *, seed: int, executor: str, shard: str = "") -> Run:
+    """Return the run that keeps its work in `folder` and shows its progress.
+
+    With a `shard`, ``k/N``, it does that part of every map.
+    """
     from verisimile.core.random import Seeds
     from verisimile.core.run import Run
 
-    return Run(Seeds(seed), executor=default_executor(executor), store=folder, progress=True)
+    return Run(
+        Seeds(seed),
+        executor=default_executor(executor),
+        store=folder,
+        progress=True,
+        **part_of_work(shard),
+    )
+
+
+def part_of_work(text: str) -> dict[str, Any]:
+    """Return the argument of a run that ``--shard k/N`` means; nothing for no text."""
+    from verisimile.core.shards import Shard
+
+    return {"shard": Shard.parse(text)} if text else {}
 
 
 def command_line() -> str:

@@ -26,6 +26,7 @@ from verisimile.core.errors import (
     VerisimileError,
     VerisimileWarning,
 )
+from verisimile.core.shards import ShardDone
 
 if TYPE_CHECKING:
     from verisimile.core.canonical import JSON
@@ -72,10 +73,29 @@ def conclude(
     from verisimile.report.document import document
     from verisimile.report.write import write_document
 
+    check_whole(run)
     time_is_enough()
     report = document(run, content)
     show(report, None if folder is None else write_document(report, folder, force=force))
     return verdict_code(report)
+
+
+def check_whole(run: Run) -> None:
+    """Raise if `run` is one of several shards, which must not all write the same files.
+
+    Raises
+    ------
+    ShardDone
+        Also where all shards are done: who merges them is then asked to.
+    """
+    shard = getattr(run, "shard", None)
+    if shard is not None:
+        raise ShardDone(
+            f"shard {shard}",
+            got="all work done, that of the other shards too",
+            expected="a report or a result by one process",
+            remedy="Run the same command without --shard.",
+        )
 
 
 @contextmanager
@@ -110,7 +130,7 @@ def exit_on_error(folder: Path | None = None) -> Iterator[None]:
         code = _code(error)
         if code is ExitCode.BUG:
             traceback.print_exc()
-        _say("error", _told(error, code))
+        _say("done" if isinstance(error, ShardDone) else "error", _told(error, code))
         raise typer.Exit(code) from error
 
 
@@ -118,7 +138,7 @@ def exit_on_error(folder: Path | None = None) -> Iterator[None]:
 # that is gone.  What is finished is kept, and the same command goes on where it stopped.
 _OF_THE_MACHINE = {
     number
-    for name in ("ENOSPC", "EDQUOT", "EIO", "ESTALE", "ENOTCONN", "ENOMEM", "ETIMEDOUT")
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "ESTALE", "ENOTCONN", "ENOMEM", "ETIMEDOUT")
     if (number := getattr(errno, name, None)) is not None
 }
 _OUT_OF_MEMORY = "can't allocate memory"  # as torch says it

@@ -18,6 +18,7 @@ from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import loky
 import threadpoolctl
+from loky.backend import resource_tracker as loky_tracker
 
 from verisimile.core.errors import InputError, require
 
@@ -99,7 +100,7 @@ class Loky:
 
     def start(self, broken: Executor | None = None) -> Executor:
         """Return the pool, a new one if there is none or the last is `broken`."""
-        with self._lock:
+        with self._lock, _interrupts_blocked():
             if self._pool is None or self._pool is broken:
                 self._pool = loky.ProcessPoolExecutor(
                     max_workers=self.workers,
@@ -109,7 +110,7 @@ class Loky:
                     initargs=(os.getpid(),),
                     env=_ONE_THREAD,
                 )
-            with _interrupts_blocked(), contextlib.suppress(loky.BrokenProcessPool):
+            with contextlib.suppress(loky.BrokenProcessPool):
                 self._pool.submit(_nothing)  # makes it start its workers
             return self._pool
 
@@ -225,9 +226,11 @@ def _interrupts_blocked() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Started later, between this mask and the workers, it would lift the mask.
-    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_DRIVER)
+    # So are the processes that clean up after all others; starting them lifts the mask.
+    for tracker in (resource_tracker, loky_tracker):
+        tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_DRIVER)
     try:
         yield
     finally:

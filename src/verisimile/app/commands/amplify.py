@@ -75,6 +75,7 @@ class AmplifyCommand(options.BesideReport):
     out: options.Out = Path("amplification")
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
     max_seconds: options.MaxSeconds = None
     force: options.Force = False
     as_json: options.Json = False
@@ -89,7 +90,7 @@ class AmplifyCommand(options.BesideReport):
         self._check(regions)
         check_report(self.out, force=self.force)
         clock = Clock()
-        run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        run = options.run_in(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         with clock.stage("reading"):
             samples = self._of_run() if self._is_run else self._of_files()
             n_train = self._n_train(samples.n_train)

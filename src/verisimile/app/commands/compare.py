@@ -82,6 +82,7 @@ class CompareCommand(options.BesideReport):
     out: options.Out = Path("comparison")
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
     max_seconds: options.MaxSeconds = None
     force: options.Force = False
     as_json: options.Json = False
@@ -97,7 +98,7 @@ class CompareCommand(options.BesideReport):
         columns = options.column_list(self.features)
         clock, score = Clock(), named_score(self.score)
         check_report(self.out, force=self.force)
-        run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        run = options.run_in(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         files = family_files(self.generated, self.against, apart=self.factors)
         factors = self._factors(files)
         with clock.stage("reading"):

@@ -73,6 +73,7 @@ class CoverageCommand:
     report: options.Report = None
     seed: options.OtherSeed = None
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
     max_seconds: options.MaxSeconds = None
     force: options.Force = False
     as_json: options.Json = False
@@ -95,7 +96,7 @@ class CoverageCommand:
             check_report(self.report, "--report", force=self.force)
         check_folder(self.home, "RUN")
         clock = Clock()
-        study, run = open_run(self.home, seed=self.seed, executor=self.executor)
+        study, run = open_run(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         with clock.stage("reading"):
             ensemble, mixture = load_trained(run), load_mixture(run)
             said = as_fitted(self.feature, mixture.features)

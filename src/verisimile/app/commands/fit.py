@@ -120,6 +120,7 @@ class FitCommand:
     engine: options.EngineOption = options.EngineName.AUTO
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
     max_seconds: options.MaxSeconds = None
     as_json: options.Json = False
     dry_run: options.DryRun = False
@@ -141,7 +142,7 @@ class FitCommand:
         trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
         check_folder(self.out)
         clock = Clock()
-        run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        run = options.run_in(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         folds = self._folds()
         with clock.stage("reading"):
             samples = self._samples(run, said)
@@ -181,6 +182,7 @@ class FitCommand:
         if self.dry_run:
             return self._plan(run, fitting, accounts)
         ensemble, mixture = fitting.fit(run, clock)
+        terminal.check_whole(run)
         time_is_enough()
         study = finish(run.store, study, clock.timings)
         terminal.warn(stages.failure_notes(ensemble))

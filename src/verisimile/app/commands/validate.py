@@ -102,6 +102,7 @@ class ValidateCommand(options.BesideReport):
         int | None, typer.Option(min=0, help="Entropy of all random streams; 2026 by default.")
     ] = None
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
     max_seconds: options.MaxSeconds = None
     force: options.Force = False
     as_json: options.Json = False
@@ -116,7 +117,7 @@ class ValidateCommand(options.BesideReport):
         clock = Clock()
         study = within_reach(self._whole_study())
         check_report(self.out, force=self.force)
-        run = options.run_in(self.home, seed=study.seed, executor=self.executor)
+        run = options.run_in(self.home, seed=study.seed, executor=self.executor, shard=self.shard)
         with clock.stage("reading"):
             events, notes = read_samples(study)
             check_inputs(events, study)
