@@ -36,6 +36,7 @@ class _Stopper:
 
     def __init__(self) -> None:
         self.timer: threading.Timer | None = None
+        self.reason: str | None = None
         self._since = math.inf
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
@@ -52,7 +53,7 @@ class _Stopper:
             # No clean-up: the first signal began one, and its end was not waited for.
             os._exit(_INCOMPLETE)
         if self._since == math.inf:
-            self._since = now
+            self._since, self.reason = now, reason
             raise Stopped(reason)
 
 
@@ -112,6 +113,12 @@ def time_is_enough() -> None:
     if stopper is not None and stopper.timer is not None:
         timer, stopper.timer = stopper.timer, None
         timer.cancel()
+
+
+def stop_reason() -> str | None:
+    """Return why the command was told to stop, None if it was not."""
+    stopper = _STOPPER.get()
+    return None if stopper is None else stopper.reason
 
 
 def check_seconds(seconds: float | None) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from verisimile.app.stopping import time_is_enough
+from verisimile.app.stopping import stop_reason, time_is_enough
 from verisimile.core.errors import (
     IncompleteError,
     NumericsError,
@@ -120,18 +120,25 @@ def exit_on_error(folder: Path | None = None) -> Iterator[None]:
     except typer.Exit:
         raise
     except KeyboardInterrupt as stop:
-        _say(f"stopped {stop}".strip(), _resume(folder))
-        raise typer.Exit(ExitCode.INCOMPLETE) from None
+        raise _stopped(str(stop), folder) from None
     except SystemExit as end:
         # Of a user's function: its code would read as a verdict of ours.
         _say("error", f"a function that was called left the program by sys.exit({end.code!r})")
         raise typer.Exit(ExitCode.BAD_INPUT) from None
     except Exception as error:
+        if (reason := stop_reason()) is not None:
+            # Libraries that are stopped while they are loaded make other errors of it.
+            raise _stopped(reason, folder) from None
         code = _code(error)
         if code is ExitCode.BUG:
             traceback.print_exc()
         _say("done" if isinstance(error, ShardDone) else "error", _told(error, code))
         raise typer.Exit(code) from error
+
+
+def _stopped(reason: str, folder: Path | None) -> typer.Exit:
+    _say(f"stopped {reason}".strip(), _resume(folder))
+    return typer.Exit(ExitCode.INCOMPLETE)
 
 
 # The machine and not the input: no room, a damaged disk, a network file system or a connection
@@ -141,6 +148,7 @@ _OF_THE_MACHINE = {
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "ESTALE", "ENOTCONN", "ENOMEM", "ETIMEDOUT")
     if (number := getattr(errno, name, None)) is not None
 }
+_SHOWN = 200  # letters of a file's name
 _OUT_OF_MEMORY = "can't allocate memory"  # as torch says it
 
 
@@ -155,10 +163,10 @@ def _code(error: Exception) -> ExitCode:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Return an error and what it was raised from."""
+    """Return an error, what it was raised from, and what that was raised from."""
     while error is not None:
         yield error
-        error = error.__cause__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _of_the_machine(error: BaseException) -> bool:
@@ -176,6 +184,9 @@ def _told(error: Exception, code: ExitCode) -> str:
     if isinstance(error, RecursionError):
         return "the input is nested too deeply to be read. Give one with fewer levels."
     text = f"{type(error).__name__}: {error}".rstrip(": ")
+    if isinstance(error, OSError) and error.filename is not None:
+        name = str(error.filename)
+        text = f"{name if len(name) < _SHOWN else name[:_SHOWN] + '...'}: got {error.strerror}"
     if code is ExitCode.BAD_INPUT:
         return text
     remedy = "Run the same command again: finished work is kept."
@@ -187,14 +198,22 @@ def _told(error: Exception, code: ExitCode) -> str:
 def _resume(folder: Path | None) -> str:
     if folder is None:
         return "nothing was kept"
-    from verisimile.core.store import DirectoryStore
-
-    kept = [address.partition("/")[0] for address in DirectoryStore(folder).addresses()]
-    counts = ", ".join(f"{kept.count(kind)} {kind}" for kind in dict.fromkeys(kept))
     return (
-        f"finished so far and kept in {folder}: {counts or 'nothing'}. "
+        f"finished so far and kept in {folder}: {_kept(folder)}. "
         "Run the same command again: it continues from there."
     )
+
+
+def _kept(folder: Path) -> str:
+    """Return how many records of each kind there are."""
+    try:
+        from verisimile.core.store import DirectoryStore
+
+        kept = [address.partition("/")[0] for address in DirectoryStore(folder).addresses()]
+    except (ImportError, OSError, VerisimileError):  # stopped amid the imports; a disk that is gone
+        return "what was there before"
+    counts = ", ".join(f"{kept.count(kind)} {kind}" for kind in dict.fromkeys(kept))
+    return counts or "nothing"
 
 
 def _show(

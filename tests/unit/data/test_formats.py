@@ -65,7 +65,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         raise OSError(f"disk full after {len(columns)} columns")
 
     monkeypatch.setitem(FORMATS, ".npz", FORMATS[".npz"]._replace(write=broken))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StoreError, match="disk full"):
         write_events(events.take([0]), tmp_path / "z.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["z.npz"]
     assert read_events(tmp_path / "z.npz", weights="weight").digest == events.digest
