@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, NumericsError
 
 if TYPE_CHECKING:
     from verisimile.core.run import Run
@@ -220,6 +220,18 @@ def check_level(level: float) -> None:
     """Raise unless `level` is a probability: before hours of toys or fits, not after."""
     if not 0.0 < level < 1.0:
         raise InputError("--level", got=level, expected="a number between 0 and 1")
+
+
+def check_toys(toys: int, level: float) -> None:
+    """Raise unless so many toys can reach the level: any test would be inconclusive."""
+    needed = math.ceil(1.0 / level - 1e-9) - 1
+    if toys < needed:
+        raise NumericsError(
+            "--toys",
+            got=f"{toys}, whose smallest p-value is {1.0 / (toys + 1):.3g}",
+            expected=f"at least {needed} to reach the level {level:g}",
+            remedy=f"Use --toys {max(needed, 1000)}: {needed} can only just tell.",
+        )
 
 
 def column_list(text: str, option: str = "--features") -> list[str] | None:

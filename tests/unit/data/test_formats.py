@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, StoreError
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.files import read_events, write_events

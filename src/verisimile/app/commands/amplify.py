@@ -14,7 +14,7 @@ from verisimile.app.descriptions import as_fitted, feature_descriptions
 from verisimile.app.preflight import check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 
 if TYPE_CHECKING:
     from verisimile.core.run import Run
@@ -102,6 +102,8 @@ class AmplifyCommand(options.BesideReport):
                 mixture=samples.mixture,
                 regions=regions,
             )
+        if samples.mixture is not None:
+            self._check_draws(samples, regions)
         accounts = accounts_of(self._inputs(samples))
         warn_of_losses(accounts)
         if self.dry_run:
@@ -205,6 +207,17 @@ class AmplifyCommand(options.BesideReport):
 
     def _size(self, samples: AmplifiedSamples) -> int:
         return self.n_generated or _TIMES * (samples.n_train or 0)
+
+    def _check_draws(self, samples: AmplifiedSamples, regions: Sequence[int]) -> None:
+        """Raise if too few events will be drawn of a run: half of them make the regions."""
+        made_of = self._size(samples) // 2
+        require(
+            max(regions) <= made_of,
+            "--regions",
+            got=f"{max(regions)} regions to be made of {made_of} events",
+            expected="no more than events",
+            remedy=f"Ask for fewer regions, or for --n-generated {2 * max(regions)} or more.",
+        )
 
     def _files(self, generated: Sequence[str]) -> list[str]:
         return [*generated, *filter(None, (self.holdout, self.train))]

@@ -12,7 +12,14 @@ import typer
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted
 from verisimile.app.preflight import check_folder, check_report
-from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
+from verisimile.app.reading import (
+    Accounts,
+    Reader,
+    accounts_of,
+    say_accounts,
+    warn_of_doubts,
+    warn_of_losses,
+)
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -113,11 +120,13 @@ class CoverageCommand:
         inputs = () if truth is None else (InputSample.of("truth", str(self.truth), truth),)
         accounts = accounts_of([*study.inputs, *inputs])
         warn_of_losses(accounts)
+        blind = too_few_datasets(
+            datasets, len(observables), nominal=self.level, level=_SIGNIFICANCE
+        )
+        doubts = [blind] if blind else []
         if self.dry_run:
-            blind = too_few_datasets(
-                datasets, len(observables), nominal=self.level, level=_SIGNIFICANCE
-            )
-            return self._plan(run, mixture, datasets, accounts, [blind] if blind else [])
+            return self._plan(run, mixture, datasets, accounts, doubts)
+        warn_of_doubts(doubts)
         with clock.stage("coverage"):
             found = coverage(
                 run,
@@ -273,7 +282,7 @@ def _moment(text: str, features: Sequence[str]) -> tuple[str, int]:
     if text in features:  # a name may have colons
         return text, 1
     name, (order,) = _numbers("--moment", text, features, "name or name:order", 1)
-    if order != int(order):
+    if not order.is_integer():
         raise InputError("--moment", got=repr(text), expected="a whole order")
     return name, int(order)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Half of the default schedule: on 24 000 events the second half moved the mixture's
 # held-out log-likelihood by 0.001.
 _EPOCHS = 10
+_LEVEL = 0.05
 _HYPOTHESES = ("single", "ensemble", "ensemble+uncertainty")
 _PLACEMENTS = 2  # half of the default, for a demo of minutes
 # Training, weight fit, held-out test, and what amplification is measured against: 50 000, 20 000,
@@ -72,6 +73,7 @@ class DemoCommand(options.BesideReport):
         from verisimile.report.content import InputSample, ReportInput
         from verisimile.report.write import write_document
 
+        options.check_toys(self.toys, _LEVEL)
         trainer = options.trainer({"epochs": self.epochs or _EPOCHS})
         check_report(self.out, force=self.force)
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
@@ -122,6 +124,7 @@ class DemoCommand(options.BesideReport):
             timings=clock.timings,
             warnings=stages.failure_notes(ensemble),
             command=options.command_line(),
+            level=_LEVEL,
             title="Demonstration: Z → μ⁺μ⁻ events",
             results=stages.claims(mixture),
         )

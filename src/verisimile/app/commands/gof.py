@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +14,6 @@ from verisimile.app.descriptions import as_fitted, label_notes
 from verisimile.app.preflight import check_folder, check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
-from verisimile.core.errors import NumericsError
 
 if TYPE_CHECKING:
     from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
@@ -135,7 +133,7 @@ class GofCommand:
 
         toys = self.toys if self.exceedances is None else Sequential(self.exceedances, self.toys)
         options.check_level(self.level)
-        check_toys(self.toys, self.level)
+        options.check_toys(self.toys, self.level)
         if self.report is not None:
             check_report(self.report, "--report", force=self.force)
         check_folder(self.home, "RUN")
@@ -268,15 +266,3 @@ class GofCommand:
         )
         if page is not None:
             terminal.print_lines(f"Report: {page}")
-
-
-def check_toys(toys: int, level: float) -> None:
-    """Raise unless so many toys can reach the level: any test would be inconclusive."""
-    needed = math.ceil(1.0 / level - 1e-9) - 1
-    if toys < needed:
-        raise NumericsError(
-            "--toys",
-            got=f"{toys}, whose smallest p-value is {1.0 / (toys + 1):.3g}",
-            expected=f"at least {needed} to reach the level {level:g}",
-            remedy=f"Use --toys {max(needed, 1000)}: {needed} can only just tell.",
-        )

@@ -12,7 +12,7 @@ import typer
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
 from verisimile.app.preflight import check_report
-from verisimile.app.reading import Reader, accounts_of, holders, say_accounts
+from verisimile.app.reading import Reader, accounts_of, holders, say_accounts, warn_of_doubts
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -123,6 +123,7 @@ class ValidateCommand(options.BesideReport):
             check_inputs(events, study)
         if self.dry_run:
             return self._plan(run, study, events)
+        warn_of_doubts(_doubts(study, events))
         with clock.stage("comparison"):
             found = validate(
                 run,
