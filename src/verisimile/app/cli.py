@@ -26,7 +26,13 @@ from verisimile.app.commands.gof import GofCommand
 from verisimile.app.commands.inspect import InspectCommand
 from verisimile.app.commands.sample import SampleCommand
 from verisimile.app.commands.validate import ValidateCommand
-from verisimile.app.terminal import ExitCode, exit_on_error
+from verisimile.app.stopping import check_seconds, stoppable
+from verisimile.app.terminal import (
+    ExitCode,
+    exit_on_error,
+    give_up_output,
+    undelivered,
+)
 
 app = typer.Typer(
     name="verisimile",
@@ -45,7 +51,21 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an old terminal must not cost a result
-    app()
+    try:
+        try:
+            app()
+        except SystemExit as end:
+            # The parser's own answer to `--help | head`; its 1 would read as a verdict.
+            if isinstance(end.__context__, BrokenPipeError):
+                raise end.__context__ from None
+            raise
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:  # of --help and --version: what a command prints, it checks itself
+        give_up_output()
+        typer.echo(f"error: {undelivered(error)}", err=True)
+        sys.exit(ExitCode.INCOMPLETE)
 
 
 class Command(Protocol):
@@ -66,7 +86,10 @@ def command(kind: Callable[..., Command]) -> Callable[..., None]:
 
     def call(**values: object) -> None:
         chosen = kind(**values)
-        with exit_on_error(chosen.home):
+        seconds: float | None = getattr(chosen, "max_seconds", None)
+        with exit_on_error():
+            check_seconds(seconds)
+        with stoppable(seconds), exit_on_error(chosen.home):
             raise typer.Exit(chosen.execute())
 
     call.__doc__ = kind.__doc__

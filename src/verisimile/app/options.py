@@ -10,11 +10,11 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, NumericsError
 
 if TYPE_CHECKING:
     from verisimile.core.run import Run
@@ -63,6 +63,25 @@ Executor = Annotated[
         help="Who does the work; by default one process per core. Changes no number.",
         show_default=False,
     ),
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S",
+        help="Stop after so many seconds of work with exit code 4; the same command goes on.",
+    ),
+]
+PartOfWork = Annotated[
+    str,
+    typer.Option(
+        metavar="K/N",
+        help="Do every N-th task from the K-th on and end with 4; the same command without it "
+        "does what is missing and reports.",
+        show_default=False,
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace files that this command has not written.")
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for report and run.")]
 Report = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for a report.")]
@@ -168,12 +187,28 @@ def default_executor(text: str) -> str:
     return "serial" if cores < 2 else f"loky:{cores}"
 
 
-def run_in(folder: Path, *, seed: int, executor: str) -> Run:
-    """Return the run that keeps its work in `folder` and shows its progress."""
+def run_in(folder: Path, *, seed: int, executor: str, shard: str = "") -> Run:
+    """Return the run that keeps its work in `folder` and shows its progress.
+
+    With a `shard`, ``k/N``, it does that part of every map.
+    """
     from verisimile.core.random import Seeds
     from verisimile.core.run import Run
 
-    return Run(Seeds(seed), executor=default_executor(executor), store=folder, progress=True)
+    return Run(
+        Seeds(seed),
+        executor=default_executor(executor),
+        store=folder,
+        progress=True,
+        **part_of_work(shard),
+    )
+
+
+def part_of_work(text: str) -> dict[str, Any]:
+    """Return the argument of a run that ``--shard k/N`` means; nothing for no text."""
+    from verisimile.core.shards import Shard
+
+    return {"shard": Shard.parse(text)} if text else {}
 
 
 def command_line() -> str:
@@ -185,6 +220,18 @@ def check_level(level: float) -> None:
     """Raise unless `level` is a probability: before hours of toys or fits, not after."""
     if not 0.0 < level < 1.0:
         raise InputError("--level", got=level, expected="a number between 0 and 1")
+
+
+def check_toys(toys: int, level: float) -> None:
+    """Raise unless so many toys can reach the level: any test would be inconclusive."""
+    needed = math.ceil(1.0 / level - 1e-9) - 1
+    if toys < needed:
+        raise NumericsError(
+            "--toys",
+            got=f"{toys}, whose smallest p-value is {1.0 / (toys + 1):.3g}",
+            expected=f"at least {needed} to reach the level {level:g}",
+            remedy=f"Use --toys {max(needed, 1000)}: {needed} can only just tell.",
+        )
 
 
 def column_list(text: str, option: str = "--features") -> list[str] | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from verisimile.app import terminal
-from verisimile.app.reading import Accounts, say_accounts
+from verisimile.app.reading import Accounts, say_accounts, warn_of_doubts
 from verisimile.app.terminal import ExitCode
 from verisimile.checks.twosample.permutation import record_name
 from verisimile.checks.twosample.statistics.protocol import entries
@@ -159,7 +159,7 @@ def print_plan(
     """
     doubts = [*(doubts_of(accounts or {}) if verdict else ()), *doubts]
     code = ExitCode.INCONCLUSIVE if doubts else ExitCode.COMPATIBLE
-    terminal.warn([f"nothing could pass: {doubt}" for doubt in doubts])
+    warn_of_doubts(doubts)
     workers = run.executor.workers if isinstance(run.executor, Loky) else 1
     total = sum(stage.seconds for stage in stages) / workers
     if as_json:

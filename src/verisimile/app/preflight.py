@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
 
 from verisimile.core.errors import InputError, StoreError
+from verisimile.report.owned import check_own
 
 _LEAST = 50 * 2**20  # bytes: a report, and the records of a small run
 
@@ -41,7 +43,20 @@ def check_folder(folder: Path, option: str = "--out") -> None:
             got=f"{free / 2**20:.3g} MiB left on the disk of {place}",
             expected=f"{_LEAST / 2**20:.0f} MiB or more",
             remedy="Free some space or choose another folder.",
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def check_report(folder: Path, option: str = "--out", *, force: bool) -> None:
+    """Raise unless a report can be written into `folder` without a loss to anybody.
+
+    Raises
+    ------
+    InputError, StoreError
+        As :func:`check_folder`, and if a file there is not a report's, unless by `force`.
+    """
+    check_folder(folder, option)
+    check_folder(folder / "figures", option)
+    check_own(folder, force=force)
 
 
 def existing(folder: Path) -> Path:

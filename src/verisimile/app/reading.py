@@ -141,3 +141,8 @@ def warn_of_losses(accounts: Accounts) -> None:
     from verisimile.data.account import losses_of
 
     terminal.warn(losses_of(accounts))
+
+
+def warn_of_doubts(doubts: Sequence[str]) -> None:
+    """Warn of what keeps a run from passing whatever its events are, before it works for hours."""
+    terminal.warn([f"nothing could pass: {doubt}" for doubt in doubts])

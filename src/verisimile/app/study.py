@@ -160,7 +160,7 @@ def load_study(store: Store) -> FitStudy:
 
 
 def open_run(
-    folder: Path, *, seed: int | None = None, executor: str | None = None
+    folder: Path, *, seed: int | None = None, executor: str | None = None, shard: str = ""
 ) -> tuple[FitStudy, Run]:
     """Return the study of a run folder, and its run with the study's seed or another one.
 
@@ -175,7 +175,7 @@ def open_run(
     entropy = study.seed if seed is None else seed
     if executor is None:
         return study, Run(Seeds(entropy), store=folder)
-    return study, run_in(folder, seed=entropy, executor=executor)
+    return study, run_in(folder, seed=entropy, executor=executor, shard=shard)
 
 
 def _read(store: Store) -> FitStudy | None:

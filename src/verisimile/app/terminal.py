@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -15,12 +19,14 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from verisimile.app.stopping import stop_reason, time_is_enough
 from verisimile.core.errors import (
     IncompleteError,
     NumericsError,
     VerisimileError,
     VerisimileWarning,
 )
+from verisimile.core.shards import ShardDone
 
 if TYPE_CHECKING:
     from verisimile.core.canonical import JSON
@@ -57,14 +63,39 @@ def conclude(
     content: ReportInput,
     folder: Path | None,
     show: Callable[[Document, Path | None], None],
+    *,
+    force: bool = False,
 ) -> ExitCode:
-    """Write the report of `content` if there is a folder for it, show it, and return its code."""
+    """Write the report of `content` if there is a folder for it, show it, and return its code.
+
+    ``--max-seconds`` no longer counts: the work is done, and a report takes seconds.
+    """
     from verisimile.report.document import document
     from verisimile.report.write import write_document
 
+    check_whole(run)
+    time_is_enough()
     report = document(run, content)
-    show(report, None if folder is None else write_document(report, folder))
+    show(report, None if folder is None else write_document(report, folder, force=force))
     return verdict_code(report)
+
+
+def check_whole(run: Run) -> None:
+    """Raise if `run` is one of several shards, which must not all write the same files.
+
+    Raises
+    ------
+    ShardDone
+        Also where all shards are done: who merges them is then asked to.
+    """
+    shard = getattr(run, "shard", None)
+    if shard is not None:
+        raise ShardDone(
+            f"shard {shard}",
+            got="all work done, that of the other shards too",
+            expected="a report or a result by one process",
+            remedy="Run the same command without --shard.",
+        )
 
 
 @contextmanager
@@ -88,36 +119,101 @@ def exit_on_error(folder: Path | None = None) -> Iterator[None]:
             yield
     except typer.Exit:
         raise
-    except KeyboardInterrupt:
-        _say("stopped", _resume(folder))
-        raise typer.Exit(ExitCode.INCOMPLETE) from None
-    except VerisimileError as error:
-        _say("error", str(error))
-        raise typer.Exit(_code(error)) from None
+    except KeyboardInterrupt as stop:
+        raise _stopped(str(stop), folder) from None
+    except SystemExit as end:
+        # Of a user's function: its code would read as a verdict of ours.
+        _say("error", f"a function that was called left the program by sys.exit({end.code!r})")
+        raise typer.Exit(ExitCode.BAD_INPUT) from None
     except Exception as error:
-        # Exit code 1 would read as a verdict.
-        traceback.print_exc()
-        _say("error", "this is a defect of verisimile; please report the lines above")
-        raise typer.Exit(ExitCode.BUG) from error
+        if (reason := stop_reason()) is not None:
+            # Libraries that are stopped while they are loaded make other errors of it.
+            raise _stopped(reason, folder) from None
+        code = _code(error)
+        if code is ExitCode.BUG:
+            traceback.print_exc()
+        _say("done" if isinstance(error, ShardDone) else "error", _told(error, code))
+        raise typer.Exit(code) from error
 
 
-def _code(error: VerisimileError) -> ExitCode:
-    if isinstance(error, IncompleteError):
+def _stopped(reason: str, folder: Path | None) -> typer.Exit:
+    _say(f"stopped {reason}".strip(), _resume(folder))
+    return typer.Exit(ExitCode.INCOMPLETE)
+
+
+# The machine and not the input: no room, a damaged disk, a network file system or a connection
+# that is gone.  What is finished is kept, and the same command goes on where it stopped.
+_OF_THE_MACHINE = {
+    number
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "ESTALE", "ENOTCONN", "ENOMEM", "ETIMEDOUT")
+    if (number := getattr(errno, name, None)) is not None
+}
+_SHOWN = 200  # letters of a file's name
+_OUT_OF_MEMORY = "can't allocate memory"  # as torch says it
+
+
+def _code(error: Exception) -> ExitCode:
+    if isinstance(error, IncompleteError) or any(map(_of_the_machine, _chain(error))):
         return ExitCode.INCOMPLETE
-    return ExitCode.INCONCLUSIVE if isinstance(error, NumericsError) else ExitCode.BAD_INPUT
+    if isinstance(error, NumericsError):
+        return ExitCode.INCONCLUSIVE
+    named = isinstance(error, VerisimileError | OSError | RecursionError | UnicodeError)
+    # Exit code 1 would read as a verdict.
+    return ExitCode.BAD_INPUT if named else ExitCode.BUG
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Return an error, what it was raised from, and what that was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _of_the_machine(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _OF_THE_MACHINE or isinstance(error, ConnectionError | TimeoutError)
+    return isinstance(error, MemoryError | BrokenExecutor) or _OUT_OF_MEMORY in str(error)
+
+
+def _told(error: Exception, code: ExitCode) -> str:
+    """Return an error as a message: what happened, and what to do."""
+    if isinstance(error, VerisimileError):
+        return str(error)
+    if code is ExitCode.BUG:
+        return "this is a defect of verisimile; please report the lines above"
+    if isinstance(error, RecursionError):
+        return "the input is nested too deeply to be read. Give one with fewer levels."
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    if isinstance(error, OSError) and error.filename is not None:
+        name = str(error.filename)
+        text = f"{name if len(name) < _SHOWN else name[:_SHOWN] + '...'}: got {error.strerror}"
+    if code is ExitCode.BAD_INPUT:
+        return text
+    remedy = "Run the same command again: finished work is kept."
+    if isinstance(error, OSError):
+        return f"{text}. Free some space, or see whether the disk is there. {remedy}"
+    return f"{text}. Give it more memory, or fewer workers by --executor. {remedy}"
 
 
 def _resume(folder: Path | None) -> str:
     if folder is None:
         return "nothing was kept"
-    from verisimile.core.store import DirectoryStore
-
-    kept = [address.partition("/")[0] for address in DirectoryStore(folder).addresses()]
-    counts = ", ".join(f"{kept.count(kind)} {kind}" for kind in dict.fromkeys(kept))
     return (
-        f"finished so far and kept in {folder}: {counts or 'nothing'}. "
+        f"finished so far and kept in {folder}: {_kept(folder)}. "
         "Run the same command again: it continues from there."
     )
+
+
+def _kept(folder: Path) -> str:
+    """Return how many records of each kind there are."""
+    try:
+        from verisimile.core.store import DirectoryStore
+
+        kept = [address.partition("/")[0] for address in DirectoryStore(folder).addresses()]
+    except (ImportError, OSError, VerisimileError):  # stopped amid the imports; a disk that is gone
+        return "what was there before"
+    counts = ", ".join(f"{kept.count(kind)} {kind}" for kind in dict.fromkeys(kept))
+    return counts or "nothing"
 
 
 def _show(
@@ -133,12 +229,53 @@ def _show(
         _say("warning", str(message))
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
-        (file or sys.stderr).write(text)
+        with contextlib.suppress(OSError):
+            (file or sys.stderr).write(text)
 
 
 def _say(kind: str, message: str) -> None:
-    # Messages of libraries may have several lines; ours are one each.
-    typer.echo(f"{kind}: {' '.join(message.split())}", err=True)
+    # Standard error may be closed or full; the exit code says the rest.
+    with contextlib.suppress(OSError):
+        # Messages of libraries may have several lines; ours are one each.
+        typer.echo(f"{kind}: {' '.join(message.split())}", err=True)
+
+
+def deliver(text: str) -> None:
+    """Print on standard output.
+
+    Raises
+    ------
+    IncompleteError
+        If nobody takes it, ``| head`` or a full disk: exit code 0 would say that the result is
+        there.
+    """
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
+        typer.echo(text)
+    except (OSError, ValueError) as error:
+        give_up_output()
+        raise undelivered(error) from error
+
+
+def undelivered(error: Exception) -> IncompleteError:
+    """Return the error that says that standard output took less than all."""
+    return IncompleteError(
+        "standard output",
+        got=getattr(error, "strerror", None) or error,
+        expected="a file or a reader that takes everything",
+        remedy="Run the same command again: finished work is kept.",
+    )
+
+
+def give_up_output() -> None:
+    """Let standard output go nowhere: what is left in its buffer would fail again at the end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, sys.stdout.fileno())
+        finally:
+            os.close(nowhere)
 
 
 def warn(notes: Sequence[str]) -> tuple[str, ...]:
@@ -152,7 +289,7 @@ def print_json(schema: str, values: Mapping[str, JSON]) -> None:
     """Print one strict JSON object, its schema first."""
     from verisimile.core.canonical import plain
 
-    typer.echo(json.dumps(plain({"schema": schema, **values}), indent=1, allow_nan=False))
+    deliver(json.dumps(plain({"schema": schema, **values}), indent=1, allow_nan=False))
 
 
 def print_summary(
@@ -179,7 +316,7 @@ def print_summary(
 def print_lines(*lines: str) -> None:
     """Print text for people."""
     for line in lines:
-        typer.echo(line)
+        deliver(line)
 
 
 def print_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -188,7 +325,7 @@ def print_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None
     widths = [max(len(row[j]) for row in cells) for j in range(len(columns))]
     for row in cells:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(padded).rstrip())
+        deliver("  ".join(padded).rstrip())
 
 
 def print_table(table: Table, *, columns: int | None = None) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -16,6 +18,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import loky
 import threadpoolctl
+from loky.backend import resource_tracker as loky_tracker
 
 from verisimile.core.errors import InputError, require
 
@@ -127,16 +130,17 @@ class Loky:
 
     def start(self, broken: Executor | None = None) -> Executor:
         """Return the pool, a new one if there is none or the last is `broken`."""
-        with self._lock:
+        with self._lock, _interrupts_blocked():
             if self._pool is None or self._pool is broken:
                 self._pool = loky.ProcessPoolExecutor(
                     max_workers=self.workers,
                     context=loky.backend.get_context("loky"),
                     timeout=_IDLE_SECONDS,
-                    initializer=_ignore_interrupts,
+                    initializer=_begin_worker,
+                    initargs=(os.getpid(),),
                     env=_ONE_THREAD,
                 )
-            with _interrupts_blocked(), contextlib.suppress(loky.BrokenProcessPool):
+            with contextlib.suppress(loky.BrokenProcessPool):
                 self._pool.submit(_nothing)  # makes it start its workers
             return self._pool
 
@@ -235,9 +239,27 @@ class _InProcess(Executor):
         return future
 
 
-def _ignore_interrupts() -> None:
-    # Ctrl-C reaches the whole process group; only the driver answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+# They reach the whole process group, from a terminal or a batch system; only the driver answers
+# them, and kills its workers.
+_FOR_THE_DRIVER = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2")
+    if hasattr(signal, name)
+)
+_LOOK_SECONDS = 1.0
+
+
+def _begin_worker(driver: int) -> None:
+    for number in _FOR_THE_DRIVER:
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+
+
+def _end_with(driver: int) -> None:
+    # A driver that is killed can tell nobody, and its workers would finish their tasks first.
+    while os.getppid() == driver:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
 
 
 def _nothing() -> None:
@@ -246,14 +268,16 @@ def _nothing() -> None:
 
 @contextlib.contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    # A worker inherits the signal mask, and so is deaf to Ctrl-C from its first
-    # instruction on, before its initializer has been imported.
+    # A worker inherits the signal mask, and so is deaf to Ctrl-C and the like from its
+    # first instruction on, before its initializer has been imported.
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Started later, between this mask and the workers, it would lift the mask.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_DRIVER)
+    # So are the processes that clean up after all others; starting them lifts the mask.
+    for tracker in (resource_tracker, loky_tracker):
+        tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_DRIVER)
     try:
         yield
     finally:

@@ -27,6 +27,7 @@ import numpy.typing as npt
 import safetensors.numpy
 
 from verisimile.core.canonical import JSON, plain, restore, text_key
+from verisimile.core.documents import json_object, read_document
 from verisimile.core.durable import write_atomic
 from verisimile.core.errors import InputError, StoreError, VerisimileError
 from verisimile.core.records import portable
@@ -237,7 +238,7 @@ def schema_of(cls: type) -> str | None:
 
 def registered_class(schema: object) -> type:
     """Return the class that ``"verisimile.<name>/<n>"`` means; `n` may be older than its own."""
-    match = re.fullmatch(r"verisimile\.([^/]+)/([0-9]+)", str(schema))
+    match = re.fullmatch(r"verisimile\.([^/]+)/([0-9]{1,9})", str(schema))
     if match is None or match[1] not in _CLASSES:
         raise StoreError(
             "schema",
@@ -344,16 +345,9 @@ def load(path: str | Path) -> object:
     A StoreError says that a file is missing or damaged, or what `from_dict` refuses.
     """
     file = _json_file(path)
-    try:
-        data = json.loads(_read(file))
-    except ValueError as error:
-        raise StoreError(
-            str(file), got=f"text that is not JSON ({error})", expected="a saved result"
-        ) from None
-    if not isinstance(data, dict):
-        raise StoreError(str(file), got=f"a JSON {type(data).__name__}", expected="a saved result")
+    data = json_object(read_document(file), str(file))
     sha256 = data.pop(_HASH, None)
-    return _decoded(data, {} if sha256 is None else _large(file, sha256))
+    return _decoded(data, {} if sha256 is None else _large(file, str(sha256)))
 
 
 def _encoded(result: object, keep: Keep) -> dict[str, JSON]:

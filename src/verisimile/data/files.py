@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +12,13 @@ from uuid import uuid4
 import numpy as np
 
 from verisimile.core.arrays import Array
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, StoreError
 from verisimile.core.progress import Progress, resolve_progress
 from verisimile.data.checked import ignored, name_list
 from verisimile.data.description import Description
 from verisimile.data.events import Events, events_of_table
 from verisimile.data.feature import Feature
+from verisimile.data.formats.arrow import origin_of
 from verisimile.data.formats.file import EventFile, Writer
 from verisimile.data.formats.registry import FORMATS
 from verisimile.data.inputs import EventsLike, as_events
@@ -24,6 +26,8 @@ from verisimile.data.request import Missing, Request
 from verisimile.data.sources import SHOWERS, files_of, opened, parsed
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+_WITH_ORIGIN = (".parquet", ".feather", ".arrow")
 
 
 def read_events(  # noqa: PLR0913  (what to read, and in what roles)
@@ -152,27 +156,56 @@ def file_of(uri: str | os.PathLike[str]) -> Path:
     return parsed(uri).path
 
 
-def write_events(events: EventsLike, path: str | os.PathLike[str]) -> None:
+def write_events(events: EventsLike, path: str | os.PathLike[str], *, origin: str = "") -> None:
     """Write events to a file of any readable format but npy, whole or not at all.
 
     Weights go into a column ``weight``, groups into ``group``; specifications into the
     metadata of a Parquet or Feather file, the attributes of an HDF5 file, units into a FITS
     header.  A ROOT tree is called ``events``, a FITS table ``EVENTS``, unless ``path`` names it.
-    An InputError says that a column's name is taken, or cannot be written in this format.
+    An InputError says that a column's name is taken, or cannot be written in this format, a
+    StoreError that the file system refuses.  `origin` is kept in Parquet and Feather files.
     """
     events = as_events(events, "events")
     file, write = _writable(path)
     draft = file.path.with_name(f".{file.path.name}.{uuid4().hex}{file.suffix}")
     try:
-        write(events.to_dict(), events.features, replace(file, path=draft))
+        write(events.to_dict(), events.features, replace(file, path=draft, origin=origin))
         draft.replace(file.path)
+    except OSError as error:
+        raise StoreError(
+            str(path),
+            got=f"{type(error).__name__}: {error}",
+            expected="a writable place",
+            remedy="Free some space or choose another folder.",
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        # A full or damaged disk may not let it go either.
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
-def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Return the file that `write_events` would write, or raise what it would say before."""
-    return _writable(path)[0].path
+def check_writable(
+    path: str | os.PathLike[str], *, origin: str | None = None, force: bool = False
+) -> Path:
+    """Return the file that `write_events` would write, or raise what it would say before.
+
+    With an `origin`, a file that is there must have it, unless by `force`: no other is replaced.
+    """
+    file = _writable(path)[0]
+    if file.path.is_dir():
+        raise InputError(str(path), got="a folder", expected="a file's name that is free")
+    if origin is None or force or not os.path.lexists(file.path):
+        return file.path
+    tells = file.suffix in _WITH_ORIGIN
+    if not (tells and origin_of(file) == origin):
+        raise InputError(
+            str(path),
+            got="a file that is there, "
+            + ("made by something else" if tells else f"and {file.suffix} does not say by whom"),
+            expected="a name that is free",
+            remedy="Choose another name, or say --force.",
+        )
+    return file.path
 
 
 def _writable(path: str | os.PathLike[str]) -> tuple[EventFile, Writer]:

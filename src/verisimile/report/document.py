@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from verisimile.core.documents import json_object, read_document
 from verisimile.core.errors import StoreError
 from verisimile.core.result import from_dict, register, to_dict
 from verisimile.core.run import Run
@@ -137,8 +138,8 @@ def read_report(path: str | Path) -> Document:
     known_sections()  # only classes whose modules are loaded can be read
     file = Path(path)
     try:
-        report = from_dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError) as error:
+        report = from_dict(json_object(read_document(file), str(file)))
+    except (ValueError, AttributeError) as error:
         raise StoreError(str(file), got=f"{error}", expected="a report's result.json") from error
     if not isinstance(report, Document):
         raise StoreError(str(file), got=f"a {type(report).__name__}", expected="a report")

@@ -22,6 +22,7 @@ from matplotlib.ticker import (
 
 from verisimile.core.arrays import Array
 from verisimile.data.feature import Feature
+from verisimile.report.owned import CREATOR
 from verisimile.samples.contents import holds_zeros, is_logarithmic
 
 DATA = "#111111"
@@ -96,7 +97,7 @@ def to_pdf(figure: Figure) -> bytes:
     """Return the figure as a PDF."""
     stream = io.BytesIO()
     with _styled():
-        figure.savefig(stream, format="pdf", metadata={"CreationDate": None})
+        figure.savefig(stream, format="pdf", metadata={"Creator": CREATOR, "CreationDate": None})
     return stream.getvalue()
 
 

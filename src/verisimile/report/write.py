@@ -13,6 +13,7 @@ from verisimile.core.errors import InputError
 from verisimile.core.run import Run
 from verisimile.report.content import SEVERAL, TITLE, ReportInput
 from verisimile.report.document import Document, document, dump
+from verisimile.report.owned import NAMES, REMARK, check_own
 from verisimile.report.page import render
 from verisimile.report.section import known_sections
 from verisimile.report.style import to_pdf, to_png
@@ -21,7 +22,7 @@ from verisimile.report.verdict import Finding, Verdict
 _FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
 
-def write_report(run: Run, results: object, folder: str | Path) -> Path:
+def write_report(run: Run, results: object, folder: str | Path, *, force: bool = False) -> Path:
     """Write a report on test results and return the path of its page.
 
     Makes ``report.html`` (self-contained, no scripts), ``result.json`` (all
@@ -38,27 +39,35 @@ def write_report(run: Run, results: object, folder: str | Path) -> Path:
         tests, bands and so on.  Or a :class:`~verisimile.report.content.ReportInput` that
         arranges them.
     folder
-        Made if need be; older files of the same names are replaced.
+        Made if need be; files of earlier reports are replaced.
+    force
+        Whether files of the same names that verisimile has not written are replaced too.
 
     Raises
     ------
     InputError
-        If something among the results has no place in a report.
+        If something among the results has no place in a report, or a file in the folder is
+        somebody else's.
     StoreError
         If the file system refuses.
     """
     content = results if isinstance(results, ReportInput) else gather(results)
-    return write_document(document(run, content), folder)
+    return write_document(document(run, content), folder, force=force)
 
 
-def write_document(report: Document, folder: str | Path) -> Path:
-    """Write the files of a report, new or read back from its ``result.json``."""
+def write_document(report: Document, folder: str | Path, *, force: bool = False) -> Path:
+    """Write the files of a report, new or read back from its ``result.json``.
+
+    Nothing is written if one of them is somebody else's, unless by `force`.
+    """
     target = Path(folder)
     page = report.page
+    figures = [f"figures/{picture.name}.pdf" for picture in page.pictures]
+    check_own(target, (*NAMES, *figures), force=force, way="force=True (--force)")
     images = {}
-    for picture in page.pictures:
+    for picture, figure in zip(page.pictures, figures, strict=True):
         images[picture.name] = to_png(picture.figure)
-        write_atomic(target / "figures" / f"{picture.name}.pdf", to_pdf(picture.figure))
+        write_atomic(target / figure, to_pdf(picture.figure))
     write_atomic(target / "result.json", dump(report).encode())
     write_atomic(target / "junit.xml", junit(report))
     write_atomic(target / "summary.md", markdown(report).encode())
@@ -134,7 +143,7 @@ def junit(report: Document) -> bytes:
     root.append(suite)
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return text
+    return text + f"\n{REMARK}\n".encode()
 
 
 def _case(finding: Finding) -> ElementTree.Element:
@@ -168,7 +177,7 @@ def markdown(report: Document) -> str:
         lines += ["", _row(table.columns), rule, *map(_row, table.rows), "", _text(table.caption)]
     if report.warnings:
         lines += ["", "## Warnings", "", *(f"- {_text(warning)}" for warning in report.warnings)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", REMARK]) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:

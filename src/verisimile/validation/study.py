@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -31,6 +29,7 @@ from verisimile.data.expressions import Condition, Expression, Quantity
 from verisimile.data.feature import suggestion
 from verisimile.data.request import Missing
 from verisimile.validation.descriptions import all_descriptions
+from verisimile.validation.study_file import read_tables
 
 
 def computed_columns(study: Study) -> dict[str, Quantity]:
@@ -316,7 +315,6 @@ class Study(_StudyTable):
         return _parsed(texts, Condition)
 
 
-_SUFFIXES = (".toml", ".yaml", ".yml")
 _PARTS: Mapping[str, Collection[str]] = {
     "": Study.model_fields,
     "samples": Samples.model_fields,
@@ -342,7 +340,7 @@ def read_study(path: str | os.PathLike[str]) -> Study:
         that are wrong.
     """
     file = Path(path)
-    values = _values(file)
+    values = read_tables(file)
     study = checked_study(values, where=str(file))
     return _resolved(study, file.parent)
 
@@ -364,28 +362,6 @@ def checked_study(values: Mapping[str, object], *, where: str = "study") -> Stud
             got=f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}: {'; '.join(faults)}",
             expected="a study as docs/validate.md describes it",
         ) from None
-
-
-def _values(file: Path) -> Mapping[str, object]:
-    if file.suffix.lower() not in _SUFFIXES:
-        raise InputError(
-            str(file), got=f"the suffix {file.suffix!r}", expected=f"one of {', '.join(_SUFFIXES)}"
-        )
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(str(file), got=f"{error}", expected="a readable study file") from error
-    try:
-        found = tomllib.loads(text) if file.suffix.lower() == ".toml" else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-        raise InputError(
-            str(file), got=f"{' '.join(str(error).split())}", expected=f"valid {file.suffix[1:]}"
-        ) from error
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise InputError(str(file), got=f"a {type(found).__name__}", expected="a table of keys")
-    return found
 
 
 def _fault_text(fault: ErrorDetails) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, StoreError
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
-from verisimile.data.files import read_events, write_events
+from verisimile.data.files import check_writable, read_events, write_events
 from verisimile.data.formats.file import Columns, EventFile
 from verisimile.data.formats.registry import FORMATS
 
@@ -65,7 +65,37 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         raise OSError(f"disk full after {len(columns)} columns")
 
     monkeypatch.setitem(FORMATS, ".npz", FORMATS[".npz"]._replace(write=broken))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StoreError, match="disk full"):
         write_events(events.take([0]), tmp_path / "z.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["z.npz"]
     assert read_events(tmp_path / "z.npz", weights="weight").digest == events.digest
+
+
+@pytest.mark.parametrize("suffix", sorted(FORMATS.keys() - {".npy"}))
+def test_a_file_is_replaced_by_its_own_maker_alone(
+    events: Events, tmp_path: Path, suffix: str
+) -> None:
+    file = tmp_path / f"z{suffix}"
+    assert check_writable(file, origin="me") == file
+    write_events(events, file)
+    with pytest.raises(InputError, match="got a file that is there"):
+        check_writable(file, origin="me")
+    assert check_writable(file) == check_writable(file, origin="me", force=True) == file
+    write_events(events, file, origin="me")
+    if suffix in (".parquet", ".feather", ".arrow"):
+        assert check_writable(file, origin="me") == file
+        assert read_events(file, weights="weight").digest == events.digest
+        with pytest.raises(InputError, match="made by something else"):
+            check_writable(file, origin="you")
+    else:
+        with pytest.raises(InputError, match="does not say by whom"):
+            check_writable(file, origin="me")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").write_bytes(b"mine")
+    with pytest.raises(InputError, match="made by something else"):
+        check_writable(tmp_path / "x.parquet", origin="me")
+    (tmp_path / "y.parquet").mkdir()
+    with pytest.raises(InputError, match="got a folder"):
+        check_writable(tmp_path / "y.parquet", force=True)

@@ -11,10 +11,10 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted, feature_descriptions
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
-from verisimile.core.errors import InputError
+from verisimile.core.errors import InputError, require
 
 if TYPE_CHECKING:
     from verisimile.core.run import Run
@@ -75,6 +75,9 @@ class AmplifyCommand(options.BesideReport):
     out: options.Out = Path("amplification")
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -85,9 +88,9 @@ class AmplifyCommand(options.BesideReport):
 
         regions = options.number_list(self.regions, "--regions")
         self._check(regions)
-        check_folder(self.out)
+        check_report(self.out, force=self.force)
         clock = Clock()
-        run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        run = options.run_in(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         with clock.stage("reading"):
             samples = self._of_run() if self._is_run else self._of_files()
             n_train = self._n_train(samples.n_train)
@@ -99,6 +102,8 @@ class AmplifyCommand(options.BesideReport):
                 mixture=samples.mixture,
                 regions=regions,
             )
+        if samples.mixture is not None:
+            self._check_draws(samples, regions)
         accounts = accounts_of(self._inputs(samples))
         warn_of_losses(accounts)
         if self.dry_run:
@@ -124,7 +129,7 @@ class AmplifyCommand(options.BesideReport):
             command=options.command_line(),
             title=f"Amplification: {self._name}",
         )
-        return terminal.conclude(run, content, self.out, self._print)
+        return terminal.conclude(run, content, self.out, self._print, force=self.force)
 
     @property
     def _name(self) -> str:
@@ -202,6 +207,17 @@ class AmplifyCommand(options.BesideReport):
 
     def _size(self, samples: AmplifiedSamples) -> int:
         return self.n_generated or _TIMES * (samples.n_train or 0)
+
+    def _check_draws(self, samples: AmplifiedSamples, regions: Sequence[int]) -> None:
+        """Raise if too few events will be drawn of a run: half of them make the regions."""
+        made_of = self._size(samples) // 2
+        require(
+            max(regions) <= made_of,
+            "--regions",
+            got=f"{max(regions)} regions to be made of {made_of} events",
+            expected="no more than events",
+            remedy=f"Ask for fewer regions, or for --n-generated {2 * max(regions)} or more.",
+        )
 
     def _files(self, generated: Sequence[str]) -> list[str]:
         return [*generated, *filter(None, (self.holdout, self.train))]

@@ -11,7 +11,7 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import feature_descriptions, label_notes
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
@@ -82,6 +82,9 @@ class CompareCommand(options.BesideReport):
     out: options.Out = Path("comparison")
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -94,8 +97,8 @@ class CompareCommand(options.BesideReport):
 
         columns = options.column_list(self.features)
         clock, score = Clock(), named_score(self.score)
-        check_folder(self.out)
-        run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        check_report(self.out, force=self.force)
+        run = options.run_in(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         files = family_files(self.generated, self.against, apart=self.factors)
         factors = self._factors(files)
         with clock.stage("reading"):
@@ -131,7 +134,7 @@ class CompareCommand(options.BesideReport):
             command=options.command_line(),
             title=f"Precision and recall: {', '.join(files)}",
         )
-        return terminal.conclude(run, content, self.out, self._print)
+        return terminal.conclude(run, content, self.out, self._print, force=self.force)
 
     def _factors(self, files: Mapping[str, list[str]]) -> Factors | None:
         from verisimile.app.commands.compare_factors import read_factors

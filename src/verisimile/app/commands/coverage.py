@@ -11,8 +11,15 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted
-from verisimile.app.preflight import check_folder
-from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
+from verisimile.app.preflight import check_folder, check_report
+from verisimile.app.reading import (
+    Accounts,
+    Reader,
+    accounts_of,
+    say_accounts,
+    warn_of_doubts,
+    warn_of_losses,
+)
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -73,6 +80,9 @@ class CoverageCommand:
     report: options.Report = None
     seed: options.OtherSeed = None
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -90,10 +100,10 @@ class CoverageCommand:
 
         options.check_level(self.level)
         if self.report is not None:
-            check_folder(self.report, "--report")
+            check_report(self.report, "--report", force=self.force)
         check_folder(self.home, "RUN")
         clock = Clock()
-        study, run = open_run(self.home, seed=self.seed, executor=self.executor)
+        study, run = open_run(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         with clock.stage("reading"):
             ensemble, mixture = load_trained(run), load_mixture(run)
             said = as_fitted(self.feature, mixture.features)
@@ -110,11 +120,13 @@ class CoverageCommand:
         inputs = () if truth is None else (InputSample.of("truth", str(self.truth), truth),)
         accounts = accounts_of([*study.inputs, *inputs])
         warn_of_losses(accounts)
+        blind = too_few_datasets(
+            datasets, len(observables), nominal=self.level, level=_SIGNIFICANCE
+        )
+        doubts = [blind] if blind else []
         if self.dry_run:
-            blind = too_few_datasets(
-                datasets, len(observables), nominal=self.level, level=_SIGNIFICANCE
-            )
-            return self._plan(run, mixture, datasets, accounts, [blind] if blind else [])
+            return self._plan(run, mixture, datasets, accounts, doubts)
+        warn_of_doubts(doubts)
         with clock.stage("coverage"):
             found = coverage(
                 run,
@@ -138,7 +150,7 @@ class CoverageCommand:
             level=_SIGNIFICANCE,
             title=f"Coverage: {'closure' if self.truth is None else Path(self.truth).name}",
         )
-        return terminal.conclude(run, content, self.report, self._print)
+        return terminal.conclude(run, content, self.report, self._print, force=self.force)
 
     def _truth(self, mixture: Mixture, said: Mapping[str, Description]) -> Events | None:
         from verisimile.data.events import match_features
@@ -270,7 +282,7 @@ def _moment(text: str, features: Sequence[str]) -> tuple[str, int]:
     if text in features:  # a name may have colons
         return text, 1
     name, (order,) = _numbers("--moment", text, features, "name or name:order", 1)
-    if order != int(order):
+    if not order.is_integer():
         raise InputError("--moment", got=repr(text), expected="a whole order")
     return name, int(order)
 

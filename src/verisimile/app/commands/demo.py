@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_report
+from verisimile.app.stopping import time_is_enough
 from verisimile.app.terminal import Clock, ExitCode
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # Half of the default schedule: on 24 000 events the second half moved the mixture's
 # held-out log-likelihood by 0.001.
 _EPOCHS = 10
+_LEVEL = 0.05
 _HYPOTHESES = ("single", "ensemble", "ensemble+uncertainty")
 _PLACEMENTS = 2  # half of the default, for a demo of minutes
 # Training, weight fit, held-out test, and what amplification is measured against: 50 000, 20 000,
@@ -58,6 +60,8 @@ class DemoCommand(options.BesideReport):
     epochs: options.Epochs = None
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -69,8 +73,9 @@ class DemoCommand(options.BesideReport):
         from verisimile.report.content import InputSample, ReportInput
         from verisimile.report.write import write_document
 
+        options.check_toys(self.toys, _LEVEL)
         trainer = options.trainer({"epochs": self.epochs or _EPOCHS})
-        check_folder(self.out)
+        check_report(self.out, force=self.force)
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         clock = Clock()
         with clock.stage("reading"):
@@ -119,11 +124,14 @@ class DemoCommand(options.BesideReport):
             timings=clock.timings,
             warnings=stages.failure_notes(ensemble),
             command=options.command_line(),
+            level=_LEVEL,
             title="Demonstration: Z → μ⁺μ⁻ events",
             results=stages.claims(mixture),
         )
+        time_is_enough()
         report = _document(run, content)
-        self._print(report, write_document(report, self.out), stages.learnt(mixture))
+        page = write_document(report, self.out, force=self.force)
+        self._print(report, page, stages.learnt(mixture))
         return ExitCode.COMPATIBLE
 
     def _plan(self, run: Run, samples: DemoSamples, epochs: int) -> ExitCode:

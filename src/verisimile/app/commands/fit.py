@@ -13,6 +13,7 @@ from verisimile.app import options, terminal
 from verisimile.app.descriptions import with_support
 from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts
+from verisimile.app.stopping import time_is_enough
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -119,6 +120,8 @@ class FitCommand:
     engine: options.EngineOption = options.EngineName.AUTO
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
+    max_seconds: options.MaxSeconds = None
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -139,7 +142,7 @@ class FitCommand:
         trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
         check_folder(self.out)
         clock = Clock()
-        run = options.run_in(self.home, seed=self.seed, executor=self.executor)
+        run = options.run_in(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         folds = self._folds()
         with clock.stage("reading"):
             samples = self._samples(run, said)
@@ -179,6 +182,8 @@ class FitCommand:
         if self.dry_run:
             return self._plan(run, fitting, accounts)
         ensemble, mixture = fitting.fit(run, clock)
+        terminal.check_whole(run)
+        time_is_enough()
         study = finish(run.store, study, clock.timings)
         terminal.warn(stages.failure_notes(ensemble))
         if not self.as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,10 +11,9 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import as_fitted, label_notes
-from verisimile.app.preflight import check_folder
+from verisimile.app.preflight import check_folder, check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
-from verisimile.core.errors import NumericsError
 
 if TYPE_CHECKING:
     from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
@@ -116,6 +114,9 @@ class GofCommand:
     report: options.Report = None
     seed: options.OtherSeed = None
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -132,12 +133,12 @@ class GofCommand:
 
         toys = self.toys if self.exceedances is None else Sequential(self.exceedances, self.toys)
         options.check_level(self.level)
-        check_toys(self.toys, self.level)
+        options.check_toys(self.toys, self.level)
         if self.report is not None:
-            check_folder(self.report, "--report")
+            check_report(self.report, "--report", force=self.force)
         check_folder(self.home, "RUN")
         clock = Clock()
-        study, run = open_run(self.home, seed=self.seed, executor=self.executor)
+        study, run = open_run(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
         with clock.stage("reading"):
             ensemble, mixture = load_trained(run), load_mixture(run)
             names = [spec.name for spec in mixture.features]
@@ -190,7 +191,7 @@ class GofCommand:
             level=self.level,
             title=f"Goodness of fit: {name}",
         )
-        return terminal.conclude(run, content, self.report, self._print)
+        return terminal.conclude(run, content, self.report, self._print, force=self.force)
 
     def _null(self) -> Calibration:
         from verisimile.checks.goodness.null import FluctuatedCentre, PlugIn, Predictive
@@ -265,15 +266,3 @@ class GofCommand:
         )
         if page is not None:
             terminal.print_lines(f"Report: {page}")
-
-
-def check_toys(toys: int, level: float) -> None:
-    """Raise unless so many toys can reach the level: any test would be inconclusive."""
-    needed = math.ceil(1.0 / level - 1e-9) - 1
-    if toys < needed:
-        raise NumericsError(
-            "--toys",
-            got=f"{toys}, whose smallest p-value is {1.0 / (toys + 1):.3g}",
-            expected=f"at least {needed} to reach the level {level:g}",
-            remedy=f"Use --toys {max(needed, 1000)}: {needed} can only just tell.",
-        )

@@ -11,6 +11,8 @@ from verisimile.app import options, terminal
 from verisimile.app.preflight import check_folder
 from verisimile.app.terminal import ExitCode
 
+_ORIGIN = "verisimile sample"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleCommand:
@@ -20,6 +22,7 @@ class SampleCommand:
     n: Annotated[int, typer.Option("-n", min=1, help="Number of events.")]
     out: Annotated[str, typer.Option(metavar="FILE", help="File to write; its suffix decides.")]
     seed: options.OtherSeed = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -33,7 +36,8 @@ class SampleCommand:
         from verisimile.mixture.io import load_mixture
         from verisimile.report.numbers import count, percent, rough, value_and_error
 
-        check_folder(check_writable(self.out).parent)
+        file = check_writable(self.out, origin=_ORIGIN, force=self.force)
+        check_folder(file.parent)
         _, run = open_run(self.home, seed=self.seed)
         mixture = load_mixture(run)
         if self.dry_run and self.as_json:
@@ -46,7 +50,9 @@ class SampleCommand:
             return ExitCode.COMPATIBLE
         drawn = mixture.draw(self.n, run)
         events, audit = Events(drawn.x, features=mixture.features), drawn.audit
-        write_events(events, self.out)
+        # Somebody may have written there meanwhile.
+        check_writable(self.out, origin=_ORIGIN, force=self.force)
+        write_events(events, self.out, origin=_ORIGIN)
         if self.as_json:
             terminal.print_json(
                 "verisimile.sample/1",

@@ -11,8 +11,8 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
-from verisimile.app.preflight import check_folder
-from verisimile.app.reading import Reader, accounts_of, holders, say_accounts
+from verisimile.app.preflight import check_report
+from verisimile.app.reading import Reader, accounts_of, holders, say_accounts, warn_of_doubts
 from verisimile.app.terminal import Clock, ExitCode
 from verisimile.core.errors import InputError
 
@@ -102,6 +102,9 @@ class ValidateCommand(options.BesideReport):
         int | None, typer.Option(min=0, help="Entropy of all random streams; 2026 by default.")
     ] = None
     executor: options.Executor = ""
+    shard: options.PartOfWork = ""
+    max_seconds: options.MaxSeconds = None
+    force: options.Force = False
     as_json: options.Json = False
     dry_run: options.DryRun = False
 
@@ -113,13 +116,14 @@ class ValidateCommand(options.BesideReport):
 
         clock = Clock()
         study = within_reach(self._whole_study())
-        check_folder(self.out)
-        run = options.run_in(self.home, seed=study.seed, executor=self.executor)
+        check_report(self.out, force=self.force)
+        run = options.run_in(self.home, seed=study.seed, executor=self.executor, shard=self.shard)
         with clock.stage("reading"):
             events, notes = read_samples(study)
             check_inputs(events, study)
         if self.dry_run:
             return self._plan(run, study, events)
+        warn_of_doubts(_doubts(study, events))
         with clock.stage("comparison"):
             found = validate(
                 run,
@@ -141,7 +145,7 @@ class ValidateCommand(options.BesideReport):
             level=study.level,
             title=study.title,
         )
-        return terminal.conclude(run, content, self.out, self._print)
+        return terminal.conclude(run, content, self.out, self._print, force=self.force)
 
     def _whole_study(self) -> Study:
         """Return the study file's study with what the options say instead."""

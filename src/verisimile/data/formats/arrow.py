@@ -23,6 +23,7 @@ from verisimile.data.formats.ipc_sizes import declared
 from verisimile.data.source import Column, Source, Values
 
 SPECS_KEY = b"verisimile.features"
+_ORIGIN_KEY = b"verisimile.origin"
 
 _PANDAS_KEY = b"pandas"
 _BATCH = 32 * 2**20  # bytes of columns that are decoded together
@@ -296,17 +297,32 @@ def _with_text_names(value: Any) -> Any:  # noqa: ANN401  (anything that speaks 
     return value.set_axis(names, axis="columns") if hasattr(value, "set_axis") else value
 
 
-def arrow_table(columns: Columns, specs: Sequence[Feature]) -> pa.Table:
-    """Return columns as a table with the specifications in the schema's metadata."""
+def arrow_table(columns: Columns, specs: Sequence[Feature], origin: str = "") -> pa.Table:
+    """Return columns as a table, its specifications and origin in the schema's metadata."""
     described = json.dumps([feature.to_dict() for feature in specs]).encode()
-    return pa.table(dict(columns)).replace_schema_metadata({SPECS_KEY: described})
+    said = {SPECS_KEY: described, **({_ORIGIN_KEY: origin.encode()} if origin else {})}
+    return pa.table(dict(columns)).replace_schema_metadata(said)
+
+
+def origin_of(file: EventFile) -> str:
+    """Return what a Parquet or Feather file says of its maker; nothing if it cannot be read."""
+    try:
+        if file.suffix == ".parquet":
+            schema = pa.parquet.read_schema(file.path)
+        else:
+            with pa.ipc.open_file(file.path) as reader:
+                schema = reader.schema
+    except (OSError, pa.ArrowException):
+        return ""
+    said: bytes = (schema.metadata or {}).get(_ORIGIN_KEY, b"")
+    return said.decode(errors="replace")
 
 
 def write_parquet(columns: Columns, specs: Sequence[Feature], file: EventFile) -> None:
     """Write compressed Parquet with the specifications in the schema's metadata."""
     # Byte streams of doubles compress well; dictionaries of them do not.
     pa.parquet.write_table(
-        arrow_table(columns, specs),
+        arrow_table(columns, specs, file.origin),
         file.path,
         compression="zstd",
         use_dictionary=False,
@@ -317,4 +333,5 @@ def write_parquet(columns: Columns, specs: Sequence[Feature], file: EventFile) -
 
 def write_feather(columns: Columns, specs: Sequence[Feature], file: EventFile) -> None:
     """Write an uncompressed Feather file, which is read without a copy."""
-    pa.feather.write_feather(arrow_table(columns, specs), file.path, compression="uncompressed")
+    table = arrow_table(columns, specs, file.origin)
+    pa.feather.write_feather(table, file.path, compression="uncompressed")

@@ -24,11 +24,15 @@ Columns = Mapping[str, Array | IntArray]
 
 @dataclass(frozen=True, slots=True)
 class EventFile:
-    """A file of events, whether it exists or not, and the tree or group in it."""
+    """A file of events, whether it exists or not, and the tree or group in it.
+
+    `origin` is what a file that is written says of its maker, where the format has a place for it.
+    """
 
     path: Path
     suffix: str
     part: str | None = None
+    origin: str = ""
 
     def __str__(self) -> str:
         """Return the path with its part, for messages."""

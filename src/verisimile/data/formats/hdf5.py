@@ -361,7 +361,9 @@ def write_hdf5(columns: Columns, specs: Sequence[Feature], file: EventFile) -> N
     described = {spec.name: spec for spec in specs}
     # Since version 1.10, of 2016, HDF5 has sums of what it says of the values too.
     formed = {"libver": ("v110", "v110"), "locking": False, "track_order": True}
-    with optional("h5py").File(file.path, "w", **formed) as store:
+    # In memory first: where a disk fills up, HDF5 ends the process.
+    held = {"driver": "core", "backing_store": False, "block_size": 2**24}
+    with optional("h5py").File(file.path, "w", **formed, **held) as store:
         target = store if group == "/" else store.create_group(group, track_order=True)
         for name, values in columns.items():
             dataset = target.create_dataset(name, data=values, fletcher32=True)
@@ -370,3 +372,6 @@ def write_hdf5(columns: Columns, specs: Sequence[Feature], file: EventFile) -> N
                 value = getattr(spec, field.name)
                 if value != getattr(plain, field.name):
                     dataset.attrs[field.name] = value
+        store.flush()
+        image = store.id.get_file_image()
+    file.path.write_bytes(image)
