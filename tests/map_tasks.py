@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -108,6 +109,23 @@ def threads(seeds: Seeds, argument: object) -> Payload:
     np.ones((2, 2)) @ np.ones((2, 2))
     seen = [int(pool["num_threads"]) for pool in threadpoolctl.threadpool_info()]
     return Payload({"threads": np.array(seen, dtype=np.int64)}, {"pid": os.getpid()})
+
+
+def hang() -> None:
+    """Never end."""
+    threading.Event().wait()
+
+
+_INSIDE = threading.Lock()
+
+
+def alone() -> bool:
+    """Whether no other call ran in this process meanwhile."""
+    first = _INSIDE.acquire(blocking=False)
+    time.sleep(0.02)
+    if first:
+        _INSIDE.release()
+    return first
 
 
 def _note(log: str, index: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.errors import IncompleteError, InputError, StoreError, VerisimileError
-from verisimile.core.executor import ExecutorSpec, quiet_pool, single_threaded
+from verisimile.core.executor import ExecutorSpec, TaskLost, quiet_pool, single_threaded
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt
 from verisimile.core.store import Store
@@ -244,15 +244,11 @@ class _Flight:
             if isinstance(error, BrokenExecutor):
                 alive = False
                 continue
+            if isinstance(error, VerisimileError):
+                raise error  # the executor's own: nobody is there any more who works
             item = self.flying.pop(future)
             self.deaths_in_a_row = 0
-            # What a task raises comes back as a reply: an error is the executor's own.
-            reply = (
-                future.result()
-                if error is None
-                else replace(failure(item.call, error, item.deaths + 1), outside=True)
-            )
-            self.receive(item.call.index, reply)
+            self.receive(item.call.index, _reply(future, error, item))
         return alive
 
     def _recover(self) -> None:
@@ -280,6 +276,16 @@ class _Flight:
         address = item.call.task.address
         died = Failure(address, "WorkerDied", reason, item.deaths, outside=True)
         self.receive(item.call.index, died)
+
+
+def _reply(future: Future[Reply], error: BaseException | None, item: _Item) -> Reply:
+    """Return what came back; what a task raises is a reply too, an error is the executor's own."""
+    if error is None:
+        return future.result()
+    if isinstance(error, TaskLost):
+        address = item.call.task.address
+        return Failure(address, "WorkerDied", str(error), error.attempts, outside=True)
+    return replace(failure(item.call, error, item.deaths + 1), outside=True)
 
 
 def _reason(flying: Iterable[Future[Reply]]) -> str:

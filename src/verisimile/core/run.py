@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
+from verisimile.core.dask_executor import Dask
 from verisimile.core.dispatch import (
     Call,
     Failure,
@@ -21,7 +22,7 @@ from verisimile.core.executor import ExecutorSpec, resolve_executor
 from verisimile.core.progress import Progress, resolve_progress
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt, Record, check_address
-from verisimile.core.store import Store, open_store
+from verisimile.core.store import DirectoryStore, Store, open_store
 
 Outcome = Record | Failure
 
@@ -153,6 +154,8 @@ class Run:
     ) -> None:
         if not missing:
             return
+        if isinstance(self.executor, Dask) and isinstance(self.store, DirectoryStore):
+            self.executor.check_folder(self.store.path)
         by_index = {call.index: call for call in missing}
         shown = self.progress.begin(work.label, total, len(outcomes))
 
