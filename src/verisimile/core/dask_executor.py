@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import re
+import signal
 import sys
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -223,9 +224,15 @@ def _local(workers: int) -> distributed.Client:
 def _leave(client: distributed.Client) -> None:
     """Close a connection of ours, and the cluster behind it if it is ours too."""
     cluster = client.cluster
-    # Whatever it says, there is nothing left to do.
-    with warnings.catch_warnings(), contextlib.suppress(Exception):
-        warnings.simplefilter("ignore")
+    if cluster is not None:
+        # Closed politely, a cluster waits for what its workers are doing.
+        for nanny in cluster.workers.values():
+            nanny.auto_restart = False
+            if nanny.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(nanny.pid, signal.SIGKILL)
+    # Whatever they say, there is nothing left to do.
+    with contextlib.suppress(Exception):
         client.close(timeout=_CLOSE_SECONDS)
     if cluster is not None:
         with contextlib.suppress(Exception):
