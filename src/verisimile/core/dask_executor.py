@@ -74,8 +74,8 @@ class Dask:
 
     @property
     def window(self) -> int:
-        """Two for each worker, so that none waits for the driver."""
-        return 2 * self.workers
+        """Two for each worker, so that none waits for the driver; more of the smallest tasks."""
+        return max(2 * self.workers, self._pool.ahead if self._pool else 0)
 
     @property
     def remark(self) -> str:

@@ -9,7 +9,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import CancelledError as Cancelled
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +39,8 @@ NO_WORKERS_SECONDS = 600.0
 
 _SILENT_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
+_AHEAD_SECONDS = 0.1  # how much work is sent in advance, where tasks take less time than messages
+_PAUSES = (0.005, 0.05)  # seconds between two turns of messages: while results come, and else
 _RESUME = (
     "Finished records are kept. Start the cluster again, then run the same command:"
     " it continues from there."
@@ -75,9 +76,15 @@ class DaskPool(Executor):
         self._lock = threading.RLock()
         self._pending: dict[Future[Any], _Job] = {}
         self._suspects: deque[_Job] = deque()
-        self._keys = (f"verisimile-{uuid.uuid4().hex}-{i}" for i in itertools.count())
+        prefix = f"verisimile-{uuid.uuid4().hex}"
+        self._keys = (f"{prefix}-{i}" for i in itertools.count())
+        self._outbox: list[_Job] = []
+        self._serving = False
         self._watcher: threading.Thread | None = None
         self._seen = time.monotonic()
+        self.ahead = 0
+        self._settled = 0
+        self._paced = 0, self._seen
 
     @property
     def remark(self) -> str:
@@ -101,8 +108,8 @@ class DaskPool(Executor):
             return
         if self.client.status != "running":
             raise self._gone("a client that is closed")
-        now = time.monotonic()
         self.threads = self._asked(self.client.scheduler.ncores)
+        now = time.monotonic()
         if self.threads:
             self._seen = now
         elif now - self._seen > _patience():
@@ -114,6 +121,12 @@ class DaskPool(Executor):
             if self.folder is not None:
                 check_folder(self._ask, new, self.folder)
             self._checked |= new
+
+    def _pace(self) -> None:
+        now, settled = time.monotonic(), self._settled
+        before, then = self._paced
+        self._paced = settled, now
+        self.ahead = int(_AHEAD_SECONDS * (settled - before) / (now - then))
 
     def share(self, folder: Path) -> None:
         """Raise unless all workers, and later each new one, see `folder`."""
@@ -131,12 +144,15 @@ class DaskPool(Executor):
                 future.set_exception(self.ended)
                 return future
             self._pending[future] = job
+            self._outbox.append(job)
+            if not self._serving:
+                self._serving = True
+                self.client.loop.add_callback(self._serve)
             if self._watcher is None:
                 self._seen = time.monotonic()
                 self._watcher = threading.Thread(target=self._watch, daemon=True)
                 self._watcher.start()
         future.add_done_callback(self._forget)
-        self._send(job)
         return future
 
     def interrupt(self, late: Sequence[Future[Any]]) -> None:
@@ -155,50 +171,101 @@ class DaskPool(Executor):
         for future in list(self._pending):
             future.cancel()
 
-    def _send(self, job: _Job) -> None:
-        try:
-            job.remote = self.client.submit(
-                one_at_a_time, job.call, key=next(self._keys), pure=False, retries=0
-            )
-        except Exception as error:
-            if self.client.status in ("running", "connecting"):
-                self._settle(job, error=error)  # it cannot be sent: not picklable, for instance
-            else:
-                self._end(self._gone(f"{type(error).__name__}: {error}"))
-        else:
-            self.client.loop.add_callback(self._relay, job, job.remote)
+    async def _serve(self) -> None:
+        """Send what waits and fetch what has ended, as long as there is something.
 
-    async def _relay(self, job: _Job, remote: distributed.Future[Any]) -> None:
-        """Hand on what becomes of a call; runs in the client's thread."""
+        In turns, each for all calls at once: a message for every call would cost several
+        times what the smallest of them costs.  Runs in the client's thread.
+        """
+        pause = _PAUSES[0]
+        while self._busy():
+            moved = self._send() + self._look_through()
+            pause = _PAUSES[0] if moved else min(1.5 * pause, _PAUSES[1])
+            await asyncio.sleep(pause)
+
+    def _busy(self) -> bool:
+        with self._lock:
+            self._serving = bool(self._pending)
+            return self._serving
+
+    def _send(self) -> int:
+        with self._lock:
+            jobs, self._outbox = self._outbox, []
+        jobs = [job for job in jobs if job.local in self._pending]
         try:
-            reply = await remote
-        except KilledWorker as error:
-            self._suspect(job, error)
-        except (NoWorkerError, NoValidWorkerError):
-            self._end(self._no_workers())
-        except (Cancelled, asyncio.CancelledError) as error:
-            # Either because we did so, and then nobody waits for it, or all of them.
-            if job.local in self._pending:
-                self._end(self._gone(_words(error)))
+            self._submit(jobs)
         except Exception as error:
-            if remote.status == "error":
-                self._settle(job, error=error)
-            else:
+            if self.client.status not in ("running", "connecting"):
                 self._end(self._gone(_words(error)))
+                return 0
+            for job in jobs:  # one of them cannot be sent: not picklable, for instance
+                self._send_alone(job)
+        return len(jobs)
+
+    def _send_alone(self, job: _Job) -> None:
+        try:
+            self._submit([job])
+        except Exception as error:
+            self._settle(job, error=error)
+
+    def _submit(self, jobs: Sequence[_Job]) -> None:
+        if jobs:
+            calls, keys = [job.call for job in jobs], [next(self._keys) for _ in jobs]
+            remotes = self.client.map(one_at_a_time, calls, key=keys, pure=False, retries=0)
+            for job, remote in zip(jobs, remotes, strict=True):
+                job.remote = remote
+
+    def _look_through(self) -> int:
+        """Act on what became of the calls; return how many have ended."""
+        with self._lock:
+            there = [(job, job.remote) for job in self._pending.values() if job.remote]
+        ended = [(job, remote) for job, remote in there if remote.status not in ("pending", "lost")]
+        finished = [pair for pair in ended if pair[1].status == "finished"]
+        for job, remote in ended:
+            if remote.status == "error":
+                job.remote = None
+                self.client.loop.add_callback(self._failed, job, remote)
+            elif remote.status == "cancelled":
+                self._end(self._gone("a scheduler that was lost, or has dropped the work"))
+        for job, _ in finished:
+            job.remote = None
+        if finished:
+            self.client.loop.add_callback(self._fetch, finished)
+        return len(ended)
+
+    async def _fetch(self, finished: Sequence[tuple[_Job, distributed.Future[Any]]]) -> None:
+        try:
+            replies = await self.client.gather([remote for _, remote in finished])
+        except Exception as error:
+            if self.client.status != "running":
+                self._end(self._gone(_words(error)))
+            # One of them was lost with its worker, and has failed when it was repeated.
+            for job, remote in finished:
+                job.remote = remote
         else:
-            self._settle(job, reply)
+            for (job, _), reply in zip(finished, replies, strict=True):
+                self._settle(job, reply)
+
+    async def _failed(self, job: _Job, remote: distributed.Future[Any]) -> None:
+        error = await remote.exception()
+        if isinstance(error, KilledWorker):
+            self._suspect(job, error)
+        elif isinstance(error, NoWorkerError | NoValidWorkerError):
+            self._end(self._no_workers())
+        else:
+            self._settle(job, error=error)
 
     def _settle(
         self, job: _Job, reply: object = None, *, error: BaseException | None = None
     ) -> None:
         with self._lock:
             wanted = self._pending.pop(job.local, None)
+        self._settled += 1
         if wanted and job.local.set_running_or_notify_cancel():
             if error is None:
                 job.local.set_result(reply)
             else:
                 job.local.set_exception(error)
-        job.remote = None
         self._try_suspect()
 
     def _suspect(self, job: _Job, error: KilledWorker) -> None:
@@ -216,8 +283,7 @@ class DaskPool(Executor):
         with self._lock:
             if not self._suspects or len(self._pending) > len(self._suspects):
                 return
-            job = self._suspects.popleft()
-        self._send(job)
+            self._outbox.append(self._suspects.popleft())
 
     def _forget(self, future: Future[Any]) -> None:
         if not future.cancelled():
@@ -226,6 +292,7 @@ class DaskPool(Executor):
             job = self._pending.pop(future, None)
             if job is not None and job in self._suspects:
                 self._suspects.remove(job)
+        self._try_suspect()
         if job is not None and job.remote is not None:
             # Not here: it takes an answer of the scheduler, which may be gone.
             self.client.loop.add_callback(job.remote.cancel)
@@ -234,6 +301,7 @@ class DaskPool(Executor):
         """Look after the cluster as long as something is under way."""
         while self._working():
             try:
+                self._pace()
                 self.look()
             except VerisimileError as error:
                 self._end(error)
@@ -251,6 +319,7 @@ class DaskPool(Executor):
         with self._lock:
             self.ended = self.ended or error
             left = list(self._pending)
+            self._outbox.clear()
             self._pending.clear()
             self._suspects.clear()
         for future in left:

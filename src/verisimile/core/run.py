@@ -180,9 +180,10 @@ def _settle(store: Store, work: Work, call: Call, reply: Reply) -> Outcome:
             write(address, call.fingerprint, work.label, reply, seeds=str(call.task.seeds))
         except (VerisimileError, OSError) as error:
             return failure(call, error, 1)
-    record = store.load(address, call.fingerprint)
+    if record := store.load(address, call.fingerprint):
+        return record
     message = f"the record was written, but {store!r} does not give it back"
-    return record or Failure(address, "StoreError", message, 1, outside=True)
+    return Failure(address, "StoreError", message, 1, outside=True)
 
 
 def _passing(outcome: Outcome) -> bool:
