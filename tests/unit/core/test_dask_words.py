@@ -73,12 +73,12 @@ def test_dask_is_imported_only_when_it_is_asked_for() -> None:
 class Workers:
     """Workers that answer what they are told to."""
 
-    def __init__(self, **answers: Any) -> None:
+    def __init__(self, **answers: object) -> None:
         self.answers = answers
         self.asked: list[set[str]] = []
 
     def ask(
-        self, fn: Callable[..., object], args: tuple[object, ...], workers: Collection[str]
+        self, _: Callable[..., object], __: tuple[object, ...], workers: Collection[str]
     ) -> Mapping[str, Any]:
         self.asked.append(set(workers))
         return {name: self.answers[name] for name in workers}
