@@ -24,6 +24,7 @@ from verisimile.app.commands.fit import FitCommand
 from verisimile.app.commands.gof import GofCommand
 from verisimile.app.commands.inspect import InspectCommand
 from verisimile.app.commands.sample import SampleCommand
+from verisimile.app.commands.submit import SubmitCommand
 from verisimile.app.commands.validate import ValidateCommand
 from verisimile.app.terminal import ExitCode, exit_on_error
 
@@ -51,8 +52,8 @@ class Command(Protocol):
     """A dataclass of options: its fields are what typer parses, its docstring is the help."""
 
     @property
-    def home(self) -> Path:
-        """The folder where finished work is kept."""
+    def home(self) -> Path | None:
+        """The folder where finished work is kept, if any is."""
         ...
 
     def execute(self) -> ExitCode:
@@ -91,3 +92,6 @@ for _name, _kind in {
     "inspect": InspectCommand,
 }.items():
     app.command(_name)(command(_kind))
+
+# What submit does not know are the options of the command that it submits.
+app.command("submit", context_settings={"ignore_unknown_options": True})(command(SubmitCommand))
