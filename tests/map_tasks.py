@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -110,5 +111,27 @@ def threads(seeds: Seeds, argument: object) -> Payload:
     return Payload({"threads": np.array(seen, dtype=np.int64)}, {"pid": os.getpid()})
 
 
+def hang() -> None:
+    """Never end."""
+    threading.Event().wait()
+
+
+_INSIDE = threading.Lock()
+
+
+def alone() -> bool:
+    """Whether no other call ran in this process meanwhile."""
+    first = _INSIDE.acquire(blocking=False)
+    time.sleep(0.02)
+    if first:
+        _INSIDE.release()
+    return first
+
+
 def _note(log: str, index: int) -> None:
     (Path(log) / f"{index}.{os.getpid()}.{time.monotonic_ns()}.ran").touch()
+
+
+def tiny(seeds: Seeds, argument: int) -> Payload:
+    """Next to nothing."""
+    return Payload({"x": np.array([float(argument)])})

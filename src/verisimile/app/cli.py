@@ -25,6 +25,7 @@ from verisimile.app.commands.gc import GcCommand
 from verisimile.app.commands.gof import GofCommand
 from verisimile.app.commands.inspect import InspectCommand
 from verisimile.app.commands.sample import SampleCommand
+from verisimile.app.commands.submit import SubmitCommand
 from verisimile.app.commands.validate import ValidateCommand
 from verisimile.app.stopping import check_seconds, stoppable
 from verisimile.app.terminal import (
@@ -72,8 +73,8 @@ class Command(Protocol):
     """A dataclass of options: its fields are what typer parses, its docstring is the help."""
 
     @property
-    def home(self) -> Path:
-        """The folder where finished work is kept."""
+    def home(self) -> Path | None:
+        """The folder where finished work is kept, if any is."""
         ...
 
     def execute(self) -> ExitCode:
@@ -116,3 +117,6 @@ for _name, _kind in {
     "gc": GcCommand,
 }.items():
     app.command(_name)(command(_kind))
+
+# What submit does not know are the options of the command that it submits.
+app.command("submit", context_settings={"ignore_unknown_options": True})(command(SubmitCommand))

@@ -59,7 +59,7 @@ OtherSeed = Annotated[
 Executor = Annotated[
     str,
     typer.Option(
-        metavar="serial|loky:N",
+        metavar="serial|loky:N|dask:...",
         help="Who does the work; by default one process per core. Changes no number.",
         show_default=False,
     ),

@@ -16,7 +16,7 @@ from concurrent.futures import (
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from verisimile.core.errors import IncompleteError, InputError
+from verisimile.core.errors import InputError, VerisimileError
 from verisimile.core.executor import ExecutorSpec, TaskLost, quiet_pool, single_threaded
 from verisimile.core.parcels import Parcels
 from verisimile.core.progress import Pulse
@@ -201,7 +201,7 @@ class _Flight:
             if isinstance(error, BrokenExecutor):
                 alive = False
                 continue
-            if isinstance(error, IncompleteError):
+            if isinstance(error, VerisimileError):
                 raise error  # the executor's own: nobody is there any more who works
             item = self.flying.pop(future)
             self.deaths_in_a_row = 0

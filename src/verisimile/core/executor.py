@@ -14,19 +14,25 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from multiprocessing import resource_tracker
 from types import ModuleType
-from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import loky
 import threadpoolctl
 from loky.backend import resource_tracker as loky_tracker
 
+from verisimile.core.dask_executor import FORMS, of_client, resolve_dask
 from verisimile.core.errors import InputError, require
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LIBRARIES = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
-_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in _LIBRARIES}
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in _LIBRARIES}
+"""What libraries read, once they are loaded, for the number of their threads."""
+
 # Long enough to serve the next stage without a new import of torch, short
 # enough that the workers of a killed driver are soon gone.
 _IDLE_SECONDS = 60.0
@@ -138,7 +144,7 @@ class Loky:
                     timeout=_IDLE_SECONDS,
                     initializer=_begin_worker,
                     initargs=(os.getpid(),),
-                    env=_ONE_THREAD,
+                    env=ONE_THREAD,
                 )
             with contextlib.suppress(loky.BrokenProcessPool):
                 self._pool.submit(_nothing)  # makes it start its workers
@@ -198,8 +204,8 @@ class Borrowed:
         """Do nothing: what runs there belongs to the user."""
 
 
-def resolve_executor(executor: str | Executor | ExecutorSpec) -> ExecutorSpec:
-    """Return the executor that is meant by ``"serial"``, ``"loky:n"`` or an object.
+def resolve_executor(executor: str | Executor | ExecutorSpec | Client) -> ExecutorSpec:
+    """Return the executor that is meant by ``"serial"``, ``"loky:n"``, ``"dask:..."`` or an object.
 
     A pool of forked processes is refused: a forked copy of a process that has used
     OpenMP threads can hang for ever.
@@ -209,6 +215,10 @@ def resolve_executor(executor: str | Executor | ExecutorSpec) -> ExecutorSpec:
         return Serial()
     if match := re.fullmatch(r"loky:([1-9][0-9]{0,3})", text):
         return Loky(int(match[1]))
+    if text.startswith("dask:"):
+        return resolve_dask(text)
+    if spec := of_client(executor):
+        return spec
     if isinstance(executor, Executor):
         context = getattr(executor, "_mp_context", None)
         require(
@@ -224,7 +234,7 @@ def resolve_executor(executor: str | Executor | ExecutorSpec) -> ExecutorSpec:
     raise InputError(
         "executor",
         got=repr(executor) if isinstance(executor, str) else f"a {type(executor).__name__}",
-        expected='"serial", "loky:n" with n >= 1 workers, or a concurrent.futures.Executor',
+        expected=f'"serial", "loky:n" with n >= 1 workers, a concurrent.futures.Executor, {FORMS}',
         remedy='For example executor="loky:4".',
     )
 

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from copy import copy
 from pathlib import Path
 
+from verisimile.core.dask_executor import Dask
 from verisimile.core.dispatch import dispatch
 from verisimile.core.errors import IncompleteError, NumericsError, VerisimileError, require
 from verisimile.core.executor import ExecutorSpec, resolve_executor
@@ -16,7 +17,7 @@ from verisimile.core.progress import Progress, Pulse, resolve_progress
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Receipt, Record, check_address
 from verisimile.core.shards import Shard, ShardDone
-from verisimile.core.store import Store, open_store
+from verisimile.core.store import DirectoryStore, Store, open_store
 from verisimile.core.tasks import Call, Failure, Reply, Task, Work, failure, fingerprint
 
 Outcome = Record | Failure
@@ -210,6 +211,8 @@ class Run:
     ) -> None:
         if not missing:
             return
+        if isinstance(self.executor, Dask) and isinstance(self.store, DirectoryStore):
+            self.executor.check_folder(self.store.path)
         by_index = {call.index: call for call in missing}
         begun = time.monotonic()
         shown = self.progress.begin(work.label, total, len(outcomes))
@@ -263,9 +266,10 @@ def _settle(store: Store, work: Work, call: Call, reply: Reply) -> Outcome:
             write(address, call.fingerprint, work.label, reply, seeds=str(call.task.seeds))
         except (VerisimileError, OSError) as error:
             return failure(call, error, 1)
-    record = store.load(address, call.fingerprint, written=True)
+    if record := store.load(address, call.fingerprint, written=True):
+        return record
     message = f"the record was written, but {store!r} does not give it back"
-    return record or Failure(address, "StoreError", message, 1, outside=True)
+    return Failure(address, "StoreError", message, 1, outside=True)
 
 
 def _unwritten(outcome: Outcome) -> bool:
