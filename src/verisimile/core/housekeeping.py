@@ -11,16 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from verisimile.core import checkpoint
+from verisimile.core import checkpoint, parcels
 from verisimile.core.durable import abandoned, files_below, is_temporary, read_bytes, remove
 from verisimile.core.errors import StoreError
 from verisimile.core.lease import Holder, exclusive, read_leases, refuse_held
 from verisimile.core.records import Record, examine, unsealed
 from verisimile.core.segments import Location
 from verisimile.core.store import DirectoryStore
-
-SHARED = "shared"
-"""Where what many tasks have in common is kept, by its hash; it is made again when it is needed."""
 
 _BLOB = re.compile(r"[0-9a-f]{64}")
 _OURS = {"seal", "fingerprint"}
@@ -135,7 +132,7 @@ def survey(store: DirectoryStore) -> Survey:
             found.stale.append((path, holder))
     paths = (path for path in files_below(store.path) if is_temporary(path))
     found.temporary = sorted(path for path in paths if abandoned(path))
-    below = files_below(store.path / SHARED)
+    below = files_below(store.path / parcels.FOLDER)
     found.shared = sorted(path for path in below if _BLOB.match(path.name))
     return found
 

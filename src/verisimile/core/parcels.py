@@ -22,6 +22,7 @@ import cloudpickle
 
 from verisimile.core.errors import StoreError
 from verisimile.core.store import DirectoryStore, Store
+from verisimile.core.writers import FileWriter
 
 FOLDER = "shared"
 """Where the files are below a run folder; what is there can go once no run is at work."""
@@ -55,10 +56,11 @@ class Parcels:
     without a run folder, in a temporary one of this machine.
     """
 
-    __slots__ = ("__weakref__", "_known", "_store", "_temporary", "_used", "_written")
+    __slots__ = ("__weakref__", "_known", "_store", "_temporary", "_used", "_writer", "_written")
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._writer = FileWriter()
         self._temporary: Path | None = None
         # The objects are held, so that no other can take their id.
         self._known: dict[int, tuple[object, Parcel | None]] = {}
@@ -105,7 +107,8 @@ class Parcels:
 
     def _folder(self) -> Path:
         if isinstance(self._store, DirectoryStore):
-            return self._store.path / FOLDER
+            # Each driver has its own, which none takes from another's workers.
+            return self._store.path / FOLDER / str(self._writer)
         if self._temporary is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="verisimile-"))
             weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
@@ -113,10 +116,12 @@ class Parcels:
 
 
 def _remove(paths: set[Path]) -> None:
-    # A run that shares the work, and misses one of them, writes it again.
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
+    for folder in {path.parent for path in paths}:
+        with contextlib.suppress(OSError):  # which others are in
+            folder.rmdir()
 
 
 def opened(args: Sequence[Any]) -> tuple[Any, ...]:

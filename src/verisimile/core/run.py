@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from copy import copy
 from pathlib import Path
 
+import numpy as np
+
 from verisimile.core.dask_executor import Dask
 from verisimile.core.dispatch import dispatch
-from verisimile.core.errors import IncompleteError, NumericsError, VerisimileError, require
+from verisimile.core.errors import (
+    IncompleteError,
+    NumericsError,
+    VerisimileError,
+    VerisimileWarning,
+    require,
+)
 from verisimile.core.executor import ExecutorSpec, resolve_executor
+from verisimile.core.lease import Lease
 from verisimile.core.parcels import Parcels
 from verisimile.core.progress import Progress, Pulse, resolve_progress
 from verisimile.core.random import Seeds
-from verisimile.core.records import Payload, Receipt, Record, check_address
+from verisimile.core.records import Payload, Receipt, Record, check_address, mixed_versions
 from verisimile.core.shards import Shard, ShardDone
 from verisimile.core.store import DirectoryStore, Store, open_store
 from verisimile.core.tasks import Call, Failure, Reply, Task, Work, failure, fingerprint
@@ -172,7 +184,10 @@ class Run:
             self.executor.here,
             self.task_timeout,
         )
-        with self._parcels.map():
+        with self._claimed(calls, own, label) as shared, self._parcels.map():
+            if shared:
+                # Others began at the beginning, or will; each looks before it does a task.
+                own = [own[k] for k in np.random.default_rng(os.getpid()).permutation(len(own))]
             self._do(work, own, outcomes, total=len(calls))
             again = [call for call in own if _passing(outcomes[call.index])]
             for call in again:
@@ -183,7 +198,22 @@ class Run:
         _judge(list(outcomes.values()), label, max_failed)
         if len(outcomes) < len(calls):
             raise self._unfinished(label, len(outcomes), len(calls))
+        if note := mixed_versions(o for o in outcomes.values() if isinstance(o, Record)):
+            warnings.warn(f"{label}: {note}", VerisimileWarning, stacklevel=2)
         return [outcomes[call.index] for call in calls]
+
+    @contextlib.contextmanager
+    def _claimed(self, calls: Sequence[Call], own: Sequence[Call], label: str) -> Iterator[bool]:
+        """Keep writers of other settings out of the folder; yield whether others do the same."""
+        if not own or not isinstance(self.store, DirectoryStore):
+            yield False
+            return
+        first = calls[0]
+        lease = Lease.of(self.store.path)
+        with lease.claim(first.task.address, first.fingerprint, label) as claim:
+            for note in claim.notes:
+                warnings.warn(note, VerisimileWarning, stacklevel=2)
+            yield claim.shared
 
     def _found(self, calls: Iterable[Call]) -> dict[int, Outcome]:
         """Return the records that are there, by the place of their task."""

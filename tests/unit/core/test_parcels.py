@@ -70,12 +70,12 @@ def test_an_object_is_written_once_and_removed_when_no_map_sends_it(
         first = parcels.sealed((one, two))
         assert parcels.sealed((one, two)) == first
         assert parcels.sealed((_frozen(1000),)) == first[:1]  # the same content
-    assert len(list((tmp_path / FOLDER).iterdir())) == 2
+    assert len(_files(tmp_path)) == 2
     with parcels.map():
         assert parcels.sealed((two,)) == first[1:]
-    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [first[1].sha256]
+    assert _files(tmp_path) == [first[1].sha256]
     with parcels.map():
-        (tmp_path / FOLDER / first[1].sha256).unlink()  # by another run
+        first[1].path.unlink()  # by somebody
         assert opened(parcels.sealed((two,)))[0].size == 2000
     del parcels
 
@@ -86,6 +86,10 @@ def test_the_files_go_with_the_run(tmp_path: Path) -> None:
         parcels.sealed((_frozen(1000),))
     del parcels
     assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def _files(home: Path) -> list[str]:
+    return [path.name for path in (home / FOLDER).rglob("*") if path.is_file()]
 
 
 def test_without_a_folder_there_is_a_temporary_one() -> None:
