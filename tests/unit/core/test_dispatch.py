@@ -42,7 +42,7 @@ class Batches(Executor):
             if self.broken:
                 raise BrokenExecutor("dead already")
             if not self.batch:
-                threading.Timer(0.02, self.settle).start()
+                threading.Timer(0.1, self.settle).start()
             self.batch.append((future, lambda: fn(*args, **kwargs)))
             self.spec.most = max(self.spec.most, len(self.batch))
             self.spec.attempts.append(_address(args))

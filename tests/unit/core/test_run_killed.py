@@ -106,6 +106,7 @@ def test_workers_are_deaf_to_ctrl_c_while_they_start(tmp_path: Path, delay: floa
 
 
 @pytest.mark.parametrize("executor", ["serial", "loky:2"])
+@pytest.mark.filterwarnings("ignore:taken over from what has ended")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_driver_is_resumed(
     tmp_path: Path, executor: str, number: signal.Signals
