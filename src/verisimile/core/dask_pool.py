@@ -40,7 +40,7 @@ NO_WORKERS_SECONDS = 600.0
 _SILENT_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
 _AHEAD_SECONDS = 0.1  # how much work is sent in advance, where tasks take less time than messages
-_PAUSES = (0.005, 0.05)  # seconds between two turns of messages: while results come, and else
+_PAUSES = (0.005, 0.05)  # seconds between two turns of messages, by how fast results come
 _RESUME = (
     "Finished records are kept. Start the cluster again, then run the same command:"
     " it continues from there."
@@ -180,7 +180,7 @@ class DaskPool(Executor):
         pause = _PAUSES[0]
         while self._busy():
             moved = self._send() + self._look_through()
-            pause = _PAUSES[0] if moved else min(1.5 * pause, _PAUSES[1])
+            pause = max(pause / 1.5, _PAUSES[0]) if moved else min(1.5 * pause, _PAUSES[1])
             await asyncio.sleep(pause)
 
     def _busy(self) -> bool:
