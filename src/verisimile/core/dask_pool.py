@@ -100,7 +100,7 @@ class DaskPool(Executor):
         Raises
         ------
         IncompleteError
-            If the cluster is gone or has had no workers for too long.
+            If the cluster is gone.
         InputError
             If a new worker does not fit.
         """
@@ -109,11 +109,8 @@ class DaskPool(Executor):
         if self.client.status != "running":
             raise self._gone("a client that is closed")
         self.threads = self._asked(self.client.scheduler.ncores)
-        now = time.monotonic()
         if self.threads:
-            self._seen = now
-        elif now - self._seen > _patience():
-            raise self._no_workers()
+            self._seen = time.monotonic()
         new = set(self.threads) - self._checked
         if new:
             check_threads({worker: self.threads[worker] for worker in new})
@@ -303,6 +300,8 @@ class DaskPool(Executor):
             try:
                 self._pace()
                 self.look()
+                if time.monotonic() - self._seen > _patience():
+                    self._end(self._no_workers())
             except VerisimileError as error:
                 self._end(error)
             except Exception as error:
