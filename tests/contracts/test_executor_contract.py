@@ -35,19 +35,28 @@ def own_processes() -> Iterator[Executor]:
     pool.shutdown()
 
 
-@pytest.fixture(params=["serial", "loky", "threads", "own-processes"])
-def executor(
-    request: pytest.FixtureRequest, loky_run: Run, own_processes: Executor
-) -> Iterator[object]:
+@pytest.fixture(scope="module")
+def dask_run() -> Iterator[Run]:
+    """One local cluster for the whole module."""
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+    run = Run(SEEDS, executor="dask:local:2")
+    yield run
+    run.executor.abort()
+
+
+@pytest.fixture(params=["serial", "loky", "threads", "own-processes", "dask"])
+def executor(request: pytest.FixtureRequest) -> Iterator[object]:
     if request.param == "serial":
         yield "serial"
     elif request.param == "loky":
-        yield loky_run.executor
+        yield request.getfixturevalue("loky_run").executor
     elif request.param == "threads":
         with ThreadPoolExecutor(2) as pool:
             yield pool
+    elif request.param == "dask":
+        yield request.getfixturevalue("dask_run").executor
     else:
-        yield own_processes
+        yield request.getfixturevalue("own_processes")
 
 
 @pytest.fixture(params=["memory", "directory"])

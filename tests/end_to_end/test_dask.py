@@ -59,6 +59,16 @@ def test_the_same_bytes_as_in_one_process(
     run.executor.abort()
 
 
+def test_every_task_sees_one_inner_thread(cluster: DaskProcesses) -> None:
+    """Also in workers without a nanny, to whom nobody has said so."""
+    run = Run(SEEDS, executor=cluster.executor)
+    outcomes = run.map(map_tasks.threads, map_tasks.tasks(range(4)), label="threads")
+    records = [outcome for outcome in outcomes if isinstance(outcome, Record)]
+    assert len(records) == 4
+    assert {int(number) for record in records for number in record.arrays["threads"]} == {1}
+    run.executor.abort()
+
+
 def test_an_address_and_failures_of_tasks(cluster: DaskProcesses) -> None:
     run = Run(SEEDS, executor=f"dask:{cluster.address}")
     kinds = ["", "support", "unpicklable", "division", ""]
@@ -109,6 +119,26 @@ def test_workers_may_come_late_and_have_several_threads(
         assert run.executor.remark == ""
         futures = [run.executor.start().submit(map_tasks.alone) for _ in range(8)]
         assert all(future.result() for future in futures)
+        run.executor.abort()
+
+
+def test_a_late_worker_that_does_not_fit_ends_the_map_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(*_: object) -> None:
+        raise InputError("dask workers", got="python 3.9 on w", expected="the same everywhere")
+
+    monkeypatch.setattr("verisimile.core.dask_pool.check_versions", other)
+    log = tmp_path / "log"
+    log.mkdir()
+    with DaskProcesses(tmp_path / "cluster") as processes:
+        run = Run(SEEDS, executor=processes.executor, store=tmp_path / "store")
+        assert isinstance(run.executor, Dask)
+        run.executor.start()
+        processes.worker()
+        items = map_tasks.tasks([(str(log), index, 1.0) for index in range(200)])
+        with pytest.raises(InputError, match=r"python 3\.9 on w"):
+            run.map(map_tasks.nap, items, label="nap")
         run.executor.abort()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import logging
 import os
@@ -207,8 +208,11 @@ def _unreachable(where: str, found: str) -> IncompleteError:
 
 
 def _local(workers: int) -> distributed.Client:
+    import dask  # noqa: PLC0415
     import distributed  # noqa: PLC0415
 
+    settings = copy.deepcopy(dask.config.get("distributed"))
+    settings["worker"]["profile"]["enabled"] = False  # it samples all the time, and nobody looks
     cluster = distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
@@ -217,6 +221,7 @@ def _local(workers: int) -> distributed.Client:
         scheduler_kwargs={"dashboard": False},
         memory_limit=None,  # a task that needs more than its share is not killed for it
         silence_logs=logging.CRITICAL,  # what matters is said by the map
+        config={"distributed": settings},
     )
     return distributed.Client(cluster, set_as_default=False)
 

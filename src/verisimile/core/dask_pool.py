@@ -40,7 +40,7 @@ NO_WORKERS_SECONDS = 600.0
 _SILENT_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
 _AHEAD_SECONDS = 0.1  # how much work is sent in advance, where tasks take less time than messages
-_PAUSES = (0.005, 0.05)  # seconds between two turns of messages: while results come, and else
+_PAUSES = (0.005, 0.05)  # seconds between two turns of messages, by how fast results come
 _RESUME = (
     "Finished records are kept. Start the cluster again, then run the same command:"
     " it continues from there."
@@ -100,7 +100,7 @@ class DaskPool(Executor):
         Raises
         ------
         IncompleteError
-            If the cluster is gone or has had no workers for too long.
+            If the cluster is gone.
         InputError
             If a new worker does not fit.
         """
@@ -109,11 +109,8 @@ class DaskPool(Executor):
         if self.client.status != "running":
             raise self._gone("a client that is closed")
         self.threads = self._asked(self.client.scheduler.ncores)
-        now = time.monotonic()
         if self.threads:
-            self._seen = now
-        elif now - self._seen > _patience():
-            raise self._no_workers()
+            self._seen = time.monotonic()
         new = set(self.threads) - self._checked
         if new:
             check_threads({worker: self.threads[worker] for worker in new})
@@ -180,7 +177,7 @@ class DaskPool(Executor):
         pause = _PAUSES[0]
         while self._busy():
             moved = self._send() + self._look_through()
-            pause = _PAUSES[0] if moved else min(1.5 * pause, _PAUSES[1])
+            pause = max(pause / 1.5, _PAUSES[0]) if moved else min(1.5 * pause, _PAUSES[1])
             await asyncio.sleep(pause)
 
     def _busy(self) -> bool:
@@ -303,6 +300,8 @@ class DaskPool(Executor):
             try:
                 self._pace()
                 self.look()
+                if time.monotonic() - self._seen > _patience():
+                    self._end(self._no_workers())
             except VerisimileError as error:
                 self._end(error)
             except Exception as error:

@@ -62,7 +62,10 @@ def end_process() -> None:
 
 def sees(probe: str) -> bool:
     """Return whether this process finds the file."""
-    return Path(probe).is_file()
+    try:
+        return Path(probe).is_file()
+    except OSError:  # a folder on the way that it may not read
+        return False
 
 
 def check_threads(threads: Mapping[str, int]) -> None:

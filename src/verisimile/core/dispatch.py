@@ -126,6 +126,8 @@ class _Flight:
             item.since = item.since or now
         if running:
             self.pulse.running(len(self.flying), running[0].call.task.address, running[0].since)
+        # An executor may know better why nothing ends: that no worker has come yet.
+        self.pulse.remark = getattr(self.spec, "remark", "")
         return None if self.work.timeout is None else _LOOK_SECONDS
 
     def _overdue(self) -> list[Future[Reply]]:

@@ -91,6 +91,7 @@ class Pulse:
     ) -> None:
         self._shown, self._label, self._total, self._done = shown, label, total, done
         self._seconds = seconds
+        self.remark = ""
         self._running: tuple[int, str, float | None] = (0, "", None)
         self._ended = threading.Event()
         self._last = time.monotonic()
@@ -136,6 +137,8 @@ class Pulse:
     def _text(self, now: float) -> str:
         count, first, since = self._running
         text = f"{self._label}: {self._done} of {self._total} done"
+        if self.remark:
+            return f"{text}; {self.remark}"
         if not count:
             return f"{text}; none begun yet"
         oldest = f"{first} runs" if count == 1 else f"{count} at work, {first} longest,"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from verisimile.core.dask_executor import Dask
-from verisimile.core.dask_workers import check_folder, check_threads, check_versions, facts
+from verisimile.core.dask_workers import check_folder, check_threads, check_versions, facts, sees
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.executor import resolve_executor
 
@@ -154,3 +154,16 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="a folder in which the driver can write"):
         check_folder(Workers().ask, set(), tmp_path / "file" / "run")
+
+
+def test_a_folder_that_may_not_be_read_is_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    assert not sees(str(tmp_path / "probe"))
+    (tmp_path / "probe").touch()
+    assert sees(str(tmp_path / "probe"))
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert not sees(str(tmp_path / "probe"))
