@@ -56,7 +56,8 @@ def test_one_lease_for_a_process_and_a_folder(tmp_path: Path) -> None:
         assert found[1].claims == {"members/0000": ("f", "members")}
         assert found[1].writer.pid == os.getpid()
         assert found[1].live
-    assert read_leases(tmp_path, now=time.time())[0][1].claims == {}
+    assert files(tmp_path) == []
+    first.claim("members/0000", "f", "members")
     first.close()
     assert files(tmp_path) == []
     assert Lease.of(tmp_path) is not first
@@ -68,9 +69,12 @@ def test_a_claim_made_twice_is_given_up_twice(lease: Lease, tmp_path: Path) -> N
     with lease.claim("a", "f", "x"):
         pass
     assert read_leases(tmp_path, now=time.time())[0][1].claims == {"a": ("f", "x")}
+    other = lease.claim("b", "f", "x")
     outer.close()
     outer.close()
-    assert read_leases(tmp_path, now=time.time())[0][1].claims == {}
+    assert read_leases(tmp_path, now=time.time())[0][1].claims == {"b": ("f", "x")}
+    other.close()
+    assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize("fingerprints", [("a", "b"), ("a", "a")])
