@@ -28,19 +28,21 @@ from pathlib import Path
 from verisimile.core.errors import StoreError
 from verisimile.core.lease import Lease
 
-folder, fingerprint = sys.argv[1:3]
-lease = Lease.of(Path(folder))
+fingerprint, *folders = sys.argv[1:]
 print("ready", flush=True)
-sys.stdin.readline()
-try:
-    claim = lease.claim("members/0000", fingerprint, "members")
-except StoreError as error:
-    print("refused", error, flush=True)
-else:
-    print("shares" if claim.shared else "holds", *claim.notes, flush=True)
-sys.stdin.readline()
+for folder in folders:
+    sys.stdin.readline()
+    lease = Lease.of(Path(folder))
+    try:
+        claim = lease.claim("members/0000", fingerprint, "members")
+    except StoreError as error:
+        print("refused", error, flush=True)
+    else:
+        print("shares" if claim.shared else "holds", *claim.notes, flush=True)
+    sys.stdin.readline()
+    if folder != folders[-1]:
+        lease.close()
 """
-
 
 NO_PRIVILEGE = """
 import ctypes

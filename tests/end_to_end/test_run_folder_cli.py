@@ -131,7 +131,7 @@ def test_a_run_of_another_command_is_told_too(tmp_path: Path) -> None:
 
 
 def test_leases_are_told_and_respected(home: Path) -> None:
-    holder = Process(CLAIMER, home, "f")
+    holder = Process(CLAIMER, "f", home)
     holder.line()
     holder.go_on()
     assert holder.line() == "holds"

@@ -35,7 +35,7 @@ for folder in sys.argv[2:]:
 
 
 def test_of_two_that_train_at_once_one_is_refused(tmp_path: Path) -> None:
-    homes = [tmp_path / str(number) for number in range(8)]
+    homes = [tmp_path / str(number) for number in range(5)]
     both = [Process(FITTER, seed, *homes) for seed in (1, 2)]
     for one in both:
         assert one.line() == "ready"
