@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from store_processes import CLAIMER, Process
+from store_processes import CLAIMER, NO_PRIVILEGE, Process
 from verisimile.app.cli import app
 from verisimile.core.checkpoint import Checkpoint
 from verisimile.core.records import Payload
@@ -128,7 +131,7 @@ def test_a_run_of_another_command_is_told_too(tmp_path: Path) -> None:
 
 
 def test_leases_are_told_and_respected(home: Path) -> None:
-    holder = Process(CLAIMER, home, "f")
+    holder = Process(CLAIMER, "f", home)
     holder.line()
     holder.go_on()
     assert holder.line() == "holds"
@@ -154,6 +157,49 @@ def test_checkpoints_go_when_they_are_asked_for(home: Path) -> None:
     assert "Nothing to remove." in call("gc", home).stdout
     assert "Removed checkpoints, 1 (" in call("gc", home, "--unfinished").stdout
     assert "unfinished" not in described(home, 0)["records"]
+
+
+def test_finished_work_is_read_where_nothing_can_be_written(
+    fitted: Path, home: Path, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(6).normal(size=(200, 2))
+    write_events(Events(x, names=("a", "b")), tmp_path / "test.csv")
+    test = ("--toys", "19", "--kernels", "10", "--executor", "serial", "--json")
+    gof = ["gof", str(home), str(tmp_path / "test.csv"), *test]
+    first = call(*gof)
+    assert first.exit_code in (0, 1, 3), first.output
+    before = contents(home)
+    split = ["--fit-fraction", "0.4", "--no-discrepancy"]
+    fits = ["fit", str(fitted / "train.csv"), "--out", str(home), "--members", "3", *split, *TINY]
+    folders = [home, *(path for path in home.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        (again, second), (refit, _), (other, refused) = (
+            powerless(*command) for command in (gof, ["inspect", str(home)], [*gof, "--seed", "3"])
+        )
+        fitted_again, text = powerless(*fits)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert again == first.exit_code
+    assert json.loads(second)["goodness"] == json.loads(first.stdout)["goodness"]
+    assert refit == 0
+    assert fitted_again == 0, text
+    assert other != 0, refused
+    assert contents(home) == before
+
+
+def powerless(*arguments: str) -> tuple[int, str]:
+    code = NO_PRIVILEGE + "from verisimile.app.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return done.returncode, done.stdout or done.stderr
 
 
 @pytest.mark.parametrize("command", ["inspect", "gc"])

@@ -1,9 +1,9 @@
 """Who writes in a run folder: a lease of each process, and what it claims to be working on.
 
-The lease of a process is the file ``leases/<machine>-<pid>-<token>.json``, which a thread touches
-every few seconds.  Two processes that claim one address for different configurations would write
-over each other's records: the second is refused, by name.  For one configuration they may share
-the work.
+The lease of a process is the file ``leases/<machine>-<pid>-<token>.json``.  It is there while the
+process claims something, and a thread touches it every few seconds.  Two processes that claim one
+address for different configurations would write over each other's records: the second is refused,
+by name.  For one configuration they may share the work.
 """
 
 from __future__ import annotations
@@ -158,10 +158,7 @@ class Lease:
             cannot be written.
         """
         with self._guard, _locked(self.home):
-            begun = bool(self._since)
-            if not begun:
-                sweep(self.home)
-                self._since = datetime.now(UTC).isoformat(timespec="seconds")
+            self._begin()
             before = dict(self._claims)
             self._claims[address] = fingerprint, label
             # Said first and looked after: where locks do nothing, two who come at once both see
@@ -172,10 +169,8 @@ class Lease:
                 shared = _check(self.home, live, {address: (fingerprint, label)})
             except BaseException:
                 self._claims = before
-                self._restore(begun=begun)
+                self._say()
                 raise
-            if not begun:
-                self._start()
             self._users[address] = self._users.get(address, 0) + 1
             return Claim(self, address, shared, notes)
 
@@ -190,9 +185,8 @@ class Lease:
                 return
             self._users.pop(address, None)
             if self._claims.pop(address, None) is not None and not self._closing.is_set():
-                # What is not said in time only keeps others waiting: no reason to fail.
-                with contextlib.suppress(StoreError):
-                    self._write()
+                self._lost = self._lost if self._claims else None
+                self._say()
 
     def close(self) -> None:
         """Give up all claims and remove the file; the next :meth:`of` makes another lease."""
@@ -212,12 +206,19 @@ class Lease:
         """Whether a fork inherited it, which must not close it for its parent."""
         return self.writer.pid != os.getpid()
 
-    def _restore(self, *, begun: bool) -> None:
+    def _begin(self) -> None:
+        if not self._since:
+            sweep(self.home)
+            self._since = datetime.now(UTC).isoformat(timespec="seconds")
+            threading.Thread(target=self._beat, name="verisimile lease", daemon=True).start()
+
+    def _say(self) -> None:
+        """Write what is claimed, if anything: an idle process keeps nobody waiting."""
+        # What is not said in time only keeps others waiting: no reason to fail.
         with contextlib.suppress(StoreError):
-            if begun:
+            if self._claims:
                 self._write()
             else:
-                self._since = ""
                 remove(self.path)
 
     def _write(self) -> None:
@@ -243,13 +244,10 @@ class Lease:
         ]
         return [holder for _, holder in found if holder.live], tuple(notes)
 
-    def _start(self) -> None:
-        threading.Thread(target=self._beat, name="verisimile lease", daemon=True).start()
-
     def _beat(self) -> None:
         while not self._closing.wait(_BEAT_SECONDS):
             with self._guard:
-                if not self._closing.is_set():
+                if self._claims and not self._closing.is_set():
                     self._touch()
 
     def _touch(self) -> None:

@@ -161,8 +161,13 @@ class _NamedBytes(ABC):
                 self._place(name), got="the address of a record", expected="a name that is free"
             )
         with representable(name):
-            text = json.dumps(plain(value, name), indent=1, allow_nan=False)
-        self._write(document, text.encode())
+            text = json.dumps(plain(value, name), indent=1, allow_nan=False).encode()
+        if not self._holds(document, text):
+            self._write(document, text)
+
+    def _holds(self, name: str, data: bytes) -> bool:
+        # What is there need not be written again, perhaps where nothing can be written.
+        return self._read(name) == data
 
     def _examine(self, address: str, fingerprint: str) -> tuple[State, Record | None]:
         text = self._read(f"{check_address(address)}.json")
@@ -271,6 +276,8 @@ class DirectoryStore(_NamedBytes):
     ) -> Receipt:
         """Write payload, then record, in place of any older ones."""
         data, text, receipt = pack(address, fingerprint, label, payload, seeds=seeds)
+        if self._holds(f"{address}.json", text) and self._holds(f"{address}.safetensors", data):
+            return receipt
         # One fsync, of the payload, where a full disk or a quota shows: the mark of a finished
         # record comes after it.  Text and names follow with the system's own writing, within half
         # a minute.  A power cut in that time may cost the record, which then is missing or fails

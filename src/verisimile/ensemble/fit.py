@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -13,11 +15,12 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import IntArray, frozen
 from verisimile.core.canonical import JSON, canonical, restore
-from verisimile.core.errors import InputError, StoreError
+from verisimile.core.errors import InputError, StoreError, VerisimileWarning
+from verisimile.core.lease import Lease
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
-from verisimile.core.store import MemoryStore, Store
+from verisimile.core.store import DirectoryStore, MemoryStore, Store
 from verisimile.core.tasks import Failure, Task, fingerprint
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -132,7 +135,7 @@ def train(
 
     The footprint of the events is kept with them, and with whatever `also` says of each event.
     """
-    write_manifest(run.store, manifest)
+    _begin(run.store, manifest)
     run.store.save(_ROWS, seen.digest, seen.role, Payload({"rows": seen.rows, **(also or {})}))
     outcomes = train_members(run, tasks, engine, max_failed=max_failed)
     failures = tuple(outcome for outcome in outcomes if isinstance(outcome, Failure))
@@ -326,6 +329,24 @@ def check_manifest(store: Store, manifest: Manifest) -> None:
             expected="an empty store, or one with the same settings",
             remedy=_REMEDY,
         )
+
+
+def _begin(store: Store, manifest: Manifest) -> None:
+    """Write the manifest, unless its folder has it already.
+
+    Of processes that come to an empty folder at once, those of other settings are refused.
+    """
+    if not isinstance(store, DirectoryStore):
+        write_manifest(store, manifest)
+        return
+    if store.read_json(_NAME) is not None:
+        return
+    settings = hashlib.sha256(canonical(manifest.settings, _NAME).encode()).hexdigest()
+    with Lease.of(store.path).claim(_NAME, settings, "ensemble") as claim:
+        for note in claim.notes:
+            warnings.warn(note, VerisimileWarning, stacklevel=2)
+        check_manifest(store, manifest)
+        write_manifest(store, manifest)
 
 
 def write_manifest(store: Store, manifest: Manifest) -> None:

@@ -109,7 +109,7 @@ def test_cleaning_keeps_every_valid_record(store: DirectoryStore) -> None:
     (store.path / "shared").mkdir()
     (store.path / "shared" / ("a" * 64)).write_bytes(b"blob")
     (store.path / "shared" / "mine.txt").write_bytes(b"a user's")
-    killed = Process(CLAIMER, store.path, "f")
+    killed = Process(CLAIMER, "f", store.path)
     killed.line()
     killed.go_on()
     assert killed.line() == "holds"
@@ -154,7 +154,7 @@ def test_cleaning_keeps_every_valid_record(store: DirectoryStore) -> None:
 def test_a_folder_that_somebody_uses_is_left_alone(store: DirectoryStore) -> None:
     (store.path / "shared").mkdir()
     (store.path / "shared" / ("a" * 64)).write_bytes(b"blob")
-    holder = Process(CLAIMER, store.path, "f")
+    holder = Process(CLAIMER, "f", store.path)
     holder.line()
     holder.go_on()
     assert holder.line() == "holds"
