@@ -248,6 +248,16 @@ def test_a_run_is_a_generator(fitted: Path, files: Path, tmp_path: Path) -> None
     assert not plan.folder.exists()
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_regions_are_made_of_events_that_will_be_drawn(
+    fitted: Path, files: Path, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    out = tmp_path / "out"
+    options = ("--n-generated", 100, "--regions", 60, "--out", out, *more)
+    tried = call("amplify", fitted, "--holdout", files / "holdout.parquet", *options, folder=out)
+    refused(tried, "60 regions to be made of 50 events", "--n-generated 120 or more")
+
+
 def test_a_folder_that_is_no_run_is_refused(fitted: Path, files: Path, tmp_path: Path) -> None:
     out, holdout = tmp_path / "out", ("--holdout", files / "holdout.parquet")
     (tmp_path / "empty").mkdir()

@@ -148,7 +148,9 @@ def test_a_wrong_truth_is_not_covered(files: Path, copy: Path) -> None:
 def test_coverage_plans_and_refuses(files: Path, copy: Path) -> None:
     plan = run("coverage", copy, "--dry-run", "--json").json
     assert [stage["name"] for stage in plan["stages"]] == ["members' expectations", "refits"]
-    assert run("coverage", copy, "--datasets", 5, "--executor", "serial").code == 3
+    blind = run("coverage", copy, "--datasets", 5, "--executor", "serial")
+    assert blind.code == 3
+    assert blind.err.startswith("warning: nothing could pass: 5 data sets")
     refused(run("coverage", copy, "--level", "68.27"), "--level")
     refused(run("coverage", copy, "--moment", "eta", "--dry-run"), "--moment", "'eta'")
     few = ("--truth", files / "test.parquet", "--dry-run")
@@ -259,6 +261,9 @@ def test_too_few_toys_decide_nothing(files: Path, copy: Path) -> None:
     assert not (copy / "toys").exists()
     dry = run("gof", copy, files / "shifted.parquet", "--toys", 3, *TOYS, "--dry-run")
     assert dry.code == 3, dry
+    demo = run("demo", "--toys", 5, "--out", files / "demo")
+    assert (demo.code, demo.out) == (3, "")
+    assert not (files / "demo").exists()
 
 
 def test_every_hypothesis_and_null_can_be_chosen(files: Path, copy: Path) -> None:

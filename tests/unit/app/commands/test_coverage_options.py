@@ -37,6 +37,8 @@ def test_every_kind_has_its_name() -> None:
         ("moments", "pt:1.5"),
         ("moments", "pt:x"),
         ("moments", "pt:0"),
+        ("moments", "pt:nan"),
+        ("moments", "pt:inf"),
         ("quantiles", "pt"),
         ("quantiles", "pt:2"),
         ("bins", "pt:1"),
