@@ -68,14 +68,14 @@ def test_a_validation(folder: Path, tmp_path: Path) -> None:
 
 def test_a_fit_and_its_test(folder: Path, tmp_path: Path) -> None:
     for out in ("parts", "whole"):
-        fit = ("fit", folder / "train.parquet", *TINY, *SERIAL, "--no-discrepancy")
-        fit = (*fit, "--fit-fraction", "0.4", "--out", tmp_path / out)
+        published = (*TINY, *SERIAL, "--no-discrepancy", "--fit-fraction", "0.4")
+        fit = ("fit", folder / "train.parquet", *published, "--out", tmp_path / out)
         if out == "parts":
             in_shards(*fit, rounds=1, report=tmp_path / out)
             assert not (tmp_path / out / "fit.json").exists()
         assert call(*fit)[0] == 0
-        gof = ("gof", tmp_path / out, folder / "test.parquet", "--toys", 40, "--kernels", 10)
-        gof = (*gof, *SERIAL, "--report", tmp_path / f"{out}-report")
+        quick = ("--toys", 40, "--kernels", 10, *SERIAL, "--report", tmp_path / f"{out}-report")
+        gof = ("gof", tmp_path / out, folder / "test.parquet", *quick)
         if out == "parts":
             in_shards(*gof, rounds=1, report=tmp_path / f"{out}-report")
         assert call(*gof)[0] in (0, 1)
