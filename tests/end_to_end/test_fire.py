@@ -18,15 +18,11 @@ import pytest
 
 import verisimile as vs
 from fire import study
-from fire.scenario import EXECUTORS, FAULTS, PATIENCE, sensible
+from fire.scenario import EXECUTORS, FAULTS, OF_THE_DISK, PATIENCE, STEPS, sensible
 
 pytestmark = pytest.mark.slow
 
 _TESTS = Path(__file__).parents[1]
-_OF_THE_DISK = ("fill-disk", "read-only")
-# Calls of the function of each stage in one undisturbed run: members; toys with the blocks of
-# drawn events before them; blocks of relabelings; data sets with the pool before them.
-_STEPS = {"fit": 12, "gof": 242, "validate": 8, "coverage": 126}
 # What one task consists of, and so what each task in flight may cost twice.
 _OF_A_TASK = {"fit": 1, "gof": 20, "validate": 1, "coverage": 12}
 _IN_FLIGHT = {"serial": 1, "loky:2": 4, "dask": 4, "shards": 2}
@@ -54,9 +50,9 @@ def _rows() -> list[tuple[str, str]]:
 def test_numbers_survive(fault: str, executor: str, tmp_path: Path) -> None:
     if executor == "dask":
         pytest.importorskip("distributed", reason="dask is not installed")
-    if fault in _OF_THE_DISK and not _name_spaces():
+    if fault in OF_THE_DISK and not _name_spaces():
         pytest.skip("this machine lets nobody mount a small disk")
-    words = ["unshare", "-rm"] if fault in _OF_THE_DISK else []
+    words = ["unshare", "-rm"] if fault in OF_THE_DISK else []
     words += [sys.executable, "-m", "fire.scenario", fault, executor, str(tmp_path / "fire")]
     path = os.pathsep.join([str(_TESTS), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -97,7 +93,7 @@ def _check_work(fault: str, executor: str, found: dict[str, dict[str, int]]) -> 
     interruptions = 1
     if fault == "poison":
         interruptions = 4  # three deaths convict a task, and it goes again once it is mended
-    if fault in _OF_THE_DISK:
+    if fault in OF_THE_DISK:
         interruptions = 5  # what cannot be written is lost, until three tasks said so, twice
     for stage, steps in found["steps"].items():
         lost = _IN_FLIGHT[executor] * interruptions * _OF_A_TASK[stage]
@@ -105,4 +101,4 @@ def _check_work(fault: str, executor: str, found: dict[str, dict[str, int]]) -> 
             lost = {"fit": 3, "gof": 20, "validate": 1, "coverage": 12}[stage]
         if fault == "two-writers":
             continue  # the next test
-        assert _STEPS[stage] <= steps <= _STEPS[stage] + lost, (stage, found["steps"])
+        assert STEPS[stage] <= steps <= STEPS[stage] + lost, (stage, found["steps"])

@@ -30,6 +30,10 @@ FAULTS = (
     "kill-worker", "kill-driver", "kill-scheduler", "terminate", "stop", "fill-disk", "read-only",
     "no-memory", "poison", "hang", "damage", "two-writers",
 )  # fmt: skip
+OF_THE_DISK = ("fill-disk", "read-only")
+# Calls of the function of each stage in one undisturbed run: members; toys with the blocks of
+# drawn events before them; blocks of relabelings; data sets with the pool before them.
+STEPS = {"fit": 12, "gof": 242, "validate": 8, "coverage": 126}
 PATIENCE = 120.0
 _LIMIT = 4.0  # seconds of a task, where one of the scenario does not end
 _SHARDS = 2
@@ -78,7 +82,7 @@ class Scenario:
             folder.mkdir(parents=True)
         os.environ[traps.FOLDER] = str(self.traps)
         (self.traps / "small").write_text(str(self.home / "small"))
-        if self.fault in ("fill-disk", "read-only"):
+        if self.fault in OF_THE_DISK:
             mount_small(self.home / "small", "3m")
         try:
             if self.executor == "dask":
@@ -186,7 +190,7 @@ class Scenario:
     def spec(self) -> str:
         """Return the words for the executor."""
         if self.executor == "dask":
-            return f"dask:{self.home / 'scheduler.json'}"
+            return f"dask:scheduler-file={self.home / 'scheduler.json'}"
         return "serial" if self.executor == "shards" else self.executor
 
     def wait(self, pid: int) -> int:

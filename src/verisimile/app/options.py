@@ -10,7 +10,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -194,21 +194,15 @@ def run_in(folder: Path, *, seed: int, executor: str, shard: str = "") -> Run:
     """
     from verisimile.core.random import Seeds
     from verisimile.core.run import Run
+    from verisimile.core.shards import Shard
 
     return Run(
         Seeds(seed),
         executor=default_executor(executor),
         store=folder,
         progress=True,
-        **part_of_work(shard),
+        shard=Shard.parse(shard) if shard else None,
     )
-
-
-def part_of_work(text: str) -> dict[str, Any]:
-    """Return the argument of a run that ``--shard k/N`` means; nothing for no text."""
-    from verisimile.core.shards import Shard
-
-    return {"shard": Shard.parse(text)} if text else {}
 
 
 def command_line() -> str:
