@@ -1,4 +1,4 @@
-"""100 000 toys of analytic members on two dask workers, and by eight shards: the same bytes?
+"""Whether 100 000 toys on two dask workers, and by eight shards, are the same bytes.
 
 Three Gaussian members, n = 1 000 events in two features, four kernels.  One run folder for each
 way; the digest is that of all statistics.  `--toys 2000` is quick.  CPU is that of the driver and
@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import verisimile as vs
 from analytic import Blend

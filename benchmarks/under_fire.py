@@ -18,12 +18,13 @@ import tempfile
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import verisimile as vs
 from fire import study
 from fire.scenario import EXECUTORS, FAULTS, OF_THE_DISK, STEPS, sensible
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
 
 
 def row(fault: str, executor: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ import pytest
 
 import verisimile as vs
 from fire import study
-from fire.scenario import EXECUTORS, FAULTS, OF_THE_DISK, PATIENCE, STEPS, sensible
+from fire.scenario import EXECUTORS, FAULTS, OF_THE_DISK, PATIENCE, STEPS, sensible, stages_of
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def _check_faults(fault: str, executor: str, found: dict[str, list[str] | list[i
     elif fault == "damage":
         assert ends == [0, 0]
     else:
-        assert found["sprung"] == list(study.STAGES)
+        assert found["sprung"] == list(stages_of(fault, executor))
         fatal = {"kill-driver", "terminate", "fill-disk", "read-only", "kill-scheduler", "poison"}
         if executor in ("serial", "shards"):
             fatal.add("kill-worker")

@@ -22,6 +22,7 @@ from pathlib import Path
 import verisimile as vs
 from fire import study, traps
 from fire.mounts import mount_small, remount
+from verisimile.core import dispatch
 from verisimile.core.errors import VerisimileError
 from verisimile.core.shards import Shard
 
@@ -36,6 +37,7 @@ OF_THE_DISK = ("fill-disk", "read-only")
 STEPS = {"fit": 12, "gof": 242, "validate": 8, "coverage": 126}
 PATIENCE = 120.0
 _LIMIT = 4.0  # seconds of a task, where one of the scenario does not end
+_LATE = 20.0  # seconds after which a worker is ended that did not end its task itself
 _SHARDS = 2
 _DONE, _NAMED, _DEFECT = 0, 4, 70
 """How a driver ends: with its numbers, with a named error, with a raw one."""
@@ -44,6 +46,20 @@ _DONE, _NAMED, _DEFECT = 0, 4, 70
 def sensible(fault: str, executor: str) -> bool:
     """Return whether there is such a thing: only dask has a scheduler."""
     return fault != "kill-scheduler" or executor == "dask"
+
+
+def stages_of(fault: str, executor: str) -> tuple[str, ...]:
+    """Return the stages with a trap: one where it costs half a minute of waiting, else all."""
+    waits = (
+        fault == "stop"
+        and executor in ("loky:2", "dask")
+        or (fault, executor)
+        == (
+            "hang",
+            "dask",
+        )
+    )
+    return ("gof",) if waits else study.STAGES
 
 
 @dataclass
@@ -97,7 +113,7 @@ class Scenario:
 
     def each_stage(self) -> None:
         """Lay a trap in each stage, and come again until all is done."""
-        for stage in study.STAGES:
+        for stage in stages_of(self.fault, self.executor):
             traps.arm(self.traps, stage, self.fault)
         for _ in range(4 * len(study.STAGES)):
             self.outcome.ends.append(self.drive())
@@ -167,6 +183,7 @@ class Scenario:
     def drive_here(self, stages: tuple[str, ...], seed: int, shard: Shard | None) -> int:
         """Do the stages in this process."""
         limit = _LIMIT if self.fault in ("hang", "stop") else None
+        dispatch.LATE_SECONDS = _LATE
         run: vs.Run | None = None
         try:
             run = vs.Run(
@@ -238,8 +255,9 @@ class Scenario:
             _until(file.exists)
         for name in ("one", "two"):
             if not _alive(self.cluster.get(name)):
+                # Each with a nanny, which starts another in place of one that dies.
                 self.cluster[name] = self.dask(
-                    "worker", "--nthreads", "1", "--no-nanny", "--memory-limit", "0"
+                    "worker", "--nthreads", "1", "--memory-limit", "0", "--death-timeout", "60"
                 )
 
     def dask(self, what: str, *options: str) -> subprocess.Popen[bytes]:
@@ -252,9 +270,13 @@ class Scenario:
     def end_cluster(self) -> None:
         """End the processes of the cluster."""
         for process in self.cluster.values():
-            process.kill()
+            process.terminate()  # a nanny takes its worker along
         for process in self.cluster.values():
-            process.wait()
+            try:
+                process.wait(timeout=10.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         self.cluster.clear()
 
 
