@@ -90,11 +90,11 @@ $(stamp): pyproject.toml constraints.txt requirements.lock $(wildcard src/native
 	  || { echo "verisimile needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up $(venv) (a few minutes the first time) ..."
 	@$(PYTHON) -m venv $(venv)
-	@$(pip) install --require-hashes -c requirements.lock pip
+	@$(pip) install --require-hashes -r <(awk '/^[a-z]/ {pip = /^pip==/} pip' requirements.lock)
 	@echo "  libraries ..."
 	@$(pip) install $(hashes) -r requirements.lock
 	@echo "  torch ..."
-	@$(pip) install $(pins) torch
+	@$(pip) install $(pins) --no-warn-conflicts torch
 	@echo "  verisimile ..."
 	@$(pip) install --no-deps --build-constraint requirements.lock -e .
 	@touch $@
