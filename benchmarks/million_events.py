@@ -85,6 +85,7 @@ class Meter:
             self.seconds[process] = (int(times[11]) + int(times[12])) / TICKS
         if total > self.peak:
             self.peak, self.workers = total, len(seen)
+            print(f"\r{total:.2f} GiB", end="", file=sys.stderr, flush=True)
 
     @property
     def cpu(self) -> float:
@@ -113,16 +114,18 @@ def measure(name: str, arguments: list[str], folder: Path) -> bool:
     return process.returncode in COMPLETE and meter.peak <= LIMIT
 
 
-def rows(folder: Path, epochs: int) -> dict[str, list[str]]:
+def rows(folder: Path, epochs: int, relabelings: int) -> dict[str, list[str]]:
     """Return the commands by name."""
     truth, generated, weighted = (
         str(folder / f"{name}.parquet") for name in ("truth", "generated", "weighted")
     )
-    run = str(folder / "fit")
+    run, permutations = str(folder / "fit"), ("--permutations", str(relabelings))
     return {
-        "validate": ["validate", truth, generated, "--out", str(folder / "validate")],
+        "validate": [
+            *("validate", truth, generated, *permutations, "--out", str(folder / "validate")),
+        ],
         "validate weighted": [
-            *("validate", truth, weighted, "--weights", "weight"),
+            *("validate", truth, weighted, "--weights", "weight", *permutations),
             *("--out", str(folder / "validate-weighted")),
         ],
         "fit": ["fit", truth, "--members", "4", "--epochs", str(epochs), "--out", run],
@@ -136,6 +139,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="kept; a temporary one by default")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--epochs", type=int, default=2, help="of the flows' schedule")
+    parser.add_argument("--permutations", type=int, default=999, help="of each test of validate")
     parser.add_argument("--only", nargs="*", help="names of rows")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -153,7 +157,7 @@ def main() -> None:
         )
         fine = [
             measure(name, arguments, folder)
-            for name, arguments in rows(folder, options.epochs).items()
+            for name, arguments in rows(folder, options.epochs, options.permutations).items()
             if not options.only or name in options.only
         ]
     sys.exit(not all(fine))
