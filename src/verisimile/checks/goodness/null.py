@@ -118,6 +118,7 @@ class NullModel:
 
 
 _STEP = 1e-3
+_ROWS = 20_000  # events at a time, of which each has hundreds of densities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,15 +190,14 @@ class CorrectedNull:
             theta = theta + self.directions @ truth
             theta = theta + self.rest @ rng.standard_normal(self.rest.shape[1])
 
-        def propose(size: int, stream: np.random.Generator) -> SignedSample:
+        def propose(size: int, stream: np.random.Generator) -> tuple[SignedSample, Array]:
             # The functions of an event are dear and hundreds of numbers: all that is asked of
             # them, its log-ratio too, is taken at once.
             drawn = sample_signed(mixture.members, mixture.weights, size, stream)
             table = self._table(drawn.x, drawn.log_densities, theta)
-            return replace(drawn, log_densities=table)
+            return replace(drawn, log_densities=table[:, :-1]), table[:, -1]
 
-        drawn = sample_tilted(propose, lambda seen: seen.log_densities[:, -1], n, rng)
-        return replace(drawn, log_densities=np.ascontiguousarray(drawn.log_densities[:, :-1]))
+        return sample_tilted(propose, n, rng)
 
     def kept(self, run: Run, n: int) -> tuple[Array, Array]:
         """Return `n` events of the corrected mixture ``(n, d)``, with those ``(n, 1 + r)``."""
@@ -206,8 +206,12 @@ class CorrectedNull:
 
     def _spread(self, x: Array, logf: Array) -> Array:
         """Return the logarithms ``(n, 1 + r)`` from the members' own ``(n, M)``."""
-        table = self._table(x, logf, self.mixture.discrepancy.coefficients)
-        return np.ascontiguousarray(table[:, :-1])
+        theta = self.mixture.discrepancy.coefficients
+        out = np.empty((len(x), self.weights.size))
+        for start in range(0, len(x), _ROWS):
+            rows = slice(start, start + _ROWS)
+            out[rows] = self._table(x[rows], logf[rows], theta)[:, :-1]
+        return out
 
     def _table(self, x: Array, logf: Array, theta: Array) -> Array:
         r"""Return these, and the exponent :math:`v \cdot \theta` as the last column ``(n, 2 + r)``.
