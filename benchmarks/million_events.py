@@ -134,7 +134,7 @@ def rows(folder: Path, epochs: int, relabelings: int) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Write the files, run the commands, print a table; the exit code is 1 above the limit."""
+    """Write the files, run the commands, print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--folder", type=Path, help="kept; a temporary one by default")
     parser.add_argument("--events", type=int, default=1_000_000)
@@ -160,7 +160,7 @@ def main() -> None:
             for name, arguments in rows(folder, options.epochs, options.permutations).items()
             if not options.only or name in options.only
         ]
-    sys.exit(not all(fine))
+    print(f"{sum(fine)} of {len(fine)} commands ended, within {LIMIT:g} GiB")
 
 
 if __name__ == "__main__":
