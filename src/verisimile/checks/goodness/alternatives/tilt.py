@@ -297,9 +297,9 @@ class TiltSetup:
         """
         if not (isinstance(fits, TiltFits) and fits.setup.common == self.common):
             return None
-        total = np.concatenate(
-            [fits.total[: self.features.rank], self.features.bumps_at(fits.x).sum(axis=0)]
-        )
+        parts = (self.features.bumps_at(fits.x[rows]).sum(axis=0) for rows in blocks(len(fits.x)))
+        bumps = sum(parts, start=np.zeros(self.rank))
+        total = np.concatenate([fits.total[: self.features.rank], bumps])
         return TiltFits(self, fits.x, fits.logf, total, fits.capped, fits.nulls)
 
     def coefficients(self, profile: Profile) -> Array:
