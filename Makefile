@@ -14,8 +14,15 @@ tools := $(venv)/.tools
 peers := $(venv)/.peers
 pip := $(bin)/python -m pip --disable-pip-version-check -qq
 pins := -c constraints.txt --build-constraint constraints.txt
+hashes := --require-hashes --no-deps --build-constraint requirements.lock
+# nflows asks for tensorboard, which nothing of it that is used here imports; CUDA libraries come
+# with the builds of torch that need them.
+unlocked := tensorboard cuda-bindings cuda-toolkit triton nvidia-cudnn-cu13 \
+  nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13
+locking = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+  -c constraints.txt --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help demo test calibration gauntlet fuzz bench gpu lint clean
+.PHONY: help demo test calibration gauntlet fuzz bench gpu lint lock clean
 
 help:
 	@echo "make demo         train, fit, test and report on real Z -> mu mu events (demo-report/)"
@@ -26,6 +33,7 @@ help:
 	@echo "make bench        timings beside peers, and the page of them; ONLY='ensemble_speed growth'"
 	@echo "make gpu          checks and benchmarks that need a CUDA device"
 	@echo "make lint         ruff and mypy"
+	@echo "make lock         hashes of the versions in constraints.txt (requirements*.lock)"
 	@echo "make clean        remove the environment and everything that was made"
 
 demo: $(stamp)
@@ -64,25 +72,38 @@ clean:
 	@rm -rf $(venv) build dist demo-report .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# pip itself comes first (groups and build constraints need a recent one), then torch alone:
-# by far the largest download, kept when a later step fails or a pin changes.
-$(stamp): pyproject.toml constraints.txt $(wildcard src/native/*)
+# After a change of pyproject.toml's dependencies or of constraints.txt.  Hashes are those of every
+# file that the index has of a version, so that one lock serves all platforms.
+lock:
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip --disable-pip-version-check -qq install -c constraints.txt uv
+	@$(locking) pyproject.toml --extra all --group setup --no-emit-package torch \
+	  --excludes <(printf '%s\n' $(unlocked)) -o requirements.lock
+	@$(locking) --group test --group lint -o requirements-tools.lock
+
+# pip itself comes first: build constraints with hashes need a recent one.  Every file that is then
+# installed or built with has one of the hashes of the lock, but for torch and what CUDA builds of
+# it bring: its index is the user's choice (CPU, CUDA, a cluster's own build), and each has other
+# files under the same version.  A step that fails keeps what the steps before it installed.
+$(stamp): pyproject.toml constraints.txt requirements.lock $(wildcard src/native/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "verisimile needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up $(venv) (a few minutes the first time) ..."
 	@$(PYTHON) -m venv $(venv)
-	@$(pip) install -c constraints.txt pip
+	@$(pip) install --require-hashes -r <(awk '/^[a-z]/ {pip = /^pip==/} pip' requirements.lock)
+	@echo "  libraries ..."
+	@$(pip) install $(hashes) -r requirements.lock
 	@echo "  torch ..."
-	@$(pip) install $(pins) torch
+	@$(pip) install $(pins) --no-warn-conflicts torch
 	@echo "  verisimile ..."
-	@$(pip) install $(pins) -e '.[all]'
+	@$(pip) install --no-deps --build-constraint requirements.lock -e .
 	@touch $@
 	@echo "  ready"
 
 # What tests and checks need, and the demo does not.
-$(tools): $(stamp)
+$(tools): $(stamp) requirements-tools.lock
 	@echo "  the tools of tests and checks ..."
-	@$(pip) install $(pins) --group test --group lint
+	@$(pip) install $(hashes) -r requirements-tools.lock
 	@touch $@
 
 # What the benchmarks are compared with: dozens of packages that nothing else needs.

@@ -212,11 +212,14 @@ def capped_variations(
 ) -> tuple[Array, int]:
     """Return s ``(n, r)`` at events with log-densities ``(n, M)``, and how many were capped."""
     matrix = as_log_densities(logf, "log-densities")
-    density = np.exp(matrix - matrix.max(axis=1)[:, None])
-    varied = density @ variations
-    base = density @ weights
-    least = np.sqrt((varied * varied).sum(axis=1)) / cap
-    floor = np.maximum(base, least)
-    # Both vanish only where the mixture is not positive and does not vary.
-    out = np.divide(varied, floor[:, None], out=np.zeros_like(varied), where=floor[:, None] > 0.0)
-    return out, int((base < least).sum())
+    out, capped = np.empty((len(matrix), variations.shape[1])), 0
+    for rows in blocks(len(matrix)):
+        density, _ = scale_rows(matrix[rows])
+        varied = density @ variations
+        base = density @ weights
+        least = np.sqrt((varied * varied).sum(axis=1)) / cap
+        floor = np.maximum(base, least)[:, None]
+        # Both vanish only where the mixture is not positive and does not vary.
+        out[rows] = np.divide(varied, floor, out=np.zeros_like(varied), where=floor > 0.0)
+        capped += int((base < least).sum())
+    return out, capped

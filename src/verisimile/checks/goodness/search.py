@@ -302,12 +302,11 @@ def surprises(logf: Array, weights: Array) -> Array:
     out = np.full(top.size, np.inf)
     held = top > -np.inf
     pair = np.column_stack([weights, _KEPT * np.clip(weights, 0.0, None)])
-    mixed = np.exp(logf[held] - top[held, None]) @ pair
-    density = mixed.max(axis=1)
-    values = np.full(density.size, np.inf)
-    np.log(density, out=values, where=density > 0.0)
-    values[density > 0.0] = -values[density > 0.0] - top[held][density > 0.0]
-    out[held] = values
+    for rows in blocks(top.size):
+        seen = np.flatnonzero(held[rows]) + rows.start
+        density = (np.exp(logf[seen] - top[seen, None]) @ pair).max(axis=1)
+        positive = seen[density > 0.0]
+        out[positive] = -np.log(density[density > 0.0]) - top[positive]
     return out
 
 

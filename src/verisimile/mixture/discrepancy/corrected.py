@@ -170,13 +170,12 @@ class CorrectedMixture(Mixture):
     ) -> SignedSample:
         """Draw `n` events of the law with other coefficients ``(r + P,)`` than the fitted ones."""
         functions = self.discrepancy.functions
-        return sample_tilted(
-            lambda size, stream: sample_signed(self.members, self.weights, size, stream),
-            lambda drawn: functions.along(theta[:, None], drawn.x, drawn.log_densities)[:, 0],
-            n,
-            rng,
-            excess=excess,
-        )
+
+        def propose(size: int, stream: np.random.Generator) -> tuple[SignedSample, Array]:
+            drawn = sample_signed(self.members, self.weights, size, stream)
+            return drawn, functions.along(theta[:, None], drawn.x, drawn.log_densities)[:, 0]
+
+        return sample_tilted(propose, n, rng, excess=excess)
 
     def weighted_draws(self, run: Run, draws: int | None = None) -> tuple[Array, Array]:
         """Return draws of the *uncorrected* mixture ``(n, d)`` and their functions.

@@ -20,22 +20,19 @@ _LARGEST_BATCH = 100_000  # proposals at a time
 _MOST_PER_EVENT = 30.0  # proposals for one event; beyond, more events are overweight
 _TOO_MANY = 0.05  # of the probability in overweight events: then the sample means nothing
 
-Propose = Callable[[int, np.random.Generator], SignedSample]
-"""From a number and a random stream to so many events of the mixture."""
-
-LogRatio = Callable[[SignedSample], Array]
-"""From events of the mixture to the logarithm of the tilted over the mixture's density."""
+Propose = Callable[[int, np.random.Generator], tuple[SignedSample, Array]]
+"""From a number and a random stream to so many events of the mixture, with their log-ratios:
+the logarithm of the tilted over the mixture's density, ``(n,)``."""
 
 ProposeAt = Callable[[Array, np.random.Generator], SignedSample]
 """From contexts ``(n, C)`` and a random stream to one event of the mixture at each."""
 
 LogRatioAt = Callable[[SignedSample, Array], Array]
-"""The same as `LogRatio`, of events at contexts ``(n, C)``."""
+"""From events of the mixture at contexts ``(n, C)`` to their log-ratios."""
 
 
 def sample_tilted(
     propose: Propose,
-    log_ratio: LogRatio,
     n: int,
     rng: np.random.Generator,
     *,
@@ -59,24 +56,28 @@ def sample_tilted(
     ----------
     T. Gleisberg et al., J. High Energy Phys. 02 (2009) 007, sec. 5 (overweight events).
     """
-    kept: list[SignedSample] = []
     accepted = proposed = evaluated = seen = 0
+    weight = above = 0.0
     # Of the first, all that are kept are needed: few corrections keep more than nine in ten.
-    size, bound, weight, above = max(n, _PILOT), math.nan, 0.0, 0.0
-    while accepted < n:
-        drawn = propose(min(size, _LARGEST_BATCH), rng)
-        ell = log_ratio(drawn)
-        if math.isnan(bound):
-            bound = _bound(ell, excess)
+    drawn, ell = propose(min(max(n, _PILOT), _LARGEST_BATCH), rng)
+    bound, audit = _bound(ell, excess), drawn.audit
+    # Filled as events are accepted: log-densities of many members are not held twice.
+    x, logf = (np.empty((n, part.shape[1])) for part in (drawn.x, drawn.log_densities))
+    while True:
         ratio = np.exp(ell - bound)
         seen, weight = seen + ratio.size, weight + float(ratio.sum())
         above += float(np.clip(ratio - 1.0, 0.0, None).sum())
         copies = np.floor(ratio + rng.random(ratio.size)).astype(np.int64)
         rows = np.repeat(np.arange(ratio.size), copies)
-        kept.append(replace(drawn, x=drawn.x[rows], log_densities=drawn.log_densities[rows]))
+        wanted = rows[: n - accepted]
+        part = slice(accepted, accepted + wanted.size)
+        x[part], logf[part] = drawn.x[wanted], drawn.log_densities[wanted]
         accepted, proposed = accepted + rows.size, proposed + drawn.audit.proposed
         evaluated += drawn.audit.evaluated
-        size = math.ceil(_HEADROOM * max(n - accepted, 0) * seen / weight) + 16
+        if accepted >= n:
+            break
+        size = math.ceil(_HEADROOM * (n - accepted) * seen / weight) + 16
+        drawn, ell = propose(min(size, _LARGEST_BATCH), rng)
     if not above < _TOO_MANY * weight:
         raise NumericsError(
             "sampling of the corrected mixture",
@@ -86,18 +87,14 @@ def sample_tilted(
             " or fit with discrepancy=None.",
         )
     audit = replace(
-        kept[0].audit,
+        audit,
         proposed=proposed,
         accepted=accepted,
         evaluated=evaluated,
         bound=seen / weight,
         overweight=above / weight,
     )
-    return SignedSample(
-        np.concatenate([part.x for part in kept])[:n],
-        np.concatenate([part.log_densities for part in kept])[:n],
-        audit,
-    )
+    return SignedSample(x, logf, audit)
 
 
 def sample_tilted_at(

@@ -11,7 +11,7 @@ from scipy import linalg
 from scipy.spatial.distance import pdist
 
 from verisimile.checks.goodness.alternatives.kernels import SCAN, Kernels, Quantiles, Widths
-from verisimile.checks.goodness.null import Null
+from verisimile.checks.goodness.null import Null, reference_size
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.checks.goodness.search import Fits
 from verisimile.core.arrays import Array, digest, frozen
@@ -20,7 +20,7 @@ from verisimile.core.errors import NumericsError, require
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.density.input_map import InputMap
-from verisimile.mixture.objective import capped_variations, mixed_log_density
+from verisimile.mixture.objective import blocks, capped_variations, mixed_log_density
 from verisimile.mixture.solvers.newton import NewtonSolver
 from verisimile.mixture.tilt_fit import (
     Tilt,
@@ -31,8 +31,6 @@ from verisimile.mixture.tilt_fit import (
     minimise_tilts,
 )
 
-_PER_EVENT = 10
-_FEWEST, _MOST = 10_000, 1_000_000
 _QUANTILES, _OF_QUANTILES = (0.0005, 0.5), np.array([1.0, 0.7])
 _NARROWEST = (0.3, 1.0)
 _AUTO_EVENTS = 500
@@ -137,7 +135,7 @@ class ExponentialTilt:
         self, run: Run, null: Null, *, events: int, placements: int
     ) -> tuple[TiltSetup, ...]:
         """Place the bumps several times on one reference, whose densities are the dear part."""
-        size = self.reference or max(min(_PER_EVENT * events, _MOST), _FEWEST, events)
+        size = self.reference or reference_size(events)
         x, logf = null.kept(run, size)
         first = self._placed(Events(x, features=null.features), run, null)
         # Without bumps there is nothing to place again.
@@ -145,7 +143,9 @@ class ExponentialTilt:
             self._elsewhere(first, run.at("placement", j), null)
             for j in range(1, placements if self.count else 1)
         ]
-        return tuple(self._on(null, kernels, x, logf, events) for kernels in (first, *others))
+        # All placements have the same variations at the reference.
+        varied, _ = capped_variations(logf, null.weights, null.variations, self.cap)
+        return tuple(self._on(null, kernels, x, varied, events) for kernels in (first, *others))
 
     def _placed(self, model: Events, run: Run, null: Null) -> Kernels:
         """Return kernels in the normal scores of the model's events, at other ones."""
@@ -160,12 +160,12 @@ class ExponentialTilt:
         centres, _ = kernels.transform.forward(drawn.x)
         return replace(kernels, centres=frozen(centres))
 
-    def _on(self, null: Null, kernels: Kernels, x: Array, logf: Array, events: int) -> TiltSetup:
+    def _on(self, null: Null, kernels: Kernels, x: Array, varied: Array, events: int) -> TiltSetup:
         bumps = kernels.bumps(x)
         directions = bump_directions(bumps, self.truncation)
         means = bumps.mean(axis=0) @ directions
         features = TiltFeatures(null, kernels, directions, self.cap, means)
-        rows, _ = features.at(x, logf)
+        rows = np.concatenate([varied, features.bumps_at(x)], axis=1)
         return TiltSetup.of(features, rows, events=events, ridge=self.ridge, solver=self.solver)
 
     def _widths(self, model: Events) -> Widths:
@@ -283,8 +283,12 @@ class TiltSetup:
 
     def observe(self, x: Array, logf: Array) -> TiltFits:
         """Return one data set ``(n, d)`` with known log-densities ``(n, M)``."""
-        rows, capped = self.features.at(x, logf)
-        return TiltFits(self, x, logf, rows.sum(axis=0), capped, {})
+        total, capped = np.zeros(self.reference.shape[1]), 0
+        for rows in blocks(len(x)):
+            part, held = self.features.at(x[rows], logf[rows])
+            total += part.sum(axis=0)
+            capped += held
+        return TiltFits(self, x, logf, total, capped, {})
 
     def observe_beside(self, fits: Fits) -> TiltFits | None:
         """Return the same data set as another placement's fits see it, if that is on my reference.
@@ -293,14 +297,10 @@ class TiltSetup:
         """
         if not (isinstance(fits, TiltFits) and fits.setup.common == self.common):
             return None
-        total = np.concatenate(
-            [fits.total[: self.features.rank], self.features.bumps_at(fits.x).sum(axis=0)]
-        )
+        parts = (self.features.bumps_at(fits.x[rows]).sum(axis=0) for rows in blocks(len(fits.x)))
+        bumps = sum(parts, start=np.zeros(self.rank))
+        total = np.concatenate([fits.total[: self.features.rank], bumps])
         return TiltFits(self, fits.x, fits.logf, total, fits.capped, fits.nulls)
-
-    def log_ratio(self, rows: Array, theta: Array) -> Array:
-        r"""Return :math:`\log p_\theta / \hat f` at events with features `rows`, ``(n,)``."""
-        return rows @ theta - log_partition(self.reference, theta)
 
     def coefficients(self, profile: Profile) -> Array:
         """Return the fitted coefficients of the bumps ``(K,)``."""
@@ -364,12 +364,17 @@ class TiltFits:
     def relative(self, profile: Profile) -> tuple[Array, Array]:
         r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f`, NaN where f-hat is not positive."""
         setup = self.setup
-        rows, _ = setup.features.at(self.x, self.logf)
-        possible = np.isfinite(mixed_log_density(self.logf, setup.null.weights))
-        rows[~possible] = np.nan
-        null = np.concatenate([profile.null, np.zeros(setup.rank)])
-        full = np.concatenate([profile.alternative, profile.amplitudes])
-        return np.exp(setup.log_ratio(rows, null)), np.exp(setup.log_ratio(rows, full))
+        fits = ((profile.null, np.zeros(setup.rank)), (profile.alternative, profile.amplitudes))
+        thetas = [np.concatenate(fit) for fit in fits]
+        norms = [log_partition(setup.reference, theta) for theta in thetas]
+        out = np.full((2, len(self.x)), np.nan)
+        for rows in blocks(len(self.x)):
+            part, _ = setup.features.at(self.x[rows], self.logf[rows])
+            log_f = mixed_log_density(self.logf[rows], setup.null.weights)
+            part[~np.isfinite(log_f)] = np.nan
+            for values, theta, norm in zip(out, thetas, norms, strict=True):
+                values[rows] = np.exp(part @ theta - norm)
+        return out[0], out[1]
 
 
 def _profile(

@@ -225,7 +225,7 @@ def kernel_distance(
     kernel = PolynomialKernel(x.shape[1], _checked_degree(degree))
     members = [membership(z.shape[0], blocks, rng) for z in (x, y)]
     pooled, weights = np.vstack([x, y]), np.concatenate([wx, wy])
-    sums = _BlockSums.of(kernel, pooled, weights, linalg.block_diag(*members).astype(float))
+    sums = _BlockSums.of(kernel, pooled, weights, linalg.block_diag(*members))
     replicas = sums.distances(np.tile(1.0 - np.eye(blocks), (1, 2)))
     value = float(sums.distances(np.ones((1, 2 * blocks)))[0])
     return Estimate(value, jackknife_error(replicas))
@@ -240,12 +240,12 @@ class _BlockSums:
 
     @classmethod
     def of(
-        cls, kernel: PolynomialKernel, pooled: Array, weights: Array, member: Array
+        cls, kernel: PolynomialKernel, pooled: Array, weights: Array, member: BoolArray
     ) -> _BlockSums:
-        columns = [weights, weights**2, weights**2 * kernel.diagonal(pooled)]
-        chosen = member * weights
+        columns = np.stack([weights, weights**2, weights**2 * kernel.diagonal(pooled)], axis=1)
         pairs = _explicit_pairs if kernel.size < pooled.shape[0] else _gram_pairs
-        return cls(pairs(kernel, pooled, chosen), member @ np.stack(columns, axis=1))
+        sums = np.array([columns[block].sum(axis=0) for block in member])
+        return cls(pairs(kernel, pooled, weights, member), sums)
 
     def distances(self, kept: Array) -> Array:
         """Return the statistic of the blocks that are kept ``(K, 2B)``."""
@@ -263,16 +263,18 @@ class _BlockSums:
         return _PairSums(weight, square, own, diagonal)
 
 
-def _explicit_pairs(kernel: PolynomialKernel, pooled: Array, chosen: Array) -> Array:
-    # Block by block: most weights of any block are zero.
-    rows = [np.flatnonzero(block) for block in chosen]
-    sums = [
-        kernel.sums(pooled[i], block[i, None])[0] for i, block in zip(rows, chosen, strict=True)
-    ]
+def _explicit_pairs(
+    kernel: PolynomialKernel, pooled: Array, weights: Array, member: BoolArray
+) -> Array:
+    # Block by block: the weights of all blocks at all events would be a table of mostly zeros.
+    sums = [kernel.sums(pooled[block], weights[block, None])[0] for block in member]
     return np.asarray(np.array(sums) @ np.array(sums).T)
 
 
-def _gram_pairs(kernel: PolynomialKernel, pooled: Array, chosen: Array) -> Array:
+def _gram_pairs(
+    kernel: PolynomialKernel, pooled: Array, weights: Array, member: BoolArray
+) -> Array:
+    chosen = member * weights
     pairs = np.zeros((chosen.shape[0], chosen.shape[0]))
     for rows in _rows(pooled):
         pairs += chosen[:, rows] @ (kernel.gram(pooled[rows], pooled) @ chosen.T)
