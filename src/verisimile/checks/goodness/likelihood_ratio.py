@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
-from verisimile.checks.goodness.null import (
-    Calibration,
-    PlugIn,
-    Predictive,
-    left_out_notes,
-    null_of,
-)
+from verisimile.checks.goodness.null import Calibration, PlugIn, Predictive, null_of
 from verisimile.checks.goodness.profile import HYPOTHESES, Hypothesis, hypothesis_of
 from verisimile.checks.goodness.result import (
     AlternativeFit,
@@ -278,9 +272,8 @@ def _results(
     seen = None
     if surprise is not None:
         seen = surprise_fit(surprise, logf, thrown.surprise, null.name, centre=centre)
-    members, notes = len(mixture.members), left_out_notes(model)
-    found = [test.result(thrown, seen, events, members, null=null, toys=toys) for test in tests]
-    return [replace(each, warnings=(*notes, *each.warnings)) for each in found]
+    members = len(mixture.members)
+    return [test.result(thrown, seen, events, members, null=null, toys=toys) for test in tests]
 
 
 def _throw(

@@ -158,7 +158,7 @@ class CorrectedNull:
     / \epsilon`, with :math:`\eta \sim N(0, 1)`, is a mixture like any other: eigenvector
     densities, as parton densities have them.  The fits profile the directions that matter, of
     these as many as :func:`most_directions`; toys are drawn from the exponential law itself,
-    varied along all of them.  `left_out` counts those that matter and are not profiled.
+    varied along all of them.
 
     References
     ----------
@@ -168,17 +168,16 @@ class CorrectedNull:
     mixture: CorrectedMixture
     directions: Array
     rest: Array
-    left_out: int = 0
 
     @classmethod
     def of(cls, mixture: CorrectedMixture, events: int) -> CorrectedNull:
         """Return the null hypothesis that a corrected mixture describes so many events."""
         whole = mixture.discrepancy.whole()
-        seen = mixture.discrepancy.directions(events).shape[1]
-        kept = min(seen, most_directions(events))
+        kept = mixture.discrepancy.directions(events).shape[1]
+        kept = min(kept, most_directions(events))
         # Every chunk of toys is handed the mixture: without the draws of its fit.
         bare = CorrectedMixture(mixture.uncorrected, mixture.discrepancy)
-        return cls(bare, frozen(whole[:, :kept]), frozen(whole[:, kept:]), seen - kept)
+        return cls(bare, frozen(whole[:, :kept]), frozen(whole[:, kept:]))
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -255,18 +254,6 @@ class CorrectedNull:
         along[:, 1:-1] += along[:, :1]
         out[possible] = along
         return out
-
-
-def left_out_notes(null: object) -> tuple[str, ...]:
-    """Return what a reader must know of directions that the fits do not profile."""
-    if not isinstance(null, CorrectedNull) or not null.left_out:
-        return ()
-    kept = null.directions.shape[1]
-    return (
-        f"the fits profile {kept} of the {kept + null.left_out} directions in which the model's "
-        "errors matter to a test of so many events; the toys vary along all of them, so that the "
-        "p-value holds, and sees less.",
-    )
 
 
 def null_of(mixture: Mixture, events: int) -> Null:

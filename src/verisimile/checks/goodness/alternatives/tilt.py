@@ -364,8 +364,11 @@ class TiltFits:
     def relative(self, profile: Profile) -> tuple[Array, Array]:
         r"""Return :math:`p_0/\hat f` and :math:`p_1/\hat f`, NaN where f-hat is not positive."""
         setup = self.setup
-        fits = ((profile.null, np.zeros(setup.rank)), (profile.alternative, profile.amplitudes))
-        thetas = [np.concatenate(fit) for fit in fits]
+        none = np.zeros(setup.rank)
+        thetas = [
+            np.concatenate([profile.null, none]),
+            np.concatenate([profile.alternative, profile.amplitudes]),
+        ]
         norms = [log_partition(setup.reference, theta) for theta in thetas]
         out = np.full((2, len(self.x)), np.nan)
         for rows in blocks(len(self.x)):
