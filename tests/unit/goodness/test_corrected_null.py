@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from biased_ensemble import corrected, fitted, members, truth
-from verisimile.checks.goodness import null as null_module
 from verisimile.checks.goodness.null import CorrectedNull
 from verisimile.core.arrays import Array
 from verisimile.data.events import Events
@@ -63,35 +60,3 @@ def test_toys_along_a_direction_move_there(mixture: CorrectedMixture) -> None:
     drawn = [null.sample(each, N, np.random.default_rng(35)).x for each in (far, -far)]
     up, down = (pulls(mixture, x, mixture.log_densities(x), null)[0] for x in drawn)
     assert up - down > 10.0
-
-
-def test_toys_vary_along_directions_that_the_fits_leave_out(
-    mixture: CorrectedMixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = CorrectedNull.of(mixture, N)
-    monkeypatch.setattr(null_module, "most_directions", lambda _: 1)
-    null = CorrectedNull.of(mixture, N)
-    assert null.directions.shape[1] == 1
-    for one in (null, whole):
-        np.testing.assert_array_equal(
-            np.hstack([one.directions, one.rest]), mixture.discrepancy.whole()
-        )
-
-    def spread(one: CorrectedNull) -> float:
-        """Return the variance of the means along five directions, over that within a toy."""
-        streams = [np.random.default_rng([36, k]) for k in range(9)]
-        toys = [one.sample(rng.standard_normal(1), N // 4, rng).x for rng in streams]
-        found = [pulls(mixture, x, mixture.log_densities(x), whole)[1:6] for x in toys]
-        return float(np.var(found, axis=0, ddof=1).mean())
-
-    # Forty degrees of freedom: the noise within toys alone stays below 2 (p = 0.0001).
-    assert spread(null) > 2.0
-    # Defective twin: toys along the direction of the fits alone.
-    assert spread(replace(null, rest=np.zeros_like(null.rest[:, :0]))) < 2.0
-
-
-def test_most_directions_are_all_of_a_small_test() -> None:
-    assert [null_module.reference_size(n) for n in (10, 5000, 10**5, 10**6, 2 * 10**6)] == [
-        *(10_000, 50_000, 10**6, 10**6, 2 * 10**6)
-    ]
-    assert [null_module.most_directions(n) for n in (10_000, 10**6, 10**9)] == [671, 67, 1]

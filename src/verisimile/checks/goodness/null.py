@@ -117,29 +117,6 @@ class NullModel:
         return sample_signed(self.members, self.weights, n, rng)
 
 
-_PER_EVENT = 10
-_FEWEST, _MOST = 10_000, 1_000_000
-_NUMBERS = 2**26  # of the directions at the reference: 512 MiB for each placement of a tilt
-
-
-def reference_size(events: int) -> int:
-    """Return how many events of the model stand for it in a test of so many.
-
-    Ten times as many, at least 10 000 and, unless the test has more, at most a million.
-    """
-    return max(min(_PER_EVENT * events, _MOST), _FEWEST, events)
-
-
-def most_directions(events: int) -> int:
-    """Return in how many directions the fits of a test of `events` events may move the model.
-
-    Those with the largest errors.  What fits leave out is in data and toys alike: the test
-    stays valid, and sees less along these directions.  The limit is above 600 up to 10 000 events,
-    and 67 from 100 000 on, where every direction takes 8 MB of the reference.
-    """
-    return max(1, _NUMBERS // reference_size(events))
-
-
 _STEP = 1e-3
 _ROWS = 20_000  # events at a time, of which each has hundreds of densities
 
@@ -156,9 +133,8 @@ class CorrectedNull:
 
     so that :math:`\hat p + \sum_k \eta_k (f_k - \hat p)
     / \epsilon`, with :math:`\eta \sim N(0, 1)`, is a mixture like any other: eigenvector
-    densities, as parton densities have them.  The fits profile the directions that matter, of
-    these as many as :func:`most_directions`; toys are drawn from the exponential law itself,
-    varied along all of them.
+    densities, as parton densities have them.  The fits profile the directions that matter; toys
+    are drawn from the exponential law itself, varied along all of them.
 
     References
     ----------
@@ -174,7 +150,6 @@ class CorrectedNull:
         """Return the null hypothesis that a corrected mixture describes so many events."""
         whole = mixture.discrepancy.whole()
         kept = mixture.discrepancy.directions(events).shape[1]
-        kept = min(kept, most_directions(events))
         # Every chunk of toys is handed the mixture: without the draws of its fit.
         bare = CorrectedMixture(mixture.uncorrected, mixture.discrepancy)
         return cls(bare, frozen(whole[:, :kept]), frozen(whole[:, kept:]))

@@ -11,7 +11,7 @@ from scipy import linalg
 from scipy.spatial.distance import pdist
 
 from verisimile.checks.goodness.alternatives.kernels import SCAN, Kernels, Quantiles, Widths
-from verisimile.checks.goodness.null import Null, reference_size
+from verisimile.checks.goodness.null import Null
 from verisimile.checks.goodness.profile import Hypothesis, Profile
 from verisimile.checks.goodness.search import Fits
 from verisimile.core.arrays import Array, digest, frozen
@@ -31,6 +31,8 @@ from verisimile.mixture.tilt_fit import (
     minimise_tilts,
 )
 
+_PER_EVENT = 10
+_FEWEST, _MOST = 10_000, 1_000_000
 _QUANTILES, _OF_QUANTILES = (0.0005, 0.5), np.array([1.0, 0.7])
 _NARROWEST = (0.3, 1.0)
 _AUTO_EVENTS = 500
@@ -135,7 +137,7 @@ class ExponentialTilt:
         self, run: Run, null: Null, *, events: int, placements: int
     ) -> tuple[TiltSetup, ...]:
         """Place the bumps several times on one reference, whose densities are the dear part."""
-        size = self.reference or reference_size(events)
+        size = self.reference or max(min(_PER_EVENT * events, _MOST), _FEWEST, events)
         x, logf = null.kept(run, size)
         first = self._placed(Events(x, features=null.features), run, null)
         # Without bumps there is nothing to place again.
