@@ -25,6 +25,7 @@ from verisimile.core.dask_workers import (
     check_threads,
     check_versions,
     end_process,
+    end_worker,
     one_at_a_time,
 )
 from verisimile.core.errors import IncompleteError, VerisimileError
@@ -159,8 +160,12 @@ class DaskPool(Executor):
         hung = [worker for worker, there in places.items() if keys & set(there)]
         for future in late:
             future.cancel()
-        # A nanny starts another one in its place.
-        for worker in hung:
+        known = self.client.scheduler_info(n_workers=-1)["workers"]
+        watched = [worker for worker in hung if known.get(worker, {}).get("nanny")]
+        # A process that is stopped or busy answers nobody; its nanny ends it, and starts another.
+        if watched:
+            self._ask(end_worker, (), watched, nanny=True)
+        for worker in set(hung).difference(watched):
             self._ask(end_process, (), [worker], wait=False)
 
     def cancel(self) -> None:
@@ -332,10 +337,16 @@ class DaskPool(Executor):
         workers: Collection[str],
         *,
         wait: bool = True,
+        nanny: bool = False,
     ) -> Mapping[str, Any]:
         async def ask() -> Mapping[str, Any]:
             found = await self.client.run(
-                fn, *args, workers=list(workers), wait=wait, on_error="return"
+                fn,
+                *args,
+                workers=list(workers),
+                wait=wait,
+                nanny=nanny,
+                on_error="return",
             )
             return {} if found is None else found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import threading
 import time
 import uuid
@@ -12,10 +13,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.executor import ONE_THREAD
+
+if TYPE_CHECKING:
+    import distributed
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,6 +62,12 @@ def facts() -> dict[str, str]:
 def end_process() -> None:
     """End a worker whose task has no end."""
     os._exit(1)
+
+
+def end_worker(dask_worker: distributed.Nanny) -> None:
+    """End the worker of a nanny, which is told to do so by that parameter's name."""
+    if dask_worker.pid is not None:
+        os.kill(dask_worker.pid, signal.SIGKILL)
 
 
 def sees(probe: str) -> bool:
