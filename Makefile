@@ -22,11 +22,12 @@ unlocked := tensorboard cuda-bindings cuda-toolkit triton nvidia-cudnn-cu13 \
 locking = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
   -c constraints.txt --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help demo test calibration gauntlet fuzz bench gpu lint lock clean
+.PHONY: help demo test fire calibration gauntlet fuzz bench gpu lint lock clean
 
 help:
 	@echo "make demo         train, fit, test and report on real Z -> mu mu events (demo-report/)"
 	@echo "make test         the test suite, a few minutes"
+	@echo "make fire         every fault (kills, full disks, ...) with every executor, five minutes"
 	@echo "make calibration  statistical claims against many pseudo-experiments, long"
 	@echo "make gauntlet     every p-value and interval where the null is true, an hour; ARGS=--quick"
 	@echo "make fuzz         100 000 damaged files and odd values to every reader, ARGS='--inputs 9000'"
@@ -41,7 +42,11 @@ demo: $(stamp)
 
 # A worker per core; each with one thread of its own, so that they do not crowd each other out.
 test: $(tools)
-	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -m "not calibration" -n auto
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -m "not calibration and not fire" -n auto
+
+# Every fault with every executor; `make test` meets them with some.
+fire: $(tools)
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest tests/end_to_end/test_fire.py -n auto
 
 calibration: $(tools)
 	@$(bin)/python -m pytest -m calibration

@@ -16,6 +16,7 @@ from pathlib import Path
 FOLDER = "FIRE_TRAPS"
 """The variable of the environment."""
 
+_POISON = 1  # the place of the task that is deadly in each of its attempts
 MOST = 1000.0  # seconds of a task without an end: longer than anybody waits
 
 
@@ -44,7 +45,8 @@ def worked(folder: Path, stage: str) -> int:
 
 def step(stage: str) -> None:
     """Note one step of a stage, and go into the trap if it is there."""
-    if not (named := os.environ.get(FOLDER)) or not _in_task():
+    index = _task()
+    if not (named := os.environ.get(FOLDER)) or index is None:
         return
     folder = Path(named)
     with (folder / f"{stage}.log").open("ab", buffering=0) as log:
@@ -53,23 +55,21 @@ def step(stage: str) -> None:
         fault = (folder / f"armed-{stage}").read_text()
     except FileNotFoundError:
         return
-    if _first(folder, stage, fault):
+    if index == _POISON if fault == "poison" else _first(folder, stage):
         _FAULTS[fault](folder)
 
 
-def _in_task() -> bool:
+def _task() -> int | None:
+    """Return the place of the task that runs, None outside of tasks."""
     frame = sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back
         if frame.f_code.co_name == "perform":
-            return True
-    return False
+            return int(frame.f_locals["call"].index)
+    return None
 
 
-def _first(folder: Path, stage: str, fault: str) -> bool:
-    if fault == "poison":  # for whoever comes, until it is taken away
-        (folder / f"sprung-{stage}").touch()
-        return True
+def _first(folder: Path, stage: str) -> bool:
     try:
         (folder / f"armed-{stage}").rename(folder / f"sprung-{stage}")
     except FileNotFoundError:
@@ -82,6 +82,15 @@ def _driver(folder: Path) -> int:
 
 
 def _die(_: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _poison(folder: Path) -> None:
+    # For whoever does that task, until the trap is taken away.
+    for armed in folder.glob("armed-*"):
+        stage = armed.name.removeprefix("armed-")
+        if (folder / f"{stage}.log").exists():
+            (folder / f"sprung-{stage}").touch()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -145,6 +154,6 @@ _FAULTS = {
     "hang": _hang,
     "fill-disk": _fill_disk,
     "no-memory": _no_memory,
-    "poison": _die,
+    "poison": _poison,
     "read-only": _read_only,
 }
