@@ -194,14 +194,13 @@ def run_in(folder: Path, *, seed: int, executor: str, shard: str = "") -> Run:
     """
     from verisimile.core.random import Seeds
     from verisimile.core.run import Run
-    from verisimile.core.shards import Shard
 
     return Run(
         Seeds(seed),
         executor=default_executor(executor),
         store=folder,
         progress=True,
-        shard=Shard.parse(shard) if shard else None,
+        shard=shard or None,
     )
 
 

@@ -53,8 +53,8 @@ class Run:
     progress
         Whether to show progress on the terminal, or a `Progress`.
     shard
-        Which part of every map is done here, where other processes do the rest into the same
-        store; None for all of it.
+        Which part of every map is done here, ``"3/40"`` for the third of forty, where other
+        processes do the rest into the same store; None for all of it.
     task_timeout
         Seconds that one task may take before it is interrupted and counts as failed; None for
         any time.  Half a minute later a worker that did not react is ended.  In the driver's own
@@ -76,7 +76,7 @@ class Run:
         executor: str | Executor | ExecutorSpec = "serial",
         store: str | Path | Store | None = None,
         progress: bool | Progress = False,
-        shard: Shard | None = None,
+        shard: str | Shard | None = None,
         task_timeout: float | None = None,
     ) -> None:
         require(
@@ -95,7 +95,7 @@ class Run:
             "Run.shard",
             got=f"{shard} without a folder",
             expected="a store in which the shards meet",
-            remedy='For example Run(seeds, store="runs/z", shard=Shard(3, 40)).',
+            remedy='For example Run(seeds, store="runs/z", shard="3/40").',
         )
         require(
             task_timeout is None or task_timeout > 0.0,
@@ -103,7 +103,8 @@ class Run:
             got=task_timeout,
             expected="a number of seconds above 0, or None",
         )
-        self.shard, self.task_timeout = shard, task_timeout
+        self.shard = Shard.parse(shard) if isinstance(shard, str) else shard
+        self.task_timeout = task_timeout
         self._parcels = Parcels(self.store)
 
     def __repr__(self) -> str:
