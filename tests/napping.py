@@ -21,6 +21,7 @@ from verisimile.app.terminal import ExitCode
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
 
+_BEFORE = "NAPPING_BEFORE"
 TASKS, SHORT = 8, 4
 
 
@@ -65,7 +66,7 @@ def start(*words: object, before: str = "") -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), _BEFORE: before},
     )
 
 
@@ -79,6 +80,9 @@ def alive(group: int) -> bool:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    # A job in the background ignores the one, what nohup began the other.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not os.environ.get(_BEFORE):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     cli.app.command("nap")(cli.command(NapCommand))
     cli.main()
