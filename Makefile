@@ -46,7 +46,7 @@ test: $(tools)
 
 # Every fault with every executor; `make test` meets them with some.
 fire: $(tools)
-	@OMP_NUM_THREADS=1 $(bin)/python -m pytest tests/end_to_end/test_fire.py -n auto
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest tests/end_to_end -m fire -n auto
 
 calibration: $(tools)
 	@$(bin)/python -m pytest -m calibration

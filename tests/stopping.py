@@ -21,16 +21,18 @@ from verisimile.core.store import DirectoryStore
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sign, record = Path(sys.argv.pop(1)), sys.argv.pop(1)
-save = DirectoryStore.save
 
-def waiting(self, address, *args, **kwargs):
-    if record in address:
-        sign.touch()
-        while True:
-            signal.pause()
-    return save(self, address, *args, **kwargs)
+def waiting(keep):
+    def wait_or_keep(self, address, *args, **kwargs):
+        if record in address:
+            sign.touch()
+            while True:
+                signal.pause()
+        return keep(self, address, *args, **kwargs)
+    return wait_or_keep
 
-DirectoryStore.save = waiting
+DirectoryStore.save = waiting(DirectoryStore.save)
+DirectoryStore.append = waiting(DirectoryStore.append)
 main()
 """
 

@@ -52,14 +52,11 @@ def _name_spaces() -> bool:
     )
 
 
-# Rows with workers start many processes: in each run of the tests, those that the others do not
-# have something of already.
+# Rows with workers start many processes; other tests do on a smaller scale what they do.
 _ALWAYS = {
-    *((fault, executor) for fault in FAULTS for executor in ("serial", "shards")),
+    *((fault, "serial") for fault in FAULTS),
+    *((fault, "shards") for fault in ("kill-driver", "damage", "fill-disk", "poison")),
     ("kill-worker", "loky:2"),
-    ("fill-disk", "loky:2"),
-    ("kill-worker", "dask"),
-    ("kill-scheduler", "dask"),
 }
 
 

@@ -125,7 +125,7 @@ def test_nohup_means_it(log: Path) -> None:
     ended(driver, " by SIGTERM")
 
 
-@pytest.mark.parametrize("executor", ["serial", "loky:2"])
+@pytest.mark.parametrize("executor", ["serial", pytest.param("loky:2", marks=pytest.mark.fire)])
 def test_the_time_is_over(log: Path, executor: str) -> None:
     words = ("--log", log, "--executor", executor, "--max-seconds", 15)
     driver = napping.start(log.parent / "run", *words)

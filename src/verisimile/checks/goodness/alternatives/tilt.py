@@ -267,9 +267,8 @@ class TiltSetup:
         """Fit some of the parameters to data sets of one size."""
         n = int(problems[0].events)
         chosen = [replace(problem, free=free) for problem in problems]
-        return minimise_tilts(
-            chosen, starts, self.origin(free, n), self.reach(free, n), self.solver
-        )
+        origin, reach = self.origin(free, n), self.reach(free, n)
+        return minimise_tilts(chosen, starts, origin, reach, self.solver)
 
     def identity(self) -> dict[str, JSON]:
         """Return what, beside the null model, determines the statistic of a toy."""
@@ -285,12 +284,9 @@ class TiltSetup:
 
     def observe(self, x: Array, logf: Array) -> TiltFits:
         """Return one data set ``(n, d)`` with known log-densities ``(n, M)``."""
-        total, capped = np.zeros(self.reference.shape[1]), 0
-        for rows in blocks(len(x)):
-            part, held = self.features.at(x[rows], logf[rows])
-            total += part.sum(axis=0)
-            capped += held
-        return TiltFits(self, x, logf, total, capped, {})
+        parts = (self.features.at(x[rows], logf[rows]) for rows in blocks(len(x)))
+        sums, held = zip(*((part.sum(axis=0), capped) for part, capped in parts), strict=True)
+        return TiltFits(self, x, logf, np.sum(sums, axis=0), sum(held), {})
 
     def observe_beside(self, fits: Fits) -> TiltFits | None:
         """Return the same data set as another placement's fits see it, if that is on my reference.
