@@ -42,11 +42,11 @@ demo: $(stamp)
 
 # A worker per core; each with one thread of its own, so that they do not crowd each other out.
 test: $(tools)
-	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -m "not calibration and not fire" -n auto
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -m "not calibration and not fire" -n auto --dist worksteal
 
 # Every fault with every executor; `make test` meets them with some.
 fire: $(tools)
-	@OMP_NUM_THREADS=1 $(bin)/python -m pytest tests/end_to_end -m fire -n auto
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest tests/end_to_end -m fire -n auto --dist worksteal
 
 calibration: $(tools)
 	@$(bin)/python -m pytest -m calibration

@@ -54,8 +54,8 @@ def _name_spaces() -> bool:
 
 # Rows with workers start many processes; other tests do on a smaller scale what they do.
 _ALWAYS = {
-    *((fault, "serial") for fault in FAULTS),
-    *((fault, "shards") for fault in ("kill-driver", "damage", "fill-disk", "poison")),
+    *((fault, "serial") for fault in FAULTS if fault != "hang"),
+    ("kill-driver", "shards"),
     ("kill-worker", "loky:2"),
 }
 

@@ -63,8 +63,8 @@ def home(events: Events, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("shell", "reason"),
     [
         ('"$@" > /dev/full', "No space left on device"),
-        ('"$@" >&-', "it is closed"),
-        ('"$@" | true; exit ${PIPESTATUS[0]}', "Broken pipe"),
+        pytest.param('"$@" >&-', "it is closed", marks=pytest.mark.fire),
+        pytest.param('"$@" | true; exit ${PIPESTATUS[0]}', "Broken pipe", marks=pytest.mark.fire),
     ],
 )
 def test_what_is_not_delivered_is_no_success(shell: str, reason: str, tmp_path: Path) -> None:
@@ -108,6 +108,7 @@ def test_a_sample_replaces_samples_alone(home: Path, tmp_path: Path) -> None:
     assert file.read_bytes() == first
 
 
+@pytest.mark.fire
 def test_formats_that_do_not_say_by_whom_are_not_replaced(home: Path, tmp_path: Path) -> None:
     command = ("sample", home / "run", "-n", 50, "--out", tmp_path / "x.csv")
     assert call(*command).returncode == 0

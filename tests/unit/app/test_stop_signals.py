@@ -31,9 +31,15 @@ def same_handlers() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_stops_and_says_which(number: signal.Signals) -> None:
-    with pytest.raises(Stopped) as stopped, stoppable():  # noqa: PT012
-        os.kill(os.getpid(), number)
-        time.sleep(60)
+    # In the background, or under nohup, some are ignored, and what is ignored stays so.
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(number, usual)
+    try:
+        with pytest.raises(Stopped) as stopped, stoppable():  # noqa: PT012
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+    finally:
+        signal.signal(number, before)
     assert str(stopped.value) == ("" if number == signal.SIGINT else f"by {number.name}")
 
 
