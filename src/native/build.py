@@ -58,9 +58,7 @@ def _platform_tag() -> str:
 if __name__ == "__main__":
     print("\n".join(str(path) for path in compile_all("1")) or "nothing was compiled")
 else:  # hatchling is there when it loads this file, not elsewhere
-    from hatchling.builders.hooks.plugin.interface import (  # type: ignore[import-not-found]
-        BuildHookInterface,
-    )
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
     class NativeLibrary(BuildHookInterface):  # type: ignore[misc]
         """Adds the libraries to wheels and editable installations."""
