@@ -152,7 +152,7 @@ def test_records_note_the_versions_that_made_them(store: Store) -> None:
     versions = found(store).versions
     assert {"python", "numpy", "verisimile"} <= versions.keys()
     assert versions["numpy"] == np.__version__
-    assert mixed_versions([found(store)]) == ""
+    assert mixed_versions([versions]) == ""
 
 
 def test_states(store: Store) -> None:

@@ -168,9 +168,10 @@ def htcondor(array: JobArray) -> str:
 def _waited(command: str) -> list[str]:
     """Return shell lines that run a command and hand the signal of the batch system on to it."""
     return [
+        "# Before the command is there the signal ends the job, after that it is handed on.",
+        'trap \'[ -n "$!" ] || exit 143; kill -TERM "$!"\' TERM',
         f"{command} &",
         "child=$!",
-        "trap 'kill -TERM \"$child\"' TERM",
         'wait "$child"; status=$?',
         "# The signal ends the first wait before the command has ended.",
         'while kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done',

@@ -191,26 +191,28 @@ def _versions(*, with_torch: bool) -> Mapping[str, str]:
     return found
 
 
-def mixed_versions(records: Iterable[Record]) -> str:
-    """Return which versions made the records, if they differ among them or from this process's.
+def mixed_versions(noted: Iterable[Mapping[str, str]]) -> str:
+    """Return which versions made records, if they differ among them or from this process's.
 
     Equality bit for bit holds for one version of each.  No text if there is nothing to say.
 
     Examples
     --------
     >>> made = {**versions(), "numpy": "1.0"}
-    >>> mixed_versions([Record("a", "f", "x", {}, {}, "", made)]).startswith("records were made")
+    >>> mixed_versions([made]).startswith("records were made")
     True
-    >>> mixed_versions([Record("a", "f", "x", {}, {}, "", versions())])
+    >>> mixed_versions([versions()])
     ''
     """
     found: dict[str, set[str]] = {}
-    for noted in {id(record.versions): record.versions for record in records}.values():
-        for package, number in noted.items():
+    for made in noted:
+        for package, number in made.items():
             found.setdefault(package, set()).add(number)
     here = versions()
     mixed = sorted(
-        name for name, made in found.items() if len(made) > 1 or here.get(name) not in (None, *made)
+        name
+        for name, those in found.items()
+        if len(those) > 1 or here.get(name) not in (None, *those)
     )
     if not mixed:
         return ""

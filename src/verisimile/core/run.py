@@ -6,10 +6,11 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from copy import copy
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -32,7 +33,7 @@ from verisimile.core.shards import Shard, ShardDone
 from verisimile.core.store import DirectoryStore, Store, open_store
 from verisimile.core.tasks import Call, Failure, Reply, Task, Work, failure, fingerprint
 
-Outcome = Record | Failure
+Kept = TypeVar("Kept")
 
 _NAMED_FAILURES = 5
 _REFUSALS = 3  # by the store in a row, after which the map ends
@@ -117,6 +118,7 @@ class Run:
         below.seeds = self.seeds.at(*words)
         return below
 
+    @overload
     def map(
         self,
         fn: Callable[..., Payload],
@@ -127,7 +129,34 @@ class Run:
         max_failed: float = 0.0,
         small: bool = False,
         everywhere: bool = False,
-    ) -> list[Record | Failure]:
+    ) -> list[Record | Failure]: ...
+
+    @overload
+    def map(
+        self,
+        fn: Callable[..., Payload],
+        tasks: Sequence[Task],
+        *,
+        label: str,
+        keep: Callable[[Record], Kept],
+        schema: int = 1,
+        max_failed: float = 0.0,
+        small: bool = False,
+        everywhere: bool = False,
+    ) -> list[Kept | Failure]: ...
+
+    def map(  # noqa: PLR0913  (what to do, and what a stage may want otherwise)
+        self,
+        fn: Callable[..., Payload],
+        tasks: Sequence[Task],
+        *,
+        label: str,
+        keep: Callable[[Record], object] = lambda record: record,
+        schema: int = 1,
+        max_failed: float = 0.0,
+        small: bool = False,
+        everywhere: bool = False,
+    ) -> list[Any]:
         """Return the records of all tasks, in their order, doing only what is not done yet.
 
         ``fn(task.seeds, *task.args)`` must be a function of a module that the
@@ -150,6 +179,9 @@ class Run:
             Items with different addresses.
         label
             Name of the stage.
+        keep
+            What is kept of each record in memory and returned in its place, so that ten thousand
+            records need not be held at once.
         schema
             Number of the stage's format; raise it when old records are no longer right.
         max_failed
@@ -174,7 +206,8 @@ class Run:
         calls = [
             Call(index, task, fingerprint(label, task, schema)) for index, task in enumerate(tasks)
         ]
-        outcomes = self._found(calls)
+        outcomes = _Outcomes(keep)
+        self._find(calls, outcomes)
         missing = [call for call in calls if call.index not in outcomes]
         own = missing if everywhere or self.shard is None else self._own(missing)
         work = Work(
@@ -190,18 +223,18 @@ class Run:
                 # Others began at the beginning, or will; each looks before it does a task.
                 own = [own[k] for k in np.random.default_rng(os.getpid()).permutation(len(own))]
             self._do(work, own, outcomes, total=len(calls))
-            again = [call for call in own if _passing(outcomes[call.index])]
+            again = [call for call in own if _passing(outcomes.kept[call.index])]
             for call in again:
-                del outcomes[call.index]
+                del outcomes.kept[call.index]
             self._do(work, again, outcomes, total=len(calls))
         if len(outcomes) < len(calls):
-            outcomes |= self._found(call for call in missing if call.index not in outcomes)
-        _judge(list(outcomes.values()), label, max_failed)
+            self._find((call for call in missing if call.index not in outcomes), outcomes)
+        outcomes.judge(label, max_failed)
         if len(outcomes) < len(calls):
             raise self._unfinished(label, len(outcomes), len(calls))
-        if note := mixed_versions(o for o in outcomes.values() if isinstance(o, Record)):
+        if note := mixed_versions(outcomes.versions.values()):
             warnings.warn(f"{label}: {note}", VerisimileWarning, stacklevel=2)
-        return [outcomes[call.index] for call in calls]
+        return [outcomes.kept[call.index] for call in calls]
 
     @contextlib.contextmanager
     def _claimed(self, calls: Sequence[Call], own: Sequence[Call], label: str) -> Iterator[bool]:
@@ -216,13 +249,11 @@ class Run:
                 warnings.warn(note, VerisimileWarning, stacklevel=2)
             yield claim.shared
 
-    def _found(self, calls: Iterable[Call]) -> dict[int, Outcome]:
-        """Return the records that are there, by the place of their task."""
-        outcomes: dict[int, Outcome] = {}
+    def _find(self, calls: Iterable[Call], outcomes: _Outcomes) -> None:
+        """Take the records that are there."""
         for call in calls:
             if record := self.store.load(call.task.address, call.fingerprint):
-                outcomes[call.index] = record
-        return outcomes
+                outcomes.take(call.index, record)
 
     def _own(self, missing: Sequence[Call]) -> list[Call]:
         shard = self.shard
@@ -237,9 +268,7 @@ class Run:
             " is missing and goes on.",
         )
 
-    def _do(
-        self, work: Work, missing: Sequence[Call], outcomes: dict[int, Outcome], *, total: int
-    ) -> None:
+    def _do(self, work: Work, missing: Sequence[Call], outcomes: _Outcomes, *, total: int) -> None:
         if not missing:
             return
         if isinstance(self.executor, Dask) and isinstance(self.store, DirectoryStore):
@@ -253,12 +282,12 @@ class Run:
 
         def receive(index: int, reply: Reply) -> None:
             nonlocal refused
-            outcomes[index] = _settle(self.store, work, by_index[index], reply)
+            outcome = _settle(self.store, work, by_index[index], reply)
+            outcomes.take(index, outcome)
             pulse.advance()
-            refused = refused + 1 if _unwritten(outcomes[index]) else 0
+            refused = refused + 1 if _unwritten(outcome) else 0
             if refused >= _REFUSALS:
-                # What cannot be kept need not be computed.
-                _judge(list(outcomes.values()), work.label, 0.0)
+                outcomes.judge(work.label, 0.0)  # what cannot be kept need not be computed
 
         def done(call: Call) -> bool:
             # Another process may write to the same folder.
@@ -267,7 +296,7 @@ class Run:
             record = self.store.load(call.task.address, call.fingerprint)
             if record is None:
                 return False
-            outcomes[call.index] = record
+            outcomes.take(call.index, record)
             pulse.advance()
             return True
 
@@ -286,7 +315,38 @@ class Run:
             shown.close()
 
 
-def _settle(store: Store, work: Work, call: Call, reply: Reply) -> Outcome:
+class _Outcomes:
+    """What became of tasks, by their places: what is kept of their records, or failures."""
+
+    __slots__ = ("_keep", "kept", "versions")
+
+    def __init__(self, keep: Callable[[Record], object]) -> None:
+        self._keep = keep
+        self.kept: dict[int, object] = {}
+        # By identity: records that note the same share one mapping.
+        self.versions: dict[int, Mapping[str, str]] = {}
+
+    def __contains__(self, index: int) -> bool:
+        return index in self.kept
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def take(self, index: int, outcome: Record | Failure) -> None:
+        if isinstance(outcome, Record):
+            self.versions[id(outcome.versions)] = outcome.versions
+            self.kept[index] = self._keep(outcome)
+        else:
+            self.kept[index] = outcome
+
+    def judge(self, label: str, max_failed: float) -> None:
+        """Raise if more than a fraction failed."""
+        failures = [outcome for outcome in self.kept.values() if isinstance(outcome, Failure)]
+        if len(failures) > max_failed * len(self.kept):
+            raise _too_many(failures, len(self.kept), label, max_failed)
+
+
+def _settle(store: Store, work: Work, call: Call, reply: Reply) -> Record | Failure:
     """Turn a worker's reply into the record as the store holds it."""
     if isinstance(reply, Failure):
         return reply
@@ -303,11 +363,11 @@ def _settle(store: Store, work: Work, call: Call, reply: Reply) -> Outcome:
     return Failure(address, "StoreError", message, 1, outside=True)
 
 
-def _unwritten(outcome: Outcome) -> bool:
+def _unwritten(outcome: Record | Failure) -> bool:
     return isinstance(outcome, Failure) and outcome.kind == "StoreError"
 
 
-def _passing(outcome: Outcome) -> bool:
+def _passing(outcome: object) -> bool:
     """Return whether it may be otherwise the next time; a worker that died had three tries."""
     return isinstance(outcome, Failure) and outcome.outside and outcome.kind != "WorkerDied"
 
@@ -326,18 +386,17 @@ def _check(tasks: Sequence[Task], max_failed: float) -> None:
         seen.add(task.address)
 
 
-def _judge(outcomes: Sequence[Outcome], label: str, max_failed: float) -> None:
-    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    if len(failures) <= max_failed * len(outcomes):
-        return
+def _too_many(
+    failures: Sequence[Failure], total: int, label: str, max_failed: float
+) -> VerisimileError:
     named = "; ".join(
         f"{item.address}: {item.kind}: {item.message}" for item in failures[:_NAMED_FAILURES]
     )
     more = len(failures) - _NAMED_FAILURES
     error = IncompleteError if any(item.outside for item in failures) else NumericsError
-    raise error(
+    return error(
         label,
-        got=f"{len(failures)} of {len(outcomes)} tasks failed"
+        got=f"{len(failures)} of {total} tasks failed"
         f" ({named}{f'; and {more} more' if more > 0 else ''})",
         expected=f"at most {max_failed:.3g} of them to fail",
         remedy="Finished records are kept."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,26 @@ def test_exactly_the_damaged_and_the_stale_are_done_again(tmp_path: Path) -> Non
     assert map_tasks.hashes(again) == first
     redone = [*range(len(DAMAGES)), 8]
     assert map_tasks.executions(log) == sorted([*range(10), *redone])
+
+
+def test_of_a_record_only_what_is_asked_for_is_kept(tmp_path: Path) -> None:
+    """Whether it is new, or was there, or is there after a failure."""
+    items = map_tasks.tasks([0.0, 1.0, "no number", 3.0])
+    dying: list[weakref.ref[Any]] = []
+
+    def total(record: Record) -> float:
+        assert all(reference() is None for reference in dying), "an earlier record is still held"
+        dying.append(weakref.ref(record.arrays["sum"]))
+        return float(record.arrays["sum"])
+
+    plain = Run(Seeds(1)).map(map_tasks.draw, items, label="draw", max_failed=0.3)
+    expected = [float(o.arrays["sum"]) if isinstance(o, Record) else o.address for o in plain]
+    for _ in range(2):
+        run = Run(Seeds(1), store=tmp_path)
+        kept = run.map(map_tasks.draw, items, label="draw", keep=total, max_failed=0.3, small=True)
+        assert [k.address if isinstance(k, Failure) else k for k in kept] == expected
+        assert len(dying) == 3
+        dying.clear()
 
 
 def test_another_label_or_schema_is_other_work(tmp_path: Path) -> None:

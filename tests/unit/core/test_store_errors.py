@@ -19,7 +19,7 @@ from verisimile.core import durable
 from verisimile.core.canonical import JSON
 from verisimile.core.durable import WAITS, is_temporary, sweep, write_atomic
 from verisimile.core.errors import InputError, StoreError
-from verisimile.core.records import Payload, Record, mixed_versions, sealed, versions
+from verisimile.core.records import Payload, mixed_versions, sealed, versions
 from verisimile.core.store import DirectoryStore
 from verisimile.core.writers import FileWriter
 
@@ -370,8 +370,8 @@ def test_sweeping_takes_nothing_else(tmp_path: Path) -> None:
     assert durable.read_bytes(tmp_path / "b.tmp") == b""
 
 
-def _made(**other: str) -> Record:
-    return Record("a", "f", "x", {}, {}, "", {**versions(), **other})
+def _made(**other: str) -> dict[str, str]:
+    return {**versions(), **other}
 
 
 def test_mixtures_of_versions_are_told() -> None:
@@ -381,5 +381,5 @@ def test_mixtures_of_versions_are_told() -> None:
     assert told.endswith(f"this process has numpy {np.__version__}")
     assert mixed_versions([_made(python="3.0")]).startswith("records were made with python 3.0")
     # An old record says nothing, and one made before torch was loaded nothing of torch.
-    assert mixed_versions([Record("a", "f", "x", {}, {}, ""), _made()]) == ""
+    assert mixed_versions([{}, _made()]) == ""
     assert "torch 1.0 and 2.0" in mixed_versions([_made(torch="1.0"), _made(torch="2.0")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -116,19 +117,38 @@ def throw_toys(
     ]
     # Shards cannot tell when there are enough: they throw the most that can be wanted.
     wave = len(tasks) if enough is None or run.shard else _WAVE
-    records: list[Record] = []
-    found = _gathered(records)
+    chunks: list[_Chunk] = []
+    found = _gathered(chunks)
     for start in range(0, len(tasks), wave):
-        records += _thrown(run, tasks[start : start + wave])
-        found = _gathered(records)
+        chunks += _thrown(run, tasks[start : start + wave])
+        found = _gathered(chunks)
         if enough is not None and enough(found):
             break
-    _judge(found, records)
+    _judge(found, chunks)
     return found
 
 
-def _thrown(run: Run, tasks: Sequence[Task]) -> list[Record]:
-    outcomes = run.map(_throw_chunk, tasks, label="toys", schema=3, max_failed=1.0, small=True)
+class _Chunk(NamedTuple):
+    """What is kept of the record of some toys."""
+
+    statistic: Array
+    surprise: Array
+    failures: tuple[str, ...]
+
+
+def _chunk(record: Record) -> _Chunk:
+    noted = record.meta.get("failures", [])
+    return _Chunk(
+        np.array(record.arrays["statistic"]),
+        np.array(record.arrays["surprise"]),
+        tuple(map(str, noted)) if isinstance(noted, list) else (),
+    )
+
+
+def _thrown(run: Run, tasks: Sequence[Task]) -> list[_Chunk]:
+    outcomes = run.map(
+        _throw_chunk, tasks, label="toys", keep=_chunk, schema=3, max_failed=1.0, small=True
+    )
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     if failures:
         named = "; ".join(f"{f.address}: {f.kind}: {f.message}" for f in failures[:_NAMED])
@@ -138,24 +158,23 @@ def _thrown(run: Run, tasks: Sequence[Task]) -> list[Record]:
             expected="toys that end with a statistic or with a failed fit",
             remedy="Finished toys are kept. Mend the cause and run the same call again.",
         )
-    return [outcome for outcome in outcomes if isinstance(outcome, Record)]
+    return [outcome for outcome in outcomes if isinstance(outcome, _Chunk)]
 
 
-def _gathered(records: Sequence[Record]) -> Thrown:
-    blocks = [np.asarray(record.arrays["statistic"]) for record in records]
-    surprise = [np.asarray(record.arrays["surprise"]) for record in records]
+def _gathered(chunks: Sequence[_Chunk]) -> Thrown:
+    blocks = [chunk.statistic for chunk in chunks]
+    surprise = [chunk.surprise for chunk in chunks]
     return Thrown(
         frozen(np.concatenate(blocks) if blocks else np.empty((0, 0, 0))),
         frozen(np.concatenate(surprise) if surprise else np.empty((0, 0))),
     )
 
 
-def _judge(found: Thrown, records: Sequence[Record]) -> None:
+def _judge(found: Thrown, chunks: Sequence[_Chunk]) -> None:
     failed = found.failed
     if failed.sum() <= _MAX_FAILED * failed.size:
         return
-    noted = (record.meta.get("failures", []) for record in records)
-    reasons = [str(reason) for each in noted if isinstance(each, list) for reason in each]
+    reasons = [reason for chunk in chunks for reason in chunk.failures]
     raise NumericsError(
         "toys",
         got=f"{int(failed.sum())} of {failed.size} toys failed"
