@@ -54,9 +54,11 @@ def _name_spaces() -> bool:
 
 # Rows with workers start many processes; other tests do on a smaller scale what they do.
 _ALWAYS = {
-    *((fault, "serial") for fault in FAULTS if fault != "hang"),
     ("kill-driver", "shards"),
     ("kill-worker", "loky:2"),
+    ("fill-disk", "serial"),
+    ("damage", "serial"),
+    ("two-writers", "serial"),
 }
 
 

@@ -11,12 +11,12 @@ import uuid
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from verisimile.core.errors import InputError, VerisimileWarning
 from verisimile.core.executor import ONE_THREAD
+from verisimile.core.versions import installed
 
 if TYPE_CHECKING:
     import distributed
@@ -50,13 +50,8 @@ def one_at_a_time(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T
 
 def facts() -> dict[str, str]:
     """Return the versions of this process that can matter."""
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
+    # Minor versions of Python alone: patches change no numbers and no bytes of a message.
+    return installed(_PACKAGES) | {"python": ".".join(platform.python_version_tuple()[:2])}
 
 
 def end_process() -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -20,6 +18,7 @@ import safetensors.numpy
 
 from verisimile.core.canonical import JSON, canonical, plain, restore
 from verisimile.core.errors import InputError, StoreError, require
+from verisimile.core.versions import installed
 
 State: TypeAlias = Literal["missing", "stale", "corrupt", "valid"]
 
@@ -182,13 +181,7 @@ def versions() -> Mapping[str, str]:
 
 @functools.cache
 def _versions(*, with_torch: bool) -> Mapping[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("verisimile", "numpy", *(["torch"] if with_torch else [])):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+    return installed(["verisimile", "numpy", *(["torch"] if with_torch else [])])
 
 
 def mixed_versions(noted: Iterable[Mapping[str, str]]) -> str:

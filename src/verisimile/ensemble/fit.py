@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +20,7 @@ from verisimile.core.records import Payload, Record
 from verisimile.core.run import Run
 from verisimile.core.store import DirectoryStore, MemoryStore, Store
 from verisimile.core.tasks import Failure, Task, fingerprint
+from verisimile.core.versions import installed
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
@@ -361,7 +360,7 @@ def write_manifest(store: Store, manifest: Manifest) -> None:
             "settings": manifest.settings,
             "members": [{"address": a, "fingerprint": f} for a, f in manifest.members],
             "failures": None if failed is None else [asdict(failure) for failure in failed],
-            "versions": versions or _versions(),
+            "versions": versions or {**installed(_PACKAGES)},
         },
     )
 
@@ -403,16 +402,6 @@ def _flat(value: JSON, prefix: str = "") -> dict[str, str]:
     else:
         return {prefix: canonical(value)}
     return {name: leaf for part in parts for name, leaf in part.items()}
-
-
-def _versions() -> dict[str, JSON]:
-    versions: dict[str, JSON] = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
 
 
 def _unreadable(store: Store, reason: str) -> StoreError:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import os
 import platform
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +18,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
 from verisimile.core.result import register
 from verisimile.core.run import Run
+from verisimile.core.versions import installed
 from verisimile.data.account import Account, doubts_of, losses_of
 from verisimile.data.description import worded
 from verisimile.data.feature import Feature
@@ -35,6 +34,7 @@ from verisimile.report.section import Section, takes
 from verisimile.report.verdict import Finding, Verdict
 
 _PACKAGES = (
+    "verisimile",
     "numpy",
     "scipy",
     "torch",
@@ -76,23 +76,16 @@ class Environment:
 
 def current_environment(run: Run) -> Environment:
     """Return the description of this process and of `run`."""
+    versions = installed(_PACKAGES)
     return Environment(
         written=datetime.now(UTC).isoformat(timespec="seconds"),
         seeds=str(run.seeds),
         executor=run.executor.name,
-        python=sys.version.split()[0],
+        python=versions.pop("python"),
         machine=platform.platform(),
         cpus=os.cpu_count() or 1,
-        versions={"verisimile": _version("verisimile", "source tree")}
-        | {name: _version(name, "not installed") for name in _PACKAGES},
+        versions=versions,
     )
-
-
-def _version(package: str, otherwise: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return otherwise
 
 
 def input_table(inputs: Sequence[InputSample]) -> Table:
