@@ -25,10 +25,10 @@ from verisimile.data.truths import Camel, RingOfEight
 from verisimile.mixture.fit import single_weight
 from verisimile.mixture.sampling import conditional_log_densities
 from verisimile.report import style
-from verisimile.report.sections.amplification import gain_axes
+from verisimile.report.sections.amplification import plot_gains
 from verisimile.report.sections.coverage import coverage_figure
-from verisimile.report.sections.family_figures import paint_bands, paint_radial
-from verisimile.report.sections.validation_figures import paint_battery, paint_pair
+from verisimile.report.sections.family_figures import plot_bands, plot_radial_bands
+from verisimile.report.sections.validation_figures import plot_marginal_pair, plot_validation
 from verisimile.validation.study import Battery, Study
 from verisimile.validation.validate import validate
 
@@ -162,8 +162,8 @@ def validation() -> Figure:
 
     def paint(figure: Figure) -> None:
         left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1.0))
-        paint_battery(left, found, 0.05)
-        paint_pair(right, mass, windows)
+        plot_validation(found, ax=left.add_subplot())
+        plot_marginal_pair(mass, windows=windows, ax=right.add_subplot())
 
     return style.draw(paint, width=11.0, height=4.4)
 
@@ -183,7 +183,7 @@ def described() -> Figure:
 
     def paint(figure: Figure) -> None:
         for part, pair in zip(figure.subfigures(1, 2), pairs, strict=True):
-            paint_pair(part, pair, [])
+            plot_marginal_pair(pair, ax=part.add_subplot())
 
     return style.draw(paint, width=9.6, height=4.0)
 
@@ -215,9 +215,9 @@ def amplification() -> Figure:
         curves.append((name, found.points, colour))
 
     def paint(figure: Figure) -> None:
-        gain_axes(figure, curves)
+        axes = plot_gains(curves, ax=figure.add_subplot())
         exact = [FITTED_GAIN[count] for count in regions]
-        figure.axes[0].plot(regions, exact, color=style.MUTED, zorder=0)
+        axes.plot(regions, exact, color=style.MUTED, zorder=0)
 
     return style.draw(paint, width=6.2, height=4.0)
 
@@ -242,14 +242,14 @@ def families() -> Figure:
             for i in range(8)
         ]
         groups.append([m.sample(5000, at.at("draw", i).numpy()) for i, m in enumerate(models)])
-    names = tuple(trainers)
     bands = tuple(pr.precision_recall_bands(vs.Run(SEEDS), reference, groups))
     found = compare_curves(vs.Run(SEEDS), *bands)
 
     def paint(figure: Figure) -> None:
         left, right = figure.subfigures(1, 2, width_ratios=(1.0, 1.25))
-        paint_bands(left, names, bands)
-        paint_radial(right, names, bands, found)
+        named = dict(zip(trainers, bands, strict=True))
+        plot_bands(named, ax=left.add_subplot())
+        plot_radial_bands(named, comparison=found, ax=right.add_subplot())
 
     return style.draw(paint, width=11.0, height=4.4)
 

@@ -4,7 +4,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 import lazy_loader
 
+from verisimile.core.presenter import presented_by
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+presented_by("verisimile.report.notebook")
 
 try:
     __version__ = version("verisimile")

@@ -4,6 +4,7 @@ from . import density as density
 from . import mixture as mixture
 from . import samples as samples
 from . import stats as stats
+from .app.folder import load_run as load_run
 from .checks import amplification as amplification
 from .checks import classifier as classifier
 from .checks import goodness as goodness
@@ -81,6 +82,8 @@ from .mixture.discrepancy.fit import Discrepancy as Discrepancy
 from .mixture.fit import fit_weights as fit_weights
 from .mixture.model import Mixture as Mixture
 from .mixture.solvers.newton import NewtonSolver as NewtonSolver
+from .report import figures as figures
+from .report.document import read_report as read_report
 from .report.write import write_report as write_report
 from .stats.pvalues import PValue as PValue
 from .validation.study import Battery as Battery

@@ -25,8 +25,8 @@ _REASONS: Mapping[str, str] = {
         quantile_regions""",
     "reads, writes, trains, adapts or gathers: states nothing": """
         adapt check_conditional check_estimator derived fit_cross_ensemble fit_ensemble
-        gather_ensemble
-        posterior_draws read_events read_ratings read_showers read_study write_events
+        gather_ensemble load_run
+        posterior_draws read_events read_ratings read_report read_showers read_study write_events
         write_report""",
     "a statistic of the battery, under the name that the catalogue gives it": """
         AggregatedMMD AggregatedNPLM CramerVonMises EnergyDistance Frechet IntervalScan

@@ -10,7 +10,7 @@ from verisimile.app.options import command_line, run_in
 from verisimile.core.canonical import JSON, canonical
 from verisimile.core.errors import StoreError
 from verisimile.core.random import Seeds
-from verisimile.core.result import from_dict, register, to_dict
+from verisimile.core.result import Result, from_dict, register, to_dict
 from verisimile.core.run import Run
 from verisimile.core.store import Store
 from verisimile.density.protocol import Trainer
@@ -23,7 +23,7 @@ _SHOWN = 40
 
 @register("fit", 1)
 @dataclass(frozen=True, slots=True)
-class FitStudy:
+class FitStudy(Result):
     """How a mixture was made.
 
     Attributes

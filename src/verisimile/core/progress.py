@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from verisimile.core.errors import InputError
 
@@ -43,7 +44,10 @@ class Silent:
 
 
 class RichProgress:
-    """A bar with the time left on standard error; no more than a line at need in a log file."""
+    """A bar on a terminal, a line written anew in a notebook, a line a minute in a log file.
+
+    All of them go to standard error, with the time left.
+    """
 
     __slots__ = ("_console",)
 
@@ -55,7 +59,10 @@ class RichProgress:
         from rich.console import Console  # noqa: PLC0415  (only those who look pay for it)
 
         console = self._console or Console(stderr=True)
-        return _Bar(console, label, total, done) if console.is_terminal else _Lines(console)
+        if console.is_terminal and not console.is_jupyter:
+            return _Bar(console, label, total, done)
+        count = _Count(label, total, done)
+        return _Rewritten(sys.stderr, count) if console.is_jupyter else _Lines(console, count)
 
 
 def resolve_progress(progress: bool | Progress) -> Progress:  # noqa: FBT001  (as Run got it)
@@ -71,6 +78,8 @@ def resolve_progress(progress: bool | Progress) -> Progress:  # noqa: FBT001  (a
 
 PULSE_SECONDS = 60.0
 """How long nothing may end without a line about it."""
+
+_REWRITTEN_SECONDS = 0.5
 
 
 class Pulse:
@@ -158,14 +167,76 @@ class _SilentHandle:
         pass
 
 
-class _Lines(_SilentHandle):
-    __slots__ = ("_console",)
+class _Count:
+    """How many tasks are done, and in words how long the rest takes if it goes on like this."""
 
-    def __init__(self, console: rich.console.Console) -> None:
-        self._console = console
+    def __init__(self, label: str, total: int, done: int) -> None:
+        self.label, self.total, self.done = label, total, done
+        self._before, self._since = done, time.monotonic()
+
+    def __str__(self) -> str:
+        made, left = self.done - self._before, self.total - self.done
+        text = f"{self.label}: {self.done} of {self.total} done"
+        if not made or not left:
+            return text
+        return f"{text}, {_in_words((time.monotonic() - self._since) / made * left)} left"
+
+
+def _in_words(seconds: float) -> str:
+    minutes, hours = seconds / 60.0, seconds / 3600.0
+    if minutes < 1.0:
+        return f"{max(seconds, 1.0):.0f} s"
+    return f"{minutes:.0f} min" if hours < 2.0 else f"{hours:.1f} h"
+
+
+class _Lines:
+    """A line when none has been written for a minute: a log of hours has no more of them."""
+
+    __slots__ = ("_console", "_count", "_last")
+
+    def __init__(self, console: rich.console.Console, count: _Count) -> None:
+        self._console, self._count = console, count
+        self._last = time.monotonic()
+
+    def advance(self) -> None:
+        self._count.done += 1
+        if time.monotonic() - self._last >= PULSE_SECONDS:
+            self.note(str(self._count))
 
     def note(self, text: str) -> None:
+        self._last = time.monotonic()
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _Rewritten:
+    """One line of plain text below a cell: a carriage return is all that a notebook needs."""
+
+    __slots__ = ("_count", "_last", "_stream", "_width")
+
+    def __init__(self, stream: TextIO, count: _Count) -> None:
+        self._stream, self._count = stream, count
+        self._last, self._width = 0.0, 0
+        self.note(str(count))
+
+    def advance(self) -> None:
+        self._count.done += 1
+        if time.monotonic() - self._last >= _REWRITTEN_SECONDS:
+            self.note(str(self._count))
+
+    def note(self, text: str) -> None:
+        self._last = time.monotonic()
+        # Blanks cover what is left of a longer line before.
+        self._stream.write(f"\r{text:<{self._width}}")
+        self._stream.flush()
+        self._width = len(text)
+
+    def close(self) -> None:
+        self.note(str(self._count))
+        self._stream.write("\n")
+        self._stream.flush()
 
 
 class _Bar:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import (
+    TYPE_CHECKING,
     Any,
+    ClassVar,
     Literal,
     TypeAlias,
     TypeGuard,
@@ -30,7 +32,13 @@ from verisimile.core.canonical import JSON, plain, restore, text_key
 from verisimile.core.documents import json_object, read_document
 from verisimile.core.durable import write_atomic
 from verisimile.core.errors import InputError, StoreError, VerisimileError
+from verisimile.core.frames import columns, pandas_frame, rows
+from verisimile.core.presenter import presenter
 from verisimile.core.records import portable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 Keep: TypeAlias = Callable[[str, npt.NDArray[Any]], JSON]
 """Returns the JSON of the array at a place such as ``fit.weights``."""
@@ -257,13 +265,66 @@ def registered_class(schema: object) -> type:
     return cls
 
 
+class Result:
+    """What every registered result can do for whoever holds it.
+
+    Attributes
+    ----------
+    listed
+        Fields that have one entry for each row of :meth:`to_frame`; without any, the result is
+        one row.  Of ``edges`` come the columns ``low`` and ``high``, and ``bands.*`` stands for
+        the rows of each band.
+    """
+
+    __slots__ = ()
+    listed: ClassVar[tuple[str, ...]] = ()
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Return all of it as strict JSON: :func:`to_dict`."""
+        return to_dict(self)
+
+    def to_frame(self) -> DataFrame:
+        """Return its table as a pandas frame: a row for each bin, test, member, or one row.
+
+        A value with errors has several columns, such as ``p_value``, ``p_value_low`` and
+        ``p_value_high``.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        name = f"{type(self).__name__}.to_frame"
+        return pandas_frame(columns(rows(self)), name, instead="to_dict()")
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw its figure and return the axes: the function of ``vs.figures`` for its kind.
+
+        Parameters
+        ----------
+        ax
+            Where to draw; None for a new figure.
+
+        Raises
+        ------
+        InputError
+            If the kind has no figure, or `ax` was not made by matplotlib's ``subplots``.
+        """
+        return presenter().draw(self, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """Return its numbers for a notebook."""
+        return presenter().html(self)
+
+
 _INLINE_ENTRIES = 256
 _HASH = "arrays_sha256"
 
 
 @register("estimate", 1)
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Result):
     """A number with its standard error, which is not negative.
 
     Examples

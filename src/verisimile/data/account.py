@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.feature import listing, say_columns
 from verisimile.data.losses import LostRows
 
@@ -16,7 +16,7 @@ _SHOWN = 3
 
 @register("left-out-column", 1)
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Result):
     """A column that is no feature, and why.
 
     Attributes
@@ -44,7 +44,7 @@ class LeftOut:
 
 @register("account-of-columns", 1)
 @dataclass(frozen=True, slots=True)
-class Account:
+class Account(Result):
     """What was read of a source.
 
     Attributes

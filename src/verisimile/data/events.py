@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from verisimile.core.arrays import Array, IntArray, digest
 from verisimile.core.errors import InputError, require
+from verisimile.core.frames import pandas_frame
 from verisimile.core.random import Seeds
 from verisimile.data.account import Account, combined
 from verisimile.data.checked import (
@@ -328,16 +329,7 @@ class Events:
 
         ``Events(frame, weights="weight", group="group")`` reads it back.
         """
-        try:
-            import pandas as pd  # noqa: PLC0415  (optional)
-        except ImportError:
-            raise InputError(
-                "events.to_frame",
-                got="no installation of pandas",
-                expected="pandas",
-                remedy="Install it, or use events.to_dict().",
-            ) from None
-        return pd.DataFrame(self.to_dict())
+        return pandas_frame(self.to_dict(), "events.to_frame", instead="events.to_dict()")
 
     @overload
     def __getitem__(self, key: str) -> Array: ...

@@ -13,7 +13,7 @@ from scipy.special import gammaln, logsumexp
 
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.density.adapters import adapt
 from verisimile.density.protocol import (
     AtContext,
@@ -37,7 +37,7 @@ _UNKNOWN = Estimate(math.nan, math.nan)
 
 @register("estimator-check", 1)
 @dataclass(frozen=True, slots=True)
-class EstimatorCheck:
+class EstimatorCheck(Result):
     """What was found.
 
     Attributes

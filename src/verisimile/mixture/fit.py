@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, frozen
 from verisimile.core.errors import NumericsError, require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.mixture.covariance import (
     closed_form,
     freedom,
@@ -32,7 +33,7 @@ _REACH = 6.0  # standard deviations within which a variation of the weights may 
 
 @register("fit-record", 2)
 @dataclass(frozen=True, slots=True)
-class FitRecord:
+class FitRecord(Result):
     """How far the weights can be trusted.
 
     Attributes
@@ -87,7 +88,7 @@ class FitRecord:
 
 @register("weight-fit", 2)
 @dataclass(frozen=True, slots=True, eq=False)
-class WeightFit:
+class WeightFit(Result):
     """Weights of a mixture, with their covariance.
 
     Attributes
@@ -122,6 +123,12 @@ class WeightFit:
     draws: Array | None = field(default=None, metadata={"transient": True})
     boundary: Array | None = field(default=None, metadata={"transient": True})
     unbounded: Array | None = field(default=None, metadata={"transient": True})
+    listed: ClassVar[tuple[str, ...]] = ("weights", "errors")
+
+    @property
+    def errors(self) -> Array:
+        """Standard deviations of the weights ``(M,)``."""
+        return np.sqrt(np.clip(np.diag(self.covariance), 0.0, None))
 
     def __repr__(self) -> str:
         """Return one line: sizes, rank and norm."""

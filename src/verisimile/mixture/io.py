@@ -102,6 +102,11 @@ def load_conditional_mixture(run: Run) -> ConditionalMixture:
     return mixture
 
 
+def has_mixture(run: Run) -> bool:
+    """Return whether a mixture was kept in the run's store."""
+    return run.store.load(_ADDRESS, _SCHEMA) is not None
+
+
 def _conditional_discrepancy(mixture: Mixture | ConditionalMixture) -> dict[str, JSON]:
     """Return what is kept of the correction of a conditional mixture, if it has one."""
     if not isinstance(mixture, CorrectedConditionalMixture):

@@ -11,7 +11,7 @@ from scipy import stats
 
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import NumericsError, require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.mixture.covariance import information, sandwich
 from verisimile.mixture.fit import Pseudo, reduced_problem
 from verisimile.mixture.objective import LogLinear
@@ -24,7 +24,7 @@ _NO_MOTION = 1e-12
 
 @register("minos-interval", 1)
 @dataclass(frozen=True, slots=True)
-class MinosInterval:
+class MinosInterval(Result):
     """Profile-likelihood interval of one weight or observable.
 
     Attributes

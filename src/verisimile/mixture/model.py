@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, digest, frozen
 from verisimile.core.errors import NumericsError, require, require_one_of
+from verisimile.core.hists import EdgesLike, as_edges, histogram_of
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.core.tasks import Task
 from verisimile.data.events import Events
@@ -24,6 +26,9 @@ from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
+
+if TYPE_CHECKING:
+    from boost_histogram import Histogram
 
 _DRAWS = 20_000
 _PROBES = 8
@@ -148,16 +153,17 @@ class Mixture:
         return linear_functional(h, self.draws(run, draws), self.fit)
 
     def histogram(
-        self, edges: Array, *, feature: str, run: Run, draws: int | None = None
+        self, edges: EdgesLike, *, feature: str, run: Run, draws: int | None = None
     ) -> HistogramEstimate:
         """Return the content of bins ``(G + 1,)`` of one feature, with their full covariance.
 
-        `run` and `draws` as for :meth:`expectation`.
+        `edges` are an array, or an axis or histogram of boost-histogram or hist.  `run` and
+        `draws` as for :meth:`expectation`.
         """
         return self.histograms({feature: edges}, run, draws=draws)[feature]
 
     def histograms(
-        self, edges: Mapping[str, Array], run: Run, *, draws: int | None = None
+        self, edges: Mapping[str, EdgesLike], run: Run, *, draws: int | None = None
     ) -> dict[str, HistogramEstimate]:
         """Return the same of several features, by name: the draws are looked at once."""
         bins = self._bins(edges)
@@ -165,19 +171,16 @@ class Mixture:
         found = {}
         for column, e in bins.items():
             columns = [x[:, column] for x in samples]
-            found[self.features[column].name] = member_histogram(columns, e, self.fit)
+            spec = self.features[column]
+            found[spec.name] = replace(member_histogram(columns, e, self.fit), feature=spec)
         return found
 
-    def _bins(self, edges: Mapping[str, Array]) -> dict[int, Array]:
+    def _bins(self, edges: Mapping[str, EdgesLike]) -> dict[int, Array]:
         """Return edges by the number of their feature; raise unless it is known, and they rise."""
         names = [spec.name for spec in self.features]
         for feature in edges:
             require_one_of(feature, names, "feature")
-        found = {names.index(feature): as_vector(e, "edges") for feature, e in edges.items()}
-        for e in found.values():
-            rising = e.size >= 2 and bool((np.diff(e) > 0).all())
-            require(rising, "edges", got=e.tolist(), expected="at least two increasing edges")
-        return found
+        return {names.index(feature): as_edges(e, "edges") for feature, e in edges.items()}
 
     def draws(self, run: Run, draws: int) -> list[Array]:
         """Return `draws` events of each member, M arrays ``(draws, d)``, kept by the run."""
@@ -207,16 +210,23 @@ def _fingerprint(members: tuple[DensityEstimator, ...], fit: WeightFit) -> str:
 
 @register("histogram-estimate", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class HistogramEstimate:
+class HistogramEstimate(Result):
     """Bin probabilities ``(G,)`` of a marginal, which sum to one when the edges span the support.
 
     Their covariance ``(G, G)`` is that of the weights plus the Monte-Carlo error of the
-    members' contents.
+    members' contents.  `feature` is that of the marginal, None where it is not known.
     """
 
     edges: Array
     values: Array
     covariance: Array
+    feature: Feature | None = None
+    listed: ClassVar[tuple[str, ...]] = ("edges", "values", "errors")
+
+    def to_hist(self) -> Histogram:
+        """Return bin probabilities and variances as a histogram of boost-histogram."""
+        name, label = ("", "") if self.feature is None else (self.feature.name, self.feature.title)
+        return histogram_of(self.edges, self.values, self.errors**2, name=name, label=label)
 
     @property
     def errors(self) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import NumericsError
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.pairing import Pairing
 
@@ -24,7 +24,7 @@ _BATCH = 8192  # events at a time: a member's temporaries stay in the cache
 
 @register("sample-audit", 3)
 @dataclass(frozen=True, slots=True)
-class SampleAudit:
+class SampleAudit(Result):
     """What the sampler saw.
 
     Attributes

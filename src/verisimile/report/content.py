@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import ClassVar
 
 from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.checks.coverage.result import Coverage
@@ -14,7 +14,7 @@ from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.checks.precision_recall.variance import VarianceParts
 from verisimile.core.arrays import Array, require_fraction
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.account import Account
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -26,15 +26,9 @@ TITLE = "Goodness of fit"
 SEVERAL = "Report"  # of several kinds of results, none of them the chief one
 
 
-class Result(Protocol):
-    """A dataclass with a registered name."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-
 @register("input-sample", 3)
 @dataclass(frozen=True, slots=True)
-class InputSample:
+class InputSample(Result):
     """A sample that went in: what it was used for, where it lay, what it held.
 
     `groups` is the number of groups of rows that belong together, None if rows stand alone;
@@ -69,7 +63,7 @@ class InputSample:
 
 @register("member-training", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class MemberTraining:
+class MemberTraining(Result):
     """How one ensemble member was trained: curves in nats per event, ``(epochs,)``."""
 
     address: str
@@ -78,11 +72,12 @@ class MemberTraining:
     validation: Array
     best_epoch: int
     seconds: float
+    listed: ClassVar[tuple[str, ...]] = ("training", "validation")
 
 
 @register("stage", 1)
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Result):
     """Wall-clock seconds of one stage; small when its work was already in the store."""
 
     name: str
@@ -91,10 +86,11 @@ class Stage:
 
 @register("timings", 1)
 @dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(Result):
     """Wall-clock times, in the order in which the stages ran."""
 
     stages: tuple[Stage, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("stages",)
 
     @property
     def total(self) -> float:
@@ -104,7 +100,7 @@ class Timings:
 
 @register("sample-result", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class SampleResult:
+class SampleResult(Result):
     """Everything that was found out about one test sample.
 
     Attributes
@@ -130,7 +126,7 @@ class SampleResult:
 
 @register("named-validation", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class NamedValidation:
+class NamedValidation(Result):
     """A validation and how the reader knows its generated sample."""
 
     name: str
@@ -139,7 +135,7 @@ class NamedValidation:
 
 @register("named-amplification", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class NamedAmplification:
+class NamedAmplification(Result):
     """A study of amplification and how the reader knows its generator."""
 
     name: str
@@ -148,7 +144,7 @@ class NamedAmplification:
 
 @register("family-study", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class FamilyStudy:
+class FamilyStudy(Result):
     """Precision-recall bands of one family of generators, or of two and their comparison.
 
     Attributes
@@ -172,7 +168,7 @@ class FamilyStudy:
 
 @register("report-input", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class ReportInput:
+class ReportInput(Result):
     """The content of a report.
 
     Attributes

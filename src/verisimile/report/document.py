@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from verisimile.core.documents import json_object, read_document
 from verisimile.core.errors import StoreError
-from verisimile.core.result import from_dict, register, to_dict
+from verisimile.core.result import Result, from_dict, register, to_dict
 from verisimile.core.run import Run
 from verisimile.report.content import ReportInput
 from verisimile.report.page import Page, Table
@@ -19,7 +20,7 @@ from verisimile.report.verdict import Finding, overall, verdict_line
 
 @register("conclusion", 1)
 @dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(Result):
     """One finding as text, for readers of the JSON."""
 
     sample: str
@@ -31,7 +32,7 @@ class Conclusion:
 
 @register("report", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Document:
+class Document(Result):
     """A report: verdict, conclusions, content, environment.
 
     Attributes
@@ -51,6 +52,22 @@ class Document:
     conclusions: tuple[Conclusion, ...]
     content: ReportInput
     environment: Environment
+    listed: ClassVar[tuple[str, ...]] = ("conclusions",)
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The results themselves: of samples, studies and families, then all others."""
+        content = self.content
+        parts: list[Result | None] = []
+        for sample in content.samples:
+            parts += [*sample.goodness, *sample.marginals, sample.hotspots]
+        parts += content.coverage
+        parts += [named.validation for named in content.validations]
+        parts += [named.study for named in content.amplifications]
+        for family in content.families:
+            parts += [*family.bands, family.comparison]
+        parts += content.results
+        return tuple(one for one in parts if one is not None)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -128,7 +145,10 @@ def dump(report: Document) -> str:
 
 
 def read_report(path: str | Path) -> Document:
-    """Return the report in a ``result.json``, ready to be rendered again.
+    """Return a report, ready to be rendered again, from its folder or its ``result.json``.
+
+    Its `results` are those that were given to `write_report`; `verdict`, `line`, `conclusions`
+    and `warnings` say what the page says.
 
     Raises
     ------
@@ -136,7 +156,7 @@ def read_report(path: str | Path) -> Document:
         If the file is missing, damaged or no report.
     """
     known_sections()  # only classes whose modules are loaded can be read
-    file = Path(path)
+    file = Path(path) / "result.json" if Path(path).is_dir() else Path(path)
     try:
         report = from_dict(json_object(read_document(file), str(file)))
     except (ValueError, AttributeError) as error:

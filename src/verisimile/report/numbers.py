@@ -155,6 +155,19 @@ def z_interval(z: Significance) -> str:
     return f"{fixed(z.low)} to {fixed(z.high)}"
 
 
+def z_words(z: Significance) -> str:
+    """Return the significance with its sign; where no toy exceeded, the bound that it is.
+
+    Examples
+    --------
+    >>> z_words(Significance(2.345, 2.2, 2.5)), z_words(Significance(3.1, 2.9, math.inf))
+    ('Z = 2.35', 'Z > 2.90')
+    """
+    if z.high == math.inf and math.isfinite(z.low):
+        return f"Z > {fixed(z.low)}"
+    return f"Z = {fixed(z.value)}"
+
+
 def interval(low: float, high: float) -> str:
     """Return ``low to high`` (a dash would read as a minus)."""
     return f"{plain_number(low, digits=2)} to {plain_number(high, digits=2)}"

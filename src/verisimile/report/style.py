@@ -41,7 +41,8 @@ _LEAST = float(np.finfo(np.float64).tiny)
 
 
 @contextmanager
-def _styled() -> Iterator[None]:
+def styled() -> Iterator[None]:
+    """Have the look of all figures within the block."""
     with matplotlib.rc_context(
         {
             "font.family": ["DejaVu Sans"],
@@ -71,7 +72,7 @@ def _styled() -> Iterator[None]:
 
 def draw(paint: Callable[[Figure], None], *, width: float = 5.6, height: float = 4.6) -> Figure:
     """Return a new figure of the given inches, painted in the common style."""
-    with _styled():
+    with styled():
         figure = Figure(figsize=(width, height), layout="constrained")
         paint(figure)
     return figure
@@ -80,7 +81,7 @@ def draw(paint: Callable[[Figure], None], *, width: float = 5.6, height: float =
 def to_png(figure: Figure) -> bytes:
     """Return the figure as a PNG of 110 dots per inch, and fix its layout."""
     stream = io.BytesIO()
-    with _styled():
+    with styled():
         FigureCanvasAgg(figure)
         figure.set_dpi(_DPI)
         engine = figure.get_layout_engine()
@@ -96,7 +97,7 @@ def to_png(figure: Figure) -> bytes:
 def to_pdf(figure: Figure) -> bytes:
     """Return the figure as a PDF."""
     stream = io.BytesIO()
-    with _styled():
+    with styled():
         figure.savefig(stream, format="pdf", metadata={"Creator": CREATOR, "CreationDate": None})
     return stream.getvalue()
 

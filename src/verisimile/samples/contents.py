@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse, special
 
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.feature import Feature
 from verisimile.samples.weighted import pulls
 from verisimile.stats.linalg import solve_spd
@@ -24,7 +25,7 @@ _SMALLEST = float(np.finfo(np.float64).tiny)
 
 @register("bin-contents", 2)
 @dataclass(frozen=True, slots=True, eq=False)
-class Contents:
+class Contents(Result):
     """A histogram of weighted events; the first cell is the underflow, the last the overflow.
 
     Attributes
@@ -46,6 +47,7 @@ class Contents:
     sumw2: Array
     weighted: bool
     shared: Array | None = None
+    listed: ClassVar[tuple[str, ...]] = ("events", "sumw", "sumw2")
 
     @classmethod
     def of(

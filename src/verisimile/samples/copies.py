@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from scipy.special import gammaln
 
 from verisimile.core.arrays import Array, BoolArray, IntArray
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.events import Events, match_features
 from verisimile.data.row_hashes import RowHashes, among, row_hashes
 from verisimile.stats.coincidences import SMALLEST, chance_of, shared_by_chance, value_pairs
@@ -29,7 +29,7 @@ KINDS = {
 
 @register("copies", 1)
 @dataclass(frozen=True, slots=True)
-class Copies:
+class Copies(Result):
     """Events of a second sample that are copies of a first sample's.
 
     Attributes
@@ -337,7 +337,7 @@ _FEW = 0.01  # of the events: so few repetitions move no p-value that matters
 
 @register("sample-rows", 1)
 @dataclass(frozen=True, slots=True)
-class SampleRows:
+class SampleRows(Result):
     """How many different rows a sample has.
 
     Attributes

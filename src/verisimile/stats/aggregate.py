@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.stats.pvalues import Empirical, PValue, add_one
 
 _DIGITS = 9  # of standard deviations that tell tied rows apart
@@ -19,7 +20,7 @@ _TIE = 1e-9  # relative; sums of the same logarithms in another order differ by 
 
 @register("combined-p-value", 1)
 @dataclass(frozen=True, slots=True)
-class Combined:
+class Combined(Result):
     """One p-value for several statistics of the same data.
 
     Attributes
@@ -39,6 +40,7 @@ class Combined:
     columns: tuple[PValue, ...]
     smallest: int
     rule: str
+    listed: ClassVar[tuple[str, ...]] = ("columns",)
 
     def __repr__(self) -> str:
         """Return one line: the rule, the global p-value, and the columns'."""

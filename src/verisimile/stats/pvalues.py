@@ -10,13 +10,13 @@ from scipy import special, stats
 
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.stats.intervals import ONE_SIGMA, Interval, clopper_pearson
 
 
 @register("p-value", 1)
 @dataclass(frozen=True, slots=True)
-class PValue:
+class PValue(Result):
     """A p-value and the Clopper–Pearson interval of its Monte-Carlo estimate.
 
     Attributes
@@ -60,7 +60,7 @@ class PValue:
 
 @register("significance", 1)
 @dataclass(frozen=True, slots=True)
-class Significance:
+class Significance(Result):
     r"""One-sided Gaussian significance :math:`Z = \Phi^{-1}(1 - p)`, with its interval.
 
     `high` is infinite when no toy exceeded the observation: the toys then

@@ -13,7 +13,7 @@ from scipy import special
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import require, require_one_of
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.intervals import ONE_SIGMA, clopper_pearson
 from verisimile.stats.pvalues import PValue, Significance
@@ -31,7 +31,7 @@ _STEPS: Final = 40  # Newton in log k is quadratic; the start is within 1.5 %
 
 @register("tail", 2)
 @dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(Result):
     """A p-value read off a curve through the toys; no toy lies where it is read.
 
     Attributes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from verisimile.checks.support.study import Support
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.sensitivity import Sensitivity
 from verisimile.checks.twosample.windows import Windows
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.samples.copies import SampleRows
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.samples import Overlap
@@ -26,7 +27,7 @@ from verisimile.validation.samples import Overlap
 
 @register("battery-test", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class BatteryTest:
+class BatteryTest(Result):
     """One test of the battery.
 
     Attributes
@@ -55,7 +56,7 @@ class BatteryTest:
 
 @register("alike", 1)
 @dataclass(frozen=True, slots=True)
-class Alike:
+class Alike(Result):
     """The lower tail: events of two samples that are nearer to each other than chance has them.
 
     Attributes
@@ -83,7 +84,7 @@ class Alike:
 
 @register("physics", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Physics:
+class Physics(Result):
     """What a physicist looks at first.
 
     Attributes
@@ -108,11 +109,12 @@ class Physics:
     planes: tuple[PairMap, ...]
     selections: tuple[EfficiencyComparison, ...]
     constraints: tuple[ConstraintComparison, ...]
+    listed: ClassVar[tuple[str, ...]] = ("marginals",)
 
 
 @register("bound", 1)
 @dataclass(frozen=True, slots=True)
-class MetricBound:
+class MetricBound(Result):
     """A threshold of the study: bounds of a named number, either may be None."""
 
     name: str
@@ -122,7 +124,7 @@ class MetricBound:
 
 @register("validation", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Validation:
+class Validation(Result):
     """What a battery of tests shows between a reference and a generated sample.
 
     Attributes
@@ -175,6 +177,7 @@ class Validation:
     rows: tuple[SampleRows, ...] = ()
     doubts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("tests",)
 
     def __repr__(self) -> str:
         """Return one line: sizes, tests, global p-value."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.account import doubts_of, losses_of
 from verisimile.data.derived import derived, described
 from verisimile.data.description import Description
@@ -341,7 +341,7 @@ _HOW = {
 
 @register("overlap", 1)
 @dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(Result):
     """Events of one sample that are copies of another's, more than coincide by chance.
 
     Attributes

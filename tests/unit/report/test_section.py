@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from report_page import Page
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.report import section, style
 from verisimile.report.document import read_report
@@ -28,7 +28,7 @@ RUN = Run(Seeds(1))
 
 @register("sharpness-of-this-test", 1)
 @dataclass(frozen=True)
-class Sharpness:
+class Sharpness(Result):
     """What a stranger measured."""
 
     edge: Estimate

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from verisimile.checks.amplification.regions import Regions, tally
 from verisimile.checks.amplification.result import Amplification, check_plan, normal_interval
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import require, require_at_least
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.model import Mixture
@@ -33,7 +34,7 @@ Propagation = Callable[[Array], Array]
 
 @register("observable-worth", 1)
 @dataclass(frozen=True, slots=True)
-class ObservableWorth:
+class ObservableWorth(Result):
     r"""The worth of the mixture for one observable.
 
     Attributes
@@ -61,11 +62,12 @@ class ObservableWorth:
 
 @register("mixture-worth", 1)
 @dataclass(frozen=True, slots=True)
-class MixtureWorth:
+class MixtureWorth(Result):
     """The worth of a mixture for several observables."""
 
     observables: tuple[ObservableWorth, ...]
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("observables",)
 
 
 def analytic_observables(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from verisimile.checks.amplification.member_counts import (
 from verisimile.checks.amplification.regions import Regions
 from verisimile.checks.amplification.result import Amplification, check_plan
 from verisimile.core.arrays import Array, frozen
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.data.events import match_features
 from verisimile.data.inputs import EventsLike, as_events, require_samples
@@ -39,7 +40,7 @@ _SURELY = 0.99
 
 @register("region-map", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class RegionMap:
+class RegionMap(Result):
     r"""What the members know about each region.
 
     Attributes
@@ -68,11 +69,20 @@ class RegionMap:
     gain: Array
     gain_low: Array
     gain_high: Array
+    listed: ClassVar[tuple[str, ...]] = (
+        "probability",
+        "variance",
+        "low",
+        "high",
+        "gain",
+        "gain_low",
+        "gain_high",
+    )
 
 
 @register("averaging", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Averaging:
+class Averaging(Result):
     """The averaging measure: pooled, region by region, and against the number of events.
 
     `cannot_see` is what no ensemble of this kind can tell.
@@ -226,7 +236,7 @@ _DECADES = 3.0
 
 @register("crossing", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Crossing:
+class Crossing(Result):
     r"""Spread over members of the region fractions, at several numbers of generated events.
 
     It falls as :math:`\sqrt{p (1 - p) / n}` for few events and flattens at the
@@ -244,6 +254,7 @@ class Crossing:
     sizes: Array
     spread: Array
     probability: Array
+    listed: ClassVar[tuple[str, ...]] = ("sizes", "spread")
 
     @property
     def sampling(self) -> Array:

@@ -13,7 +13,7 @@ from scipy import linalg, optimize, stats
 from verisimile.checks.amplification.result import Interval, normal_reach
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import require
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 
 _RANGE = 1e6  # of the scale, to either side of where claimed and binomial errors are equal
 _GRID = 200
@@ -21,7 +21,7 @@ _GRID = 200
 
 @register("bin-coverage", 1)
 @dataclass(frozen=True, slots=True)
-class BinCoverage:
+class BinCoverage(Result):
     """Fraction of bins whose count lies within the error band of content `level`."""
 
     level: float
@@ -31,7 +31,7 @@ class BinCoverage:
 
 @register("error-scale", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class ErrorScale:
+class ErrorScale(Result):
     r"""One factor for all claimed errors.
 
     Attributes

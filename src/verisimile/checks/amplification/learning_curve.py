@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from scipy import stats
 from verisimile.checks.amplification.result import Interval, normal_interval, normal_reach
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import require
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.unified import bounded_normal
 
@@ -21,7 +22,7 @@ _SMALL = 0.01
 
 @register("learning-curve", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class LearningCurve:
+class LearningCurve(Result):
     r"""A generator's distance from the truth as training events are added.
 
     .. math:: \frac{1}{n_\mathrm{equiv}} = \frac{a}{n_\mathrm{train}} + b
@@ -56,6 +57,7 @@ class LearningCurve:
     inverse_n_equiv: Array
     errors: Array
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("n_train", "inverse_n_equiv", "errors")
 
     def __repr__(self) -> str:
         """Return one line: both terms and the goodness of fit."""

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from verisimile.checks.amplification.kolmogorov import refuse_weights
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import require
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike
@@ -30,7 +30,7 @@ _NULL = "relabeled true events"
 
 @register("memorisation", 2)
 @dataclass(frozen=True, slots=True, eq=False)
-class Memorisation:
+class Memorisation(Result):
     r"""Whether generated events repeat events of the training sample.
 
     Attributes

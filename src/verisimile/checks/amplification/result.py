@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from scipy import stats
 
 from verisimile.core.arrays import require_fraction
 from verisimile.core.errors import InputError, require
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 
 
 @register("interval", 1)
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Result):
     """A central confidence interval of content `level`; a limit is infinite or zero on one side."""
 
     level: float
@@ -48,7 +49,7 @@ def check_plan(n_train: int, levels: Sequence[float], *, fewest: int = 1) -> Non
 
 @register("amplification", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Amplification:
+class Amplification(Result):
     r"""How many independent true events a generator is worth, by one measure.
 
     .. math:: G = n_\mathrm{equiv} / n_\mathrm{train}
@@ -121,12 +122,13 @@ class Amplification:
 
 @register("amplification-curve", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class AmplificationCurve:
+class AmplificationCurve(Result):
     """One measure at several resolutions, ascending."""
 
     measure: str
     points: tuple[Amplification, ...]
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("points",)
 
     def at(self, resolution: int) -> Amplification:
         """Return the point of this resolution."""

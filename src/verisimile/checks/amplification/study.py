@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from verisimile.checks.amplification.analytic import analytic_at
 from verisimile.checks.amplification.averaging import Averaging, averaging
@@ -29,7 +30,7 @@ from verisimile.checks.amplification.result import (
 from verisimile.checks.amplification.shares import reject_signed
 from verisimile.core.errors import require
 from verisimile.core.random import Seeds
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike, as_events, as_samples
@@ -43,7 +44,7 @@ LEVELS = (0.68, 0.95)
 
 @register("amplification-study", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class AmplificationStudy:
+class AmplificationStudy(Result):
     """How many events a generator is worth, by every measure that its samples allow.
 
     Attributes
@@ -78,6 +79,14 @@ class AmplificationStudy:
     entropy: EntropyLabel
     memorisation: Memorisation | None
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("measures",)
+
+    @property
+    def measures(self) -> tuple[Amplification, ...]:
+        """All of them, the lower limits of single features last."""
+        averaged = (each.amplification for each in self.averaging)
+        known = (*self.quantile.points, *averaged, *self.analytic, self.quadratic)
+        return (*known, *self.kolmogorov.values())
 
     def __repr__(self) -> str:
         """Return one line: sizes, and the finest point of the quantile measure."""
@@ -218,7 +227,7 @@ def _notes(
 
 @register("entropy-label", 1)
 @dataclass(frozen=True, slots=True)
-class EntropyLabel:
+class EntropyLabel(Result):
     r"""The entropy bound on oversampling, a label of resolution and no measurement.
 
     A sample of n events fills :math:`n^{1/M}` bins, with :math:`2 \le M \le 3`

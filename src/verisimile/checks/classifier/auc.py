@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import stats
 
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.samples.choices import choose
 from verisimile.stats.intervals import ONE_SIGMA
 from verisimile.stats.pvalues import Empirical, PValue
@@ -133,7 +134,7 @@ _POINTS = 101
 
 @register("roc-curve", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class RocCurve:
+class RocCurve(Result):
     """Efficiencies of a cut on the score, on events the classifier was not trained on.
 
     Attributes
@@ -148,11 +149,12 @@ class RocCurve:
     truth: Array
     low: Array
     high: Array
+    listed: ClassVar[tuple[str, ...]] = ("generated", "truth", "low", "high")
 
 
 @register("classifier-calibration", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class CalibrationCurve:
+class CalibrationCurve(Result):
     r"""Predicted and observed shares of true events in bins of the score.
 
     Attributes
@@ -176,6 +178,7 @@ class CalibrationCurve:
     share: Array
     error: float
     error_if_calibrated: float
+    listed: ClassVar[tuple[str, ...]] = ("predicted", "observed", "low", "high", "share")
 
 
 def roc_of(scores: Array, truth: BoolArray, weights: Array) -> RocCurve:

@@ -14,7 +14,7 @@ from verisimile.checks.classifier.crossfit import ClassifierPool, Scorer, pool_o
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.data.checked import name_list
 from verisimile.data.events import Events
@@ -31,7 +31,7 @@ _LEAST = 40  # test events with a partner at their context
 
 @register("conditional-diagnosis", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class ConditionalDiagnosis:
+class ConditionalDiagnosis(Result):
     r"""What a classifier finds between true and generated p(x | c).
 
     Attributes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from scipy import special
@@ -30,7 +31,7 @@ from verisimile.checks.classifier.tails import WeightTail, tails_of
 from verisimile.core.arrays import Array, BoolArray, IntArray, digest, frozen
 from verisimile.core.errors import InputError, NumericsError
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.inputs import EventsLike
@@ -46,7 +47,7 @@ _CALIBRATION_BINS = 20
 
 @register("classifier-diagnosis", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class ClassifierDiagnosis:
+class ClassifierDiagnosis(Result):
     r"""What a classifier finds between truth and generated events.
 
     Attributes
@@ -307,7 +308,7 @@ _NOTHING = 1e-6  # of a difference: rounding
 
 @register("classifier-closure", 1)
 @dataclass(frozen=True, slots=True)
-class Closure:
+class Closure(Result):
     """One feature's marginal of the truth against the generated events, before and after weights.
 
     Attributes
@@ -386,7 +387,7 @@ _TAIL = 1e-3
 
 @register("weight-histogram", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class WeightHistogram:
+class WeightHistogram(Result):
     """Shares of either sample in bins of log w.
 
     Attributes
@@ -404,6 +405,7 @@ class WeightHistogram:
     truth: Array
     generated: Array
     infinite: int
+    listed: ClassVar[tuple[str, ...]] = ("edges", "truth", "generated")
 
 
 def weight_histogram(log_weights: Array, truth: BoolArray, weights: Array) -> WeightHistogram:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from verisimile.checks.classifier.crossfit import ClassifierPool
 from verisimile.core.arrays import Array, BoolArray
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 
 _INSIDE = 0.8
 
 
 @register("weight-tail-range", 1)
 @dataclass(frozen=True, slots=True)
-class TailRange:
+class TailRange(Result):
     """Where the events of a tail lie in one feature.
 
     Attributes
@@ -43,7 +44,7 @@ class TailRange:
 
 @register("weight-tail", 1)
 @dataclass(frozen=True, slots=True)
-class WeightTail:
+class WeightTail(Result):
     r"""The events with the largest or the smallest weights.
 
     Attributes
@@ -69,6 +70,7 @@ class WeightTail:
     predicted: float
     ratio: Estimate
     ranges: tuple[TailRange, ...]
+    listed: ClassVar[tuple[str, ...]] = ("ranges",)
 
 
 def tails_of(

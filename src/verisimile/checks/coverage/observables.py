@@ -24,6 +24,7 @@ from verisimile.checks.coverage.responses import (
 )
 from verisimile.core.arrays import Array, as_vector, digest, frozen, require_fraction
 from verisimile.core.errors import InputError, require
+from verisimile.core.hists import EdgesLike, as_edges
 from verisimile.core.result import Estimate
 from verisimile.density.protocol import DensityEstimator, Sampler
 
@@ -111,6 +112,28 @@ class BinContent:
     def __post_init__(self) -> None:
         got = f"[{self.low}, {self.high})"
         require(self.low < self.high, "BinContent", got=got, expected="low < high")
+
+    @classmethod
+    def each(cls, feature: str, edges: EdgesLike) -> dict[str, BinContent]:
+        """Return all bins of a feature by name, as `vs.coverage` takes its observables.
+
+        Parameters
+        ----------
+        feature
+            Name.
+        edges
+            An array, or an axis or histogram of boost-histogram or hist.
+
+        Examples
+        --------
+        >>> list(BinContent.each("m", [60.0, 80.0, 100.0]))
+        ['m in [60, 80)', 'm in [80, 100)']
+        """
+        found = as_edges(edges, "edges").tolist()
+        return {
+            f"{feature} in [{low:g}, {high:g})": cls(feature, low, high)
+            for low, high in zip(found[:-1], found[1:], strict=True)
+        }
 
     def bind(self, columns: FeatureColumns) -> BoundObservable:
         """Return the mean of the bin's indicator."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import stats
@@ -15,7 +16,7 @@ from verisimile.core.canonical import JSON, canonical
 from verisimile.core.errors import InputError, NumericsError, SupportError, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.core.tasks import Task
 from verisimile.stats.intervals import clopper_pearson, wilson
@@ -29,7 +30,7 @@ _COARSE_DRAWS = 0.02  # share of the claimed variance: a common offset of 0.14 s
 
 @register("observable-coverage", 1)
 @dataclass(frozen=True, slots=True)
-class ObservableCoverage:
+class ObservableCoverage(Result):
     r"""How often intervals on one observable contained its true value.
 
     Attributes
@@ -83,7 +84,7 @@ class ObservableCoverage:
 
 @register("coverage", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Coverage:
+class Coverage(Result):
     """Coverage of intervals at a nominal level, by observable.
 
     Attributes
@@ -109,6 +110,7 @@ class Coverage:
     observables: tuple[ObservableCoverage, ...]
     pulls: Array
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("observables",)
 
     def __repr__(self) -> str:
         """Return one line: mode and rates."""

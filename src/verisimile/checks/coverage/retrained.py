@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from verisimile.core.arrays import Array, IntArray, as_vector, frozen
 from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError, require
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.inputs import EventsLike
@@ -164,7 +165,7 @@ _HALVES = 6  # other halves of the members, beside the first
 
 @register("saturation", 2)
 @dataclass(frozen=True, slots=True, eq=False)
-class Saturation:
+class Saturation(Result):
     r"""Observables of the mixture for a growing number of members.
 
     Attributes
@@ -196,6 +197,7 @@ class Saturation:
     shift_errors: Array
     half_shifts: Array
     pulls: Array
+    listed: ClassVar[tuple[str, ...]] = ("names", "half_shifts", "pulls")
 
     @property
     def flagged(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from scipy import stats
 
 from verisimile.core.arrays import Array, as_matrix, as_vector, require_fraction
 from verisimile.core.errors import require
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class BinIntervals:
 
 @register("bin-errors", 1)
 @dataclass(frozen=True, slots=True)
-class BinErrors:
+class BinErrors(Result):
     """What the claimed errors of bin contents are worth, averaged over bins and repetitions.
 
     All errors are those over repetitions (jackknife): the bins of one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from verisimile.checks.goodness.result import FittedRatio, Goodness, fitted_here
 from verisimile.checks.goodness.search import data_log_densities, fits_of_data
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.inputs import EventsLike, as_events
@@ -27,7 +28,7 @@ _PER_KERNEL = 20  # with fewer, the error of the expectations is itself unknown
 
 @register("hotspots", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Hotspots:
+class Hotspots(Result):
     """The places where a sample deviates most, for a report.
 
     Attributes
@@ -49,11 +50,12 @@ class Hotspots:
     observed: Array
     expected: Array
     kernels: int
+    listed: ClassVar[tuple[str, ...]] = ("z", "observed", "expected", "centres", "widths")
 
 
 @register("localisation", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Localisation:
+class Localisation(Result):
     r"""Kernels and events of a deviation, for a test that has already been made.
 
     Attributes
@@ -91,6 +93,7 @@ class Localisation:
     expected: Array
     contributions: Array
     draws: int
+    listed: ClassVar[tuple[str, ...]] = ("z", "observed", "expected", "centres", "widths")
 
     def __repr__(self) -> str:
         """Return one line: the strongest kernel."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
 from verisimile.checks.goodness.result import fitted_here
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.hists import histogram_of
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.data.description import worded
 from verisimile.data.events import Events, match_features
@@ -22,6 +23,9 @@ from verisimile.mixture.model import Mixture
 from verisimile.samples.contents import bin_edges, is_logarithmic
 from verisimile.stats.intervals import garwood
 from verisimile.stats.linalg import solve_spd
+
+if TYPE_CHECKING:
+    from boost_histogram import Histogram
 
 
 class FittedDensities(Protocol):
@@ -53,7 +57,7 @@ class ProfileTest(Protocol):
 
 @register("marginal-comparison", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class MarginalComparison:
+class MarginalComparison(Result):
     r"""One feature's marginal: counts of the data, expectations of model and fits.
 
     Attributes
@@ -103,6 +107,17 @@ class MarginalComparison:
     n_events: int
     hypothesis: str
     events_digest: str
+    listed: ClassVar[tuple[str, ...]] = (
+        "edges",
+        "counts",
+        "count_low",
+        "count_high",
+        "expected",
+        "errors",
+        "null",
+        "alternative",
+        "pulls",
+    )
 
     def __repr__(self) -> str:
         """Return one line: feature, bins, chi2."""
@@ -110,6 +125,16 @@ class MarginalComparison:
             f"MarginalComparison({self.feature.name}, {self.counts.size} bins, "
             f"n={self.n_events}, chi2/dof={self.chi2:.1f}/{self.dof})"
         )
+
+    def to_hists(self) -> dict[str, Histogram]:
+        """Return the ``data`` and what is ``expected`` as boost-histograms.
+
+        Variances are those of counts, and those that the mixture claims.
+        """
+        name, label = self.feature.name, self.feature.title
+        data = histogram_of(self.edges, self.counts, self.counts, name=name, label=label)
+        model = histogram_of(self.edges, self.expected, self.errors**2, name=name, label=label)
+        return {"data": data, "expected": model}
 
     @property
     def errors(self) -> Array:

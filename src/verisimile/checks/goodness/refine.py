@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from verisimile.checks.goodness.likelihood_ratio import goodness_of_fit
 from verisimile.checks.goodness.null import Calibration, Predictive
@@ -12,7 +13,7 @@ from verisimile.checks.goodness.result import Goodness
 from verisimile.checks.goodness.search import Alternative
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.inputs import EventsLike, as_events
@@ -40,7 +41,7 @@ class Look:
 
 @register("refinement", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Refinement:
+class Refinement(Result):
     """A search for a model that passes.
 
     Attributes
@@ -60,6 +61,7 @@ class Refinement:
     planned: int
     level: float
     p_value: PValue
+    listed: ClassVar[tuple[str, ...]] = ("looks",)
 
     def __repr__(self) -> str:
         """Return one line: the verdict, the looks, and the p-value."""

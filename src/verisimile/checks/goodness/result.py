@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from verisimile.checks.goodness.search import (
 )
 from verisimile.core.arrays import Array, IntArray, as_matrix, frozen
 from verisimile.core.errors import InputError
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.stats.pvalues import Empirical, PValue, Significance
 
@@ -66,7 +66,7 @@ class FittedRatio:
 
 @register("alternative-fit", 2)
 @dataclass(frozen=True, slots=True, eq=False)
-class AlternativeFit:
+class AlternativeFit(Result):
     r"""One alternative hypothesis against the null, on one data set.
 
     Attributes
@@ -183,7 +183,7 @@ def _range(widths: Array) -> tuple[float, float, float]:
 
 @register("surprise", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class SurpriseFit:
+class SurpriseFit(Result):
     """How surprising the test sample is to the model, beside its toys.
 
     Attributes
@@ -208,6 +208,7 @@ class SurpriseFit:
     largest: float
     beyond: int
     impossible: int
+    listed: ClassVar[tuple[str, ...]] = ("names", "statistics", "p_values")
 
     def __repr__(self) -> str:
         """Return one line: the p-values and the most surprising event."""
@@ -243,7 +244,7 @@ def surprise_fit(
 
 @register("goodness", 4)
 @dataclass(frozen=True, slots=True, eq=False)
-class Goodness:
+class Goodness(Result):
     r"""Result of the profile likelihood-ratio test on one data set.
 
     Attributes
@@ -375,7 +376,7 @@ def fitted_here(fitted: F | None, name: str = "goodness") -> F:
 
 @register("goodness-in-context", 2)
 @dataclass(frozen=True, slots=True, eq=False)
-class ContextGoodness:
+class ContextGoodness(Result):
     """Result of the profile test of a conditional mixture in bins of its context.
 
     Attributes
@@ -424,6 +425,7 @@ class ContextGoodness:
     events_digest: str
     warnings: tuple[str, ...] = ()
     surprise: SurpriseFit | None = None
+    listed: ClassVar[tuple[str, ...]] = ("edges", "counts")
 
     def __repr__(self) -> str:
         """Return one line: bins, statistic, p-value."""

@@ -13,7 +13,7 @@ from scipy import stats
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError, require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.events import Events
 from verisimile.data.feature import require_columns
 from verisimile.data.inputs import EventsLike, as_events
@@ -30,7 +30,7 @@ _TITLES = {"ks": "Kolmogorov-Smirnov", "cvm": "Cramer-von Mises"}
 
 @register("one-sample", 1)
 @dataclass(frozen=True, slots=True)
-class OneSample:
+class OneSample(Result):
     """One feature of a sample against a known distribution function.
 
     Attributes

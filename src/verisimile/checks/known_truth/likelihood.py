@@ -13,7 +13,7 @@ from verisimile.core.arrays import Array, as_vector, digest, frozen
 from verisimile.core.errors import NumericsError, require, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.core.tasks import Task
 from verisimile.data.events import Events
@@ -26,7 +26,7 @@ _BLOCK = 50  # toys of a record
 
 @register("likelihood-test", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class LikelihoodTest:
+class LikelihoodTest(Result):
     r"""How likely a sample is under a known density, among samples of that density.
 
     Attributes
@@ -200,7 +200,7 @@ def _check(model: DensityEstimator, events: Events, toys: int, draws: int) -> No
 
 @register("likelihood", 1)
 @dataclass(frozen=True, slots=True)
-class Likelihood:
+class Likelihood(Result):
     """Mean negative log-likelihood of a sample.
 
     Attributes

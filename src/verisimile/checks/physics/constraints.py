@@ -11,7 +11,7 @@ import numpy as np
 from verisimile.checks.physics.selections import flagged_groups, rate_p_value
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition, Expression
 from verisimile.data.inputs import EventsLike
@@ -47,7 +47,7 @@ class Vanishes:
 
 @register("constraint-violations", 1)
 @dataclass(frozen=True, slots=True)
-class Violations:
+class Violations(Result):
     """One constraint's violations in one sample.
 
     Attributes
@@ -87,7 +87,7 @@ class Violations:
 
 @register("constraint-comparison", 1)
 @dataclass(frozen=True, slots=True)
-class ConstraintComparison:
+class ConstraintComparison(Result):
     """One constraint in the reference and in the generated sample.
 
     Attributes

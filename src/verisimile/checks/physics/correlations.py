@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
@@ -45,7 +46,7 @@ Coefficient = Callable[[Array, Array], Correlated]
 
 @register("correlation-comparison", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class CorrelationComparison:
+class CorrelationComparison(Result):
     """Correlation matrices of the reference and of the generated sample.
 
     Attributes
@@ -70,6 +71,20 @@ class CorrelationComparison:
     error: Array
     z: Array
     adjusted: Array
+    listed: ClassVar[tuple[str, ...]] = ("pairs",)
+
+    @property
+    def pairs(self) -> tuple[dict[str, str | float], ...]:
+        """Names, correlations, error, z and corrected p-value of each pair of features."""
+        values = ("reference", "generated", "error", "z", "adjusted")
+        return tuple(
+            {
+                "first": self.features[j].name,
+                "second": self.features[k].name,
+                **{name: float(getattr(self, name)[j, k]) for name in values},
+            }
+            for j, k in zip(*np.triu_indices(len(self.features), 1), strict=True)
+        )
 
     def __repr__(self) -> str:
         pairs = self.worst(1)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.hists import EdgesLike, as_edges, histogram_of
+from verisimile.core.result import Result, register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike
@@ -27,10 +30,15 @@ from verisimile.samples.contents import (
 )
 from verisimile.samples.weighted import match_columns, shares
 
+if TYPE_CHECKING:
+    from boost_histogram import Histogram
+
+_BINS = 40  # of features whose edges are not given
+
 
 @register("marginal-yardstick", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Yardstick:
+class Yardstick(Result):
     """What an independent truth sample of the generated sample's size shows.
 
     Attributes
@@ -58,7 +66,7 @@ class Yardstick:
 
 @register("marginal-pair", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class MarginalPair:
+class MarginalPair(Result):
     r"""One feature's marginal in the reference and in the generated sample.
 
     Attributes
@@ -99,12 +107,37 @@ class MarginalPair:
     separation_null: float
     distance: float
     train: Yardstick | None
+    listed: ClassVar[tuple[str, ...]] = ("edges", "densities", "ratio", "ratio_error", "pulls")
 
     def __repr__(self) -> str:
         return (
             f"MarginalPair({self.feature.name}, {self.pulls.size} bins, "
             f"chi2/dof={self.chi2:.1f}/{self.dof}, p={self.p_value:.3g}, "
             f"W1={self.distance:.3g} sd)"
+        )
+
+    def to_hists(self) -> dict[str, Histogram]:
+        """Return the contents of both samples, and of training events, as boost-histograms.
+
+        Sums of weights and of their squares, under- and overflow included, by the names
+        ``reference``, ``generated`` and ``train``.
+        """
+        known = {"reference": self.reference, "generated": self.generated}
+        if self.train is not None:
+            known["train"] = self.train.contents
+        name, label = self.feature.name, self.feature.title
+        return {
+            sample: histogram_of(self.edges, each.sumw, each.sumw2, name=name, label=label)
+            for sample, each in known.items()
+        }
+
+    @property
+    def densities(self) -> tuple[dict[str, float], ...]:
+        """Normalised densities of both samples with their errors, for each bin."""
+        names = ("reference", "reference_error", "generated", "generated_error")
+        found = (*self.reference.density(self.edges), *self.generated.density(self.edges))
+        return tuple(
+            dict(zip(names, map(float, each), strict=True)) for each in zip(*found, strict=True)
         )
 
     @property
@@ -118,7 +151,11 @@ class MarginalPair:
 
 
 def marginal_pair(
-    reference: EventsLike, generated: EventsLike, *, train: EventsLike | None = None, bins: int = 40
+    reference: EventsLike,
+    generated: EventsLike,
+    *,
+    train: EventsLike | None = None,
+    bins: int | Mapping[str, EdgesLike] = 40,
 ) -> tuple[MarginalPair, ...]:
     """Compare every feature's marginal in two samples, with weights of any sign and groups.
 
@@ -130,7 +167,8 @@ def marginal_pair(
         Further truth events, of the law of `reference` and independent of it: the
         yardstick.  As many as the generated sample is worth are used.
     bins
-        G, at most; the same for all samples.
+        G, at most; the same for all samples.  Or the edges of features by name: arrays, or axes
+        or histograms of boost-histogram or hist; other features have bins as usual.
     """
     reference, generated = comparable(reference=reference, generated=generated)
     if train is not None:
@@ -141,10 +179,17 @@ def marginal_pair(
 
 
 def _pair(
-    feature: Feature, samples: tuple[Events, Events, Events | None], bins: int
+    feature: Feature,
+    samples: tuple[Events, Events, Events | None],
+    bins: int | Mapping[str, EdgesLike],
 ) -> MarginalPair:
     reference, generated, train = samples
-    edges = bin_edges(feature, [one.column(feature.name) for one in samples[:2]], bins=bins)
+    given = {} if isinstance(bins, int) else bins
+    if feature.name in given:
+        edges = as_edges(given[feature.name], f"bins[{feature.name!r}]")
+    else:
+        number = bins if isinstance(bins, int) else _BINS
+        edges = bin_edges(feature, [one.column(feature.name) for one in samples[:2]], bins=number)
     first = _contents(reference, feature, edges)
     ours, separation_null = _beside(feature, edges, first, reference, generated)
     return MarginalPair(
@@ -244,7 +289,7 @@ def _as_many(train: Events, generated: Events) -> Events:
 
 @register("pair-map", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class PairMap:
+class PairMap(Result):
     """Local difference of two samples in the plane of two features.
 
     Attributes
@@ -263,6 +308,7 @@ class PairMap:
     reference: Array
     generated: Array
     z: Array
+    listed: ClassVar[tuple[str, ...]] = ("z",)
 
     def __repr__(self) -> str:
         names = " and ".join(feature.name for feature in self.features)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from verisimile.core.arrays import Array, IntArray, frozen
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
@@ -22,7 +23,7 @@ _ROUNDING = 1e-12
 
 @register("moment-comparison", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class MomentComparison:
+class MomentComparison(Result):
     """Four moments of one feature, in the order of `MOMENTS`.
 
     Attributes
@@ -52,6 +53,16 @@ class MomentComparison:
     z: Array
     carriers: Array
     p_values: Array
+    listed: ClassVar[tuple[str, ...]] = (
+        "reference",
+        "reference_error",
+        "generated",
+        "generated_error",
+        "difference",
+        "error",
+        "z",
+        "p_values",
+    )
 
     def __repr__(self) -> str:
         each = ", ".join(

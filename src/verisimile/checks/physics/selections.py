@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from verisimile.core.arrays import BoolArray
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.data.derived import ColumnFunction, select
 from verisimile.data.events import Events
 from verisimile.data.expressions import Condition
@@ -25,7 +25,7 @@ _SMALLEST = float(np.finfo(np.float64).tiny)
 
 @register("efficiency", 1)
 @dataclass(frozen=True, slots=True)
-class Efficiency:
+class Efficiency(Result):
     """The fraction of a sample's weight that a selection keeps.
 
     Attributes
@@ -53,7 +53,7 @@ class Efficiency:
 
 @register("efficiency-comparison", 1)
 @dataclass(frozen=True, slots=True)
-class EfficiencyComparison:
+class EfficiencyComparison(Result):
     """One selection's efficiency in the reference and in the generated sample.
 
     Attributes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from verisimile.core.arrays import Array, BoolArray, as_matrix, digest
 from verisimile.core.errors import NumericsError, require_at_least
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.core.tasks import Task
 from verisimile.samples.learners import Learner, checked_learner
@@ -45,7 +46,7 @@ class PosteriorPoints:
 
 @register("local-posterior-test", 1)
 @dataclass(frozen=True, slots=True)
-class LocalTest:
+class LocalTest(Result):
     r"""Local classifier two-sample test of a posterior.
 
     Attributes
@@ -74,6 +75,7 @@ class LocalTest:
     contexts: Array
     n: int
     unfinished: int
+    listed: ClassVar[tuple[str, ...]] = ("points", "adjusted", "observed", "contexts")
 
     def __repr__(self) -> str:
         worst = int(np.argmin(self.adjusted))

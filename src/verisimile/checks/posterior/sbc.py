@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from verisimile.checks.posterior.uniformity import (
 )
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.stats.aggregate import holm
 from verisimile.stats.pvalues import PValue
@@ -28,7 +29,7 @@ Quantity = Callable[[Array, Array], npt.ArrayLike]
 
 @register("sbc", 1)
 @dataclass(frozen=True, slots=True)
-class Sbc:
+class Sbc(Result):
     """Simulation-based calibration of a posterior.
 
     Attributes
@@ -47,6 +48,7 @@ class Sbc:
     n: int
     n_draws: int
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("quantities", "adjusted")
 
     def __repr__(self) -> str:
         worst = self.quantities[int(np.argmin(self.adjusted))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from verisimile.checks.posterior.uniformity import (
 )
 from verisimile.core.arrays import Array, IntArray, as_matrix
 from verisimile.core.errors import require, require_at_least, require_one_of
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.pvalues import PValue
@@ -181,7 +181,7 @@ def _scale(x: Array) -> Array:
 
 @register("tarp", 1)
 @dataclass(frozen=True, slots=True)
-class Tarp:
+class Tarp(Result):
     r"""Expected coverage of a posterior at all credibility levels.
 
     Attributes
@@ -205,6 +205,7 @@ class Tarp:
     rule: str
     n: int
     n_draws: int
+    listed: ClassVar[tuple[str, ...]] = ("references",)
 
     def __repr__(self) -> str:
         return (

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy import stats
 
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import require, require_one_of
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.stats.pvalues import Empirical, PValue
 
 StatisticName = Literal["kolmogorov", "anderson-darling", "chi-square", "ecdf"]
@@ -74,7 +74,7 @@ class UniformTest:
 
 @register("rank-uniformity", 1)
 @dataclass(frozen=True, slots=True)
-class Uniformity:
+class Uniformity(Result):
     r"""Ranks of one quantity against the uniform law.
 
     Attributes
@@ -107,6 +107,7 @@ class Uniformity:
     band_level: float
     n: int
     n_draws: int
+    listed: ClassVar[tuple[str, ...]] = ("levels", "curve", "low", "high")
 
     @property
     def p_value(self) -> PValue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from verisimile.checks.precision_recall.swapped import (
 from verisimile.core.arrays import Array
 from verisimile.core.errors import require
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.data.inputs import EventsLike, as_events, require_samples
 
@@ -34,7 +35,7 @@ _RESAMPLES = 999
 
 @register("precision-recall-recall-band", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class RecallBand:
+class RecallBand(Result):
     """Precision at fixed recall, as published: curves interpolated, zero beyond their end.
 
     Attributes
@@ -53,11 +54,12 @@ class RecallBand:
     low: Array
     mean: Array
     high: Array
+    listed: ClassVar[tuple[str, ...]] = ("recall", "low", "mean", "high")
 
 
 @register("precision-recall-radial-band", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class RadialBand:
+class RadialBand(Result):
     """Distances from the origin at fixed angle, without interpolation, ``(L,)``.
 
     Attributes
@@ -74,11 +76,12 @@ class RadialBand:
     high: Array
     mean_low: Array
     mean_high: Array
+    listed: ClassVar[tuple[str, ...]] = ("low", "mean", "high", "mean_low", "mean_high")
 
 
 @register("precision-recall-area-spread", 1)
 @dataclass(frozen=True, slots=True)
-class AreaSpread:
+class AreaSpread(Result):
     """Where the spread of the members' areas comes from, as variances.
 
     Attributes
@@ -106,7 +109,7 @@ class AreaSpread:
 
 @register("precision-recall-band", 2)
 @dataclass(frozen=True, slots=True, eq=False)
-class Band:
+class Band(Result):
     """Precision–recall curves of J generated samples of one family.
 
     Attributes
@@ -141,6 +144,7 @@ class Band:
     spread: AreaSpread
     null: NullCurves | None
     thresholds: str = PUBLISHED
+    listed: ClassVar[tuple[str, ...]] = ("theta", "radial")
 
     @property
     def best(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from verisimile.checks.precision_recall.swapped import Halves, Pair, Sample, Tra
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 
 FOLDS = 5
 Z_95 = 1.959963984540054
@@ -156,7 +157,7 @@ def _half(best: BestScore, halves: Halves, theta: Array, rng: np.random.Generato
 
 @register("precision-recall-learning", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class AreaLearningCurve:
+class AreaLearningCurve(Result):
     r"""The chosen score's area against the number of events, and where it leads.
 
     Attributes
@@ -182,6 +183,7 @@ class AreaLearningCurve:
     onset: bool
     excess: float
     limit: Estimate
+    listed: ClassVar[tuple[str, ...]] = ("n", "area")
 
 
 def area_learning_curve(seeds: Seeds, found: Bounded, theta: Array) -> AreaLearningCurve:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import stats
@@ -14,7 +15,7 @@ from verisimile.checks.precision_recall.scores import Score
 from verisimile.core.arrays import Array
 from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.data.inputs import EventsLike
 from verisimile.stats.aggregate import benjamini_hochberg
@@ -33,7 +34,7 @@ _LABEL = (
 
 @register("precision-recall-area-difference", 1)
 @dataclass(frozen=True, slots=True)
-class AreaDifference:
+class AreaDifference(Result):
     """Mean area of the first group minus that of the second.
 
     Attributes
@@ -53,7 +54,7 @@ class AreaDifference:
 
 @register("precision-recall-comparison", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class BandComparison:
+class BandComparison(Result):
     """Two groups of curves, compared by relabeling their members.
 
     Attributes
@@ -88,6 +89,7 @@ class BandComparison:
     n_first: int
     n_second: int
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("theta", "difference", "p_familywise", "p_pointwise", "q")
 
     @property
     def fraction_familywise(self) -> float:
@@ -290,7 +292,7 @@ def _add_one(null: Array, observed: Array) -> Array:
 
 @register("precision-recall-paired", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class PairedTests:
+class PairedTests(Result):
     """Share of the recall grid where a paired t-test of precision is below a level.
 
     Attributes

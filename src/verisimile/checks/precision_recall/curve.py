@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from verisimile.checks.precision_recall.swapped import (
 from verisimile.core.arrays import Array
 from verisimile.core.errors import require
 from verisimile.core.random import Seeds
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.data.inputs import EventsLike, as_events
 
@@ -48,7 +49,7 @@ _NULL_DRAWS = 20
 
 @register("precision-recall-null", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class NullCurves:
+class NullCurves(Result):
     """Curves of a perfect generator: random halves of the reference against each other.
 
     Attributes
@@ -66,6 +67,7 @@ class NullCurves:
     high: Array
     auc: Array
     n: int
+    listed: ClassVar[tuple[str, ...]] = ("low", "median", "high")
 
     def __repr__(self) -> str:
         spread = float(self.auc.std(ddof=1)) if self.auc.size > 1 else math.nan
@@ -74,7 +76,7 @@ class NullCurves:
 
 @register("precision-recall-candidate", 1)
 @dataclass(frozen=True, slots=True)
-class CandidateArea:
+class CandidateArea(Result):
     """One of several scores.
 
     Attributes
@@ -92,7 +94,7 @@ class CandidateArea:
 
 @register("precision-recall", 2)
 @dataclass(frozen=True, slots=True, eq=False)
-class PrecisionRecall:
+class PrecisionRecall(Result):
     r"""Precision against recall of one generated sample.
 
     Attributes
@@ -147,6 +149,7 @@ class PrecisionRecall:
     interval: tuple[float, float] = (math.nan, math.nan)
     candidates: tuple[CandidateArea, ...] = ()
     learning: AreaLearningCurve | None = None
+    listed: ClassVar[tuple[str, ...]] = ("theta", "recall", "precision")
 
     @property
     def radii(self) -> Array:

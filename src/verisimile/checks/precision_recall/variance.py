@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_vector
 from verisimile.core.errors import require
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 
 _MOST = 2000
 _SINGULAR = 1e-10
@@ -19,7 +20,7 @@ _SINGULAR = 1e-10
 
 @register("variance-parts", 1)
 @dataclass(frozen=True, slots=True)
-class VarianceParts:
+class VarianceParts(Result):
     """Variance components of a metric.
 
     Attributes
@@ -41,6 +42,7 @@ class VarianceParts:
     levels: Mapping[str, int]
     n: int
     total: Estimate
+    listed: ClassVar[tuple[str, ...]] = ("parts",)
 
     def share(self, name: str) -> float:
         """Return a factor's part of the total, negative parts taken as zero."""

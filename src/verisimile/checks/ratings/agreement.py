@@ -12,12 +12,12 @@ from scipy import stats
 from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, as_matrix, require_fraction
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 
 
 @register("agreement", 1)
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Result):
     """Agreement of raters beyond chance: Fleiss' kappa.
 
     Attributes

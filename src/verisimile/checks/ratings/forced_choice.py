@@ -12,7 +12,7 @@ from verisimile.checks.ratings.clusters import Clusters, rate_of
 from verisimile.checks.ratings.table import Ratings
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.stats.intervals import clopper_pearson
 from verisimile.stats.pvalues import PValue
 
@@ -22,7 +22,7 @@ _FEW = 10
 
 @register("forced-choice", 1)
 @dataclass(frozen=True, slots=True)
-class ForcedChoice:
+class ForcedChoice(Result):
     """How often raters took one system's item for the real one; one half is a perfect system.
 
     Attributes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse, special, stats
@@ -13,7 +14,7 @@ from verisimile.checks.ratings.forced_choice import flip_p_value, item_differenc
 from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, BoolArray, IntArray, frozen
 from verisimile.core.errors import InputError, NumericsError, require
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.stats.pvalues import PValue
 
 _TIE = "tie"
@@ -22,7 +23,7 @@ _STEPS, _SMALL = 100, 1e-12
 
 @register("pair-rate", 1)
 @dataclass(frozen=True, slots=True)
-class PairRate:
+class PairRate(Result):
     """How often one system was preferred to another.
 
     Attributes
@@ -49,7 +50,7 @@ class PairRate:
 
 @register("preference", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Preference:
+class Preference(Result):
     r"""Strengths of systems that were compared two by two.
 
     Attributes
@@ -81,6 +82,7 @@ class Preference:
     n_items: int
     level: float
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("systems", "strengths", "low", "high")
 
     def __repr__(self) -> str:
         errors = np.sqrt(np.diag(self.covariance))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import stats
@@ -13,7 +14,7 @@ from verisimile.checks.ratings.clusters import Clusters
 from verisimile.checks.ratings.table import Ratings, encode
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import require, require_at_least
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.stats.pvalues import Empirical, PValue
 
@@ -22,7 +23,7 @@ _BLOCK = 4_000_000  # labels at a time
 
 @register("scale-rating", 1)
 @dataclass(frozen=True, slots=True)
-class ScaleRating:
+class ScaleRating(Result):
     """The ratings of one system.
 
     Attributes
@@ -43,7 +44,7 @@ class ScaleRating:
 
 @register("scale-comparison", 1)
 @dataclass(frozen=True, slots=True)
-class ScaleComparison:
+class ScaleComparison(Result):
     """Ratings of several systems on one scale.
 
     Attributes
@@ -73,6 +74,7 @@ class ScaleComparison:
     n_items: int
     level: float
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("systems",)
 
 
 def scale_ratings(

@@ -10,14 +10,14 @@ from scipy.special import rel_entr
 
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import require
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 
 _TOLERANCE = 1e-4
 
 
 @register("inception-score", 1)
 @dataclass(frozen=True, slots=True)
-class InceptionScore:
+class InceptionScore(Result):
     """Inception score of a sample.
 
     Attributes

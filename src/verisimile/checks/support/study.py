@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from verisimile.core.arrays import Array, IntArray, require_positive
 from verisimile.core.errors import require, require_at_least
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.data.events import match_features
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
@@ -21,7 +22,7 @@ _FEWEST = 4
 
 @register("support-metric", 1)
 @dataclass(frozen=True, slots=True)
-class SupportMetric:
+class SupportMetric(Result):
     """One metric, and what it is for a perfect generator.
 
     Attributes
@@ -57,7 +58,7 @@ class SupportMetric:
 
 @register("support", 1)
 @dataclass(frozen=True, slots=True)
-class Support:
+class Support(Result):
     r"""Support metrics of a generated sample.
 
     Attributes
@@ -78,6 +79,7 @@ class Support:
     n_generated: int
     n_matched: int
     metrics: tuple[SupportMetric, ...]
+    listed: ClassVar[tuple[str, ...]] = ("metrics",)
 
     def named(self, name: str) -> SupportMetric:
         """Return one metric."""

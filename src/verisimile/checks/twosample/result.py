@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, frozen
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.samples.pool import Pool
 from verisimile.stats.aggregate import min_p, smallest_p
 from verisimile.stats.pvalues import Empirical, PValue, Significance, besag_clifford
@@ -16,7 +16,7 @@ from verisimile.stats.pvalues import Empirical, PValue, Significance, besag_clif
 
 @register("two-sample", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class TwoSample:
+class TwoSample(Result):
     """One statistic of two samples, calibrated by draws of their null.
 
     Attributes

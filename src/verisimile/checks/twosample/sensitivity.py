@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from verisimile.core.canonical import JSON
 from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.core.run import Run
 from verisimile.core.tasks import Task
 from verisimile.data.events import Events, match_features
@@ -37,7 +37,7 @@ _MOST = 8.0  # log odds beyond which a labeling hardly changes
 
 @register("sensitivity", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Sensitivity:
+class Sensitivity(Result):
     """What one statistic would have seen, had the samples differed by one known effect.
 
     Attributes
@@ -85,6 +85,7 @@ class Sensitivity:
     n_second: int
     warnings: tuple[str, ...] = ()
     together: int = 1
+    listed: ClassVar[tuple[str, ...]] = ("effects", "power", "smoothed")
 
     def __repr__(self) -> str:
         """Return one line: the effects seen with 50 % and with 90 %."""

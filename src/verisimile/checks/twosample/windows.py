@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from verisimile.checks.twosample.result import TwoSample, tie_threshold
 from verisimile.checks.twosample.statistics.interval_scan import IntervalScan, PreparedScan
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import InputError
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.data.events import match_features
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike
@@ -26,7 +26,7 @@ _NEAR = 0.05  # standard deviations: coordinates may round neighbouring values t
 
 @register("deviating-window", 1)
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(Result):
     """An interval of one feature in which the samples' shares differ.
 
     Attributes
@@ -74,7 +74,7 @@ class Window:
 
 @register("deviating-windows", 1)
 @dataclass(frozen=True, slots=True)
-class Windows:
+class Windows(Result):
     """The strongest windows of a scan, at most one of those that overlap.
 
     Attributes
@@ -97,6 +97,7 @@ class Windows:
     n_first: int
     n_second: int
     warnings: tuple[str, ...] = ()
+    listed: ClassVar[tuple[str, ...]] = ("windows",)
 
     def significant(self, level: float = 0.05) -> tuple[Window, ...]:
         """Return the windows whose p-value, corrected for the whole scan, is `level` or less."""

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from verisimile.core.arrays import Array, IntArray
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.feature import Feature
 
 _KNOTS = 2001
@@ -53,7 +53,7 @@ class AxisPlaces(NamedTuple):
 
 @register("discrepancy-axis", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Axis:
+class Axis(Result):
     """How one feature is seen.
 
     Attributes
@@ -138,7 +138,7 @@ class Axis:
 
 @register("discrepancy-basis", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class DiscrepancyBasis:
+class DiscrepancyBasis(Result):
     """The functions of all features and of their pairs ``(P,)``, in groups.
 
     Attributes

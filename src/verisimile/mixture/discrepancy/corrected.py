@@ -10,6 +10,7 @@ import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, frozen
 from verisimile.core.errors import NumericsError, require
+from verisimile.core.hists import EdgesLike
 from verisimile.core.result import Estimate
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
@@ -131,7 +132,7 @@ class CorrectedMixture(Mixture):
         return Estimate(float(mean[0]), math.sqrt(max(spread, 0.0)))
 
     def histograms(
-        self, edges: Mapping[str, Array], run: Run, *, draws: int | None = None
+        self, edges: Mapping[str, EdgesLike], run: Run, *, draws: int | None = None
     ) -> dict[str, HistogramEstimate]:
         """Return the contents of bins of several features by name, with their covariances.
 
@@ -145,8 +146,9 @@ class CorrectedMixture(Mixture):
         for column, e in bins.items():
             own = slice(start, start + e.size - 1)
             start = own.stop
-            found[self.features[column].name] = HistogramEstimate(
-                e, frozen(content[own]), frozen(covariance[own, own])
+            spec = self.features[column]
+            found[spec.name] = HistogramEstimate(
+                e, frozen(content[own]), frozen(covariance[own, own]), spec
             )
         return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from verisimile.core.arrays import Array, IntArray, digest
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.mixture.discrepancy.basis import DiscrepancyBasis
 from verisimile.mixture.objective import capped_variations, mixed_log_density
 
@@ -17,7 +17,7 @@ _BLOCK = 500  # events at a time: their functions stay in the cache, not 2^k byt
 
 @register("discrepancy-functions", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class Functions:
+class Functions(Result):
     r"""The functions :math:`(s, \varphi)` of an event, ``(r + P,)``.
 
     Attributes

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 
 from verisimile.core.arrays import Array, digest, frozen
 from verisimile.core.random import Seeds
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.mixture.discrepancy.fit import Discrepancy, learn
 from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.posterior import DiscrepancyRecord
@@ -28,7 +28,7 @@ _BLOCK = 256  # sets at a time: their rows stay in the cache
 
 @register("conditional-discrepancy-fit", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class ConditionalDiscrepancyFit:
+class ConditionalDiscrepancyFit(Result):
     """A correction of a conditional density, with the covariance of everything uncertain.
 
     Attributes

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy import linalg
 
 from verisimile.core.arrays import Array, digest
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.settings import Discrepancy
 from verisimile.stats.linalg import solve_rounded, symmetrise, whitening
@@ -23,7 +23,7 @@ _RESOLVED = 0.1  # of a test's own noise variance, below which a direction canno
 
 @register("discrepancy-record", 1)
 @dataclass(frozen=True, slots=True)
-class DiscrepancyRecord:
+class DiscrepancyRecord(Result):
     """How far the discrepancy can be trusted.
 
     Attributes
@@ -56,7 +56,7 @@ class DiscrepancyRecord:
 
 @register("feature-band", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class FeatureBand:
+class FeatureBand(Result):
     """Contents of bins of one feature, with and without the discrepancy.
 
     Attributes
@@ -82,6 +82,14 @@ class FeatureBand:
     corrected: Array
     errors: Array
     counted: Array
+    listed: ClassVar[tuple[str, ...]] = (
+        "edges",
+        "plain",
+        "plain_errors",
+        "corrected",
+        "errors",
+        "counted",
+    )
 
 
 class BinShift(NamedTuple):
@@ -103,7 +111,7 @@ class BinShift(NamedTuple):
 
 @register("discrepancy-summary", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class DiscrepancySummary:
+class DiscrepancySummary(Result):
     """What a discrepancy says to a reader: errors with and without it, and where members are off.
 
     Attributes
@@ -116,6 +124,7 @@ class DiscrepancySummary:
 
     bands: tuple[FeatureBand, ...]
     record: DiscrepancyRecord
+    listed: ClassVar[tuple[str, ...]] = ("bands.*",)
 
     @property
     def claimed(self) -> float:

@@ -13,10 +13,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from verisimile.checks.amplification.averaging import Averaging
 from verisimile.checks.amplification.memorisation import Memorisation
-from verisimile.checks.amplification.result import Amplification
+from verisimile.checks.amplification.result import Amplification, AmplificationCurve
 from verisimile.checks.amplification.study import AmplificationStudy
 from verisimile.report import style
 from verisimile.report.content import NamedAmplification
+from verisimile.report.drawing import canvas, draws, figure_of
 from verisimile.report.numbers import (
     count,
     fixed,
@@ -248,29 +249,62 @@ _SIDE = 0.022  # of the axis: between measures at one resolution
 Curve = tuple[str, Sequence[Amplification], str]
 
 
-def amplification_figure(study: AmplificationStudy) -> Figure:
-    """Return G of every measure with regions, with its intervals."""
+@draws(AmplificationStudy, AmplificationCurve, Amplification)
+def plot_amplification(
+    result: AmplificationStudy | AmplificationCurve | Amplification, *, ax: Axes | None = None
+) -> Axes:
+    """Draw G of every measure with its 68 and 95 % intervals, against the number of regions."""
+    if isinstance(result, Amplification):
+        return plot_gains([(result.measure, [result], style.DATA)], ax=ax)
+    if isinstance(result, AmplificationCurve):
+        return plot_gains([(result.measure, result.points, style.DATA)], ax=ax)
     curves: list[Curve] = [
-        ("quantile", study.quantile.points, style.DATA),
-        ("averaging", [each.amplification for each in study.averaging], style.ALTERNATIVE),
-        ("mixture's own errors", study.analytic, style.REFERENCE),
+        ("quantile", result.quantile.points, style.DATA),
+        ("averaging", [each.amplification for each in result.averaging], style.ALTERNATIVE),
+        ("mixture's own errors", result.analytic, style.REFERENCE),
     ]
-    return gain_figure([curve for curve in curves if curve[1]])
+    return plot_gains([curve for curve in curves if curve[1]], ax=ax)
+
+
+def amplification_figure(study: AmplificationStudy) -> Figure:
+    """Return G of every measure with regions as a figure."""
+    return figure_of(plot_amplification, study)
+
+
+def plot_gains(curves: Sequence[Curve], *, ax: Axes | None = None) -> Axes:
+    """Draw G of named measures against the number of regions.
+
+    Parameters
+    ----------
+    curves
+        Name, points and colour of each.
+    ax
+        Where to draw; None for a new figure.
+    """
+    with canvas(ax, width=6.2, height=4.2) as axes:
+        _gains(axes, curves)
+    return axes
 
 
 def gain_figure(curves: Sequence[Curve]) -> Figure:
-    """Return G of named measures against the number of regions."""
-    return style.draw(lambda figure: gain_axes(figure, curves), width=6.2, height=4.2)
+    """Return G of named measures as a figure."""
+    return figure_of(plot_gains, curves)
+
+
+@draws(Averaging)
+def plot_averaging(result: Averaging, *, ax: Axes | None = None) -> Axes:
+    """Draw the scatter of members against the number of generated events."""
+    with canvas(ax, width=6.2, height=4.2) as axes:
+        _crossing(axes, result)
+    return axes
 
 
 def crossing_figure(found: Averaging) -> Figure:
-    """Return the scatter of members against the number of generated events."""
-    return style.draw(lambda figure: _crossing(figure.subplots(), found), width=6.2, height=4.2)
+    """Return the scatter of members as a figure."""
+    return figure_of(plot_averaging, found)
 
 
-def gain_axes(figure: Figure, curves: Sequence[Curve]) -> None:
-    """Draw G against the number of regions: names, points and colours of `curves`."""
-    axes = figure.subplots()
+def _gains(axes: Axes, curves: Sequence[Curve]) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     every = [point for _, points, _ in curves for point in points]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from verisimile.checks.amplification.analytic import MixtureWorth
 from verisimile.checks.amplification.averaging import Averaging
@@ -16,6 +16,7 @@ from verisimile.checks.amplification.memorisation import Memorisation
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve, Interval
 from verisimile.checks.amplification.study import EntropyLabel
 from verisimile.report import style
+from verisimile.report.drawing import canvas, draws, figure_of
 from verisimile.report.numbers import (
     count,
     estimate,
@@ -166,7 +167,7 @@ class LearningCurves(Section[LearningCurve]):
                 caption="1/n_equiv of the trained generators and the two terms; dashed: the floor.",
                 alt=f"1/n_equiv at {result.n_train.size} numbers of training events; chi-square "
                 f"{plain_number(result.chi2, digits=3)} for {result.dof} degrees of freedom.",
-                figure=learning_figure(result),
+                figure=figure_of(plot_learning_curve, result),
             )
 
 
@@ -227,22 +228,20 @@ def _ends(found: Interval) -> str:
     return interval(found.low, found.high)
 
 
-def learning_figure(found: LearningCurve) -> Figure:
-    """Return the measured points with the fit and its floor."""
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
+@draws(LearningCurve)
+def plot_learning_curve(result: LearningCurve, *, ax: Axes | None = None) -> Axes:
+    """Draw the measured points with the fit and its floor."""
+    with canvas(ax, height=3.8) as axes:
         axes.errorbar(
-            found.n_train, found.inverse_n_equiv, yerr=found.errors, fmt="o", color=style.DATA,
+            result.n_train, result.inverse_n_equiv, yerr=result.errors, fmt="o", color=style.DATA,
             ms=4.0, elinewidth=0.9, label="measured",
         )  # fmt: skip
-        n = np.geomspace(found.n_train.min() / 1.3, found.n_train.max() * 1.3, 101)
-        curve = found.amplitude.value / n + found.floor.value
+        n = np.geomspace(result.n_train.min() / 1.3, result.n_train.max() * 1.3, 101)
+        curve = result.amplitude.value / n + result.floor.value
         axes.plot(n, curve, color=style.REFERENCE, label="a / n + b")
-        axes.axhline(found.floor.value, color=style.MUTED, lw=1.0, ls=(0, (4, 2)), label="b")
+        axes.axhline(result.floor.value, color=style.MUTED, lw=1.0, ls=(0, (4, 2)), label="b")
         axes.set_xscale("log")
         axes.set_xlabel("training events")
         axes.set_ylabel("1 / equivalent events")
         style.legend_above(axes, 3)
-
-    return style.draw(paint, height=3.8)
+    return axes

@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from verisimile.checks.classifier.auc import CalibrationCurve, RocCurve
 from verisimile.checks.classifier.conditional import ConditionalDiagnosis
-from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis
+from verisimile.checks.classifier.diagnosis import ClassifierDiagnosis, WeightHistogram
 from verisimile.report import style
+from verisimile.report.drawing import canvas, draws, figure_of, panels
 from verisimile.report.labels import measured, stated_units
 from verisimile.report.numbers import (
     count,
@@ -96,27 +98,68 @@ def classifier_tables(found: ClassifierDiagnosis, units: Mapping[str, str]) -> t
     return diagnosis_table(found), tail_table(found, units), closure_table(found)
 
 
+@draws(ClassifierDiagnosis)
+def plot_classifier(result: ClassifierDiagnosis, *, ax: Axes | None = None) -> Axes:
+    """Draw ROC curve, calibration of the scores and distribution of the weights side by side.
+
+    Parameters
+    ----------
+    result
+        What a classifier found.
+    ax
+        Where to draw, divided into three; None for a new figure.
+
+    Returns
+    -------
+    Axes
+        Those of the ROC curve.
+    """
+    with canvas(ax, width=10.6, height=3.5) as axes:
+        left, middle, right = panels(axes, widths=(1.0, 1.0, 1.0))
+        area = f"AUC {result.auc.value:.4f} ± {result.auc.error:.4f}"
+        plot_roc(result.roc, name=area, ax=left)
+        plot_calibration(result.calibration, ax=middle)
+        plot_log_weights(result.histogram, ax=right)
+    return axes
+
+
 def classifier_figure(found: ClassifierDiagnosis) -> Figure:
-    """Return the three panels side by side."""
-    return style.draw(lambda figure: _paint(figure, found), width=10.6, height=3.5)
+    """Return the three panels as a figure."""
+    return figure_of(plot_classifier, found)
 
 
-def _paint(figure: Figure, found: ClassifierDiagnosis) -> None:
-    left, middle, right = figure.subplots(1, 3)
-    _roc(left, found)
-    _calibration(middle, found)
-    _weights(right, found)
+@draws(RocCurve)
+def plot_roc(result: RocCurve, *, name: str = "classifier", ax: Axes | None = None) -> Axes:
+    """Draw the efficiencies of a cut on the score, with their band."""
+    with canvas(ax, width=4.2, height=3.8) as axes:
+        _roc(axes, result, name)
+    return axes
 
 
-def _roc(axes: Axes, found: ClassifierDiagnosis) -> None:
-    curve = found.roc
+@draws(CalibrationCurve)
+def plot_calibration(result: CalibrationCurve, *, ax: Axes | None = None) -> Axes:
+    """Draw observed over predicted shares of true events."""
+    with canvas(ax, width=4.2, height=3.8) as axes:
+        _calibration(axes, result)
+    return axes
+
+
+@draws(WeightHistogram)
+def plot_log_weights(result: WeightHistogram, *, ax: Axes | None = None) -> Axes:
+    """Draw the distributions of log w in both samples."""
+    with canvas(ax, width=4.2, height=3.8) as axes:
+        _weights(axes, result)
+    return axes
+
+
+def _roc(axes: Axes, curve: RocCurve, name: str) -> None:
     axes.plot([0, 1], [0, 1], color=style.MUTED, ls=(0, (4, 2)), lw=1.0, label="no difference")
     axes.fill_between(curve.generated, curve.low, curve.high, color=style.BAND_1, lw=0.0)
     axes.plot(
         curve.generated,
         curve.truth,
         color=style.REFERENCE,
-        label=f"AUC {found.auc.value:.4f} ± {found.auc.error:.4f}",
+        label=name,
     )
     axes.set_xlabel("share of generated events kept")
     axes.set_ylabel("share of true events kept")
@@ -125,8 +168,7 @@ def _roc(axes: Axes, found: ClassifierDiagnosis) -> None:
     axes.legend(loc="lower right")
 
 
-def _calibration(axes: Axes, found: ClassifierDiagnosis) -> None:
-    bins = found.calibration
+def _calibration(axes: Axes, bins: CalibrationCurve) -> None:
     known = np.isfinite(bins.observed)
     x, y = bins.predicted[known], bins.observed[known]
     axes.plot([0, 1], [0, 1], color=style.MUTED, ls=(0, (4, 2)), lw=1.0)
@@ -143,8 +185,7 @@ def _calibration(axes: Axes, found: ClassifierDiagnosis) -> None:
     axes.set_ylabel("observed share")
 
 
-def _weights(axes: Axes, found: ClassifierDiagnosis) -> None:
-    shown = found.histogram
+def _weights(axes: Axes, shown: WeightHistogram) -> None:
     for values, colour, label in (
         (shown.truth, style.REFERENCE, "true events"),
         (shown.generated, style.ALTERNATIVE, "generated events"),

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from verisimile.checks.coverage.result import CONDITIONAL, Coverage, ObservableCoverage
 from verisimile.checks.coverage.retrained import Saturation
 from verisimile.report import style
+from verisimile.report.drawing import canvas, draws, figure_of, panels
 from verisimile.report.numbers import (
     count,
     fixed,
@@ -214,21 +215,36 @@ _FEW = 2  # observables whose histograms can be told apart in one panel
 _COLOURS = (style.REFERENCE, style.ALTERNATIVE)
 
 
-def coverage_figure(result: Coverage) -> Figure:
-    """Return coverage by observable with its interval, beside the pulls of all data sets.
+@draws(Coverage)
+def plot_coverage(result: Coverage, *, ax: Axes | None = None) -> Axes:
+    """Draw coverage by observable with its interval, beside the pulls of all data sets.
+
+    Parameters
+    ----------
+    result
+        How often intervals contain the truth.
+    ax
+        Where to draw, divided in two; None for a new figure.
+
+    Returns
+    -------
+    Axes
+        Those of the coverage.
 
     References
     ----------
     G. Badaracco et al., sec. 3 (coverage of first moments).
     """
-
-    def paint(figure: Figure) -> None:
-        rates, pulls = figure.subplots(1, 2)
+    with canvas(ax, width=7.6, height=_BASE + _ROW * len(result.observables)) as axes:
+        rates, pulls = panels(axes, widths=(1.0, 1.0))
         _rates(rates, result)
         _pulls(pulls, result)
+    return axes
 
-    height = _BASE + _ROW * len(result.observables)
-    return style.draw(paint, width=7.6, height=height)
+
+def coverage_figure(result: Coverage) -> Figure:
+    """Return coverage and pulls as a figure."""
+    return figure_of(plot_coverage, result)
 
 
 def _rates(axes: Axes, result: Coverage) -> None:
@@ -321,7 +337,7 @@ class Saturations(Section[Saturation]):
                 "shifts that lie in the members' span.",
                 alt=f"Shifts of {', '.join(result.names)} with "
                 f"{', '.join(map(str, result.sizes[:-1]))} of {result.sizes[-1]} members.",
-                figure=saturation_figure(result),
+                figure=figure_of(plot_saturation, result),
             )
 
     def tables(self) -> Iterator[Table]:
@@ -346,15 +362,14 @@ class Saturations(Section[Saturation]):
             )
 
 
-def saturation_figure(found: Saturation) -> Figure:
-    """Return the shifts of all observables against the number of members."""
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        sizes = np.array(found.sizes[:-1])
-        for j, name in enumerate(found.names):
+@draws(Saturation)
+def plot_saturation(result: Saturation, *, ax: Axes | None = None) -> Axes:
+    """Draw the shifts of all observables against the number of members."""
+    with canvas(ax, height=3.8) as axes:
+        sizes = np.array(result.sizes[:-1])
+        for j, name in enumerate(result.names):
             axes.errorbar(
-                sizes, found.shifts[:, j], yerr=found.shift_errors[:, j], fmt="o-", ms=3.5,
+                sizes, result.shifts[:, j], yerr=result.shift_errors[:, j], fmt="o-", ms=3.5,
                 elinewidth=0.9, label=style.readable(name),
             )  # fmt: skip
         axes.axhline(1.0, color=style.MUTED, lw=1.0, ls=(0, (4, 2)))
@@ -362,5 +377,4 @@ def saturation_figure(found: Saturation) -> Figure:
         axes.set_xlabel("members")
         axes.set_ylabel("shift / error")
         style.legend_above(axes, 3)
-
-    return style.draw(paint, height=3.8)
+    return axes

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from verisimile.core.arrays import Array
 from verisimile.data.feature import Feature
-from verisimile.mixture.discrepancy.posterior import FeatureBand
+from verisimile.mixture.discrepancy.posterior import DiscrepancySummary, FeatureBand
 from verisimile.report import style
+from verisimile.report.drawing import canvas, draws, figure_of, home_of, panels
 
 _IN_A_ROW = 4
 _TICKS = 5
@@ -20,19 +21,46 @@ _WIDTH, _HEIGHT = 2.9, 3.9  # of one feature, inches
 _ROOM = 1.15
 
 
-def errors_figure(bands: Sequence[FeatureBand], features: Mapping[str, Feature]) -> Figure:
-    """Return, for each feature, errors over the counting error, and the change by the correction.
+@draws(DiscrepancySummary, FeatureBand)
+def plot_discrepancy(
+    result: DiscrepancySummary | FeatureBand,
+    *,
+    features: Mapping[str, Feature] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw, for each feature, errors over the counting error, and the change by the correction.
 
     Bins are drawn equally wide, so that the outermost can be seen: there flows fail.
+
+    Parameters
+    ----------
+    result
+        What a discrepancy says, or the band of one feature.
+    features
+        By name, for labels; without them axes have the names.
+    ax
+        Where to draw, divided into panels; None for a new figure.
     """
+    bands = [result] if isinstance(result, FeatureBand) else result.bands
+    return _plot_bands(bands, {} if features is None else features, ax)
+
+
+def errors_figure(bands: Sequence[FeatureBand], features: Mapping[str, Feature]) -> Figure:
+    """Return errors and changes of these features as a figure."""
+    return figure_of(_plot_bands, bands, features, None)
+
+
+def _plot_bands(
+    bands: Sequence[FeatureBand], features: Mapping[str, Feature], ax: Axes | None
+) -> Axes:
     columns = min(len(bands), _IN_A_ROW)
     rows = math.ceil(len(bands) / columns)
-
-    def paint(figure: Figure) -> None:
-        grid = figure.subplots(2 * rows, columns, squeeze=False, sharex=False)
+    size = {"width": _WIDTH * max(columns, 2), "height": _HEIGHT * rows + 0.4}
+    with canvas(ax, **size) as axes:
+        cells = panels(axes, heights=(1.0,) * (2 * rows), widths=(1.0,) * columns)
         for place in range(rows * columns):
             row, column = divmod(place, columns)
-            upper, lower = grid[2 * row, column], grid[2 * row + 1, column]
+            upper, lower = (cells[(2 * row + below) * columns + column] for below in (0, 1))
             if place >= len(bands):
                 upper.set_axis_off()
                 lower.set_axis_off()
@@ -44,10 +72,9 @@ def errors_figure(bands: Sequence[FeatureBand], features: Mapping[str, Feature])
             if column == 0:
                 upper.set_ylabel("error / counting error")
                 lower.set_ylabel("change [%]")
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=3)
-
-    return style.draw(paint, width=_WIDTH * max(columns, 2), height=_HEIGHT * rows + 0.4)
+        handles, labels = cells[0].get_legend_handles_labels()
+        home_of(axes).legend(handles, labels, loc="outside upper left", ncols=3)
+    return axes
 
 
 def _bare(band: FeatureBand) -> Feature:

@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure
 
 from verisimile.checks.precision_recall.band import Band
 from verisimile.checks.precision_recall.comparison import BandComparison
 from verisimile.checks.precision_recall.curve import BOUND, PrecisionRecall
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import InputError
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.report import style
+from verisimile.report.drawing import canvas, draws, figure_of, panels
 from verisimile.samples.contents import is_logarithmic
 
 
+@draws(Band)
+def plot_band(result: Band, *, name: str = "family", ax: Axes | None = None) -> Axes:
+    """Draw mean curve and band of one family, taken along rays from the origin."""
+    return plot_bands({name: result}, ax=ax)
+
+
+def plot_bands(bands: Mapping[str, Band], *, ax: Axes | None = None) -> Axes:
+    """Draw mean curves and bands of one or two families, taken along rays from the origin.
+
+    Parameters
+    ----------
+    bands
+        By the names of the families.
+    ax
+        Where to draw; None for a new figure.
+    """
+    with canvas(ax, width=5.4, height=4.6) as axes:
+        _along_rays(axes, tuple(bands), tuple(bands.values()))
+    return axes
+
+
 def band_figure(names: tuple[str, ...], bands: tuple[Band, ...]) -> Figure:
-    """Return mean curves and bands of one or two families, taken along rays from the origin."""
-    return style.draw(lambda figure: paint_bands(figure, names, bands), width=5.4, height=4.6)
+    """Return curves and bands along rays as a figure."""
+    return figure_of(plot_bands, dict(zip(names, bands, strict=True)))
+
+
+def plot_recall_bands(bands: Mapping[str, Band], *, ax: Axes | None = None) -> Axes:
+    """Draw mean curves and bands of precision at fixed recall, as published."""
+    with canvas(ax, width=5.4, height=4.6) as axes:
+        _at_recall(axes, tuple(bands), tuple(bands.values()))
+    return axes
 
 
 def recall_figure(names: tuple[str, ...], bands: tuple[Band, ...]) -> Figure:
-    """Return mean curves and bands of precision at fixed recall, as published."""
-    return style.draw(lambda figure: _at_recall(figure, names, bands), width=5.4, height=4.6)
+    """Return curves and bands at fixed recall as a figure."""
+    return figure_of(plot_recall_bands, dict(zip(names, bands, strict=True)))
 
 
-def paint_bands(figure: FigureBase, names: tuple[str, ...], bands: tuple[Band, ...]) -> None:
-    """Draw the bands along rays into a figure or a part of one."""
-    axes = figure.subplots()
+def _along_rays(axes: Axes, names: tuple[str, ...], bands: tuple[Band, ...]) -> None:
     for name, band, colour in zip(names, bands, style.FAMILIES, strict=False):
         inner, outer = (_plane(band.theta, r) for r in (band.radial.low, band.radial.high))
         axes.fill(
@@ -53,8 +80,7 @@ def paint_bands(figure: FigureBase, names: tuple[str, ...], bands: tuple[Band, .
     _unit_square(axes, bound_label(bands))
 
 
-def _at_recall(figure: Figure, names: tuple[str, ...], bands: tuple[Band, ...]) -> None:
-    axes = figure.subplots()
+def _at_recall(axes: Axes, names: tuple[str, ...], bands: tuple[Band, ...]) -> None:
     for name, band, colour in zip(names, bands, style.FAMILIES, strict=False):
         found = band.recall
         axes.fill_between(found.recall, found.low, found.high, color=colour, alpha=0.25, lw=0.0)
@@ -88,23 +114,42 @@ def radial_figure(
     names: tuple[str, ...], bands: tuple[Band, ...], comparison: BandComparison | None
 ) -> Figure:
     """Return distances from the origin over those of the unit square, above the significance."""
-    height = 3.6 if comparison is None else 5.2
-    return style.draw(
-        lambda figure: paint_radial(figure, names, bands, comparison), width=7.0, height=height
-    )
+    named = dict(zip(names, bands, strict=True))
+    return figure_of(plot_radial_bands, named, comparison=comparison)
 
 
-def paint_radial(
-    figure: FigureBase,
+def plot_radial_bands(
+    bands: Mapping[str, Band],
+    *,
+    comparison: BandComparison | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw distances from the origin over those of the unit square, above the significance.
+
+    Parameters
+    ----------
+    bands
+        By the names of the families.
+    comparison
+        Of the first with the second: a panel of its own below.
+    ax
+        Where to draw, divided if there is a comparison; None for a new figure.
+    """
+    with canvas(ax, width=7.0, height=3.6 if comparison is None else 5.2) as axes:
+        _radial(axes, tuple(bands), tuple(bands.values()), comparison)
+    return axes
+
+
+def _radial(
+    upper: Axes,
     names: tuple[str, ...],
     bands: tuple[Band, ...],
     comparison: BandComparison | None,
 ) -> None:
-    """Draw it into a figure or a part of one."""
-    if comparison is None:
-        upper = lowest = figure.subplots()
-    else:
-        upper, lowest = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1.0))
+    lowest = upper
+    if comparison is not None:
+        upper, lowest = panels(upper, heights=(2.4, 1.0), share=True)
+        upper.tick_params(labelbottom=False)
         _strip(lowest, comparison)
     for name, band, colour in zip(names, bands, style.FAMILIES, strict=False):
         _band(upper, style.readable(name), band, colour)
@@ -152,29 +197,35 @@ def _range(bands: tuple[Band, ...]) -> tuple[float, float]:
     return max(0.0, low - room), 1.0 + 0.3 * room
 
 
-def angle_figure(comparison: BandComparison) -> Figure:
-    """Return the corrected p-values and the false-discovery rate at all angles."""
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        _strip(axes, comparison)
+@draws(BandComparison)
+def plot_band_comparison(result: BandComparison, *, ax: Axes | None = None) -> Axes:
+    """Draw the corrected p-values and the false-discovery rate at all angles."""
+    with canvas(ax, height=3.0) as axes:
+        _strip(axes, result)
         _degrees(axes)
+    return axes
 
-    return style.draw(paint, height=3.0)
+
+def angle_figure(comparison: BandComparison) -> Figure:
+    """Return p-values and rates at all angles as a figure."""
+    return figure_of(plot_band_comparison, comparison)
+
+
+@draws(PrecisionRecall)
+def plot_precision_recall(result: PrecisionRecall, *, ax: Axes | None = None) -> Axes:
+    """Draw the curve of one sample, beside that of a perfect generator."""
+    with canvas(ax, width=5.4, height=4.6) as axes:
+        axes.plot(result.recall, result.precision, color=style.REFERENCE, label="sample")
+        if result.null is not None:
+            x, y = _plane(result.theta, result.null.median)
+            axes.plot(x, y, color=style.MUTED, ls=(0, (4, 2)), lw=1.0, label="perfect generator")
+        _unit_square(axes, ", upper bound" if result.thresholds == BOUND else "")
+    return axes
 
 
 def curve_figure(found: PrecisionRecall) -> Figure:
-    """Return the curve of one sample, beside that of a perfect generator."""
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        axes.plot(found.recall, found.precision, color=style.REFERENCE, label="sample")
-        if found.null is not None:
-            x, y = _plane(found.theta, found.null.median)
-            axes.plot(x, y, color=style.MUTED, ls=(0, (4, 2)), lw=1.0, label="perfect generator")
-        _unit_square(axes, ", upper bound" if found.thresholds == BOUND else "")
-
-    return style.draw(paint, width=5.4, height=4.6)
+    """Return the curve of one sample as a figure."""
+    return figure_of(plot_precision_recall, found)
 
 
 def _strip(axes: Axes, comparison: BandComparison) -> None:
@@ -251,7 +302,7 @@ _STEEP = 20.0  # range over median from which a positive feature has logarithmic
 
 @register("sample-panel", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class SamplePanel:
+class SamplePanel(Result):
     """Counts of one sample in the frame of a panel.
 
     Attributes
@@ -282,7 +333,7 @@ class SamplePanel:
 
 @register("sample-panels", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class SamplePanels:
+class SamplePanels(Result):
     """The truth, and the samples of largest and of smallest area of each family.
 
     Attributes

@@ -7,14 +7,21 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
 
 from verisimile.checks.goodness.marginals import MarginalComparison
-from verisimile.checks.goodness.result import Goodness
+from verisimile.checks.goodness.result import AlternativeFit, Goodness
 from verisimile.core.arrays import Array
 from verisimile.report import style
 from verisimile.report.content import SampleResult
-from verisimile.report.numbers import count, fixed, p_interval, p_value, plain_number, z_interval
+from verisimile.report.drawing import canvas, draws, figure_of, panels
+from verisimile.report.numbers import (
+    count,
+    p_interval,
+    p_value,
+    plain_number,
+    z_interval,
+    z_words,
+)
 from verisimile.report.page import Illustration, slug
 
 _STEEP = 100.0  # ratio of largest to smallest expectation from which the counts need a log axis
@@ -22,20 +29,38 @@ _LEGEND = ("DATA", "REF", "±1σ", "±2σ", "LRT RECO")
 _SMALLEST_RANGE, _LARGEST_RANGE = 0.12, 1.0
 
 
-def marginal_figure(marginal: MarginalComparison) -> Figure:
-    """Return counts over expectations, above the ratios to the reference.
+@draws(MarginalComparison)
+def plot_marginal(result: MarginalComparison, *, ax: Axes | None = None) -> Axes:
+    """Draw counts over expectations, above the ratios to the reference.
+
+    Parameters
+    ----------
+    result
+        One feature of a tested sample.
+    ax
+        Where to draw, divided for the ratio; None for a new figure.
+
+    Returns
+    -------
+    Axes
+        Those of the counts.
 
     References
     ----------
     G. Badaracco et al., fig. 1.
     """
-    return style.draw(lambda figure: _paint(figure, marginal), width=5.6, height=4.6)
+    with canvas(ax) as axes:
+        _paint(axes, result)
+    return axes
 
 
-def _paint(figure: Figure, marginal: MarginalComparison) -> None:
-    grid = GridSpec(2, 1, figure=figure, height_ratios=(2.6, 1.0))
-    upper = figure.add_subplot(grid[0])
-    lower = figure.add_subplot(grid[1], sharex=upper)
+def marginal_figure(marginal: MarginalComparison) -> Figure:
+    """Return counts and ratios as a figure."""
+    return figure_of(plot_marginal, marginal)
+
+
+def _paint(upper: Axes, marginal: MarginalComparison) -> None:
+    upper, lower = panels(upper, heights=(2.6, 1.0), share=True)
     _counts(upper, marginal)
     _ratios(lower, marginal)
     style.feature_axis(upper, marginal.feature, marginal.edges)
@@ -134,38 +159,62 @@ _FAR = 5.0  # an observation so many times beyond the largest toy needs a logari
 _BINS = 30
 
 
-def null_figure(test: Goodness) -> Figure:
-    """Return the null distribution of the statistic with the observed value.
+@draws(Goodness)
+def plot_goodness(result: Goodness, *, ax: Axes | None = None) -> Axes:
+    """Draw the null distribution of the likelihood ratio with the observed value.
 
     References
     ----------
     G. Badaracco et al., fig. 2.
     """
-    return style.draw(lambda figure: _null(figure.add_subplot(), test), width=4.2, height=3.4)
+    with canvas(ax, width=4.2, height=3.4) as axes:
+        _null(axes, result)
+    return axes
+
+
+def null_figure(test: Goodness) -> Figure:
+    """Return the null distribution as a figure."""
+    return figure_of(plot_goodness, test)
 
 
 def _null(axes: Axes, test: Goodness) -> None:
     # The likelihood ratio and not what joins it with others: that is a rank among the toys.
-    part = test.leading
-    toys = part.toys[np.isfinite(part.toys)]
-    observed = part.statistic
+    paint_null(axes, test.leading.toys, test.leading.statistic)
+    said = f"p = {p_value(test.p_value)},  {z_words(test.z)}"
+    axes.set_title(f"{test.hypothesis}:  {said}", loc="left", pad=26)
+
+
+@draws(AlternativeFit)
+def plot_alternative(result: AlternativeFit, *, ax: Axes | None = None) -> Axes:
+    """Draw the null distribution of the likelihood ratio of one alternative."""
+    with canvas(ax, width=4.2, height=3.4) as axes:
+        paint_null(axes, result.toys, result.statistic)
+        axes.set_title(f"{result.alternative}:  p = {p_value(result.p_value)}", loc="left", pad=26)
+    return axes
+
+
+def paint_null(
+    axes: Axes, values: Array, observed: float, *, draws_of: str = "toys", symbol: str = "t"
+) -> None:
+    """Draw the values of a statistic on draws of its null, and the observed one."""
+    toys = values[np.isfinite(values)]
     if toys.size:
         edges = _null_edges(toys, observed)
         heights, _ = np.histogram(toys, edges)
-        label = f"{count(toys.size)} toys"
+        label = f"{count(toys.size)} {draws_of}"
         axes.stairs(heights, edges, fill=True, color=style.TOYS, label=label)
         if edges[0] > 0.0 and observed > _FAR * toys.max():
             axes.set_xscale("log")
     if math.isfinite(observed):
-        axes.axvline(observed, color=style.ALTERNATIVE, label=f"observed, t = {observed:.1f}")
+        axes.axvline(
+            observed, color=style.ALTERNATIVE, label=f"observed, {symbol} = {observed:.4g}"
+        )
     else:
         axes.plot([], [], color=style.ALTERNATIVE, label=f"observed: {plain_number(observed)}")
-    axes.set_xlabel("statistic t")
-    axes.set_ylabel("toys per bin")
+    axes.set_xlabel(f"statistic {symbol}")
+    axes.set_ylabel(f"{draws_of} per bin")
     axes.set_ylim(0.0, 1.12 * max(axes.get_ylim()[1], 1.0))
     style.legend_above(axes)
-    said = f"p = {p_value(test.p_value)},  Z = {fixed(test.z.value)}"
-    axes.set_title(f"{test.hypothesis}:  {said}", loc="left", pad=26)
 
 
 def _null_edges(toys: Array, observed: float) -> Array:
@@ -211,7 +260,7 @@ def _null_illustration(sample: str, test: Goodness, number: str) -> Illustration
         name=f"null-{number}-{slug(test.hypothesis)}",
         caption=f"{test.hypothesis}: likelihood ratio t of {count(p.n_null)} {test.null} toys, and "
         f"of the sample. {_whole(test)}p = {p_value(p)} ({p_interval(p)}), "
-        f"Z = {fixed(test.z.value)} ({z_interval(test.z)}).",
+        f"{z_words(test.z)} ({z_interval(test.z)}).",
         alt=f"Null distribution of the test statistic for {sample}, hypothesis {test.hypothesis}; "
         f"observed t = {plain_number(test.leading.statistic)}, p-value {p_value(p)}.",
         figure=null_figure(test),

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from verisimile.core.arrays import Array
 from verisimile.core.errors import InputError
-from verisimile.core.result import register
+from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.core.versions import installed
 from verisimile.data.account import Account, doubts_of, losses_of
@@ -27,6 +27,7 @@ from verisimile.mixture.fit import WeightFit
 from verisimile.report import style
 from verisimile.report.claims import AS_PUBLISHED
 from verisimile.report.content import InputSample, MemberTraining, ReportInput, Timings
+from verisimile.report.drawing import canvas, draws, figure_of
 from verisimile.report.labels import plain_label
 from verisimile.report.numbers import count, duration, plain_number, value_and_error
 from verisimile.report.page import Illustration, Part, Table
@@ -48,7 +49,7 @@ _PACKAGES = (
 
 @register("environment", 1)
 @dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Result):
     """Seeds, machine and versions.
 
     Attributes
@@ -322,10 +323,9 @@ def fit_table(fit: WeightFit) -> Table:
 
 def weight_table(fit: WeightFit) -> Table:
     """Return the fitted weights with their standard deviations."""
-    errors = np.sqrt(np.clip(np.diag(fit.covariance), 0.0, None))
     rows = tuple(
         (str(i), value_and_error(float(w), float(e)))
-        for i, (w, e) in enumerate(zip(fit.weights, errors, strict=True))
+        for i, (w, e) in enumerate(zip(fit.weights, fit.errors, strict=True))
     )
     return Table("Mixture weights.", ("Member", "Weight ± σ"), rows, folded=True)
 
@@ -355,14 +355,32 @@ def _at(values: Array, index: int) -> float:
     return float(values[index]) if 0 <= index < values.size else math.nan
 
 
+@draws(MemberTraining)
+def plot_training(
+    members: MemberTraining | Sequence[MemberTraining], *, ax: Axes | None = None
+) -> Axes:
+    """Draw training and validation curves of one member or of all, the best epochs marked."""
+    with canvas(ax, height=3.4) as axes:
+        _training(axes, [members] if isinstance(members, MemberTraining) else members)
+    return axes
+
+
 def training_figure(members: Sequence[MemberTraining]) -> Figure:
-    """Return training and validation curves of all members, the best epochs marked."""
-    return style.draw(lambda figure: _training(figure.add_subplot(), members), height=3.4)
+    """Return the curves of all members as a figure."""
+    return figure_of(plot_training, members)
+
+
+@draws(WeightFit)
+def plot_weights(result: WeightFit, *, ax: Axes | None = None) -> Axes:
+    """Draw the fitted weights with their standard deviations."""
+    with canvas(ax, height=3.4) as axes:
+        _weights(axes, result)
+    return axes
 
 
 def weights_figure(fit: WeightFit) -> Figure:
-    """Return the fitted weights with their standard deviations."""
-    return style.draw(lambda figure: _weights(figure.add_subplot(), fit), height=3.4)
+    """Return the fitted weights as a figure."""
+    return figure_of(plot_weights, fit)
 
 
 def _training(axes: Axes, members: Sequence[MemberTraining]) -> None:
@@ -395,13 +413,12 @@ def _training(axes: Axes, members: Sequence[MemberTraining]) -> None:
 
 def _weights(axes: Axes, fit: WeightFit) -> None:
     members = fit.weights.size
-    errors = np.sqrt(np.clip(np.diag(fit.covariance), 0.0, None))
     axes.axhline(0.0, color=style.MUTED, lw=0.8)
     axes.axhline(1.0 / members, color=style.MUTED, lw=0.8, ls="--", label="equal weights")
     axes.errorbar(
         np.arange(members),
         fit.weights,
-        yerr=errors,
+        yerr=fit.errors,
         fmt="o",
         color=style.REFERENCE,
         ms=5 if members <= _CROWDED else 3,

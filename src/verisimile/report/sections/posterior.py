@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from verisimile.checks.posterior.local import LocalTest
 from verisimile.checks.posterior.sbc import Sbc
 from verisimile.checks.posterior.tarp import Tarp
 from verisimile.checks.posterior.uniformity import Uniformity
 from verisimile.report import style
+from verisimile.report.drawing import canvas, draws, figure_of, panels
 from verisimile.report.numbers import count, p_value, percent, plain_number
 from verisimile.report.page import Illustration, Table
 from verisimile.report.section import Section, takes
 from verisimile.report.verdict import Finding, decision
+
+_COVERAGE = "expected coverage"
 
 
 @takes(Tarp)
@@ -49,7 +52,7 @@ class ExpectedCoverage(Section[Tarp]):
     def figures(self) -> Iterator[Illustration]:
         """Yield the coverage against the level, for the first reference of each."""
         for place, (name, result) in enumerate(self.named, 1):
-            yield _curve(f"tarp-{place}", name, "expected coverage", result.references[0])
+            yield _curve(f"tarp-{place}", name, _COVERAGE, result.references[0])
 
 
 @takes(Sbc)
@@ -131,24 +134,59 @@ def _curve(name: str, subject: str, what: str, found: Uniformity) -> Illustratio
         f"of uniform ranks with probability {percent(1.0 - found.band_level)}.",
         alt=f"Difference of {what} from the level for {subject}: {inside} the band; "
         f"p = {p_value(found.p_value)} by {found.statistic}.",
-        figure=uniformity_figure(found, what),
+        figure=figure_of(plot_ranks, found, what=what),
         small=True,
     )
 
 
-def uniformity_figure(found: Uniformity, what: str) -> Figure:
-    """Return the curve of the ranks over its diagonal, with its simultaneous band."""
+@draws(Uniformity)
+def plot_ranks(result: Uniformity, *, what: str = "share of ranks", ax: Axes | None = None) -> Axes:
+    """Draw the curve of the ranks over its diagonal, with its simultaneous band.
 
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        levels = found.levels
+    Parameters
+    ----------
+    result
+        Ranks of one quantity.
+    what
+        What the curve is a share of, for the axis.
+    ax
+        Where to draw; None for a new figure.
+    """
+    with canvas(ax, width=4.2, height=3.4) as axes:
+        levels = result.levels
         axes.fill_between(
-            levels, found.low - levels, found.high - levels, color=style.BAND_2, lw=0.0
+            levels, result.low - levels, result.high - levels, color=style.BAND_2, lw=0.0
         )
         axes.axhline(0.0, color=style.MUTED, lw=1.0, ls=(0, (4, 2)))
-        axes.plot(levels, found.curve - levels, color=style.DATA)
+        axes.plot(levels, result.curve - levels, color=style.DATA)
         axes.set_xlim(0.0, 1.0)
         axes.set_xlabel("level")
         axes.set_ylabel(f"{what} \N{MINUS SIGN} level")
+    return axes
 
-    return style.draw(paint, width=4.2, height=3.4)
+
+@draws(Tarp)
+def plot_tarp(result: Tarp, *, ax: Axes | None = None) -> Axes:
+    """Draw the expected coverage over the level, for the first reference."""
+    return plot_ranks(result.references[0], what=_COVERAGE, ax=ax)
+
+
+@draws(Sbc)
+def plot_sbc(result: Sbc, *, ax: Axes | None = None) -> Axes:
+    """Draw the ranks of all quantities over the diagonal, with the band of each.
+
+    Parameters
+    ----------
+    result
+        Ranks of the truth among draws.
+    ax
+        Where to draw, divided into a panel for each quantity; None for a new figure.
+    """
+    several = len(result.quantities)
+    with canvas(ax, width=4.2 * several, height=3.4) as axes:
+        for each, place in zip(
+            result.quantities, panels(axes, widths=(1.0,) * several), strict=True
+        ):
+            plot_ranks(each, ax=place)
+            place.set_title(style.readable(each.name), loc="left")
+    return axes

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 from typing import ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from verisimile.checks.known_truth.cdf import OneSample
 from verisimile.checks.known_truth.likelihood import LikelihoodTest
@@ -19,6 +20,7 @@ from verisimile.checks.twosample.statistics.frechet import FrechetDistance
 from verisimile.checks.twosample.windows import Windows
 from verisimile.core.result import Estimate
 from verisimile.report import style
+from verisimile.report.drawing import canvas, draws, figure_of
 from verisimile.report.labels import stated_units
 from verisimile.report.numbers import count, estimate, fixed, p_value, plain_number
 from verisimile.report.page import Illustration, Table, slug
@@ -199,7 +201,7 @@ class Sensitivities(Section[Sensitivity]):
                 "a curve that never falls; dashed: 50 and 90 %.",
                 alt=f"Power of {name} against the effect: 90 % at "
                 f"{_seen(result.at_ninety, result)} {result.unit}.",
-                figure=_power_figure(result),
+                figure=figure_of(plot_power, result),
                 small=True,
             )
 
@@ -210,18 +212,21 @@ def _seen(found: Estimate | None, result: Sensitivity) -> str:
     return estimate(found)
 
 
-def _power_figure(found: Sensitivity) -> Figure:
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        axes.plot(found.effects, found.power, "o", color=style.DATA, ms=4.0)
-        axes.plot(found.effects, found.smoothed, color=style.REFERENCE)
+_LINE = 44  # characters of the name of an axis
+
+
+@draws(Sensitivity)
+def plot_power(result: Sensitivity, *, ax: Axes | None = None) -> Axes:
+    """Draw the power of a test against the size of an effect; dashed: 50 and 90 %."""
+    with canvas(ax, width=4.2, height=3.4) as axes:
+        axes.plot(result.effects, result.power, "o", color=style.DATA, ms=4.0)
+        axes.plot(result.effects, result.smoothed, color=style.REFERENCE)
         for power in (0.5, 0.9):
             axes.axhline(power, color=style.MUTED, lw=1.0, ls=(0, (4, 2)))
         axes.set_ylim(0.0, 1.03)
-        axes.set_xlabel(found.effect)
+        axes.set_xlabel(fill(f"{result.effect} [{result.unit}]", _LINE))
         axes.set_ylabel("power")
-
-    return style.draw(paint, width=4.2, height=3.4)
+    return axes
 
 
 @takes(Windows)

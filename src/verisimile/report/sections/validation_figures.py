@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure
 
 from verisimile.checks.physics.correlations import CorrelationComparison
 from verisimile.checks.physics.histograms import MarginalPair, PairMap
@@ -14,38 +15,63 @@ from verisimile.checks.twosample.windows import Window
 from verisimile.core.arrays import Array
 from verisimile.data.feature import Feature
 from verisimile.report import style
+from verisimile.report.drawing import canvas, draws, figure_of, home_of, panels
 from verisimile.samples.contents import Contents
 from verisimile.stats.pvalues import PValue
 from verisimile.validation.result import Validation
 
+NamedP: TypeAlias = tuple[str, PValue, float | None]
+"""A name, a p-value, and the same corrected for all tests, if it is."""
+
+
+@draws(Validation)
+def plot_validation(result: Validation, *, level: float = 0.05, ax: Axes | None = None) -> Axes:
+    """Draw p-values with their intervals, and Holm's adjusted ones, test by test.
+
+    Parameters
+    ----------
+    result
+        A validation; tests without a p-value are left out.
+    level
+        Significance level that is marked.
+    ax
+        Where to draw; None for a new figure.
+    """
+    return plot_p_values(_made(result), level=level, ax=ax)
+
 
 def battery_figure(validation: Validation, level: float) -> Figure:
-    """Return p-values with their intervals, and Holm's adjusted ones, test by test."""
-    return p_value_figure(_made(validation), level)
+    """Return the p-values of a validation as a figure."""
+    return figure_of(plot_validation, validation, level=level)
 
 
-def paint_battery(figure: FigureBase, validation: Validation, level: float) -> None:
-    """Draw it into a figure or a part of one."""
-    _paint_p_values(figure, _made(validation), level)
+def plot_p_values(rows: Sequence[NamedP], *, level: float = 0.05, ax: Axes | None = None) -> Axes:
+    """Draw named p-values with their intervals, and corrected ones where there are any.
+
+    Parameters
+    ----------
+    rows
+        Name, p-value and corrected p-value (or None) of each.
+    level
+        Significance level that is marked.
+    ax
+        Where to draw; None for a new figure.
+    """
+    with canvas(ax, width=7.0, height=1.3 + 0.27 * max(len(rows), 1)) as axes:
+        _paint_p_values(axes, rows, level)
+    return axes
 
 
-def p_value_figure(rows: Sequence[tuple[str, PValue, float | None]], level: float) -> Figure:
-    """Return named p-values with their intervals, and corrected ones where there are any."""
-    return style.draw(
-        lambda figure: _paint_p_values(figure, rows, level),
-        width=7.0,
-        height=1.3 + 0.27 * max(len(rows), 1),
-    )
+def p_value_figure(rows: Sequence[NamedP], level: float) -> Figure:
+    """Return named p-values as a figure."""
+    return figure_of(plot_p_values, rows, level=level)
 
 
-def _made(validation: Validation) -> list[tuple[str, PValue, float | None]]:
+def _made(validation: Validation) -> list[NamedP]:
     return [(t.name, t.p_value, t.adjusted) for t in validation.tests if t.p_value is not None]
 
 
-def _paint_p_values(
-    figure: FigureBase, rows: Sequence[tuple[str, PValue, float | None]], level: float
-) -> None:
-    axes = figure.subplots()
+def _paint_p_values(axes: Axes, rows: Sequence[NamedP], level: float) -> None:
     for place, (_, p, adjusted) in enumerate(rows):
         # An interval that reaches zero is drawn to the edge of the figure.
         low = p.low if p.low > 0.0 else 1e-12
@@ -78,14 +104,38 @@ _WELL_MEASURED = 0.3
 _SHADE = "#F3DFA2"
 
 
+@draws(MarginalPair)
+def plot_marginal_pair(
+    result: MarginalPair, *, windows: Sequence[Window] = (), ax: Axes | None = None
+) -> Axes:
+    """Draw the densities of both samples above their ratio, each with its errors.
+
+    Parameters
+    ----------
+    result
+        One feature of both samples.
+    windows
+        Intervals of the feature to shade.
+    ax
+        Where to draw, divided for the ratio; None for a new figure.
+
+    Returns
+    -------
+    Axes
+        Those of the densities.
+    """
+    with canvas(ax) as axes:
+        _paint_pair(axes, result, windows)
+    return axes
+
+
 def pair_figure(pair: MarginalPair, windows: Sequence[Window] = ()) -> Figure:
-    """Return the densities of both samples over the ratio; significant windows are shaded."""
-    return style.draw(lambda figure: paint_pair(figure, pair, windows), width=5.6, height=4.6)
+    """Return the densities of both samples over the ratio as a figure."""
+    return figure_of(plot_marginal_pair, pair, windows=windows)
 
 
-def paint_pair(figure: FigureBase, pair: MarginalPair, windows: Sequence[Window]) -> None:
-    """Draw it into a figure or a part of one."""
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
+def _paint_pair(upper: Axes, pair: MarginalPair, windows: Sequence[Window]) -> None:
+    upper, lower = panels(upper, heights=(2.2, 1.0), share=True)
     for axes in (upper, lower):
         for window in windows:
             for turn in _turns(pair.feature):
@@ -191,19 +241,34 @@ _UNKNOWN = "#E5E7EB"  # cells that say nothing
 _STEEP = 5.0  # range over median from which an axis is logarithmic
 
 
+@draws(CorrelationComparison)
+def plot_correlations(result: CorrelationComparison, *, ax: Axes | None = None) -> Axes:
+    """Draw the significance of every pair's difference as a matrix."""
+    size = 2.4 + 0.42 * min(len(result.features), NUMBERS_UP_TO)
+    with canvas(ax, width=size + 0.8, height=size) as axes:
+        _matrix(axes, result)
+    return axes
+
+
 def correlation_figure(found: CorrelationComparison) -> Figure:
-    """Return the significance of every pair's difference as a matrix."""
-    size = 2.4 + 0.42 * min(len(found.features), NUMBERS_UP_TO)
-    return style.draw(lambda figure: _matrix(figure, found), width=size + 0.8, height=size)
+    """Return the matrix of differences as a figure."""
+    return figure_of(plot_correlations, found)
+
+
+@draws(PairMap)
+def plot_pair_map(result: PairMap, *, ax: Axes | None = None) -> Axes:
+    """Draw the significance of the local difference in the plane of two features."""
+    with canvas(ax, width=5.0, height=4.2) as axes:
+        _plane(axes, result)
+    return axes
 
 
 def plane_figure(found: PairMap) -> Figure:
-    """Return the significance of the local difference in the plane of two features."""
-    return style.draw(lambda figure: _plane(figure, found), width=5.0, height=4.2)
+    """Return the map of two features as a figure."""
+    return figure_of(plot_pair_map, found)
 
 
-def _matrix(figure: Figure, found: CorrelationComparison) -> None:
-    axes = figure.subplots()
+def _matrix(axes: Axes, found: CorrelationComparison) -> None:
     names = [style.tick(feature) for feature in found.features]
     image = axes.imshow(_clipped(found.z), cmap="RdBu_r", vmin=-_CLIP, vmax=_CLIP)
     step = -(-len(names) // _LABELS)
@@ -219,11 +284,10 @@ def _matrix(figure: Figure, found: CorrelationComparison) -> None:
             colour = "white" if abs(found.z[j, k]) > 0.6 * _CLIP else "black"
             text = f"{found.z[j, k]:+.1f}".replace("-", "\N{MINUS SIGN}")
             axes.text(k, j, text, ha="center", va="center", color=colour, size=7)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="difference / error")
+    home_of(axes).colorbar(image, ax=axes, shrink=0.8, label="difference / error")
 
 
-def _plane(figure: Figure, found: PairMap) -> None:
-    axes = figure.subplots()
+def _plane(axes: Axes, found: PairMap) -> None:
     image = axes.pcolormesh(
         *found.edges, _clipped(found.z).T, cmap="RdBu_r", vmin=-_CLIP, vmax=_CLIP
     )
@@ -235,7 +299,7 @@ def _plane(figure: Figure, found: PairMap) -> None:
         style.decades(axes, "x", found.edges[0][0], found.edges[0][-1])
     if _steep(found.edges[1]):
         style.decades(axes, "y", found.edges[1][0], found.edges[1][-1])
-    figure.colorbar(image, ax=axes, label="(generated \N{MINUS SIGN} reference) / error")
+    home_of(axes).colorbar(image, ax=axes, label="(generated \N{MINUS SIGN} reference) / error")
 
 
 def _steep(edges: Array) -> bool:

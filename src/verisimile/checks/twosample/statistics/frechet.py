@@ -13,7 +13,7 @@ from scipy import linalg
 from verisimile.checks.twosample.statistics.protocol import in_battery
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import InputError
-from verisimile.core.result import Estimate, register
+from verisimile.core.result import Estimate, Result, register
 from verisimile.data.events import match_features
 from verisimile.data.inputs import EventsLike
 from verisimile.samples.columns import comparable
@@ -128,7 +128,7 @@ class PreparedFrechet:
 
 @register("frechet-distance", 1)
 @dataclass(frozen=True, slots=True)
-class FrechetDistance:
+class FrechetDistance(Result):
     """Squared Fréchet distance of two samples, as it is and extrapolated.
 
     Attributes
