@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
+from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.density.protocol import EngineTrainer, Sampler, SamplerTrainer, Trainer
 from verisimile.ensemble.cross import (
     CrossEnsemble,
     Trained,
@@ -49,7 +52,6 @@ from verisimile.report.content import (
 
 if TYPE_CHECKING:
     from verisimile.density.flows.engines import Engine
-    from verisimile.density.flows.trainer import SplineFlowTrainer
 
 _DRAWS = 10_000
 
@@ -90,22 +92,25 @@ class Fitting:
     members
         Flows to train in all, a multiple of the folds.
     trainer
-        Of each flow.
+        Of each member.
     folds
         K; one for two samples.
     engine
         What takes the steps of the training; the fastest one if None.
     discrepancy
         Settings of its fit; None for the pipeline as published.
+    weighted
+        Whether there is a mixture: members without a density have no weights to fit.
     """
 
     samples: tuple[Events, ...]
     _: KW_ONLY
     members: int
-    trainer: SplineFlowTrainer
+    trainer: SamplerTrainer
     folds: int = 1
     engine: Engine | None = None
     discrepancy: Discrepancy | None = Discrepancy()
+    weighted: bool = True
 
     @property
     def plan(self) -> BootstrapPlan:
@@ -118,33 +123,46 @@ class Fitting:
         n = self.samples[0].n
         return n if self.folds == 1 else n - n // self.folds
 
+    @property
+    def engine_name(self) -> str:
+        """What takes the steps of the training."""
+        if not isinstance(self.trainer, EngineTrainer):
+            return "own"
+        return self.trainer.engine(self.samples[0].d, self.engine).name
+
     def check(self, run: Run) -> None:
         """Raise what :meth:`fit` would before it trains; nothing is written."""
         events = self.samples[0]
         check_engine(self.trainer, events, self.engine)
         if self.folds > 1:
-            check_cross_ensemble(run, events, self.plan, self.trainer, folds=self.folds)
+            check_cross_ensemble(
+                run, events, self.plan, cast(Trainer, self.trainer), folds=self.folds
+            )
         else:
             check_ensemble(run, events, self.plan, self.trainer)
+        if not self.weighted:
+            return
         weighted = match_features(self.samples[-1], events.features, where="weight-fit sample")
         unit_mean(weighted.weights, weighted.n)
 
+    def train(self, run: Run, clock: Clock) -> Trained:
+        """Train the ensemble and keep it in the run's store."""
+        training = self.samples[0]
+        with clock.stage("ensemble training"):
+            if self.folds == 1:
+                return fit_ensemble(run, training, self.plan, self.trainer, engine=self.engine)
+            return fit_cross_ensemble(
+                run,
+                training,
+                self.plan,
+                cast(Trainer, self.trainer),
+                folds=self.folds,
+                engine=self.engine,
+            )
+
     def fit(self, run: Run, clock: Clock) -> tuple[Trained, Mixture]:
         """Train the ensemble, fit weights and discrepancy, and keep all in the run's store."""
-        training, weighting = self.samples[0], self.samples[-1]
-        with clock.stage("ensemble training"):
-            ensemble: Trained = (
-                fit_cross_ensemble(
-                    run,
-                    training,
-                    self.plan,
-                    self.trainer,
-                    folds=self.folds,
-                    engine=self.engine,
-                )
-                if self.folds > 1
-                else fit_ensemble(run, training, self.plan, self.trainer, engine=self.engine)
-            )
+        ensemble, weighting = self.train(run, clock), self.samples[-1]
         with clock.stage("weight fit"):
             mixture = (
                 fit_cross_mixture(run, ensemble, weighting, discrepancy=self.discrepancy)
@@ -264,6 +282,18 @@ def fitted_content(
         command=f"{study.command}\n{command_line()}",
         results=claims(mixture),
     )
+
+
+def draw_equally(members: Sequence[Sampler], n: int, seeds: Seeds) -> Array:
+    """Return `n` events ``(n, d)`` of all members, in random shares that are equal on average."""
+    rng = seeds.at("shares").numpy()
+    counts = rng.multinomial(n, np.full(len(members), 1.0 / len(members)))
+    parts = [
+        member.sample(int(count), seeds.at("member", number).numpy())
+        for number, (member, count) in enumerate(zip(members, counts, strict=True))
+        if count
+    ]
+    return np.asarray(rng.permutation(np.concatenate(parts)))
 
 
 def draw_members(mixture: Mixture, run: Run, n: int) -> tuple[Events, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,12 +11,18 @@ from verisimile.app import options, terminal
 from verisimile.app.preflight import check_folder
 from verisimile.app.terminal import ExitCode
 
+if TYPE_CHECKING:
+    from verisimile.core.run import Run
+
 _ORIGIN = "verisimile sample"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleCommand:
-    """Draw unweighted events from the mixture in RUN."""
+    """Draw unweighted events from the mixture in RUN.
+
+    Members without a density (gan, vae, diffusion) have no weights: all draw equally many.
+    """
 
     home: options.RunFolder
     n: Annotated[int, typer.Option("-n", min=1, help="Number of events.")]
@@ -38,7 +44,9 @@ class SampleCommand:
 
         file = check_writable(self.out, origin=_ORIGIN, force=self.force)
         check_folder(file.parent)
-        _, run = open_run(self.home, seed=self.seed)
+        study, run = open_run(self.home, seed=self.seed)
+        if study.samples_only:
+            return self._of_members(run)
         mixture = load_mixture(run)
         if self.dry_run and self.as_json:
             terminal.print_json("verisimile.plan/1", {"n": self.n, "out": self.out})
@@ -77,4 +85,44 @@ class SampleCommand:
                 f"Kept in proportion up to {rough(audit.bound)} times the density of the members; "
                 f"{percent(audit.overweight)} of the probability is beyond, where events repeat."
             )
+        return ExitCode.COMPATIBLE
+
+    def _of_members(self, run: Run) -> ExitCode:
+        """Draw equal shares of members that know no density."""
+        from verisimile.app.stages import draw_equally
+        from verisimile.data.events import Events
+        from verisimile.data.files import check_writable, write_events
+        from verisimile.ensemble.fit import load_ensemble
+        from verisimile.report.numbers import count
+
+        ensemble = load_ensemble(run)
+        members = f"{len(ensemble)} members in equal shares"
+        if self.dry_run and self.as_json:
+            terminal.print_json("verisimile.plan/1", {"n": self.n, "out": self.out})
+            return ExitCode.COMPATIBLE
+        if self.dry_run:
+            terminal.print_lines(
+                f"Would draw {count(self.n)} events of {members} and write {self.out}."
+            )
+            return ExitCode.COMPATIBLE
+        x = draw_equally(ensemble.samplers, self.n, run.seeds.at("sample"))
+        events = Events(x, features=ensemble.features)
+        check_writable(self.out, origin=_ORIGIN, force=self.force)
+        write_events(events, self.out, origin=_ORIGIN)
+        if self.as_json:
+            terminal.print_json(
+                "verisimile.sample/1",
+                {
+                    "out": self.out,
+                    "n": events.n,
+                    "digest": events.digest,
+                    "seeds": str(run.seeds),
+                    "audit": None,
+                },
+            )
+            return ExitCode.COMPATIBLE
+        terminal.print_lines(
+            f"{count(events.n)} events of {members} in {self.out} (seed {run.seeds.entropy}: the "
+            "same command gives the same events)."
+        )
         return ExitCode.COMPATIBLE
