@@ -62,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
     x = theta + rng.normal(size=(200, 1))
     np.savez(tmp_path / "sim.npz", truths=theta, contexts=x, points=np.array([[0.0], [1.0]]))
     draws = x[:, None] / 2 + 0.3 * rng.normal(size=(200, 40, 1))
-    np.savez(tmp_path / "draws.npz", truths=theta, draws=draws)
+    np.savez(tmp_path / "draws.npz", truths=theta, draws=draws, contexts=x)
     return tmp_path
 
 
@@ -89,6 +89,9 @@ def test_draws_of_a_posterior_are_tested(folder: Path) -> None:
     code, _, err = _posterior(folder, folder / "sim.npz")
     assert code == 2
     assert "no draws, point_draws" in err
+    code, _, err = _posterior(folder, folder / "draws.npz", "--tests", "local")
+    assert code == 2
+    assert "no point_draws, points" in err
     code, _, err = _posterior(folder, folder / "draws.npz", "--tests", "tarp,rank")
     assert code == 2
     assert "'rank'" in err
@@ -141,6 +144,6 @@ def test_ratings_are_known_by_their_columns(
     code, out, err = _run("ratings", file, "--out", tmp_path / "out")
     assert code == expected, err + out
     (found,) = _result(tmp_path / "out")["results"]
-    assert kind in found["kind"]
+    assert kind in found["schema"]
     code, _, _ = _run("ratings", tmp_path / "none.csv", "--out", tmp_path / "out")
     assert code == 2

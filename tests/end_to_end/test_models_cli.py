@@ -38,6 +38,16 @@ def three(n, rng):
     return rng.normal(size=(n, 3))
 """
 
+_SERIAL = ("--placements", 1, "--executor", "serial")
+_QUICK = """
+[battery]
+tests = ["energy"]
+permutations = 39
+sensitivity = false
+physics = false
+support = false
+"""
+
 
 def _run(*arguments: object) -> tuple[int, str, str]:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -52,9 +62,10 @@ def _draw(n: int, seed: int) -> Events:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_events(_draw(800, 1), tmp_path / "train.parquet")
-    write_events(_draw(400, 2), tmp_path / "test.parquet")
+    write_events(_draw(400, 1), tmp_path / "train.parquet")
+    write_events(_draw(150, 2), tmp_path / "test.parquet")
     (tmp_path / "model.py").write_text(_MODEL, encoding="utf-8")
+    (tmp_path / "quick.toml").write_text(_QUICK, encoding="utf-8")
     return tmp_path
 
 
@@ -63,14 +74,14 @@ def test_a_run_of_another_trainer_goes_on(folder: Path) -> None:
     kde = ("serial", "--trainer", "kernel-density", "--set", "bandwidth=scott", "--no-discrepancy")
     code, out, err = _run(*fit, *kde)
     assert code == 0, err
-    assert "Weights fitted on 800 events" in out
+    assert "Weights fitted on 400 events" in out
     study = json.loads((folder / "run" / "fit.json").read_text(encoding="utf-8"))
     assert study["configuration"]["trainer"]["bandwidth"] == "scott"
     code, _, err = _run(*fit, *kde[:3], "--set", "bandwidth=0.3", "--no-discrepancy")
     assert code != 0
     assert 'trainer.bandwidth: "scott" there, 0.3 now' in err
     code, out, err = _run(
-        "gof", folder / "run", folder / "test.parquet", "--toys", 19, "--executor", "serial"
+        "gof", folder / "run", folder / "test.parquet", "--toys", 19, "--kernels", 5, *_SERIAL
     )
     assert code in (0, 1), err
     sample = ("sample", folder / "run", "-n", 50, "--out", folder / "drawn.parquet")
@@ -96,9 +107,37 @@ def test_members_without_a_density_are_sampled_and_not_weighted(folder: Path) ->
         assert code == 2
         assert "know no density" in err
         assert "verisimile validate" in err
+    assert _run("inspect", run)[0] == 0
     code, _, err = _run(*fit, *gan, "--folds", 2)
     assert code == 2
     assert "no weights to fit" in err
+
+
+def test_a_conditional_density_is_tested_in_bins_of_its_condition(folder: Path) -> None:
+    run, test = folder / "given", folder / "test.parquet"
+    fit = ("fit", folder / "train.parquet", "--out", run, "--executor", "serial", "--members", 2)
+    tiny = ("--epochs", 2, "--layers", 1, "--hidden", 8, "--bins", 4)
+    code, _, err = _run(*fit, *tiny, "--given", "pt")
+    assert code == 2
+    assert "--fit-fraction 0.4" in err
+    code, out, err = _run(*fit, *tiny, "--given", "pt", "--fit-fraction", 0.4)
+    assert code == 0, err
+    assert "Weights fitted on 160 events" in out
+    gof = ("gof", run, test, "--bins", 1, "--toys", 19, "--kernels", 5, "--report", folder / "r")
+    code, out, err = _run(*gof, *_SERIAL)
+    assert code in (0, 1), err
+    result = json.loads((folder / "r" / "result.json").read_text(encoding="utf-8"))
+    assert result["content"]["results"][0]["feature"] == "pt"
+    code, _, err = _run("coverage", run)
+    assert code == 2
+    assert "one given pt" in err
+    sample = ("sample", run, "-n", 40, "--out", folder / "c.parquet")
+    assert _run(*sample)[0] == 2
+    code, _, err = _run(*sample, "--contexts", test)
+    assert code == 0, err
+    drawn = read_events(folder / "c.parquet")
+    assert set(drawn.column("pt")) <= set(read_events(test).column("pt"))
+    assert _run("inspect", run)[0] == 0
 
 
 def test_a_wrong_setting_is_told_before_anything_is_read(folder: Path) -> None:
@@ -123,10 +162,8 @@ def _validated(folder: Path, name: str, *more: object) -> tuple[int, str, str]:
         f"{folder / 'model.py'}:{name}",
         "--out",
         folder / name,
-        "--tests",
-        "energy",
-        "--permutations",
-        39,
+        "--study",
+        folder / "quick.toml",
         "--executor",
         "serial",
         *more,
@@ -151,8 +188,8 @@ def test_an_object_of_a_file_names_its_columns(folder: Path) -> None:
     """Its first column is pt: read in the order of the reference both would be wrong."""
     assert _validated(folder, "narrow")[0] == 1
     drawn = read_events(folder / "narrow" / "generated.parquet")
-    assert drawn.n == 800
-    assert float(drawn.column("m").std()) == pytest.approx(2.5, rel=0.2)
+    assert drawn.n == 400
+    assert float(drawn.column("m").std()) == pytest.approx(2.5, rel=0.3)
     assert _validated(folder, "made", "--dry-run")[0] == 0
 
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 class Ending:
     """How results are reported: heading, folder, level, and what goes to standard output.
 
-    `schema` names the JSON summary.
+    `schema` names the JSON summary; without a folder `out` there is no page.
     """
 
     title: str
     schema: str
-    out: Path
+    out: Path | None
     level: float
     force: bool
     as_json: bool
@@ -67,4 +67,5 @@ class Ending:
             ("of", "question", "verdict", ""),
             [(c.sample, c.hypothesis, c.word, c.sentence) for c in report.findings],
         )
-        terminal.print_place(report, page)
+        if page is not None:
+            terminal.print_place(report, page)

@@ -24,17 +24,19 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
-from verisimile.density.protocol import EngineTrainer, Sampler, SamplerTrainer, Trainer
+from verisimile.density.protocol import AnyTrainer, EngineTrainer, Sampler, Trainer
 from verisimile.ensemble.cross import (
     CrossEnsemble,
     Trained,
     check_cross_ensemble,
     fit_cross_ensemble,
 )
+from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import check_ensemble, fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.ensemble.training import check_engine
-from verisimile.mixture.bind import fit_mixture
+from verisimile.mixture.bind import fit_conditional_mixture, fit_mixture
+from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.cross import fit_cross_mixture
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.discrepancy.fit import Discrepancy
@@ -106,7 +108,7 @@ class Fitting:
     samples: tuple[Events, ...]
     _: KW_ONLY
     members: int
-    trainer: SamplerTrainer
+    trainer: AnyTrainer
     folds: int = 1
     engine: Engine | None = None
     discrepancy: Discrepancy | None = Discrepancy()
@@ -172,6 +174,17 @@ class Fitting:
             save_mixture(run, mixture)
         return ensemble, mixture
 
+    def fit_conditional(self, run: Run, clock: Clock) -> tuple[Ensemble, ConditionalMixture]:
+        """Train conditional members, fit their weights, and keep all in the run's store."""
+        with clock.stage("ensemble training"):
+            ensemble = fit_ensemble(
+                run, self.samples[0], self.plan, self.trainer, engine=self.engine
+            )
+        with clock.stage("weight fit"):
+            mixture = fit_conditional_mixture(run, ensemble, self.samples[-1])
+            save_mixture(run, mixture)
+        return ensemble, mixture
+
 
 def compare(
     run: Run,
@@ -222,7 +235,7 @@ def training_of(ensemble: Trained) -> tuple[MemberTraining, ...]:
     )
 
 
-def learnt(mixture: Mixture) -> DiscrepancySummary | None:
+def learnt(mixture: Mixture | ConditionalMixture) -> DiscrepancySummary | None:
     """Return what the discrepancy of a mixture says to a reader, None if there is none."""
     return mixture.discrepancy.summary if isinstance(mixture, CorrectedMixture) else None
 
@@ -233,7 +246,7 @@ def claims(mixture: Mixture) -> tuple[DiscrepancySummary, ...]:
     return () if found is None else (found,)
 
 
-def learnt_json(mixture: Mixture) -> JSON:
+def learnt_json(mixture: Mixture | ConditionalMixture) -> JSON:
     """Return the same for machines: the claims, the bins that are off, and the whole summary."""
     found = learnt(mixture)
     if found is None:
@@ -247,7 +260,7 @@ def learnt_json(mixture: Mixture) -> JSON:
     }
 
 
-def shares_of(ensemble: Trained, mixture: Mixture) -> tuple[Array, Array]:
+def shares_of(ensemble: Trained, mixture: Mixture | ConditionalMixture) -> tuple[Array, Array]:
     """Return the weight of each flow, and its error; those of a fold's are parts of a member's."""
     errors = np.sqrt(np.clip(np.diag(mixture.fit.covariance), 0.0, None))
     folds = len(ensemble.records) // len(mixture.members)

@@ -13,7 +13,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.result import from_dict, register, to_dict
 from verisimile.core.run import Run
 from verisimile.core.store import Store
-from verisimile.density.protocol import SamplerTrainer
+from verisimile.density.protocol import AnyTrainer
 from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.report.content import InputSample, Timings
 
@@ -54,8 +54,22 @@ class FitStudy:
         """Whether the members draw events and know no density: there is no mixture then."""
         return "mixture" in self.configuration
 
+    @property
+    def context(self) -> tuple[str, ...]:
+        """The columns that are conditions, if the density is conditional."""
+        trainer = self.configuration["trainer"]
+        named = trainer.get("context", ()) if isinstance(trainer, Mapping) else ()
+        return tuple(map(str, named)) if isinstance(named, Sequence) else ()
+
     def require_density(self, folder: Path) -> None:
-        """Raise if the members have no density, which a test or a coverage study needs."""
+        """Raise if the members have no density of all columns: what most studies are of."""
+        if self.context:
+            raise InputError(
+                "RUN",
+                got=f"{folder}, whose density is one given {', '.join(self.context)}",
+                expected="a run with a density of all columns",
+                remedy=f"verisimile gof {folder} TEST tests it in bins of {self.context[0]}.",
+            )
         if self.samples_only:
             raise InputError(
                 "RUN",
@@ -74,7 +88,7 @@ class FitStudy:
 
 def new_study(
     inputs: Sequence[InputSample],
-    trainer: SamplerTrainer,
+    trainer: AnyTrainer,
     *,
     seed: int,
     members: int,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, cast, get_args, get_origi
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
-    from verisimile.density.protocol import SamplerTrainer
+    from verisimile.density.protocol import AnyTrainer, SamplerTrainer
 
 _NESTED = "flow"  # the field of a recipe that is made of another one
 
@@ -125,7 +125,28 @@ def trainer_of(name: TrainerName, settings: Mapping[str, str]) -> SamplerTrainer
     return cast("SamplerTrainer", made)
 
 
-def length_of(trainer: SamplerTrainer) -> int:
+def given(trainer: SamplerTrainer, context: Sequence[str] | None) -> AnyTrainer:
+    """Return the recipe for the density of all other columns given these, if there are some.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe: spline flows alone have one.
+    """
+    if not context:
+        return trainer
+    from verisimile.density.flows.trainer import SplineFlowTrainer
+
+    if not isinstance(trainer, SplineFlowTrainer):
+        raise InputError(
+            "--given",
+            got=f"a {type(trainer).__name__}",
+            expected="--trainer spline, which can be conditional",
+        )
+    return trainer.given(*context)
+
+
+def length_of(trainer: AnyTrainer) -> int:
     """Return the epochs of its schedule; one of a trainer without epochs."""
     inner = getattr(trainer, _NESTED, trainer)
     return int(getattr(inner, "epochs", 1))

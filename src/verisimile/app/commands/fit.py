@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from verisimile.data.description import Description
     from verisimile.data.events import Events
     from verisimile.data.feature import Feature
-    from verisimile.density.protocol import SamplerTrainer
+    from verisimile.density.protocol import AnyTrainer
     from verisimile.ensemble.cross import Trained
+    from verisimile.mixture.conditional import ConditionalMixture
     from verisimile.mixture.model import Mixture
 
 _FOLDS = 4
@@ -53,6 +54,7 @@ class FitCommand:
 
     Other models than spline flows by --trainer, their settings by --set; diffusion, gan and vae
     know no density, so that there are no weights to fit: verisimile sample draws from them.
+    With --given the density is conditional, and verisimile gof tests it in bins of a condition.
 
     Interrupted work continues when the same command is run again.
     """
@@ -107,6 +109,15 @@ class FitCommand:
         ),
     ] = None
     discrepancy: options.LearnDiscrepancy = True
+    given: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="Columns that are conditions: learn the density of the others given them. With "
+            "--fit-events or --fit-fraction.",
+            show_default=False,
+        ),
+    ] = ""
     trainer: Annotated[
         TrainerName, typer.Option(help="What makes each member.", rich_help_panel=_PANEL)
     ] = TrainerName.SPLINE
@@ -180,7 +191,8 @@ class FitCommand:
         from verisimile.report.content import InputSample
 
         said = with_support(self.feature, self.support or ())
-        discrepancy = options.discrepancy(self.discrepancy and not self._sampling)
+        mixed = not self._sampling and not self.given
+        discrepancy = options.discrepancy(self.discrepancy and mixed)
         trainer = self._trainer()
         check_folder(self.out)
         clock = Clock()
@@ -225,9 +237,11 @@ class FitCommand:
             )
         if self.dry_run:
             return self._plan(run, fitting, accounts)
-        mixture = None
+        mixture: Mixture | ConditionalMixture | None = None
         if self._sampling:
             ensemble = fitting.train(run, clock)
+        elif self.given:
+            ensemble, mixture = fitting.fit_conditional(run, clock)
         else:
             ensemble, mixture = fitting.fit(run, clock)
         terminal.check_whole(run)
@@ -244,9 +258,9 @@ class FitCommand:
         """Whether the members have no density, so that there is no mixture."""
         return self.trainer in SAMPLERS
 
-    def _trainer(self) -> SamplerTrainer:
+    def _trainer(self) -> AnyTrainer:
         """Return the trainer with what --set and the options of its settings say."""
-        from verisimile.app.trainers import trainer_of
+        from verisimile.app.trainers import given, trainer_of
 
         texts = options.named_texts(self.set_ or (), "--set", form="KEY=VALUE", like="epochs=40")
         for name in _SETTINGS:
@@ -257,7 +271,7 @@ class FitCommand:
                 option = f"--{name.replace('_', '-')}"
                 raise InputError("--set", got=f"{name} and {option}", expected="one of the two")
             texts[name] = str(value)
-        return trainer_of(self.trainer, texts)
+        return given(trainer_of(self.trainer, texts), options.column_list(self.given, "--given"))
 
     def _plan(self, run: Run, fitting: Fitting, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, training_stage
@@ -284,6 +298,13 @@ class FitCommand:
                     expected="none of them: there are no weights to fit",
                 )
             return 1
+        if self.given and not apart:
+            raise InputError(
+                "--given",
+                got="neither --fit-events nor --fit-fraction",
+                expected="events apart for the weights of a conditional density",
+                remedy="For instance --fit-fraction 0.4.",
+            )
         if not apart:
             return self.folds or _FOLDS
         if self.folds is not None:
@@ -339,7 +360,9 @@ class FitCommand:
         events = worded_by(events, [more])
         return events, more.with_features(events.features)
 
-    def _print(self, study: FitStudy, ensemble: Trained, mixture: Mixture | None) -> None:
+    def _print(
+        self, study: FitStudy, ensemble: Trained, mixture: Mixture | ConditionalMixture | None
+    ) -> None:
         from verisimile.app.stages import learnt, learnt_json, shares_of, training_of
         from verisimile.core.result import to_dict
         from verisimile.report.claims import claimed
@@ -389,7 +412,7 @@ class FitCommand:
             f"Weights fitted on {r.n_events} events: effective rank {r.effective_rank}, "
             f"sum of |w| {r.l1_norm:.3f}, negative mass "
             f"{value_and_error(r.negative_mass, r.negative_mass_error)}.",
-            claimed(learnt(mixture)),
+            *([] if self.given else [claimed(learnt(mixture))]),
             f"{kept} gof {self.out} TEST",
         )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from verisimile.core.canonical import JSON
     from verisimile.core.housekeeping import Survey
     from verisimile.core.store import DirectoryStore
+    from verisimile.mixture.conditional import ConditionalMixture
     from verisimile.mixture.model import Mixture
     from verisimile.report.content import MemberTraining
 
@@ -185,7 +186,7 @@ class _Fit:
 
     study: FitStudy
     members: tuple[MemberTraining, ...]
-    mixture: Mixture | None
+    mixture: Mixture | ConditionalMixture | None
 
     def json(self) -> dict[str, JSON]:
         """Return it for machines."""
@@ -223,7 +224,12 @@ class _Fit:
                 origin.fit_table(self.mixture.fit),
                 *([] if correction is None else [discrepancy_table(correction)]),
             ]
-            ending = [claimed(correction), "", "Members and weights are whole.", ""]
+            ending = [
+                "" if self.study.context else claimed(correction),
+                "",
+                "Members and weights are whole.",
+                "",
+            ]
         for table in tables:
             terminal.print_lines(table.caption)
             terminal.print_table(table)
@@ -237,7 +243,7 @@ def _fit(store: DirectoryStore, state: _State) -> _Fit | None:
     from verisimile.app.study import open_run
     from verisimile.core.errors import StoreError
     from verisimile.ensemble.cross import load_trained
-    from verisimile.mixture.io import load_mixture
+    from verisimile.mixture.io import load_conditional_mixture, load_mixture
 
     if not _documents(store, state):
         return None
@@ -245,7 +251,11 @@ def _fit(store: DirectoryStore, state: _State) -> _Fit | None:
         return None
     try:
         study, run = open_run(store.path)
-        mixture = None if study.samples_only else load_mixture(run)
+        mixture: Mixture | ConditionalMixture | None = None
+        if study.context:
+            mixture = load_conditional_mixture(run)
+        elif not study.samples_only:
+            mixture = load_mixture(run)
         return _Fit(study, training_of(load_trained(run)), mixture)
     except StoreError as error:
         state.missing.append(str(error))

@@ -91,12 +91,13 @@ class PosteriorCommand(options.BesideReport):
     def _tests(self, given: Mapping[str, Array]) -> tuple[str, ...]:
         """Return what to test, an InputError if the file lacks something for it."""
         wanted = options.column_list(self.tests, "--tests")
-        possible = _TESTS if "points" in given else _TESTS[:2]
+        allowed = {"tarp": "contexts" in given, "sbc": True, "local": "points" in given}
+        possible = [name for name in _TESTS if allowed[name]]
         for name in wanted or ():
             require(name in _TESTS, "--tests", got=repr(name), expected=f"of {', '.join(_TESTS)}")
         tests = tuple(wanted or possible)
         needed = {"truths", *(() if self.model else ("draws",))}
-        needed |= {"contexts"} if self.model or "local" in tests else set()
+        needed |= {"contexts"} if self.model or tests != ("sbc",) else set()
         if "local" in tests:
             needed |= {"points", *(() if self.model else ("point_draws",))}
         lacking = sorted(needed - given.keys())
