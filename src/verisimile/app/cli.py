@@ -24,6 +24,9 @@ from verisimile.app.commands.fit import FitCommand
 from verisimile.app.commands.gc import GcCommand
 from verisimile.app.commands.gof import GofCommand
 from verisimile.app.commands.inspect import InspectCommand
+from verisimile.app.commands.one_sample import OneSampleCommand
+from verisimile.app.commands.posterior import PosteriorCommand
+from verisimile.app.commands.ratings import RatingsCommand
 from verisimile.app.commands.sample import SampleCommand
 from verisimile.app.commands.submit import SubmitCommand
 from verisimile.app.commands.validate import ValidateCommand
@@ -113,6 +116,9 @@ for _name, _kind in {
     "gof": GofCommand,
     "coverage": CoverageCommand,
     "sample": SampleCommand,
+    "one-sample": OneSampleCommand,
+    "posterior": PosteriorCommand,
+    "ratings": RatingsCommand,
     "inspect": InspectCommand,
     "gc": GcCommand,
 }.items():

@@ -267,8 +267,14 @@ def number_list(text: str, option: str) -> tuple[int, ...]:
         raise InputError(option, got=repr(text), expected="whole numbers with commas") from None
 
 
-def named_texts(texts: Sequence[str], option: str) -> dict[str, str]:
-    """Return ``NAME=EXPRESSION`` texts by name, each once.
+def named_texts(
+    texts: Sequence[str],
+    option: str,
+    *,
+    form: str = "NAME=EXPRESSION",
+    like: str = "peak=abs(m_ll - 91.2) < 5",
+) -> dict[str, str]:
+    """Return ``NAME=EXPRESSION`` texts by name, each once; `form` and `like` are for the error.
 
     Examples
     --------
@@ -282,8 +288,8 @@ def named_texts(texts: Sequence[str], option: str) -> dict[str, str]:
             raise InputError(
                 option,
                 got=repr(text),
-                expected="NAME=EXPRESSION",
-                remedy=f"For instance {option} 'peak=abs(m_ll - 91.2) < 5'.",
+                expected=form,
+                remedy=f"For instance {option} '{like}'.",
             )
         if name in found:
             raise InputError(option, got=f"{name!r} twice", expected="different names")

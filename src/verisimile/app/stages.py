@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -19,19 +20,23 @@ from verisimile.checks.goodness.search import Search
 from verisimile.checks.goodness.toys import Sequential
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
+from verisimile.core.random import Seeds
 from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
+from verisimile.density.protocol import AnyTrainer, EngineTrainer, Sampler, Trainer
 from verisimile.ensemble.cross import (
     CrossEnsemble,
     Trained,
     check_cross_ensemble,
     fit_cross_ensemble,
 )
+from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import check_ensemble, fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.ensemble.training import check_engine
-from verisimile.mixture.bind import fit_mixture
+from verisimile.mixture.bind import fit_conditional_mixture, fit_mixture
+from verisimile.mixture.conditional import ConditionalMixture
 from verisimile.mixture.cross import fit_cross_mixture
 from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.discrepancy.fit import Discrepancy
@@ -49,7 +54,6 @@ from verisimile.report.content import (
 
 if TYPE_CHECKING:
     from verisimile.density.flows.engines import Engine
-    from verisimile.density.flows.trainer import SplineFlowTrainer
 
 _DRAWS = 10_000
 
@@ -90,22 +94,25 @@ class Fitting:
     members
         Flows to train in all, a multiple of the folds.
     trainer
-        Of each flow.
+        Of each member.
     folds
         K; one for two samples.
     engine
         What takes the steps of the training; the fastest one if None.
     discrepancy
         Settings of its fit; None for the pipeline as published.
+    weighted
+        Whether there is a mixture: members without a density have no weights to fit.
     """
 
     samples: tuple[Events, ...]
     _: KW_ONLY
     members: int
-    trainer: SplineFlowTrainer
+    trainer: AnyTrainer
     folds: int = 1
     engine: Engine | None = None
     discrepancy: Discrepancy | None = Discrepancy()
+    weighted: bool = True
 
     @property
     def plan(self) -> BootstrapPlan:
@@ -118,39 +125,63 @@ class Fitting:
         n = self.samples[0].n
         return n if self.folds == 1 else n - n // self.folds
 
+    @property
+    def engine_name(self) -> str:
+        """What takes the steps of the training."""
+        if not isinstance(self.trainer, EngineTrainer):
+            return "own"
+        return self.trainer.engine(self.samples[0].d, self.engine).name
+
     def check(self, run: Run) -> None:
         """Raise what :meth:`fit` would before it trains; nothing is written."""
         events = self.samples[0]
         check_engine(self.trainer, events, self.engine)
         if self.folds > 1:
-            check_cross_ensemble(run, events, self.plan, self.trainer, folds=self.folds)
+            check_cross_ensemble(
+                run, events, self.plan, cast(Trainer, self.trainer), folds=self.folds
+            )
         else:
             check_ensemble(run, events, self.plan, self.trainer)
+        if not self.weighted:
+            return
         weighted = match_features(self.samples[-1], events.features, where="weight-fit sample")
         unit_mean(weighted.weights, weighted.n)
 
+    def train(self, run: Run, clock: Clock) -> Trained:
+        """Train the ensemble and keep it in the run's store."""
+        training = self.samples[0]
+        with clock.stage("ensemble training"):
+            if self.folds == 1:
+                return fit_ensemble(run, training, self.plan, self.trainer, engine=self.engine)
+            return fit_cross_ensemble(
+                run,
+                training,
+                self.plan,
+                cast(Trainer, self.trainer),
+                folds=self.folds,
+                engine=self.engine,
+            )
+
     def fit(self, run: Run, clock: Clock) -> tuple[Trained, Mixture]:
         """Train the ensemble, fit weights and discrepancy, and keep all in the run's store."""
-        training, weighting = self.samples[0], self.samples[-1]
-        with clock.stage("ensemble training"):
-            ensemble: Trained = (
-                fit_cross_ensemble(
-                    run,
-                    training,
-                    self.plan,
-                    self.trainer,
-                    folds=self.folds,
-                    engine=self.engine,
-                )
-                if self.folds > 1
-                else fit_ensemble(run, training, self.plan, self.trainer, engine=self.engine)
-            )
+        ensemble, weighting = self.train(run, clock), self.samples[-1]
         with clock.stage("weight fit"):
             mixture = (
                 fit_cross_mixture(run, ensemble, weighting, discrepancy=self.discrepancy)
                 if isinstance(ensemble, CrossEnsemble)
                 else fit_mixture(run, ensemble, weighting, discrepancy=self.discrepancy)
             )
+            save_mixture(run, mixture)
+        return ensemble, mixture
+
+    def fit_conditional(self, run: Run, clock: Clock) -> tuple[Ensemble, ConditionalMixture]:
+        """Train conditional members, fit their weights, and keep all in the run's store."""
+        with clock.stage("ensemble training"):
+            ensemble = fit_ensemble(
+                run, self.samples[0], self.plan, self.trainer, engine=self.engine
+            )
+        with clock.stage("weight fit"):
+            mixture = fit_conditional_mixture(run, ensemble, self.samples[-1])
             save_mixture(run, mixture)
         return ensemble, mixture
 
@@ -204,7 +235,7 @@ def training_of(ensemble: Trained) -> tuple[MemberTraining, ...]:
     )
 
 
-def learnt(mixture: Mixture) -> DiscrepancySummary | None:
+def learnt(mixture: Mixture | ConditionalMixture) -> DiscrepancySummary | None:
     """Return what the discrepancy of a mixture says to a reader, None if there is none."""
     return mixture.discrepancy.summary if isinstance(mixture, CorrectedMixture) else None
 
@@ -215,7 +246,7 @@ def claims(mixture: Mixture) -> tuple[DiscrepancySummary, ...]:
     return () if found is None else (found,)
 
 
-def learnt_json(mixture: Mixture) -> JSON:
+def learnt_json(mixture: Mixture | ConditionalMixture) -> JSON:
     """Return the same for machines: the claims, the bins that are off, and the whole summary."""
     found = learnt(mixture)
     if found is None:
@@ -229,7 +260,7 @@ def learnt_json(mixture: Mixture) -> JSON:
     }
 
 
-def shares_of(ensemble: Trained, mixture: Mixture) -> tuple[Array, Array]:
+def shares_of(ensemble: Trained, mixture: Mixture | ConditionalMixture) -> tuple[Array, Array]:
     """Return the weight of each flow, and its error; those of a fold's are parts of a member's."""
     errors = np.sqrt(np.clip(np.diag(mixture.fit.covariance), 0.0, None))
     folds = len(ensemble.records) // len(mixture.members)
@@ -264,6 +295,18 @@ def fitted_content(
         command=f"{study.command}\n{command_line()}",
         results=claims(mixture),
     )
+
+
+def draw_equally(members: Sequence[Sampler], n: int, seeds: Seeds) -> Array:
+    """Return `n` events ``(n, d)`` of all members, in random shares that are equal on average."""
+    rng = seeds.at("shares").numpy()
+    counts = rng.multinomial(n, np.full(len(members), 1.0 / len(members)))
+    parts = [
+        member.sample(int(count), seeds.at("member", number).numpy())
+        for number, (member, count) in enumerate(zip(members, counts, strict=True))
+        if count
+    ]
+    return np.asarray(rng.permutation(np.concatenate(parts)))
 
 
 def draw_members(mixture: Mixture, run: Run, n: int) -> tuple[Events, ...]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from verisimile.app.options import command_line, run_in
 from verisimile.core.canonical import JSON, canonical
-from verisimile.core.errors import StoreError
+from verisimile.core.errors import InputError, StoreError
 from verisimile.core.random import Seeds
 from verisimile.core.result import Result, from_dict, register, to_dict
 from verisimile.core.run import Run
 from verisimile.core.store import Store
-from verisimile.density.protocol import Trainer
+from verisimile.density.protocol import AnyTrainer
 from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.report.content import InputSample, Timings
 
@@ -49,6 +49,36 @@ class FitStudy(Result):
     command: str
     timings: Timings = Timings()
 
+    @property
+    def samples_only(self) -> bool:
+        """Whether the members draw events and know no density: there is no mixture then."""
+        return "mixture" in self.configuration
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """The columns that are conditions, if the density is conditional."""
+        trainer = self.configuration["trainer"]
+        named = trainer.get("context", ()) if isinstance(trainer, Mapping) else ()
+        return tuple(map(str, named)) if isinstance(named, Sequence) else ()
+
+    def require_density(self, folder: Path) -> None:
+        """Raise if the members have no density of all columns: what most studies are of."""
+        if self.context:
+            raise InputError(
+                "RUN",
+                got=f"{folder}, whose density is one given {', '.join(self.context)}",
+                expected="a run with a density of all columns",
+                remedy=f"verisimile gof {folder} TEST tests it in bins of {self.context[0]}.",
+            )
+        if self.samples_only:
+            raise InputError(
+                "RUN",
+                got=f"{folder}, whose members draw events and know no density",
+                expected="a run with a mixture of densities",
+                remedy=f"verisimile sample {folder} -n 100000 --out generated.parquet, then "
+                "verisimile validate REFERENCE generated.parquet.",
+            )
+
     def weight_notes(self, but: str) -> tuple[str, ...]:
         """Return what a reader must know of event weights of the fit, if it had some."""
         if self.weights is None:
@@ -58,7 +88,7 @@ class FitStudy(Result):
 
 def new_study(
     inputs: Sequence[InputSample],
-    trainer: Trainer,
+    trainer: AnyTrainer,
     *,
     seed: int,
     members: int,
@@ -91,6 +121,11 @@ def discrepancy_settings(discrepancy: Discrepancy | None) -> dict[str, JSON]:
     given = {field.name: getattr(discrepancy, field.name) for field in fields(discrepancy)}
     del given["solver"]  # changes no number beyond its tolerance
     return {"discrepancy": given}
+
+
+def without_density() -> dict[str, JSON]:
+    """Return what the configuration says if the members know no density."""
+    return {"mixture": "none: the members draw events and know no density"}
 
 
 def _adjective(role: str) -> str:

@@ -1,3 +1,5 @@
+from .adapters import CallableDensity as CallableDensity
+from .adapters import adapt_sampler as adapt_sampler
 from .check import check_conditional as check_conditional
 from .flows.engines import Compiled as Compiled
 from .flows.engines import Loop as Loop

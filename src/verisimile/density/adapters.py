@@ -1,31 +1,49 @@
-"""Strangers' models as density estimators: scipy, scikit-learn, pairs of functions.
+"""Strangers' models as density estimators and samplers: `adapt`, `adapt_sampler`.
 
-`gaussian_kde` wants and returns ``(d, n)``; `multivariate_normal` drops the axis
-of a single draw; a scipy distribution with vector-valued parameters is many
-distributions, which no shape of one draw betrays.  The ``score`` of a
-scikit-learn model is a mean; its mixtures sample from their own random state;
-and `BayesianGaussianMixture.score_samples` is no normalised density.  Mixtures
-are therefore taken over by their parameters.
+What is particular to a library is in a file of `strangers`, which is loaded when such a model is
+met: torch is not imported for a scipy distribution.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from importlib import import_module
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from verisimile.core.arrays import Array, as_matrix
 from verisimile.core.errors import InputError, require
-from verisimile.data.truths import GaussianMixtureTruth
-from verisimile.density.protocol import ConditionalDensity, DensityEstimator
+from verisimile.density.protocol import ConditionalDensity, DensityEstimator, Sampler
 
-_PROBES = (5, 7)  # two sizes: one may happen to fit vector-valued parameters
-_WRAP = (
-    "Wrap two functions: adapt(CallableDensity(n_features, log_prob, sample)),"
-    " both of verisimile.density.adapters."
+WRAP = "Wrap two functions: vs.adapt(vs.density.CallableDensity(n_features, log_prob, sample))."
+_PROBE = 4
+_FLAT = 1e-6
+_KINDS = (  # library, names of base classes, file of `strangers`
+    ("sklearn.", frozenset({"BaseEstimator"}), "sklearn"),
+    (
+        "scipy.",
+        frozenset(
+            {
+                "rv_frozen",
+                "rv_generic",
+                "multi_rv_frozen",
+                "multi_rv_generic",
+                "gaussian_kde",
+                "_ProbabilityDistribution",
+            }
+        ),
+        "scipy",
+    ),
+    ("torch.", frozenset({"Distribution", "Module"}), "torch"),
+)
+_KNOWN = (
+    "an object with n_features, log_prob(x) and sample(n, rng); a zuko, nflows or normflows flow; a"
+    " torch or frozen scipy distribution; gaussian_kde; a scikit-learn KernelDensity or"
+    " GaussianMixture, alone or in a Pipeline"
 )
 
 
@@ -35,6 +53,17 @@ class CallableDensity:
 
     `log_prob` takes events ``(n, d)`` to natural log-densities ``(n,)``, `sample` a number and
     a `numpy.random.Generator` to events ``(n, d)``; d is `n_features`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> flat = CallableDensity(
+    ...     1,
+    ...     lambda x: np.where((x[:, 0] >= 0) & (x[:, 0] < 2), np.log(0.5), -np.inf),
+    ...     lambda n, rng: rng.uniform(0, 2, (n, 1)),
+    ... )
+    >>> adapt(flat).log_prob([[1.0], [3.0]]).round(3).tolist()
+    [-0.693, -inf]
     """
 
     n_features: int
@@ -74,9 +103,18 @@ class Adapted:
         return _shaped(values, (n, self.n_features), "sample")
 
 
-def _title(model: object) -> str:
-    """Return the name of the model's kind, for messages."""
-    return type(getattr(model, "dist", model)).__name__
+@dataclass(frozen=True, slots=True)
+class FunctionSampler:
+    """A function ``f(n, rng)`` that draws events of d features, its answers checked."""
+
+    n_features: int
+    function: Callable[[int, np.random.Generator], npt.ArrayLike]
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Return `n` events ``(n, d)``; an InputError if the answer has another shape."""
+        if n == 0:
+            return np.zeros((0, self.n_features))
+        return _shaped(_drawn(self.function, n, rng), (n, self.n_features), "sample")
 
 
 def _shaped(values: Array, shape: tuple[int, ...], name: str) -> Array:
@@ -85,178 +123,48 @@ def _shaped(values: Array, shape: tuple[int, ...], name: str) -> Array:
     return values
 
 
-class _ScipyDistribution(Protocol):
-    def logpdf(self, x: Array) -> npt.ArrayLike: ...
-    def rvs(self, *, size: int, random_state: np.random.Generator) -> npt.ArrayLike: ...
-
-
-class _ScipyKernelEstimate(Protocol):
-    d: int
-
-    def logpdf(self, x: Array) -> npt.ArrayLike: ...
-    def resample(self, size: int, *, seed: np.random.Generator) -> npt.ArrayLike: ...
-
-
-def scipy_frozen(stranger: object) -> DensityEstimator:
-    """Return a frozen continuous distribution of numbers or vectors as an estimator."""
-    got = f"the discrete {_title(stranger)}"
-    require(hasattr(stranger, "logpdf"), "model", got=got, expected="a continuous distribution")
-    model = cast(_ScipyDistribution, stranger)
-    try:
-        probes = {n: _probe(model, n) for n in _PROBES}
-    except (TypeError, ValueError) as error:
-        raise _unusable(model, str(error)) from None
-    width = next(iter(probes.values()))[0][1:]
-    if len(width) > 1 or any(probe != ((n, *width), (n,)) for n, probe in probes.items()):
-        raise _unusable(model, f"draws and densities of shapes {list(probes.values())}")
-    source = _Frozen(model, univariate=not width)
-    return Adapted(CallableDensity(width[0] if width else 1, source.log_prob, source.sample))
-
-
-def scipy_kernels(stranger: object) -> DensityEstimator:
-    """Return a `scipy.stats.gaussian_kde` as an estimator."""
-    model = cast(_ScipyKernelEstimate, stranger)
-    source = _ScipyKernels(model)
-    return Adapted(CallableDensity(int(model.d), source.log_prob, source.sample))
-
-
-@dataclass(frozen=True, slots=True)
-class _Frozen:
-    """A frozen scipy distribution of one or several features."""
-
-    model: _ScipyDistribution
-    univariate: bool
-
-    def log_prob(self, x: Array) -> Array:
-        return np.reshape(self.model.logpdf(x[:, 0] if self.univariate else x), len(x))
-
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        draws = self.model.rvs(size=n, random_state=rng)
-        # A single draw comes without its axis.
-        return np.reshape(draws, (n, -1))
-
-
-@dataclass(frozen=True, slots=True)
-class _ScipyKernels:
-    """`scipy.stats.gaussian_kde`, transposed."""
-
-    model: _ScipyKernelEstimate
-
-    def log_prob(self, x: Array) -> Array:
-        # Beyond 1e100 scipy meets inf - inf; the density is zero long before.
-        return np.asarray(self.model.logpdf(x.T.clip(-1e100, 1e100)))
-
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        return np.asarray(self.model.resample(n, seed=rng)).T
-
-
-def _probe(model: _ScipyDistribution, n: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the shapes of `n` draws and of their densities."""
-    draws = np.asarray(model.rvs(size=n, random_state=np.random.default_rng(0)))
-    return draws.shape, np.shape(model.logpdf(draws))
-
-
-def _unusable(model: object, reason: str) -> InputError:
-    return InputError(
-        "model",
-        got=f"the scipy distribution {_title(model)} ({reason})",
-        expected="one distribution of vectors ``(n, d)`` or numbers ``(n,)``",
-        remedy=_WRAP,
-    )
-
-
-class _SklearnKernelEstimate(Protocol):
-    kernel: str
-    n_features_in_: int
-
-    def score_samples(self, x: Array) -> npt.ArrayLike: ...
-    def sample(self, n_samples: int, *, random_state: int) -> npt.ArrayLike: ...
-
-
-class _SklearnMixture(Protocol):
-    weights_: Array
-    means_: Array
-    covariances_: Array
-    covariance_type: str
-
-
-def sklearn_kernels(stranger: object) -> DensityEstimator:
-    """Return a fitted `KernelDensity` as an estimator."""
-    _require_fitted(stranger, "tree_")
-    model = cast(_SklearnKernelEstimate, stranger)
+def require_full_rank(draws: Array, title: str) -> None:
+    """Raise if draws ``(n, d)`` span fewer than d dimensions: there is no density of x then."""
+    spread = draws - draws.mean(axis=0)
+    width = spread.std(axis=0)
+    # Scaled, for features of very different units; draws may be those of single precision.
+    rank = int(np.linalg.matrix_rank(spread / np.where(width > 0, width, 1.0), rtol=_FLAT))
     require(
-        model.kernel in ("gaussian", "tophat"),
-        "KernelDensity.kernel",
-        got=repr(model.kernel),
-        expected="'gaussian' or 'tophat', the kernels that scikit-learn can sample",
-    )
-    source = _SklearnKernels(model)
-    return Adapted(CallableDensity(int(model.n_features_in_), source.log_prob, source.sample))
-
-
-def sklearn_mixture(stranger: object) -> GaussianMixtureTruth:
-    """Return a fitted mixture as the density of its (mean) parameters."""
-    _require_fitted(stranger, "means_")
-    model = cast(_SklearnMixture, stranger)
-    means = np.asarray(model.means_, dtype=np.float64)
-    weights = np.asarray(model.weights_, dtype=np.float64)
-    used = weights > 0.0
-    covariances = _full_covariances(model, *means.shape)
-    return GaussianMixtureTruth(weights[used] / weights.sum(), means[used], covariances[used])
-
-
-@dataclass(frozen=True, slots=True)
-class _SklearnKernels:
-    """A fitted `sklearn.neighbors.KernelDensity`."""
-
-    model: _SklearnKernelEstimate
-
-    def log_prob(self, x: Array) -> Array:
-        return np.asarray(self.model.score_samples(x))
-
-    def sample(self, n: int, rng: np.random.Generator) -> Array:
-        # scikit-learn takes no Generator; 32 bits of one are a seed.
-        seed = int(rng.integers(2**32, dtype=np.uint64))
-        return np.asarray(self.model.sample(n, random_state=seed)).reshape(n, -1)
-
-
-def _full_covariances(model: _SklearnMixture, count: int, d: int) -> Array:
-    """Return covariance matrices ``(K, d, d)``, exactly symmetric, of any covariance type."""
-    values = np.asarray(model.covariances_, dtype=np.float64)
-    match model.covariance_type:
-        case "full":
-            full = values
-        case "tied":
-            full = np.broadcast_to(values, (count, d, d))
-        case "diag":
-            full = values[:, :, None] * np.eye(d)
-        case _:
-            full = values[:, None, None] * np.eye(d)
-    return 0.5 * (full + full.swapaxes(1, 2))
-
-
-def _require_fitted(model: object, attribute: str) -> None:
-    require(
-        hasattr(model, attribute),
+        rank == draws.shape[1],
         "model",
-        got=f"a {_title(model)} that is not fitted",
-        expected="a fitted one",
-        remedy="Call its fit(x) first.",
+        got=f"a {title} whose draws lie in {rank} of {draws.shape[1]} dimensions",
+        expected="a density with respect to all features",
+        remedy="Leave out the features that are functions of the others.",
     )
 
 
 def adapt(model: object) -> DensityEstimator:
-    """Return `model` as a density estimator.
+    """Return `model` as a density estimator: float64, original units, natural logarithms.
 
-    Accepts anything with the protocol itself, `CallableDensity`, frozen
-    continuous scipy distributions, `scipy.stats.gaussian_kde`, and fitted
-    scikit-learn `KernelDensity`, `GaussianMixture`, `BayesianGaussianMixture`
-    (the mixture of its mean parameters).
+    Accepts
+
+    * anything with the protocol itself, and `CallableDensity`: two functions;
+    * flows of zuko, nflows and normflows without context, on any device of CPU or CUDA and of any
+      precision, and continuous `torch.distributions`: they draw with a stream of the
+      generator that `sample` is given, and torch's own is left as it was;
+    * frozen continuous scipy distributions of one or several features, `rv_histogram`, scipy's
+      newer random variables, and `gaussian_kde`;
+    * fitted scikit-learn `KernelDensity`, `GaussianMixture`, `BayesianGaussianMixture` (the
+      mixture of its mean parameters), `PCA` and `FactorAnalysis` (normal densities), searches
+      over them, and a `Pipeline` that ends in one: the density then has the Jacobian of the steps
+      before, and is one of the original units.
 
     Raises
     ------
     InputError
-        If the model is of no known kind, not fitted, or cannot be sampled.
+        If the model is of no known kind, not fitted, cannot be sampled, or if its steps have no
+        known Jacobian.
+
+    Examples
+    --------
+    >>> from scipy import stats
+    >>> adapt(stats.norm(1.0, 2.0)).log_prob([[1.0]]).round(3).tolist()
+    [-1.612]
     """
     if isinstance(model, CallableDensity):
         return Adapted(model)
@@ -269,29 +177,83 @@ def adapt(model: object) -> DensityEstimator:
         )
     if isinstance(model, DensityEstimator) and isinstance(model.n_features, int | np.integer):
         return model
-    for module, names, build in _KINDS:
-        if _is(model, module, names):
-            return build(model)
-    raise InputError(
+    home = _home(model)
+    if home is not None:
+        found = import_module(f"verisimile.density.strangers.{home}").adapted(model)
+        return cast(DensityEstimator, found)
+    raise InputError("model", got=_kind(model), expected=_KNOWN, remedy=WRAP)
+
+
+def adapt_sampler(model: object) -> Sampler:
+    """Return `model` as something that draws events: whose density nobody need know.
+
+    Accepts whatever `adapt` does, anything with `n_features` and ``sample(n, rng)``, and a
+    function ``f(n, rng)`` that returns events ``(n, d)``, or ``(n,)`` of a single feature.
+
+    Raises
+    ------
+    InputError
+        If the model is none of these, or does not take a generator: two runs of the same seed
+        would then differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> adapt_sampler(lambda n, rng: rng.normal(size=(n, 3))).n_features
+    3
+    """
+    if isinstance(model, Sampler) and isinstance(model.n_features, int | np.integer):
+        _require_generator(model.sample, f"{type(model).__name__}.sample")
+        return model
+    if callable(model) and not isinstance(model, type) and _home(model) is None:
+        return _function_sampler(model)
+    return adapt(model)
+
+
+def _require_generator(function: Callable[..., object], name: str) -> None:
+    try:
+        inspect.signature(function).bind(1, None)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "model",
+            got=f"{name} ({error})",
+            expected="a function of a number n and a numpy.random.Generator",
+            remedy="Let it take (n, rng), and all its random numbers from rng.",
+        ) from None
+
+
+def _function_sampler(function: Callable[..., npt.ArrayLike]) -> FunctionSampler:
+    name = getattr(function, "__name__", type(function).__name__)
+    _require_generator(function, name)
+    probe = _drawn(function, _PROBE, np.random.default_rng(0))
+    require(
+        probe.ndim == 2 and len(probe) == _PROBE and probe.shape[1] > 0,
         "model",
-        got=f"a {type(model).__module__}.{type(model).__qualname__}",
-        expected="an object with n_features, log_prob(x) and sample(n, rng), a frozen scipy"
-        " distribution, gaussian_kde, or a scikit-learn KernelDensity or GaussianMixture",
-        remedy=_WRAP,
+        got=f"the function {name}, whose {_PROBE} events have shape {probe.shape}",
+        expected=f"shape ({_PROBE}, d)",
     )
+    return FunctionSampler(probe.shape[1], function)
 
 
-_KINDS: tuple[tuple[str, frozenset[str], Callable[[object], DensityEstimator]], ...] = (
-    ("sklearn.", frozenset({"KernelDensity"}), sklearn_kernels),
-    ("sklearn.", frozenset({"GaussianMixture", "BayesianGaussianMixture"}), sklearn_mixture),
-    ("scipy.", frozenset({"gaussian_kde"}), scipy_kernels),
-    ("scipy.", frozenset({"rv_frozen", "multi_rv_frozen"}), scipy_frozen),
-)
+def _drawn(
+    function: Callable[[int, np.random.Generator], npt.ArrayLike], n: int, rng: np.random.Generator
+) -> Array:
+    values = np.array(function(n, rng), dtype=np.float64)
+    return values[:, None] if values.ndim == 1 else values
 
 
-def _is(model: object, module: str, names: frozenset[str]) -> bool:
-    """Return whether a base class has one of the names, without importing the library."""
-    return any(
-        base.__module__.startswith(module) and base.__name__ in names
-        for base in type(model).__mro__
-    )
+def _home(model: object) -> str | None:
+    """Return the file that knows models of this kind, without importing their library."""
+    bases = type(model).__mro__
+    for library, names, home in _KINDS:
+        if any(each.__module__.startswith(library) and each.__name__ in names for each in bases):
+            return home
+    return None
+
+
+def _kind(model: object) -> str:
+    if isinstance(model, type):
+        return f"the class {model.__qualname__}, and not an object of it"
+    if inspect.isroutine(model):
+        return f"the function {model.__name__} alone"
+    return f"a {type(model).__module__}.{type(model).__qualname__}"

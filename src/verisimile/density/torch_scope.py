@@ -69,3 +69,18 @@ def seed_scope(seeds: Seeds) -> Iterator[None]:
             yield
         finally:
             torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def borrowed_streams(seed: int) -> Iterator[None]:
+    """Seed torch's global streams, of the CPU and of CUDA devices in use, inside the block.
+
+    For models that know no other stream; all of them are put back.
+    """
+    used = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if used else []):
+        # torch.manual_seed would also seed, for good, devices that are first used later.
+        torch.default_generator.manual_seed(seed)
+        if used:
+            torch.cuda.manual_seed_all(seed)
+        yield

@@ -136,7 +136,10 @@ class Samples(_StudyTable):
     Attributes
     ----------
     reference, generated, train
-        Files of events; the command line may give them instead.
+        Files of events; the command line may give them instead.  The generated one may be a
+        model in a Python file, ``model.py:my_sampler``, which is run.
+    size
+        Events to draw of such a model; as many as the reference has by default.
     features
         Columns to compare; all numeric ones if none are named.
     ignore
@@ -159,6 +162,7 @@ class Samples(_StudyTable):
     reference: str | None = None
     generated: str | None = None
     train: str | None = None
+    size: Annotated[int, Field(ge=1)] | None = None
     features: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
     missing: Missing = "refuse"

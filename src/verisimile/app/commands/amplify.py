@@ -290,5 +290,6 @@ def _fitted(folder: str) -> tuple[Mixture, int]:
     from verisimile.mixture.io import load_mixture
 
     study, run = open_run(Path(folder))
+    study.require_density(Path(folder))
     load_trained(run)
     return load_mixture(run), sum(sample.n for sample in study.inputs)

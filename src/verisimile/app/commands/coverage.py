@@ -104,6 +104,7 @@ class CoverageCommand:
         check_folder(self.home, "RUN")
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
+        study.require_density(self.home)
         with clock.stage("reading"):
             ensemble, mixture = load_trained(run), load_mixture(run)
             said = as_fitted(self.feature, mixture.features)

@@ -15,6 +15,7 @@ from verisimile.app.preflight import check_folder
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts
 from verisimile.app.stopping import time_is_enough
 from verisimile.app.terminal import Clock, ExitCode
+from verisimile.app.trainers import SAMPLERS, TrainerName
 from verisimile.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,12 +25,23 @@ if TYPE_CHECKING:
     from verisimile.data.description import Description
     from verisimile.data.events import Events
     from verisimile.data.feature import Feature
+    from verisimile.density.protocol import AnyTrainer
     from verisimile.ensemble.cross import Trained
+    from verisimile.mixture.conditional import ConditionalMixture
     from verisimile.mixture.model import Mixture
 
 _FOLDS = 4
 _SETTINGS = ("epochs", "layers", "blocks", "hidden", "bins", "batch", "learning_rate", "patience")
 _PANEL = options.TRAINING_PANEL
+
+
+def _show_trainers(wanted: bool) -> None:  # noqa: FBT001  (typer's signature)
+    if not wanted:
+        return
+    from verisimile.app.trainers import rows
+
+    terminal.print_columns(("trainer", "setting", "default", "value"), rows())
+    raise typer.Exit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +51,10 @@ class FitCommand:
     All events serve both ends, none of them twice in one fit: flows are trained outside of
     each of several folds, and weights are fitted to densities of flows that did not see the event.
     --fit-events or --fit-fraction keep the two apart instead.
+
+    Other models than spline flows by --trainer, their settings by --set; diffusion, gan and vae
+    know no density, so that there are no weights to fit: verisimile sample draws from them.
+    With --given the density is conditional, and verisimile gof tests it in bins of a condition.
 
     Interrupted work continues when the same command is run again.
     """
@@ -93,6 +109,37 @@ class FitCommand:
         ),
     ] = None
     discrepancy: options.LearnDiscrepancy = True
+    given: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="Columns that are conditions: learn the density of the others given them. With "
+            "--fit-events or --fit-fraction.",
+            show_default=False,
+        ),
+    ] = ""
+    trainer: Annotated[
+        TrainerName, typer.Option(help="What makes each member.", rich_help_panel=_PANEL)
+    ] = TrainerName.SPLINE
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting of the trainer, such as epochs=40; repeat.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    trainers: Annotated[
+        bool,
+        typer.Option(
+            "--trainers",
+            help="Show all trainers with their settings and defaults.",
+            callback=_show_trainers,
+            is_eager=True,
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
     epochs: options.Epochs = None
     layers: Annotated[
         int | None,
@@ -133,13 +180,20 @@ class FitCommand:
     def execute(self) -> ExitCode:
         """Read, train, fit, keep, and say what came out."""
         from verisimile.app import stages
-        from verisimile.app.study import check_free, discrepancy_settings, finish, new_study
+        from verisimile.app.study import (
+            check_free,
+            discrepancy_settings,
+            finish,
+            new_study,
+            without_density,
+        )
         from verisimile.data.account import doubts_of, losses_of
         from verisimile.report.content import InputSample
 
         said = with_support(self.feature, self.support or ())
-        discrepancy = options.discrepancy(self.discrepancy)
-        trainer = options.trainer({name: getattr(self, name) for name in _SETTINGS})
+        mixed = not self._sampling and not self.given
+        discrepancy = options.discrepancy(self.discrepancy and mixed)
+        trainer = self._trainer()
         check_folder(self.out)
         clock = Clock()
         run = options.run_in(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
@@ -160,6 +214,7 @@ class FitCommand:
                 "features": [spec.to_dict() for spec in samples[0].features],
                 **({"folds": folds} if folds > 1 else {}),
                 **discrepancy_settings(discrepancy),
+                **(without_density() if self._sampling else {}),
             },
         )
         check_free(run.store, study)
@@ -170,6 +225,7 @@ class FitCommand:
             trainer=trainer,
             engine=self.engine.built(),
             discrepancy=discrepancy,
+            weighted=not self._sampling,
         )
         fitting.check(run)
         # A part that was split off has the account of the whole.
@@ -181,7 +237,13 @@ class FitCommand:
             )
         if self.dry_run:
             return self._plan(run, fitting, accounts)
-        ensemble, mixture = fitting.fit(run, clock)
+        mixture: Mixture | ConditionalMixture | None = None
+        if self._sampling:
+            ensemble = fitting.train(run, clock)
+        elif self.given:
+            ensemble, mixture = fitting.fit_conditional(run, clock)
+        else:
+            ensemble, mixture = fitting.fit(run, clock)
         terminal.check_whole(run)
         time_is_enough()
         study = finish(run.store, study, clock.timings)
@@ -191,23 +253,59 @@ class FitCommand:
         self._print(study, ensemble, mixture)
         return ExitCode.COMPATIBLE
 
+    @property
+    def _sampling(self) -> bool:
+        """Whether the members have no density, so that there is no mixture."""
+        return self.trainer in SAMPLERS
+
+    def _trainer(self) -> AnyTrainer:
+        """Return the trainer with what --set and the options of its settings say."""
+        from verisimile.app.trainers import given, trainer_of
+
+        texts = options.named_texts(self.set_ or (), "--set", form="KEY=VALUE", like="epochs=40")
+        for name in _SETTINGS:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if name in texts:
+                option = f"--{name.replace('_', '-')}"
+                raise InputError("--set", got=f"{name} and {option}", expected="one of the two")
+            texts[name] = str(value)
+        return given(trainer_of(self.trainer, texts), options.column_list(self.given, "--given"))
+
     def _plan(self, run: Run, fitting: Fitting, accounts: Accounts) -> ExitCode:
         from verisimile.app.plans import print_plan, training_stage
+        from verisimile.app.trainers import length_of
 
-        samples = fitting.samples[0]
         planned = training_stage(
             run,
             members=fitting.members,
             events=fitting.trained_on,
-            epochs=fitting.trainer.epochs,
-            engine=fitting.trainer.engine(samples.d, fitting.engine).name,
+            epochs=length_of(fitting.trainer),
+            engine=fitting.engine_name,
             folds=fitting.folds,
         )
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)
 
     def _folds(self) -> int:
         """Return K, one if training and weight fit have samples of their own."""
-        if self.fit_events is None and self.fit_fraction is None:
+        apart = self.fit_events is not None or self.fit_fraction is not None
+        if self._sampling:
+            if apart or self.folds is not None:
+                raise InputError(
+                    "--fit-events, --fit-fraction, --folds",
+                    got=f"also --trainer {self.trainer.value}, which has no density",
+                    expected="none of them: there are no weights to fit",
+                )
+            return 1
+        if self.given and not apart:
+            raise InputError(
+                "--given",
+                got="neither --fit-events nor --fit-fraction",
+                expected="events apart for the weights of a conditional density",
+                remedy="For instance --fit-fraction 0.4.",
+            )
+        if not apart:
             return self.folds or _FOLDS
         if self.folds is not None:
             raise InputError(
@@ -222,6 +320,8 @@ class FitCommand:
         """Return role and source of each sample."""
         if self._folds() > 1:
             return [("training and weight fit", self.train)]
+        if self._sampling:
+            return [("training", self.train)]
         apart = self.fit_events or f"{self.train} (split off)"
         return [("training", self.train), ("weight fit", apart)]
 
@@ -244,7 +344,7 @@ class FitCommand:
             self.train, columns, weights=self.weights, group=self.group, specs=said
         )
         require_columns(list(said), events.names, "--feature, --support")
-        if self._folds() > 1:
+        if self._folds() > 1 or self._sampling:
             return (events,)
         if self.fit_events is None:
             share = self.fit_fraction or 0.0
@@ -260,7 +360,9 @@ class FitCommand:
         events = worded_by(events, [more])
         return events, more.with_features(events.features)
 
-    def _print(self, study: FitStudy, ensemble: Trained, mixture: Mixture) -> None:
+    def _print(
+        self, study: FitStudy, ensemble: Trained, mixture: Mixture | ConditionalMixture | None
+    ) -> None:
         from verisimile.app.stages import learnt, learnt_json, shares_of, training_of
         from verisimile.core.result import to_dict
         from verisimile.report.claims import claimed
@@ -274,12 +376,15 @@ class FitCommand:
                     "folder": str(self.out),
                     "study": to_dict(study),
                     "members": [{"address": m.address, "sha256": m.sha256} for m in members],
-                    "fit": to_dict(mixture.fit),
-                    "discrepancy": learnt_json(mixture),
+                    "fit": None if mixture is None else to_dict(mixture.fit),
+                    "discrepancy": None if mixture is None else learnt_json(mixture),
                 },
             )
             return
-        weights, errors = shares_of(ensemble, mixture)
+        weights = ["none"] * len(members)
+        if mixture is not None:
+            pairs = zip(*shares_of(ensemble, mixture), strict=True)
+            weights = [value_and_error(float(w), float(error)) for w, error in pairs]
         terminal.print_columns(
             ("member", "epochs", "best", "validation loss", "time", "weight", "sha256"),
             [
@@ -289,20 +394,26 @@ class FitCommand:
                     str(m.best_epoch + 1),
                     plain_number(float(m.validation[m.best_epoch]), digits=5),
                     duration(m.seconds),
-                    value_and_error(float(weight), float(error)),
+                    weight,
                     m.sha256[:12],
                 )
-                for m, weight, error in zip(members, weights, errors, strict=True)
+                for m, weight in zip(members, weights, strict=True)
             ],
         )
+        kept = f"Kept in {self.out} ({duration(study.timings.total)}). Next: verisimile"
+        if mixture is None:
+            terminal.print_lines(
+                "No weights: the members draw events and know no density.",
+                f"{kept} sample {self.out} -n 100000 --out generated.parquet",
+            )
+            return
         r = mixture.fit.record
         terminal.print_lines(
             f"Weights fitted on {r.n_events} events: effective rank {r.effective_rank}, "
             f"sum of |w| {r.l1_norm:.3f}, negative mass "
             f"{value_and_error(r.negative_mass, r.negative_mass_error)}.",
-            claimed(learnt(mixture)),
-            f"Kept in {self.out} ({duration(study.timings.total)}). "
-            f"Next: verisimile gof {self.out} TEST",
+            *([] if self.given else [claimed(learnt(mixture))]),
+            f"{kept} gof {self.out} TEST",
         )
 
 

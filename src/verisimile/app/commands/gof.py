@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from verisimile.app import options, terminal
+from verisimile.app.conclusions import Ending
 from verisimile.app.descriptions import as_fitted, label_notes
 from verisimile.app.preflight import check_folder, check_report
 from verisimile.app.reading import Accounts, Reader, accounts_of, say_accounts, warn_of_losses
 from verisimile.app.terminal import Clock, ExitCode
 
 if TYPE_CHECKING:
+    from verisimile.app.study import FitStudy
     from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
     from verisimile.checks.goodness.alternatives.tilt import ExponentialTilt
     from verisimile.checks.goodness.null import Calibration
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from verisimile.report.document import Document
 
     _Form = GaussianKernels | ExponentialTilt
+
+
+_KERNELS_OF_A_BIN = 40
 
 
 class NullHypothesis(StrEnum):
@@ -110,6 +115,15 @@ class GofCommand:
         int | None,
         typer.Option(min=1, help="Stop as soon as so many toys are as extreme as the data."),
     ] = None
+    context: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Condition whose bins are tested, of a run with --given; its first by default.",
+            show_default=False,
+        ),
+    ] = ""
+    bins: Annotated[int, typer.Option(min=1, help="Their number.")] = 5
     level: Annotated[float, typer.Option(help="Significance level of the verdict.")] = 0.05
     report: options.Report = None
     seed: options.OtherSeed = None
@@ -139,6 +153,9 @@ class GofCommand:
         check_folder(self.home, "RUN")
         clock = Clock()
         study, run = open_run(self.home, seed=self.seed, executor=self.executor, shard=self.shard)
+        if study.context:
+            return self._in_context(study, run, clock)
+        study.require_density(self.home)
         with clock.stage("reading"):
             ensemble, mixture = load_trained(run), load_mixture(run)
             names = [spec.name for spec in mixture.features]
@@ -192,6 +209,37 @@ class GofCommand:
             title=f"Goodness of fit: {name}",
         )
         return terminal.conclude(run, content, self.report, self._print, force=self.force)
+
+    def _in_context(self, study: FitStudy, run: Run, clock: Clock) -> ExitCode:
+        """Test a conditional density in bins of a condition."""
+        from verisimile.app.commands.gof_context import ContextTest
+
+        test = ContextTest(
+            home=self.home,
+            sample=self.sample,
+            context=self.context or study.context[0],
+            bins=self.bins,
+            toys=self.toys,
+            hypothesis=self.hypothesis.value,
+            null=self._null(),
+            search=replace(self, kernels=self.kernels or _KERNELS_OF_A_BIN)._search(1),
+            reader=Reader.of([self.sample], self.ignore, self.missing),
+            described=self.feature or (),
+        )
+        return test.conclude(
+            run,
+            study,
+            clock,
+            Ending(
+                title=f"Goodness of fit in context: {Path(self.sample).name}",
+                schema="verisimile.gof-context/1",
+                out=self.report,
+                level=self.level,
+                force=self.force,
+                as_json=self.as_json,
+            ),
+            dry_run=self.dry_run,
+        )
 
     def _null(self) -> Calibration:
         from verisimile.checks.goodness.null import FluctuatedCentre, PlugIn, Predictive

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from verisimile.core.canonical import JSON
     from verisimile.core.housekeeping import Survey
     from verisimile.core.store import DirectoryStore
+    from verisimile.mixture.conditional import ConditionalMixture
     from verisimile.mixture.model import Mixture
     from verisimile.report.content import MemberTraining
 
@@ -181,23 +182,24 @@ _DESCRIBED = ("study", "members", "fit", "discrepancy", "mixture")
 
 @dataclass(slots=True)
 class _Fit:
-    """A finished fit."""
+    """A finished fit; without a mixture if its members know no density."""
 
     study: FitStudy
     members: tuple[MemberTraining, ...]
-    mixture: Mixture
+    mixture: Mixture | ConditionalMixture | None
 
     def json(self) -> dict[str, JSON]:
         """Return it for machines."""
         from verisimile.app.stages import learnt_json
         from verisimile.core.result import to_dict
 
+        mixture = self.mixture
         return {
             "study": to_dict(self.study),
             "members": [to_dict(member) for member in self.members],
-            "fit": to_dict(self.mixture.fit),
-            "discrepancy": learnt_json(self.mixture),
-            "mixture": self.mixture.fingerprint,
+            "fit": None if mixture is None else to_dict(mixture.fit),
+            "discrepancy": None if mixture is None else learnt_json(mixture),
+            "mixture": None if mixture is None else mixture.fingerprint,
         }
 
     def show(self) -> None:
@@ -207,21 +209,32 @@ class _Fit:
         from verisimile.report.sections import origin
         from verisimile.report.sections.discrepancy import discrepancy_table
 
-        correction = learnt(self.mixture)
         terminal.print_lines(self.study.command, "")
-        for table in (
+        tables = [
             origin.input_table(self.study.inputs),
             origin.account_table(self.study.inputs),
-            origin.feature_table(self.mixture.features),
+            origin.feature_table(self.study.inputs[0].features),
             origin.member_table(self.members),
-            origin.weight_table(self.mixture.fit),
-            origin.fit_table(self.mixture.fit),
-            *([] if correction is None else [discrepancy_table(correction)]),
-        ):
+        ]
+        ending = ["The members know no density, and have no weights.", "", "They are whole.", ""]
+        if self.mixture is not None:
+            correction = learnt(self.mixture)
+            tables += [
+                origin.weight_table(self.mixture.fit),
+                origin.fit_table(self.mixture.fit),
+                *([] if correction is None else [discrepancy_table(correction)]),
+            ]
+            ending = [
+                "" if self.study.context else claimed(correction),
+                "",
+                "Members and weights are whole.",
+                "",
+            ]
+        for table in tables:
             terminal.print_lines(table.caption)
             terminal.print_table(table)
             terminal.print_lines("")
-        terminal.print_lines(claimed(correction), "", "Members and weights are whole.", "")
+        terminal.print_lines(*ending)
 
 
 def _fit(store: DirectoryStore, state: _State) -> _Fit | None:
@@ -230,7 +243,7 @@ def _fit(store: DirectoryStore, state: _State) -> _Fit | None:
     from verisimile.app.study import open_run
     from verisimile.core.errors import StoreError
     from verisimile.ensemble.cross import load_trained
-    from verisimile.mixture.io import load_mixture
+    from verisimile.mixture.io import load_conditional_mixture, load_mixture
 
     if not _documents(store, state):
         return None
@@ -238,7 +251,12 @@ def _fit(store: DirectoryStore, state: _State) -> _Fit | None:
         return None
     try:
         study, run = open_run(store.path)
-        return _Fit(study, training_of(load_trained(run)), load_mixture(run))
+        mixture: Mixture | ConditionalMixture | None = None
+        if study.context:
+            mixture = load_conditional_mixture(run)
+        elif not study.samples_only:
+            mixture = load_mixture(run)
+        return _Fit(study, training_of(load_trained(run)), mixture)
     except StoreError as error:
         state.missing.append(str(error))
         return None

@@ -11,6 +11,7 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
+from verisimile.app.models import ModelFile, draw_from
 from verisimile.app.preflight import check_report
 from verisimile.app.reading import Reader, accounts_of, holders, say_accounts, warn_of_doubts
 from verisimile.app.terminal import Clock, ExitCode
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _ROLES = ("reference", "generated", "train")
 _LISTS = ("features", "tests")
+_ORIGIN = "verisimile validate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,15 @@ class ValidateCommand(options.BesideReport):
         str | None, typer.Argument(metavar="[REFERENCE]", help=f"Truth. {options.FILE}")
     ] = None
     generated: Annotated[
-        str | None, typer.Argument(metavar="[GENERATED]", help="The generator's events.")
+        str | None,
+        typer.Argument(
+            metavar="[GENERATED]",
+            help="The generator's events, or a sampler to draw them from: model.py:my_sampler.",
+        ),
+    ] = None
+    size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Events to draw of a sampler; as many as REFERENCE by default."),
     ] = None
     train: Annotated[
         str | None,
@@ -118,6 +128,10 @@ class ValidateCommand(options.BesideReport):
         study = within_reach(self._whole_study())
         check_report(self.out, force=self.force)
         run = options.run_in(self.home, seed=study.seed, executor=self.executor, shard=self.shard)
+        drawn = None
+        if model := ModelFile.named(study.samples.generated):
+            with clock.stage("drawing"):
+                study, drawn = self._drawn(run, study, model)
         with clock.stage("reading"):
             events, notes = read_samples(study)
             check_inputs(events, study)
@@ -134,9 +148,13 @@ class ValidateCommand(options.BesideReport):
             )
         terminal.warn(found.warnings)
         content = ReportInput(
-            validations=(NamedValidation(_name(study), found),),
+            validations=(NamedValidation(model.name if model else _name(study), found),),
             inputs=tuple(
-                InputSample.of(role, getattr(study.samples, role), sample)
+                InputSample.of(
+                    role,
+                    drawn if drawn and role == "generated" else getattr(study.samples, role),
+                    sample,
+                )
                 for role, sample in events.items()
             ),
             timings=clock.timings,
@@ -146,6 +164,25 @@ class ValidateCommand(options.BesideReport):
             title=study.title,
         )
         return terminal.conclude(run, content, self.out, self._print, force=self.force)
+
+    def _drawn(self, run: Run, study: Study, model: ModelFile) -> tuple[Study, str]:
+        """Draw the generated sample into a file beside the report; return what was drawn.
+
+        The study that is returned has the file in place of the model.
+        """
+        from verisimile.data.files import check_writable, write_events
+
+        file = self.out / "generated.parquet"
+        if self.out.is_dir():
+            check_writable(file, origin=_ORIGIN, force=self.force)
+        alone = _with_samples(study, generated=None, train=None)
+        reference = read_samples(alone)[0]["reference"]
+        found = draw_from(
+            model, study.samples.size or reference.n, reference.names, run.seeds.at("generated")
+        )
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_events(found.events, file, origin=_ORIGIN)
+        return _with_samples(study, generated=str(file)), found.source
 
     def _whole_study(self) -> Study:
         """Return the study file's study with what the options say instead."""
@@ -204,6 +241,10 @@ class ValidateCommand(options.BesideReport):
         sentences = [c.sentence for c in report.conclusions if c.hypothesis == "all tests together"]
         terminal.print_lines("", *sentences)
         terminal.print_place(report, page)
+
+
+def _with_samples(study: Study, **roles: str | None) -> Study:
+    return study.model_copy(update={"samples": study.samples.model_copy(update=roles)})
 
 
 def _check_named(study: Study) -> None:

@@ -20,10 +20,10 @@ from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
 from verisimile.data.events import Events, match_features
 from verisimile.data.truths import GaussianMixtureTruth
-from verisimile.density.adapters import sklearn_mixture
 from verisimile.density.input_map import InputMap
 from verisimile.density.mapped import MappedDensity, register_core
 from verisimile.density.protocol import Fitted
+from verisimile.density.strangers.sklearn import sklearn_mixture
 
 _FAMILY = "gaussian-mixture"
 

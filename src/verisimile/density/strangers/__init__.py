@@ -1,0 +1,1 @@
+"""Models of other libraries as density estimators: one file for each library."""
