@@ -73,7 +73,7 @@ class ExponentialTilt:
         Combinations of bumps whose variance under the model is below this
         fraction of the largest are dropped.
     cap
-        Largest |s|.  Where the density is uncertain by more than this factor,
+        Largest ``|s|``.  Where the density is uncertain by more than this factor,
         or not positive, the variations are held at this length.
     solver
         Tolerance and most iterations of both fits.
