@@ -257,6 +257,15 @@ def adapt(model: object) -> DensityEstimator:
     ------
     InputError
         If the model is of no known kind, not fitted, or cannot be sampled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> model = vs.adapt(stats.norm(91.2, 2.5))
+    >>> model.n_features, model.log_prob(np.array([[91.2]])).round(3)
+    (1, array([-1.835]))
     """
     if isinstance(model, CallableDensity):
         return Adapted(model)
