@@ -12,6 +12,7 @@ bin := $(venv)/bin
 stamp := $(venv)/.installed
 tools := $(venv)/.tools
 peers := $(venv)/.peers
+site := $(venv)/.site
 pip := $(bin)/python -m pip --disable-pip-version-check -qq
 pins := -c constraints.txt --build-constraint constraints.txt
 hashes := --require-hashes --no-deps --build-constraint requirements.lock
@@ -22,7 +23,7 @@ unlocked := tensorboard cuda-bindings cuda-toolkit triton nvidia-cudnn-cu13 \
 locking = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
   -c constraints.txt --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help demo test fire calibration gauntlet fuzz bench gpu lint lock clean
+.PHONY: help demo test fire calibration gauntlet fuzz bench gpu docs lint lock clean
 
 help:
 	@echo "make demo         train, fit, test and report on real Z -> mu mu events (demo-report/)"
@@ -33,6 +34,7 @@ help:
 	@echo "make fuzz         100 000 damaged files and odd values to every reader, ARGS='--inputs 9000'"
 	@echo "make bench        timings beside peers, and the page of them; ONLY='ensemble_speed growth'"
 	@echo "make gpu          checks and benchmarks that need a CUDA device"
+	@echo "make docs         the documentation site with executed notebooks (build/docs/html)"
 	@echo "make lint         ruff and mypy"
 	@echo "make lock         hashes of the versions in constraints.txt (requirements*.lock)"
 	@echo "make clean        remove the environment and everything that was made"
@@ -68,13 +70,20 @@ gpu: $(tools)
 	@$(bin)/python -m pytest -m gpu -q
 	@$(bin)/python benchmarks/ensemble_speed.py --device cuda
 
+# Every warning is an error, every link is followed; a notebook is run again if it or the package
+# has changed.
+docs: $(site)
+	@$(bin)/python -m sphinx -n -W --keep-going -q docs build/docs/html
+	@$(bin)/python docs/building/links.py build/docs/html
+	@echo "build/docs/html/index.html"
+
 lint: $(tools)
 	@$(bin)/ruff check
 	@$(bin)/ruff format --check
 	@$(bin)/mypy
 
 clean:
-	@rm -rf $(venv) build dist demo-report .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(venv) build dist demo-report docs/reference docs/notebooks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # After a change of pyproject.toml's dependencies or of constraints.txt.  Hashes are those of every
@@ -109,6 +118,12 @@ $(stamp): pyproject.toml constraints.txt requirements.lock $(wildcard src/native
 $(tools): $(stamp) requirements-tools.lock
 	@echo "  the tools of tests and checks ..."
 	@$(pip) install $(hashes) -r requirements-tools.lock
+	@touch $@
+
+# What the documentation is built with, and what its notebooks import.
+$(site): $(tools)
+	@echo "  the documentation's tools ..."
+	@$(pip) install $(pins) --group docs
 	@touch $@
 
 # What the benchmarks are compared with: dozens of packages that nothing else needs.

@@ -1,52 +1,60 @@
-"""Draw the figures of these pages again from the report that `make demo` wrote.
+"""Draw the figures of these pages again: all that the machine can, or those named.
 
-.venv/bin/python docs/make_figures.py demo-report/result.json
+.venv/bin/python docs/make_figures.py [NAME ...] [--demo demo-report/result.json] [--ring .ring]
+
+Figures of small studies are made from nothing, in minutes.  Those of `make demo`, of the ring
+study and of `make calibration` are made from what these have written; where that is not there, a
+line says so.
+``overhead``, ``growth`` and ``uncertainty`` are written by benchmarks.
 """
 
 from __future__ import annotations
 
+import argparse
+import subprocess
 import sys
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from PIL import Image
-
-from verisimile.report.document import read_report
-from verisimile.report.sections.goodness_figures import marginal_figure, null_figure
-from verisimile.report.sections.origin import training_figure, weights_figure
-
-OUT = Path(__file__).parent / "figures"
-DPI = 110
-
-
-def main(result: str) -> None:
-    """Write every PNG that a page or the README shows."""
-    content = read_report(result).content
-    truth, tune = content.samples
-    momentum = {m.feature.name: m for m in tune.marginals}["pt_ll"]
-    mass = {m.feature.name: m for m in truth.marginals}["m_ll"]
-    _save(marginal_figure(mass), "marginals")
-    _save(marginal_figure(momentum), "tune")
-    _save(null_figure(truth.goodness[-1]), "null")
-    _save(null_figure(tune.goodness[-1]), "null-tune")
-    if content.fit is not None:
-        _save(weights_figure(content.fit), "weights")
-    _save(training_figure(content.training), "training")
-    _join("marginals", "tune", "demo")
+DOCS = Path(__file__).parent
+DEMO = ("marginals", "tune", "null", "null-tune", "weights", "training", "demo")
+GENERATORS = ("generators", "posterior")
+STUDIES = (
+    "coverage",
+    "tilt",
+    "places",
+    "conditional",
+    "validation",
+    "described",
+    "amplification",
+    "families",
+)
 
 
-def _save(figure: Figure, name: str) -> None:
-    OUT.mkdir(exist_ok=True)
-    figure.savefig(OUT / f"{name}.png", dpi=DPI, metadata={"Software": None})
-
-
-def _join(left: str, right: str, name: str) -> None:
-    parts = [Image.open(OUT / f"{part}.png").convert("RGB") for part in (left, right)]
-    wide = Image.new("RGB", (sum(p.width for p in parts), max(p.height for p in parts)), "white")
-    wide.paste(parts[0], (0, 0))
-    wide.paste(parts[1], (parts[0].width, 0))
-    wide.save(OUT / f"{name}.png", optimize=True)
+def main() -> None:
+    """Call the scripts that draw what was asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--demo", type=Path, default=Path("demo-report/result.json"))
+    parser.add_argument("--ring", type=Path, default=Path(".ring"))
+    asked = parser.parse_args()
+    wanted = set(asked.names)
+    for script, names, source, arguments in (
+        ("which_test", ("which-test",), None, []),
+        ("study", STUDIES, None, [n for n in STUDIES if n in wanted]),
+        ("generator", GENERATORS, None, [n for n in GENERATORS if n in wanted] or [*GENERATORS]),
+        ("demo", DEMO, asked.demo, [str(asked.demo)]),
+        ("honest", ("honest-bands",), DOCS.parent / "build" / "honest", []),
+        ("benchmark", ("ring",), asked.ring, ["ring", str(asked.ring)]),
+    ):
+        if wanted and not wanted & set(names):
+            continue
+        if source is not None and not source.exists():
+            sys.stderr.write(f"{', '.join(names)}: left as they are, {source} is not there\n")
+            continue
+        subprocess.run(
+            [sys.executable, str(DOCS / f"make_{script}_figures.py"), *arguments], check=True
+        )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -19,6 +19,16 @@ class VerisimileError(Exception):
         What would have been right.
     remedy
         What the user can do now.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> try:
+    ...     vs.BootstrapPlan(members=0)
+    ... except vs.VerisimileError as error:
+    ...     name = error.name
+    >>> name
+    'BootstrapPlan'
     """
 
     def __init__(self, name: str, *, got: object, expected: object, remedy: str = "") -> None:
@@ -44,27 +54,69 @@ class VerisimileError(Exception):
 
 
 class InputError(VerisimileError, ValueError):
-    """An argument, file or column is not usable as given."""
+    """An argument, file or column is not usable as given.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> str(vs.InputError("members", got=0, expected="at least 1"))
+    'members: got 0; expected at least 1.'
+    """
 
 
 class SupportError(InputError):
-    """Events lie where a feature or a density does not live."""
+    """Events lie where a feature or a density does not live.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> issubclass(vs.SupportError, vs.VerisimileError)
+    True
+    """
 
 
 class NumericsError(VerisimileError, ArithmeticError):
-    """A computation has no finite or no converged answer."""
+    """A computation has no finite or no converged answer.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> issubclass(vs.NumericsError, vs.VerisimileError)
+    True
+    """
 
 
 class StoreError(VerisimileError, RuntimeError):
-    """A stored record is missing, corrupted, or belongs to another configuration."""
+    """A stored record is missing, corrupted, or belongs to another configuration.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> issubclass(vs.StoreError, vs.VerisimileError)
+    True
+    """
 
 
 class IncompleteError(VerisimileError, RuntimeError):
-    """Work stopped before its end; what is finished is kept and can be resumed."""
+    """Work stopped before its end; what is finished is kept and can be resumed.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> issubclass(vs.IncompleteError, vs.VerisimileError)
+    True
+    """
 
 
 class VerisimileWarning(UserWarning):
-    """Something deserves attention; the same text is kept in the result."""
+    """Something deserves attention; the same text is kept in the result.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> issubclass(vs.VerisimileWarning, UserWarning)
+    True
+    """
 
 
 def _rebuild(

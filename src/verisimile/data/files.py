@@ -93,6 +93,18 @@ def read_events(  # noqa: PLR0913  (what to read, and in what roles)
         weights or groups is neither claimed, ignored nor left out by a list of features.
     SupportError
         If values lie outside the support of their feature.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import verisimile as vs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "z.csv"
+    ...     _ = vs.write_events(vs.Events({"m": [91.2, 90.1], "pt": [10.0, 12.5]}), file)
+    ...     events = vs.read_events(file, features=["m"])
+    >>> events
+    Events(n=2, d=1, names=('m',), unweighted)
     """
     names = None if features is None else name_list(features, "features")
     request = Request(names, weights, specs or {}, group, ignored(ignore), missing, cut)
@@ -164,6 +176,18 @@ def write_events(events: EventsLike, path: str | os.PathLike[str], *, origin: st
     header.  A ROOT tree is called ``events``, a FITS table ``EVENTS``, unless ``path`` names it.
     An InputError says that a column's name is taken, or cannot be written in this format, a
     StoreError that the file system refuses.  `origin` is kept in Parquet and Feather files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import verisimile as vs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "z.parquet"
+    ...     _ = vs.write_events(vs.Events({"m": [91.2, 90.1]}), file)
+    ...     events = vs.read_events(file)
+    >>> events
+    Events(n=2, d=1, names=('m',), unweighted)
     """
     events = as_events(events, "events")
     file, write = _writable(path)

@@ -162,9 +162,12 @@ def adapt(model: object) -> DensityEstimator:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import verisimile as vs
     >>> from scipy import stats
-    >>> adapt(stats.norm(1.0, 2.0)).log_prob([[1.0]]).round(3).tolist()
-    [-1.612]
+    >>> model = vs.adapt(stats.norm(91.2, 2.5))
+    >>> model.n_features, model.log_prob(np.array([[91.2]])).round(3)
+    (1, array([-1.835]))
     """
     if isinstance(model, CallableDensity):
         return Adapted(model)

@@ -178,6 +178,17 @@ def fit_cross_ensemble(
     D. Wolpert, Neural Networks 5 (1992) 241 (stacking);
     M. van der Laan, E. Polley, A. Hubbard, Stat. Appl. Genet. Mol. Biol. 6 (2007) 25;
     V. Chernozhukov et al., Econometrics J. 21 (2018) C1 (cross-fitting).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> events = vs.Events(np.random.default_rng(1).normal(size=(400, 1)), names=("m",))
+    >>> trainer = vs.density.GaussianMixtureTrainer(components=(1,))
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> ensemble = vs.fit_cross_ensemble(run, events, vs.BootstrapPlan(members=2), trainer, folds=2)
+    >>> len(ensemble.members)
+    2
     """
     events = as_events(events, "events")
     fold, tasks, manifest = _checked(run, events, plan, trainer, folds)

@@ -83,6 +83,17 @@ def fit_ensemble(
         If the store holds an ensemble with other settings; nothing is trained then.
     NumericsError
         If more than ``plan.max_failed`` of the members failed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> events = vs.Events(np.random.default_rng(1).normal(size=(300, 1)), names=("m",))
+    >>> trainer = vs.density.GaussianMixtureTrainer(components=(1,))
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> ensemble = vs.fit_ensemble(run, events, vs.BootstrapPlan(members=3), trainer)
+    >>> ensemble.log_densities(events).shape
+    (300, 3)
     """
     events = as_events(events, "events")
     tasks, manifest = _checked(run, events, plan, trainer)

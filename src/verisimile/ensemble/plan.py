@@ -81,6 +81,12 @@ class BootstrapPlan(Plan):
         shuffling; they separate the optimiser's noise from the data's.
     max_failed
         Largest tolerated fraction of members whose training fails.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.BootstrapPlan(members=20)
+    BootstrapPlan(members=20, initialisations=1, max_failed=0.2)
     """
 
     members: int = 20
@@ -144,6 +150,12 @@ class InitialisationPlan(Plan):
         them, the same for all members.
     max_failed
         Largest tolerated fraction of members whose training fails.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.InitialisationPlan(members=5)
+    InitialisationPlan(members=5, validation=0.2, max_failed=0.2)
     """
 
     members: int = 20

@@ -104,6 +104,20 @@ def fit_mixture(
     -----
     VerisimileWarning
         If events are shared with the training sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> events = vs.Events(np.random.default_rng(1).normal(size=(600, 1)), names=("m",))
+    >>> training, weighting = events.split((0.5, 0.5), vs.Seeds(1))
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> trainer = vs.density.GaussianMixtureTrainer(components=(1,))
+    >>> ensemble = vs.fit_ensemble(run, training, vs.BootstrapPlan(members=3), trainer)
+    >>> settings = vs.Discrepancy(draws=50)
+    >>> mixture = vs.fit_mixture(run, ensemble, weighting, discrepancy=settings)
+    >>> bool(abs(mixture.weights.sum() - 1.0) < 1e-6)
+    True
     """
     events = as_events(events, "events")
     matched = match_features(events, ensemble.features)

@@ -79,6 +79,18 @@ def fit_cross_mixture(
     ----------
     D. Wolpert, Neural Networks 5 (1992) 241 (stacking);
     M. van der Laan, E. Polley, A. Hubbard, Stat. Appl. Genet. Mol. Biol. 6 (2007) 25.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> events = vs.Events(np.random.default_rng(1).normal(size=(400, 1)), names=("m",))
+    >>> trainer = vs.density.GaussianMixtureTrainer(components=(1,))
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> ensemble = vs.fit_cross_ensemble(run, events, vs.BootstrapPlan(members=2), trainer, folds=2)
+    >>> mixture = vs.fit_cross_mixture(run, ensemble, events, discrepancy=None)
+    >>> mixture.weights.shape
+    (2,)
     """
     matched = match_features(as_events(events, "events"), ensemble.features)
     check_discrepancy(discrepancy)

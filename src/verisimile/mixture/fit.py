@@ -185,6 +185,17 @@ def fit_weights(
     References
     ----------
     G. Badaracco et al., eqs. 1 and 2; S. Benevedes, J. Thaler, arXiv:2506.00113.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> x = np.random.default_rng(1).normal(size=2000)
+    >>> logf = np.column_stack([stats.norm.logpdf(x, mean, 0.9) for mean in (-0.5, 0.0, 0.5)])
+    >>> fit = vs.fit_weights(logf)
+    >>> fit.weights.shape, bool(abs(fit.weights.sum() - 1.0) < 1e-9)
+    ((3,), True)
     """
     formula = closed_form(covariance)
     reduced, optimum = _solved(logf, weights, pseudo, solver)

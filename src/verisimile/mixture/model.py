@@ -58,6 +58,20 @@ class Mixture:
     The covariance is that of the weights for a *given* set of members: what these miss alike,
     or a retrained ensemble would change, is not in it.  ``fit_mixture`` returns a
     :class:`~verisimile.mixture.discrepancy.corrected.CorrectedMixture`, whose errors hold it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> members = [vs.adapt(stats.norm(mean)) for mean in (-0.5, 0.5)]
+    >>> x = np.random.default_rng(1).normal(size=(400, 1))
+    >>> fit = vs.fit_weights(np.column_stack([each.log_prob(x) for each in members]))
+    >>> mixture = vs.Mixture(members, fit)
+    >>> mixture.log_prob(np.zeros((1, 1))).round(2)
+    array([-1.04])
+    >>> mixture.std(np.zeros((1, 1))) < 0.05
+    array([ True])
     """
 
     __slots__ = ("features", "fingerprint", "fit", "members", "provenance")

@@ -50,6 +50,21 @@ def write_report(run: Run, results: object, folder: str | Path, *, force: bool =
         somebody else's.
     StoreError
         If the file system refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> x, y = rng.normal(size=(2, 50, 1))
+    >>> found = vs.two_sample(run, x, y, permutations=99)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = vs.write_report(run, [found], folder)
+    ...     written = sorted(file.name for file in page.parent.glob("*.*"))
+    >>> written
+    ['junit.xml', 'report.html', 'result.json', 'summary.md']
     """
     content = results if isinstance(results, ReportInput) else gather(results)
     return write_document(document(run, content), folder, force=force)

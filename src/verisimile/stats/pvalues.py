@@ -31,6 +31,13 @@ class PValue(Result):
         Number of toys, the failed ones included.
     n_failed
         Toys without a finite statistic; each counts as an exceedance.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> p = vs.PValue(0.001, 0.0, 0.0018, "toys", n_null=999, n_failed=0)
+    >>> p.significance
+    Z = 3.09 [2.91, inf]
     """
 
     value: float

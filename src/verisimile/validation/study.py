@@ -116,6 +116,12 @@ class Threshold(_StudyTable):
     ----------
     min, max
         The number fails below and above them; one of them may be left out.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.Threshold(max=2.0)
+    Threshold(min=None, max=2.0)
     """
 
     min: float | None = None
@@ -222,6 +228,13 @@ class Battery(_StudyTable):
         Whether the smallest effects that each test would have seen are estimated.
     physics, support
         Whether marginals, moments, correlations, and the support metrics are made.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> quick = vs.Battery(tests=("energy", "interval-scan"), permutations=199)
+    >>> vs.Study(battery=quick).battery.tests
+    ('energy', 'interval-scan')
     """
 
     tests: tuple[str, ...] = NAMES
@@ -284,6 +297,14 @@ class Study(_StudyTable):
     features
         What is said of columns: any of unit, label, kind, low, high and transform, which go
         before those that the files carry.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> peak = {"peak": "abs(m_ll - 91.2) < 5"}
+    >>> study = vs.Study(selections=peak, thresholds={"auc": vs.Threshold(max=0.52)})
+    >>> study.thresholds["auc"].max
+    0.52
     """
 
     title: str = "Validation"
@@ -342,6 +363,18 @@ def read_study(path: str | os.PathLike[str]) -> Study:
     InputError
         If the file is missing or cannot be parsed, or naming *all* keys and values
         that are wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import verisimile as vs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "study.toml"
+    ...     _ = file.write_text("battery = {permutations = 199}")
+    ...     study = vs.read_study(file)
+    >>> study.battery.permutations
+    199
     """
     file = Path(path)
     values = read_tables(file)

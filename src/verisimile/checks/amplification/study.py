@@ -130,6 +130,16 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         A fitted mixture of the same features, whose own errors are then compared.
     regions
         Resolutions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> generated, holdout = rng.normal(size=(5000, 1)), rng.normal(size=(2000, 1))
+    >>> found = vs.amplify(vs.Run(vs.Seeds(1)), [generated], holdout, n_train=500, regions=(10,))
+    >>> type(found).__name__
+    'AmplificationStudy'
     """
     given = as_samples(generated, "generated")
     require(given, "generated", got="no sample", expected="one or more")

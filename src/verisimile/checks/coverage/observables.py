@@ -87,7 +87,14 @@ class BoundObservable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    r"""Raw moment :math:`E[x^k]` of one feature, ``k = order``."""
+    r"""Raw moment :math:`E[x^k]` of one feature, ``k = order``.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.Moment("m_ll", order=2)
+    Moment(feature='m_ll', order=2)
+    """
 
     feature: str
     order: int = 1
@@ -103,7 +110,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class BinContent:
-    r"""Probability of :math:`\mathrm{low} \le x < \mathrm{high}` in one feature's marginal."""
+    r"""Probability of :math:`\mathrm{low} \le x < \mathrm{high}` in one feature's marginal.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.BinContent("m_ll", low=86.0, high=96.0)
+    BinContent(feature='m_ll', low=86.0, high=96.0)
+    """
 
     feature: str
     low: float
@@ -148,6 +162,12 @@ class Quantile:
 
     Its error follows from that of the distribution function at q, which is linear in the
     weights, divided by the marginal's density there (delta method).
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.Quantile("m_ll", probability=0.5)
+    Quantile(feature='m_ll', probability=0.5)
     """
 
     feature: str
@@ -167,7 +187,14 @@ class Quantile:
 
 @dataclass(frozen=True, slots=True)
 class DensityAt:
-    """Density at one point ``(d,)``, in original units."""
+    """Density at one point ``(d,)``, in original units.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.DensityAt((91.2, 12.0))
+    DensityAt(x=(91.2, 12.0))
+    """
 
     x: tuple[float, ...]
 
@@ -179,7 +206,16 @@ class DensityAt:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Expectation of a function of events ``(n, d)`` with values ``(n,)``."""
+    """Expectation of a function of events ``(n, d)`` with values ``(n,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> tail = vs.Expectation("tail", lambda x: (x[:, 0] > 100.0).astype(float))
+    >>> tail.function(np.array([[90.0], [110.0]]))
+    array([0., 1.])
+    """
 
     name: str
     function: Callable[[Array], Array]

@@ -38,6 +38,14 @@ class KnownTruth:
         Draws events; used also for the observables without a value.
     values
         True values by the observables' names.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> truth = vs.KnownTruth(vs.adapt(stats.norm()), {"mean": 0.0})
+    >>> truth.values["mean"]
+    0.0
     """
 
     sampler: Sampler

@@ -110,6 +110,22 @@ def goodness_of_fit(
     References
     ----------
     G. Badaracco et al., sec. 2, step 4; R. T. d'Agnolo et al., Eur. Phys. J. C 82 (2022) 275.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> members = [vs.adapt(stats.norm(mean)) for mean in (-0.5, 0.5)]
+    >>> x = np.random.default_rng(1).normal(size=(400, 1))
+    >>> fit = vs.fit_weights(np.column_stack([each.log_prob(x) for each in members]))
+    >>> mixture = vs.Mixture(members, fit)
+    >>> test = np.random.default_rng(2).normal(size=(200, 1))
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> quick = vs.goodness.Search((vs.GaussianKernels(count=5),), placements=1)
+    >>> found = vs.goodness_of_fit(run, mixture, test, alternative=quick, toys=19)
+    >>> found.p_value.n_null
+    19
     """
     return compare_hypotheses(
         run,

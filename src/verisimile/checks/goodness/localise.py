@@ -165,6 +165,23 @@ def localise(
     References
     ----------
     C. R. Rao, Proc. Camb. Phil. Soc. 44 (1948) 50 (score test with free parameters).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> members = [vs.adapt(stats.norm(mean)) for mean in (-0.5, 0.5)]
+    >>> x = np.random.default_rng(1).normal(size=(400, 1))
+    >>> fit = vs.fit_weights(np.column_stack([each.log_prob(x) for each in members]))
+    >>> mixture = vs.Mixture(members, fit)
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> test = vs.Events(np.random.default_rng(2).normal(size=(200, 1)))
+    >>> quick = vs.goodness.Search((vs.GaussianKernels(count=5),), placements=1)
+    >>> found = vs.goodness_of_fit(run, mixture, test, alternative=quick, toys=19)
+    >>> place = vs.localise(run, found, test)
+    >>> place.z.shape == (len(place.centres),)
+    True
     """
     events = as_events(events, "events")
     matched = match_features(events, fitted_here(goodness.fitted).setup.null.features)

@@ -391,6 +391,12 @@ class Predictive:
     References
     ----------
     D. B. Rubin, Ann. Statist. 12 (1984) 1151 (predictive checks).
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.Predictive().name
+    'predictive'
     """
 
     name: ClassVar[str] = "predictive"
@@ -407,6 +413,12 @@ class FluctuatedCentre:
     References
     ----------
     G. Cowan et al., Eur. Phys. J. C 71 (2011) 1554, sec. 2 (auxiliary measurements).
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.FluctuatedCentre().name
+    'fluctuated-centre'
     """
 
     name: ClassVar[str] = "fluctuated-centre"
@@ -426,6 +438,12 @@ class PlugIn:
     References
     ----------
     G. Badaracco et al., sec. 2 (last paragraph of step 4).
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.PlugIn().name
+    'plug-in'
     """
 
     name: ClassVar[str] = "plug-in"

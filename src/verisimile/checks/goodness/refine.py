@@ -120,6 +120,22 @@ def refine(
     References
     ----------
     G. Badaracco et al., sec. 2 (last paragraph: recursive use).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> members = [vs.adapt(stats.norm(mean)) for mean in (-0.5, 0.5)]
+    >>> x = np.random.default_rng(1).normal(size=(400, 1))
+    >>> fit = vs.fit_weights(np.column_stack([each.log_prob(x) for each in members]))
+    >>> mixture = vs.Mixture(members, fit)
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> look = vs.goodness.Look(alternative=vs.GaussianKernels(count=5), toys=19)
+    >>> test = np.random.default_rng(2).normal(size=(400, 1))
+    >>> found = vs.refine(run, lambda look: mixture, test, looks=2, look=look)
+    >>> found.looks[0].p_value.n_null
+    19
     """
     events = as_events(events, "events")
     parts = _parts(run, events, looks, level)

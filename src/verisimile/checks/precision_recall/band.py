@@ -193,6 +193,17 @@ def precision_recall_band(
     ----------
     G. Morales et al., "Towards uncertainty quantification in generative model learning",
     section 3 (`recall`) and appendix B (`radial`).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> truth, score = rng.normal(size=(400, 1)), vs.checks.precision_recall.LinearScore()
+    >>> samples = [rng.normal(shift, 1.0, (400, 1)) for shift in (0.9, 1.0, 1.1)]
+    >>> band = vs.precision_recall_band(vs.Run(vs.Seeds(1)), truth, samples, score=score)
+    >>> band.auc.shape
+    (3,)
     """
     recipe = CurveRecipe(score, splits, angle_grid(angles))
     (band,) = _bands([run], reference, [generated], recipe, null_draws)

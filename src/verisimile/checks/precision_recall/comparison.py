@@ -124,6 +124,18 @@ def compare_bands(
 
     `first` and `second` are of independently trained generators of each family, at least three;
     no generator has seen `reference`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> truth, score = rng.normal(size=(400, 1)), vs.checks.precision_recall.LinearScore()
+    >>> near = [rng.normal(0.2, 1.0, (400, 1)) for _ in range(4)]
+    >>> far = [rng.normal(1.0, 1.0, (400, 1)) for _ in range(4)]
+    >>> found = vs.compare_bands(vs.Run(vs.Seeds(1)), near, far, truth, score=score)
+    >>> found.p_value.value
+    0.039
     """
     one, other = precision_recall_bands(run, reference, [first, second], score=score, null_draws=0)
     return compare_curves(run, one, other, permutations=permutations, published=published)

@@ -196,6 +196,10 @@ def precision_recall(
     score given alone is drawn as published**: thresholds are the best of the events that count,
     which lowers the curve, unseen differences raise it, and no interval is stated.
 
+    Errors of a bound are those of its means over held-out events.  Errors of the area as
+    published come from the same computation in up to sixteen disjoint pieces, whose
+    spread is scaled by the root of their number; NaN below 160 events.
+
     Parameters
     ----------
     reference
@@ -210,10 +214,6 @@ def precision_recall(
         which is low even for a perfect generator, and none of a bound, which is one.
     angles
         L, odd.
-
-    Errors of a bound are those of its means over held-out events.  Errors of the area as
-    published come from the same computation in up to sixteen disjoint pieces, whose
-    spread is scaled by the root of their number; NaN below 160 events.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class Window(Result):
     kind
         ``"excess"`` or ``"deficit"`` of the second sample.
     deviation
-        What the scan compares: |z| less the allowance of the window's width.
+        What the scan compares: ``|z|`` less the allowance of the window's width.
     p_value
         Share of relabelings in which *any* window deviates as much, add-one; None
         without a scan.

@@ -193,6 +193,13 @@ class SplineFlowTrainer(SplineRecipe[SplineFlow]):
     ----------
     Durkan et al., *Neural Spline Flows* (2019).
     Papamakarios et al., *Masked Autoregressive Flow* (2017).
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> trainer = vs.SplineFlowTrainer(layers=2, hidden=32, epochs=8)
+    >>> trainer.config()["hidden"]
+    32
     """
 
     family = SplineFlow.family

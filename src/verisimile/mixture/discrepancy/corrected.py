@@ -241,6 +241,19 @@ def correct_mixture(
         If these are not the events of the weight fit, or the members have seen them.
     NumericsError
         If the fit has no certified optimum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> from scipy import stats
+    >>> members = [vs.adapt(stats.norm(mean)) for mean in (-0.5, 0.5)]
+    >>> x = np.random.default_rng(1).normal(size=(400, 1))
+    >>> fit = vs.fit_weights(np.column_stack([each.log_prob(x) for each in members]))
+    >>> mixture = vs.Mixture(members, fit)
+    >>> corrected = vs.correct_mixture(vs.Run(vs.Seeds(1)), mixture, x, vs.Discrepancy(draws=50))
+    >>> corrected.n_features
+    1
     """
     require_unseen(mixture.provenance)
     check_discrepancy(discrepancy, needed=True)

@@ -37,6 +37,12 @@ class Discrepancy:
     ----------
     M. Kennedy, A. O'Hagan, J. R. Stat. Soc. B 63 (2001) 425 (model discrepancy);
     D. Nychka, J. Am. Stat. Assoc. 83 (1988) 1134 (coverage of smoothing bands on average).
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> vs.Discrepancy(scale=0.1).draws
+    250
     """
 
     scale: float = 0.05

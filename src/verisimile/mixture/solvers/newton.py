@@ -42,6 +42,14 @@ class NewtonSolver:
         curvature of the weight Hessian are frozen at equal weights.  Below
         1e-12 float32 densities are noise; at 1e-8 and 20 000 events a direction
         that moves weights by less than about ten units is kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> logf = np.random.default_rng(1).normal(size=(200, 3))
+    >>> vs.fit_weights(logf, solver=vs.NewtonSolver(tolerance=1e-8)).record.converged
+    True
     """
 
     tolerance: float = 1e-10

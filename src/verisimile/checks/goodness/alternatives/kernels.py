@@ -224,6 +224,12 @@ class GaussianKernels:
     References
     ----------
     G. Badaracco et al., sec. 2 step 4 (100 kernels of width 0.05).
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> len(vs.GaussianKernels(count=40).scan())
+    3
     """
 
     count: int = 40

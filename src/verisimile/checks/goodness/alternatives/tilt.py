@@ -43,38 +43,33 @@ _SCORE_BINS = 32
 class ExponentialTilt:
     r"""Settings of the alternative :math:`p_1 = \hat f e^{s \cdot \eta + k \cdot b} / Z`.
 
-    s are the relative eigen-variations :math:`B/\hat f` and k Gaussian bumps
-    :math:`e^{-|y - c|^2 / 2 h^2}` in normal scores y; the null has b = 0.  Z is
-    a mean over reference events of :math:`\hat f`, the same in both hypotheses
-    and in every toy.  To first order in the deviation it is the linear
-    alternative; beyond, it is positive for all parameters and needs no barrier.
+    s are the relative eigen-variations :math:`B/\hat f` and k Gaussian bumps :math:`e^{-|y - c|^2
+    / 2 h^2}` in normal scores y; the null has b = 0.  Z is a mean over reference events of
+    :math:`\hat f`, the same in both hypotheses and in every toy.  To first order in the deviation
+    it is the linear alternative; beyond, it is positive for all parameters and needs no barrier.
 
     Attributes
     ----------
     count
         K, number of bumps; 0 for none.
     width
-        Their standard deviation in normal scores.  A tuple gives each width an
-        equal share of the bumps; None takes the 0.05 % quantile of the distances
-        between events of the model, at least 0.3, and 0.7 of their median, at
-        least 1: about 0.3 and 1.2 for two features, 0.35 and 1.8 for four.  Wide
-        bumps see the whole, narrow ones a part; both were the best compromise
-        of a power study, and forty had more power than a hundred.
+        Their standard deviation in normal scores.  A tuple gives each width an equal share of the
+        bumps; None takes the 0.05 % quantile of the distances between events of the model, at
+        least 0.3, and 0.7 of their median, at least 1: about 0.3 and 1.2 for two features, 0.35
+        and 1.8 for four.  Wide bumps see the whole, narrow ones a part; both were the best
+        compromise of a power study, and forty had more power than a hundred.
     reference
-        R, events for Z, or None for ten times the test sample, at least 10 000
-        and, unless the sample is larger, at most a million.  Its noise adds n/R
-        to t, alike in data and toys.  The features of the reference take
-        8 R (r + K) bytes.
+        R, events for Z, or None for ten times the test sample, at least 10 000 and, unless the
+        sample is larger, at most a million.  Its noise adds n/R to t, alike in data and toys.
+        The features of the reference take 8 R (r + K) bytes.
     ridge
-        Quadratic penalty on the whitened coefficients b in both fits.  The
-        data's information on them is n, so that one is nothing; but with none at
-        all, data beyond the reference would have no finite optimum.
+        Quadratic penalty on the whitened coefficients b in both fits.  The data's information on
+        them is n, so that one is nothing; but with none at all, data beyond the reference would
+        have no finite optimum.
     truncation
-        Combinations of bumps whose variance under the model is below this
-        fraction of the largest are dropped.
+        Combinations of bumps with less than this share of the largest variance are dropped.
     cap
-        Largest |s|.  Where the density is uncertain by more than this factor,
-        or not positive, the variations are held at this length.
+        Largest ``|s|``: variations are held there where f is less certain or not positive.
     solver
         Tolerance and most iterations of both fits.
 
@@ -82,6 +77,11 @@ class ExponentialTilt:
     ----------
     A. Barron, C. Sheu, Ann. Statist. 19 (1991) 1347 (exponential families as alternatives);
     J. Neyman, Skand. Aktuarietidskr. 20 (1937) 149 (smooth tests).
+
+    Examples
+    --------
+    >>> ExponentialTilt().name
+    'exponential tilt along 40 bumps, widths from distances'
     """
 
     count: int = 40

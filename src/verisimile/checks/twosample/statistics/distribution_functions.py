@@ -34,6 +34,17 @@ class MarginalKS:
     References
     ----------
     J. L. Hodges, Ark. Mat. 3 (1958) 469 (the distance of two samples).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> x, y = rng.normal(size=(100, 2)), rng.normal(0.5, 1.0, (100, 2))
+    >>> statistic = vs.MarginalKS(combine="max")
+    >>> found = vs.two_sample(vs.Run(vs.Seeds(1)), x, y, statistic=statistic, permutations=99)
+    >>> found.p_value.value
+    0.01
     """
 
     weights: ClassVar[str] = "signed"
@@ -113,6 +124,17 @@ class SlicedWasserstein:
     ----------
     N. Bonneel et al., J. Math. Imaging Vis. 51 (2015) 22, with the L1 cost of
     S. S. Vallender, Theory Probab. Appl. 18 (1974) 784.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> x, y = rng.normal(size=(100, 2)), rng.normal(0.5, 1.0, (100, 2))
+    >>> statistic = vs.SlicedWasserstein(count=20)
+    >>> found = vs.two_sample(vs.Run(vs.Seeds(1)), x, y, statistic=statistic, permutations=99)
+    >>> found.p_value.value
+    0.01
     """
 
     name: ClassVar[str] = "sliced wasserstein"
@@ -150,6 +172,17 @@ class SlicedKS:
     References
     ----------
     S. Grossi, M. Letizia, R. Torre, Mach. Learn.: Sci. Technol. 6 (2025) 015062.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> x, y = rng.normal(size=(100, 2)), rng.normal(0.5, 1.0, (100, 2))
+    >>> statistic = vs.SlicedKS(count=20)
+    >>> found = vs.two_sample(vs.Run(vs.Seeds(1)), x, y, statistic=statistic, permutations=99)
+    >>> found.p_value.value
+    0.01
     """
 
     name: ClassVar[str] = "sliced ks"

@@ -50,6 +50,17 @@ class EnergyDistance:
     References
     ----------
     G. J. Székely, M. L. Rizzo, J. Stat. Plan. Inference 143 (2013) 1249, eq. 2.5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> x, y = rng.normal(size=(100, 2)), rng.normal(0.5, 1.0, (100, 2))
+    >>> statistic = vs.EnergyDistance()
+    >>> found = vs.two_sample(vs.Run(vs.Seeds(1)), x, y, statistic=statistic, permutations=99)
+    >>> found.p_value.value
+    0.01
     """
 
     name: ClassVar[str] = "energy"

@@ -161,7 +161,7 @@ class PreparedScan:
         return tuple(found)
 
     def details(self, labels: Labels) -> Mapping[str, float]:
-        """Return |z| and the pooled share of the window that decides."""
+        """Return ``|z|`` and the pooled share of the window that decides."""
         z = np.concatenate([np.abs(table[:, 0]) for table in self.scores(labels)])
         allowance = np.concatenate([windows.allowance for windows in self.windows])
         share = np.concatenate([windows.share for windows in self.windows])

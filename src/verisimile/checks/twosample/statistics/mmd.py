@@ -43,6 +43,17 @@ class MMD:
     ----------
     A. Gretton et al., J. Mach. Learn. Res. 13 (2012) 723, eq. 3; median
     heuristic: sec. 8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> x, y = rng.normal(size=(100, 2)), rng.normal(0.5, 1.0, (100, 2))
+    >>> statistic = vs.MMD()
+    >>> found = vs.two_sample(vs.Run(vs.Seeds(1)), x, y, statistic=statistic, permutations=99)
+    >>> found.p_value.value
+    0.01
     """
 
     name: ClassVar[str] = "mmd"

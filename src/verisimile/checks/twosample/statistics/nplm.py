@@ -62,6 +62,17 @@ class NPLM:
     References
     ----------
     M. Letizia et al., Eur. Phys. J. C 82 (2022) 879 (arXiv:2204.02317), sec. 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import verisimile as vs
+    >>> rng = np.random.default_rng(1)
+    >>> x, y = rng.normal(size=(100, 2)), rng.normal(0.5, 1.0, (100, 2))
+    >>> statistic = vs.NPLM(centres=20)
+    >>> found = vs.two_sample(vs.Run(vs.Seeds(1)), x, y, statistic=statistic, permutations=99)
+    >>> found.p_value.value
+    0.01
     """
 
     name: ClassVar[str] = "nplm"
