@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, get_type_hints
 
@@ -27,9 +27,12 @@ from verisimile.app.commands.inspect import InspectCommand
 from verisimile.app.commands.one_sample import OneSampleCommand
 from verisimile.app.commands.posterior import PosteriorCommand
 from verisimile.app.commands.ratings import RatingsCommand
+from verisimile.app.commands.run import RunCommand
 from verisimile.app.commands.sample import SampleCommand
 from verisimile.app.commands.submit import SubmitCommand
 from verisimile.app.commands.validate import ValidateCommand
+from verisimile.app.examples import said_of
+from verisimile.app.manner import Debug, Manner, Quiet, behaving
 from verisimile.app.stopping import check_seconds, stoppable
 from verisimile.app.terminal import (
     ExitCode,
@@ -45,7 +48,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 compatible or done, 1 not compatible, 2 bad input, 3 inconclusive, "
     "4 interrupted and resumable.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -86,20 +89,33 @@ class Command(Protocol):
 
 
 def command(kind: Callable[..., Command]) -> Callable[..., None]:
-    """Return a function for typer: its parameters are the fields of `kind`, it executes one."""
+    """Return a function for typer: its parameters are the fields of `kind`, it executes one.
+
+    Every command has ``--debug`` too, and what computes has ``--quiet``.
+    """
+    own = inspect.signature(kind, eval_str=True)
+    shared = {"debug": Debug, **({"quiet": Quiet} if "dry_run" in own.parameters else {})}
 
     def call(**values: object) -> None:
+        asked = {name: bool(values.pop(name)) for name in shared}
         chosen = kind(**values)
         seconds: float | None = getattr(chosen, "max_seconds", None)
-        with exit_on_error():
-            check_seconds(seconds)
-        with stoppable(seconds), exit_on_error(chosen.home):
-            raise typer.Exit(chosen.execute())
+        with behaving(Manner(debug=asked["debug"], quiet=asked.get("quiet", False))):
+            with exit_on_error():
+                check_seconds(seconds)
+            with stoppable(seconds), exit_on_error(chosen.home):
+                raise typer.Exit(chosen.execute())
 
     call.__doc__ = kind.__doc__
-    call.__annotations__ = get_type_hints(kind)
-    call.__signature__ = inspect.signature(kind, eval_str=True)  # type: ignore[attr-defined]
+    call.__annotations__ = {**get_type_hints(kind), **shared}
+    call.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[*own.parameters.values(), *(_switch(name, shared[name]) for name in shared)]
+    )
     return call
+
+
+def _switch(name: str, kind: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
 
 
 @app.callback()
@@ -107,8 +123,9 @@ def _root(version: options.Version = False) -> None:  # noqa: FBT002
     pass
 
 
-for _name, _kind in {
+COMMANDS: Mapping[str, Callable[..., Command]] = {
     "demo": DemoCommand,
+    "run": RunCommand,
     "validate": ValidateCommand,
     "amplify": AmplifyCommand,
     "compare": CompareCommand,
@@ -121,8 +138,15 @@ for _name, _kind in {
     "ratings": RatingsCommand,
     "inspect": InspectCommand,
     "gc": GcCommand,
-}.items():
-    app.command(_name)(command(_kind))
+}
+"""All but submit, which submits one of them."""
+
+for _name, _kind in COMMANDS.items():
+    app.command(_name, epilog=said_of(_name))(command(_kind))
 
 # What submit does not know are the options of the command that it submits.
-app.command("submit", context_settings={"ignore_unknown_options": True})(command(SubmitCommand))
+app.command(
+    "submit",
+    context_settings={"ignore_unknown_options": True},
+    epilog=said_of("submit"),
+)(command(SubmitCommand))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from verisimile.app.manner import manner
 from verisimile.core.errors import InputError, NumericsError
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def run_in(folder: Path, *, seed: int, executor: str, shard: str = "") -> Run:
         Seeds(seed),
         executor=default_executor(executor),
         store=folder,
-        progress=True,
+        progress=not manner().quiet,
         shard=shard or None,
     )
 

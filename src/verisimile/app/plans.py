@@ -1,11 +1,19 @@
-"""What a command would do, and roughly how long it would take: for ``--dry-run``."""
+"""What a command would do, and roughly how long it would take: for ``--dry-run``.
+
+Times are estimates: recorded costs of the parts of a task, measured once, times the speed of this
+machine, which a probe of a tenth of a second compares with that of the records.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from verisimile.app import terminal
+from verisimile.app.manner import manner
 from verisimile.app.reading import Accounts, say_accounts, warn_of_doubts
 from verisimile.app.terminal import ExitCode
 from verisimile.checks.twosample.permutation import record_name
@@ -53,18 +61,40 @@ _PER_CURVE_EVENT = {  # one event of either sample, ten thousand a side; neighbo
     "published": 4e-5,
 }
 _PER_CHOICE_EVENT = {"best": 1e-3, "trees": 3e-4, "knn": 4e-4}  # one event of those set apart
+_PER_MEASURED_EVENT = 2e-5  # one event, all measures of amplification together
 _STEPS = 12
 _CHUNK = 10
+_PROBE = 0.018  # seconds of the probe on the machine of the records
+MEMBER_EVENTS = 50_000  # the most that amplification draws of each member
+
+
+def slowness() -> float:
+    """Return how many times longer this machine takes than that of the recorded costs.
+
+    Sorting, exponentials and products of matrices, the best of three; the time of this thread
+    alone, so that others at work count no more than they slow it down.
+    """
+    x = np.linspace(-3.0, 3.0, 100_000).reshape(200, 500)
+    seconds = []
+    for _ in range(3):
+        start = time.thread_time()
+        np.sort(np.exp(-(np.sin(1e3 * x) ** 2)), axis=None)
+        _ = x @ x.T @ x
+        seconds.append(time.thread_time() - start)
+    return float(np.clip(min(seconds) / _PROBE, 0.1, 20.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One stage: its tasks, how many records there are already, core-seconds for all tasks."""
+    """One stage: its tasks, how many records there are already, core-seconds for all tasks.
+
+    Seconds are those of the machine of the recorded costs; None where nothing is recorded.
+    """
 
     name: str
     tasks: int
     records: int
-    seconds: float
+    seconds: float | None
 
 
 def training_stage(
@@ -125,6 +155,23 @@ def curve_stages(*, curves: int, events: int, score: str) -> list[Planned]:
     return [Planned("choice of the score", 1, 0, apart * _PER_CHOICE_EVENT[score]), drawn]
 
 
+def amplification_stage(events: int, *, of_run: int = 0, members: int = 0) -> Planned:
+    """Return the measures of amplification on so many events, and those drawn of a run."""
+    drawn = of_run + members * min(of_run, MEMBER_EVENTS)
+    seconds = (events + drawn) * _PER_MEASURED_EVENT + of_run * _PER_DRAW
+    return Planned("amplification", 1, 0, seconds)
+
+
+def draw_stage(events: int) -> Planned:
+    """Return the drawing of events of a mixture."""
+    return Planned("events", 1, 0, events * _PER_DRAW)
+
+
+def unknown_stage() -> Planned:
+    """Return a stage of which nothing is known before those that it follows."""
+    return Planned("after the fit", 1, 0, None)
+
+
 def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
     """Return the tests of a battery on so many pooled events."""
     stages = []
@@ -164,9 +211,15 @@ def print_plan(
     """
     doubts = [*(doubts_of(accounts or {}) if verdict else ()), *doubts]
     code = ExitCode.INCONCLUSIVE if doubts else ExitCode.COMPATIBLE
+    gathered = manner().gathered
+    if gathered is not None:  # a stage of a chain, which shows all plans together
+        gathered.plans += stages
+        gathered.doubts += doubts
+        return code
     warn_of_doubts(doubts)
+    slower = slowness()
     workers = run.executor.workers if isinstance(run.executor, Loky) else 1
-    total = sum(stage.seconds for stage in stages) / workers
+    total = slower * sum(stage.seconds or 0.0 for stage in stages) / workers
     if as_json:
         terminal.print_json(
             "verisimile.plan/1",
@@ -174,14 +227,28 @@ def print_plan(
                 "executor": run.executor.name,
                 "stages": [asdict(stage) for stage in stages],
                 "wall_seconds": total,
+                "times": "estimate: recorded cost per task, times the slowness by a probe",
+                "slowness": slower,
                 "doubts": list(doubts),
             },
         )
         return code
     say_accounts(accounts or {})
     terminal.print_columns(
-        ("stage", "tasks", "records in the folder", "core time, roughly"),
-        [(s.name, count(s.tasks), count(s.records), duration(s.seconds)) for s in stages],
+        ("stage", "tasks", "records in the folder", "core time, estimate"),
+        [
+            (
+                stage.name,
+                count(stage.tasks),
+                count(stage.records),
+                "unknown" if stage.seconds is None else duration(slower * stage.seconds),
+            )
+            for stage in stages
+        ],
     )
-    terminal.print_lines(f"With {run.executor.name}, from nothing: about {duration(total)}.")
+    terminal.print_lines(
+        f"With {run.executor.name}, from nothing: about {duration(total)}. An estimate, good to a "
+        f"factor of three: recorded cost per task, times {slower:.2g} for this machine (by a probe "
+        "of a tenth of a second)."
+    )
     return code

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from verisimile.app import options, terminal
+from verisimile.app.manner import manner
 from verisimile.core.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Reader:
             missing=self.missing,
             specs=specs,
             cut=cut,
-            progress=True,
+            progress=not manner().quiet,
         )
 
     def needed(

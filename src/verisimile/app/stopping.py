@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 
+from verisimile.app.manner import manner
 from verisimile.core.errors import require
 
 # What ends a job in a batch system: SIGTERM in Slurm, HTCondor and Kubernetes; SIGUSR2 before
@@ -110,6 +111,8 @@ def _alarm(stopper: _Stopper, seconds: float | None) -> Iterator[None]:
 def time_is_enough() -> None:
     """Call off the end after so many seconds: the work is done, its report is being written."""
     stopper = _STOPPER.get()
+    if manner().gathered is not None:
+        return  # a stage of a chain, whose work goes on
     if stopper is not None and stopper.timer is not None:
         timer, stopper.timer = stopper.timer, None
         timer.cancel()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from verisimile.app.manner import manner
 from verisimile.app.stopping import stop_reason, time_is_enough
 from verisimile.core.errors import (
     IncompleteError,
@@ -74,6 +75,10 @@ def conclude(
     from verisimile.report.write import write_document
 
     check_whole(run)
+    gathered = manner().gathered
+    if gathered is not None:  # a stage of a chain, which writes one report on all of them
+        gathered.contents.append((run, content))
+        return verdict_code(document(run, content))
     time_is_enough()
     report = document(run, content)
     show(report, None if folder is None else write_document(report, folder, force=force))
@@ -130,7 +135,7 @@ def exit_on_error(folder: Path | None = None) -> Iterator[None]:
             # Libraries that are stopped while they are loaded make other errors of it.
             raise _stopped(reason, folder) from None
         code = _code(error)
-        if code is ExitCode.BUG:
+        if code is ExitCode.BUG or manner().debug:
             traceback.print_exc()
         _say("done" if isinstance(error, ShardDone) else "error", _told(error, code))
         raise typer.Exit(code) from error
@@ -226,7 +231,8 @@ def _show(
 ) -> None:
     """Show our own warnings as messages, all others with their place in the code."""
     if issubclass(category, VerisimileWarning):
-        _say("warning", str(message))
+        if not manner().quiet:
+            _say("warning", str(message))
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
         with contextlib.suppress(OSError):
@@ -314,9 +320,18 @@ def print_summary(
 
 
 def print_lines(*lines: str) -> None:
-    """Print text for people."""
+    """Print text for people, unless they asked for quiet or a chain tells of all its stages."""
+    if manner().quiet or manner().gathered is not None:
+        return
     for line in lines:
         deliver(line)
+
+
+def announce(text: str) -> None:
+    """Say on standard error which stage begins, unless quiet was asked for."""
+    if not manner().quiet:
+        with contextlib.suppress(OSError):
+            typer.echo(text, err=True)
 
 
 def print_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -325,7 +340,7 @@ def print_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None
     widths = [max(len(row[j]) for row in cells) for j in range(len(columns))]
     for row in cells:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        deliver("  ".join(padded).rstrip())
+        print_lines("  ".join(padded).rstrip())
 
 
 def print_table(table: Table, *, columns: int | None = None) -> None:

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from verisimile.report.content import InputSample
     from verisimile.report.document import Document
 
-_PER_EVENT = 2e-5  # seconds of one core, all measures together
 _FEWEST_REGIONS = 2
 _TIMES = 10  # generated events over those of the training, unless another number is asked for
-_MEMBER_EVENTS = 50_000  # the most to draw of each member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,13 +163,16 @@ class AmplifyCommand(options.BesideReport):
 
     def _plan(self, run: Run, samples: AmplifiedSamples, accounts: Accounts) -> ExitCode:
         """Print the plan: what is given is read, nothing is drawn."""
-        from verisimile.app.plans import Planned, print_plan
+        from verisimile.app.plans import amplification_stage, print_plan
 
         events = samples.holdout.n + sum(each.n for each in samples.generated)
-        if samples.mixture is not None:
-            size = self._size(samples)
-            events += size + len(samples.mixture.members) * min(size, _MEMBER_EVENTS)
-        planned = Planned("amplification", 1, 0, events * _PER_EVENT)
+        planned = (
+            amplification_stage(events)
+            if samples.mixture is None
+            else amplification_stage(
+                events, of_run=self._size(samples), members=len(samples.mixture.members)
+            )
+        )
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts)
 
     def _of_files(self) -> AmplifiedSamples:
@@ -197,12 +198,13 @@ class AmplifyCommand(options.BesideReport):
 
     def _drawn(self, run: Run, mixture: Mixture, samples: AmplifiedSamples) -> AmplifiedSamples:
         """Return the samples with events of a run's mixture and of its members."""
+        from verisimile.app.plans import MEMBER_EVENTS
         from verisimile.app.stages import draw_members
         from verisimile.data.events import Events
 
         size = self._size(samples)
         events = Events(mixture.draw(size, run.at("generated")).x, features=mixture.features)
-        members = draw_members(mixture, run, min(size, _MEMBER_EVENTS))
+        members = draw_members(mixture, run, min(size, MEMBER_EVENTS))
         return replace(samples, generated=(events,), members=members)
 
     def _size(self, samples: AmplifiedSamples) -> int:

@@ -287,6 +287,11 @@ class FitCommand:
         )
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)
 
+    @property
+    def mixture_members(self) -> int:
+        """The members of the mixture: those of all folds that share a place are one."""
+        return -(-self.members // self._folds())
+
     def _folds(self) -> int:
         """Return K, one if training and weight fit have samples of their own."""
         apart = self.fit_events is not None or self.fit_fraction is not None

@@ -236,7 +236,12 @@ def _weight_study(  # noqa: PLR0913  (the settings of the refits)
 
 def usual_datasets(mixture: Mixture) -> int:
     """Return how many data sets a study has unless told: fewer where each has a discrepancy."""
-    return _FEW_DATASETS if isinstance(mixture, CorrectedMixture) else _DATASETS
+    return default_datasets(corrected=isinstance(mixture, CorrectedMixture))
+
+
+def default_datasets(*, corrected: bool) -> int:
+    """Return the same before there is a mixture: whether it will have a discrepancy is enough."""
+    return _FEW_DATASETS if corrected else _DATASETS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,108 @@
+"""Command lines to begin with, which ``--help`` shows: a test parses each with the real options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
+    "demo": (
+        ("everything on events that come with the package", "verisimile demo --out demo-report"),
+        ("what it would do, and for how long", "verisimile demo --dry-run"),
+    ),
+    "init": (
+        ("a study of a density that is to be learned", "verisimile init z.parquet"),
+        (
+            "of a generated sample beside the truth",
+            "verisimile init truth.root:Events --generated fast.root:Events --out fast.toml",
+        ),
+    ),
+    "run": (
+        ("all stages of a study, and one report", "verisimile run study.toml"),
+        ("the stages, their tasks and their time", "verisimile run study.toml --dry-run"),
+        (
+            "an hour of it; the same command goes on",
+            "verisimile run study.toml --max-seconds 3600 --executor loky:8",
+        ),
+    ),
+    "validate": (
+        ("two samples, and a verdict", "verisimile validate truth.parquet generated.parquet"),
+        (
+            "look for events that were memorised too",
+            "verisimile validate truth.parquet generated.parquet --train train.parquet",
+        ),
+        (
+            "weights, a cut, and an efficiency",
+            "verisimile validate truth.root:Events fast.root:Events --weights genWeight "
+            "--cut 'm_ll > 66' --selection 'peak=abs(m_ll - 91.2) < 5'",
+        ),
+        ("a nightly job", "verisimile validate --study nightly.toml --quiet"),
+    ),
+    "amplify": (
+        (
+            "how many events, and whether it repeats those it has learned from",
+            "verisimile amplify generated.parquet --holdout unseen.parquet --train train.parquet",
+        ),
+        ("of a fitted run", "verisimile amplify runs/z --holdout unseen.parquet"),
+    ),
+    "compare": (
+        (
+            "one family of generators",
+            "verisimile compare 'flows/*.parquet' --truth truth.parquet",
+        ),
+        (
+            "two families",
+            "verisimile compare flows/ --against diffusion/ --truth truth.parquet",
+        ),
+    ),
+    "fit": (
+        (
+            "twenty flows and their mixture",
+            "verisimile fit z.parquet --members 20 --support m_ll=60:120 --out runs/z",
+        ),
+        (
+            "what it would take, before it runs",
+            "verisimile fit z.parquet --features m_ll,pt_ll --out runs/z --dry-run",
+        ),
+    ),
+    "gof": (
+        ("events that the fit has not seen", "verisimile gof runs/z unseen.parquet"),
+        (
+            "a small p-value, stopped early if it is not one",
+            "verisimile gof runs/z unseen.parquet --toys 100000 --exceedances 10 --report report/",
+        ),
+    ),
+    "coverage": (
+        ("the means of all features", "verisimile coverage runs/z --report report/"),
+        (
+            "a quantile and a bin, against a known truth",
+            "verisimile coverage runs/z --truth truth.parquet --quantile pt_ll:0.5 "
+            "--bin m_ll:80:100",
+        ),
+    ),
+    "sample": (
+        (
+            "a hundred thousand events of a fitted run",
+            "verisimile sample runs/z -n 100000 --out generated.parquet",
+        ),
+    ),
+    "inspect": (
+        ("what a run folder holds", "verisimile inspect runs/z"),
+        ("the same for a program", "verisimile inspect runs/z --json"),
+    ),
+    "gc": (("how much could go", "verisimile gc runs/z --dry-run"),),
+    "submit": (
+        (
+            "forty jobs of Slurm and one that merges",
+            "verisimile submit --system slurm --shards 40 gof runs/z unseen.parquet "
+            "--report report/",
+        ),
+    ),
+}
+"""By command: what for, and the line."""
+
+
+def said_of(name: str) -> str:
+    """Return the examples of a command as its help shows them; empty if there are none."""
+    # A paragraph each: what shows help may join lines, never paragraphs.
+    shown = [f"{what}:\n  {line}" for what, line in EXAMPLES.get(name, ())]
+    return "\n\n".join(["Examples", *shown]) if shown else ""
