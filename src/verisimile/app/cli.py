@@ -24,6 +24,7 @@ from verisimile.app.commands.fit import FitCommand
 from verisimile.app.commands.gc import GcCommand
 from verisimile.app.commands.gof import GofCommand
 from verisimile.app.commands.inspect import InspectCommand
+from verisimile.app.commands.report import ReportCommand
 from verisimile.app.commands.sample import SampleCommand
 from verisimile.app.commands.submit import SubmitCommand
 from verisimile.app.commands.validate import ValidateCommand
@@ -113,6 +114,7 @@ for _name, _kind in {
     "gof": GofCommand,
     "coverage": CoverageCommand,
     "sample": SampleCommand,
+    "report": ReportCommand,
     "inspect": InspectCommand,
     "gc": GcCommand,
 }.items():
