@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
+import pkgutil
+import types
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +24,7 @@ from verisimile.checks.amplification.calibrated_errors import calibrate_errors
 from verisimile.checks.amplification.kolmogorov import kolmogorov
 from verisimile.checks.amplification.quadratic import quadratic
 from verisimile.checks.amplification.quantile import quantile
+from verisimile.core import result
 from verisimile.core.result import schema_of, to_dict
 from verisimile.report.document import Document, document, read_report
 from verisimile.report.section import known_sections
@@ -39,10 +43,33 @@ def public_kinds() -> set[type]:
     """Return the registered classes that are public, or that public functions return."""
     rooms = [vs, *(import_module(f"verisimile.checks.{room}") for room in ROOMS)]
     public = [getattr(room, name) for room in rooms for name in getattr(room, "__all__", ())]
-    functions = filter(inspect.isfunction, (*public, *MEASURES))
-    returned = (leaf for f in functions for leaf in _leaves(get_type_hints(f).get("return")))
+    methods = (each for kind in filter(inspect.isclass, public) for each in _methods(kind))
+    functions: list[types.FunctionType] = [
+        *filter(inspect.isfunction, (*public, *MEASURES)),
+        *methods,
+    ]
+    returned = (leaf for f in functions for leaf in _leaves(_returned(f)))
     classes = filter(inspect.isclass, (*public, *returned))
     return {kind for kind in classes if schema_of(kind) is not None}
+
+
+def _methods(kind: type) -> Iterator[types.FunctionType]:
+    """Yield the public methods of a public class, and what makes its properties."""
+    for name, member in inspect.getmembers(kind):
+        function = member.fget if isinstance(member, property) else member
+        if not name.startswith("_") and inspect.isfunction(function):
+            yield function
+
+
+def _returned(function: types.FunctionType) -> object:
+    """Return the annotation of what a function returns, its other ones left unread."""
+    hint = function.__annotations__.get("return")
+    only = types.FunctionType(function.__code__, function.__globals__)
+    only.__annotations__ = {"return": hint}
+    try:
+        return get_type_hints(only).get("return")
+    except NameError:  # named for the type checker alone: arrays, tensors
+        return None
 
 
 def _leaves(hint: object) -> Iterator[object]:
@@ -59,6 +86,36 @@ def test_every_public_kind_has_a_section_and_a_case_here() -> None:
     taken = {kind for section in known_sections() for kind in section.kinds}
     assert not {kind.__name__ for kind in kinds - taken}
     assert not {kind.__name__ for kind in kinds} - MADE.keys()
+
+
+# Registered so that they can be kept, and never handed to anybody as a result.
+KEPT = {
+    "BinErrors": "of the studies of honest bands, behind no public name",
+    "ConditionalDiscrepancyFit": "of a conditional mixture, in its run folder",
+    "FitStudy": "how a run folder was made",
+}
+
+
+def test_every_registered_class_has_a_section_or_is_part_of_what_has_one() -> None:
+    for module in pkgutil.walk_packages(vs.__path__, "verisimile."):
+        import_module(module.name)
+    on_pages = {kind for section in known_sections() for kind in section.kinds}
+    waiting = [*on_pages, Document]
+    while waiting:
+        kind = waiting.pop()
+        on_pages.add(kind)
+        parts = (leaf for hint in get_type_hints(kind).values() for leaf in _leaves(hint))
+        waiting += [
+            part
+            for part in parts
+            if isinstance(part, type) and dataclasses.is_dataclass(part) and part not in on_pages
+        ]
+    alone = {
+        kind.__name__
+        for kind, _ in result._CLASSES.values()
+        if not any(issubclass(kind, known) for known in on_pages)
+    }
+    assert alone == KEPT.keys()
 
 
 def test_no_two_sections_take_one_kind() -> None:

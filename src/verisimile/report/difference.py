@@ -114,8 +114,9 @@ def _numbered(keys: Iterator[Hashable] | map[Hashable]) -> list[tuple[Hashable, 
 
 
 def parts_of(report: Document) -> list[Part]:
-    """Return the parts of a report's page but for the last, which says where it comes from."""
-    return [part for section in sections_of(report.content) for part in section.parts()]
+    """Return the parts of a report's page, its summary first, without where it comes from."""
+    summary = Part("Summary", tables=report.summaries)
+    return [summary, *(part for one in sections_of(report.content) for part in one.parts())]
 
 
 def paired_parts(found: ReportComparison) -> list[tuple[Part | None, Part | None]]:

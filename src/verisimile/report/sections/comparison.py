@@ -31,13 +31,12 @@ class ReportComparisons(Section[ReportComparison]):
     """Two reports; the second's verdict is that of the page."""
 
     title = "Two reports"
-    order = 5
+    order = 80
 
     def judge(self, name: str, result: ReportComparison) -> Iterator[Finding]:  # noqa: ARG002
-        """Yield the verdict of the second report, which counts, and that of the first."""
-        for mine, report, decisive in (
-            (result.names[1], result.second, True),
-            (result.names[0], result.first, False),
+        """Yield the verdict of the first report, and that of the second, which counts."""
+        for mine, report, decisive in zip(
+            result.names, (result.first, result.second), (False, True), strict=True
         ):
             verdict = Verdict(report.verdict)
             yield Finding(
@@ -57,19 +56,11 @@ class ReportComparisons(Section[ReportComparison]):
             tables = [overview_table(result, numbers), verdicts_table(result)]
             if notes := warnings_table(result):
                 tables.append(notes)
-            yield Part("What changed", tables=tuple(tables))
-            origin = list(origin_changes(result))
+            tables += change_tables(result, [*origin_changes(result), *numbers])
             yield Part(
-                "What went in",
-                "" if origin else "Both reports are of the same samples, seeds and versions.",
-                tables=tuple(change_tables(result, origin)),
-            )
-            yield Part(
-                "Numbers that differ",
-                "As the tables of the pages show them, rounded."
-                if numbers
-                else "No number that a table shows differs.",
-                tables=tuple(change_tables(result, numbers)),
+                "What changed",
+                "Numbers are compared as the tables of the pages show them, rounded.",
+                tables=tuple(tables),
             )
             for number, (one, other) in enumerate(pairs, 1):
                 if pictures := picture_pairs(result, one, other, f"{place}-{number}"):
@@ -81,12 +72,10 @@ def overview_table(result: ReportComparison, numbers: Sequence[Change]) -> Table
     """Return what two reports are, row by row, and whether it is the same."""
     stored = stored_numbers(result)
     far = f" (finite ones by up to {plain_number(stored.largest, digits=2)} of the larger)"
+    first, second = _about(result.first), _about(result.second)
     rows = [
-        (what, *cells, "same" if cells[0] == cells[1] else "changed")
-        for what, cells in {
-            what: (_about(result.first)[what], _about(result.second)[what])
-            for what in _about(result.first)
-        }.items()
+        (what, value, second[what], "same" if value == second[what] else "changed")
+        for what, value in first.items()
     ]
     return Table(
         f"{count(len(numbers))} cells of tables read differently. In result.json "
