@@ -13,6 +13,7 @@ stamp := $(venv)/.installed
 tools := $(venv)/.tools
 peers := $(venv)/.peers
 site := $(venv)/.site
+browsing := $(venv)/.browsing
 pip := $(bin)/python -m pip --disable-pip-version-check -qq
 pins := -c constraints.txt --build-constraint constraints.txt
 hashes := --require-hashes --no-deps --build-constraint requirements.lock
@@ -23,11 +24,12 @@ unlocked := tensorboard cuda-bindings cuda-toolkit triton nvidia-cudnn-cu13 \
 locking = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
   -c constraints.txt --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help demo test fire calibration gauntlet fuzz bench gpu docs lint lock clean
+.PHONY: help demo test browser fire calibration gauntlet fuzz bench gpu docs lint lock clean
 
 help:
 	@echo "make demo         train, fit, test and report on real Z -> mu mu events (demo-report/)"
 	@echo "make test         the test suite, a few minutes"
+	@echo "make browser      every page in a real Chromium; pictures of them in build/browser"
 	@echo "make fire         every fault (kills, full disks, ...) with every executor, five minutes"
 	@echo "make calibration  statistical claims against many pseudo-experiments, long"
 	@echo "make gauntlet     every p-value and interval where the null is true, an hour; ARGS=--quick"
@@ -44,7 +46,12 @@ demo: $(stamp)
 
 # A worker per core; each with one thread of its own, so that they do not crowd each other out.
 test: $(tools)
-	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -m "not calibration and not fire" -n auto --dist worksteal
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest -m "not calibration and not fire and not browser" -n auto --dist worksteal
+
+# One process: the pages are made once, and looked at on every medium.  CHROMIUM=/path/to/chromium
+# takes another than the system's.
+browser: $(browsing)
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest tests/browser -m browser
 
 # Every fault with every executor; `make test` meets them with some.
 fire: $(tools)
@@ -124,6 +131,14 @@ $(tools): $(stamp) requirements-tools.lock
 $(site): $(tools)
 	@echo "  the documentation's tools ..."
 	@$(pip) install $(pins) --group docs
+	@touch $@
+
+# Playwright's own Chromium where there is no other.
+$(browsing): $(tools)
+	@echo "  a browser ..."
+	@$(pip) install $(pins) --group browser
+	@test -n "$${CHROMIUM:-}" || command -v chromium chromium-browser google-chrome > /dev/null \
+	  || $(bin)/playwright install chromium
 	@touch $@
 
 # What the benchmarks are compared with: dozens of packages that nothing else needs.

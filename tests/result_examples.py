@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import types
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -41,18 +42,42 @@ def public_kinds() -> set[type]:
     """Return the registered classes that are public, or that public functions return."""
     rooms = [vs, *(import_module(f"verisimile.checks.{room}") for room in ROOMS)]
     public = [getattr(room, name) for room in rooms for name in getattr(room, "__all__", ())]
-    functions = filter(inspect.isfunction, (*public, *MEASURES))
-    returned = (leaf for f in functions for leaf in _leaves(get_type_hints(f).get("return")))
+    methods = (each for kind in filter(inspect.isclass, public) for each in _methods(kind))
+    functions: list[types.FunctionType] = [
+        *filter(inspect.isfunction, (*public, *MEASURES)),
+        *methods,
+    ]
+    returned = (leaf for f in functions for leaf in leaves(_returned(f)))
     classes = filter(inspect.isclass, (*public, *returned))
     return {kind for kind in classes if schema_of(kind) is not None}
 
 
-def _leaves(hint: object) -> Iterator[object]:
+def _methods(kind: type) -> Iterator[types.FunctionType]:
+    """Yield the public methods of a public class, and what makes its properties."""
+    for name, member in inspect.getmembers(kind):
+        function = member.fget if isinstance(member, property) else member
+        if not name.startswith("_") and inspect.isfunction(function):
+            yield function
+
+
+def _returned(function: types.FunctionType) -> object:
+    """Return the annotation of what a function returns, its other ones left unread."""
+    hint = function.__annotations__.get("return")
+    only = types.FunctionType(function.__code__, function.__globals__)
+    only.__annotations__ = {"return": hint}
+    try:
+        return get_type_hints(only).get("return")
+    except NameError:  # named for the type checker alone: arrays, tensors
+        return None
+
+
+def leaves(hint: object) -> Iterator[object]:
+    """Yield the classes that an annotation is made of."""
     arguments = get_args(hint)
     if not arguments:
         yield hint
     for argument in arguments:
-        yield from _leaves(argument)
+        yield from leaves(argument)
 
 
 @cache

@@ -46,6 +46,9 @@ from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.minos import MinosInterval
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import conditional_log_densities
+from verisimile.report.difference import ReportComparison
+from verisimile.report.document import document
+from verisimile.report.write import gather
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.tails import fit_tail
 
@@ -162,6 +165,14 @@ def _scale() -> object:
     return calibrate_errors(counts, np.full(2, 1e4), contents, np.full(truth.shape, 0.001))
 
 
+def _comparison() -> object:
+    first, second = (
+        document(RUN, gather([vs.PValue(p, p - 0.01, p + 0.01, "toys", 99, 0), *more]))
+        for p, more in ((0.3, ()), (0.02, (vs.Estimate(0.5, 0.1),)))
+    )
+    return ReportComparison(("last <night>", "tonight"), first, second)
+
+
 MADE: dict[str, Callable[[], object]] = {
     "Agreement": lambda: agreement(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
     "Amplification": lambda: make_point(20, 0.1, 0.02),
@@ -187,6 +198,9 @@ MADE: dict[str, Callable[[], object]] = {
     "ForcedChoice": lambda: forced_choice(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
     "FrechetDistance": lambda: frechet_distance(_events().x, _events(seed=2).x, _rng()),
     "Goodness": lambda: (_tested()[0], make_goodness(), make_marginal()),
+    "HistogramEstimate": lambda: _fitted().histogram(
+        np.linspace(-3.0, 3.0, 7), feature="x0", run=RUN, draws=500
+    ),
     "InceptionScore": lambda: inception_score(_rng().dirichlet(np.ones(4), 200), _rng()),
     "LearningCurve": lambda: learning_curve(
         [100.0, 200.0, 400.0], [0.011, 0.006, 0.0035], [0.001, 0.0005, 0.0005]
@@ -210,12 +224,18 @@ MADE: dict[str, Callable[[], object]] = {
         preferences(_rng(), np.array([0.0, 0.5, 1.0]), raters=8, items=8, taste=0.3)
     ),
     "Refinement": _refinement,
+    "ReportComparison": _comparison,
+    "SampleAudit": lambda: _fitted().draw(200, RUN).audit,
     "Saturation": _saturation,
     "Sbc": lambda: vs.sbc(RUN, *_conjugate(2)[:2], names=NAMES),
     "ScaleComparison": lambda: scale_ratings(
         RUN, scaled(_rng(), items=5, raters=4, shift=0.5), permutations=99
     ),
     "Sensitivity": _effects,
+    "Significance": lambda: [
+        vs.PValue(0.3, 0.25, 0.35, "toys", 99, 0).significance,
+        vs.PValue(0.01, 0.0, 0.02, "toys", 99, 0).significance,
+    ],
     "Support": lambda: support_metrics(_events().x, _events(0.5, seed=2).x, _rng()),
     "Tail": lambda: fit_tail(_rng().gamma(2.0, size=200), 12.0, _rng(), resamples=20),
     "Tarp": lambda: vs.tarp(RUN, *_conjugate()),

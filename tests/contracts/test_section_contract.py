@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import pkgutil
+from importlib import import_module
 from pathlib import Path
+from typing import get_type_hints
 from xml.etree import ElementTree
 
 import pytest
 
+import verisimile as vs
 from report_page import Page
-from result_examples import made, public_kinds
+from result_examples import leaves, made, public_kinds
 from result_kinds import MADE, RUN
+from verisimile.core import result
 from verisimile.core.result import schema_of, to_dict
 from verisimile.report.document import Document, document, read_report
 from verisimile.report.section import known_sections
@@ -23,6 +29,36 @@ def test_every_public_kind_has_a_section_and_a_case_here() -> None:
     taken = {kind for section in known_sections() for kind in section.kinds}
     assert not {kind.__name__ for kind in kinds - taken}
     assert not {kind.__name__ for kind in kinds} - MADE.keys()
+
+
+# Registered so that they can be kept, and never handed to anybody as a result.
+KEPT = {
+    "BinErrors": "of the studies of honest bands, behind no public name",
+    "ConditionalDiscrepancyFit": "of a conditional mixture, in its run folder",
+    "FitStudy": "how a run folder was made",
+}
+
+
+def test_every_registered_class_has_a_section_or_is_part_of_what_has_one() -> None:
+    for module in pkgutil.walk_packages(vs.__path__, "verisimile."):
+        import_module(module.name)
+    on_pages = {kind for section in known_sections() for kind in section.kinds}
+    waiting = [*on_pages, Document]
+    while waiting:
+        kind = waiting.pop()
+        on_pages.add(kind)
+        parts = (leaf for hint in get_type_hints(kind).values() for leaf in leaves(hint))
+        waiting += [
+            part
+            for part in parts
+            if isinstance(part, type) and dataclasses.is_dataclass(part) and part not in on_pages
+        ]
+    alone = {
+        kind.__name__
+        for kind, _ in result._CLASSES.values()
+        if not any(issubclass(kind, known) for known in on_pages)
+    }
+    assert alone == KEPT.keys()
 
 
 def test_no_two_sections_take_one_kind() -> None:

@@ -27,6 +27,7 @@ from verisimile.app.commands.inspect import InspectCommand
 from verisimile.app.commands.one_sample import OneSampleCommand
 from verisimile.app.commands.posterior import PosteriorCommand
 from verisimile.app.commands.ratings import RatingsCommand
+from verisimile.app.commands.report import ReportCommand
 from verisimile.app.commands.run import RunCommand
 from verisimile.app.commands.sample import SampleCommand
 from verisimile.app.commands.submit import SubmitCommand
@@ -136,6 +137,7 @@ COMMANDS: Mapping[str, Callable[..., Command]] = {
     "one-sample": OneSampleCommand,
     "posterior": PosteriorCommand,
     "ratings": RatingsCommand,
+    "report": ReportCommand,
     "inspect": InspectCommand,
     "gc": GcCommand,
 }

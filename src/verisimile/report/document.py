@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -117,18 +118,21 @@ def findings(content: ReportInput) -> tuple[Finding, ...]:
     return tuple(found for section in sections_of(content) for found in section.findings())
 
 
+def conclusions_of(found: Sequence[Finding]) -> tuple[Conclusion, ...]:
+    """Return findings as text."""
+    return tuple(
+        Conclusion(each.sample, each.hypothesis, each.verdict.value, each.sentence, each.decisive)
+        for each in found
+    )
+
+
 def document(run: Run, content: ReportInput) -> Document:
     """Return the report of `content`, judged at its level."""
     found = findings(content)
     return Document(
         verdict=overall(found).value,
         line=verdict_line(found),
-        conclusions=tuple(
-            Conclusion(
-                each.sample, each.hypothesis, each.verdict.value, each.sentence, each.decisive
-            )
-            for each in found
-        ),
+        conclusions=conclusions_of(found),
         content=content,
         environment=current_environment(run),
     )

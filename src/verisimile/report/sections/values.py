@@ -9,11 +9,20 @@ from verisimile.checks.known_truth.likelihood import Likelihood
 from verisimile.core.result import Estimate
 from verisimile.density.check import EstimatorCheck
 from verisimile.mixture.minos import MinosInterval
-from verisimile.report.numbers import estimate, interval, p_value, plain_number, rough, shown
+from verisimile.report.numbers import (
+    estimate,
+    interval,
+    p_value,
+    plain_number,
+    rough,
+    shown,
+    z_bound,
+    z_interval,
+)
 from verisimile.report.section import Section, takes
 from verisimile.report.verdict import Finding, Verdict, decision
 from verisimile.stats.aggregate import Combined
-from verisimile.stats.pvalues import PValue
+from verisimile.stats.pvalues import PValue, Significance
 from verisimile.stats.tails import Tail
 
 
@@ -34,6 +43,19 @@ class PValues(Section[PValue]):
     def judge(self, name: str, result: PValue) -> Iterator[Finding]:
         """Yield a verdict."""
         yield decision(name, "null hypothesis", result, self.level)
+
+
+@takes(Significance)
+class Significances(Section[Significance]):
+    """Significances of which the p-value is not given: described, not judged."""
+
+    title = "Significance"
+    question = "Gaussian significance"
+    caption = (
+        "One-sided Gaussian significances with 68 % intervals from the finite number of draws; "
+        "above: no draw was as extreme, which bounds Z from below only."
+    )
+    columns: ClassVar = {"Z": z_bound, "Interval": z_interval}
 
 
 @takes(Combined)
