@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib import import_module
-from typing import get_args, get_type_hints
 
 import numpy as np
 
@@ -15,44 +12,12 @@ import verisimile as vs
 from analytic import draw, family, log_densities
 from report_values import make_content, make_surprise
 from result_kinds import MADE, RUN
-from verisimile.checks.amplification.analytic import analytic, analytic_observables
-from verisimile.checks.amplification.averaging import averaging
-from verisimile.checks.amplification.calibrated_errors import calibrate_errors
-from verisimile.checks.amplification.kolmogorov import kolmogorov
-from verisimile.checks.amplification.quadratic import quadratic
-from verisimile.checks.amplification.quantile import quantile
 from verisimile.checks.physics.constraints import ConstraintComparison, Violations
 from verisimile.checks.physics.selections import Efficiency, EfficiencyComparison
 from verisimile.checks.precision_recall.bound import AreaLearningCurve
 from verisimile.core.result import Estimate, schema_of
 from verisimile.data.feature import Feature
 from verisimile.report.content import FamilyStudy, NamedAmplification, NamedValidation
-
-MEASURES = (
-    analytic, analytic_observables, averaging, calibrate_errors, kolmogorov, quadratic, quantile,
-)  # fmt: skip
-ROOMS = (
-    "amplification", "classifier", "coverage", "goodness", "known_truth", "posterior", "ratings",
-    "precision_recall", "support", "twosample",
-)  # fmt: skip
-
-
-def public_kinds() -> set[type]:
-    """Return the registered classes that are public, or that public functions return."""
-    rooms = [vs, *(import_module(f"verisimile.checks.{room}") for room in ROOMS)]
-    public = [getattr(room, name) for room in rooms for name in getattr(room, "__all__", ())]
-    functions = filter(inspect.isfunction, (*public, *MEASURES))
-    returned = (leaf for f in functions for leaf in _leaves(get_type_hints(f).get("return")))
-    classes = filter(inspect.isclass, (*public, *returned))
-    return {kind for kind in classes if schema_of(kind) is not None}
-
-
-def _leaves(hint: object) -> Iterator[object]:
-    arguments = get_args(hint)
-    if not arguments:
-        yield hint
-    for argument in arguments:
-        yield from _leaves(argument)
 
 
 @cache
@@ -76,6 +41,7 @@ def examples() -> dict[type, object]:
 def _further() -> Iterator[object]:
     """Yield what a mixture and a report have, and parts that small results lack."""
     yield histogram()
+    yield _mixture().draw(200, RUN).audit
     yield make_content()
     yield make_surprise()
     yield NamedValidation("tune", made("Validation")[0])  # type: ignore[arg-type]
@@ -97,11 +63,15 @@ def _further() -> Iterator[object]:
 @cache
 def histogram() -> object:
     """Return the marginal of a small mixture."""
+    return _mixture().histogram(np.linspace(-3.0, 3.0, 7), feature="m", run=RUN, draws=200)
+
+
+@cache
+def _mixture() -> vs.Mixture:
     members = family(3)
     data = draw(members, np.array([0.5, 0.3, 0.2]), 300, np.random.default_rng(51))
     fit = vs.fit_weights(log_densities(members, data))
-    mixture = vs.Mixture(members, fit, features=(Feature("m", unit="GeV"), Feature("pt")))
-    return mixture.histogram(np.linspace(-3.0, 3.0, 7), feature="m", run=RUN, draws=200)
+    return vs.Mixture(members, fit, features=(Feature("m", unit="GeV"), Feature("pt")))
 
 
 def _parts(value: object) -> Iterator[object]:

@@ -155,17 +155,15 @@ def z_interval(z: Significance) -> str:
     return f"{fixed(z.low)} to {fixed(z.high)}"
 
 
-def z_words(z: Significance) -> str:
-    """Return the significance with its sign; where no toy exceeded, the bound that it is.
+def z_bound(z: Significance) -> str:
+    """Return the significance; where no toy was as extreme, as the lower bound that it is.
 
     Examples
     --------
-    >>> z_words(Significance(2.345, 2.2, 2.5)), z_words(Significance(3.1, 2.9, math.inf))
-    ('Z = 2.35', 'Z > 2.90')
+    >>> z_bound(Significance(1.8, 1.7, 1.9)), z_bound(Significance(3.1, 2.9, math.inf))
+    ('1.80', '> 2.90')
     """
-    if z.high == math.inf and math.isfinite(z.low):
-        return f"Z > {fixed(z.low)}"
-    return f"Z = {fixed(z.value)}"
+    return f"> {fixed(z.low)}" if z.high == math.inf else fixed(z.value)
 
 
 def interval(low: float, high: float) -> str:

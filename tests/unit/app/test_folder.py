@@ -40,10 +40,10 @@ def test_a_run_folder_holds_members_mixture_and_reports(home: Path) -> None:
     held = vs.load_run(home)
     assert held.ensemble is not None
     assert len(held.ensemble.records) == len(held.training) == 2
-    assert held.mixture is not None
+    assert isinstance(held.mixture, vs.Mixture)
     assert held.fit is held.mixture.fit
     x = np.zeros((3, 2))
-    assert held.mixture.log_prob(x).shape == (3,)  # type: ignore[union-attr]
+    assert held.mixture.log_prob(x).shape == (3,)
     assert held.settings is None  # made from Python
     assert list(held.reports) == ["report"]
     kinds = [type(one).__name__ for one in held.results]
@@ -55,7 +55,9 @@ def test_a_run_folder_holds_members_mixture_and_reports(home: Path) -> None:
 def test_a_report_alone_has_results_and_nothing_else(tmp_path: Path) -> None:
     vs.write_report(RUN, make_goodness(), tmp_path)
     held = vs.load_run(tmp_path)
-    assert held.mixture is held.fit is held.ensemble is None
+    assert held.mixture is None
+    assert held.fit is None
+    assert held.ensemble is None
     assert held.training == ()
     (result,) = held.results
     assert repr(result) == repr(make_goodness())
