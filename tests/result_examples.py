@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import types
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib import import_module
-from typing import get_args, get_type_hints
 
 import numpy as np
 
@@ -16,68 +12,12 @@ import verisimile as vs
 from analytic import draw, family, log_densities
 from report_values import make_content, make_surprise
 from result_kinds import MADE, RUN
-from verisimile.checks.amplification.analytic import analytic, analytic_observables
-from verisimile.checks.amplification.averaging import averaging
-from verisimile.checks.amplification.calibrated_errors import calibrate_errors
-from verisimile.checks.amplification.kolmogorov import kolmogorov
-from verisimile.checks.amplification.quadratic import quadratic
-from verisimile.checks.amplification.quantile import quantile
 from verisimile.checks.physics.constraints import ConstraintComparison, Violations
 from verisimile.checks.physics.selections import Efficiency, EfficiencyComparison
 from verisimile.checks.precision_recall.bound import AreaLearningCurve
 from verisimile.core.result import Estimate, schema_of
 from verisimile.data.feature import Feature
 from verisimile.report.content import FamilyStudy, NamedAmplification, NamedValidation
-
-MEASURES = (
-    analytic, analytic_observables, averaging, calibrate_errors, kolmogorov, quadratic, quantile,
-)  # fmt: skip
-ROOMS = (
-    "amplification", "classifier", "coverage", "goodness", "known_truth", "posterior", "ratings",
-    "precision_recall", "support", "twosample",
-)  # fmt: skip
-
-
-def public_kinds() -> set[type]:
-    """Return the registered classes that are public, or that public functions return."""
-    rooms = [vs, *(import_module(f"verisimile.checks.{room}") for room in ROOMS)]
-    public = [getattr(room, name) for room in rooms for name in getattr(room, "__all__", ())]
-    methods = (each for kind in filter(inspect.isclass, public) for each in _methods(kind))
-    functions: list[types.FunctionType] = [
-        *filter(inspect.isfunction, (*public, *MEASURES)),
-        *methods,
-    ]
-    returned = (leaf for f in functions for leaf in leaves(_returned(f)))
-    classes = filter(inspect.isclass, (*public, *returned))
-    return {kind for kind in classes if schema_of(kind) is not None}
-
-
-def _methods(kind: type) -> Iterator[types.FunctionType]:
-    """Yield the public methods of a public class, and what makes its properties."""
-    for name, member in inspect.getmembers(kind):
-        function = member.fget if isinstance(member, property) else member
-        if not name.startswith("_") and inspect.isfunction(function):
-            yield function
-
-
-def _returned(function: types.FunctionType) -> object:
-    """Return the annotation of what a function returns, its other ones left unread."""
-    hint = function.__annotations__.get("return")
-    only = types.FunctionType(function.__code__, function.__globals__)
-    only.__annotations__ = {"return": hint}
-    try:
-        return get_type_hints(only).get("return")
-    except NameError:  # named for the type checker alone: arrays, tensors
-        return None
-
-
-def leaves(hint: object) -> Iterator[object]:
-    """Yield the classes that an annotation is made of."""
-    arguments = get_args(hint)
-    if not arguments:
-        yield hint
-    for argument in arguments:
-        yield from leaves(argument)
 
 
 @cache
@@ -101,6 +41,7 @@ def examples() -> dict[type, object]:
 def _further() -> Iterator[object]:
     """Yield what a mixture and a report have, and parts that small results lack."""
     yield histogram()
+    yield _mixture().draw(200, RUN).audit
     yield make_content()
     yield make_surprise()
     yield NamedValidation("tune", made("Validation")[0])  # type: ignore[arg-type]
@@ -122,11 +63,15 @@ def _further() -> Iterator[object]:
 @cache
 def histogram() -> object:
     """Return the marginal of a small mixture."""
+    return _mixture().histogram(np.linspace(-3.0, 3.0, 7), feature="m", run=RUN, draws=200)
+
+
+@cache
+def _mixture() -> vs.Mixture:
     members = family(3)
     data = draw(members, np.array([0.5, 0.3, 0.2]), 300, np.random.default_rng(51))
     fit = vs.fit_weights(log_densities(members, data))
-    mixture = vs.Mixture(members, fit, features=(Feature("m", unit="GeV"), Feature("pt")))
-    return mixture.histogram(np.linspace(-3.0, 3.0, 7), feature="m", run=RUN, draws=200)
+    return vs.Mixture(members, fit, features=(Feature("m", unit="GeV"), Feature("pt")))
 
 
 def _parts(value: object) -> Iterator[object]:

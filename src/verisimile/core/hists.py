@@ -13,6 +13,7 @@ from verisimile.core.errors import require
 
 if TYPE_CHECKING:
     from boost_histogram import Histogram
+    from boost_histogram.storage import Weight
 
 
 @runtime_checkable
@@ -35,6 +36,9 @@ class HasAxes(Protocol):
 
 EdgesLike: TypeAlias = npt.ArrayLike | HasEdges | HasAxes
 """Bin edges, an axis that has some, or a histogram of one axis."""
+
+WeightedHistogram: TypeAlias = "Histogram[Weight]"
+"""A histogram of boost-histogram with sums of weights and of their squares."""
 
 
 def as_edges(value: EdgesLike, name: str) -> Array:
@@ -68,7 +72,7 @@ def as_edges(value: EdgesLike, name: str) -> Array:
 
 def histogram_of(
     edges: Array, values: Array, variances: Array, *, name: str = "", label: str = ""
-) -> Histogram:
+) -> WeightedHistogram:
     """Return a histogram of boost-histogram with values and variances, ``hist.Hist(it)`` of hist.
 
     Parameters

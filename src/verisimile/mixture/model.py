@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, digest, frozen
 from verisimile.core.errors import NumericsError, require, require_one_of
-from verisimile.core.hists import EdgesLike, as_edges, histogram_of
+from verisimile.core.hists import EdgesLike, WeightedHistogram, as_edges, histogram_of
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload, Record
 from verisimile.core.result import Estimate, Result, register
@@ -26,9 +26,6 @@ from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
-
-if TYPE_CHECKING:
-    from boost_histogram import Histogram
 
 _DRAWS = 20_000
 _PROBES = 8
@@ -237,7 +234,7 @@ class HistogramEstimate(Result):
     feature: Feature | None = None
     listed: ClassVar[tuple[str, ...]] = ("edges", "values", "errors")
 
-    def to_hist(self) -> Histogram:
+    def to_hist(self) -> WeightedHistogram:
         """Return bin probabilities and variances as a histogram of boost-histogram."""
         name, label = ("", "") if self.feature is None else (self.feature.name, self.feature.title)
         return histogram_of(self.edges, self.values, self.errors**2, name=name, label=label)

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from verisimile.core.frames import Row, rows, scalars
-from verisimile.report.numbers import p_value, shown, z_words
+from verisimile.report.numbers import p_value, shown, z_bound
 from verisimile.stats.pvalues import PValue, Significance
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def _text(cell: object) -> str:
     if cell is None:
         return _NONE
     if isinstance(cell, Significance):
-        return escape(z_words(cell))
+        return escape(z_bound(cell))
     if isinstance(cell, PValue):
         said = shown(cell) if cell.n_null else p_value(cell)
-        return escape(f"{said}, {z_words(cell.significance)}")
+        return escape(f"{said}, Z {z_bound(cell.significance)}")
     if hasattr(cell, "item"):
         cell = cell.item()
     text = shown(cell)

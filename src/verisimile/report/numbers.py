@@ -166,18 +166,6 @@ def z_bound(z: Significance) -> str:
     return f"> {fixed(z.low)}" if z.high == math.inf else fixed(z.value)
 
 
-def z_words(z: Significance) -> str:
-    """Return the significance with its sign; where no toy exceeded, the bound that it is.
-
-    Examples
-    --------
-    >>> z_words(Significance(2.345, 2.2, 2.5)), z_words(Significance(3.1, 2.9, math.inf))
-    ('Z = 2.35', 'Z > 2.90')
-    """
-    value = z_bound(z)
-    return f"Z {value}" if value.startswith(">") else f"Z = {value}"
-
-
 def interval(low: float, high: float) -> str:
     """Return ``low to high`` (a dash would read as a minus)."""
     return f"{plain_number(low, digits=2)} to {plain_number(high, digits=2)}"

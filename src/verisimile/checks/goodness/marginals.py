@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from verisimile.checks.goodness.result import fitted_here
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.errors import require
-from verisimile.core.hists import histogram_of
+from verisimile.core.hists import WeightedHistogram, histogram_of
 from verisimile.core.result import Result, register
 from verisimile.core.run import Run
 from verisimile.data.description import worded
@@ -23,9 +23,6 @@ from verisimile.mixture.model import Mixture
 from verisimile.samples.contents import bin_edges, is_logarithmic
 from verisimile.stats.intervals import garwood
 from verisimile.stats.linalg import solve_spd
-
-if TYPE_CHECKING:
-    from boost_histogram import Histogram
 
 
 class FittedDensities(Protocol):
@@ -126,7 +123,7 @@ class MarginalComparison(Result):
             f"n={self.n_events}, chi2/dof={self.chi2:.1f}/{self.dof})"
         )
 
-    def to_hists(self) -> dict[str, Histogram]:
+    def to_hists(self) -> dict[str, WeightedHistogram]:
         """Return the ``data`` and what is ``expected`` as boost-histograms.
 
         Variances are those of counts, and those that the mixture claims.

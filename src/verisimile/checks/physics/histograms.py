@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from verisimile.core.arrays import Array, IntArray, frozen
 from verisimile.core.errors import require
-from verisimile.core.hists import EdgesLike, as_edges, histogram_of
+from verisimile.core.hists import EdgesLike, WeightedHistogram, as_edges, histogram_of
 from verisimile.core.result import Result, register
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
@@ -29,9 +29,6 @@ from verisimile.samples.contents import (
     ratio_of,
 )
 from verisimile.samples.weighted import match_columns, shares
-
-if TYPE_CHECKING:
-    from boost_histogram import Histogram
 
 _BINS = 40  # of features whose edges are not given
 
@@ -116,7 +113,7 @@ class MarginalPair(Result):
             f"W1={self.distance:.3g} sd)"
         )
 
-    def to_hists(self) -> dict[str, Histogram]:
+    def to_hists(self) -> dict[str, WeightedHistogram]:
         """Return the contents of both samples, and of training events, as boost-histograms.
 
         Sums of weights and of their squares, under- and overflow included, by the names

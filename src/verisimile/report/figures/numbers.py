@@ -29,6 +29,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.result import Estimate
 from verisimile.density.check import EstimatorCheck
 from verisimile.mixture.minos import MinosInterval
+from verisimile.mixture.sampling import SampleAudit
 from verisimile.report import style
 from verisimile.report.drawing import canvas, draws
 from verisimile.report.numbers import percent, plain_number
@@ -238,6 +239,14 @@ _OF: dict[type, Callable[[Any], PointRows]] = {
         [Point.of(r.name, r.inverse_size)], "1 / events of equal error"
     ),
     Preference: _preference,
+    SampleAudit: lambda r: PointRows(
+        [
+            Point("kept of the proposed", r.accepted / max(r.proposed, 1)),
+            Point.of("negative mass", r.negative_mass),
+        ],
+        "share",
+        0.0,
+    ),
     ScaleComparison: lambda r: PointRows(
         [Point(each.system, each.mean.value, *each.interval) for each in r.systems],
         f"rating, {percent(r.level)} interval",

@@ -19,8 +19,8 @@ from verisimile.report.numbers import (
     p_interval,
     p_value,
     plain_number,
+    z_bound,
     z_interval,
-    z_words,
 )
 from verisimile.report.page import Illustration, slug
 
@@ -59,7 +59,7 @@ def marginal_figure(marginal: MarginalComparison) -> Figure:
     return figure_of(plot_marginal, marginal)
 
 
-def _paint(upper: Axes, marginal: MarginalComparison) -> None:
+def _paint(upper: Axes, marginal: MarginalComparison, columns: int = 5) -> None:
     upper, lower = panels(upper, heights=(2.6, 1.0), share=True)
     _counts(upper, marginal)
     _ratios(lower, marginal)
@@ -73,7 +73,7 @@ def _paint(upper: Axes, marginal: MarginalComparison) -> None:
         [labels[i] for i in order],
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=5,
+        ncols=columns,
         borderaxespad=0.1,
         columnspacing=1.1,
         handlelength=1.5,
@@ -180,7 +180,7 @@ def null_figure(test: Goodness) -> Figure:
 def _null(axes: Axes, test: Goodness) -> None:
     # The likelihood ratio and not what joins it with others: that is a rank among the toys.
     paint_null(axes, test.leading.toys, test.leading.statistic)
-    said = f"p = {p_value(test.p_value)},  {z_words(test.z)}"
+    said = f"p = {p_value(test.p_value)},  Z {z_bound(test.z)}"
     axes.set_title(f"{test.hypothesis}:  {said}", loc="left", pad=26)
 
 
@@ -260,7 +260,7 @@ def _null_illustration(sample: str, test: Goodness, number: str) -> Illustration
         name=f"null-{number}-{slug(test.hypothesis)}",
         caption=f"{test.hypothesis}: likelihood ratio t of {count(p.n_null)} {test.null} toys, and "
         f"of the sample. {_whole(test)}p = {p_value(p)} ({p_interval(p)}), "
-        f"{z_words(test.z)} ({z_interval(test.z)}).",
+        f"Z {z_bound(test.z)} ({z_interval(test.z)}).",
         alt=f"Null distribution of the test statistic for {sample}, hypothesis {test.hypothesis}; "
         f"observed t = {plain_number(test.leading.statistic)}, p-value {p_value(p)}.",
         figure=null_figure(test),

@@ -125,7 +125,7 @@ def plot_marginal_pair(
         Those of the densities.
     """
     with canvas(ax) as axes:
-        _paint_pair(axes, result, windows)
+        paint_pair(axes, result, windows)
     return axes
 
 
@@ -134,7 +134,8 @@ def pair_figure(pair: MarginalPair, windows: Sequence[Window] = ()) -> Figure:
     return figure_of(plot_marginal_pair, pair, windows=windows)
 
 
-def _paint_pair(upper: Axes, pair: MarginalPair, windows: Sequence[Window]) -> None:
+def paint_pair(upper: Axes, pair: MarginalPair, windows: Sequence[Window]) -> None:
+    """Draw the densities into axes that are divided for the ratio."""
     upper, lower = panels(upper, heights=(2.2, 1.0), share=True)
     for axes in (upper, lower):
         for window in windows:
