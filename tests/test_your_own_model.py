@@ -25,7 +25,7 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "model", raising=False)
     rng = np.random.default_rng(3)
-    x = np.column_stack([rng.normal(91.0, 2.5, 400), rng.exponential(20.0, 400)])
+    x = np.column_stack([rng.normal(91.0, 2.5, 150), rng.exponential(20.0, 150)])
     write_events(Events(x, names=("m", "pt")), "truth.parquet")
     space: dict[str, object] = {}
     blocks = _BLOCK.findall(PAGE.read_text(encoding="utf-8"))

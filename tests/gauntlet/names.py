@@ -10,7 +10,8 @@ FIELDS = ("p_value", "p_values", "adjusted", "interval", "intervals", "low")
 _REASONS: Mapping[str, str] = {
     "a setting, a value, an error or an input: states nothing": """
         AdversarialTrainer AutoencoderTrainer BallsOfCentres Battery BayesianFlowTrainer
-        BestScore BinContent BoostedTrees BootstrapPlan ClassifierScore Condition ContextBins
+        BestScore BinContent BoostedTrees BootstrapPlan CallableDensity ClassifierScore
+        Condition ContextBins
         Compiled CoverageScore DensityAt DeviceNewton DiffusionTrainer DropoutFlowTrainer Events
         Exchangeable Expectation Expression FlowMatchingTrainer GaussianMixtureTrainer
         IncompleteError InitialisationPlan InputError KernelDensityTrainer KnownTruth
@@ -24,8 +25,8 @@ _REASONS: Mapping[str, str] = {
         CramerVonMisesDiscrepancy EnergyDiscrepancy entropy_label equal_regions product_regions
         quantile_regions""",
     "reads, writes, trains, adapts or gathers: states nothing": """
-        adapt check_conditional check_estimator derived fit_cross_ensemble fit_ensemble
-        gather_ensemble load_run
+        adapt adapt_sampler check_conditional check_estimator derived fit_cross_ensemble
+        fit_ensemble gather_ensemble load_run
         posterior_draws read_events read_ratings read_report read_showers read_study write_events
         write_report""",
     "a statistic of the battery, under the name that the catalogue gives it": """

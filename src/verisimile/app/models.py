@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from verisimile.core.random import Seeds
     from verisimile.data.events import Events
+    from verisimile.density.protocol import Sampler
 
 _SUFFIX = ".py"
 _REMEDY = (
@@ -102,43 +103,48 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """Events of a model, and what a reader must know of them."""
+class FileSampler:
+    """A sampler of a Python file, loaded; `names` are its columns, if it says them itself."""
 
-    events: Events
-    source: str
+    file: ModelFile
+    sampler: Sampler
+    names: tuple[str, ...] | None
 
+    @classmethod
+    def of(cls, file: ModelFile) -> FileSampler:
+        """Run the file; an InputError if its object draws no events."""
+        from verisimile.density.adapters import adapt_sampler
 
-def draw_from(model: ModelFile, n: int, columns: Sequence[str], seeds: Seeds) -> Drawn:
-    """Return `n` events of a model of a file, its columns by their names.
+        loaded = file.load()
+        names = getattr(loaded, "names", None)
+        return cls(file, adapt_sampler(loaded), None if names is None else tuple(names))
 
-    A model with `names` says itself which columns it draws; else they are `columns`, in this
-    order.
+    def draw(self, n: int, columns: Sequence[str], seeds: Seeds) -> tuple[Events, str]:
+        """Return `n` events, and what a reader must know of them.
 
-    Raises
-    ------
-    InputError
-        If it draws no events, or other columns than are wanted.
-    """
-    from verisimile.data.events import Events
-    from verisimile.density.adapters import adapt_sampler
+        Unless the model has `names` its columns are `columns`, in this order.
 
-    loaded = model.load()
-    sampler = adapt_sampler(loaded)
-    names = tuple(getattr(loaded, "names", columns))
-    if len(names) != sampler.n_features:
-        raise InputError(
-            f"{model.path}:{model.name}",
-            got=f"events of {sampler.n_features} columns",
-            expected=f"the {len(names)} columns {', '.join(names)}, in this order",
-            remedy="Choose columns by --features, in the model's order, or give the model `names`.",
+        Raises
+        ------
+        InputError
+            If it draws another number of columns.
+        """
+        from verisimile.data.events import Events
+
+        names = self.names or tuple(columns)
+        if len(names) != self.sampler.n_features:
+            raise InputError(
+                f"{self.file.path}:{self.file.name}",
+                got=f"events of {self.sampler.n_features} columns",
+                expected=f"the {len(names)} columns {', '.join(names)}, in this order",
+                remedy="Choose columns by --features, in the model's order, or give the model "
+                "`names`.",
+            )
+        events = Events(self.sampler.sample(n, seeds.numpy()), names=names)
+        return events, (
+            f"{self.file.path}:{self.file.name}, {n} events drawn with seed {seeds.entropy}, "
+            f"columns {', '.join(names)} (file of sha256 {self.file.sha256[:12]})"
         )
-    events = Events(sampler.sample(n, seeds.numpy()), names=names)
-    return Drawn(
-        events,
-        f"{model.path}:{model.name}, {n} events drawn with seed {seeds.entropy}, columns "
-        f"{', '.join(names)} (file of sha256 {model.sha256[:12]})",
-    )
 
 
 def _makes(found: object) -> bool:

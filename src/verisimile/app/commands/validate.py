@@ -11,7 +11,7 @@ import typer
 
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
-from verisimile.app.models import ModelFile, draw_from
+from verisimile.app.models import FileSampler, ModelFile
 from verisimile.app.preflight import check_report
 from verisimile.app.reading import Reader, accounts_of, holders, say_accounts, warn_of_doubts
 from verisimile.app.terminal import Clock, ExitCode
@@ -175,14 +175,14 @@ class ValidateCommand(options.BesideReport):
         file = self.out / "generated.parquet"
         if self.out.is_dir():
             check_writable(file, origin=_ORIGIN, force=self.force)
+        sampler = FileSampler.of(model)
         alone = _with_samples(study, generated=None, train=None)
         reference = read_samples(alone)[0]["reference"]
-        found = draw_from(
-            model, study.samples.size or reference.n, reference.names, run.seeds.at("generated")
-        )
+        size = study.samples.size or reference.n
+        events, source = sampler.draw(size, reference.names, run.seeds.at("generated"))
         self.out.mkdir(parents=True, exist_ok=True)
-        write_events(found.events, file, origin=_ORIGIN)
-        return _with_samples(study, generated=str(file)), found.source
+        write_events(events, file, origin=_ORIGIN)
+        return _with_samples(study, generated=str(file)), source
 
     def _whole_study(self) -> Study:
         """Return the study file's study with what the options say instead."""

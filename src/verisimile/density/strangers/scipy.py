@@ -34,7 +34,7 @@ class _RandomVariable(Protocol):
     def sample(self, shape: int, *, rng: np.random.Generator) -> npt.ArrayLike: ...
 
 
-class _KernelEstimate(Protocol):
+class _ScipyKernelEstimate(Protocol):
     d: int
 
     def logpdf(self, x: Array) -> npt.ArrayLike: ...
@@ -45,7 +45,7 @@ def adapted(model: object) -> DensityEstimator:
     """Return a distribution of numbers or vectors as an estimator."""
     names = {base.__name__ for base in type(model).__mro__}
     if "gaussian_kde" in names:
-        kernels = _Kernels(cast(_KernelEstimate, model))
+        kernels = _ScipyKernels(cast(_ScipyKernelEstimate, model))
         return Adapted(CallableDensity(int(kernels.model.d), kernels.log_prob, kernels.sample))
     if "_ProbabilityDistribution" in names:
         return _scalar(_Newer(cast(_RandomVariable, model)), model)
@@ -134,10 +134,10 @@ class _Newer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kernels:
+class _ScipyKernels:
     """`scipy.stats.gaussian_kde`, transposed."""
 
-    model: _KernelEstimate
+    model: _ScipyKernelEstimate
 
     def log_prob(self, x: Array) -> Array:
         # Beyond 1e100 scipy meets inf - inf; the density is zero long before.

@@ -23,7 +23,7 @@ from verisimile.density.protocol import DensityEstimator
 from verisimile.density.strangers.steps import Step, quietly, step_of
 
 
-class _KernelEstimate(Protocol):
+class _SklearnKernelEstimate(Protocol):
     kernel: str
     n_features_in_: int
 
@@ -62,14 +62,14 @@ def adapted(model: object) -> DensityEstimator:
 
 def _kernels(stranger: object) -> DensityEstimator:
     _require_fitted(stranger, "tree_")
-    model = cast(_KernelEstimate, stranger)
+    model = cast(_SklearnKernelEstimate, stranger)
     require(
         model.kernel in ("gaussian", "tophat"),
         "KernelDensity.kernel",
         got=repr(model.kernel),
         expected="'gaussian' or 'tophat', the kernels that scikit-learn can sample",
     )
-    source = _Kernels(model)
+    source = _SklearnKernels(model)
     return Adapted(CallableDensity(int(model.n_features_in_), source.log_prob, source.sample))
 
 
@@ -132,10 +132,10 @@ _KINDS: dict[str, Callable[[object], DensityEstimator]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Kernels:
+class _SklearnKernels:
     """A fitted `sklearn.neighbors.KernelDensity`."""
 
-    model: _KernelEstimate
+    model: _SklearnKernelEstimate
 
     def log_prob(self, x: Array) -> Array:
         with quietly():

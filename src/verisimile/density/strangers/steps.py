@@ -49,17 +49,17 @@ def quietly() -> Iterator[None]:
 class Step:
     """A fitted transformer, and the logarithm of its slope.
 
-    `slope` takes ``(n, d)`` to ``(n,)``; the map acts on values between `low` and `high`.
+    `slope` takes ``(n, d)`` to ``(n,)``; the map acts on values between `least` and `most`.
     """
 
     made: Any
     slope: Callable[[Array], Array]
-    low: float = -np.inf
-    high: float = np.inf
+    least: float = -np.inf
+    most: float = np.inf
 
     def domain(self, x: Array) -> BoolArray:
         """Return which rows ``(n,)`` the map is defined for."""
-        return np.asarray(((x > self.low) & (x < self.high)).all(axis=1))
+        return np.asarray(((x > self.least) & (x < self.most)).all(axis=1))
 
     def forward(self, x: Array) -> Array:
         """Return the mapped events ``(n, d)``."""
@@ -79,7 +79,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Constant:
+class _ConstantSlope:
     value: float
 
     def __call__(self, x: Array) -> Array:
@@ -87,7 +87,7 @@ class _Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class _Power:
+class _PowerSlope:
     exponents: Array  # λ, (d,)
     constant: float  # of the standardisation that follows
     box_cox: bool
@@ -117,7 +117,7 @@ def step_of(name: str, made: Any) -> Step:  # noqa: ANN401  (a stranger)
     if getattr(made, "clip", False):
         raise _refused(name, kind, "that clips, so that many events have one image")
     scale = np.broadcast_to(_SCALERS[kind](made), (made.n_features_in_,))
-    return Step(made, _Constant(-float(np.log(np.abs(scale)).sum())))
+    return Step(made, _ConstantSlope(-float(np.log(np.abs(scale)).sum())))
 
 
 def _turn(name: str, made: Any) -> Step:  # noqa: ANN401  (a stranger)
@@ -126,7 +126,7 @@ def _turn(name: str, made: Any) -> Step:  # noqa: ANN401  (a stranger)
         raise _refused(name, "PCA", f"that keeps {made.n_components_} of {d} components")
     # An orthogonal turn has no stretch; whitening divides by the components' widths.
     stretch = -0.5 * float(np.log(made.explained_variance_).sum()) if made.whiten else 0.0
-    return Step(made, _Constant(stretch))
+    return Step(made, _ConstantSlope(stretch))
 
 
 def _power(name: str, made: Any) -> Step:  # noqa: ANN401  (a stranger)
@@ -143,7 +143,7 @@ def _power(name: str, made: Any) -> Step:  # noqa: ANN401  (a stranger)
     scale = made._scaler.scale_ if made.standardize else np.ones(1)
     constant = -float(np.log(np.broadcast_to(scale, exponents.shape)).sum())
     return Step(
-        made, _Power(exponents, constant, box_cox), low=0.0 if box_cox else -_FAR, high=_FAR
+        made, _PowerSlope(exponents, constant, box_cox), least=0.0 if box_cox else -_FAR, most=_FAR
     )
 
 
