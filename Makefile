@@ -82,6 +82,7 @@ gpu: $(tools)
 docs: $(site)
 	@$(bin)/python -m sphinx -n -W --keep-going -q docs build/docs/html
 	@$(bin)/python docs/building/links.py build/docs/html
+	@$(bin)/python -m doctest $$(grep -l '^>>> ' docs/*.md)
 	@echo "build/docs/html/index.html"
 
 lint: $(tools)

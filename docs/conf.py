@@ -45,6 +45,7 @@ autodoc_preserve_defaults = True
 maximum_signature_line_length = 88
 autodoc_type_aliases = aliases()
 napoleon_google_docstring = False
+napoleon_attr_annotations = False  # the signature has them
 # Fields of dataclasses, several of them in a line.
 napoleon_custom_sections = [("Attributes", "params_style")]
 # Other packages' types have no page here, nor have this one's inner types.  Functions, methods and

@@ -65,16 +65,18 @@ def _plain(entry: dict[str, Any]) -> str:
     )
     year = f" ({entry['year']})" if "year" in entry else ""
     doi = f" [{entry['doi']}](https://doi.org/{entry['doi']})" if "doi" in entry else ""
-    return f"{_names(entry, ', ')}: *{entry['title']}*. {place}{year}.{doi}".replace(". .", ".")
+    return f"{_names(entry, ', ')}: *{entry['title']}*, {place}{year}.{doi}".replace(
+        ",  (", " ("
+    ).replace(", .", ".")
 
 
 def _bibtex(entry: dict[str, Any]) -> str:
     first = entry["authors"][0]
-    words = str(first.get("family-names", "verisimile")).lower() + str(entry.get("year", ""))
+    words = f"{first.get('family-names', '')}{entry.get('year', '')}".lower()
     title = re.sub(r"\W+", "", entry["title"].split()[0].lower())
     fields = {
-        "title": f"{{{entry['title']}}}",
-        "author": _names(entry, " and "),
+        "title": _braced(entry["title"]),
+        "author": _names(entry, " and ") if "family-names" in first else _braced(first["name"]),
         "journal": entry.get("journal"),
         "booktitle": entry.get("collection-title"),
         "year": entry.get("year"),
@@ -87,6 +89,12 @@ def _bibtex(entry: dict[str, Any]) -> str:
     lines = [f"  {key} = {{{value}}}," for key, value in fields.items() if value]
     key = re.sub(r"[^a-z0-9]", "", words) + title
     return "\n".join([f"@{kinds.get(entry['type'], 'misc')}{{{key},", *lines, "}"])
+
+
+def _braced(text: str) -> str:
+    """Return what BibTeX shall take as it is, an organisation or a title."""
+    escaped = text.replace("_", r"\_")
+    return f"{{{escaped}}}"
 
 
 def turn(app: Sphinx, page: str, source: list[str]) -> None:

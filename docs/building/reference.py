@@ -20,6 +20,7 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
@@ -301,8 +302,16 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("defined_names", defined(), "", frozenset)
     app.connect("builder-inited", _write_all)
     app.connect("missing-reference", resolve)
+    app.connect("env-check-consistency", check)
     app.connect("autodoc-process-docstring", as_meant, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def check(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of a public name that has no entry."""
+    there = {name for name, *_ in env.get_domain("py").get_objects()}
+    for path in sorted(set(app.config.public_paths.values()) - there):
+        logging.getLogger(__name__).warning("%s has no entry in the reference", path)
 
 
 def _write_all(app: Sphinx) -> None:
