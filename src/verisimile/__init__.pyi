@@ -81,6 +81,9 @@ from .mixture.discrepancy.fit import Discrepancy as Discrepancy
 from .mixture.fit import fit_weights as fit_weights
 from .mixture.model import Mixture as Mixture
 from .mixture.solvers.newton import NewtonSolver as NewtonSolver
+from .report.loggers import MLflowLogger as MLflowLogger
+from .report.loggers import WandbLogger as WandbLogger
+from .report.loggers import log_report as log_report
 from .report.write import write_report as write_report
 from .stats.pvalues import PValue as PValue
 from .validation.study import Battery as Battery
