@@ -121,10 +121,10 @@ def test_wandb_is_called_as_its_documentation_says(
         def log_artifact(self, artifact_or_path: str, name: str, type: str) -> None:
             files.append((artifact_or_path, name, type))
 
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=None))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=None))
     with pytest.raises(vs.InputError, match="no active run"):
         vs.WandbLogger()
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=Run()))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=Run()))
     kept = Kept()
     vs.log_report(folder, vs.WandbLogger(), kept)
     assert config == kept.params
