@@ -84,6 +84,9 @@ from .mixture.model import Mixture as Mixture
 from .mixture.solvers.newton import NewtonSolver as NewtonSolver
 from .report import figures as figures
 from .report.document import read_report as read_report
+from .report.loggers import MLflowLogger as MLflowLogger
+from .report.loggers import WandbLogger as WandbLogger
+from .report.loggers import log_report as log_report
 from .report.write import write_report as write_report
 from .stats.pvalues import PValue as PValue
 from .validation.study import Battery as Battery

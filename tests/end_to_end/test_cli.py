@@ -154,6 +154,7 @@ def test_coverage_plans_and_refuses(files: Path, copy: Path) -> None:
     assert blind.err.startswith("warning: nothing could pass: 5 data sets")
     refused(run("coverage", copy, "--level", "68.27"), "--level")
     refused(run("coverage", copy, "--moment", "eta", "--dry-run"), "--moment", "'eta'")
+    refused(run("coverage", copy, "--moment", "m:400", "--dry-run"), "Moment.order", "400")
     few = ("--truth", files / "test.parquet", "--dry-run")
     refused(run("coverage", copy, *few), "--truth", "200 events")
 

@@ -28,7 +28,7 @@ for name, sample in zip("a b c d e f2 g2 h2".split(), samples):
     vs.write_events(sample, f"{name}.parquet")
 for line in (
     "validate a.parquet b.parquet --train c.parquet --permutations 19 "
-    "--tests energy,nplm,classifier",
+    "--tests energy",
     "amplify b.parquet d.parquet --holdout a.parquet --train c.parquet",
     "compare b.parquet d.parquet e.parquet --against ?2.parquet --truth a.parquet --score linear "
     "--permutations 19",

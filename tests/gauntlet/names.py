@@ -26,7 +26,7 @@ _REASONS: Mapping[str, str] = {
         quantile_regions""",
     "reads, writes, trains, adapts or gathers: states nothing": """
         adapt adapt_sampler check_conditional check_estimator derived fit_cross_ensemble
-        fit_ensemble gather_ensemble load_run
+        fit_ensemble gather_ensemble load_run log_report MLflowLogger WandbLogger
         posterior_draws read_events read_ratings read_report read_showers read_study write_events
         write_report""",
     "a statistic of the battery, under the name that the catalogue gives it": """

@@ -154,6 +154,8 @@ _OF_THE_MACHINE = {
     if (number := getattr(errno, name, None)) is not None
 }
 _SHOWN = 200  # letters of a file's name
+# What comparisons of samples do without, so that an installation may too: module, package.
+_LEFT_OUT = {"torch": "torch", "nflows": "nflows", "torchmin": "pytorch-minimize"}
 _OUT_OF_MEMORY = "can't allocate memory"  # as torch says it
 
 
@@ -163,6 +165,7 @@ def _code(error: Exception) -> ExitCode:
     if isinstance(error, NumericsError):
         return ExitCode.INCONCLUSIVE
     named = isinstance(error, VerisimileError | OSError | RecursionError | UnicodeError)
+    named = named or _left_out(error) is not None
     # Exit code 1 would read as a verdict.
     return ExitCode.BAD_INPUT if named else ExitCode.BUG
 
@@ -180,10 +183,22 @@ def _of_the_machine(error: BaseException) -> bool:
     return isinstance(error, MemoryError | BrokenExecutor) or _OUT_OF_MEMORY in str(error)
 
 
+def _left_out(error: BaseException) -> str | None:
+    """Return the package that an installation without torch lacks here, if it is that."""
+    missing = (each.name for each in _chain(error) if isinstance(each, ModuleNotFoundError))
+    packages = (_LEFT_OUT.get((name or "").partition(".")[0]) for name in missing)
+    return next(filter(None, packages), None)
+
+
 def _told(error: Exception, code: ExitCode) -> str:
     """Return an error as a message: what happened, and what to do."""
     if isinstance(error, VerisimileError):
         return str(error)
+    if package := _left_out(error):
+        return (
+            f"{package}: got no such package; expected it to train or load a flow. "
+            f"Run: pip install {package}"
+        )
     if code is ExitCode.BUG:
         return "this is a defect of verisimile; please report the lines above"
     if isinstance(error, RecursionError):

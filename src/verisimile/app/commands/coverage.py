@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,6 +91,8 @@ class CoverageCommand:
         from verisimile.app.stages import fitted_content
         from verisimile.app.study import open_run
         from verisimile.checks.coverage.conditional import coverage, usual_datasets
+        from verisimile.checks.coverage.members import pilot_columns
+        from verisimile.checks.coverage.observables import bind_all
         from verisimile.checks.coverage.result import check_sizes
         from verisimile.checks.coverage.truth import SampledTruth
         from verisimile.ensemble.cross import load_trained
@@ -116,6 +118,7 @@ class CoverageCommand:
                 bins=self.bin_ or (),
                 units=_units(mixture.features, said, truth),
             )
+        check_bins(observables.values(), mixture.features)
         datasets = self.datasets or usual_datasets(mixture)
         check_sizes(level=self.level, datasets=datasets, events=self._size(mixture))
         inputs = () if truth is None else (InputSample.of("truth", str(self.truth), truth),)
@@ -126,6 +129,7 @@ class CoverageCommand:
         )
         doubts = [blind] if blind else []
         if self.dry_run:
+            bind_all(observables, pilot_columns(mixture, run.seeds.at("coverage")))
             return self._plan(run, mixture, datasets, accounts, doubts)
         warn_of_doubts(doubts)
         with clock.stage("coverage"):
@@ -260,6 +264,29 @@ def chosen_observables(
         said = f"{low:g} <= {name} < {high:g}"
         found[_measured(said, known.get(name))] = BinContent(name, low, high)
     return found
+
+
+def check_bins(observables: Iterable[Observable], features: Sequence[Feature]) -> None:
+    """Raise if a bin lies where its feature cannot be: its probability is zero, whatever is fitted.
+
+    Raises
+    ------
+    InputError
+        Naming the bin and the support.
+    """
+    from verisimile.checks.coverage.observables import BinContent
+
+    specs = {spec.name: spec for spec in features}
+    for each in observables:
+        if not isinstance(each, BinContent):
+            continue
+        spec = specs[each.feature]
+        if each.high <= spec.low or each.low > spec.high:
+            raise InputError(
+                "--bin",
+                got=f"{each.low:g} <= {each.feature} < {each.high:g}",
+                expected=f"a range that meets the support, {spec.low:g} to {spec.high:g}",
+            )
 
 
 def _measured(said: str, unit: str | None, order: int = 1) -> str:

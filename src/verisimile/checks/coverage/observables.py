@@ -103,8 +103,16 @@ class Moment:
         require(self.order > 0, "Moment.order", got=self.order, expected="a positive integer")
 
     def bind(self, columns: FeatureColumns) -> BoundObservable:
-        """Return the mean of powers of the feature."""
+        """Return the mean of powers of the feature, whose squares must be finite numbers."""
         power = _Power(columns.index(self.feature), self.order)
+        with np.errstate(over="ignore"):
+            squares = power(columns.pilot) ** 2
+        require(
+            np.isfinite(squares).all(),
+            "Moment.order",
+            got=f"{self.order}, for which powers of {self.feature} are beyond floating point",
+            expected="an order whose powers and their squares are finite",
+        )
         return Mean.of(power, columns.pilot, power.closed)
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from verisimile.app.commands.coverage import chosen_observables
-from verisimile.checks.coverage.observables import BinContent, Moment, Quantile
+from verisimile.app.commands.coverage import check_bins, chosen_observables
+from verisimile.checks.coverage.observables import (
+    BinContent,
+    FeatureColumns,
+    Moment,
+    Quantile,
+    bind_all,
+)
 from verisimile.core.errors import InputError
+from verisimile.data.feature import Feature
 
 FEATURES = ["pt", "a:b"]
 
@@ -53,3 +61,23 @@ def test_other_spellings_are_refused(option: str, text: str) -> None:
             quantiles=[text] if option == "quantiles" else [],
             bins=[text] if option == "bins" else [],
         )
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 60.0), (-5.0, -1.0), (121.0, 200.0)])
+def test_bin_outside_the_support_is_refused(low: float, high: float) -> None:
+    with pytest.raises(InputError, match="60 to 120"):
+        check_bins([BinContent("m", low, high)], [Feature("m", low=60.0, high=120.0)])
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 60.1), (120.0, 200.0), (80.0, 100.0)])
+def test_bin_that_meets_the_support_is_taken(low: float, high: float) -> None:
+    check_bins([Moment("m"), BinContent("m", low, high)], [Feature("m", low=60.0, high=120.0)])
+    check_bins([BinContent("m", -low, high)], [Feature("m")])
+
+
+def test_moment_beyond_floating_point_is_refused() -> None:
+    columns = FeatureColumns(("m",), np.full((5, 1), 91.0))
+    bind_all({"tame": Moment("m", 70)}, columns)
+    for order in (100, 400):  # squares, and powers themselves
+        with pytest.raises(InputError, match=f"{order}, for which powers of m"):
+            bind_all({"wild": Moment("m", order)}, columns)
