@@ -14,7 +14,15 @@ from verisimile.checks.goodness.result import Goodness
 from verisimile.core.arrays import Array
 from verisimile.report import style
 from verisimile.report.content import SampleResult
-from verisimile.report.numbers import count, fixed, p_interval, p_value, plain_number, z_interval
+from verisimile.report.numbers import (
+    count,
+    p_and_z,
+    p_interval,
+    p_value,
+    plain_number,
+    z_interval,
+    z_words,
+)
 from verisimile.report.page import Illustration, slug
 
 _STEEP = 100.0  # ratio of largest to smallest expectation from which the counts need a log axis
@@ -32,7 +40,12 @@ def marginal_figure(marginal: MarginalComparison) -> Figure:
     return style.draw(lambda figure: _paint(figure, marginal), width=5.6, height=4.6)
 
 
-def _paint(figure: Figure, marginal: MarginalComparison) -> None:
+def marginal_glance(marginal: MarginalComparison) -> Figure:
+    """Return it small, for the first screen."""
+    return style.draw(lambda figure: _paint(figure, marginal, columns=3), width=3.9, height=3.3)
+
+
+def _paint(figure: Figure, marginal: MarginalComparison, columns: int = 5) -> None:
     grid = GridSpec(2, 1, figure=figure, height_ratios=(2.6, 1.0))
     upper = figure.add_subplot(grid[0])
     lower = figure.add_subplot(grid[1], sharex=upper)
@@ -48,7 +61,7 @@ def _paint(figure: Figure, marginal: MarginalComparison) -> None:
         [labels[i] for i in order],
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
-        ncols=5,
+        ncols=columns,
         borderaxespad=0.1,
         columnspacing=1.1,
         handlelength=1.5,
@@ -164,7 +177,7 @@ def _null(axes: Axes, test: Goodness) -> None:
     axes.set_ylabel("toys per bin")
     axes.set_ylim(0.0, 1.12 * max(axes.get_ylim()[1], 1.0))
     style.legend_above(axes)
-    said = f"p = {p_value(test.p_value)},  Z = {fixed(test.z.value)}"
+    said = p_and_z(test.p_value)
     axes.set_title(f"{test.hypothesis}:  {said}", loc="left", pad=26)
 
 
@@ -185,7 +198,7 @@ def of_sample(sample: SampleResult, number: int) -> tuple[Illustration, ...]:
             for place, marginal in enumerate(sample.marginals, 1)
         ),
         *(
-            _null_illustration(sample.name, test, f"{number}-{place}")
+            null_illustration(sample.name, test, f"{number}-{place}")
             for place, test in enumerate(sample.goodness, 1)
         ),
     )
@@ -205,13 +218,14 @@ def _marginal(sample: str, marginal: MarginalComparison, number: str) -> Illustr
     )
 
 
-def _null_illustration(sample: str, test: Goodness, number: str) -> Illustration:
+def null_illustration(sample: str, test: Goodness, number: str) -> Illustration:
+    """Return the null distribution of a test with its words."""
     p = test.p_value
     return Illustration(
         name=f"null-{number}-{slug(test.hypothesis)}",
         caption=f"{test.hypothesis}: likelihood ratio t of {count(p.n_null)} {test.null} toys, and "
         f"of the sample. {_whole(test)}p = {p_value(p)} ({p_interval(p)}), "
-        f"Z = {fixed(test.z.value)} ({z_interval(test.z)}).",
+        f"{z_words(p)} ({z_interval(test.z)}).",
         alt=f"Null distribution of the test statistic for {sample}, hypothesis {test.hypothesis}; "
         f"observed t = {plain_number(test.leading.statistic)}, p-value {p_value(p)}.",
         figure=null_figure(test),

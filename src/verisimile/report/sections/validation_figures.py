@@ -83,6 +83,11 @@ def pair_figure(pair: MarginalPair, windows: Sequence[Window] = ()) -> Figure:
     return style.draw(lambda figure: paint_pair(figure, pair, windows), width=5.6, height=4.6)
 
 
+def glance_figure(pair: MarginalPair, windows: Sequence[Window]) -> Figure:
+    """Return it small, for the first screen."""
+    return style.draw(lambda figure: paint_pair(figure, pair, windows), width=3.9, height=3.1)
+
+
 def paint_pair(figure: FigureBase, pair: MarginalPair, windows: Sequence[Window]) -> None:
     """Draw it into a figure or a part of one."""
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
