@@ -9,6 +9,7 @@ from verisimile.stats.pvalues import PValue, Significance
 
 _MINUS = "\N{MINUS SIGN}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
+_HALF = 0.5  # p-value of Z = 0
 _SMALLEST = 1e-12  # p-values of closed forms below it mean nothing
 
 
@@ -171,14 +172,16 @@ def z_value(p: PValue) -> str:
 
 
 def p_and_z(p: PValue) -> str:
-    """Return p and Z for a sentence.
+    """Return p and Z for a sentence; a Z below zero says nothing and is left out.
 
     Examples
     --------
     >>> p_and_z(PValue(0.001, 0.0, 0.0018, "toys", 999, 0))
     'p = 0.001, Z > 3.09'
+    >>> p_and_z(PValue.exact(0.7))
+    'p = 0.7'
     """
-    return f"{p_words(p)}, {z_words(p)}"
+    return f"{p_words(p)}, {z_words(p)}" if p.value < _HALF else p_words(p)
 
 
 def z_words(p: PValue) -> str:

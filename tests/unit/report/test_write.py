@@ -90,7 +90,7 @@ def test_text_of_others_is_escaped(folder: Path) -> None:
 def test_page_shows_what_it_must(folder: Path) -> None:
     words = Page((folder / "report.html").read_text(encoding="utf-8")).words
     for needed in (
-        "Passed. held-out | truth is compatible with the fitted model (p = 0.7, Z = ",
+        "Passed. held-out | truth is compatible with the fitted model (p = 0.7).",
         "z = +2.5 held-out | truth: excess, 1.1 times the mixture.",
         "Compatible with the ensemble within its uncertainty: 70",
         "Look & see.",
