@@ -164,8 +164,30 @@ def test_figures_have_words(report: Document, page: Page, folder: Path) -> None:
     assert [image["alt"] for image in images] == [picture.alt for picture in pictures]
     assert all(len(image["alt"] or "") > 20 for image in images)
     assert all(picture.caption.endswith(".") for picture in pictures)
-    assert len(list(folder.glob("figures/*.pdf"))) == len(pictures)
+    whole = [picture for picture in pictures if not picture.glance]
+    assert len(list(folder.glob("figures/*.pdf"))) == len(whole)
     assert len({picture.name for picture in pictures}) == len(pictures)
+
+
+def test_the_first_screen_has_verdict_and_worst_figure(report: Document, page: Page) -> None:
+    """Nothing but heading, banners and contents stands before what matters most."""
+    shown = report.page
+    order = [tag for tag, _ in page.tags if tag in ("h1", "img", "h2", "h3", "table", "dl")]
+    assert order[0] == "h1"
+    classes = [attributes.get("class") or "" for _, attributes in page.tags]
+    assert classes.index(f"verdict {shown.banners[0].mark}") < classes.index("wide summary")
+    assert shown.banners[0].sentences[0]
+    if not shown.pictures:
+        return
+    assert order[1] == "img"
+    (worst, *others) = shown.leads
+    assert len(others) <= 2
+    assert worst.picture is not None or others[0].picture is not None
+    before = page.words[: page.words.index(_squeezed(worst.words))]
+    assert _squeezed(shown.banners[0].sentences[0]) in before
+    assert _squeezed(worst.shown) in before
+    if "warnings" in classes:
+        assert classes.index("warnings") > next(i for i, c in enumerate(page.tags) if c[0] == "img")
 
 
 def test_machines_read_the_same(report: Document, folder: Path) -> None:

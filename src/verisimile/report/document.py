@@ -12,6 +12,8 @@ from verisimile.core.documents import json_object, read_document
 from verisimile.core.errors import StoreError
 from verisimile.core.result import Result, from_dict, register, to_dict
 from verisimile.core.run import Run
+from verisimile.report import first_screen
+from verisimile.report.consequence import cautions
 from verisimile.report.content import ReportInput
 from verisimile.report.page import Page, Table
 from verisimile.report.section import known_sections, sections_of
@@ -96,17 +98,20 @@ class Document(Result):
     @property
     def page(self) -> Page:
         """Its headings, tables and figures."""
-        environment = self.environment
+        environment, sections = self.environment, sections_of(self.content)
+        found = self.findings
+        parts = tuple(part for section in sections for part in section.parts())
+        answers = first_screen.answers(sections)
         return Page(
             title=self.content.title,
             verdict=self.verdict,
-            line=self.line,
+            banners=first_screen.banners(found),
+            leads=first_screen.leads(sections, found, parts),
+            answers=answers,
+            unasked=first_screen.unasked(answers),
             summaries=self.summaries,
-            warnings=self.warnings,
-            parts=(
-                *(part for section in sections_of(self.content) for part in section.parts()),
-                origin_part(self.content, environment),
-            ),
+            cautions=cautions(self.warnings),
+            parts=(*parts, origin_part(self.content, environment)),
             command=self.content.command,
             written=f"{environment.written}, "
             f"verisimile {environment.versions.get('verisimile', '')}",

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from verisimile.core.frames import Row, rows, scalars
-from verisimile.report.numbers import p_value, shown, z_bound
+from verisimile.report.numbers import p_value, shown, z_bound, z_words
 from verisimile.stats.pvalues import PValue, Significance
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _text(cell: object) -> str:
         return escape(z_bound(cell))
     if isinstance(cell, PValue):
         said = shown(cell) if cell.n_null else p_value(cell)
-        return escape(f"{said}, Z {z_bound(cell.significance)}")
+        return escape(f"{said}, {z_words(cell)}")
     if hasattr(cell, "item"):
         cell = cell.item()
     text = shown(cell)

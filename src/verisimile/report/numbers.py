@@ -9,6 +9,8 @@ from verisimile.stats.pvalues import PValue, Significance
 
 _MINUS = "\N{MINUS SIGN}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
+_HALF = 0.5  # p-value of Z = 0
+_SMALLEST = 1e-12  # p-values of closed forms below it mean nothing
 
 
 def plain_number(value: float, *, digits: int = 4) -> str:
@@ -57,6 +59,18 @@ def fixed(value: float, *, places: int = 2) -> str:
     if not math.isfinite(value):
         return plain_number(value)
     return f"{value:.{places}f}".replace("-", _MINUS)
+
+
+def signed(z: float) -> str:
+    """Return a difference over its error, with its sign and one decimal.
+
+    Examples
+    --------
+    >>> signed(4.26), signed(-0.01)
+    ('+4.3', '+0.0')
+    """
+    # Adding zero makes a positive one of what rounds to a negative one.
+    return f"{round(z, 1) + 0.0:+.1f}".replace("-", _MINUS)
 
 
 def percent(value: float) -> str:
@@ -136,7 +150,66 @@ def small_p(value: float) -> str:
     >>> small_p(0.0123), small_p(1e-300)
     ('0.0123', '< 1e-12')
     """
-    return "< 1e-12" if value < 1e-12 else plain_number(value, digits=3)
+    return "< 1e-12" if value < _SMALLEST else plain_number(value, digits=3)
+
+
+def z_value(p: PValue) -> str:
+    """Return Z of a p-value, a lower bound where p is the least that its draws can give.
+
+    Rounded down where it is a bound: Z of the smallest p is claimed and never more.
+
+    Examples
+    --------
+    >>> z_value(PValue(0.001, 0.0, 0.0018, "toys", 999, 0)), z_value(PValue.exact(0.0013))
+    ('> 3.09', '3.01')
+    """
+    if math.isnan(p.value):
+        return plain_number(p.value)
+    if not p.n_null:
+        # A closed form goes on where nobody can know its tail.
+        return _more(_SMALLEST) if p.value < _SMALLEST else _fixed_z(p.value)
+    return _more(p.value or p.high) if p.low <= 0.0 else _fixed_z(p.value)
+
+
+def p_and_z(p: PValue) -> str:
+    """Return p and Z for a sentence; a Z below zero says nothing and is left out.
+
+    Examples
+    --------
+    >>> p_and_z(PValue(0.001, 0.0, 0.0018, "toys", 999, 0))
+    'p = 0.001, Z > 3.09'
+    >>> p_and_z(PValue.exact(0.7))
+    'p = 0.7'
+    """
+    return f"{p_words(p)}, {z_words(p)}" if p.value < _HALF else p_words(p)
+
+
+def z_words(p: PValue) -> str:
+    """Return Z for a sentence: equal to a number, or more than a bound."""
+    return _related("Z", z_value(p))
+
+
+def p_words(p: PValue) -> str:
+    """Return p for a sentence: equal to a number, or less than a bound."""
+    return _related("p", p_value(p) if p.n_null else small_p(p.value))
+
+
+def _related(name: str, text: str) -> str:
+    return f"{name} {text}" if text[:1] in "<>" else f"{name} = {text}"
+
+
+def _z_of(p: float) -> float:
+    return PValue.exact(p).significance.value
+
+
+def _fixed_z(p: float) -> str:
+    return fixed(round(_z_of(p), 2) + 0.0)  # no negative zero
+
+
+def _more(p: float) -> str:
+    z = _z_of(p)
+    bound = fixed(math.floor(100.0 * z) / 100.0 + 0.0) if math.isfinite(z) else plain_number(z)
+    return f"> {bound}"
 
 
 def p_interval(p: PValue) -> str:
@@ -164,6 +237,22 @@ def z_bound(z: Significance) -> str:
     ('1.80', '> 2.90')
     """
     return f"> {fixed(z.low)}" if z.high == math.inf else fixed(z.value)
+
+
+def span(low: float, high: float) -> str:
+    """Return the ends of an interval, with as many digits as it takes to tell them apart.
+
+    Examples
+    --------
+    >>> span(3.03, 11.61), span(89.7013, 89.7021)
+    ('3.03 to 11.6', '89.7013 to 89.7021')
+    """
+    for digits in range(3, 9):
+        ends = plain_number(low, digits=digits), plain_number(high, digits=digits)
+        # A tenth of the width is what an end is rounded by at most.
+        if digits == 8 or (high - low) >= 10.0 ** (1 - digits) * max(abs(low), abs(high)):
+            break
+    return " to ".join(ends)
 
 
 def interval(low: float, high: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from verisimile.report import sections as _folder
 from verisimile.report.content import ReportInput
 from verisimile.report.numbers import shown
-from verisimile.report.page import Illustration, Part, Table
+from verisimile.report.page import Answer, Illustration, Lead, Part, Table
 from verisimile.report.verdict import Finding, decision, measurement
 from verisimile.stats.pvalues import PValue
 
@@ -110,6 +110,14 @@ class Section(Generic[R]):
             f"Verdicts at a significance level of {self.content.level:g}, shared by the tests of a "
             "section (Bonferroni). What is measured neither passes nor fails.",
         )
+
+    def leads(self) -> Iterator[Lead]:
+        """Yield features or regions that may matter most; the page shows the worst three of all."""
+        yield from ()
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield what the results say to the questions of the first screen."""
+        yield from ()
 
     def parts(self) -> Iterator[Part]:
         """Yield what follows the summary."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from verisimile.report.numbers import p_value, small_p
+from verisimile.report.numbers import p_and_z
 from verisimile.stats.pvalues import PValue
 
 
@@ -44,6 +44,9 @@ class Finding:
         The conclusion in a few words.
     measured
         Whether a number was measured, which neither passes nor fails.
+    headline_sentence
+        The conclusion in one sentence with its subject, for the banner; of subject and sentence
+        if there is none.
     """
 
     sample: str
@@ -54,6 +57,17 @@ class Finding:
     headline: bool = True
     outcome: str = ""
     measured: bool = False
+    headline_sentence: str = ""
+
+    @property
+    def banner(self) -> str:
+        """The conclusion in one sentence that names its subject."""
+        if self.headline_sentence:
+            return self.headline_sentence
+        # What is written in capitals, a name or a symbol, keeps them.
+        small = self.sentence[1:2].islower()
+        first = self.sentence[:1].lower() if small else self.sentence[:1]
+        return f"{self.sample}: {first}{self.sentence[1:]}"
 
     @property
     def word(self) -> str:
@@ -88,8 +102,7 @@ def decision(
     Inconclusive: no p-value, too few draws of the null to reach the level, or a conclusion that
     hangs on draws that failed, each of which counts as an exceedance.
     """
-    shown = p_value(p) if p.n_null else small_p(p.value)
-    said = f"p = {shown}".replace("= <", "<")
+    said = p_and_z(p)
     if reason := _undecided(p, level):
         return Finding(sample, question, Verdict.INCONCLUSIVE, f"Nothing can be said: {reason}.")
     if p.value <= level:

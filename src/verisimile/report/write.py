@@ -77,12 +77,13 @@ def write_document(report: Document, folder: str | Path, *, force: bool = False)
     """
     target = Path(folder)
     page = report.page
-    figures = [f"figures/{picture.name}.pdf" for picture in page.pictures]
-    check_own(target, (*NAMES, *figures), force=force, way="force=True (--force)")
+    files = {p.name: f"figures/{p.name}.pdf" for p in page.pictures if not p.glance}
+    check_own(target, (*NAMES, *files.values()), force=force, way="force=True (--force)")
     images = {}
-    for picture, figure in zip(page.pictures, figures, strict=True):
+    for picture in page.pictures:
         images[picture.name] = to_png(picture.figure)
-        write_atomic(target / figure, to_pdf(picture.figure))
+        if picture.name in files:
+            write_atomic(target / files[picture.name], to_pdf(picture.figure))
     write_atomic(target / "result.json", dump(report).encode())
     write_atomic(target / "junit.xml", junit(report))
     write_atomic(target / "summary.md", markdown(report).encode())
@@ -184,14 +185,24 @@ def _clean(text: str) -> str:
 
 
 def markdown(report: Document) -> str:
-    """Return title, verdict, summary table and warnings."""
-    verdict = report.verdict.capitalize()
-    lines = [f"# {_text(report.content.title)}", "", f"**{verdict}.** {_text(report.line)}"]
+    """Return title, verdict, what matters most, answers, summary table and warnings."""
+    page, verdict = report.page, report.verdict.capitalize()
+    said = [sentence for banner in page.banners for sentence in banner.sentences]
+    lines = [f"# {_text(page.title)}", "", f"**{verdict}.** {_text(said[0])}"]
+    lines += ["", *(f"- {_text(sentence)}" for sentence in said[1:])] if said[1:] else []
+    named = [f"- **{_text(e.name)}** {_text(e.shown)}: {_text(e.words)}" for e in page.leads]
+    asked = [
+        f"- **{answer.question.value}** {_text(f'{answer.word} {answer.sentence}')}"
+        for answer in page.answers
+    ]
+    lines += [line for block in (named, asked) if block for line in ("", *block)]
     for table in report.summaries:
         rule = "|" + " --- |" * len(table.columns)
         lines += ["", _row(table.columns), rule, *map(_row, table.rows), "", _text(table.caption)]
-    if report.warnings:
-        lines += ["", "## Warnings", "", *(f"- {_text(warning)}" for warning in report.warnings)]
+    if page.cautions:
+        lines += ["", "## Warnings"]
+    for caution in page.cautions:
+        lines += ["", f"{caution.heading}:", "", *(f"- {_text(each)}" for each in caution.texts)]
     return "\n".join([*lines, "", REMARK]) + "\n"
 
 

@@ -25,8 +25,8 @@ from verisimile.report.sections.amplification import (
     amplification_figure,
     crossing_figure,
     gain_table,
-    gain_words,
 )
+from verisimile.report.sections.amplification_first import gain_words
 from verisimile.report.style import to_png
 from verisimile.report.verdict import Verdict
 from verisimile.report.write import write_report

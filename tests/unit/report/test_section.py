@@ -121,7 +121,7 @@ def test_a_measurement_counts_only_where_it_compares() -> None:
     assert measurement("a", "b", "Long.", decisive=True).mark == "measured"
     assert measurement("a", "b", "Long.").mark == "aside"
     p = PValue(0.0, 0.0, 0.0, "chi-square", 0, 0)
-    assert decision("a", "b", p, 0.05).sentence == "Rejected: p < 1e-12."
+    assert decision("a", "b", p, 0.05).sentence == "Rejected: p < 1e-12, Z > 7.03."
     assert decision("a", "b", p, 0.05).verdict is Verdict.FAILED
 
 

@@ -104,9 +104,10 @@ def test_page_needs_nothing_else(folder: Path, page: Page) -> None:
     assert not page.all("script")
     assert not re.search(r"https?://|url\(|@import", text)
     images = page.all("img")
-    assert len(images) == 1 + len(ODD) + 1 + 2 + 1
+    whole = 1 + len(ODD) + 1 + 2 + 1
+    assert len(images) == 3 + whole  # three features at a glance
     assert all((image["src"] or "").startswith("data:image/png;base64,") for image in images)
-    assert len(list((folder / "figures").iterdir())) == len(images)
+    assert len(list((folder / "figures").iterdir())) == whole
 
 
 def test_page_is_accessible(page: Page) -> None:
@@ -131,12 +132,17 @@ def test_names_are_shown_as_they_are(folder: Path, page: Page) -> None:
         for line in (folder / "summary.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("|")
     ]
-    assert {row.replace(r"\|", "").count("|") for row in rows} == {8}
+    assert {row.replace(r"\|", "").count("|") for row in rows} == {9}
 
 
 def test_page_says_what_was_found_and_where(page: Page, odd: Validation) -> None:
     for needed in (
-        "fast|<sim>: not compatible",
+        "Failed. fast|<sim> is not compatible with the reference, most of all in a|b: p = 0.0",
+        "Excess: ",
+        "for all intervals together",
+        "Same distribution? No.",
+        "Where? In a|b.",
+        "Not asked here: Memorised? verisimile amplify --train",
         "Largest local deviation: a|b from",
         "500 generated against 500 reference events",
         "Where the samples differ most",
@@ -416,7 +422,7 @@ def test_tests_that_were_not_made_stand_aside(fine: Validation) -> None:
     found = replace(fine, tests=(*fine.tests, refused))
     table: Table = validation_summary(NamedValidation("x", found), 0.05)
     assert table.marks == ("passed", "passed", "aside")
-    assert table.rows[-1][:4] == ("nplm", "not made", "–", "–")
+    assert table.rows[-1][:5] == ("nplm", "not made", "–", "–", "–")
     assert table.rows[-1][-1] == "Not made: signed weights"
 
 

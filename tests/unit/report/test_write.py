@@ -61,7 +61,7 @@ def test_page_needs_nothing_else(folder: Path) -> None:
     assert not page.all("script")
     assert not re.search(r"https?://|url\(|@import", text)
     sources = [image["src"] or "" for image in page.all("img")]
-    assert len(sources) == 5
+    assert len(sources) == 6  # five figures, and one of them at a glance
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert len(text) < 3_000_000
 
@@ -90,7 +90,8 @@ def test_text_of_others_is_escaped(folder: Path) -> None:
 def test_page_shows_what_it_must(folder: Path) -> None:
     words = Page((folder / "report.html").read_text(encoding="utf-8")).words
     for needed in (
-        "held-out | truth: compatible",
+        "Passed. held-out | truth is compatible with the fitted model (p = 0.7).",
+        "z = +2.5 held-out | truth: excess, 1.1 times the mixture.",
         "Compatible with the ensemble within its uncertainty: 70",
         "Look & see.",
         "Effective rank",
@@ -107,12 +108,22 @@ def test_page_shows_what_it_must(folder: Path) -> None:
         assert needed in words, needed
 
 
-def test_summary_comes_first(folder: Path) -> None:
+def test_what_matters_comes_first(folder: Path) -> None:
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
-    order = [tag for tag, _ in page.tags if tag in ("table", "img")]
-    assert order[0] == "table"
-    assert page.words.index("Verdicts at") < page.words.index("Warnings")
-    assert page.words.index("Warnings") < page.words.index("Test sample: held-out")
+    order = [tag for tag, _ in page.tags if tag in ("h1", "img", "dl", "table")]
+    assert order[:4] == ["h1", "img", "dl", "table"]
+    places = [
+        page.words.index(text)
+        for text in (
+            "Passed. held-out",
+            "The largest of 6 bins",
+            "Same distribution?",
+            "Verdicts at",
+            "Limit the verdict (2)",
+            "Settings and diagnostics",
+        )
+    ]
+    assert places == sorted(places)
 
 
 def test_json_is_strict_and_complete(folder: Path) -> None:

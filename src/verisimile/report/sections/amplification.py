@@ -27,8 +27,14 @@ from verisimile.report.numbers import (
     rough,
     value_and_error,
 )
-from verisimile.report.page import Illustration, Part, Table
+from verisimile.report.page import Answer, Illustration, Lead, Part, Table
 from verisimile.report.section import Section, takes, verdict_table
+from verisimile.report.sections.amplification_first import (
+    gain_words,
+    generator_answers,
+    generator_leads,
+    study_sentence,
+)
 from verisimile.report.verdict import Finding, Verdict, measurement
 
 _QUANTILE = {"quantile": "quantile", "quantile-of-trainings": "quantile, of the trainings"}
@@ -59,7 +65,9 @@ class Generators(Section[NamedAmplification]):
     def findings(self) -> Iterator[Finding]:
         """Yield a sentence on each gain, which is measured, and a verdict on memorisation."""
         for named in self.results:
-            yield measurement(named.name, "amplification", _sentence(named.study), decisive=True)
+            yield measurement(
+                named.name, "amplification", study_sentence(named.study), decisive=True
+            )
             if named.study.memorisation is not None:
                 yield memorisation_finding(named.name, named.study.memorisation)
 
@@ -72,6 +80,19 @@ class Generators(Section[NamedAmplification]):
             "resolution for every smooth generator.",
             first="Generator",
         )
+
+    def leads(self) -> Iterator[Lead]:
+        """Yield the finest resolution of each, and whether it remembers."""
+        for number, named in enumerate(self.results, 1):
+            subject = named.name if len(self.results) > 1 else ""
+            yield from generator_leads(
+                named.study, gain_illustration(named.study, number), subject=subject, number=number
+            )
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield what each is worth, and whether it remembers."""
+        for named in self.results:
+            yield from generator_answers(named, subject=named.name if len(self.results) > 1 else "")
 
     def parts(self) -> Iterator[Part]:
         """Yield figures and tables of each study."""
@@ -97,8 +118,15 @@ class Generators(Section[NamedAmplification]):
 
 
 def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
+    yield gain_illustration(study, number)
+    if study.averaging:
+        yield crossing_illustration(study.averaging[-1], str(number))
+
+
+def gain_illustration(study: AmplificationStudy, number: int) -> Illustration:
+    """Return G against the number of regions with its words."""
     said = "; ".join(f"{p.resolution} regions: G {gain_words(p)}" for p in study.quantile.points)
-    yield Illustration(
+    return Illustration(
         name=f"amplification-{number}",
         caption="G with 68 and 95 % intervals against the number of regions. An arrow: the "
         "interval goes on, without a bound if 1/G may be zero. No dot: the estimate of 1/G is "
@@ -106,8 +134,6 @@ def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
         alt=f"Amplification by the quantile measure. {said}.",
         figure=amplification_figure(study),
     )
-    if study.averaging:
-        yield crossing_illustration(study.averaging[-1], str(number))
 
 
 def crossing_illustration(found: Averaging, number: str) -> Illustration:
@@ -193,39 +219,6 @@ def memorisation_table(found: Memorisation) -> Table:
     )  # fmt: skip
     return Table("Memorisation: is the generator nearer to its training events?",
                  ("Quantity", "Value"), rows)  # fmt: skip
-
-
-LEVEL = 0.68
-
-
-def _sentence(study: AmplificationStudy) -> str:
-    """Say the gain at a medium and at the finest resolution: it grows with it."""
-    points = study.quantile.points
-    middle, finest = points[len(points) // 2], points[-1]
-    regions = f"{count(middle.resolution)} regions"
-    said = [f"worth {gain_words(middle)} times the training sample at {regions}"]
-    if finest is not middle:
-        said.append(f"{gain_words(finest)} at {count(finest.resolution)}")
-    text = "; ".join(said)
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def gain_words(point: Amplification, level: float = LEVEL) -> str:
-    """Return G with its interval, an unbounded one said as such.
-
-    The estimate is 1 over that of 1/G, and stands only where it is positive.
-    """
-    low, high = point.gain_interval(level)
-    if math.isnan(low) or math.isnan(high):
-        return "not known"
-    if math.isinf(low):
-        return "no bound"
-    if math.isinf(high):
-        return f"at least {rough(low)} (no upper bound)"
-    value = point.inverse_gain.value
-    if value <= 0.0:
-        return f"{rough(low)} to {rough(high)}"
-    return f"{rough(1.0 / value)} ({rough(low)} to {rough(high)})"
 
 
 def memorisation_finding(name: str, found: Memorisation) -> Finding:

@@ -34,10 +34,10 @@ from verisimile.report.sections.amplification import (
     crossing_illustration,
     gain_figure,
     gain_rows,
-    gain_words,
     memorisation_finding,
     memorisation_table,
 )
+from verisimile.report.sections.amplification_first import gain_words
 from verisimile.report.verdict import Finding, measurement
 
 _COLOURS = (style.DATA, style.ALTERNATIVE, style.REFERENCE, style.MUTED)

@@ -20,7 +20,7 @@ from verisimile.report.numbers import (
     plain_number,
     value_and_error,
 )
-from verisimile.report.page import Illustration, Part, Table
+from verisimile.report.page import Answer, Illustration, Lead, Part, Question, Table
 from verisimile.report.section import Section, takes
 from verisimile.report.verdict import Finding, Verdict
 from verisimile.stats.intervals import clopper_pearson
@@ -36,6 +36,11 @@ _ABOUT = {
 _OUTCOMES = {
     Verdict.PASSED: "the truth is in the intervals as often as stated",
     Verdict.FAILED: "the truth is not in the intervals as often as stated",
+}
+_HOLD = {
+    Verdict.PASSED: "No deviation found.",
+    Verdict.FAILED: "No.",
+    Verdict.INCONCLUSIVE: "Nothing can be said.",
 }
 _OF = {CONDITIONAL: "for these members", "retrained": "for the whole procedure"}
 
@@ -79,6 +84,19 @@ class Studies(Section[Coverage]):
             words=frozenset({1, 6}),
         )
 
+    def leads(self) -> Iterator[Lead]:
+        """Yield the observables whose rates are farthest from the nominal level."""
+        for number, study in enumerate(self.results, 1):
+            yield from _leads(study, number, self.content.level)
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield whether the stated errors hold."""
+        for finding, study in zip(self.findings(), self.results, strict=True):
+            subject = study.mode if len(self.results) > 1 else ""
+            said = finding.sentence.removeprefix("Nothing can be said: ")
+            words = f"{said[:1].upper()}{said[1:]}"
+            yield Answer(Question.COVERED, subject, _HOLD[finding.verdict], words, finding.mark)
+
     def parts(self) -> Iterator[Part]:
         """Yield figure and table of each study."""
         for number, study in enumerate(self.results, 1):
@@ -88,6 +106,33 @@ class Studies(Section[Coverage]):
                 (_picture(study, number),),
                 (coverage_table(study, self.content.level),),
             )
+
+
+def _side(z: float) -> str:
+    if abs(z) < 1.0:
+        return ""
+    return f": errors too {'large' if z > 0.0 else 'small'}, if anything"
+
+
+def _leads(study: Coverage, number: int, level: float) -> Iterator[Lead]:
+    """Yield observables by how far off their rates are, the first with the figure of all."""
+    nominal, total = study.level, len(study.observables)
+    found = [
+        ((item.rate - nominal) / math.sqrt(nominal * (1.0 - nominal) / item.trials), item)
+        for item in study.observables
+    ]
+    for place, (z, item) in enumerate(sorted(found, key=lambda each: -abs(each[0]))[:_LEADS]):
+        low, high = family_interval(item, total, level)
+        several = "" if total == 1 else f", one of {total} observables"
+        yield Lead(
+            name=f"{item.name}, {study.mode}",
+            z=z,
+            words=f"The truth is in {percent(item.rate)} of {count(item.trials)} intervals, "
+            f"{percent(nominal)} stated{_side(z)}. Rates from {fixed(low, places=3)} to "
+            f"{fixed(high, places=3)} are compatible{several}.",
+            picture=None if place else _picture(study, number),
+            mark="" if _holds(study, item, level) else "failed",
+        )
 
 
 def _summary_row(finding: Finding, study: Coverage) -> tuple[str, ...]:
@@ -208,6 +253,7 @@ def _holds(study: Coverage, item: ObservableCoverage, level: float) -> bool:
     return low <= study.level <= high
 
 
+_LEADS = 3
 _REACH = 5.0
 _ROW = 0.3
 _BASE = 2.6

@@ -26,8 +26,9 @@ from verisimile.report.numbers import (
     shown,
     value_and_error,
 )
-from verisimile.report.page import Illustration, Part, Table
+from verisimile.report.page import Answer, Illustration, Lead, Part, Question, Table
 from verisimile.report.section import Section, takes
+from verisimile.report.sections.families_first import better_family, family_leads
 from verisimile.report.sections.family_figures import (
     SamplePanel,
     SamplePanels,
@@ -66,6 +67,20 @@ class Families(Section[FamilyStudy]):
             rows=tuple((f.sample, f.hypothesis, f.sentence) for f in self.findings()),
             words=frozenset({1, 2}),
         )
+
+    def leads(self) -> Iterator[Lead]:
+        """Yield the angle at which two families differ most, then each beside a perfect one."""
+        for number, study in enumerate(self.results, 1):
+            yield from family_leads(study, _bands(study, str(number)))
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield how near each family is to the truth, and whether two differ."""
+        for study in self.results:
+            for name, band in zip(study.names, study.bands, strict=True):
+                yield Answer(Question.SAME, name, "Measured.", _area(band), "measured")
+            if study.comparison is not None:
+                said = _difference(study.comparison, bounds=study.bands[0].thresholds == BOUND)
+                yield better_family(study.names, study.comparison, said)
 
     def parts(self) -> Iterator[Part]:
         """Yield figures and tables of each study."""

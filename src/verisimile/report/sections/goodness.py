@@ -27,10 +27,12 @@ from verisimile.report.numbers import (
     rough,
     shown,
     z_interval,
+    z_value,
 )
-from verisimile.report.page import Part, Table
+from verisimile.report.page import Answer, Lead, Part, Table
 from verisimile.report.section import Section, listing, takes
 from verisimile.report.sections.goodness_figures import of_sample
+from verisimile.report.sections.goodness_first import headline, sample_answers, sample_leads
 from verisimile.report.verdict import OUTCOMES, Finding, Verdict, decision, too_few
 from verisimile.stats.pvalues import matches
 
@@ -76,7 +78,7 @@ class SampleTests(Section[SampleResult]):
         for name, test in tests:
             verdict, reason = judge(test, self.content.level)
             decisive = not decided or test.hypothesis == self.content.decisive
-            yield Finding(
+            found = Finding(
                 name,
                 test.hypothesis,
                 verdict,
@@ -85,6 +87,17 @@ class SampleTests(Section[SampleResult]):
                 headline=decisive,
                 outcome=OUTCOMES[verdict],
             )
+            yield replace(found, headline_sentence=headline(found, test))
+
+    def leads(self) -> Iterator[Lead]:
+        """Yield where each sample deviates most."""
+        marks = {found.sample: found.mark for found in self.findings() if found.decisive}
+        for number, sample in enumerate(self.results, 1):
+            yield from sample_leads(sample, number, mark=marks.get(sample.name, ""))
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield whether each sample has the mixture's law, and where not."""
+        yield from sample_answers(self.results, tuple(self.findings()))
 
     def summaries(self) -> Iterator[Table]:
         """Yield one row per test: verdict, numbers, and what they mean."""
@@ -197,7 +210,7 @@ def _summary_row(finding: Finding, test: Goodness) -> tuple[str, ...]:
         test.hypothesis,
         verdict if finding.decisive else f"({verdict})",
         f"{p_value(test.p_value)} {_bracketed(p_interval(test.p_value))}",
-        f"{fixed(test.z.value)} {_bracketed(z_interval(test.z))}",
+        f"{z_value(test.p_value)} {_bracketed(z_interval(test.z))}",
         plain_number(test.leading.statistic),
         f"{count(test.p_value.n_null)} {_bracketed(f'{count(failed)} failed')}",
         test.null,

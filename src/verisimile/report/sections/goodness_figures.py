@@ -16,11 +16,12 @@ from verisimile.report.content import SampleResult
 from verisimile.report.drawing import canvas, draws, figure_of, panels
 from verisimile.report.numbers import (
     count,
+    p_and_z,
     p_interval,
     p_value,
     plain_number,
-    z_bound,
     z_interval,
+    z_words,
 )
 from verisimile.report.page import Illustration, slug
 
@@ -57,6 +58,13 @@ def plot_marginal(result: MarginalComparison, *, ax: Axes | None = None) -> Axes
 def marginal_figure(marginal: MarginalComparison) -> Figure:
     """Return counts and ratios as a figure."""
     return figure_of(plot_marginal, marginal)
+
+
+def marginal_glance(marginal: MarginalComparison) -> Figure:
+    """Return it small, for the first screen."""
+    return style.draw(
+        lambda figure: _paint(figure.add_subplot(), marginal, columns=3), width=3.9, height=3.3
+    )
 
 
 def _paint(upper: Axes, marginal: MarginalComparison, columns: int = 5) -> None:
@@ -180,7 +188,7 @@ def null_figure(test: Goodness) -> Figure:
 def _null(axes: Axes, test: Goodness) -> None:
     # The likelihood ratio and not what joins it with others: that is a rank among the toys.
     paint_null(axes, test.leading.toys, test.leading.statistic)
-    said = f"p = {p_value(test.p_value)},  Z {z_bound(test.z)}"
+    said = p_and_z(test.p_value)
     axes.set_title(f"{test.hypothesis}:  {said}", loc="left", pad=26)
 
 
@@ -234,7 +242,7 @@ def of_sample(sample: SampleResult, number: int) -> tuple[Illustration, ...]:
             for place, marginal in enumerate(sample.marginals, 1)
         ),
         *(
-            _null_illustration(sample.name, test, f"{number}-{place}")
+            null_illustration(sample.name, test, f"{number}-{place}")
             for place, test in enumerate(sample.goodness, 1)
         ),
     )
@@ -254,13 +262,14 @@ def _marginal(sample: str, marginal: MarginalComparison, number: str) -> Illustr
     )
 
 
-def _null_illustration(sample: str, test: Goodness, number: str) -> Illustration:
+def null_illustration(sample: str, test: Goodness, number: str) -> Illustration:
+    """Return the null distribution of a test with its words."""
     p = test.p_value
     return Illustration(
         name=f"null-{number}-{slug(test.hypothesis)}",
         caption=f"{test.hypothesis}: likelihood ratio t of {count(p.n_null)} {test.null} toys, and "
         f"of the sample. {_whole(test)}p = {p_value(p)} ({p_interval(p)}), "
-        f"Z {z_bound(test.z)} ({z_interval(test.z)}).",
+        f"{z_words(p)} ({z_interval(test.z)}).",
         alt=f"Null distribution of the test statistic for {sample}, hypothesis {test.hypothesis}; "
         f"observed t = {plain_number(test.leading.statistic)}, p-value {p_value(p)}.",
         figure=null_figure(test),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from verisimile.checks.physics.histograms import MarginalPair
@@ -12,7 +13,7 @@ from verisimile.data.feature import Feature
 from verisimile.report.content import NamedValidation, ReportInput
 from verisimile.report.labels import stated_units
 from verisimile.report.numbers import count, p_value, plain_number, value_and_error
-from verisimile.report.page import Illustration, Part, Table, slug
+from verisimile.report.page import Answer, Illustration, Lead, Part, Table, slug
 from verisimile.report.section import Section, takes
 from verisimile.report.sections import classifier, validation_tables
 from verisimile.report.sections.validation_figures import (
@@ -22,9 +23,16 @@ from verisimile.report.sections.validation_figures import (
     pair_figure,
     plane_figure,
 )
+from verisimile.report.sections.validation_first import (
+    largest_pull,
+    validation_answers,
+    validation_leads,
+)
 from verisimile.report.sections.validation_verdict import judge_validation
 from verisimile.report.verdict import Finding
 from verisimile.validation.result import Physics, Validation
+
+_UNFOLDED = 12  # marginals
 
 
 @takes(Validation, NamedValidation)
@@ -53,6 +61,27 @@ class Validations(Section[NamedValidation]):
         """Yield one table for each."""
         for named in self.results:
             yield validation_tables.validation_summary(named, self.content.level)
+
+    def leads(self) -> Iterator[Lead]:
+        """Yield the features of each in which it differs most."""
+        level = self.content.level
+        for number, named in enumerate(self.results, 1):
+            found = named.validation
+            units = stated_units(self.content, _features(found))
+            mark = judge_validation(found, level, name=named.name)[0].mark
+            leads = [*validation_leads(found, units, level, mark=mark, number=number)]
+            if not leads and found.p_value is not None:
+                battery = _battery(named, level, number)
+                leads = [Lead(named.name, math.nan, battery.caption, battery, mark)]
+            yield from leads
+
+    def answers(self) -> Iterator[Answer]:
+        """Yield what each says to the questions."""
+        several = len(self.results) > 1
+        for named in self.results:
+            found = judge_validation(named.validation, self.content.level, name=named.name)
+            subject = named.name if several else ""
+            yield from validation_answers(subject, named.validation, found, self.content.level)
 
     def parts(self) -> Iterator[Part]:
         """Yield what was done, and what was found."""
@@ -156,14 +185,25 @@ def _marginals(name: str, found: Validation, physics: Physics, level: float, num
         f"{name}: marginals",
         "Blue: reference with its error. Points: generated events, with theirs. "
         "Shaded: intervals that deviate significantly, corrected for all intervals.",
-        tuple(
-            pair_illustration(
-                pair, [w for w in windows if w.feature == pair.feature.name], f"{number}-{place}"
-            )
-            for place, pair in enumerate(physics.marginals, 1)
-        ),
+        tuple(_ordered(physics.marginals, windows, number)),
         (validation_tables.pair_table(physics.marginals),),
     )
+
+
+def _ordered(
+    marginals: Sequence[MarginalPair], windows: Sequence[Window], number: int
+) -> Iterator[Illustration]:
+    """Yield the marginals of all features; of many the worst first, and the rest folded."""
+    placed = list(enumerate(marginals, 1))
+    if len(placed) > _UNFOLDED:
+        significant = {window.feature for window in windows}
+        placed.sort(
+            key=lambda each: (each[1].feature.name not in significant, -largest_pull(each[1]))
+        )
+    for rank, (place, pair) in enumerate(placed):
+        own = [window for window in windows if window.feature == pair.feature.name]
+        picture = pair_illustration(pair, own, f"{number}-{place}")
+        yield replace(picture, folded=rank >= _UNFOLDED)
 
 
 def pair_illustration(pair: MarginalPair, windows: list[Window], number: str) -> Illustration:

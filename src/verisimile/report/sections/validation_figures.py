@@ -134,6 +134,13 @@ def pair_figure(pair: MarginalPair, windows: Sequence[Window] = ()) -> Figure:
     return figure_of(plot_marginal_pair, pair, windows=windows)
 
 
+def glance_figure(pair: MarginalPair, windows: Sequence[Window]) -> Figure:
+    """Return it small, for the first screen."""
+    return style.draw(
+        lambda figure: paint_pair(figure.add_subplot(), pair, windows), width=3.9, height=3.1
+    )
+
+
 def paint_pair(upper: Axes, pair: MarginalPair, windows: Sequence[Window]) -> None:
     """Draw the densities into axes that are divided for the ratio."""
     upper, lower = panels(upper, heights=(2.2, 1.0), share=True)

@@ -26,8 +26,10 @@ from verisimile.report.numbers import (
     p_value,
     percent,
     plain_number,
+    signed,
     small_p,
     value_and_error,
+    z_value,
 )
 from verisimile.report.page import Table
 from verisimile.report.sections.validation_verdict import ALL, judge_validation
@@ -96,16 +98,20 @@ def validation_summary(named: NamedValidation, level: float) -> Table:
     tests = {test.name: test for test in named.validation.tests}
     return Table(
         caption=f"{named.name}: verdicts at a significance level of {level:g} for all tests "
-        "together. Holm: p corrected for the number of tests. Visible: the smallest shift of one "
-        "feature, and the smallest excess in a narrow interval, for which the test's verdict "
+        "together.",
+        columns=(
+            "Test", "Verdict", "p", "Z", "Holm", "Visible shift", "Visible excess", "In words",
+        ),
+        rows=tuple(_row(finding, named.validation, tests, effects) for finding in found),
+        marks=tuple(finding.mark for finding in found),
+        words=frozenset({1, 7}),
+        note="Z: significance of p; where p is the least that the draws of the null can give, a "
+        "lower bound. Holm: p corrected for the number of tests. Visible: the smallest shift of "
+        "one feature, and the smallest excess in a narrow interval, for which the test's verdict "
         "would have been failed with a probability of 90 % or more at this number of events and "
         "after this correction; none where so few draws of the null cannot give such a verdict."
         f"{bundled(named.validation.sensitivities)}",
-        columns=("Test", "Verdict", "p", "Holm", "Visible shift", "Visible excess", "In words"),
-        rows=tuple(_row(finding, named.validation, tests, effects) for finding in found),
-        marks=tuple(finding.mark for finding in found),
-        words=frozenset({1, 6}),
-    )
+    )  # fmt: skip
 
 
 def bundled(found: Iterable[Sensitivity]) -> str:
@@ -132,6 +138,7 @@ def _row(
         finding.hypothesis,
         verdict if finding.decisive else "not made",
         _NONE if p is None else p_value(p),
+        _NONE if p is None else z_value(p),
         plain_number(test.adjusted, digits=3) if test and test.p_value else _NONE,
         *(_visible(effects.get((finding.hypothesis, kind))) for kind in _SEES),
         finding.sentence,
@@ -187,7 +194,7 @@ def two_sample_table(made: Sequence[tuple[str, TwoSample, PValue]]) -> Table:
                 plain_number(outcome.observed),
                 value_and_error(outcome.null_mean, outcome.null_sd),
                 f"{p_value(p)} ({p_interval(p)})",
-                fixed(outcome.z.value),
+                z_value(p),
                 f"{count(p.n_null)} {p.null}",
                 _events(outcome),
                 outcome.coordinates,
@@ -445,7 +452,4 @@ def _p(p: float) -> str:
 
 
 def _z(z: float) -> str:
-    if np.isnan(z):
-        return "NaN"
-    # Adding zero makes a positive one of what rounds to a negative one.
-    return f"{round(z, 1) + 0.0:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return "NaN" if np.isnan(z) else signed(z)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from verisimile.report.numbers import plain_number, small_p, value_and_error
+from verisimile.report.sections.validation_first import headline
 from verisimile.report.verdict import OUTCOMES, Finding, Verdict
 from verisimile.validation.battery import draw_groups, labelings
 from verisimile.validation.missing import MISSING_VALUES
@@ -71,7 +72,8 @@ def _together(
         sentence = f"Nothing can be said: {out_of_reach(smallest)}."
     else:
         verdict, sentence = Verdict.PASSED, _passed(validation)
-    return Finding(name, ALL, verdict, sentence, outcome=OUTCOMES[verdict])
+    said = headline(name, verdict, validation, sentence)
+    return Finding(name, ALL, verdict, sentence, outcome=OUTCOMES[verdict], headline_sentence=said)
 
 
 def _refused(validation: Validation) -> str:
