@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from verisimile.app.terminal import Clock, ExitCode
     from verisimile.core.canonical import JSON
+    from verisimile.core.result import Result
     from verisimile.core.run import Run
-    from verisimile.report.content import InputSample, Result
+    from verisimile.report.content import InputSample
     from verisimile.report.document import Document
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from verisimile.core.canonical import JSON, restore
-from verisimile.core.result import register, to_dict
+from verisimile.core.result import Result, register, to_dict
 from verisimile.report.document import Document
 from verisimile.report.page import Part, Table
 from verisimile.report.section import sections_of
@@ -23,7 +23,7 @@ NOTHING = "–"
 
 @register("report-comparison", 1)
 @dataclass(frozen=True, slots=True, eq=False)
-class ReportComparison:
+class ReportComparison(Result):
     """Two reports, whole, and how the reader knows them.
 
     The verdict of the comparison is that of the second: nothing is tested again.

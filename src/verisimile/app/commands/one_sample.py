@@ -19,10 +19,10 @@ from verisimile.core.errors import InputError, require
 
 if TYPE_CHECKING:
     from verisimile.core.arrays import Array
+    from verisimile.core.result import Result
     from verisimile.core.run import Run
     from verisimile.data.events import Events
     from verisimile.density.protocol import DensityEstimator
-    from verisimile.report.content import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,9 @@ from verisimile.core.errors import InputError, require
 
 if TYPE_CHECKING:
     from verisimile.core.arrays import Array
+    from verisimile.core.result import Result
     from verisimile.core.run import Run
     from verisimile.density.protocol import ConditionalDensity
-    from verisimile.report.content import Result
 
 _TESTS = ("tarp", "sbc", "local")
 _ARRAYS = ("truths", "contexts", "draws", "points", "point_draws")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from verisimile.checks.ratings.table import Ratings
+    from verisimile.core.result import Result
     from verisimile.core.run import Run
-    from verisimile.report.content import Result
 
 _WORDS = {"real", "generated"}
 
