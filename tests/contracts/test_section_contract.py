@@ -42,7 +42,8 @@ def public_kinds() -> set[type]:
     functions = filter(inspect.isfunction, (*public, *MEASURES))
     returned = (leaf for f in functions for leaf in _leaves(get_type_hints(f).get("return")))
     classes = filter(inspect.isclass, (*public, *returned))
-    return {kind for kind in classes if schema_of(kind) is not None}
+    # A whole report, which is read and not put into another.
+    return {kind for kind in classes if schema_of(kind) is not None} - {Document}
 
 
 def _leaves(hint: object) -> Iterator[object]:

@@ -132,8 +132,8 @@ def draw(result: object, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from verisimile import PValue
-    >>> draw(PValue(0.04, 0.03, 0.05, "toys", 999, 0)).get_xlabel()
+    >>> import verisimile as vs
+    >>> vs.figures.draw(vs.PValue(0.04, 0.03, 0.05, "toys", 999, 0)).get_xlabel()
     'p-value'
     """
     found = next((_DRAWN[kind] for kind in type(result).__mro__ if kind in _DRAWN), None)
