@@ -161,6 +161,6 @@ def load_run(folder: str | Path) -> RunFolder:
     --------
     >>> load_run("nowhere")
     Traceback (most recent call last):
-    verisimile.core.errors.StoreError: nowhere: got no folder; expected one of a run or a report
+    verisimile.core.errors.StoreError: nowhere: got no folder; expected one of a run or a report.
     """
     return RunFolder(folder)
