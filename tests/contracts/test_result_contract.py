@@ -6,7 +6,9 @@ import builtins
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,6 +188,28 @@ def test_figures_of_reports_are_known_to_no_window() -> None:
     figure = figure_of(figures.plot_numbers, vs.Estimate(1.0, 0.1))
     assert isinstance(figure, Figure)
     assert plt.get_fignums() == []
+
+
+def test_what_a_notebook_sets_for_a_new_figure_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = plt.figure
+
+    def figure(**options: Any) -> Figure:  # noqa: ANN401
+        matplotlib.interactive(True)
+        return real(**options)
+
+    monkeypatch.setattr(plt, "figure", figure)
+    try:
+        vs.Estimate(1.0, 0.1).plot()
+        assert matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(False)
+
+
+def test_points_leave_their_neighbours_the_room() -> None:
+    figure, (left, right) = plt.subplots(1, 2, layout="constrained")
+    vs.Estimate(1.0, 0.1).plot(ax=right)
+    figure.canvas.draw()
+    assert left.get_position().width > 0.35
 
 
 def test_public_functions_are_documented() -> None:

@@ -50,7 +50,8 @@ def public_kinds() -> set[type]:
     ]
     returned = (leaf for f in functions for leaf in _leaves(_returned(f)))
     classes = filter(inspect.isclass, (*public, *returned))
-    return {kind for kind in classes if schema_of(kind) is not None}
+    # A whole report, which is read and not put into another.
+    return {kind for kind in classes if schema_of(kind) is not None} - {Document}
 
 
 def _methods(kind: type) -> Iterator[types.FunctionType]:

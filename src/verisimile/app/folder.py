@@ -50,9 +50,7 @@ class RunFolder:
 
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise StoreError(
-                str(folder), got="no folder", expected="a folder of a run or of a report"
-            )
+            raise StoreError(str(folder), got="no folder", expected="one of a run or a report")
         self.reports: Mapping[str, Document] = {
             path.parent.relative_to(self.folder).as_posix(): read_report(path)
             for path in sorted((self.folder / _REPORT, *self.folder.glob(f"*/{_REPORT}")))
@@ -163,7 +161,6 @@ def load_run(folder: str | Path) -> RunFolder:
     --------
     >>> load_run("nowhere")
     Traceback (most recent call last):
-    verisimile.core.errors.StoreError: nowhere: got no folder; expected a folder of a run or of a \
-report
+    verisimile.core.errors.StoreError: nowhere: got no folder; expected one of a run or a report.
     """
     return RunFolder(folder)

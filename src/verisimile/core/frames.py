@@ -27,13 +27,18 @@ _PAIR = 2
 _ALL = ".*"
 
 
-def scalars(result: object) -> Row:
-    """Return the cells of a result that stand for all of it, in one row."""
-    return dict(_cells_of(result))
+def scalars(result: object, *, deep: bool = True) -> Row:
+    """Return the cells of a result that stand for all of it, in one row.
+
+    `deep` has those of its parts and mappings too.
+    """
+    return dict(_cells_of(result, deep=deep))
 
 
-def rows(result: object) -> list[Row]:
+def rows(result: object, *, deep: bool = True) -> list[Row]:
     """Return the table of a result: its fields `listed`, each with its scalars if it has none.
+
+    `deep` as for `scalars`.
 
     Raises
     ------
@@ -42,8 +47,8 @@ def rows(result: object) -> list[Row]:
     """
     listed: tuple[str, ...] = getattr(type(result), "listed", ())
     if not listed:
-        return [scalars(result)]
-    found = [_parts(name, result) for name in listed]
+        return [scalars(result, deep=deep)]
+    found = [_parts(name, result, deep=deep) for name in listed]
     sizes = {len(each) for each in found}
     if len(sizes) != 1:
         raise InputError(
@@ -80,11 +85,11 @@ def pandas_frame(
     return pd.DataFrame(dict(data))
 
 
-def _cells_of(item: object) -> Iterator[tuple[str, object]]:
+def _cells_of(item: object, *, deep: bool) -> Iterator[tuple[str, object]]:
     if not dataclasses.is_dataclass(item):
         return
     for field in dataclasses.fields(item):
-        yield from _cell(field.name, getattr(item, field.name), deep=True)
+        yield from _cell(field.name, getattr(item, field.name), deep=deep)
 
 
 def _cell(name: str, value: object, *, deep: bool) -> Iterator[tuple[str, object]]:
@@ -94,7 +99,7 @@ def _cell(name: str, value: object, *, deep: bool) -> Iterator[tuple[str, object
         yield name, value.name
         if value.unit:
             yield "unit", value.unit
-    elif isinstance(value, Mapping):
+    elif deep and isinstance(value, Mapping):
         for key, one in value.items():
             if _is_cell(one):
                 yield f"{name}_{key}", one
@@ -132,7 +137,7 @@ def _plain(cell: object) -> object:
     return cell.item() if isinstance(cell, np.generic) else cell
 
 
-def _parts(name: str, result: object) -> list[Row]:
+def _parts(name: str, result: object, *, deep: bool) -> list[Row]:
     """Return what a field gives to each row."""
     everything = name.endswith(_ALL)
     name = name.removesuffix(_ALL)
@@ -140,21 +145,23 @@ def _parts(name: str, result: object) -> list[Row]:
     if isinstance(value, np.ndarray):
         return _of_array(name, value)
     if isinstance(value, Mapping):
-        return [{"name": key, **dict(_part(name, one))} for key, one in value.items()]
+        return [{"name": key, **dict(_part(name, one, deep=deep))} for key, one in value.items()]
     if dataclasses.is_dataclass(value):
-        return [{f"{name}_{key}": cell for key, cell in row.items()} for row in rows(value)]
+        return [
+            {f"{name}_{key}": cell for key, cell in row.items()} for row in rows(value, deep=deep)
+        ]
     if everything:
-        return [{**scalars(one), **row} for one in value for row in rows(one)]
-    return [dict(_part(name, one)) for one in value]
+        return [{**scalars(one, deep=deep), **row} for one in value for row in rows(one, deep=deep)]
+    return [dict(_part(name, one, deep=deep)) for one in value]
 
 
-def _part(name: str, item: object) -> Iterator[tuple[str, object]]:
+def _part(name: str, item: object, *, deep: bool) -> Iterator[tuple[str, object]]:
     if isinstance(item, Mapping):
         yield from item.items()
     elif _is_cell(item):
         yield name.removesuffix("s"), item  # one of them
     else:
-        yield from _cells_of(item)
+        yield from _cells_of(item, deep=deep)
 
 
 def _of_array(name: str, values: npt.NDArray[np.generic]) -> list[Row]:

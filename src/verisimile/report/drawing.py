@@ -27,17 +27,22 @@ def canvas(ax: Axes | None, *, width: float = 5.6, height: float = 4.6) -> Itera
 
     A new figure is one of pyplot's, so that a notebook shows it, unless `figure_of` asks.
     """
+    if ax is not None:
+        with style.styled():
+            yield ax
+        return
+    figure = _new_figure((width, height))
     with style.styled():
-        yield _new(width, height) if ax is None else ax
+        yield _dressed(figure.add_subplot())
 
 
-def _new(width: float, height: float) -> Axes:
-    size = (width, height)
+def _new_figure(size: tuple[float, float]) -> Figure:
+    """Return a figure, made before the style, whose end would undo what a notebook sets."""
     if _loose.get():
-        return Figure(figsize=size, layout="constrained").add_subplot()
+        return Figure(figsize=size, layout="constrained", facecolor="white")
     from matplotlib import pyplot as plt  # noqa: PLC0415  (chooses a backend)
 
-    return _dressed(plt.figure(figsize=size, layout="constrained").add_subplot())
+    return plt.figure(figsize=size, layout="constrained", facecolor="white")
 
 
 def _dressed(ax: Axes) -> Axes:
@@ -127,8 +132,8 @@ def draw(result: object, *, ax: Axes | None = None) -> Axes:
 
     Examples
     --------
-    >>> from verisimile import PValue
-    >>> draw(PValue(0.04, 0.03, 0.05, "toys", 999, 0)).get_xlabel()
+    >>> import verisimile as vs
+    >>> vs.figures.draw(vs.PValue(0.04, 0.03, 0.05, "toys", 999, 0)).get_xlabel()
     'p-value'
     """
     found = next((_DRAWN[kind] for kind in type(result).__mro__ if kind in _DRAWN), None)

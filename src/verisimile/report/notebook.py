@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from verisimile.core.frames import Row, rows, scalars
+from verisimile.core.result import Estimate
 from verisimile.report.numbers import p_value, shown, z_bound, z_words
 from verisimile.stats.pvalues import PValue, Significance
 
@@ -27,17 +29,23 @@ def draw(result: object, *, ax: Axes | None = None) -> Axes:
 
 
 def html(result: object) -> str:
-    """Return a result as HTML: numbers of all of it, then its table without what is repeated."""
-    own = scalars(result)
-    table = rows(result) if getattr(type(result), "listed", ()) else []
+    """Return a result as HTML: its own numbers, its table, and folded what else it says."""
+    own = scalars(result, deep=False)
+    more = {name: cell for name, cell in scalars(result).items() if name not in own}
     parts = [f"<p><b>{escape(type(result).__name__)}</b></p>", _list(own)]
-    if table:
-        names = list(dict.fromkeys(name for row in table for name in row))
-        kept = [name for name in names if any(row.get(name) not in (None, "") for row in table)]
-        parts.append(_table(table[:_MOST], kept))
-        if len(table) > _MOST:
-            parts.append(f"<p>{len(table) - _MOST} more rows: <code>.to_frame()</code></p>")
+    if getattr(type(result), "listed", ()):
+        parts.append(_rows(rows(result, deep=False)))
+    if more:
+        parts.append(f"<details><summary>{len(more)} more numbers</summary>{_list(more)}</details>")
     return f'<div class="verisimile-result">{"".join(parts)}</div>'
+
+
+def _rows(table: Sequence[Row]) -> str:
+    names = list(dict.fromkeys(name for row in table for name in row))
+    kept = [name for name in names if any(row.get(name) not in (None, "") for row in table)]
+    left = len(table) - _MOST
+    note = f"<p>{left} more rows: <code>.to_frame()</code></p>" if left > 0 else ""
+    return _table(table[:_MOST], kept) + note
 
 
 def _list(own: Row) -> str:
@@ -47,6 +55,7 @@ def _list(own: Row) -> str:
         f'<tr><th scope="row" style="text-align: left">{escape(name)}</th>'
         f'<td style="{_NUMBERS}">{_text(cell)}</td></tr>'
         for name, cell in own.items()
+        if cell not in (None, "")
     )
     return f"<table>{cells}</table>"
 
@@ -66,6 +75,8 @@ def _text(cell: object) -> str:
     """Return a cell; a p-value with its significance, which at the floor is a bound."""
     if cell is None:
         return _NONE
+    if isinstance(cell, Estimate) and math.isnan(cell.error):
+        cell = cell.value  # a number whose error nobody knows
     if isinstance(cell, Significance):
         return escape(z_bound(cell))
     if isinstance(cell, PValue):

@@ -127,7 +127,8 @@ def _rows(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _arrows(axes: Axes, places: Array, where: float, marker: str) -> None:
-    axes.plot(np.full(places.size, where), places, marker, color=style.REFERENCE, clip_on=False)
+    if places.size:  # nothing that is not clipped would lie at the corner of the figure
+        axes.plot(np.full(places.size, where), places, marker, color=style.REFERENCE, clip_on=False)
 
 
 def _support(metrics: Sequence[SupportMetric]) -> PointRows:

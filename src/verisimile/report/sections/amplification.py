@@ -354,7 +354,8 @@ def _curve(
         for low, sign in ((False, "^"), (True, "v")):
             beyond = ends[:, 0] < bottom if low else ends[:, 1] > top
             edge = np.full(int(beyond.sum()), bottom if low else top)
-            axes.plot(x[beyond], edge, sign, color=colour, ms=5.0, clip_on=False)
+            if edge.size:  # an empty line that is not clipped upsets the layout
+                axes.plot(x[beyond], edge, sign, color=colour, ms=5.0, clip_on=False)
     axes.plot(x, [_estimate(point) for point in points], "o", color=colour, ms=4.5, label=name)
 
 
