@@ -549,7 +549,7 @@ def test_summary_has_valid_tables(whole: Outcome) -> None:
     assert lines[0] == r"# A \| B"
     rows = [line for line in lines if line.startswith("|")]
     assert len(rows) == 2 + 7
-    assert {cells(row) for row in rows} == {7}
+    assert {cells(row) for row in rows} == {8}
     assert set(rows[1]) == set("| -")
     assert any(r"\|y\| \< 1" in row for row in rows)
 

@@ -225,7 +225,7 @@ def render(page: Page, images: Mapping[str, bytes]) -> str:
     return environment.get_template("report.html.j2").render(page=page, images=encoded)
 
 
-_RELATION = re.compile(r"(?:\b([pzZt]) )?([=<>]) (?=[\d\N{MINUS SIGN}+∞])")
+_RELATION = re.compile(r"(?:\b[pzZt] )?[=<>] (?=[\d\N{MINUS SIGN}+∞])|(?<=\d) (?=%)")
 
 
 def tied(text: str) -> str:

@@ -132,6 +132,9 @@ def test_memorised_events_are_an_answer(copied: Page) -> None:
     assert "bit by bit 100" in answers[Question.MEMORISED].sentence
     assert ("How many events is it worth?", "verisimile amplify") in copied.unasked
     assert copied.cautions[0].heading == Consequence.CHANGES.value
+    assert (
+        "100\N{NARROW NO-BREAK SPACE}% of its events are copies" in copied.banners[0].sentences[0]
+    )
 
 
 def test_without_a_scan_the_largest_pull_leads(copied: Page) -> None:

@@ -62,6 +62,7 @@ class Studies(Section[Coverage]):
                 verdict,
                 sentence,
                 outcome=_OUTCOMES.get(verdict, ""),
+                headline_sentence=_headline(study, verdict, sentence),
             )
 
     def summaries(self) -> Iterator[Table]:
@@ -106,6 +107,14 @@ class Studies(Section[Coverage]):
                 (_picture(study, number),),
                 (coverage_table(study, self.content.level),),
             )
+
+
+def _headline(study: Coverage, verdict: Verdict, sentence: str) -> str:
+    if verdict is not Verdict.FAILED:
+        return ""
+    rates = sentence.partition(": ")[2]
+    stated = f"as often as stated, {percent(study.level)}"
+    return f"Coverage, {study.mode}: the truth is not in the intervals {stated}: {rates}"
 
 
 def _side(z: float) -> str:

@@ -70,9 +70,12 @@ class Validations(Section[NamedValidation]):
             units = stated_units(self.content, _features(found))
             mark = judge_validation(found, level, name=named.name)[0].mark
             leads = [*validation_leads(found, units, level, mark=mark, number=number)]
-            if not leads and found.p_value is not None:
+            if found.p_value is not None and not any(lead.picture for lead in leads):
+                # Without histograms the p-values are what there is to see.
                 battery = _battery(named, level, number)
-                leads = [Lead(named.name, math.nan, battery.caption, battery, mark)]
+                first = leads[0] if leads else Lead(named.name, math.nan, "", None, mark)
+                words = first.words or battery.caption
+                leads[:1] = [replace(first, picture=battery, words=words)]
             yield from leads
 
     def answers(self) -> Iterator[Answer]:

@@ -130,17 +130,20 @@ def _glance(pair: MarginalPair, windows: Sequence[Window], number: int) -> Illus
 def headline(name: str, verdict: Verdict, validation: Validation, sentence: str) -> str:
     """Return the verdict on all tests together in one sentence."""
     p = validation.p_value
+    copied = sum(each.fraction for each in _trained_on(validation))
+    also = f" {percent(copied)} of its events are copies of training events." if copied else ""
     if p is None or verdict is Verdict.INCONCLUSIVE:
-        copied = sum(each.fraction for each in _trained_on(validation))
-        also = f" {percent(copied)} of its events are copies of training events." if copied else ""
         return f"{name}: {sentence[0].lower()}{sentence[1:]}{also}"
     made = [test for test in validation.tests if test.p_value is not None]
     tests = f"{len(made)} test{'' if len(made) == 1 else 's'}"
     if verdict is Verdict.PASSED:
-        return f"{name}: no difference from the reference found by {tests} ({p_and_z(p)})."
+        return f"{name}: no difference from the reference found by {tests} ({p_and_z(p)}).{also}"
     worst = _strongest(validation)[:1]
     where = f", most of all in {worst[0].feature}" if worst else ""
-    return f"{name} is not compatible with the reference{where}: {p_and_z(p)} of {tests} together."
+    return (
+        f"{name} is not compatible with the reference{where}: {p_and_z(p)} of {tests} "
+        f"together.{also}"
+    )
 
 
 def validation_answers(
