@@ -155,17 +155,6 @@ def z_interval(z: Significance) -> str:
     return f"{fixed(z.low)} to {fixed(z.high)}"
 
 
-def z_bound(z: Significance) -> str:
-    """Return the significance; where no toy was as extreme, as the lower bound that it is.
-
-    Examples
-    --------
-    >>> z_bound(Significance(1.8, 1.7, 1.9)), z_bound(Significance(3.1, 2.9, math.inf))
-    ('1.80', '> 2.90')
-    """
-    return f"> {fixed(z.low)}" if z.high == math.inf else fixed(z.value)
-
-
 def interval(low: float, high: float) -> str:
     """Return ``low to high`` (a dash would read as a minus)."""
     return f"{plain_number(low, digits=2)} to {plain_number(high, digits=2)}"
