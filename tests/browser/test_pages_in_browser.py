@@ -71,8 +71,6 @@ def opened(chromium: Any, file: Path, medium: str) -> Iterator[Any]:  # noqa: AN
     address = file.resolve().as_uri()
     sheet.goto(address)
     yield sheet
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    sheet.screenshot(path=SHOTS / f"{file.parent.name}-{medium}.png", full_page=True)
     context.close()
     assert faults == []
     assert [url for url in asked if url != address and not url.startswith("data:")] == []
@@ -85,6 +83,8 @@ def test_pages_are_small(page: Path) -> None:
 @pytest.mark.parametrize("medium", MEDIA)
 def test_it_can_be_read(chromium: Any, axe: Any, page: Path, medium: str) -> None:  # noqa: ANN401
     with opened(chromium, page, medium) as sheet:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        sheet.screenshot(path=SHOTS / f"{page.parent.name}-{medium}.png", full_page=True)
         width = sheet.evaluate("innerWidth")
         assert sheet.evaluate("document.documentElement.scrollWidth") <= width
         assert sheet.evaluate(_CUT) == []
