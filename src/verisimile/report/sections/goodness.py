@@ -227,7 +227,7 @@ def goodness_table(tests: Sequence[Goodness]) -> Table:
         ("Largest pull, alternative", *(_largest(p.alternative_pulls) for _, p in seen)),
     )
     return Table(
-        "Settings and diagnostics of the tests.", ("What", *(t.hypothesis for t, _ in seen)), rows
+        "Settings and diagnostics of the tests.", ("", *(t.hypothesis for t, _ in seen)), rows
     )
 
 
