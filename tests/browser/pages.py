@@ -18,7 +18,8 @@ from verisimile.core.arrays import Array
 from verisimile.data.feature import Feature
 from verisimile.report.content import InputSample, NamedAmplification, NamedValidation, ReportInput
 
-TRAINING = ("--members", 3, "--fit-fraction", 0.4, "--epochs", 2, "--layers", 1, "--hidden", 16)
+TRAINING = ("--members", 3, "--fit-fraction", 0.4, "--epochs", 2, "--layers", 1, "--hidden", 16,
+            "--no-discrepancy")  # fmt: skip
 SERIAL = ("--executor", "serial")
 SHIFTED = "g_shifted.parquet"
 HOSTILE = (
@@ -147,8 +148,8 @@ def inputs(folder: Path) -> Path:
         _written(_events(n, seed, shift), folder / f"{name}.parquet")
     for family, shift in (("good", 0.0), ("wide", 1.0)):
         (folder / family).mkdir()
-        for member in range(4):
-            _written(_events(400, 10 + member, shift), folder / family / f"{member}.parquet")
+        for member in range(3):
+            _written(_events(200, 10 + member, shift), folder / family / f"{member}.parquet")
     return folder
 
 
@@ -182,7 +183,7 @@ COMMANDS: dict[str, Callable[[Path], list[tuple[object, ...]]]] = {
     ],
     "compare": lambda home: [
         ("compare", home / "good", "--against", home / "wide", "--truth", home / "truth.parquet",
-         "--score", "mixtures", *SERIAL, "--out", home / "compare")
+         "--score", "published", "--permutations", 19, *SERIAL, "--out", home / "compare")
     ],
 }  # fmt: skip
 """Commands that write a page, in the order in which they need each other's files."""

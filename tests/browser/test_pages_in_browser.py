@@ -36,7 +36,8 @@ _CUT = """() => [...document.querySelectorAll('body *')].filter(e => {
 
 _PICTURES = "() => [...document.images].filter(i => !i.naturalWidth || !i.alt).length"
 _HIDDEN = """() => [...document.querySelectorAll('details')].filter(
-  e => !e.querySelector('table')?.getBoundingClientRect().height).length"""
+  e => ![...e.children].some(c => c.localName !== 'summary' && c.getBoundingClientRect().height)
+).length"""
 _LIGHT = """() => {
   const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number);
   return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
@@ -70,8 +71,6 @@ def opened(chromium: Any, file: Path, medium: str) -> Iterator[Any]:  # noqa: AN
     address = file.resolve().as_uri()
     sheet.goto(address)
     yield sheet
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    sheet.screenshot(path=SHOTS / f"{file.parent.name}-{medium}.png", full_page=True)
     context.close()
     assert faults == []
     assert [url for url in asked if url != address and not url.startswith("data:")] == []
@@ -84,6 +83,8 @@ def test_pages_are_small(page: Path) -> None:
 @pytest.mark.parametrize("medium", MEDIA)
 def test_it_can_be_read(chromium: Any, axe: Any, page: Path, medium: str) -> None:  # noqa: ANN401
     with opened(chromium, page, medium) as sheet:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        sheet.screenshot(path=SHOTS / f"{page.parent.name}-{medium}.png", full_page=True)
         width = sheet.evaluate("innerWidth")
         assert sheet.evaluate("document.documentElement.scrollWidth") <= width
         assert sheet.evaluate(_CUT) == []
@@ -100,7 +101,7 @@ def test_dark_is_dark(chromium: Any, page: Path) -> None:  # noqa: ANN401
 def test_print_shows_what_is_folded(chromium: Any, page: Path) -> None:  # noqa: ANN401
     with opened(chromium, page, "print") as sheet:
         assert sheet.evaluate(_HIDDEN) == 0
-        assert sheet.evaluate(_LIGHT) == 1.0
+        assert sheet.evaluate(_LIGHT) > 0.99
         assert sheet.pdf(format="A4").startswith(b"%PDF")
 
 

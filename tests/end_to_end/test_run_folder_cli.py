@@ -73,6 +73,18 @@ def test_a_whole_run_is_described_and_nothing_is_written(home: Path) -> None:
     assert contents(home) == before
 
 
+def test_a_page_of_the_records_is_made_and_nothing_is_written_there(
+    home: Path, tmp_path: Path
+) -> None:
+    before = contents(home)
+    made = call("report", home, "--out", tmp_path / "page")
+    assert made.exit_code == 3, made.output  # nothing was compared
+    assert contents(home) == before
+    kept = json.loads((tmp_path / "page" / "result.json").read_text(encoding="utf-8"))
+    assert len(kept["content"]["training"]) == 3
+    assert len(kept["content"]["fit"]["weights"]) == 3
+
+
 def test_what_is_missing_is_named_and_made_again(fitted: Path, home: Path) -> None:
     for suffix in ("json", "safetensors"):
         (home / f"members/0001.{suffix}").unlink()

@@ -61,7 +61,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredNumbers:
     """How the numbers of two ``result.json`` compare, place by place.
 
     Attributes
@@ -189,7 +189,7 @@ def joined(first: str, second: str) -> str:
     return second if first == NOTHING else f"{first} → {second}"
 
 
-def stored_numbers(found: ReportComparison) -> Stored:
+def stored_numbers(found: ReportComparison) -> StoredNumbers:
     """Return how the stored numbers of both compare, the times left out."""
     first, second = (
         {name: value for name, value in to_dict(report.content).items() if name != "timings"}
@@ -205,7 +205,7 @@ def stored_numbers(found: ReportComparison) -> Stored:
         if a != b and not (math.isnan(a) and math.isnan(b)):
             different += 1
             largest = max(largest, _relative(a, b))
-    return Stored(compared, different, largest, unpaired)
+    return StoredNumbers(compared, different, largest, unpaired)
 
 
 def _relative(a: float, b: float) -> float:

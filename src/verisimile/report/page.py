@@ -239,12 +239,13 @@ def tied(text: str) -> str:
     return _RELATION.sub(lambda found: found.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
-def slug(text: str, most: int = 60) -> str:
-    """Return `text` as a part of a file's name, cut at `most` letters: file systems have limits.
+def slug(text: str) -> str:
+    """Return `text` as a part of a file's name.
 
     Examples
     --------
     >>> slug("pT <ll>")
     'pt-ll'
     """
-    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:most].strip("-") or "x"
+    # Cut, because file systems take no name of more than 255 bytes.
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:60].strip("-") or "x"

@@ -19,7 +19,6 @@ from matplotlib.ticker import (
     MultipleLocator,
     NullFormatter,
 )
-from PIL import Image  # what matplotlib itself saves PNGs with
 
 from verisimile.core.arrays import Array
 from verisimile.data.feature import Feature
@@ -36,7 +35,6 @@ MUTED = "#6B7280"
 FAMILIES = (REFERENCE, ALTERNATIVE)
 
 _DPI = 110
-_PALETTE = 512  # colours: of lines and letters, whose soft edges a palette of 256 holds
 _LONG = 300.0  # ratio of the ends from which an axis has powers of ten enough
 _LONGEST_TICK, _LONGEST_TITLE = 60, 80
 _LEAST = float(np.finfo(np.float64).tiny)

@@ -35,18 +35,18 @@ class ReportComparisons(Section[ReportComparison]):
 
     def judge(self, name: str, result: ReportComparison) -> Iterator[Finding]:  # noqa: ARG002
         """Yield the verdict of the first report, and that of the second, which counts."""
-        for mine, report, decisive in zip(
-            result.names, (result.first, result.second), (False, True), strict=True
-        ):
-            verdict = Verdict(report.verdict)
-            yield Finding(
-                mine,
-                "verdict of the report",
-                verdict,
-                f"{report.line.rstrip('.')}.",
-                decisive,
-                outcome=OUTCOMES[verdict],
-            )
+        first, second = result.names
+        before, now = Verdict(result.first.verdict), Verdict(result.second.verdict)
+        question = "verdict of the report"
+        said, since = (one.line.rstrip(".") for one in (result.first, result.second))
+        yield Finding(first, question, before, f"{said}.", decisive=False, headline=False)
+        yield Finding(
+            second,
+            question,
+            now,
+            f"{since}; {first} was {before.value}.",
+            outcome=f"{OUTCOMES[now]}; {first} was {before.value}",
+        )
 
     def parts(self) -> Iterator[Part]:
         """Yield what changed, then the figures of both."""

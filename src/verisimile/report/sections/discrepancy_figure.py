@@ -113,5 +113,11 @@ def _changes(axes: Axes, band: FeatureBand) -> None:
 
 def _edge_ticks(axes: Axes, edges: Array, *, labelled: bool) -> None:
     shown = np.unique(np.linspace(0, edges.size - 1, _TICKS).round().astype(int))
-    axes.set_xticks(shown, [f"{edges[k]:.3g}" if labelled else "" for k in shown])
+    axes.set_xticks(shown, _rounded(edges[shown]) if labelled else [])
     axes.set_xlim(0, edges.size - 1)
+
+
+def _rounded(edges: Array) -> list[str]:
+    """Return edges with three digits, and as zero those that are nothing beside the range."""
+    least = 1e-4 * float(np.ptp(edges))
+    return [f"{edge:.3g}" if abs(edge) >= least else "0" for edge in edges]

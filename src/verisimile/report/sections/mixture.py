@@ -34,8 +34,10 @@ class Histograms(Section[HistogramEstimate]):
     def sentence(self, result: HistogramEstimate) -> str:
         """Return how much of the probability the bins hold."""
         error = math.sqrt(max(float(result.covariance.sum()), 0.0))
-        inside = value_and_error(float(result.values.sum()), error)
-        return f"{count(result.values.size)} bins hold {inside} of the probability."
+        total = float(result.values.sum())
+        # Bins that hold everything have no error together.
+        inside = value_and_error(total, error) if error > 1e-9 else plain_number(total)
+        return f"Probability of {count(result.values.size)} bins: {inside}."
 
     def figures(self) -> Iterator[Illustration]:
         """Yield each histogram."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -11,12 +12,12 @@ from verisimile.density.check import EstimatorCheck
 from verisimile.mixture.minos import MinosInterval
 from verisimile.report.numbers import (
     estimate,
+    fixed,
     interval,
     p_value,
     plain_number,
     rough,
     shown,
-    z_bound,
     z_interval,
 )
 from verisimile.report.section import Section, takes
@@ -55,7 +56,15 @@ class Significances(Section[Significance]):
         "One-sided Gaussian significances with 68 % intervals from the finite number of draws; "
         "above: no draw was as extreme, which bounds Z from below only."
     )
-    columns: ClassVar = {"Z": z_bound, "Interval": z_interval}
+    columns: ClassVar = {"Z": lambda z: _bound(z), "Interval": z_interval}
+
+
+def _bound(z: Significance) -> str:
+    """Return Z; where no draw was as extreme, the bound that it is, never rounded up."""
+    if z.high < math.inf:
+        return fixed(z.value)
+    least = z.value if math.isfinite(z.value) else z.low
+    return f"> {fixed(math.floor(100.0 * least) / 100.0)}"
 
 
 @takes(Combined)
