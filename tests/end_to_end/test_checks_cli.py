@@ -78,6 +78,9 @@ def test_a_posterior_of_a_file_is_drawn_from_and_tested(folder: Path) -> None:
     content = _result(folder / "out")
     assert len(content["results"]) == 3
     assert "30 draws for each simulation were made of" in content["warnings"][0]
+    plan = _posterior(folder, folder / "sim.npz", *exact, "--dry-run")
+    assert plan[0] == 0
+    assert "local" in plan[1]
     narrow = ("--model", f"{folder / 'model.py'}:narrow", "--draws", 30, "--tests", "tarp")
     assert _posterior(folder, folder / "sim.npz", *narrow)[0] == 1
 
@@ -111,6 +114,7 @@ def test_events_of_a_known_density(folder: Path) -> None:
     assert code == 0, err + out
     assert len(_result(folder / "out")["results"]) == 3
     assert _one_sample(folder, f"{model}:wide")[0] == 1
+    assert "likelihood toys" in _one_sample(folder, f"{model}:wide", "--dry-run")[1]
     assert _one_sample(folder, "--cdf", f"b={model}:second")[0] == 1
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from verisimile.data.events import Events
     from verisimile.density.protocol import DensityEstimator
 
+_PER_EVENT = 2e-6  # seconds of one draw and its density
+_CHUNK = 50  # toys of one task
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneSampleCommand(options.BesideReport):
@@ -62,6 +65,7 @@ class OneSampleCommand(options.BesideReport):
     max_seconds: options.MaxSeconds = None
     force: options.Force = False
     as_json: options.Json = False
+    dry_run: options.DryRun = False
 
     def execute(self) -> ExitCode:
         """Test the events and write the report."""
@@ -87,10 +91,12 @@ class OneSampleCommand(options.BesideReport):
             columns = options.column_list(self.features)
             specs = feature_descriptions(self.feature or ())
             events = reader.events(self.sample, columns, specs=specs)
+        if self.dry_run:
+            return self._plan(run, events, density, cdfs)
         with clock.stage("tests"):
             results = self._results(run, events, density, cdfs)
         ending = Ending(
-            title=f"Known truth: {Path(self.sample).name}",
+            title=f"Known truth: {Path(self.sample).name} and {self.model or ', '.join(cdfs)}",
             schema="verisimile.one-sample-summary/1",
             out=self.out,
             level=self.level,
@@ -99,6 +105,22 @@ class OneSampleCommand(options.BesideReport):
         )
         inputs = [InputSample.of("test", self.sample, events)]
         return ending.of(run, results, clock, inputs=inputs, notes=self._notes(events))
+
+    def _plan(
+        self,
+        run: Run,
+        events: Events,
+        density: DensityEstimator | None,
+        cdfs: Mapping[str, Callable[[Array], Array]],
+    ) -> ExitCode:
+        from verisimile.app.plans import Planned, print_plan
+
+        stages = [Planned(f"distribution of {name}", 1, 0, events.n * _PER_EVENT) for name in cdfs]
+        if density is not None:
+            held = len(run.store.addresses("likelihood"))
+            seconds = self.toys * events.n * _PER_EVENT
+            stages.append(Planned("likelihood toys", -(-self.toys // _CHUNK), held, seconds))
+        return print_plan(run, stages, as_json=self.as_json, accounts={"test": events.account})
 
     def _results(
         self,

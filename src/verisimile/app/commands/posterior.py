@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from verisimile.density.protocol import ConditionalDensity
 
 _TESTS = ("tarp", "sbc", "local")
+_PER_DRAW = {"tarp": 2e-6, "sbc": 4e-7}  # seconds of one draw of one simulation, 999 toys
+_PER_REFIT = 0.1
+_CHUNK = 20  # refits of one task
 _ARRAYS = ("truths", "contexts", "draws", "points", "point_draws")
 
 
@@ -66,6 +69,7 @@ class PosteriorCommand(options.BesideReport):
     max_seconds: options.MaxSeconds = None
     force: options.Force = False
     as_json: options.Json = False
+    dry_run: options.DryRun = False
 
     def execute(self) -> ExitCode:
         """Read or draw the posterior's draws, test them, and write the report."""
@@ -76,10 +80,13 @@ class PosteriorCommand(options.BesideReport):
         with clock.stage("reading"):
             given = _arrays(self.file)
             tests = self._tests(given)
+            model = self._model()
+        if self.dry_run:
+            return self._plan(run, given, tests)
         with clock.stage("tests"):
-            results = self._results(run, given, tests)
+            results = self._results(run, given, tests, model)
         ending = Ending(
-            title=f"Posterior: {self.file.name}",
+            title=f"Posterior: {self.model or 'draws'}, {self.file.name}",
             schema="verisimile.posterior-summary/1",
             out=self.out,
             level=self.level,
@@ -111,14 +118,18 @@ class PosteriorCommand(options.BesideReport):
         return tests
 
     def _results(
-        self, run: Run, given: Mapping[str, Array], tests: tuple[str, ...]
+        self,
+        run: Run,
+        given: Mapping[str, Array],
+        tests: tuple[str, ...],
+        model: ConditionalDensity | None,
     ) -> list[Result]:
         from verisimile.checks.posterior.local import PosteriorPoints, local_posterior_test
         from verisimile.checks.posterior.sbc import sbc
         from verisimile.checks.posterior.simulations import posterior_draws
         from verisimile.checks.posterior.tarp import tarp
 
-        model, truths, contexts = self._model(), given["truths"], given.get("contexts")
+        truths, contexts = given["truths"], given.get("contexts")
         # What the tests need is there: `_tests` has looked.
         draws = (
             given["draws"]
@@ -152,6 +163,22 @@ class PosteriorCommand(options.BesideReport):
                 )
             )
         return found
+
+    def _plan(self, run: Run, given: Mapping[str, Array], tests: tuple[str, ...]) -> ExitCode:
+        from verisimile.app.plans import Planned, print_plan
+
+        drawn = given.get("draws")
+        draws = self.draws if drawn is None else drawn.size // max(given["truths"].size, 1)
+        size = len(given["truths"]) * draws
+        fits = self.permutations + 1
+        stages = {
+            "tarp": Planned("tarp", 1, 0, size * _PER_DRAW["tarp"]),
+            "sbc": Planned("sbc", 1, 0, size * _PER_DRAW["sbc"]),
+            "local": Planned(
+                "local", -(-fits // _CHUNK), len(run.store.addresses("local")), fits * _PER_REFIT
+            ),
+        }
+        return print_plan(run, [stages[name] for name in tests], as_json=self.as_json)
 
     def _model(self) -> ConditionalDensity | None:
         from verisimile.density.protocol import ConditionalDensity

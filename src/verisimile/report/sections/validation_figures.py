@@ -90,7 +90,8 @@ def _paint_p_values(axes: Axes, rows: Sequence[NamedP], level: float) -> None:
     axes.axvline(level, color=style.MUTED, lw=1.0, ls=(0, (4, 2)), label=f"level {level:g}")
     axes.set_xscale("log")
     smallest = min([level, *(p.value for _, p, _ in rows)])
-    axes.set_xlim(0.5 * smallest, 1.15)
+    # An exact law may give the smallest number that there is, whose half is zero.
+    axes.set_xlim(max(0.5 * smallest, float(np.finfo(np.float64).tiny)), 1.15)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(np.arange(len(rows)), [style.short(name) for name, _, _ in rows])
     axes.tick_params(axis="y", length=0)
