@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,7 +141,7 @@ def given_to(section: Section, chain: ChainStudy, parts: Parts, setting: Setting
     if section.command not in _OF_RUN:  # whose seed is that of the fit
         defaults["seed"] = chain.seed
     if chain.source is None and section.command in ("fit", "validate"):
-        defaults["feature"] = {name: dict(said) for name, said in chain.features.items()}
+        defaults["feature"] = {name: dict(said) for name, said in chain.features.items() if said}
     own = section.title.replace(" ", "-")
     places = {"fit": fit, "sample": parts.file("generated")}
     forced: dict[str, object] = {

@@ -59,7 +59,7 @@ _PER_CHOICE_EVENT = {"best": 1e-3, "trees": 3e-4, "knn": 4e-4}  # one event of t
 _PER_MEASURED_EVENT = 2e-5  # one event, all measures of amplification together
 _STEPS = 12
 _CHUNK = 10
-_PROBE = 0.018  # seconds of the probe on the machine of the records
+_PROBE = 0.0031  # seconds of the probe on the machine of the records
 MEMBER_EVENTS = 50_000  # the most that amplification draws of each member
 
 
