@@ -245,15 +245,21 @@ def options_of(section: Section, command: Any, given: Given) -> dict[str, object
     values = {key: value for key, value in section.values.items() if key not in tables}
     for key in values:
         parameter = parameters.get(key)
-        if parameter is None or parameter.name in _OF_ALL:
+        if parameter is None:
             raise InputError(
                 where,
                 got=f"the key {key!r}",
-                expected=f"options of verisimile {section.command}"
-                if parameter is None
-                else "what is said for the whole study, by the options of verisimile run",
-                remedy=suggestion(key, set(parameters) - _OF_ALL) if parameter is None else "",
+                expected=f"options of verisimile {section.command}",
+                remedy=suggestion(key, set(parameters) - _OF_ALL),
             )
+        judged = key == "level" and section.command != "coverage"  # at the level of the report
+        require(
+            not judged and parameter.name not in _OF_ALL,
+            where,
+            got=f"the key {key!r}",
+            expected="no such key: it is said for the whole study",
+            remedy="Put it at the top of the file." if judged else "See verisimile run --help.",
+        )
     named = {parameters[key].name: value for key, value in values.items()}
     resolved = {
         each.name: _resolved(named[each.name], given.folder) if _is_file(each) else named[each.name]

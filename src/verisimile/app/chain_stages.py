@@ -35,7 +35,7 @@ from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.files import column_names, read_events, write_events
-from verisimile.report.content import ReportInput, Stage, Timings
+from verisimile.report.content import ReportInput, Stage, Timings, UnfinishedStage
 
 if TYPE_CHECKING:
     from verisimile.app.cli import Command
@@ -312,12 +312,16 @@ def joined(
     contents: Sequence[ReportInput],
     chain: ChainStudy,
     stages: Sequence[Stage],
-    notes: Sequence[str],
+    failures: Sequence[tuple[str, str]],
 ) -> ReportInput:
-    """Return the reports of all stages as one, what several of them say once."""
+    """Return the reports of all stages as one, what several of them say once.
+
+    `failures` are stages that have none, and why.
+    """
     inputs = {(each.role, each.digest): each for one in contents for each in one.inputs}
     results = {canonical(to_dict(each)): each for one in contents for each in one.results}
-    warnings = dict.fromkeys([*notes, *(note for one in contents for note in one.warnings)])
+    warnings = dict.fromkeys(note for one in contents for note in one.warnings)
+    unfinished = [UnfinishedStage(title, reason) for title, reason in failures]
     return ReportInput(
         samples=tuple(each for one in contents for each in one.samples),
         coverage=tuple(each for one in contents for each in one.coverage),
@@ -332,5 +336,5 @@ def joined(
         command=options.command_line(),
         level=chain.level,
         title=chain.title,
-        results=tuple(results.values()),
+        results=(*results.values(), *unfinished),
     )

@@ -26,6 +26,7 @@ _FEW = 50  # values of a discrete column
 _SPIKE = 0.02  # of the events at one value
 _HARD, _AT_ZERO = 4.0, 2.6  # growth of distances from an edge over a factor of ten in rank
 _PROBED = 4000  # events to tell how many columns are independent
+_FLAT = 1e-3  # of the largest variance
 _DEPENDENT = 0.7  # dimensions that are missing
 
 
@@ -82,6 +83,8 @@ class SampleGuess:
         Of numbers, in file order.
     weights, group
         The columns that seem to have these roles; None if none does.
+    signed
+        Whether weights are negative.
     set_aside
         Why other columns are no features, by name.
     independent
@@ -93,6 +96,7 @@ class SampleGuess:
     dropped: int
     columns: tuple[ColumnGuess, ...]
     weights: str | None = None
+    signed: bool = False
     group: str | None = None
     set_aside: dict[str, str] = field(default_factory=dict)
     independent: int = 0
@@ -161,6 +165,7 @@ def guess_sample(
         dropped=0 if account is None else account.dropped,
         columns=columns,
         weights=chosen,
+        signed=events.weights is not None and bool((events.weights < 0.0).any()),
         group=group,
         set_aside=aside,
         independent=independent_columns(_some(events, kept)) if kept else 0,
@@ -253,7 +258,7 @@ def independent_columns(x: Array) -> int:
     after each was shuffled by itself, times d.  All d, unless two thirds of a dimension or more
     are missing: then a column is about a function of others, and there is no density of all.
     """
-    n, d = x.shape
+    n, d = len(x), int(x.shape[1])
     if d < 2 or n < 100:
         return d
     rng = Seeds(0).at("independent columns").numpy()
@@ -275,7 +280,8 @@ def _normal_scores(x: Array) -> Array:
 def _whitened(scores: Array) -> Array:
     centred = scores - scores.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(centred.T))
-    return np.asarray(centred @ vectors / np.sqrt(np.maximum(values, 1e-12)))
+    there = values > _FLAT * values.max()  # a linear function of others has no width of its own
+    return np.asarray(centred @ vectors[:, there] / np.sqrt(values[there]))
 
 
 def _two_neighbours(x: Array) -> float:

@@ -229,6 +229,11 @@ class _Draft:
                 yield f"Guessed {meaning}: {', '.join(those)}."
         if found.weights:
             yield f"Guessed weights: {found.weights}."
+            if found.signed and self.asked.generated is None:
+                yield (
+                    "Some are negative, from which no flow learns: the study takes all events as "
+                    "unweighted, which is another density."
+                )
         yield from (f"Left out: {name} ({why})." for name, why in found.set_aside.items())
         rest = [each.name for each in found.learnable[found.independent :]]
         if rest and self.asked.generated is None and not self.listed:
@@ -268,7 +273,9 @@ class _Draft:
         """Yield what is neither a feature nor its description."""
         found = self.found
         for role, name in (("weights", found.weights), ("group", found.group)):
-            if name:
+            if name and role == "weights" and found.signed and self.asked.generated is None:
+                yield f"# weights = {_text(name)}  # left out: no flow learns from negative weights"
+            elif name:
                 yield f"{role} = {_text(name)}  # guessed by its name"
         if found.dropped:
             yield f'missing = "drop"  # {found.dropped} of {found.rows} rows lack a value'
