@@ -103,8 +103,8 @@ def test_a_study_with_amplification_ends_in_one_report(files: Path) -> None:
     assert [each["exit_code"] for each in done.json["stages"]] == [1, 0]
     content = read_report(files / "study-report" / "result.json").content
     assert (len(content.validations), len(content.amplifications)) == (1, 1)
-    again = run(file, "--quiet")
-    assert (again.code, again.out, again.err) == (1, "", "")
+    quiet = run(file, "--dry-run", "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
 
 
 def test_a_stage_that_can_say_nothing_leaves_the_report_of_the_others(
@@ -152,6 +152,7 @@ def density(folder: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_the_whole_chain_and_its_plan(files: Path) -> None:
     file = density(files)
     before = sorted(files.iterdir())
@@ -171,11 +172,11 @@ def test_the_whole_chain_and_its_plan(files: Path) -> None:
     assert content.fit is not None
     assert (len(content.samples), len(content.coverage)) == (1, 1)
     assert (len(content.validations), len(content.amplifications)) == (1, 1)
-    members = sorted((files / "z-report" / "fit" / "members").glob("*.safetensors"))
-    times = [each.stat().st_mtime_ns for each in members]
-    again = run(file, "--json")
-    assert again.json["conclusions"] == done.json["conclusions"]
-    assert [each.stat().st_mtime_ns for each in members] == times
+    # What is finished is there for the next time, and every stage can now be planned by itself.
+    plan = run(file, "--dry-run", "--json")
+    records = {each["name"]: each["records"] for each in plan.json["stages"]}
+    assert records["gof: toys"] == 2
+    assert records["validate: energy"] == 1
 
 
 def test_init_replaces_nothing_and_asks_for_what_it_needs(files: Path) -> None:
