@@ -298,7 +298,11 @@ def _ahead(stage: ChainStage, stages: Sequence[ChainStage], parts: Parts) -> lis
     if isinstance(command, CoverageCommand):
         datasets = command.datasets or default_datasets(corrected=fit.discrepancy)
         return coverage_stages(
-            run, datasets=datasets, events=command.events or parts.learn.n, members=members
+            run,
+            datasets=datasets,
+            events=command.events or parts.learn.n,
+            members=members,
+            corrected=fit.discrepancy,
         )
     if isinstance(command, SampleCommand):
         return [draw_stage(command.n)]

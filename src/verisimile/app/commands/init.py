@@ -166,7 +166,7 @@ class _Draft:
             "",
             "# Are its errors right, if the mixture is the truth?  Of the means of all features:",
             "[coverage]",
-            f"events = {min(learned, 10_000)}",
+            f"events = {min(learned, 5000)}",
             '# quantile = ["NAME:0.5"]',
             '# bin = ["NAME:LOW:HIGH"]',
             "",
