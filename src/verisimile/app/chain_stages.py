@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from verisimile.app import options
-from verisimile.app.chain import ChainStudy, Given, Section, options_of
+from verisimile.app.chain import ChainStudy, Given, StudySection, options_of
 from verisimile.app.commands.amplify import AmplifyCommand
 from verisimile.app.commands.coverage import CoverageCommand, chosen_observables
 from verisimile.app.commands.fit import FitCommand
@@ -121,7 +121,7 @@ class Setting:
     force: bool = False
 
 
-def given_to(section: Section, chain: ChainStudy, parts: Parts, setting: Setting) -> Given:
+def given_to(section: StudySection, chain: ChainStudy, parts: Parts, setting: Setting) -> Given:
     """Return what a section is given: files and folders of its neighbours, and what all share."""
     fit = str(setting.out / "fit")
     defaults: dict[str, object] = {}
@@ -159,7 +159,7 @@ def given_to(section: Section, chain: ChainStudy, parts: Parts, setting: Setting
 class ChainStage:
     """A section and its command, ready to run."""
 
-    section: Section
+    section: StudySection
     command: Any
 
     @property
