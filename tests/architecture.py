@@ -107,8 +107,8 @@ def _import_faults(path: str, name: str, *, lazy: bool) -> Iterator[str]:
 
 def _layer_faults(path: str, parts: list[str]) -> Iterator[str]:
     own = PurePosixPath(path).with_suffix("").parts
-    if own == ("__init__",):
-        return  # the package's face, which may name every layer
+    if own in (("__init__",), ("__main__",)):
+        return  # the package's faces, which may name every layer
     if len(parts) < 2 or parts[1] not in LAYERS:
         yield f"imports {'.'.join(parts)}, which is above every layer"
     elif own[0] not in LAYERS:

@@ -56,6 +56,7 @@ ACCEPTED = [
     ("core/random.py", "generator.manual_seed(seed)"),
     ("checks/goodness/toys.py", "from verisimile.checks.goodness import kernels"),
     ("__init__.py", "from verisimile.app.cli import main"),
+    ("__main__.py", "from verisimile.app.cli import main"),
     ("core/store.py", "np.load(path, allow_pickle=False)"),
     ("core/parcels.py", "import pickle"),
     ("density/adapters/__init__.py", "model.rvs(3, random_state=rng)"),

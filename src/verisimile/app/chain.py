@@ -34,7 +34,7 @@ _UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ChainSource:
     """The events that are parted into those to learn and those that nothing may see before.
 
     Attributes
@@ -58,7 +58,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class StudySection:
     """One stage as the file says it.
 
     Attributes
@@ -84,11 +84,11 @@ class ChainStudy:
     title: str
     seed: int
     level: float
-    source: Source | None
+    source: ChainSource | None
     features: Mapping[str, Mapping[str, object]]
-    sections: tuple[Section, ...]
+    sections: tuple[StudySection, ...]
 
-    def section(self, command: str) -> Section | None:
+    def section(self, command: str) -> StudySection | None:
         """Return the first section of a command, None if there is none."""
         return next((each for each in self.sections if each.command == command), None)
 
@@ -151,7 +151,9 @@ def _misplaced(key: str, file: Path) -> str:
     return ""
 
 
-def _sections(tables: Mapping[str, object], known: Sequence[str], file: Path) -> Iterator[Section]:
+def _sections(
+    tables: Mapping[str, object], known: Sequence[str], file: Path
+) -> Iterator[StudySection]:
     """Yield the sections in the order of the stages; an array of tables is several."""
     for name in (*(n for n in known if n in ORDER), *(n for n in tables if n not in ORDER)):
         if name not in tables or name not in known:
@@ -166,10 +168,10 @@ def _sections(tables: Mapping[str, object], known: Sequence[str], file: Path) ->
                 expected=f"a section [{name}]",
             )
             title = name if len(several) == 1 else f"{name} {number}"
-            yield Section(title, name, cast("Mapping[str, object]", values))
+            yield StudySection(title, name, cast("Mapping[str, object]", values))
 
 
-def _source(values: object, file: Path) -> Source | None:
+def _source(values: object, file: Path) -> ChainSource | None:
     if values is None:
         return None
     where = f"{file}: samples"
@@ -200,7 +202,7 @@ def _source(values: object, file: Path) -> Source | None:
             isinstance(said.get(key, ""), str), f"{where}.{key}", got=said.get(key), expected="text"
         )
     events = str(file.parent / str(said.pop("events")))
-    return Source(events, **said)  # type: ignore[arg-type]
+    return ChainSource(events, **said)  # type: ignore[arg-type]
 
 
 def _names(value: object, where: str) -> tuple[str, ...]:
@@ -231,7 +233,7 @@ class Given:
     extra: Path
 
 
-def options_of(section: Section, command: Any, given: Given) -> dict[str, object]:  # noqa: ANN401
+def options_of(section: StudySection, command: Any, given: Given) -> dict[str, object]:  # noqa: ANN401
     """Return the values of a command's parameters, as its own parser makes them of a section.
 
     Raises
@@ -245,15 +247,21 @@ def options_of(section: Section, command: Any, given: Given) -> dict[str, object
     values = {key: value for key, value in section.values.items() if key not in tables}
     for key in values:
         parameter = parameters.get(key)
-        if parameter is None or parameter.name in _OF_ALL:
+        if parameter is None:
             raise InputError(
                 where,
                 got=f"the key {key!r}",
-                expected=f"options of verisimile {section.command}"
-                if parameter is None
-                else "what is said for the whole study, by the options of verisimile run",
-                remedy=suggestion(key, set(parameters) - _OF_ALL) if parameter is None else "",
+                expected=f"options of verisimile {section.command}",
+                remedy=suggestion(key, set(parameters) - _OF_ALL),
             )
+        judged = key == "level" and section.command != "coverage"  # at the level of the report
+        require(
+            not judged and parameter.name not in _OF_ALL,
+            where,
+            got=f"the key {key!r}",
+            expected="no such key: it is said for the whole study",
+            remedy="Put it at the top of the file." if judged else "See verisimile run --help.",
+        )
     named = {parameters[key].name: value for key, value in values.items()}
     resolved = {
         each.name: _resolved(named[each.name], given.folder) if _is_file(each) else named[each.name]
@@ -295,7 +303,7 @@ def _resolved(value: object, folder: Path) -> object:
     return str(folder / value) if isinstance(value, str) else value
 
 
-def _tables(section: Section, parameters: Mapping[str, object]) -> dict[str, object]:
+def _tables(section: StudySection, parameters: Mapping[str, object]) -> dict[str, object]:
     """Return what no option of validate can say: parts of a study of one comparison."""
     if section.command != "validate":
         return {}
@@ -307,7 +315,7 @@ def _tables(section: Section, parameters: Mapping[str, object]) -> dict[str, obj
     }
 
 
-def _written(tables: Mapping[str, object], section: Section, given: Given) -> Path:
+def _written(tables: Mapping[str, object], section: StudySection, given: Given) -> Path:
     """Write a study of one comparison, as JSON, which is YAML too, and return its file."""
     said = dict(tables)
     if isinstance(said.get("functions"), str):
@@ -386,7 +394,7 @@ def with_sample(chain: ChainStudy) -> ChainStudy:
     ]
     if not (needs and chain.section("fit")) or chain.section("sample"):
         return chain
-    drawn = Section("sample", "sample", {})
+    drawn = StudySection("sample", "sample", {})
     place = next(k for k, each in enumerate(chain.sections) if each.command == "validate")
     sections = (*chain.sections[:place], drawn, *chain.sections[place:])
     return replace(chain, sections=sections)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from verisimile.app import options
-from verisimile.app.chain import ChainStudy, Given, Section, options_of
+from verisimile.app.chain import ChainStudy, Given, StudySection, options_of
 from verisimile.app.commands.amplify import AmplifyCommand
 from verisimile.app.commands.coverage import CoverageCommand, chosen_observables
 from verisimile.app.commands.fit import FitCommand
@@ -35,7 +35,7 @@ from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.files import column_names, read_events, write_events
-from verisimile.report.content import ReportInput, Stage, Timings
+from verisimile.report.content import ReportInput, Stage, Timings, UnfinishedStage
 
 if TYPE_CHECKING:
     from verisimile.app.cli import Command
@@ -121,7 +121,7 @@ class Setting:
     force: bool = False
 
 
-def given_to(section: Section, chain: ChainStudy, parts: Parts, setting: Setting) -> Given:
+def given_to(section: StudySection, chain: ChainStudy, parts: Parts, setting: Setting) -> Given:
     """Return what a section is given: files and folders of its neighbours, and what all share."""
     fit = str(setting.out / "fit")
     defaults: dict[str, object] = {}
@@ -141,7 +141,7 @@ def given_to(section: Section, chain: ChainStudy, parts: Parts, setting: Setting
     if section.command not in _OF_RUN:  # whose seed is that of the fit
         defaults["seed"] = chain.seed
     if chain.source is None and section.command in ("fit", "validate"):
-        defaults["feature"] = {name: dict(said) for name, said in chain.features.items()}
+        defaults["feature"] = {name: dict(said) for name, said in chain.features.items() if said}
     own = section.title.replace(" ", "-")
     places = {"fit": fit, "sample": parts.file("generated")}
     forced: dict[str, object] = {
@@ -159,7 +159,7 @@ def given_to(section: Section, chain: ChainStudy, parts: Parts, setting: Setting
 class ChainStage:
     """A section and its command, ready to run."""
 
-    section: Section
+    section: StudySection
     command: Any
 
     @property
@@ -298,7 +298,11 @@ def _ahead(stage: ChainStage, stages: Sequence[ChainStage], parts: Parts) -> lis
     if isinstance(command, CoverageCommand):
         datasets = command.datasets or default_datasets(corrected=fit.discrepancy)
         return coverage_stages(
-            run, datasets=datasets, events=command.events or parts.learn.n, members=members
+            run,
+            datasets=datasets,
+            events=command.events or parts.learn.n,
+            members=members,
+            corrected=fit.discrepancy,
         )
     if isinstance(command, SampleCommand):
         return [draw_stage(command.n)]
@@ -312,12 +316,16 @@ def joined(
     contents: Sequence[ReportInput],
     chain: ChainStudy,
     stages: Sequence[Stage],
-    notes: Sequence[str],
+    failures: Sequence[tuple[str, str]],
 ) -> ReportInput:
-    """Return the reports of all stages as one, what several of them say once."""
+    """Return the reports of all stages as one, what several of them say once.
+
+    `failures` are stages that have none, and why.
+    """
     inputs = {(each.role, each.digest): each for one in contents for each in one.inputs}
     results = {canonical(to_dict(each)): each for one in contents for each in one.results}
-    warnings = dict.fromkeys([*notes, *(note for one in contents for note in one.warnings)])
+    warnings = dict.fromkeys(note for one in contents for note in one.warnings)
+    unfinished = [UnfinishedStage(title, reason) for title, reason in failures]
     return ReportInput(
         samples=tuple(each for one in contents for each in one.samples),
         coverage=tuple(each for one in contents for each in one.coverage),
@@ -332,5 +340,5 @@ def joined(
         command=options.command_line(),
         level=chain.level,
         title=chain.title,
-        results=tuple(results.values()),
+        results=(*results.values(), *unfinished),
     )

@@ -23,6 +23,7 @@ from verisimile.app.commands.demo import DemoCommand
 from verisimile.app.commands.fit import FitCommand
 from verisimile.app.commands.gc import GcCommand
 from verisimile.app.commands.gof import GofCommand
+from verisimile.app.commands.init import InitCommand
 from verisimile.app.commands.inspect import InspectCommand
 from verisimile.app.commands.one_sample import OneSampleCommand
 from verisimile.app.commands.posterior import PosteriorCommand
@@ -126,6 +127,7 @@ def _root(version: options.Version = False) -> None:  # noqa: FBT002
 
 COMMANDS: Mapping[str, Callable[..., Command]] = {
     "demo": DemoCommand,
+    "init": InitCommand,
     "run": RunCommand,
     "validate": ValidateCommand,
     "amplify": AmplifyCommand,

@@ -13,7 +13,7 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
         ("a study of a density that is to be learned", "verisimile init z.parquet"),
         (
             "of a generated sample beside the truth",
-            "verisimile init truth.root:Events --generated fast.root:Events --out fast.toml",
+            "verisimile init truth.root:Events fast.root:Events --out fast.toml",
         ),
     ),
     "run": (

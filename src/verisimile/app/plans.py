@@ -34,6 +34,7 @@ _PER_TRAINING_EVENT = {  # one event, one epoch; other trainers than spline flow
 _PER_DENSITY = 2e-6  # one event, one member
 _PER_DRAW = 2e-5  # one event
 _PER_CORRECTION = 3e-5  # one event: the functions of a discrepancy
+_PER_DISCREPANCY = 5e-4  # one event of a data set, whose discrepancy is learned anew
 _DIRECTIONS = 100  # of its errors that matter to a test, in four features
 _PER_PRODUCT = 2e-10  # one event, one entry of the Hessian, one Newton step
 _PER_RELABELING = {  # one pooled event of six features, one relabeling
@@ -64,7 +65,7 @@ _PER_CHOICE_EVENT = {"best": 1e-3, "trees": 3e-4, "knn": 4e-4}  # one event of t
 _PER_MEASURED_EVENT = 2e-5  # one event, all measures of amplification together
 _STEPS = 12
 _CHUNK = 10
-_PROBE = 0.018  # seconds of the probe on the machine of the records
+_PROBE = 0.0031  # seconds of the probe on the machine of the records
 MEMBER_EVENTS = 50_000  # the most that amplification draws of each member
 
 
@@ -127,12 +128,15 @@ def toy_stage(
     return Planned("toys", tasks, len(run.store.addresses("toys")), toys * one)
 
 
-def coverage_stages(run: Run, *, datasets: int, events: int, members: int) -> list[Planned]:
+def coverage_stages(
+    run: Run, *, datasets: int, events: int, members: int, corrected: bool
+) -> list[Planned]:
     """Return the members' expectations, and the refits of a coverage study."""
     # The pool has about a hundred times the events of a data set.
     pool = min(max(100 * events, 50_000), 4_000_000)
     density = _PER_DENSITY * members
-    refit = events * (_PER_DRAW + density + _STEPS * _PER_PRODUCT * members**2)
+    learnt = _PER_DISCREPANCY * corrected
+    refit = events * (_PER_DRAW + density + _STEPS * _PER_PRODUCT * members**2 + learnt)
     records = [name for name in run.store.addresses("coverage") if "/pool/" not in name]
     pooled = [name for name in run.store.addresses("coverage") if "/pool/" in name]
     return [

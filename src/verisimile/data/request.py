@@ -268,7 +268,7 @@ class Request:
         # Neither reading weights as a feature nor dropping them in silence is right.
         for role, known, meaning in (
             ("weights", looks_like_weights, "event weights"),
-            ("group", lambda name: name in _GROUPS, "groups of rows"),
+            ("group", looks_like_groups, "groups of rows"),
         ):
             unclaimed = [name for name in names if known(name)]
             if unclaimed:
@@ -313,6 +313,11 @@ def looks_like_weights(name: str) -> bool:
     [True, True, False]
     """
     return any(word.lower() in _WEIGHTS for word in _WORDS.findall(name))
+
+
+def looks_like_groups(name: str) -> bool:
+    """Return whether a column's name says which rows belong together."""
+    return name in _GROUPS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

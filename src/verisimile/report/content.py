@@ -166,6 +166,15 @@ class FamilyStudy(Result):
     variances: tuple[VarianceParts, ...] = ()
 
 
+@register("unfinished-stage", 1)
+@dataclass(frozen=True, slots=True)
+class UnfinishedStage:
+    """A stage of a study of several that ended without a result, and why."""
+
+    stage: str
+    reason: str
+
+
 @register("report-input", 1)
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportInput(Result):

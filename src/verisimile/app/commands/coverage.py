@@ -193,12 +193,14 @@ class CoverageCommand:
         doubts: Sequence[str],
     ) -> ExitCode:
         from verisimile.app.plans import coverage_stages, print_plan
+        from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 
         planned = coverage_stages(
             run,
             datasets=datasets,
             events=self._size(mixture),
             members=len(mixture.members),
+            corrected=isinstance(mixture, CorrectedMixture),
         )
         return print_plan(run, planned, as_json=self.as_json, accounts=accounts, doubts=doubts)
 

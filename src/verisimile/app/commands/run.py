@@ -137,7 +137,7 @@ class RunCommand:
                     if stage.section.command in _WITHOUT_VERDICT:
                         raise  # the others have nothing to work with
                     done.codes[stage.title] = ExitCode.INCONCLUSIVE
-                    done.failures[stage.title] = str(error)
+                    done.failures.append((stage.title, str(error)))
         return self._conclude(chain, done)
 
     def _conclude(self, chain: ChainStudy, done: Done) -> ExitCode:
@@ -147,11 +147,8 @@ class RunCommand:
         from verisimile.report.write import write_document
 
         time_is_enough()
-        notes = terminal.warn(
-            [
-                f"nothing can be said by the stage {name}: {why}"
-                for name, why in done.failures.items()
-            ]
+        terminal.warn(
+            [f"the stage {title} can say nothing: {each}" for title, each in done.failures]
         )
         code = worst(done.codes.values())
         if not done.gathered.contents:
@@ -159,7 +156,7 @@ class RunCommand:
             return code
         (run, _), *_ = done.gathered.contents
         contents = [content for _, content in done.gathered.contents]
-        report = document(run, joined(contents, chain, done.clock.timings.stages, notes))
+        report = document(run, joined(contents, chain, done.clock.timings.stages, done.failures))
         page = write_document(report, self.home, force=self.force)
         code = worst([code, terminal.verdict_code(report)])
         self._print(done, code, report, page)
@@ -192,7 +189,7 @@ class Done:
     """What became of the stages: their codes, times and reports, and why some have none."""
 
     codes: dict[str, ExitCode] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: list[tuple[str, str]] = field(default_factory=list)
     gathered: Gathered = field(default_factory=Gathered)
     clock: Clock = field(default_factory=Clock)
 

@@ -46,6 +46,7 @@ class SampleCommand:
 
     def execute(self) -> ExitCode:
         """Draw the events and write them."""
+        from verisimile.app.plans import draw_stage, print_plan
         from verisimile.app.study import open_run
         from verisimile.core.result import to_dict
         from verisimile.data.events import Events
@@ -62,14 +63,8 @@ class SampleCommand:
         if study.context:
             return self._at_contexts(study, run)
         mixture = load_mixture(run)
-        if self.dry_run and self.as_json:
-            terminal.print_json("verisimile.plan/1", {"n": self.n, "out": self.out})
-            return ExitCode.COMPATIBLE
         if self.dry_run:
-            terminal.print_lines(
-                f"Would draw {count(self.n)} events of {mixture} and write {self.out}."
-            )
-            return ExitCode.COMPATIBLE
+            return print_plan(run, [draw_stage(self.n)], as_json=self.as_json, verdict=False)
         drawn = mixture.draw(self.n, run)
         events, audit = Events(drawn.x, features=mixture.features), drawn.audit
         # Somebody may have written there meanwhile.
