@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from xml.etree import ElementTree
 
 from docutils import nodes
@@ -42,7 +43,9 @@ def mathml(tex: str, *, block: bool) -> str:
 
 def _beside_accents(element: str) -> str:
     """Put the index of a letter with a hat beside it; the converter puts it below the letter."""
-    root = ElementTree.fromstring(element)
+    # XML knows five names of characters, the converter uses those of HTML.
+    named = re.sub(r"&(?!amp;|lt;|gt;|quot;|apos;|#)\w+;", lambda each: unescape(each[0]), element)
+    root = ElementTree.fromstring(named)
     for node in root.iter(f"{_SPACE}munderover"):
         letter, index, accent = node
         # Sums and products have both limits of their own.
