@@ -27,7 +27,7 @@ locking = build/lock/bin/uv pip compile --quiet --universal --python-version 3.1
 .PHONY: help demo test browser fire calibration gauntlet fuzz bench gpu docs lint lock clean
 
 help:
-	@echo "make demo         train, fit, test and report on real Z -> mu mu events (demo-report/)"
+	@echo "make demo         train, fit, test and report on simulated Z -> mu mu events (demo-report/)"
 	@echo "make test         the test suite, a few minutes"
 	@echo "make browser      every page in a real Chromium; pictures of them in build/browser"
 	@echo "make fire         every fault (kills, full disks, ...) with every executor, five minutes"
@@ -80,7 +80,7 @@ gpu: $(tools)
 # Every warning is an error, every link is followed; a notebook is run again if it or the package
 # has changed.
 docs: $(site)
-	@$(bin)/python -m sphinx -n -W --keep-going -q docs build/docs/html
+	@$(bin)/python -m sphinx -n -W --keep-going -q -a docs build/docs/html
 	@$(bin)/python docs/building/links.py build/docs/html
 	@$(bin)/python -m doctest $$(grep -l '^>>> ' docs/*.md)
 	@echo "build/docs/html/index.html"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from html import unescape
+from xml.etree import ElementTree
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -20,6 +22,8 @@ _REWRITTEN = (
     (re.compile(r"(?<!\\)([½±])"), r"\\text{\1}"),
     (re.compile(r"\\([dt]?frac)(\d)(\d)"), r"\\\1{\2}{\3}"),
 )
+_SPACE = "{http://www.w3.org/1998/Math/MathML}"
+ElementTree.register_namespace("", _SPACE.strip("{}"))
 _TAG = re.compile(r"\s*\\tag\{(.+?)\}")
 
 
@@ -34,7 +38,23 @@ def mathml(tex: str, *, block: bool) -> str:
     except Exception as error:  # the converter's own class is private
         raise ExtensionError(f"equation {tex!r}: {error}") from error
     number = f'<span class="eqno">({tag[1]})</span>' if tag else ""
-    return f"{element}{number}"
+    return f"{_beside_accents(element)}{number}"
+
+
+def _beside_accents(element: str) -> str:
+    """Put the index of a letter with a hat beside it; the converter puts it below the letter."""
+    # XML knows five names of characters, the converter uses those of HTML.
+    named = re.sub(r"&(?!amp;|lt;|gt;|quot;|apos;|#)\w+;", lambda each: unescape(each[0]), element)
+    root = ElementTree.fromstring(named)
+    for node in root.iter(f"{_SPACE}munderover"):
+        letter, index, accent = node
+        # Sums and products have both limits of their own.
+        if letter.tag != f"{_SPACE}mo" and accent.tag == f"{_SPACE}mo":
+            hatted = ElementTree.Element(f"{_SPACE}mover")
+            hatted.extend((letter, accent))
+            node.tag = f"{_SPACE}msub"
+            node[:] = [hatted, index]
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def visit_inline(self: HTML5Translator, node: nodes.math) -> None:

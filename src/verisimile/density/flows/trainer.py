@@ -171,7 +171,7 @@ class SplineFlowTrainer(SplineRecipe[SplineFlow]):
         The splines act on ``[-tail_bound, tail_bound]`` of each normal score.
     residual
         Residual conditioner blocks (the nflows default): twice the cost, and on
-        the real events of the example a lower likelihood for the same time.
+        the events of the example a lower likelihood for the same time.
     marginal_bins
         Largest number of quantile bins in the Gaussianisation of each feature
         (one per 1000 events, at least 8); 0 leaves standardisation alone.
