@@ -179,7 +179,7 @@ class RunCommand:
             return
         done.show()
         if report is not None:
-            counted = [each for each in report.conclusions if each.decisive]
+            counted = [each for each in report.findings if each.decisive and each.headline]
             terminal.print_lines("", *(f"{each.sample}: {each.sentence}" for each in counted))
             terminal.print_place(report, page)
 
