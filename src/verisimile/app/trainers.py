@@ -56,7 +56,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class TrainerSetting:
     """One setting of a trainer: its name, its type, and what it is if nothing is said."""
 
     name: str
@@ -88,7 +88,7 @@ def kind_of(name: TrainerName) -> type[SamplerTrainer]:
     return cast("type[SamplerTrainer]", found)
 
 
-def settings_of(name: TrainerName) -> dict[str, Setting]:
+def settings_of(name: TrainerName) -> dict[str, TrainerSetting]:
     """Return the settings of a trainer by name, those of the flow that it is made of included."""
     kind = kind_of(name)
     own = _settings(kind)
@@ -161,10 +161,10 @@ def rows() -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _settings(kind: Any) -> dict[str, Setting]:  # noqa: ANN401  (a dataclass)
+def _settings(kind: Any) -> dict[str, TrainerSetting]:  # noqa: ANN401  (a dataclass)
     hints = get_type_hints(kind)
     return {
-        field.name: Setting(field.name, hints[field.name], _default(field))
+        field.name: TrainerSetting(field.name, hints[field.name], _default(field))
         for field in fields(kind)
         if field.init and (is_dataclass(hints[field.name]) is (field.name == _NESTED))
     }

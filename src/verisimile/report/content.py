@@ -168,7 +168,7 @@ class FamilyStudy(Result):
 
 @register("unfinished-stage", 1)
 @dataclass(frozen=True, slots=True)
-class UnfinishedStage:
+class UnfinishedStage(Result):
     """A stage of a study of several that ended without a result, and why."""
 
     stage: str

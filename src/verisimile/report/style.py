@@ -19,6 +19,7 @@ from matplotlib.ticker import (
     MultipleLocator,
     NullFormatter,
 )
+from PIL import Image  # what matplotlib itself saves PNGs with
 
 from verisimile.core.arrays import Array
 from verisimile.data.feature import Feature
