@@ -21,6 +21,7 @@ hashes := --require-hashes --no-deps --build-constraint requirements.lock
 # with the builds of torch that need them.
 unlocked := tensorboard cuda-bindings cuda-toolkit triton nvidia-cudnn-cu13 \
   nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvshmem-cu13
+without_torch = --no-emit-package torch --excludes <(printf '%s\n' $(unlocked))
 locking = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
   -c constraints.txt --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
@@ -99,9 +100,8 @@ clean:
 lock:
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip --disable-pip-version-check -qq install -c constraints.txt uv
-	@$(locking) pyproject.toml --extra all --group setup --no-emit-package torch \
-	  --excludes <(printf '%s\n' $(unlocked)) -o requirements.lock
-	@$(locking) --group test --group lint -o requirements-tools.lock
+	@$(locking) pyproject.toml --extra all --group setup $(without_torch) -o requirements.lock
+	@$(locking) --group test --group lint $(without_torch) -o requirements-tools.lock
 
 # pip itself comes first: build constraints with hashes need a recent one.  Every file that is then
 # installed or built with has one of the hashes of the lock, but for torch and what CUDA builds of

@@ -85,6 +85,34 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "verisimile sample runs/z -n 100000 --out generated.parquet",
         ),
     ),
+    "posterior": (
+        (
+            "draws of a posterior beside what was simulated",
+            "verisimile posterior draws.npz --tests tarp,sbc",
+        ),
+        (
+            "a model that draws them",
+            "verisimile posterior simulations.npz --model model.py:posterior --draws 200",
+        ),
+    ),
+    "one-sample": (
+        (
+            "events and a density that is known",
+            "verisimile one-sample events.parquet model.py:density --toys 999",
+        ),
+        (
+            "a feature and its distribution function",
+            "verisimile one-sample events.parquet --cdf cos_theta=model.py:cdf_of_cos_theta",
+        ),
+    ),
+    "ratings": (("what people answered", "verisimile ratings answers.csv --out ratings"),),
+    "report": (
+        ("the page again, of what is kept", "verisimile report fast-report"),
+        (
+            "two side by side, and what changed",
+            "verisimile report last-night tonight --out changes",
+        ),
+    ),
     "inspect": (
         ("what a run folder holds", "verisimile inspect runs/z"),
         ("the same for a program", "verisimile inspect runs/z --json"),

@@ -1,4 +1,4 @@
-"""``verisimile demo``: the whole chain on real Z → μ⁺μ⁻ events, with a sample known to be wrong."""
+"""``verisimile demo``: the whole chain on simulated Z → μ⁺μ⁻ events, with a sample known to be wrong."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _ABOUT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoCommand(options.BesideReport):
-    """Train, fit, test and report on real Z -> mu mu events that come with the package.
+    """Train, fit, test and report on Z -> mu mu events of Pythia that come with the package.
 
     Two test samples: truth that was held out, and another generator tune with a known defect.  The
     report shows what the errors hold beside those of the weights alone.  A demonstration: the exit
