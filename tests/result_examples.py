@@ -17,7 +17,12 @@ from verisimile.checks.physics.selections import Efficiency, EfficiencyCompariso
 from verisimile.checks.precision_recall.bound import AreaLearningCurve
 from verisimile.core.result import Estimate, schema_of
 from verisimile.data.feature import Feature
-from verisimile.report.content import FamilyStudy, NamedAmplification, NamedValidation
+from verisimile.report.content import (
+    FamilyStudy,
+    NamedAmplification,
+    NamedValidation,
+    UnfinishedStage,
+)
 
 
 @cache
@@ -41,6 +46,7 @@ def examples() -> dict[type, object]:
 def _further() -> Iterator[object]:
     """Yield what a mixture and a report have, and parts that small results lack."""
     yield histogram()
+    yield UnfinishedStage("gof", "fewer than 20 events")
     yield _mixture().draw(200, RUN).audit
     yield make_content()
     yield make_surprise()

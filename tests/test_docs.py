@@ -16,14 +16,17 @@ assert _SPEC is not None
 assert _SPEC.loader is not None
 links = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(links)
-# Needs an ensemble of conditional densities, or many of them: their pages show it.
+# Needs an ensemble of conditional densities, or many of them, or a tracker: their pages show it.
 WITHOUT_EXAMPLE = {
     "ConditionalMixture",
     "CorrectedMixture",
+    "MLflowLogger",
     "SampledTruth",
+    "WandbLogger",
     "coverage_retrained",
     "fit_conditional_mixture",
     "goodness_in_context",
+    "log_report",
     "saturation",
 }
 

@@ -26,11 +26,12 @@ from verisimile.report.section import known_sections
 
 # What is a part or a record, and has no figure of its own: its whole result has.
 NO_FIGURE = {
-    "Account", "Alike", "AreaDifference", "AreaSpread", "BinCoverage", "Closure", "Contents",
-    "Copies", "Crossing", "DiscrepancyRecord", "FitRecord", "InputSample", "Interval",
+    "Account", "Alike", "AreaDifference", "AreaSpread", "BinCoverage", "Closure", "Conclusion",
+    "Contents", "Copies", "Crossing", "DiscrepancyRecord", "Document", "Environment", "FitRecord",
+    "InputSample", "Interval",
     "MetricBound", "NullCurves", "ObservableCoverage", "PairRate", "PairedTests", "RadialBand",
     "RecallBand", "ReportComparison", "ReportInput", "SampleRows", "ScaleRating", "Stage",
-    "TailRange", "Timings", "Violations", "WeightTail",
+    "TailRange", "Timings", "UnfinishedStage", "Violations", "WeightTail",
 }  # fmt: skip
 
 

@@ -200,7 +200,7 @@ def test_own_events_are_compatible(files: Path, honest: Path, tmp_path: Path) ->
     }
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "verisimile" in written["content"]["command"]
-    assert page.count("<img") == 2 + 1 + 2 + 1
+    assert page.count("<img") == 2 + 2 + 1 + 2 + 1  # those of the first screen come first
     (claims,) = written["content"]["results"]
     assert claims["schema"] == "verisimile.discrepancy-summary/1"
     assert claims["record"]["n_events"] == 320
@@ -571,7 +571,9 @@ def test_serial_and_parallel_agree(files: Path, fitted: Path, tmp_path: Path) ->
     assert hashes(folder) == hashes(fitted)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "blow", [pytest.param(signal.SIGKILL, marks=pytest.mark.fire), signal.SIGINT]
+)
 def test_stopped_work_is_resumed(
     files: Path, fitted: Path, tmp_path: Path, blow: signal.Signals
 ) -> None:

@@ -54,8 +54,6 @@ def _name_spaces() -> bool:
 
 # Rows with workers start many processes; other tests do on a smaller scale what they do.
 _ALWAYS = {
-    ("kill-driver", "shards"),
-    ("kill-worker", "loky:2"),
     ("fill-disk", "serial"),
     ("damage", "serial"),
     ("two-writers", "serial"),

@@ -171,6 +171,7 @@ def test_checkpoints_go_when_they_are_asked_for(home: Path) -> None:
     assert "unfinished" not in described(home, 0)["records"]
 
 
+@pytest.mark.fire
 def test_finished_work_is_read_where_nothing_can_be_written(
     fitted: Path, home: Path, tmp_path: Path
 ) -> None:

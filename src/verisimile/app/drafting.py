@@ -240,7 +240,7 @@ def _round_below(smallest: float, slack: float) -> float:
     Examples
     --------
     >>> _round_below(60.0003, 0.2), _round_below(-0.9998, 0.01), _round_below(24.987, 0.002)
-    (60.0, -1.0, 24.986)
+    (60.0, -1.0, 24.987)
     """
     power = math.ceil(math.log10(max(abs(smallest), slack, 1e-300))) + 1
     for digits in range(-power, -power + 20):

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from verisimile.core.canonical import JSON, restore
 from verisimile.core.result import Result, register, to_dict
@@ -36,9 +36,16 @@ class ReportComparison(Result):
         The reports.
     """
 
+    listed: ClassVar = ("names", "reports")
+
     names: tuple[str, str]
     first: Document
     second: Document
+
+    @property
+    def reports(self) -> tuple[Document, Document]:
+        """Both of them."""
+        return self.first, self.second
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,19 @@ def read_report(path: str | Path) -> Document:
     ------
     StoreError
         If the file is missing, damaged or no report.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import verisimile as vs
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> x = run.seeds.numpy().normal(size=(60, 2))
+    >>> found = vs.two_sample(run, x[:30], x[30:], permutations=19)
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = vs.write_report(run, [found], folder)
+    ...     report = vs.read_report(folder)
+    >>> report.results[0].p_value == found.p_value
+    True
     """
     known_sections()  # only classes whose modules are loaded can be read
     file = Path(path) / "result.json" if Path(path).is_dir() else Path(path)

@@ -25,7 +25,13 @@ PLAN = BootstrapPlan(members=2)
 DIFFUSION = DiffusionTrainer(depth=1, width=8, inner=8, epochs=2, steps=10)
 
 
-@pytest.mark.parametrize("name", DENSITIES)
+_SLOW = ("flow matching", "Bayesian flow")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.calibration if n in _SLOW else ()) for n in DENSITIES],
+)
 def test_members_of_every_density_feed_the_weight_fit(name: str, tmp_path: Path) -> None:
     trainer: Trainer = DENSITIES[name]
     if isinstance(trainer, FlowMatchingTrainer):

@@ -75,6 +75,7 @@ def _p_values(rng: np.random.Generator, scale: float, experiments: int) -> Array
     return np.array(out)
 
 
+@pytest.mark.calibration
 def test_size(rng: np.random.Generator) -> None:
     mean, ranks, _ = _p_values(rng, 1.0, EXPERIMENTS).T
     # Two-sided p-values from 39 toys are multiples of 0.05.

@@ -92,6 +92,7 @@ def p_values(seed: Seeds, *, grouped: bool, weighted: bool) -> list[float]:
     ]
 
 
+@pytest.mark.calibration
 @pytest.mark.parametrize("weighted", [False, True])
 def test_size_of_marginals_moments_and_correlations_with_groups(weighted: bool) -> None:
     p = np.array([p_values(Seeds(8).at(k), grouped=True, weighted=weighted) for k in range(200)])

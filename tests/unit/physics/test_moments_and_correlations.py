@@ -120,6 +120,7 @@ def _z(rng: np.random.Generator, kind: str, estimator: Coefficient, repetitions:
     return np.array(found)
 
 
+@pytest.mark.calibration
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("estimator", COEFFICIENTS)
 def test_size_of_correlations(rng: np.random.Generator, estimator: Coefficient, kind: str) -> None:

@@ -51,6 +51,7 @@ def test_weighted_efficiency_is_a_ratio_of_sums(rng: np.random.Generator) -> Non
     assert found.method == "normal law"
 
 
+@pytest.mark.calibration
 @pytest.mark.parametrize(
     "kinds", [("gamma", "gamma"), ("signed", "signed"), ("none", "signed"), ("steep", "steep")]
 )

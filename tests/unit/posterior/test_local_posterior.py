@@ -46,6 +46,7 @@ def _found(
     )
 
 
+@pytest.mark.calibration
 def test_size(rng: np.random.Generator) -> None:
     found = [_found(k, rng, n=30, bias=0.0, permutations=3) for k in range(100)]
     assert_rate(sum(one.p_value.value <= 0.25 for one in found), 100, 0.25)

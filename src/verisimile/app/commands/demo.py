@@ -1,4 +1,4 @@
-"""``verisimile demo``: the whole chain on simulated Z → μ⁺μ⁻ events, with a sample known to be wrong."""
+"""``verisimile demo``: the whole chain on simulated Z → μ⁺μ⁻, with a sample known to be wrong."""
 
 from __future__ import annotations
 
