@@ -81,6 +81,7 @@ def test_a_short_run_finds_no_fault_and_is_resumed(folder: Path) -> None:
     assert again == []
 
 
+@pytest.mark.calibration
 @LIMITED
 def test_faults_are_seen_and_kept(folder: Path) -> None:
     plan = Plan(folder, seed=1, inputs=4, kinds=(TWINS,), cpu=1, peak=200)

@@ -268,6 +268,7 @@ def test_too_few_toys_decide_nothing(files: Path, copy: Path) -> None:
     assert not (files / "demo").exists()
 
 
+@pytest.mark.calibration
 def test_every_hypothesis_and_null_can_be_chosen(files: Path, copy: Path) -> None:
     for hypothesis, null, width in (
         ("single", "plug-in", ("--width", 0.5)),
@@ -284,6 +285,7 @@ def test_every_hypothesis_and_null_can_be_chosen(files: Path, copy: Path) -> Non
         assert (found["hypothesis"], found["null"]) == (hypothesis, null)
 
 
+@pytest.mark.calibration
 def test_widths_can_be_scanned(files: Path, copy: Path, tmp_path: Path) -> None:
     report = tmp_path / "report"
     outcome = run(

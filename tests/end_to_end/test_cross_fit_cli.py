@@ -72,6 +72,7 @@ def test_one_file_serves_both_ends(files: Path, summary: Any, copy: Path) -> Non
     assert "Weights fitted on 300 events" in again.stdout
 
 
+@pytest.mark.calibration
 def test_whatever_reads_a_run_reads_this_one(files: Path, copy: Path, tmp_path: Path) -> None:
     inspected = json.loads(call("inspect", copy, "--json").stdout)
     assert (len(inspected["members"]), len(inspected["fit"]["weights"])) == (6, 2)

@@ -93,6 +93,7 @@ def test_a_largest_file_is_a_full_disk(home: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.calibration
 def test_a_sample_replaces_samples_alone(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "x.parquet"
     command = ("sample", home / "run", "-n", 50, "--out", file)

@@ -367,6 +367,7 @@ def test_stopped_work_is_continued(
 FORMATS = ("parquet", "feather", "root:events", "h5:events", "fits", "npz", "csv")
 
 
+@pytest.mark.calibration
 def test_every_format_gives_the_same_numbers(
     validate: Validate, truth: Path, same: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from verisimile.density.protocol import Trainer
 
 
 @pytest.mark.parametrize("name", DENSITIES)
-@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("d", [pytest.param(1, marks=pytest.mark.calibration), 2])
 def test_better_than_one_gaussian(name: str, d: int) -> None:
     events = (camel_events if d == 1 else plane_events)(6000)
     fresh = events.x[3000:]

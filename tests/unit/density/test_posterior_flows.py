@@ -97,6 +97,7 @@ def test_loss_holds_the_divergence_in_training_alone() -> None:
     np.testing.assert_allclose(gap, float(variational().divergence().detach()) / 10, rtol=1e-3)
 
 
+@pytest.mark.calibration
 def test_more_events_narrow_the_posterior() -> None:
     flow = SplineFlowTrainer(layers=1, hidden=8, bins=4, epochs=12, batch=32)
     spreads = []

@@ -25,7 +25,7 @@ PLAN = BootstrapPlan(members=2)
 DIFFUSION = DiffusionTrainer(depth=1, width=8, inner=8, epochs=2, steps=10)
 
 
-_SLOW = ("flow matching", "Bayesian flow")
+_SLOW = ("flow matching", "Bayesian flow", "dropout flow", "autoregressive mixture")
 
 
 @pytest.mark.parametrize(

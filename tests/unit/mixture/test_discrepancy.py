@@ -147,6 +147,7 @@ def test_settings_are_checked(settings: dict[str, float]) -> None:
         Discrepancy(**settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.calibration
 def test_features_are_seen_by_their_kind() -> None:
     rng = np.random.default_rng(4)
     spiky = np.where(rng.random(5000) < 0.3, 0.0, rng.exponential(1.0, 5000))

@@ -112,6 +112,7 @@ def _agreements(
     ]
 
 
+@pytest.mark.calibration
 @pytest.mark.parametrize(("first", "second", "n", "m"), PAIRS)
 def test_size_of_chi2(rng: np.random.Generator, first: str, second: str, n: int, m: int) -> None:
     found = _agreements(rng, (first, second), (n, m), 600)

@@ -161,6 +161,7 @@ def test_gaussian_error_is_wrong_for_other_laws(rng: np.random.Generator) -> Non
         assert_within(deviation, gaussian, precision)
 
 
+@pytest.mark.calibration
 @pytest.mark.parametrize("kind", KINDS)
 def test_size_of_moments(rng: np.random.Generator, kind: str) -> None:
     # Means and deviations: skewness and kurtosis need far more events than these.
