@@ -135,14 +135,14 @@ def headline(name: str, verdict: Verdict, validation: Validation, sentence: str)
     if p is None or verdict is Verdict.INCONCLUSIVE:
         return f"{name}: {sentence[0].lower()}{sentence[1:]}{also}"
     made = [test for test in validation.tests if test.p_value is not None]
-    tests = f"{len(made)} test{'' if len(made) == 1 else 's'}"
+    tests = _counted(len(made))
     if verdict is Verdict.PASSED:
         return f"{name}: no difference from the reference found by {tests} ({p_and_z(p)}).{also}"
     worst = _strongest(validation)[:1]
     where = f", most of all in {worst[0].feature}" if worst else ""
     return (
-        f"{name} is not compatible with the reference{where}: {p_and_z(p)} of {tests} "
-        f"together.{also}"
+        f"{name} is not compatible with the reference{where}: {p_and_z(p)} of {tests}"
+        f"{' together' if len(made) > 1 else ''}.{also}"
     )
 
 
@@ -166,6 +166,10 @@ def validation_answers(
         yield _visible(name, found.sensitivities)
 
 
+def _counted(tests: int) -> str:
+    return f"{tests} test{'' if tests == 1 else 's'}"
+
+
 def _tests_words(found: Validation, findings: Sequence[Finding]) -> str:
     if found.p_value is None or findings[0].verdict is Verdict.INCONCLUSIVE:
         said = findings[0].sentence.removeprefix("Nothing can be said: ")
@@ -176,7 +180,7 @@ def _tests_words(found: Validation, findings: Sequence[Finding]) -> str:
         if finding.verdict is Verdict.FAILED and not finding.hypothesis.startswith("threshold")
     ]
     made = sum(test.p_value is not None for test in found.tests)
-    said = f"{made} test{'' if made == 1 else 's'} together: {p_and_z(found.p_value)}."
+    said = f"{_counted(made)}{' together' if made > 1 else ''}: {p_and_z(found.p_value)}."
     if not names:
         return f"{said} No single test rejects after Holm's correction."
     listed = ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if names[_FEW:] else "")
