@@ -211,6 +211,7 @@ def test_conditional_training_follows_the_weights() -> None:
         assert_within(share(1.0), *expected_share())
 
 
+@pytest.mark.calibration
 @pytest.mark.parametrize("name", named(*ROUGH))
 def test_weights_move_what_is_learnt_roughly(name: str) -> None:
     # Trained without regard to weights, the two would be the same model to the bit.

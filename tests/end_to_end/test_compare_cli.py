@@ -66,6 +66,7 @@ def test_different_families_differ(folder: Path) -> None:
     assert (folder / "out" / "figures" / "bands-1.pdf").exists()
 
 
+@pytest.mark.calibration
 def test_equal_families_do_not(folder: Path) -> None:
     pattern = str(folder / "alike" / "*.parquet")
     done = _compare(folder, str(folder / "good"), "--against", pattern)

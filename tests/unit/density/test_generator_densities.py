@@ -25,6 +25,7 @@ def test_better_than_one_gaussian(name: str, d: int) -> None:
     assert gain.mean() > 5 * error
 
 
+@pytest.mark.calibration
 @pytest.mark.parametrize("name", DENSITIES)
 def test_same_seeds_same_model(name: str) -> None:
     trainer: Trainer = DENSITIES[name]

@@ -39,6 +39,7 @@ def test_the_density_is_normalised(corrected: CorrectedMixture) -> None:
     assert whole == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.calibration
 def test_events_are_drawn_from_the_density(corrected: CorrectedMixture) -> None:
     drawn = corrected.draw(20_000, Run(Seeds(5)))
     x, audit = drawn.x, drawn.audit
