@@ -151,3 +151,21 @@ def test_ratings_are_known_by_their_columns(
     assert kind in found["schema"]
     code, _, _ = _run("ratings", tmp_path / "none.csv", "--out", tmp_path / "out")
     assert code == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "no archive", "missing", "objects"])
+def test_a_damaged_file_of_draws_is_an_error_of_the_input(damage: str, tmp_path: Path) -> None:
+    file = tmp_path / "draws.npz"
+    if damage == "objects":
+        np.savez(file, truths=np.array([{}], dtype=object))
+    elif damage != "missing":
+        np.savez(file, truths=np.zeros((50, 2)), draws=np.zeros((50, 20, 2)))
+        whole = bytearray(file.read_bytes())
+        flipped = whole.copy()
+        flipped[200] ^= 1
+        file.write_bytes({"cut": whole[:400], "flipped": flipped}.get(damage, b"nothing"))
+    code, _, err = _run("posterior", file)
+    assert code == 2
+    assert "draws.npz" in err
+    assert "expected a" in err
+    assert "unsafe" not in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,20 +211,25 @@ def _arrays(file: Path) -> dict[str, Array]:
     """Return the known arrays of a .npz file."""
     import numpy as np
 
+    require(
+        zipfile.is_zipfile(file),
+        str(file),
+        got="no such archive" if file.exists() else "no such file",
+        expected=f"a .npz file with arrays named {', '.join(_ARRAYS)}",
+    )
     try:
-        held = np.load(file, allow_pickle=False)
-        if not isinstance(held, np.lib.npyio.NpzFile):
-            raise ValueError("a single array")
-        with held:
+        with np.load(file, allow_pickle=False) as held:
             return {name: _real(held[name], name) for name in _ARRAYS if name in held.files}
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:
+        # Damaged archives make their readers raise anything: BadZipFile, zlib.error, TypeError, ...
         raise InputError(
             str(file),
             got=f"{type(error).__name__}: {error}",
-            expected=f"a .npz file with arrays named {', '.join(_ARRAYS)}",
-        ) from None
+            expected="an undamaged .npz file of numbers",
+            remedy="Write it again with numpy.savez.",
+        ) from error
 
 
 def _real(values: Any, name: str) -> Array:  # noqa: ANN401  (an array of a file)
