@@ -116,6 +116,8 @@ def turn(app: Sphinx, page: str, source: list[str]) -> None:
             for title, table in _SECTION.findall(text)
             if (rows := "\n".join(dict.fromkeys(_ROW.findall(table))))
         )
+    elif page == "studies":
+        text += "\n\n```{toctree}\n:hidden:\n:glob:\n\nstudies/*\n```"
     source[0] = text
 
 
