@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import operator
 import re
 from pathlib import Path
 
 import verisimile
 from public_names import stubs
+from verisimile.app.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 _PLACE = ROOT / "docs" / "building" / "links.py"
@@ -61,3 +63,21 @@ def test_main_names_have_examples() -> None:
     names = stubs()["verisimile"]
     shown = {name for name in names if ">>> " in (getattr(verisimile, name).__doc__ or "")}
     assert set(names) - shown == WITHOUT_EXAMPLE
+
+
+def test_every_name_in_the_coverage_of_the_papers_exists() -> None:
+    page = (ROOT / "docs" / "coverage-of-the-papers.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`vs\.([\w.]+)`", page))
+    assert len(names) > 50
+    for name in names - {"checks.goodness.soft_penalty"}:  # a module, a warning and no method
+        assert operator.attrgetter(name)(verisimile) is not None
+    assert set(re.findall(r"`verisimile ([\w-]+)`", page)) <= {*COMMANDS}
+
+
+def test_every_equation_of_the_papers_has_its_row() -> None:
+    page = (ROOT / "docs" / "coverage-of-the-papers.md").read_text(encoding="utf-8")
+    for paper, equations in {"B": 6, "V": 39}.items():
+        parts = re.findall(rf"^## \[{paper}\].*?(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+        spans = re.findall(r"eqs?\. (\d+)(?: (to|and) (\d+))?", "".join(parts))
+        covered = {n for low, _, high in spans for n in range(int(low), int(high or low) + 1)}
+        assert covered == set(range(1, equations + 1)), paper
