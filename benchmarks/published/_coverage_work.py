@@ -11,7 +11,7 @@ from published._gaussian_members import FLOWS, PUBLISHED_FLOWS, TRUTH, Recipe, a
 from published.registry import Json, Size
 from verisimile.checks.coverage.basis import BasisTerm, LeaveOneOut, MemberBootstrap
 from verisimile.checks.coverage.conditional import PseudoDraws, coverage
-from verisimile.checks.coverage.members import PooledDraws, pseudo_events
+from verisimile.checks.coverage.members import PooledDraws
 from verisimile.checks.coverage.observables import Moment, Observable
 from verisimile.checks.coverage.result import Coverage
 from verisimile.checks.coverage.retrained import coverage_retrained
@@ -21,7 +21,6 @@ from verisimile.core.result import to_dict
 from verisimile.core.run import Run
 from verisimile.data.events import Events
 from verisimile.data.truths import GaussianTruth
-from verisimile.density.flows.trainer import SplineFlowTrainer
 from verisimile.ensemble.fit import fit_ensemble
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.bind import fit_mixture
@@ -97,9 +96,7 @@ def measure(run: Run, size: Size) -> Json:
     return {
         "sizes": asdict(sizes),
         "in span": to_dict(_in_span(run.at("span"))),
-        "flows": {
-            str(n): to_dict(_given(given, plain, n, DATASETS)) for n in sizes.events
-        },
+        "flows": {str(n): to_dict(_given(given, plain, n, DATASETS)) for n in sizes.events},
         "honest": to_dict(
             _given(given.at("honest"), honest, sizes.events[-1], sizes.honest_datasets)
         ),

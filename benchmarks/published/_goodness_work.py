@@ -32,7 +32,7 @@ EQUATION_5 = Search((GaussianKernels(),), placements=1, surprise=None)
 """The published statistic alone: one placement of the kernels, nothing beside it."""
 PENALTY_EVENTS, PENALTY_MEMBERS, PENALTY_KERNELS = 100_000, 60, 20
 """As the published statistic was run."""
-_SHIFT, _BUMP = 0.05, 0.03
+SHIFT, BUMP = 0.05, 0.03
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ FULL = Sizes(60, 80_000, 80_000, 100_000, toys=999, ensembles=3, datasets=100, d
 
 
 class Questions(NamedTuple):
-    """Hypotheses that share their toys: by name, whether about the honest mixture, how calibrated."""
+    """Hypotheses, by name, that share their toys: about which mixture, and how calibrated."""
 
     names: dict[str, str]
     honest: bool
@@ -142,11 +142,11 @@ class _Tested:
         mu, sigma = np.array(TRUTH.mu), np.array(TRUTH.sigma)
 
         def shifted(rng: np.random.Generator) -> Array:
-            return TRUTH.sample(n, rng) + _SHIFT * sigma * [1.0, 0.0]
+            return TRUTH.sample(n, rng) + SHIFT * sigma * [1.0, 0.0]
 
         def with_bump(rng: np.random.Generator) -> Array:
             x = TRUTH.sample(n, rng)
-            there = rng.random(n) < _BUMP
+            there = rng.random(n) < BUMP
             place = mu + sigma * [1.5, -1.0]
             x[there] = rng.normal(place, 0.15 * sigma, (int(there.sum()), 2))
             return x
