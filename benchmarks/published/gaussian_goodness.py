@@ -18,7 +18,7 @@ from published._goodness_work import (
 from published.registry import Compared, Json, Study, comparison, percent, shown, table
 from verisimile.core.result import Result, from_dict
 from verisimile.report import style
-from verisimile.report.numbers import p_words, z_interval, z_words
+from verisimile.report.numbers import fixed, p_words, z_interval, z_words
 from verisimile.stats.intervals import clopper_pearson
 from verisimile.stats.pvalues import PValue
 
@@ -47,16 +47,16 @@ def words(numbers: Json) -> str:
     return f"""## Set-up
 
 The truth is the published Gaussian, μ = (−0.5, 0.6), σ = (0.25, 0.4). {sizes["members"]} spline
-flows are trained on bootstrap replicas of {sizes["training"]} events, their weights are fitted to
-{sizes["weighting"]} others, and {sizes["datasets"]} test sets of {sizes["tested"]} events each
-are tested, which neither has seen.  All of this is done {sizes["ensembles"]} times.  The
+flows are trained on bootstrap replicas of {sizes["training"]} events, their weights are fitted
+to {sizes["weighting"]} others, and {sizes["datasets"]} test sets of {sizes["tested"]} events
+each are tested, which neither has seen.  All of this is done {sizes["ensembles"]} times.  The
 publication has 60 flows, 80 000 events of training and 100 000 of a test: 1.25 events of a test
 for each of the training, and here {sizes["tested"] / sizes["training"]:.2g}.
 
 All hypotheses have the same statistic, eq. 5 with 100 kernels, mass one by construction and one
-placement, and the same calibration: {sizes["toys"]} predictive toys, whose weights are drawn from
-their covariance.  So p is never below {1 / (sizes["toys"] + 1):.2g}, and Z at that floor is a
-lower bound.  A single flow has no uncertainty: its toys come from the flow.
+placement, and the same calibration: {sizes["toys"]} predictive toys, whose weights are drawn
+from their covariance.  So p is never below {1 / (sizes["toys"] + 1):.2g}, and Z at that floor is
+a lower bound.  A single flow has no uncertainty: its toys come from the flow.
 
 ## Beside the publication
 
@@ -75,21 +75,24 @@ share its errors):
 
 {_rejections(ensembles, list(TITLES))}
 
-What the weights can undo is little: {_absorbed(ensembles)} of what the data's mean t exceeds the
-toys' is left when they are profiled.  What is left all members miss alike, and no weight of
-theirs undoes it.  The last row knows of that: its errors are learnt from the events of the weight
-fit ([Honest bands](../honest-bands.md)), and it would hold for tests of up to about
-{min(round(each["supports"], -2) for each in ensembles):.0f} events.
+Profiling the weights does not help: the data's mean t exceeds the toys' by
+{_excess(ensembles, "ensemble"):.1f} with frozen weights and by
+{_excess(ensembles, "uncertainty"):.1f} with profiled ones.  What is left all members miss alike,
+and no weight of theirs undoes it.  The last row has it in its errors, which are learnt from the
+events of the weight fit ([Honest bands](../honest-bands.md)); they are as large as the counting
+error of a test of {min(each["supports"] for each in ensembles):.0f} events in that ensemble
+where they are largest.
 
 ## What plug-in toys would have said
 
 The published calibration throws its toys at exactly the fitted weights.  Real data miss these by
-one draw of their covariance; such toys never do, and their t is too small:
+one draw of their covariance, such toys never do, and their t is smaller.  Here that matters less
+than what all members miss:
 
 {_plug_in(ensembles)}
 
-How often both reject with the truth in the span of the members, where a test has but its size, is
-on the page [Calibrated](../calibrated.md).
+How often both reject with the truth in the span of the members, where a test has but its size,
+is on the page [Calibrated](../calibrated.md).
 
 ## What it still sees
 
@@ -100,10 +103,14 @@ ensemble:
 {_power(ensembles)}
 
 The errors of the last row have a price: what looks like the errors of flows is taken for one.
+The shift is {SHIFT * sizes["tested"] ** 0.5:.1f} times the error of a test set's mean, and
+{SHIFT / (1 / sizes["tested"] + 1 / sizes["weighting"]) ** 0.5:.1f} times that of its difference
+from the events that these errors are learnt from; the other hypotheses reject the truth itself,
+and their counts are no power.
 
 ## The soft penalty
 
-As the published statistic was run ({CODE}), the sums of the coefficients are held to one by a
+As the published statistic was run, by {CODE}, the sums of the coefficients are held to one by a
 quadratic penalty divided by their number.  {PENALTY_EVENTS} fresh events of the truth,
 {PENALTY_MEMBERS} and {PENALTY_MEMBERS + PENALTY_KERNELS} coefficients, {PENALTY_KERNELS} kernels
 about the first ensemble, give "densities" of mass {numbers["penalty"]["null_mass"]:.3f} and
@@ -123,7 +130,8 @@ Toys of the first ensemble (bars), and its test sets (lines): the published fig.
 ![Marginals, with the uncertainty of the weights](figures/gaussian-goodness-marginals.png)
 
 The first test set, the mixture, and the fitted alternative, with the bands of the weights alone:
-the published fig. 1. They are true marginals, while the published ones are slices.
+the published fig. 1.  They are true marginals; by {CODE} the published ones are slices at the
+mean of the other feature, which is the same for independent features alone.
 
 ![Marginals, with what all members miss](figures/gaussian-goodness-honest.png)
 
@@ -135,8 +143,8 @@ Weights of the first ensemble; Σ|w| = {ensembles[0]["l1_norm"]:.2f}.
 
 ## What the reduced size cannot say
 
-Z above {stats.norm.isf(1 / (sizes["toys"] + 1)):.2f}; what 60 larger flows miss alike after 80
-000 events; and the scatter over more than {sizes["ensembles"]} trainings.
+Z above {stats.norm.isf(1 / (sizes["toys"] + 1)):.2f}; what 60 larger flows that 80 000 events
+trained miss alike; and the scatter over more than {sizes["ensembles"]} trainings.
 `ARGS="gaussian-goodness --size full"` takes the published sizes and the published network, and
 has not been run.
 """
@@ -159,7 +167,7 @@ def _compared(numbers: Json) -> list[Compared]:
         f"and {ratio:.2g} test events per event of training here.",
         "uncertainty": f"There t is the median of 100 test sets beside plug-in toys, and by {CODE} "
         f"all but about 13 of 10 662 are the soft penalty's; here {sizes['members'] - 1} free "
-        "weights cannot undo what all members miss alike.",
+        "weights cannot undo what all members miss alike, as the next row shows.",
     }
     rows = [
         Compared(f"Z, {TITLES[name]}", f"{value} (sec. 4)", _z_cell(ensembles, name), why[name])
@@ -175,11 +183,12 @@ def _compared(numbers: Json) -> list[Compared]:
             "The publication's errors are those of the weights alone, for given members.",
         ),
         Compared(
-            "statistic of a true model under the soft penalty",
-            f"{PUBLISHED_TOYS} (toys stored with the code)",
-            f"{penalty['artefact']:.1f} from the masses, "
-            f"{penalty['closed_form']:.1f} in closed form",
-            "The rest of theirs, about 13, is what kernels fit of the noise of a true model.",
+            "statistic under the soft penalty",
+            f"{PUBLISHED_TOYS}, mean of the null toys that are stored with the code",
+            f"{penalty['statistic']:.1f}, of which {penalty['artefact']:.1f} from the masses "
+            f"({penalty['closed_form']:.1f} in closed form)",
+            f"Their toys come from the model under test, and about 13 are kernels fitted to noise; "
+            f"here {PENALTY_EVENTS} events of the truth also see what the ensemble misses.",
         ),
     ]
 
@@ -187,11 +196,15 @@ def _compared(numbers: Json) -> list[Compared]:
 def _z_cell(ensembles: list[Json], name: str) -> str:
     first = _p(ensembles[0]["questions"][name]["p"][0])
     laws = [each["questions"][name]["published_z"] for each in ensembles]
-    law = "; ".join(f"{z['z']:.1f} [{z['low']:.1f}, {z['high']:.1f}]" for z in laws)
+    law = "; ".join(f"{_one(z['z'])} [{_one(z['low'])}, {_one(z['high'])}]" for z in laws)
     return (
         f"first test set: {p_words(first)}, {z_words(first)} [{z_interval(first.significance)}]"
         f"; χ² law, each ensemble: {law}"
     )
+
+
+def _one(z: float) -> str:
+    return fixed(round(z, 1) + 0.0, places=1)  # no negative zero
 
 
 def _p(told: list[float]) -> PValue:
@@ -271,12 +284,9 @@ def _power(ensembles: list[Json]) -> str:
     return table(("", "no defect", f"shift of {SHIFT} σ", f"bump of {percent(BUMP, 0)}"), rows)
 
 
-def _absorbed(ensembles: list[Json]) -> str:
-    def excess(name: str) -> float:
-        of_data, of_toys = (_joined(ensembles, name, key) for key in ("t", "toys"))
-        return float(np.mean(of_data) - np.mean(of_toys))
-
-    return percent(excess("uncertainty") / excess("ensemble"), 0)
+def _excess(ensembles: list[Json], name: str) -> float:
+    of_data, of_toys = (_joined(ensembles, name, key) for key in ("t", "toys"))
+    return float(np.mean(of_data) - np.mean(of_toys))
 
 
 def _paint_statistic(numbers: Json, figure: Figure) -> None:
