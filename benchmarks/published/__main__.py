@@ -66,6 +66,7 @@ def _measured(study: Study, size: Size, folder: Path, executor: str) -> Json:
     run = vs.Run(vs.Seeds(SEED).at(study.name), executor=executor, store=folder / "store")
     began, cpu = time.perf_counter(), _cpu()
     numbers = study.measure(run, size)
+    run.executor.abort()  # idle workers would stay, and their time counts when they have ended
     return {
         "study": study.name,
         "size": size,
@@ -73,6 +74,7 @@ def _measured(study: Study, size: Size, folder: Path, executor: str) -> Json:
         "numbers": numbers,
         "spent": {
             "cpu_minutes": round((_cpu() - cpu) / 60.0, 2),
+            "counted": "all processes",
             "wall_minutes": round((time.perf_counter() - began) / 60.0, 2),
         },
         "made": {
@@ -85,7 +87,6 @@ def _measured(study: Study, size: Size, folder: Path, executor: str) -> Json:
 
 
 def _cpu() -> float:
-    # Workers count when they have ended, which executors named by a word do with their map.
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in spent)
 

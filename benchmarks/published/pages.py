@@ -15,6 +15,8 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 DOCS = HERE.parents[1] / "docs"
 PAGES = DOCS / "studies"
+# What results have counted that do not say it: workers of a pool outlived the count.
+_LEADING = "the leading process without its workers"
 _INTRODUCTION = """# The papers' experiments
 
 **What it answers.**  Published experiments, done again with this package: the published number
@@ -48,7 +50,8 @@ def page(study: Study, found: Json) -> str:
         f'```console\nmake studies ARGS="{study.name}"\n```\n\n'
         f"{study.words(found['numbers']).strip()}\n\n"
         f"## How it was run\n\nSize *{found['size']}*, seed {found['seed']}; "
-        f"{spent['cpu_minutes']:.1f} minutes of CPU.  "
+        f"{spent['wall_minutes']:.1f} minutes by the clock; {spent['cpu_minutes']:.1f} minutes of "
+        f"CPU, of {spent.get('counted', _LEADING)}.  "
         + ", ".join(f"{name} {version}" for name, version in made.items())
         + f".  Numbers: `benchmarks/published/results/{study.name}.json`.\n"
     )
