@@ -14,7 +14,7 @@ from verisimile.stats.intervals import clopper_pearson
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
-from published.search_work import significance, variations  # noqa: E402
+from published.search_work import significance, variations
 
 _CONTENTS = np.exp(-0.5 * np.arange(12.0)) / np.exp(-0.5 * np.arange(12.0)).sum()
 _SIGNAL = np.array([0.0] * 6 + [0.1, 0.8, 0.1] + [0.0] * 3)
