@@ -33,7 +33,7 @@ from verisimile.core.records import Record
 from verisimile.core.tasks import Task
 from verisimile.stats.intervals import clopper_pearson
 
-_SIZES: dict[Size, tuple[int, tuple[int, int]]] = {"reduced": (3, (8, 3)), "full": (20, (20, 10))}
+_SIZES: dict[Size, tuple[int, tuple[int, int]]] = {"reduced": (2, (8, 3)), "full": (20, (20, 10))}
 
 
 def measure(run: vs.Run, size: Size) -> Json:
