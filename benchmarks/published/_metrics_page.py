@@ -67,7 +67,7 @@ coverage of {median["coverage"]} and a FID of {median["FID"]} (medians), not 1, 
 mean something beside these only.
 
 - **No metric sees every failure**, as the source says; its advice to report several is borne out.
-  **None of those that it lists sees a memoriser** whose copies are not repeated: the perfect sample
+  **No metric that it lists sees a memoriser** whose copies are not repeated: the perfect sample
   and the training sample have one law.  {_seen_by_alarm(f["rows"])}
 - **FID and KID look at moments.**  {_blind(f["rows"])}
 - **Density goes up where a law gets narrow** ({narrow} in the listing's second scenario below), as
