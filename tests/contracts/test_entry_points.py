@@ -161,7 +161,7 @@ CALLS: Mapping[str, Callable[[Given], object]] = {
     ),
     "averaging": lambda s: averaging(run(), s.several, n_train=50, regions=Edges(np.zeros(1))),
     "conditional": lambda s: vs.amplification.conditional(
-        run(), [s.second], s.first, s.names[0], bins=2, **AMPLIFY
+        run(), [s.second], s.first, "pt", bins=2, **AMPLIFY
     ),
     "kolmogorov_classifier": lambda s: vs.amplification.kolmogorov_classifier(
         run(), s.second, s.first, 50

@@ -222,8 +222,8 @@ def check_condition(
     cut = _bins(holdout.column(feature), bins)
     wanted = regions if isinstance(regions, Sequence) else [regions]
     require(len(wanted) == 1, "regions", got=f"{len(wanted)} resolutions", expected="one")
-    own = not isinstance(wanted[0], int | np.integer)
-    least = _FEWEST if own else 2 * int(wanted[0])  # type: ignore[arg-type]
+    # Half of the generated events make the edges of as many regions.
+    least = 2 * int(wanted[0]) if isinstance(wanted[0], int | np.integer) else _FEWEST
     named = [("holdout", holdout, _FEWEST), *(("generated", each, least) for each in generated)]
     for name, events, fewest in named:
         counts = np.bincount(cut.of(events.column(feature)[:, None]), minlength=cut.count)
