@@ -17,7 +17,7 @@ EDGE, SHAPE, SCALE = 4.0, 2.0, 0.5
 
 # --- the camel -----------------------------------------------------------------------------------
 
-_INFORMATION = np.array([4.0, 0.5, 1.0, 0.5, 1.0])
+_INFORMATION = np.array([4.0, 1.0, 1.0, 0.5, 0.5])
 """Fisher's, of share, widths and centres: per event; the humps are eight widths apart."""
 
 

@@ -50,7 +50,7 @@ class Plan:
     flow_events: int = 200_000
     dimensions: tuple[int, ...] = (2, 3, 5, 7, 10)
     shell_train: int = 1000
-    shell_trainings: int = 6
+    shell_trainings: int = 10
     shell_events: int = 10_000
     pseudo: int = 100
     parabolas: int = 20_000
@@ -297,7 +297,12 @@ def shells(seeds: vs.Seeds, plan: Plan, d: int) -> Payload:
 
 
 def _limit(found: Amplification) -> Json:
-    return {**_point(found), "above": found.details["gain_above_95"]}
+    return {
+        **_point(found),
+        "above": found.details["gain_above_95"],
+        "scored": found.n_holdout,
+        "learnt": found.details["learnt from, of each"],
+    }
 
 
 def parabola(seeds: vs.Seeds, plan: Plan) -> Payload:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import verisimile as vs
 from published import _amplification_page as page
+from published._amplification_figures import FIGURES
 from published._amplification_work import GAINS, Plan, measured
 from published.registry import Json, Size, Study, shown
 
@@ -15,11 +16,12 @@ def measure(run: vs.Run, size: Size) -> Json:
 
 def takeaway(numbers: Json) -> str:
     """Return what the table of studies says."""
-    exact = {each["size"]: each["exact"] for each in numbers["series"]}
-    said = ", ".join(f"{size}: b = {shown(b)}" for size, (_, b) in sorted(exact.items()))
+    last = numbers["flows"][0]["points"][-1]
+    flow = (last["regions"] - 1) * last["scatter"]["inverse"]
+    known = " and ".join(f"{1.0 / a:.0f}" for _, a, *_ in page.PUBLISHED.values())
     return (
-        "the published fits G = a·N^b are those of any smooth generator with 1/a free "
-        f"coefficients ({said}); G(c) has bands that hold in all bins"
+        f"a of G = a·N^b counts a network's free coefficients (published {known}; our flow "
+        f"{shown(flow)}), and b is 1 for every smooth generator; G(c) has bands that hold together"
     )
 
 
@@ -33,5 +35,5 @@ STUDY = Study(
     measure=measure,
     words=page.words,
     takeaway=takeaway,
-    figures=page.FIGURES,
+    figures=FIGURES,
 )

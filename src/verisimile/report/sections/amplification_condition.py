@@ -128,8 +128,8 @@ def condition_illustration(found: ConditionalAmplification, number: str) -> Illu
     return Illustration(
         name=f"condition-{number}",
         caption=f"G in bins of {found.feature}, at the median of each, with bands of {levels} that "
-        "hold in all bins together (boxes) and intervals of each bin alone (lines). Above the "
-        "frame: no upper bound.",
+        "hold in all bins together (boxes) and intervals of each bin alone (lines). What "
+        "reaches the upper frame has no bound above, or a far one.",
         alt=f"Amplification along {found.feature}: {said}.",
         figure=figure_of(plot_conditional_gain, found),
     )
@@ -174,8 +174,9 @@ def _single(axes: Axes, result: ConditionalAmplification, limits: tuple[float, f
 
 
 def _range(result: ConditionalAmplification) -> tuple[float, float]:
-    """Return the limits of the axis: all finite ends and estimates, and one."""
+    """Return the limits of the axis: finite ends of bands and intervals, estimates, and one."""
     known = [1.0, *np.ravel([result.gain_band(level) for level in result.levels])]
+    known += np.ravel([p.gain_interval(min(result.levels)) for p in result.points]).tolist()
     known += [1.0 / p.inverse_gain.value for p in result.points if p.inverse_gain.value > 0.0]
     finite = [float(value) for value in known if 0.0 < value < math.inf]
     return min(finite) / _BEYOND, max(finite) * _BEYOND
