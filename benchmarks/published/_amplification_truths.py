@@ -34,7 +34,7 @@ def camel_edges(count: int) -> Array:
         middle = 0.5 * (low + high)
         above = 0.5 * (special.ndtr(middle + 4.0) + special.ndtr(middle - 4.0)) >= wanted
         low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return 0.5 * (low + high)
+    return np.asarray(0.5 * (low + high))
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def smeared(x: Array, n: int, rng: np.random.Generator) -> Array:
     """Return draws of a kernel density of Silverman's width, the same in all features."""
     size, d = x.shape
     width = (4.0 / ((d + 2.0) * size)) ** (1.0 / (d + 4.0)) * float(x.std())
-    return repeated(x, n, rng) + width * rng.normal(size=(n, d))
+    return np.asarray(repeated(x, n, rng) + width * rng.normal(size=(n, d)))
 
 
 # --- the parabola --------------------------------------------------------------------------------
