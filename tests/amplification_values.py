@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from verisimile.checks.amplification.averaging import Averaging, averaging_of_counts
+from verisimile.checks.amplification.conditional import ConditionalAmplification
 from verisimile.checks.amplification.member_counts import member_counts
 from verisimile.checks.amplification.memorisation import Memorisation
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve, Interval
@@ -89,6 +90,8 @@ def make_study(
     memorisation: Memorisation | None = None,
     kolmogorov: Mapping[str, Amplification] | None = None,
     measure: str = "quantile",
+    classifier: Amplification | None = None,
+    conditional: ConditionalAmplification | None = None,
 ) -> AmplificationStudy:
     """Return a study with these points of the quantile measure."""
     return AmplificationStudy(
@@ -103,4 +106,20 @@ def make_study(
         entropy=entropy_label(n_train=N_TRAIN, n_generated=N_GENERATED),
         memorisation=memorisation,
         warnings=tuple(note for point in points for note in point.warnings),
+        classifier=classifier,
+        conditional=conditional,
+    )
+
+
+def make_conditional() -> ConditionalAmplification:
+    """Return three bins: as good as the training sample, five times as good, without bound."""
+    low, high = np.array([0.6, 0.05, 0.0]), np.array([1.6, 0.5, 0.3])
+    return ConditionalAmplification(
+        feature="pt",
+        edges=np.array([10.0, 30.0]),
+        centres=np.array([5.0, 20.0, 50.0]),
+        points=tuple(make_point(10, value, 0.1) for value in (1.0, 0.2, -0.05)),
+        levels=LEVELS,
+        low=np.stack([low + 0.02, low]),
+        high=np.stack([high - 0.02, high]),
     )

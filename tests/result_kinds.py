@@ -10,7 +10,13 @@ import numpy as np
 from scipy import stats
 
 import verisimile as vs
-from amplification_values import make_averaging, make_memorisation, make_point, make_study
+from amplification_values import (
+    make_averaging,
+    make_conditional,
+    make_memorisation,
+    make_point,
+    make_study,
+)
 from analytic import draw, family, log_densities
 from conditional_analytic import conditional_events, conditional_family, draw_at
 from human_ratings import choices, preferences, scaled
@@ -185,6 +191,7 @@ MADE: dict[str, Callable[[], object]] = {
         RUN, _events(), _events(0.3, seed=2), permutations=99
     ),
     "Combined": lambda: min_p([2.0, 0.5], _rng().normal(size=(99, 2))),
+    "ConditionalAmplification": make_conditional,
     "ConditionalDiagnosis": lambda: diagnose_conditional(
         RUN, _contexts(1), _contexts(2), ["c"], permutations=99
     ),

@@ -160,6 +160,12 @@ CALLS: Mapping[str, Callable[[Given], object]] = {
         run(), [s.second], s.first, train=s.third, members=s.several, **AMPLIFY
     ),
     "averaging": lambda s: averaging(run(), s.several, n_train=50, regions=Edges(np.zeros(1))),
+    "conditional": lambda s: vs.amplification.conditional(
+        run(), [s.second], s.first, "pt", bins=2, **AMPLIFY
+    ),
+    "kolmogorov_classifier": lambda s: vs.amplification.kolmogorov_classifier(
+        run(), s.second, s.first, 50
+    ),
     "kolmogorov_features": lambda s: vs.amplification.kolmogorov_features(s.second, s.first, 50),
     "memorisation": lambda s: vs.amplification.memorisation(
         run(), s.second, s.first, s.third, permutations=99

@@ -269,3 +269,37 @@ def test_a_folder_that_is_no_run_is_refused(fitted: Path, files: Path, tmp_path:
     for path in (unfinished / "members").iterdir():
         path.unlink()
     refused(call("amplify", unfinished, *holdout, "--out", out, folder=out))
+
+
+def test_a_condition_adds_bands_and_a_figure(amplify: Amplify) -> None:
+    along = ("independent0", "--train", "train", "--condition", "pt_ll", "--bins", "10,25")
+    planned = amplify(*along, "--dry-run")
+    assert planned.code == 0, planned
+    assert "also in bins of pt_ll" in planned.out
+    assert not planned.folder.exists()
+    outcome = amplify(*along)
+    assert outcome.code == 0, outcome
+    found = outcome.study["conditional"]
+    assert found["feature"] == "pt_ll"
+    assert len(found["points"]) == 3
+    assert sum(point["n_train"] for point in found["points"]) == N_TRAIN
+    assert "Least worth at pt_ll" in outcome.out
+    page = (outcome.folder / "report.html").read_text(encoding="utf-8")
+    assert "Amplification in bins of pt_ll" in page
+    assert "KS of a classifier" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--condition", "eta"), "'eta'"),
+        (("--condition", "pt_ll", "--bins", "1"), "--bins"),
+        (("--condition", "pt_ll", "--bins", "many"), "--bins"),
+        (("--condition", "pt_ll", "--features", "m_ll"), "--condition"),
+        (("--condition", "pt_ll", "--bins", "10,1e6"), "0 events in bin 3"),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused(
+    amplify: Amplify, words: tuple[str, ...], said: str
+) -> None:
+    refused(amplify("independent0", "--n-train", "1000", *words), said)

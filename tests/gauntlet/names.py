@@ -49,6 +49,10 @@ _REASONS: Mapping[str, str] = {
     "an estimate with a standard error and no law of it: unit tests compare the spread": """
         frechet_distance inception_score kernel_distance likelihood support_metrics
         variance_parts""",
+    "bands that hold together: tests/calibration/test_conditional_amplification.py":
+        "conditional ConditionalAmplification",
+    "covers at least: tests/calibration/test_conditional_amplification.py":
+        "kolmogorov_classifier",
     "members scatter normally by assumption: tests/calibration/test_amplification_averaging.py":
         "RegionMap",
     "one factor for given errors: tests/unit/amplification/test_calibrated_errors.py":

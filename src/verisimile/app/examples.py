@@ -43,6 +43,11 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "verisimile amplify generated.parquet --holdout unseen.parquet --train train.parquet",
         ),
         ("of a fitted run", "verisimile amplify runs/z --holdout unseen.parquet"),
+        (
+            "along a feature, in four bins of it",
+            "verisimile amplify generated.parquet --holdout unseen.parquet --train train.parquet "
+            "--condition pt_ll --bins 5,15,40",
+        ),
     ),
     "compare": (
         (

@@ -70,6 +70,18 @@ class AmplifyCommand(options.BesideReport):
     regions: Annotated[
         str, typer.Option(metavar="N,N,...", help="Resolutions: numbers of regions.")
     ] = "10,20,50,100"
+    condition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FEATURE",
+            help="Feature along which G is measured too, in bins, with bands that hold in all of "
+            "them together.",
+        ),
+    ] = None
+    bins: Annotated[
+        str,
+        typer.Option(metavar="N|A,B,...", help="Bins of --condition: number, or inner edges."),
+    ] = "5"
     out: options.Out = Path("amplification")
     seed: options.Seed = options.SEED
     executor: options.Executor = ""
@@ -85,6 +97,7 @@ class AmplifyCommand(options.BesideReport):
         from verisimile.report.content import NamedAmplification, ReportInput
 
         regions = options.number_list(self.regions, "--regions")
+        bins = _bins(self.bins)
         self._check(regions)
         check_report(self.out, force=self.force)
         clock = Clock()
@@ -99,6 +112,8 @@ class AmplifyCommand(options.BesideReport):
                 train=samples.train,
                 mixture=samples.mixture,
                 regions=regions,
+                condition=self.condition,
+                bins=bins,
             )
         if samples.mixture is not None:
             self._check_draws(samples, regions)
@@ -119,6 +134,8 @@ class AmplifyCommand(options.BesideReport):
                 members=samples.members,
                 mixture=samples.mixture,
                 regions=regions,
+                condition=self.condition,
+                bins=bins,
             )
         content = ReportInput(
             amplifications=(NamedAmplification(self._name, study),),
@@ -140,7 +157,13 @@ class AmplifyCommand(options.BesideReport):
 
     def _check(self, regions: Sequence[int]) -> None:
         """Raise for what is wrong whatever the files hold."""
-        options.column_list(self.features)
+        columns = options.column_list(self.features)
+        if self.condition is not None and columns and self.condition not in columns:
+            raise InputError(
+                "--condition",
+                got=repr(self.condition),
+                expected=f"one of --features {', '.join(columns)}",
+            )
         if self.holdout is None:
             raise InputError(
                 "--holdout",
@@ -173,6 +196,8 @@ class AmplifyCommand(options.BesideReport):
                 events, of_run=self._size(samples), members=len(samples.mixture.members)
             )
         )
+        if self.condition is not None:
+            planned = replace(planned, name=f"{planned.name}, also in bins of {self.condition}")
         return print_plan(run, [planned], as_json=self.as_json, accounts=accounts)
 
     def _of_files(self) -> AmplifiedSamples:
@@ -283,6 +308,25 @@ class AmplifiedSamples:
     n_train: int | None
     members: tuple[Events, ...] = ()
     mixture: Mixture | None = None
+
+
+def _bins(text: str) -> int | tuple[float, ...]:
+    """Return the number of bins, or their inner edges."""
+    try:
+        edges = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            "--bins", got=repr(text), expected="a whole number, or edges with commas"
+        ) from None
+    if len(edges) > 1:
+        return edges
+    require(
+        edges[0].is_integer() and edges[0] >= _FEWEST_REGIONS,
+        "--bins",
+        got=text,
+        expected="a whole number from 2 on, or two inner edges or more",
+    )
+    return int(edges[0])
 
 
 def _fitted(folder: str) -> tuple[Mixture, int]:

@@ -2,8 +2,10 @@ from .analytic import analytic as analytic
 from .analytic import analytic_observables as analytic_observables
 from .averaging import averaging as averaging
 from .calibrated_errors import calibrate_errors as calibrate_errors
+from .conditional import conditional as conditional
 from .kolmogorov import kolmogorov as kolmogorov
 from .kolmogorov import kolmogorov_features as kolmogorov_features
+from .learned_score import kolmogorov_classifier as kolmogorov_classifier
 from .learning_curve import learning_curve as learning_curve
 from .member_counts import Draws as Draws
 from .memorisation import memorisation as memorisation

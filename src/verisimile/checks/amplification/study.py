@@ -9,7 +9,14 @@ from typing import ClassVar
 
 from verisimile.checks.amplification.analytic import analytic_at
 from verisimile.checks.amplification.averaging import Averaging, averaging
+from verisimile.checks.amplification.conditional import (
+    BINS,
+    ConditionalAmplification,
+    check_condition,
+    conditional,
+)
 from verisimile.checks.amplification.kolmogorov import kolmogorov_features
+from verisimile.checks.amplification.learned_score import FEWEST, kolmogorov_classifier
 from verisimile.checks.amplification.memorisation import Memorisation, memorisation
 from verisimile.checks.amplification.memorisation import check_samples as check_memorisation
 from verisimile.checks.amplification.quadratic import check_samples as check_quadratic
@@ -66,6 +73,10 @@ class AmplificationStudy(Result):
         The label of resolution.
     memorisation
         Whether the generator repeats its training events; None without them.
+    classifier
+        KS distance of a classifier's score; None for a single feature, or few held-out events.
+    conditional
+        G in bins of a condition, with bands that hold together; None if none was asked for.
     """
 
     n_train: int
@@ -79,6 +90,8 @@ class AmplificationStudy(Result):
     entropy: EntropyLabel
     memorisation: Memorisation | None
     warnings: tuple[str, ...] = ()
+    classifier: Amplification | None = None
+    conditional: ConditionalAmplification | None = None
     listed: ClassVar[tuple[str, ...]] = ("measures",)
 
     @property
@@ -86,7 +99,8 @@ class AmplificationStudy(Result):
         """All of them, the lower limits of single features last."""
         averaged = (each.amplification for each in self.averaging)
         known = (*self.quantile.points, *averaged, *self.analytic, self.quadratic)
-        return (*known, *self.kolmogorov.values())
+        scored = () if self.classifier is None else (self.classifier,)
+        return (*known, *scored, *self.kolmogorov.values())
 
     def __repr__(self) -> str:
         """Return one line: sizes, and the finest point of the quantile measure."""
@@ -106,6 +120,8 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     members: Sequence[EventsLike] = (),
     mixture: Mixture | None = None,
     regions: Sequence[int] = FINEST,
+    condition: str | None = None,
+    bins: int | Sequence[float] = BINS,
 ) -> AmplificationStudy:
     r"""Measure the amplification :math:`G = n_\mathrm{equiv} / n_\mathrm{train}` of a generator.
 
@@ -130,6 +146,9 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         A fitted mixture of the same features, whose own errors are then compared.
     regions
         Resolutions.
+    condition, bins
+        A feature along which G is wanted too, at the coarsest resolution, and its bins: how many,
+        or their inner edges (:func:`.conditional`).
 
     Examples
     --------
@@ -167,6 +186,22 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
     own = () if mixture is None else analytic_at(at, mixture, plan.regions, n_train=n_train)
     distance = quadratic(at, samples[0], known, n_train, levels=LEVELS)
     features_alone = kolmogorov_features(samples[0], known, n_train, levels=LEVELS)
+    scored = _scored(at, samples[0], known, n_train)
+    along = (
+        None
+        if condition is None
+        else conditional(
+            at,
+            samples,
+            known,
+            condition,
+            n_train=n_train,
+            train=train,
+            bins=bins,
+            regions=(min(regions),),
+            levels=LEVELS,
+        )
+    )
     memory = (
         None
         if train is None
@@ -184,11 +219,23 @@ def amplify(  # noqa: PLR0913  (samples, and what else is known of the generator
         kolmogorov=features_alone,
         entropy=entropy_label(n_train=n_train, n_generated=samples[0].n),
         memorisation=memory,
-        warnings=_notes((curve, *points), features_alone, memory),
+        warnings=(
+            *_notes((curve, *points), features_alone, memory),
+            *(() if along is None else along.warnings),
+        ),
+        classifier=scored,
+        conditional=along,
     )
 
 
-def check_amplification(
+def _scored(run: Run, generated: Events, holdout: Events, n_train: int) -> Amplification | None:
+    """Return the classifier's measure where it says more than single features."""
+    if holdout.d < 2 or min(generated.n, holdout.n) < FEWEST:
+        return None
+    return kolmogorov_classifier(run, generated, holdout, n_train, levels=LEVELS)
+
+
+def check_amplification(  # noqa: PLR0913  (what `amplify` takes)
     generated: Sequence[Events],
     holdout: Events,
     *,
@@ -196,6 +243,8 @@ def check_amplification(
     train: Events | None = None,
     mixture: Mixture | None = None,
     regions: Sequence[int] = FINEST,
+    condition: str | None = None,
+    bins: int | Sequence[float] = BINS,
 ) -> None:
     """Raise what :func:`amplify` would about the samples as such, before it measures anything.
 
@@ -218,6 +267,8 @@ def check_amplification(
         check_quadratic(samples[:1], holdout)
     if known is not None:
         check_memorisation(samples[0] if samples else holdout, holdout, known)
+    if condition is not None:
+        check_condition(samples, holdout, condition, bins=bins, regions=(min(regions),))
 
 
 def _notes(

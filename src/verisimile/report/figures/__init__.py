@@ -18,6 +18,9 @@ from verisimile.report.figures.studies import plot_named as plot_named
 from verisimile.report.sections.amplification import plot_amplification as plot_amplification
 from verisimile.report.sections.amplification import plot_averaging as plot_averaging
 from verisimile.report.sections.amplification import plot_gains as plot_gains
+from verisimile.report.sections.amplification_condition import (
+    plot_conditional_gain as plot_conditional_gain,
+)
 from verisimile.report.sections.amplification_measures import (
     plot_learning_curve as plot_learning_curve,
 )

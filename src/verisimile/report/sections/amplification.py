@@ -29,6 +29,11 @@ from verisimile.report.numbers import (
 )
 from verisimile.report.page import Answer, Illustration, Lead, Part, Table
 from verisimile.report.section import Section, takes, verdict_table
+from verisimile.report.sections.amplification_condition import (
+    condition_finding,
+    condition_illustration,
+    condition_table,
+)
 from verisimile.report.sections.amplification_first import (
     gain_words,
     generator_answers,
@@ -70,6 +75,8 @@ class Generators(Section[NamedAmplification]):
             )
             if named.study.memorisation is not None:
                 yield memorisation_finding(named.name, named.study.memorisation)
+            if named.study.conditional is not None:
+                yield condition_finding(named.name, named.study.conditional)
 
     def summaries(self) -> Iterator[Table]:
         """Yield one row per finding."""
@@ -99,6 +106,8 @@ class Generators(Section[NamedAmplification]):
         for number, named in enumerate(self.results, 1):
             study = named.study
             tables = [gain_table(study)]
+            if study.conditional is not None:
+                tables.append(condition_table(study.conditional))
             if study.memorisation is not None:
                 tables.append(memorisation_table(study.memorisation))
             yield Part(
@@ -121,6 +130,8 @@ def _pictures(study: AmplificationStudy, number: int) -> Iterator[Illustration]:
     yield gain_illustration(study, number)
     if study.averaging:
         yield crossing_illustration(study.averaging[-1], str(number))
+    if study.conditional is not None:
+        yield condition_illustration(study.conditional, str(number))
 
 
 def gain_illustration(study: AmplificationStudy, number: int) -> Illustration:
@@ -151,12 +162,14 @@ def crossing_illustration(found: Averaging, number: str) -> Illustration:
 
 def gain_table(study: AmplificationStudy) -> Table:
     """Return one row per measure and resolution."""
+    scored = () if study.classifier is None else (study.classifier,)
     return gain_rows(
         [
             *((_QUANTILE[study.quantile.measure], point) for point in study.quantile.points),
             *(("averaging", each.amplification) for each in study.averaging),
             *(("mixture's own errors", each) for each in study.analytic),
             ("energy distance", study.quadratic),
+            *(("KS of a classifier's score", each) for each in scored),
             *((f"KS of {name}", each) for name, each in study.kolmogorov.items()),
         ]
     )
