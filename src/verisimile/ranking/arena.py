@@ -81,18 +81,13 @@ def arena(
     entered = _entered(metrics)
     at = run.at("arena")
     jobs = {metric.name: _tasks(metric, suite, at.seeds) for metric in entered}
-    records = run.map(
-        _answers,
-        [task for tasks in jobs.values() for task, _ in tasks],
-        label="arena",
-        schema=_SCHEMA,
-        small=True,
-    )
+    tasks = [task for parts in jobs.values() for task, _ in parts]
+    records = run.map(_answers, tasks, label="arena", schema=_SCHEMA, small=True)
     common = tuple(
         n for n in suite.sizes if all(n in metric.sizes(suite.sizes) for metric in entered)
     )
     standings, costs = [], []
-    place = iter(records)
+    place = (record for record in records if isinstance(record, Record))
     for metric in entered:
         sheet, cost = _sheet(metric, suite, [(next(place), part) for _, part in jobs[metric.name]])
         standings.append(standing(sheet, common))
@@ -100,7 +95,9 @@ def arena(
     return _ranked(run.seeds, suite, common, standings, costs)
 
 
-def _entered(metrics: Sequence[Metric | Function] | Mapping[str, Metric | Function]) -> list[Metric]:
+def _entered(
+    metrics: Sequence[Metric | Function] | Mapping[str, Metric | Function],
+) -> list[Metric]:
     """Return the metrics, named."""
     found = (
         [
@@ -144,9 +141,7 @@ def _tasks(metric: Metric, suite: Suite, seeds: Seeds) -> list[tuple[Task, list[
     ]
 
 
-def _answers(
-    seeds: Seeds, metric: Metric, suite: Suite, showings: Sequence[Shown]
-) -> Payload:
+def _answers(seeds: Seeds, metric: Metric, suite: Suite, showings: Sequence[Shown]) -> Payload:
     """Ask a metric about some pairs."""
     found = [ask(metric, suite.made(shown, seeds)) for shown in showings]
     return Payload(
@@ -213,4 +208,3 @@ def _ranked(
             {name: cost.medians for name, cost in zip(names, costs, strict=True)},
         ),
     )
-

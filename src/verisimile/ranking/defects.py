@@ -14,7 +14,6 @@ from verisimile.data.inputs import EventsLike
 from verisimile.ranking.laws import (
     ZMUMU,
     Law,
-    RowsOf,
     Scales,
     events_law,
     identity_of,
@@ -107,7 +106,9 @@ class Defect:
         """Return what tells it from other defects, for fingerprints of kept answers."""
         return [self.name, identity_of(self.plant), list(self.strengths), list(self.laws)]
 
-    def planted(self, reference: Array, pool: Array, law: Law, grade: int, rng: np.random.Generator) -> Array:
+    def planted(
+        self, reference: Array, pool: Array, law: Law, grade: int, rng: np.random.Generator
+    ) -> Array:
         """Return the generated sample of one pair, at the strength of this place."""
         material = Material(reference, pool, law, scales_of(law), rng)
         spoiled = self.plant(material, self.strengths[grade])
@@ -239,9 +240,8 @@ def other_generator(
 
     `events` have the columns of the law, and are at least as many as the largest sample.
     """
-    rows = events_law(name, events).draw
-    assert isinstance(rows, RowsOf)
-    return Defect(name, Mixed(rows), strengths, "share of its events", laws=(law.name,))
+    other = events_law(name, events)
+    return Defect(name, Mixed(other.draw), strengths, "share of its events", laws=(law.name,))
 
 
 DEFECTS = (

@@ -57,7 +57,7 @@ class Law:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scales:
-    """Centres and widths of a law's columns ``(d,)``, and events ``(n, d)`` they were taken from."""
+    """Centres and widths of a law's columns ``(d,)``, and the events ``(n, d)`` behind them."""
 
     centre: Array
     width: Array
@@ -204,4 +204,3 @@ COUNTS = Law(
     counts,
     about="events like W + jets: heavy tails, counts, exact zeros, signs",
 )
-

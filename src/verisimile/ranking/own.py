@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from verisimile.checks.physics.correlations import correlations, spearman
 from verisimile.checks.physics.histograms import marginal_pair
 from verisimile.checks.physics.moments import moments
 from verisimile.checks.support.study import Balls, evaluate
-from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.permutation import Job, permutation_test
 from verisimile.checks.twosample.statistics.mmd import MMD
 from verisimile.checks.twosample.statistics.nplm import NPLM
 from verisimile.checks.twosample.statistics.protocol import Statistic, entries
@@ -21,68 +21,65 @@ from verisimile.core.errors import InputError
 from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 from verisimile.ranking.metrics import Metric
-from verisimile.samples.copies import scales, twins
+from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import Coordinates, Standardised
+from verisimile.samples.copies import scales, twins
 from verisimile.samples.learners import Classifier, boosted_trees, perceptron, scores
+from verisimile.samples.pool import pool_samples
 from verisimile.stats.aggregate import holm, min_p
 
 _PERMUTATIONS = 99
 _NEIGHBOURS = 5
-_BATTERY = ("energy", "sliced-ks", "max-ks", "interval-scan", "frechet")
+_BATTERY = ("energy", "sliced-ks", "max-ks", "interval-scan")
+_PERMUTED = ("energy", "mmd", "max-ks", "nplm")
 _SINGLE: Mapping[str, Statistic] = {"mmd, one width": MMD(), "nplm, one width": NPLM()}
 _LEARNERS: Mapping[str, Callable[[], Classifier]] = {
     "trees": boosted_trees,
     "perceptron": perceptron,
 }
-_SLOW = 500  # the largest samples of what trains or solves
-
-
-def _run() -> Run:
-    # Fixed: the answer to a pair is then a function of the pair.
-    return Run(Seeds(0))
 
 
 @dataclass(frozen=True, slots=True)
-class Permuted:
-    """The exact p-value of a statistic, by relabelings."""
+class Scored:
+    """The value of a statistic, large for different samples."""
 
     statistic: Statistic
     coordinates: Coordinates = Standardised()
-    permutations: int = _PERMUTATIONS
 
     def __call__(self, reference: Array, generated: Array) -> float:
-        """Return the p-value."""
-        (found,) = permutation_test(
-            _run(),
-            reference,
-            generated,
-            [self.statistic],
-            permutations=self.permutations,
-            coordinates=self.coordinates,
-        )
-        return found.p_value.value
+        """Return the value."""
+        first, second = comparable(reference=reference, generated=generated)
+        pool = pool_samples(first, second, self.coordinates)
+        labels = (np.arange(len(pool.x)) < pool.sizes[0])[None]
+        return float(Job(pool, self.statistic, Seeds(0)).relabeled(labels)[0, 0])
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """The exact p-value of several tests of the battery: the smallest of theirs, recalibrated."""
+    """The exact p-value of tests of the battery: the smallest of theirs, on common relabelings."""
 
-    names: tuple[str, ...] = _BATTERY
+    names: tuple[str, ...]
     permutations: int = _PERMUTATIONS
 
     def __call__(self, reference: Array, generated: Array) -> float:
-        """Return the p-value."""
+        """Return the p-value; fixed seeds make it a function of the pair."""
+        at: dict[Coordinates, list[Statistic]] = {}
+        for name in self.names:
+            at.setdefault(entries()[name].coordinates, []).append(entries()[name].statistic)
         found = [
-            permutation_test(
-                _run(),
+            each
+            for coordinates, statistics in at.items()
+            for each in permutation_test(
+                Run(Seeds(0)),
                 reference,
                 generated,
-                [entries()[name].statistic],
+                statistics,
                 permutations=self.permutations,
-                coordinates=entries()[name].coordinates,
-            )[0]
-            for name in self.names
+                coordinates=coordinates,
+            )
         ]
+        if len(found) == 1:
+            return found[0].p_value.value
         observed = [each.observed for each in found]
         return min_p(observed, np.column_stack([each.null for each in found])).p_value.value
 
@@ -171,29 +168,30 @@ def own_metrics(names: Iterable[str] | None = None) -> dict[str, Metric]:
     for name in wanted:
         if name not in known:
             raise InputError(
-                "metrics", got=repr(name), expected=f"one of {', '.join(known)}, or file.py:function"
+                "metrics",
+                got=repr(name),
+                expected=f"one of {', '.join(known)}, or file.py:function",
             )
     return {name: known[name] for name in wanted}
 
 
 def _all() -> list[Metric]:
-    by = "verisimile"
+    """Return the metrics: exact p-values where relabelings define or combine, else scores."""
     found = [
-        Metric(name, Permuted(entry.statistic, entry.coordinates), "p-value", by=by)
+        Metric(name, Together((name,)), "p-value")
+        if name in _PERMUTED
+        else Metric(name, Scored(entry.statistic, entry.coordinates), "score", "large")
         for name, entry in entries().items()
     ]
-    found += [Metric(name, Permuted(one), "p-value", by=by) for name, one in _SINGLE.items()]
-    found.append(Metric("battery, five tests", Together(), "p-value", by=by))
+    found += [Metric(name, Scored(one), "score", "large") for name, one in _SINGLE.items()]
+    found.append(Metric("battery, four tests", Together(_BATTERY), "p-value"))
+    found += [Metric(f"classifier, {name}", Trained(name), "p-value") for name in _LEARNERS]
     found += [
-        Metric(f"classifier, {name}", Trained(name), "p-value", largest=_SLOW, by=by)
-        for name in _LEARNERS
-    ]
-    found += [
-        Metric("marginals", marginal_p, "p-value", by=by),
-        Metric("moments", moment_p, "p-value", by=by),
-        Metric("correlations", correlation_p, "p-value", by=by),
-        Metric("twins", twin_p, "p-value", by=by),
+        Metric("marginals", marginal_p, "p-value"),
+        Metric("moments", moment_p, "p-value"),
+        Metric("correlations", correlation_p, "p-value"),
+        Metric("twins", twin_p, "p-value"),
     ]
     supports = enumerate(("precision", "recall", "density", "coverage"))
-    return [*found, *(Metric(name, Supported(k), "score", by=by) for k, name in supports)]
-
+    found += [Metric(name, Supported(k), "score", "either") for k, name in supports]
+    return [replace(metric, by="verisimile") for metric in found]

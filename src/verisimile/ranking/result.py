@@ -33,7 +33,9 @@ class Found(Result):
     @classmethod
     def of(cls, hits: int, pairs: int) -> Found:
         """Return the share with its interval."""
-        return cls(hits, pairs, *(clopper_pearson(hits, pairs, level=_LEVEL) if pairs else (0.0, 1.0)))
+        return cls(
+            hits, pairs, *(clopper_pearson(hits, pairs, level=_LEVEL) if pairs else (0.0, 1.0))
+        )
 
     @property
     def share(self) -> float:

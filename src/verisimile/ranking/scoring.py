@@ -16,7 +16,7 @@ from verisimile.ranking.suite import VIEWS, Shown, Suite
 from verisimile.stats.intervals import clopper_pearson
 
 _ACCUSE = 0.99
-"""Level of the intervals on which a metric is accused: of forty honest ones few would be at 95 %."""
+"""Level of the intervals that accuse a metric: at 95 % two of forty honest ones would be."""
 
 _SAME = 1e-9  # relative: sums of the same numbers in another order differ by rounding
 
@@ -83,9 +83,7 @@ def _null_hits(sheet: Sheet, sizes: Sequence[int]) -> tuple[tuple[int, ...], ...
         p = sheet.null(law, n)
         return int(np.count_nonzero(np.isnan(p) | (p <= level)))
 
-    return tuple(
-        tuple(hits(law, n) for n in sizes) for law in range(len(sheet.suite.laws))
-    )
+    return tuple(tuple(hits(law, n) for n in sizes) for law in range(len(sheet.suite.laws)))
 
 
 def _held(null_hits: Sequence[Sequence[int]], suite: Suite) -> bool:
@@ -170,12 +168,8 @@ def _audit(sheet: Sheet, called: _Caller) -> ShownAgain:
     """Compare the answers to null pairs that were shown in several ways."""
     suite = sheet.suite
     n = suite.sizes[0]
-    bases = [
-        Shown(law, n, k) for law in range(len(suite.laws)) for k in range(suite.audits)
-    ]
-    shown = {
-        view: [Shown(base.law, n, base.number, view=view) for base in bases] for view in VIEWS
-    }
+    bases = [Shown(law, n, k) for law in range(len(suite.laws)) for k in range(suite.audits)]
+    shown = {view: [Shown(base.law, n, base.number, view=view) for base in bases] for view in VIEWS}
 
     def changed(view: str) -> int:
         pairs = zip(bases, shown[view], strict=True)
@@ -205,8 +199,11 @@ def _moved(sheet: Sheet, bases: Sequence[Shown], again: Sequence[Shown]) -> floa
         own = [k for k, base in enumerate(bases) if base.law == law]
         first = np.array([sheet.values[bases[k]] for k in own])
         second = np.array([sheet.values[again[k]] for k in own])
-        spread = float(np.nanmedian(np.abs(first[:, None] - first)[np.triu_indices(len(own), 1)])) \
-            if np.isfinite(first).sum() > 1 else 0.0
+        spread = (
+            float(np.nanmedian(np.abs(first[:, None] - first)[np.triu_indices(len(own), 1)]))
+            if np.isfinite(first).sum() > 1
+            else 0.0
+        )
         changes += list(np.abs(second - first)[np.isfinite(first) & np.isfinite(second)])
         spreads.append(spread)
     scale = float(np.mean(spreads))

@@ -77,14 +77,14 @@ class Suite:
     --------
     >>> suite = Suite()
     >>> len(suite.laws), len(suite.defects), suite.sizes
-    (3, 12, (200, 500, 1000))
+    (3, 12, (100, 250, 600))
     >>> len(suite.showings())
     1443
     """
 
     laws: tuple[Law, ...] = (MIXTURE, ZMUMU, COUNTS)
     defects: tuple[Defect, ...] = DEFECTS
-    sizes: tuple[int, ...] = (200, 500, 1000)
+    sizes: tuple[int, ...] = (100, 250, 600)
     nulls: int = 39
     pairs: int = 3
     audits: int = 8
@@ -127,7 +127,7 @@ class Suite:
     @classmethod
     def quick(cls) -> Suite:
         """Return a suite of seconds: two sizes, and one pair of each law and cell."""
-        return cls(sizes=(100, 200), pairs=1, audits=4)
+        return cls(sizes=(60, 120), pairs=1, audits=4)
 
     def only(self, *laws: str) -> Suite:
         """Return the suite with some of its laws, and the defects that can be planted there."""
@@ -158,9 +158,7 @@ class Suite:
     def showings(self) -> list[Shown]:
         """Return all showings, by kind; :func:`presented` hides the kinds."""
         laws = range(len(self.laws))
-        found = [
-            Shown(law, n, k) for law in laws for n in self.sizes for k in range(self.nulls)
-        ]
+        found = [Shown(law, n, k) for law in laws for n in self.sizes for k in range(self.nulls)]
         found += [
             Shown(law, self.sizes[0], k, view=view)
             for law in laws
@@ -238,4 +236,3 @@ def presented(suite: Suite, seeds: Seeds, sizes: tuple[int, ...]) -> list[Shown]
     everything = suite.showings()
     order = seeds.at("presentation").numpy().permutation(len(everything))
     return [everything[k] for k in order if everything[k].n in sizes]
-
