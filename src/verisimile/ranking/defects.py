@@ -25,7 +25,7 @@ SPARE = 3
 """Events of the law that a defect has for each event of the generated sample."""
 
 _TAIL = 0.9  # quantile from which a column has a tail
-_HOLE = 0.15  # share of the events that are the lost mode
+_HOLE = 0.25  # share of the events that are the lost mode
 _PEAK, _WIDTH = 0.6, 0.03  # quantile at which a bump is, and its width in that of the column
 
 
@@ -167,7 +167,7 @@ def bump(m: Material, strength: float) -> Array:
 
 
 def missing_mode(m: Material, strength: float) -> Array:
-    """Lose a share of the events in the ball about the centre that holds 15 % of the law."""
+    """Lose a share of the events in the ball about the centre that holds a quarter of the law."""
     columns = list(m.law.continuous)
 
     def radius(x: Array) -> Array:
@@ -249,9 +249,9 @@ DEFECTS = (
     Defect("width", width, (0.15, 0.3, 0.6), "of the width"),
     Defect("dependence", dependence, (0.3, 0.6, 1.0), "share of events exchanged"),
     Defect("tail lost", tail_lost, (0.25, 0.5, 1.0), "share of the upper tenth"),
-    Defect("tail heavier", tail_heavier, (0.5, 1.0, 2.0), "stretched by"),
-    Defect("bump", bump, (0.03, 0.06, 0.12), "share of events"),
-    Defect("missing mode", missing_mode, (0.25, 0.5, 1.0), "share of the central 15 %"),
+    Defect("tail heavier", tail_heavier, (1.0, 2.5, 6.0), "stretched by"),
+    Defect("bump", bump, (0.05, 0.1, 0.2), "share of events"),
+    Defect("missing mode", missing_mode, (0.25, 0.5, 1.0), "share of the central quarter"),
     Defect("smearing", smearing, (0.2, 0.4, 0.8), "widths"),
     Defect("repeated", repeated, (0.5, 0.75, 0.9), "share of copies of others"),
     Defect("memorised", memorised, (0.25, 0.5, 1.0), "share of the reference"),
