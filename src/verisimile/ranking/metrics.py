@@ -130,7 +130,7 @@ def ask(metric: Metric, pair: Pair) -> Answered:
             warnings.simplefilter("ignore")
             given = metric.function(reference, generated)
         value = float(given.value if isinstance(given, PValue) else given)
-        failure = "NaN" if math.isnan(value) else ""
+        failure = "not a number" if math.isnan(value) else ""
     except Exception as error:  # a stranger's function may raise anything
         value, failure = math.nan, type(error).__name__
     if metric.returns == "p-value" and not failure and not 0.0 <= value <= 1.0:

@@ -107,8 +107,12 @@ class Standing(Result):
         Null pairs shown again.
     failures
         Answers that were none, by kind; on null pairs they count as differences, on others not.
+    order
+        Whether it looks at the order of rows: null pairs of which a sample is sorted are called
+        different more often than the level (99 % interval).
     marks
-        What a reader must know, in sentences; empty for an honest metric.
+        What a reader must know, in sentences: these two, and answers that cannot be repeated, are
+        none, or come too rarely on null pairs.
     """
 
     metric: str
@@ -127,13 +131,14 @@ class Standing(Result):
     power: Found
     audit: ShownAgain
     failures: dict[str, int]
+    order: bool
     marks: tuple[str, ...]
     listed: ClassVar[tuple[str, ...]] = ("cells",)
 
     @property
     def honest(self) -> bool:
-        """Whether nothing speaks against it."""
-        return not self.marks
+        """Whether it holds its size and does not look at the order of rows."""
+        return self.held and not self.order
 
     @property
     def cells(self) -> tuple[dict[str, str | float], ...]:

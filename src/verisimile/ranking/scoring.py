@@ -67,6 +67,7 @@ def standing(sheet: Sheet, common: Sequence[int]) -> Standing:
         power=Found.of(_total(hits, places), _total(pairs, places)),
         audit=audit,
         failures=failures,
+        order=_low(audit.ordered.hits, audit.ordered.pairs, _ACCUSE) > suite.level,
         marks=tuple(_marks(size, held, audit, failures, suite, len(sheet.values))),
     )
 
@@ -224,6 +225,11 @@ def _marks(
         yield (
             f"does not hold its size: {size.hits} of {size.pairs} null pairs are called different "
             f"at {percent}; its power is at its own null quantile"
+        )
+    if size is not None and clopper_pearson(size.hits, size.pairs, level=_ACCUSE)[1] < suite.level:
+        yield (
+            f"is conservative: {size.hits} of {size.pairs} null pairs are called different at "
+            f"{percent}"
         )
     if audit.again:
         yield (

@@ -35,8 +35,8 @@ class Shown:
         Places of the defect and of its strength; -1 for a null pair.
     view
         ``"plain"``; a null pair shown otherwise: ``"again"`` (the same bytes), ``"shuffled"``
-        (rows in another order), ``"swapped"``, ``"sorted"`` (one sample, or both, in the order of
-        a column), ``"itself"`` (the reference against its own rows in another order).
+        (rows in another order), ``"swapped"``, ``"sorted"`` (one of the samples, by the ranks of
+        its columns), ``"itself"`` (the reference against its own rows in another order).
     """
 
     law: int
@@ -204,10 +204,10 @@ class Suite:
         # The order has a stream of its own, so that it cannot know what was planted.
         order = at.at("order").numpy()
         pair = (_single(order.permutation(reference)), _single(order.permutation(generated)))
-        return _viewed(pair, shown, law, at.at("view").numpy())
+        return _viewed(pair, shown, at.at("view").numpy())
 
 
-def _viewed(pair: Pair, shown: Shown, law: Law, rng: np.random.Generator) -> Pair:
+def _viewed(pair: Pair, shown: Shown, rng: np.random.Generator) -> Pair:
     """Return the pair as it is shown."""
     reference, generated = pair
     if shown.view == "shuffled":
@@ -217,14 +217,16 @@ def _viewed(pair: Pair, shown: Shown, law: Law, rng: np.random.Generator) -> Pai
     if shown.view == "itself":
         return reference, rng.permutation(reference)
     if shown.view == "sorted":
-        # A file in the order of a column, as a selection or a scan leaves it: every other pair
-        # has both samples in that order.
-        by = law.column
-        ordered = generated[np.argsort(generated[:, by], kind="stable")]
-        if shown.number % 2:
-            return reference[np.argsort(reference[:, by], kind="stable")], ordered
-        return reference, ordered
+        return (
+            (_sorted(reference), generated) if shown.number % 2 else (reference, _sorted(generated))
+        )
     return pair
+
+
+def _sorted(x: Array) -> Array:
+    """Return the rows as a scan may leave them: in the order of their mean rank in all columns."""
+    ranks = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0, kind="stable")
+    return x[np.argsort(ranks.sum(axis=1), kind="stable")]
 
 
 def _single(x: Array) -> Array:
