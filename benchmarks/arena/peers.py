@@ -4,7 +4,7 @@ Each as its documentation says.  Distances get columns in units of the reference
 ranges, which a user would choose too; what normalises itself gets them as they are.  Two packages
 that ought to be here are not: kernel-nplm is on no index, and PyPI's NPLM imports tensorflow.
 
-    verisimile arena benchmarks/arena_peers.py:hyppo_energy
+    verisimile arena benchmarks/arena/peers.py:hyppo_energy
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-sys.path.append(str(Path(__file__).resolve().parent))  # where a file named by a command finds them
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a command that names this file
 
 from _peers import jetnet_evaluation, version
 

@@ -1,6 +1,6 @@
 """The arena's table: all our measures and those of other packages, and the page of them.
 
-    python benchmarks/arena_table.py [--executor loky:2] [--folder build/arena] [--page]
+    cd benchmarks && python -m arena [--executor loky:2] [--folder build/arena] [--page]
 
 Answers are kept in the folder: the same command goes on where it stopped.  ``--page`` only
 writes ``docs/arena.md`` and its figure again, from ``benchmarks/results/arena.json``.
@@ -15,14 +15,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 from pathlib import Path
 
-from arena_page import write_page
-from arena_peers import peers
-
 import verisimile as vs
+from arena.page import write_page
+from arena.peers import peers
 from verisimile.core.result import save
 from verisimile.ranking.own import own_metrics
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 SEED = 2026
 
