@@ -80,6 +80,7 @@ def arena(
     suite = Suite() if suite is None else suite
     entered = _entered(metrics)
     at = run.at("arena")
+    suite.check(at.seeds)
     jobs = {metric.name: _tasks(metric, suite, at.seeds) for metric in entered}
     tasks = [task for parts in jobs.values() for task, _ in parts]
     records = run.map(_answers, tasks, label="arena", schema=_SCHEMA, small=True)

@@ -61,8 +61,8 @@ class ArenaTable(Section[Arena]):
             yield Illustration(
                 name=f"arena-{place}",
                 caption=f"{name}: power by metric and defect, over all strengths and the sizes "
-                "that each metric was asked about; left: its size. A star: its size is not held, or it "
-                "looks at the order of rows.",
+                "that each metric was asked about; left: its size. A star: its size is not held, "
+                "or it looks at the order of rows.",
                 alt=f"Map of the power of {len(result.standings)} metrics for "
                 f"{len(result.defects)} defects; first is {best.metric} with "
                 f"{percent(best.power.share)}.",
@@ -245,6 +245,7 @@ def plot_arena(result: Arena, *, ax: Axes | None = None) -> Axes:
             ha="left",
             size=8,
         )
+        axes.set_xlabel("planted defect; numbers: power in per cent")
         axes.xaxis.tick_top()
         axes.tick_params(which="both", length=0, pad=2)
         axes.tick_params(axis="y", pad=30)
