@@ -36,7 +36,7 @@ def page(table: Arena, costs: ArenaCosts) -> str:
         "again": _again(table),
     }
     for name, part in parts.items():
-        text = text.replace(f"@{name}@\n", part)
+        text = text.replace(f"@{name}@\n", f"{part}\n")
     return text
 
 

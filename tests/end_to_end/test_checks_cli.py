@@ -209,7 +209,7 @@ def test_a_metric_of_a_file_enters_the_arena(folder: Path) -> None:
 
 def test_what_is_no_metric_is_refused_by_the_arena(folder: Path) -> None:
     (folder / "metrics.py").write_text(_METRICS, encoding="utf-8")
-    for metric, words in ((f"{folder}/metrics.py:number", "an int"), ("enrgy", "one of energy")):
+    for metric, words in ((f"{folder}/metrics.py:number", "got a int"), ("enrgy", "one of energy")):
         code, _, said = _run("arena", metric, "--quick", "--out", folder / "none")
         assert code == 2
         assert words in said

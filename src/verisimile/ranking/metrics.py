@@ -45,6 +45,12 @@ class Metric:
         The largest samples it is asked about, for what is too slow beyond; None for all.
     by
         Whose it is: a package with its version.
+
+    Examples
+    --------
+    >>> metric = Metric("means", lambda x, y: abs(x.mean() - y.mean()), direction="large")
+    >>> metric.returns, metric.sizes((100, 250))
+    ('score', (100, 250))
     """
 
     name: str

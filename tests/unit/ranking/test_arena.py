@@ -145,9 +145,7 @@ def test_errors_and_nan_are_counted_and_never_dropped(found: Arena) -> None:
     failures = found["broken"].failures
     assert set(failures) == {"ArithmeticError", "not a number"}
     assert min(failures.values()) > 0
-    assert sum(one["pairs"] for one in found["broken"].cells) == sum(
-        one["pairs"] for one in found["means"].cells
-    )
+    assert found["broken"].found().pairs == found["means"].found().pairs
     assert "gave no answer" in found["broken"].marks[-1]
 
 

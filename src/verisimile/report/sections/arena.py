@@ -248,6 +248,6 @@ def plot_arena(result: Arena, *, ax: Axes | None = None) -> Axes:
         axes.set_xlabel("planted defect; numbers: power in per cent")
         axes.xaxis.tick_top()
         axes.tick_params(which="both", length=0, pad=2)
-        axes.tick_params(axis="y", pad=30)
+        axes.tick_params(axis="y", pad=44)
         axes.spines[:].set_visible(False)
     return axes
