@@ -25,7 +25,7 @@ without_torch = --no-emit-package torch --excludes <(printf '%s\n' $(unlocked))
 locking = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
   -c constraints.txt --generate-hashes --no-annotate --custom-compile-command 'make lock'
 
-.PHONY: help demo test browser fire calibration gauntlet fuzz bench studies gpu docs lint lock clean
+.PHONY: help demo test browser fire calibration gauntlet fuzz bench studies arena gpu docs lint lock clean
 
 help:
 	@echo "make demo         train, fit, test and report on simulated Z -> mu mu events (demo-report/)"
@@ -37,6 +37,7 @@ help:
 	@echo "make fuzz         100 000 damaged files and odd values to every reader, ARGS='--inputs 9000'"
 	@echo "make bench        timings beside peers, and the page of them; ONLY='ensemble_speed growth'"
 	@echo "make studies      the papers' experiments again, an hour, and their pages; ARGS='--size full'"
+	@echo "make arena        every measure of two samples ranked by size and power, half an hour"
 	@echo "make gpu          checks and benchmarks that need a CUDA device"
 	@echo "make docs         the documentation site with executed notebooks (build/docs/html)"
 	@echo "make lint         ruff and mypy"
@@ -77,6 +78,10 @@ bench: $(peers)
 # Finished studies stay in build/studies: the same command goes on where it stopped.
 studies: $(tools)
 	@cd benchmarks && ../$(bin)/python -m published $(ARGS)
+
+# Answers stay in build/arena: the same command goes on where it stopped.
+arena: $(peers)
+	@cd benchmarks && ../$(bin)/python -m arena $(ARGS)
 
 # Every check and benchmark that needs a CUDA device, in at most eight minutes.
 gpu: $(tools)

@@ -97,9 +97,9 @@ def _memory(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
-def version(package: str) -> str | None:
+def version(module: str, package: str | None = None) -> str | None:
     """Return the version of an installed peer; None if it is not there."""
-    return metadata.version(package) if importlib.util.find_spec(package) else None
+    return metadata.version(package or module) if importlib.util.find_spec(module) else None
 
 
 def ratio(peer: float, ours: float) -> str:
@@ -147,21 +147,22 @@ def prdc_of(x: np.ndarray, y: np.ndarray, k: int) -> list[float]:
 
 def jetnet_fpd(x: np.ndarray, y: np.ndarray, seed: int = 42) -> float:
     """Return jetnet's Fréchet physics distance at its defaults."""
-    return float(_jetnet().fpd(x, y, seed=seed)[0])
+    return float(jetnet_evaluation().fpd(x, y, seed=seed)[0])
 
 
 def jetnet_kpd(x: np.ndarray, y: np.ndarray, seed: int = 42) -> float:
     """Return jetnet's kernel physics distance at its defaults."""
-    return float(_jetnet().kpd(x, y, seed=seed)[0])
+    return float(jetnet_evaluation().kpd(x, y, seed=seed)[0])
 
 
 def jetnet_warm() -> None:
     """Compile what jetnet compiles."""
     x = np.random.default_rng(0).normal(size=(100, 2))
-    _jetnet().kpd(x, x, batch_size=50)
+    jetnet_evaluation().kpd(x, x, batch_size=50)
 
 
-def _jetnet() -> ModuleType:
+def jetnet_evaluation() -> ModuleType:
+    """Return jetnet's module of distances."""
     # It imports energyflow, which imports wasserstein, whose wheels are built for NumPy 1
     # and fail with ours.  Neither distance uses it: an empty module takes its place, and
     # nothing of jetnet is changed.

@@ -52,6 +52,9 @@ from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.minos import MinosInterval
 from verisimile.mixture.model import Mixture
 from verisimile.mixture.sampling import conditional_log_densities
+from verisimile.ranking.defects import DEFECTS
+from verisimile.ranking.own import own_metrics
+from verisimile.ranking.result import Arena
 from verisimile.report.difference import ReportComparison
 from verisimile.report.document import document
 from verisimile.report.write import gather
@@ -179,11 +182,18 @@ def _comparison() -> object:
     return ReportComparison(("last <night>", "tonight"), first, second)
 
 
+def _arena() -> Arena:
+    suite = vs.Suite(defects=DEFECTS[:2], sizes=(40,), pairs=1, audits=2).only("mixture")
+    metrics = own_metrics(["cramer-von-mises", "twins"])
+    return vs.arena(RUN, metrics, suite)
+
+
 MADE: dict[str, Callable[[], object]] = {
     "Agreement": lambda: agreement(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
     "Amplification": lambda: make_point(20, 0.1, 0.02),
     "AmplificationCurve": lambda: make_study([make_point(20, 0.1, 0.02)]).quantile,
     "AmplificationStudy": lambda: make_study([make_point(20, 0.1, 0.02)]),
+    "Arena": lambda: (_arena(), _arena().costs),
     "Averaging": lambda: make_averaging(10),
     "Band": lambda: (_band(0.0), _band(0.5)),
     "BandComparison": lambda: compare_curves(RUN, _band(0.0), _band(0.5), permutations=9),  # type: ignore[arg-type]

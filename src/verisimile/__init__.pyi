@@ -2,6 +2,7 @@ from . import checks as checks
 from . import data as data
 from . import density as density
 from . import mixture as mixture
+from . import ranking as ranking
 from . import samples as samples
 from . import stats as stats
 from .app.folder import load_run as load_run
@@ -82,6 +83,9 @@ from .mixture.discrepancy.fit import Discrepancy as Discrepancy
 from .mixture.fit import fit_weights as fit_weights
 from .mixture.model import Mixture as Mixture
 from .mixture.solvers.newton import NewtonSolver as NewtonSolver
+from .ranking.arena import arena as arena
+from .ranking.metrics import Metric as Metric
+from .ranking.suite import Suite as Suite
 from .report import figures as figures
 from .report.document import read_report as read_report
 from .report.loggers import MLflowLogger as MLflowLogger

@@ -169,3 +169,50 @@ def test_a_damaged_file_of_draws_is_an_error_of_the_input(damage: str, tmp_path:
     assert "draws.npz" in err
     assert "expected a" in err
     assert "unsafe" not in err
+
+
+_METRICS = """
+def means(reference, generated):
+    return abs(reference.mean(axis=0) - generated.mean(axis=0)).max()
+
+means.direction = "large"
+
+def always(reference, generated):
+    return 0.001
+
+always.returns = "p-value"
+number = 3
+"""
+
+
+def test_a_metric_of_a_file_enters_the_arena(folder: Path) -> None:
+    (folder / "metrics.py").write_text(_METRICS, encoding="utf-8")
+    honest, cheat = (f"{folder}/metrics.py:{name}" for name in ("means", "always"))
+    quick = ("--quick", "--executor", "serial", "--seed", "4")
+    code, out, _ = _run("arena", honest, *quick, "--out", folder / "one")
+    assert code == 0
+    assert "passed" in out
+    code, out, _ = _run("arena", honest, cheat, *quick, "--json", "--out", folder / "two")
+    assert code == 1
+    assert json.loads(out)["verdict"] == "failed"
+    table = json.loads((folder / "two" / "arena.json").read_text(encoding="utf-8"))
+    first, last = table["standings"]
+    assert (first["metric"], last["metric"]) == (honest, cheat)
+    assert "does not hold its size" in last["marks"][0]
+    assert "seconds" in (folder / "two" / "arena-costs.json").read_text(encoding="utf-8")
+    # One metric has the same standing, whoever else is ranked.
+    alone = json.loads((folder / "one" / "arena.json").read_text(encoding="utf-8"))
+    assert alone["standings"] == [first]
+    kinds = {one["schema"] for one in _result(folder / "two")["results"]}
+    assert kinds == {"verisimile.arena/1", "verisimile.arena-costs/1"}
+
+
+def test_what_is_no_metric_is_refused_by_the_arena(folder: Path) -> None:
+    (folder / "metrics.py").write_text(_METRICS, encoding="utf-8")
+    for metric, words in ((f"{folder}/metrics.py:number", "got a int"), ("enrgy", "one of energy")):
+        code, _, said = _run("arena", metric, "--quick", "--out", folder / "none")
+        assert code == 2
+        assert words in said
+    code, out, _ = _run("arena", "ours", "--quick", "--dry-run", "--out", folder / "none")
+    assert code == 0
+    assert "arena" in out

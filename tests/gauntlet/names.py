@@ -9,7 +9,8 @@ FIELDS = ("p_value", "p_values", "adjusted", "interval", "intervals", "low")
 
 _REASONS: Mapping[str, str] = {
     "a setting, a value, an error or an input: states nothing": """
-        AdversarialTrainer AutoencoderTrainer BallsOfCentres Battery BayesianFlowTrainer
+        AdversarialTrainer AutoencoderTrainer BallsOfCentres Defect Law Material Metric Suite
+        events_law other_generator own_metrics Battery BayesianFlowTrainer
         BestScore BinContent BoostedTrees BootstrapPlan CallableDensity ClassifierScore
         Condition ContextBins
         Compiled CoverageScore DensityAt DeviceNewton DiffusionTrainer DropoutFlowTrainer Events
@@ -70,6 +71,8 @@ _REASONS: Mapping[str, str] = {
     "pointwise band of a curve, for the eye": "RocCurve",
     "its errors are counted by tests/calibration/test_cross_coverage.py": "fit_cross_mixture",
     "a p-value in other units": "Significance",
+    "shares of pairs with Clopper and Pearson's interval: tests/unit/ranking":
+        "Arena ArenaCosts Found Standing arena",
 }  # fmt: skip
 
 EXCUSED: Mapping[str, str] = {

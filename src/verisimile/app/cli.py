@@ -17,6 +17,7 @@ import typer
 
 from verisimile.app import options
 from verisimile.app.commands.amplify import AmplifyCommand
+from verisimile.app.commands.arena import ArenaCommand
 from verisimile.app.commands.compare import CompareCommand
 from verisimile.app.commands.coverage import CoverageCommand
 from verisimile.app.commands.demo import DemoCommand
@@ -139,6 +140,7 @@ COMMANDS: Mapping[str, Callable[..., Command]] = {
     "one-sample": OneSampleCommand,
     "posterior": PosteriorCommand,
     "ratings": RatingsCommand,
+    "arena": ArenaCommand,
     "report": ReportCommand,
     "inspect": InspectCommand,
     "gc": GcCommand,

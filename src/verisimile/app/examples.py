@@ -111,6 +111,14 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
         ),
     ),
     "ratings": (("what people answered", "verisimile ratings answers.csv --out ratings"),),
+    "arena": (
+        ("a metric of your own beside two of ours", "verisimile arena my_metric.py:fn energy mmd"),
+        (
+            "a test, taken at its word, on real events too",
+            "verisimile arena my_metric.py:fn --p-values --events z.parquet --features m_ll,pt_ll",
+        ),
+        ("a first look, in seconds", "verisimile arena my_metric.py:fn --quick"),
+    ),
     "report": (
         ("the page again, of what is kept", "verisimile report fast-report"),
         (

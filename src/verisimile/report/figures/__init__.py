@@ -24,6 +24,7 @@ from verisimile.report.sections.amplification_condition import (
 from verisimile.report.sections.amplification_measures import (
     plot_learning_curve as plot_learning_curve,
 )
+from verisimile.report.sections.arena import plot_arena as plot_arena
 from verisimile.report.sections.classifier import plot_calibration as plot_calibration
 from verisimile.report.sections.classifier import plot_classifier as plot_classifier
 from verisimile.report.sections.classifier import plot_log_weights as plot_log_weights

@@ -30,6 +30,7 @@ from verisimile.core.result import Estimate
 from verisimile.density.check import EstimatorCheck
 from verisimile.mixture.minos import MinosInterval
 from verisimile.mixture.sampling import SampleAudit
+from verisimile.ranking.result import ArenaCosts, Found, ShownAgain, Standing
 from verisimile.report import style
 from verisimile.report.drawing import canvas, draws
 from verisimile.report.numbers import percent, plain_number
@@ -186,7 +187,21 @@ def _ends(found: Estimate) -> tuple[float, float, float]:
     return found.value, found.value - found.error, found.value + found.error
 
 
+def _found(name: str, found: Found) -> Point:
+    return Point(name, found.share, found.low, found.high)
+
+
 _OF: dict[type, Callable[[Any], PointRows]] = {
+    ArenaCosts: lambda r: PointRows(
+        [Point(*pair) for pair in zip(r.metrics, r.seconds, strict=True)], "CPU time [s]", 0.0
+    ),
+    Found: lambda r: PointRows([_found("pairs", r)], "called different"),
+    ShownAgain: lambda r: PointRows(
+        [_found("sorted", r.ordered), _found("itself", r.itself)], "called different"
+    ),
+    Standing: lambda r: PointRows(
+        [_found(defect, r.found(defect)) for defect in r.defects], f"power of {r.metric}"
+    ),
     Agreement: lambda r: PointRows(
         [Point("kappa", r.kappa, *r.interval)], f"agreement, {percent(r.level)} interval", 0.0
     ),

@@ -1,0 +1,10 @@
+from .defects import Defect as Defect
+from .defects import Material as Material
+from .defects import other_generator as other_generator
+from .laws import Law as Law
+from .laws import events_law as events_law
+from .own import own_metrics as own_metrics
+from .result import Arena as Arena
+from .result import ArenaCosts as ArenaCosts
+from .result import Found as Found
+from .result import Standing as Standing
