@@ -235,11 +235,11 @@ class _Draft:
                     "unweighted, which is another density."
                 )
         yield from (f"Left out: {name} ({why})." for name, why in found.set_aside.items())
-        rest = [each.name for each in found.learnable[found.independent :]]
+        rest = [each.name for each in found.learnable if each.name not in found.independent]
         if rest and self.asked.generated is None and not self.listed:
             yield (
-                f"About {found.independent} of {len(found.learnable)} columns are independent of "
-                f"each other: these are learned, and not {', '.join(rest)}. Choose others by "
+                f"About {len(found.independent)} of {len(found.learnable)} columns are independent "
+                f"of each other: these are learned, and not {', '.join(rest)}. Choose others by "
                 "--features."
             )
 
