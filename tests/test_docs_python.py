@@ -23,6 +23,7 @@ _SMALLER = {
     r"\bepochs=\d+": "epochs=1",
     r"\bSplineFlowTrainer\(\)": "SplineFlowTrainer(layers=1, hidden=8, epochs=1)",
     r"\bFlowMatchingTrainer\(\)": "FlowMatchingTrainer(width=4, inner=4, depth=1, epochs=1)",
+    r"at=points\)": "at=points, permutations=9)",
     r"alternative=one\)": "alternative=one, toys=12)",
     r"(\bvs\.validate\([^()]*(?:\([^()]*\)[^()]*)*)\)(?<!study=quick\))": r"\1, study=few)",
     r"\[\[30\.0, 50\.0\]": "[[90.0, 92.0]",
@@ -42,8 +43,14 @@ def blocks(page: Path) -> list[str]:
     return [text for text in _BLOCK.findall(page.read_text("utf-8")) if ">>> " not in text]
 
 
+# Trainings take their time: these pages are run by `make calibration`.
+_TRAINS = re.compile(r"\b(ensemble|mixture|load_example)\b")
 PAGES = [
-    page
+    pytest.param(
+        page,
+        id=page.name,
+        marks=[pytest.mark.calibration] * bool(_TRAINS.search("".join(blocks(page)))),
+    )
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
     if page.name not in ELSEWHERE and blocks(page)
 ]
@@ -60,20 +67,28 @@ def common() -> dict[str, Any]:
 
     train, weighting, held_out = (sample(n) for n in (300, 200, 250))
     run = vs.Run(vs.Seeds(1))
-    trainer = vs.SplineFlowTrainer(layers=1, hidden=8, epochs=1)
-    plan = vs.BootstrapPlan(members=4)
-    ensemble = vs.fit_ensemble(run, train, plan, trainer)
-    mixture = vs.fit_mixture(run, ensemble, weighting)
     return {
-        "np": np, "vs": vs, "run": run, "seeds": vs.Seeds(1), "trainer": trainer, "plan": plan,
+        "np": np, "vs": vs, "run": run, "seeds": vs.Seeds(1), "other_run": vs.Run(vs.Seeds(2)),
         "train": train, "weight_events": weighting, "test": held_out, "truth": held_out,
         "holdout": held_out, "events": weighting, "generated": sample(250, 0.5),
-        "n_train": train.n, "ensemble": ensemble, "mixture": mixture, "x": held_out.x[:5],
-        "other_run": vs.Run(vs.Seeds(2)), "first": sample(100), "second": sample(100),
-        "third": sample(100), "logf": ensemble.log_densities(weighting), "sample": sample,
-        "edges": np.linspace(85.0, 97.0, 5), "scores": rng.random(weighting.n),
+        "n_train": train.n, "x": held_out.x[:5], "sample": sample, "h": lambda x: x[:, 0],
+        "first": sample(100), "second": sample(100), "third": sample(100),
+        "edges": np.linspace(85.0, 97.0, 5),
         "few": vs.Study(battery=vs.Battery(tests=("max-ks",), permutations=19, sensitivity=False)),
-        "h": lambda x: x[:, 0],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(common: dict[str, Any]) -> dict[str, Any]:
+    """Names of what was trained, on pages that show what is done with it."""
+    trainer = vs.SplineFlowTrainer(layers=1, hidden=8, epochs=1)
+    plan, run = vs.BootstrapPlan(members=4), common["run"]
+    ensemble = vs.fit_ensemble(run, common["train"], plan, trainer)
+    weighting = common["weight_events"]
+    return {
+        "trainer": trainer, "plan": plan, "ensemble": ensemble,
+        "mixture": vs.fit_mixture(run, ensemble, weighting),
+        "logf": ensemble.log_densities(weighting),
     }  # fmt: skip
 
 
@@ -120,18 +135,20 @@ def _events(c: dict[str, Any]) -> dict[str, Any]:
 
     vs.write_events(c["train"], "z.parquet")
     vs.write_events(c["truth"], "truth.parquet")
-    weights = np.ones(3)
+    weights = np.arange(1.0, 4.0)
     for name in ("run_1.root", "run_2.root"):
         with uproot.recreate(name) as file:
-            file["Events"] = {"m_ll": np.array([90.0, 91.0, 92.0]), "genWeight": weights}
-    lists = {"Jet_pt": [[40.0, 25.0], [35.0], [50.0]], "Muon_pt": [[30.0, 9.0], [20.0], [25.0]]}
+            file["Events"] = {"m_ll": 90.0 + weights, "pt_ll": 20.0 + weights, "genWeight": weights}
+    lists = {"Jet": [[40.0, 25.0], [35.0], [50.0]], "Muon": [[30.0, 9.0], [20.0], [25.0]]}
     with uproot.recreate("nano.root") as file:
-        tree = {name: ak.Array(values) for name, values in lists.items()}
-        file["Events"] = {"MET_pt": np.array([25.0, 30.0, 40.0]), **tree}
+        tree = {name: ak.zip({"pt": values}) for name, values in lists.items()}
+        file.mktree("Events", {"MET_pt": np.array([25.0, 30.0, 40.0]), **tree})
     m, pt = c["generated"].x.T
     frame = c["generated"].to_frame()
     columns = {"m_true": c["truth"]["m_ll"], "pt_true": c["truth"]["pt_ll"]}
-    return {"generated_frame": frame, "m_fast": m, "pt_fast": pt, **columns}
+    return {
+        "generated_frame": frame, "m_fast": m, "pt_fast": pt, "scores": np.arange(6.0), **columns,
+    }  # fmt: skip
 
 
 def _human(_: dict[str, Any]) -> dict[str, Any]:
@@ -201,13 +218,21 @@ SUPPOSED: dict[str, Made] = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES)
 def test_blocks_run(
-    page: Path, common: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path,
+    common: dict[str, Any],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    space = {**common, **SUPPOSED.get(page.name, _nothing)(common)}
-    for number, text in enumerate(blocks(page)):
+    texts = blocks(page)
+    space = dict(common)
+    if _TRAINS.search("".join(texts)):
+        space |= request.getfixturevalue("trained")
+    space |= SUPPOSED.get(page.name, _nothing)(space)
+    for number, text in enumerate(texts):
         for said, small in _SMALLER.items():
             text = re.sub(said, small, text)
         exec(compile(text, f"{page.name}, block {number + 1}", "exec"), space)
