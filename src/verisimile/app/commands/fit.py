@@ -419,6 +419,7 @@ class FitCommand:
             f"{value_and_error(r.negative_mass, r.negative_mass_error)}.",
             *([] if self.given else [claimed(learnt(mixture))]),
             f"{kept} gof {self.out} TEST",
+            f"Its page: verisimile report {self.out} --out {self.out.name}-page",
         )
 
 
