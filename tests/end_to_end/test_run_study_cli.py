@@ -146,7 +146,7 @@ def density(folder: Path) -> Path:
     assert done.code == 0, done
     text = re.sub(r"\[fit\]\nmembers = [0-9]+\n", f"[fit]\n{TINY}", file.read_text())
     text = re.sub("toys = [0-9]+", "toys = 19\nkernels = 10", text)
-    text = text.replace("[coverage]\n", "[coverage]\ndatasets = 20\n")
+    text = re.sub("datasets = [0-9]+", "datasets = 20", text)
     text = re.sub("permutations = [0-9]+", "permutations = 99\ntests = ['energy']", text)
     text = text.replace(
         "[amplify]\nn_generated = 9600", f"{QUICK}\n[amplify]\nn_generated = 2000\nregions = [5]"

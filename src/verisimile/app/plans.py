@@ -34,7 +34,7 @@ _PER_TRAINING_EVENT = {  # one event, one epoch; other trainers than spline flow
 _PER_DENSITY = 2e-6  # one event, one member
 _PER_DRAW = 2e-5  # one event
 _PER_CORRECTION = 3e-5  # one event: the functions of a discrepancy
-_PER_DISCREPANCY = 5e-4  # one event of a data set, whose discrepancy is learned anew
+_PER_DISCREPANCY = 3.5e-10  # one draw of the mixture, one pair of functions; learned once
 _DIRECTIONS = 100  # of its errors that matter to a test, in four features
 _PER_PRODUCT = 2e-10  # one event, one entry of the Hessian, one Newton step
 _PER_RELABELING = {  # one pooled event of six features, one relabeling; by compiled code
@@ -110,6 +110,14 @@ def training_stage(
     return Planned(name, members, len(run.store.addresses("members")), seconds)
 
 
+def mixture_stage(events: int, features: int, *, members: int, corrected: bool) -> Planned:
+    """Return the fit of weights to so many events, and of what all members miss alike."""
+    seconds = members * events * _PER_DENSITY
+    if corrected:
+        seconds += discrepancy_seconds(events=events, features=features)
+    return Planned("weights and discrepancy" if corrected else "weights", 1, 0, seconds)
+
+
 def toy_stage(
     run: Run,
     *,
@@ -129,15 +137,28 @@ def toy_stage(
     return Planned("toys", tasks, len(run.store.addresses("toys")), toys * one)
 
 
+def discrepancy_seconds(*, events: int, features: int) -> float:
+    """Return what it takes to learn a discrepancy, or to learn it anew of another data set.
+
+    Moments of the functions at the draws of the mixture, whose number is that of the fit's events.
+    """
+    from verisimile.mixture.discrepancy.settings import Discrepancy, most_functions
+
+    draws = Discrepancy().reference_size(events, features)
+    return _PER_DISCREPANCY * draws * most_functions(features) ** 2
+
+
 def coverage_stages(
-    run: Run, *, datasets: int, events: int, members: int, corrected: bool
+    run: Run, *, datasets: int, events: int, members: int, learnt: float = 0.0
 ) -> list[Planned]:
-    """Return the members' expectations, and the refits of a coverage study."""
+    """Return the members' expectations, and the refits of a coverage study.
+
+    `learnt` are the seconds of a refit's discrepancy.
+    """
     # The pool has about a hundred times the events of a data set.
     pool = min(max(100 * events, 50_000), 4_000_000)
     density = _PER_DENSITY * members
-    learnt = _PER_DISCREPANCY * corrected
-    refit = events * (_PER_DRAW + density + _STEPS * _PER_PRODUCT * members**2 + learnt)
+    refit = events * (_PER_DRAW + density + _STEPS * _PER_PRODUCT * members**2) + learnt
     records = [name for name in run.store.addresses("coverage") if "/pool/" not in name]
     pooled = [name for name in run.store.addresses("coverage") if "/pool/" in name]
     return [
