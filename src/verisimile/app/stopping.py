@@ -46,13 +46,13 @@ class _Stopper:
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         # Ctrl-C needs no explanation: whoever reads the message has pressed it.
         reason = "" if number == signal.SIGINT else f"by {signal.Signals(number).name}"
-        self._stop(reason, number, frame)
+        self._stop(reason, signal.Signals(number), frame)
 
     def on_alarm(self, seconds: float, frame: FrameType | None) -> None:
         if self.timer is not None:
             self._stop(f"after --max-seconds {seconds:g}", _ALARM, frame)
 
-    def _stop(self, reason: str, number: int, frame: FrameType | None) -> None:
+    def _stop(self, reason: str, number: signal.Signals, frame: FrameType | None) -> None:
         if _is_swallowed(frame):
             self.again = threading.Timer(_AGAIN_SECONDS, _wake_main_thread, (number,))
             self.again.daemon = True
@@ -155,7 +155,7 @@ def check_seconds(seconds: float | None) -> None:
     )
 
 
-def _wake_main_thread(number: int = _ALARM) -> None:
+def _wake_main_thread(number: signal.Signals = _ALARM) -> None:
     """Send a signal to the main thread: a system call in which it waits ends early."""
     main = threading.main_thread().ident
     if main is not None and hasattr(signal, "pthread_kill"):
