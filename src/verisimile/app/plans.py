@@ -52,7 +52,7 @@ _PER_RELABELING = {  # one pooled event of six features, one relabeling; by comp
 }
 _AT_MOST = dict.fromkeys(("nplm", "sliced-ks", "sliced-wasserstein"), 100_000)  # pooled events
 _PER_TREE_EVENT = 1e-5  # one event of one fit
-_PER_LOOK = 3e-4  # one pooled event: smallest visible effects, marginals, support
+_PER_LOOK = 4e-4  # one pooled event: smallest visible effects, marginals, support
 _PER_CURVE_EVENT = {  # one event of either sample, ten thousand a side; neighbours in four features
     "best": 1.5e-4,
     "linear": 5e-6,
@@ -63,7 +63,7 @@ _PER_CURVE_EVENT = {  # one event of either sample, ten thousand a side; neighbo
     "published": 4e-5,
 }
 _PER_CHOICE_EVENT = {"best": 1e-3, "trees": 3e-4, "knn": 4e-4}  # one event of those set apart
-_PER_MEASURED_EVENT = 2e-5  # one event, all measures of amplification together
+_PER_MEASURED_EVENT = 4e-5  # one event, all measures of amplification together
 _STEPS = 12
 _CHUNK = 10
 _PROBE = 0.0031  # seconds of the probe on the machine of the records

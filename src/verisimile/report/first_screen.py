@@ -75,10 +75,20 @@ def _badness(lead: Lead) -> tuple[int, float]:
 
 
 def answers(sections: Sequence[Section[Any]]) -> tuple[Answer, ...]:
-    """Return the answers of all sections in the order of the questions."""
+    """Return the answers of all sections in the order of the questions.
+
+    Where several sections answer one question, each says which it is.
+    """
     order = list(Question)
-    given = [answer for section in sections for answer in section.answers()]
-    return tuple(sorted(given, key=lambda answer: order.index(answer.question)))
+    given = [(section, answer) for section in sections for answer in section.answers()]
+    asked = {question: {s.title for s, a in given if a.question is question} for question in order}
+    named = [
+        replace(answer, subject=section.title)
+        if len(asked[answer.question]) > 1 and not answer.subject
+        else answer
+        for section, answer in given
+    ]
+    return tuple(sorted(named, key=lambda answer: order.index(answer.question)))
 
 
 def unasked(given: Sequence[Answer]) -> tuple[tuple[str, str], ...]:
