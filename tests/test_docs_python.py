@@ -125,8 +125,12 @@ def _classifier(_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _coverage(c: dict[str, Any]) -> dict[str, Any]:
-    sampler = lambda n, rng: c["truth"].x[rng.integers(c["truth"].n, size=n)]  # noqa: E731
-    return {"sampler": vs.density.adapt_sampler(sampler)}
+    x = c["truth"].x
+
+    def draw(n: int, rng: np.random.Generator) -> Array:
+        return np.asarray(x[rng.integers(len(x), size=n)])
+
+    return {"sampler": vs.density.adapt_sampler(draw)}
 
 
 def _events(c: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -53,6 +54,15 @@ def calls(text: str) -> Iterator[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_names_is_there(page: Path) -> None:
     assert list(faults_of(page.read_text("utf-8"))) == []
+
+
+def test_the_page_of_measurements_is_made_of_what_is_kept() -> None:
+    spec = importlib.util.spec_from_file_location("_page", ROOT / "benchmarks" / "_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    assert (ROOT / "docs" / "measured.md").read_text("utf-8") == maker.page(maker.scripts())
 
 
 def test_what_is_not_there_is_found() -> None:
