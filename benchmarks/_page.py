@@ -66,10 +66,10 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def page(scripts: list[Path]) -> str:
+def page(benchmarks: list[Path]) -> str:
     """Return the page of all outputs that are kept."""
     parts = [INTRODUCTION]
-    for script in scripts:
+    for script in benchmarks:
         found = RESULTS / f"{script.stem}.json"
         summary, _, rest = (ast.get_docstring(ast.parse(script.read_text())) or "").partition("\n")
         parts.append(f"## {summary}\n")
@@ -92,17 +92,22 @@ def prose(text: str) -> str:
     return "\n\n".join(paragraphs)
 
 
+def scripts() -> list[Path]:
+    """Return all benchmarks."""
+    return sorted(path for path in HERE.glob("*.py") if not path.name.startswith("_"))
+
+
 def main() -> None:
     """Run what is named, or everything, and write the page."""
-    scripts = sorted(path for path in HERE.glob("*.py") if not path.name.startswith("_"))
-    wanted = set(sys.argv[1:]) or {path.stem for path in scripts}
-    unknown = wanted - {path.stem for path in scripts}
+    known = scripts()
+    wanted = set(sys.argv[1:]) or {path.stem for path in known}
+    unknown = wanted - {path.stem for path in known}
     if unknown:
         raise SystemExit(f"no such benchmark: {', '.join(sorted(unknown))}")
-    for script in scripts:
+    for script in known:
         if script.stem in wanted:
             run(script)
-    PAGE.write_text(page(scripts))
+    PAGE.write_text(page(known))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How the stages grow: CPU seconds against events, features, members, kernels and relabelings.
+"""How the stages grow: CPU seconds against events, features, members and relabelings.
 
 One thread, medians of three; the exponent of a power law through all points of a row, least
 squares in the logarithms.  Two-sample tests have the settings of the battery.  Small sizes are
@@ -24,7 +24,7 @@ from verisimile.density.flows.trainer import SplineFlowTrainer
 
 FIGURE = Path(__file__).resolve().parents[1] / "docs" / "figures" / "growth.png"
 BATTERY = ("energy", "mmd", "sliced-wasserstein", "sliced-ks", "interval-scan", "nplm")
-LIMITS = {"n": 1.0, "d": 2.0, "M": 2.0, "K": 3.0, "B": 1.0}
+LIMITS = {"n": 1.0, "d": 2.0, "M": 2.0, "B": 1.0}
 
 
 @dataclass

@@ -21,6 +21,54 @@ from verisimile.report.content import InputSample, NamedAmplification, NamedVali
 TRAINING = ("--members", 3, "--fit-fraction", 0.4, "--epochs", 2, "--layers", 1, "--hidden", 16,
             "--no-discrepancy")  # fmt: skip
 SERIAL = ("--executor", "serial")
+MODELS = """
+import numpy as np
+from scipy import stats
+
+density = stats.norm(90.0, 4.8)
+
+
+class Posterior:
+    n_features = n_context = 2
+
+    def log_prob(self, x, context):
+        return stats.norm.logpdf(x, context, 0.4).sum(axis=1)
+
+    def sample(self, context, rng):
+        return context + 0.4 * rng.normal(size=context.shape)
+
+
+posterior = Posterior()
+"""
+STUDY = """
+title = "Z to mu mu"
+level = 0.05
+
+[samples]
+events = "train.parquet"
+unseen = 0.3
+
+[fit]
+members = 12
+epochs = 2
+layers = 1
+hidden = 16
+discrepancy = false
+
+[gof]
+toys = 39
+
+[coverage]
+datasets = 20
+
+[validate]
+tests = ["max-ks", "energy"]
+permutations = 99
+
+[amplify]
+n_generated = 1000
+regions = [5, 10]
+"""
 SHIFTED = "g_shifted.parquet"
 HOSTILE = (
     "<script>alert('x')</script>",
@@ -126,9 +174,11 @@ ODD: dict[str, Callable[[Path], Path]] = {
 }
 
 
-def _written(x: Array, file: Path) -> Path:
-    features = (Feature("m", unit="GeV"), Feature("pt", unit="GeV", low=0.0))
-    vs.write_events(vs.Events(x, features=features), file)
+FEATURES = (Feature("m", unit="GeV"), Feature("pt", unit="GeV", low=0.0))
+
+
+def _written(x: Array, file: Path, features: Sequence[Feature] = FEATURES) -> Path:
+    vs.write_events(vs.Events(x, features=tuple(features)), file)
     return file
 
 
@@ -150,6 +200,20 @@ def inputs(folder: Path) -> Path:
         (folder / family).mkdir()
         for member in range(3):
             _written(_events(200, 10 + member, shift), folder / family / f"{member}.parquet")
+    rng = _rng(5)
+    _written(_events(600, 6)[:, :1], folder / "mass.parquet", FEATURES[:1])
+    (folder / "model.py").write_text(MODELS)
+    (folder / "study.toml").write_text(STUDY)
+    parameters = rng.normal(size=(300, 2))
+    observed = parameters + 0.5 * rng.normal(size=(300, 2))
+    np.savez(folder / "simulations.npz", truths=parameters, contexts=observed)
+    answers = [
+        f"r{rater},i{item},{system},{rng.choice(['real', 'generated'], p=[share, 1 - share])}"
+        for rater in range(12)
+        for item in range(20)
+        for system, share in [("fast" if item % 2 else "slow", 0.35)]
+    ]
+    (folder / "answers.csv").write_text("\n".join(["rater,item,system,answer", *answers]))
     return folder
 
 
@@ -185,8 +249,23 @@ COMMANDS: dict[str, Callable[[Path], list[tuple[object, ...]]]] = {
         ("compare", home / "good", "--against", home / "wide", "--truth", home / "truth.parquet",
          "--score", "published", "--permutations", 19, *SERIAL, "--out", home / "compare")
     ],
+    "run": lambda home: [("run", home / "study.toml", *SERIAL, "--out", home / "run-study")],
+    "posterior": lambda home: [
+        ("posterior", home / "simulations.npz", "--model", f"{home / 'model.py'}:posterior",
+         "--draws", 50, "--names", "mass,width", *SERIAL, "--out", home / "posterior")
+    ],
+    "one-sample": lambda home: [
+        ("one-sample", home / "mass.parquet", f"{home / 'model.py'}:density", "--toys", 99,
+         *SERIAL, "--out", home / "one-sample")
+    ],
+    "ratings": lambda home: [
+        ("ratings", home / "answers.csv", "--out", home / "ratings")
+    ],
 }  # fmt: skip
 """Commands that write a page, in the order in which they need each other's files."""
+
+PLACES = {"run": "run-study"}
+"""Folders of pages where another command has that of its name."""
 
 
 def run_commands(home: Path) -> dict[str, Path]:
@@ -196,4 +275,4 @@ def run_commands(home: Path) -> dict[str, Path]:
         for words in lines(home):
             done = CliRunner().invoke(app, [str(word) for word in words])
             assert done.exit_code in (0, 1, 3), done.output
-    return {name: home / name / "report.html" for name in COMMANDS}
+    return {name: home / PLACES.get(name, name) / "report.html" for name in COMMANDS}

@@ -107,11 +107,12 @@ def test_its_own_events_are_noticed_once_in_a_test(files: Path, copy: Path, tmp_
 
 def test_the_plan_says_how_the_flows_are_shared_out(files: Path, tmp_path: Path) -> None:
     fit = ("fit", files / "all.parquet", "--out", tmp_path / "none", *TINY, "--dry-run", "--json")
-    (stage,) = json.loads(call(*fit, "--members", 5).stdout)["stages"]
+    stage, _ = json.loads(call(*fit, "--members", 5).stdout)["stages"]
     assert stage["name"] == "ensemble training, 2 flows outside of each of 4 folds"
     assert stage["tasks"] == 8
-    (stage,) = json.loads(call(*fit, "--members", 5, "--fit-fraction", 0.3).stdout)["stages"]
+    stage, mixing = json.loads(call(*fit, "--members", 5, "--fit-fraction", 0.3).stdout)["stages"]
     assert (stage["name"], stage["tasks"]) == ("ensemble training", 5)
+    assert (mixing["name"], mixing["records"]) == ("weights and discrepancy", 0)
     assert list(tmp_path.iterdir()) == []
 
 

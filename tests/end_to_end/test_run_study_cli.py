@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 from surrogates import truths
 from verisimile.app.cli import app
 from verisimile.app.commands.amplify import AmplifyCommand
+from verisimile.app.commands.coverage import CoverageCommand
+from verisimile.app.commands.gof import GofCommand
+from verisimile.app.commands.sample import SampleCommand
 from verisimile.app.terminal import ExitCode
 from verisimile.core.errors import NumericsError
 from verisimile.data.events import Events
@@ -143,7 +146,7 @@ def density(folder: Path) -> Path:
     assert done.code == 0, done
     text = re.sub(r"\[fit\]\nmembers = [0-9]+\n", f"[fit]\n{TINY}", file.read_text())
     text = re.sub("toys = [0-9]+", "toys = 19\nkernels = 10", text)
-    text = text.replace("[coverage]\n", "[coverage]\ndatasets = 20\n")
+    text = re.sub("datasets = [0-9]+", "datasets = 20", text)
     text = re.sub("permutations = [0-9]+", "permutations = 99\ntests = ['energy']", text)
     text = text.replace(
         "[amplify]\nn_generated = 9600", f"{QUICK}\n[amplify]\nn_generated = 2000\nregions = [5]"
@@ -153,7 +156,7 @@ def density(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_whole_chain_and_its_plan(files: Path) -> None:
+def test_the_whole_chain_and_its_plan(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = density(files)
     before = sorted(files.iterdir())
     plan = run(file, "--dry-run", "--json")
@@ -177,6 +180,28 @@ def test_the_whole_chain_and_its_plan(files: Path) -> None:
     records = {each["name"]: each["records"] for each in plan.json["stages"]}
     assert records["gof: toys"] == 2
     assert records["validate: energy"] == 1
+    _the_fit_alone_has_a_page(file, monkeypatch)
+
+
+def _the_fit_alone_has_a_page(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no later stage can say anything, the page shows what was learned, and says why."""
+
+    def fails(command: object) -> ExitCode:
+        if not getattr(command, "dry_run", False):
+            raise NumericsError("the corrected mixture", got="large weights", expected="few")
+        return ExitCode.COMPATIBLE
+
+    for command in (GofCommand, CoverageCommand, SampleCommand, AmplifyCommand):
+        monkeypatch.setattr(command, "execute", fails)
+    (file.parent / "z-report" / "samples" / "generated.parquet").unlink()
+    lost = run(file, "--json")
+    assert lost.code == 3, lost
+    codes = {each["stage"]: each["exit_code"] for each in lost.json["stages"]}
+    assert codes == {"fit": 0, "gof": 3, "coverage": 3, "sample": 3, "validate": 3, "amplify": 3}
+    report = read_report(file.parent / "z-report" / "result.json")
+    assert report.content.fit is not None
+    assert report.verdict == "inconclusive"
+    assert "the stage validate can say nothing: the stage that makes its input failed" in lost.err
 
 
 def test_init_replaces_nothing_and_asks_for_what_it_needs(files: Path) -> None:

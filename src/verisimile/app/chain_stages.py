@@ -22,6 +22,7 @@ from verisimile.app.plans import (
     Planned,
     amplification_stage,
     coverage_stages,
+    discrepancy_seconds,
     draw_stage,
     toy_stage,
     unknown_stage,
@@ -302,7 +303,9 @@ def _ahead(stage: ChainStage, stages: Sequence[ChainStage], parts: Parts) -> lis
             datasets=datasets,
             events=command.events or parts.learn.n,
             members=members,
-            corrected=fit.discrepancy,
+            learnt=discrepancy_seconds(events=parts.learn.n, features=parts.learn.d)
+            if fit.discrepancy
+            else 0.0,
         )
     if isinstance(command, SampleCommand):
         return [draw_stage(command.n)]

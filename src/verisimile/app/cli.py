@@ -106,7 +106,8 @@ def command(kind: Callable[..., Command]) -> Callable[..., None]:
         with behaving(Manner(debug=asked["debug"], quiet=asked.get("quiet", False))):
             with exit_on_error():
                 check_seconds(seconds)
-            with stoppable(seconds), exit_on_error(chosen.home):
+            # The outer one is for a signal between the two.
+            with exit_on_error(chosen.home), stoppable(seconds), exit_on_error(chosen.home):
                 raise typer.Exit(chosen.execute())
 
     call.__doc__ = kind.__doc__

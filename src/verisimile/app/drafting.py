@@ -25,9 +25,10 @@ _ANGLE = re.compile(r"(?i)(?:^|_|\b)(?:d(?:elta)?_?)?(?:phi|azimuth|angle)(?:_|\
 _FEW = 50  # values of a discrete column
 _SPIKE = 0.02  # of the events at one value
 _HARD, _AT_ZERO = 4.0, 2.6  # growth of distances from an edge over a factor of ten in rank
-_PROBED = 4000  # events to tell how many columns are independent
+_PROBED = 10_000  # events to tell which columns are independent
 _FLAT = 1e-3  # of the largest variance
 _DEPENDENT = 0.7  # dimensions that are missing
+_ADDS = 0.8  # dimensions that a column adds to those before it, unless it is about their function
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class SampleGuess:
     set_aside
         Why other columns are no features, by name.
     independent
-        About how many of the columns with a density are independent of each other.
+        Which of the columns with a density seem to be independent of each other.
     """
 
     n: int
@@ -99,7 +100,7 @@ class SampleGuess:
     signed: bool = False
     group: str | None = None
     set_aside: dict[str, str] = field(default_factory=dict)
-    independent: int = 0
+    independent: tuple[str, ...] = ()
 
     @property
     def learnable(self) -> tuple[ColumnGuess, ...]:
@@ -108,8 +109,8 @@ class SampleGuess:
 
     @property
     def learned(self) -> tuple[ColumnGuess, ...]:
-        """The first of these, as many as are independent."""
-        return self.learnable[: self.independent]
+        """Those of them that are no functions of others before them."""
+        return tuple(each for each in self.columns if each.name in self.independent)
 
 
 def guess_sample(
@@ -168,7 +169,7 @@ def guess_sample(
         signed=events.weights is not None and bool((events.weights < 0.0).any()),
         group=group,
         set_aside=aside,
-        independent=independent_columns(_some(events, kept)) if kept else 0,
+        independent=tuple(columns[kept[j]].name for j in independent_columns(_some(events, kept))),
     )
 
 
@@ -250,23 +251,32 @@ def _round_below(smallest: float, slack: float) -> float:
     return smallest
 
 
-def independent_columns(x: Array) -> int:
-    """Return about how many columns of `x` ``(n, d)`` are independent of each other.
+def independent_columns(x: Array) -> tuple[int, ...]:
+    """Return which columns of `x` ``(n, d)`` seem to be independent of those before them.
 
-    The dimension that the distances to the first and second neighbours tell (Facco and others,
-    Scientific Reports 7, 2017, 12140), in whitened normal scores, over that of the same columns
-    after each was shuffled by itself, times d.  All d, unless two thirds of a dimension or more
-    are missing: then a column is about a function of others, and there is no density of all.
+    The dimension of a set of columns is what the distances to the first and second neighbours tell
+    (Facco and others, Scientific Reports 7, 2017, 12140), in whitened normal scores, over that of
+    the same columns after each was shuffled by itself, times their number.  All columns, unless two
+    thirds of a dimension or more are missing: then some are about functions of others, and there is
+    no density of all.  One after the other is then taken if it adds most of a dimension.
     """
     n, d = len(x), int(x.shape[1])
-    if d < 2 or n < 100:
-        return d
+    if d < 2 or n < 100 or _dimension(x) > d - _DEPENDENT:
+        return tuple(range(d))
+    taken, found = [0], 1.0
+    for column in range(1, d):
+        wider = _dimension(x[:, [*taken, column]])
+        if wider > found + _ADDS:
+            taken.append(column)
+            found = wider
+    return tuple(taken)
+
+
+def _dimension(x: Array) -> float:
     rng = Seeds(0).at("independent columns").numpy()
     scores = _whitened(_normal_scores(x))
     shuffled = _normal_scores(np.column_stack([rng.permutation(column) for column in x.T]))
-    share = _two_neighbours(scores) / _two_neighbours(shuffled)
-    found = share * d
-    return d if found > d - _DEPENDENT else max(1, round(found))
+    return _two_neighbours(scores) / _two_neighbours(shuffled) * int(x.shape[1])
 
 
 def _normal_scores(x: Array) -> Array:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from verisimile.mixture.discrepancy.fit import Discrepancy
 
 SEED = 2026
-FILE = "Events: .parquet, .root:Tree, .h5:group, .npz, .npy or .csv."
+FILE = "Events: .parquet, .feather, .root:Tree, .h5:group, .fits, .npz, .npy or .csv."
 TRAINING_PANEL = "Training of each flow"
 
 

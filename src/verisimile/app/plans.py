@@ -34,24 +34,25 @@ _PER_TRAINING_EVENT = {  # one event, one epoch; other trainers than spline flow
 _PER_DENSITY = 2e-6  # one event, one member
 _PER_DRAW = 2e-5  # one event
 _PER_CORRECTION = 3e-5  # one event: the functions of a discrepancy
-_PER_DISCREPANCY = 5e-4  # one event of a data set, whose discrepancy is learned anew
+_PER_DISCREPANCY = 3.5e-10  # one draw of the mixture, one pair of functions; learned once
 _DIRECTIONS = 100  # of its errors that matter to a test, in four features
 _PER_PRODUCT = 2e-10  # one event, one entry of the Hessian, one Newton step
-_PER_RELABELING = {  # one pooled event of six features, one relabeling
-    "sliced-wasserstein": 5e-7,
-    "sliced-ks": 2e-6,
-    "mean-ks": 3e-7,
-    "max-ks": 3e-7,
-    "cramer-von-mises": 1e-7,
-    "interval-scan": 1e-7,
-    "frechet": 1e-8,
-    "kernel-distance": 5e-8,
-    "energy": 1e-7,
-    "mmd": 3e-7,
-    "nplm": 3e-6,
+_PER_RELABELING = {  # one pooled event of six features, one relabeling; by compiled code
+    "sliced-wasserstein": 1.7e-8,
+    "sliced-ks": 1.8e-8,
+    "mean-ks": 7e-9,
+    "max-ks": 7e-9,
+    "cramer-von-mises": 7e-9,
+    "interval-scan": 1.5e-8,
+    "frechet": 1.5e-8,
+    "kernel-distance": 3e-8,
+    "energy": 1.5e-8,
+    "mmd": 2.5e-8,
+    "nplm": 9e-8,
 }
-_AT_MOST = {"nplm": 10_000}  # pooled events that are used
-_PER_TREE_EVENT = 2e-5  # one event of one fit
+_AT_MOST = dict.fromkeys(("nplm", "sliced-ks", "sliced-wasserstein"), 100_000)  # pooled events
+_PER_TREE_EVENT = 1e-5  # one event of one fit
+_PER_LOOK = 4e-4  # one pooled event: smallest visible effects, marginals, support
 _PER_CURVE_EVENT = {  # one event of either sample, ten thousand a side; neighbours in four features
     "best": 1.5e-4,
     "linear": 5e-6,
@@ -62,7 +63,7 @@ _PER_CURVE_EVENT = {  # one event of either sample, ten thousand a side; neighbo
     "published": 4e-5,
 }
 _PER_CHOICE_EVENT = {"best": 1e-3, "trees": 3e-4, "knn": 4e-4}  # one event of those set apart
-_PER_MEASURED_EVENT = 2e-5  # one event, all measures of amplification together
+_PER_MEASURED_EVENT = 4e-5  # one event, all measures of amplification together
 _STEPS = 12
 _CHUNK = 10
 _PROBE = 0.0031  # seconds of the probe on the machine of the records
@@ -109,6 +110,14 @@ def training_stage(
     return Planned(name, members, len(run.store.addresses("members")), seconds)
 
 
+def mixture_stage(events: int, features: int, *, members: int, corrected: bool) -> Planned:
+    """Return the fit of weights to so many events, and of what all members miss alike."""
+    seconds = members * events * _PER_DENSITY
+    if corrected:
+        seconds += discrepancy_seconds(events=events, features=features)
+    return Planned("weights and discrepancy" if corrected else "weights", 1, 0, seconds)
+
+
 def toy_stage(
     run: Run,
     *,
@@ -128,15 +137,28 @@ def toy_stage(
     return Planned("toys", tasks, len(run.store.addresses("toys")), toys * one)
 
 
+def discrepancy_seconds(*, events: int, features: int) -> float:
+    """Return what it takes to learn a discrepancy, or to learn it anew of another data set.
+
+    Moments of the functions at the draws of the mixture, whose number is that of the fit's events.
+    """
+    from verisimile.mixture.discrepancy.settings import Discrepancy, most_functions
+
+    draws = Discrepancy().reference_size(events, features)
+    return _PER_DISCREPANCY * draws * most_functions(features) ** 2
+
+
 def coverage_stages(
-    run: Run, *, datasets: int, events: int, members: int, corrected: bool
+    run: Run, *, datasets: int, events: int, members: int, learnt: float = 0.0
 ) -> list[Planned]:
-    """Return the members' expectations, and the refits of a coverage study."""
+    """Return the members' expectations, and the refits of a coverage study.
+
+    `learnt` are the seconds of a refit's discrepancy.
+    """
     # The pool has about a hundred times the events of a data set.
     pool = min(max(100 * events, 50_000), 4_000_000)
     density = _PER_DENSITY * members
-    learnt = _PER_DISCREPANCY * corrected
-    refit = events * (_PER_DRAW + density + _STEPS * _PER_PRODUCT * members**2 + learnt)
+    refit = events * (_PER_DRAW + density + _STEPS * _PER_PRODUCT * members**2) + learnt
     records = [name for name in run.store.addresses("coverage") if "/pool/" not in name]
     pooled = [name for name in run.store.addresses("coverage") if "/pool/" in name]
     return [
@@ -188,6 +210,8 @@ def battery_stages(run: Run, battery: Battery, *, events: int) -> list[Planned]:
         seconds = battery.permutations * used * _PER_RELABELING.get(name, 1e-6)
         blocks = -(-battery.permutations // 500)
         stages.append(Planned(name, blocks, _relabeled(run, name), seconds))
+    if battery.sensitivity or battery.physics or battery.support:
+        stages.append(Planned("visible effects, marginals, support", 1, 0, events * _PER_LOOK))
     return stages
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from verisimile.app.options import command_line
-from verisimile.app.study import FitStudy
+from verisimile.app.study import FitStudy, open_run
 from verisimile.app.terminal import Clock
 from verisimile.checks.goodness.likelihood_ratio import compare_hypotheses, single
 from verisimile.checks.goodness.localise import localise
@@ -30,6 +31,7 @@ from verisimile.ensemble.cross import (
     Trained,
     check_cross_ensemble,
     fit_cross_ensemble,
+    load_trained,
 )
 from verisimile.ensemble.ensemble import Ensemble
 from verisimile.ensemble.fit import check_ensemble, fit_ensemble
@@ -42,7 +44,7 @@ from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 from verisimile.mixture.discrepancy.fit import Discrepancy
 from verisimile.mixture.discrepancy.posterior import DiscrepancySummary
 from verisimile.mixture.fit import unit_mean
-from verisimile.mixture.io import save_mixture
+from verisimile.mixture.io import load_mixture, save_mixture
 from verisimile.mixture.model import Mixture
 from verisimile.report.content import (
     InputSample,
@@ -315,3 +317,20 @@ def draw_members(mixture: Mixture, run: Run, n: int) -> tuple[Events, ...]:
         Events(member.sample(n, run.seeds.at("members", index).numpy()), features=mixture.features)
         for index, member in enumerate(mixture.members)
     )
+
+
+def content_of_folder(home: Path) -> tuple[Run, ReportInput]:
+    """Return the run in a folder of a fit, and what a page says of its members and weights."""
+    study, run = open_run(home)
+    trained, mixture = load_trained(run), load_mixture(run)
+    content = ReportInput(
+        training=training_of(trained),
+        fit=mixture.fit,
+        inputs=study.inputs,
+        timings=study.timings,
+        warnings=failure_notes(trained),
+        command=study.command,
+        results=claims(mixture),
+        title=f"Fit: {home.resolve().name}",
+    )
+    return run, content

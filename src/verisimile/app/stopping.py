@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR2")
 _ALARM = getattr(signal, "SIGALRM", signal.SIGINT)
 # Slurm sends SIGTERM to every process and then by way of the job step: one stop, two signals.
 _ECHO_SECONDS = 1.0
+_AGAIN_SECONDS = 0.02  # after which a signal that met a finaliser is sent once more
 _INCOMPLETE = 4  # exit code
 
 
@@ -38,17 +40,24 @@ class _Stopper:
     def __init__(self) -> None:
         self.timer: threading.Timer | None = None
         self.reason: str | None = None
+        self.again: threading.Timer | None = None
         self._since = math.inf
 
-    def on_signal(self, number: int, _: FrameType | None) -> None:
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
         # Ctrl-C needs no explanation: whoever reads the message has pressed it.
-        self._stop("" if number == signal.SIGINT else f"by {signal.Signals(number).name}")
+        reason = "" if number == signal.SIGINT else f"by {signal.Signals(number).name}"
+        self._stop(reason, signal.Signals(number), frame)
 
-    def on_alarm(self, seconds: float) -> None:
+    def on_alarm(self, seconds: float, frame: FrameType | None) -> None:
         if self.timer is not None:
-            self._stop(f"after --max-seconds {seconds:g}")
+            self._stop(f"after --max-seconds {seconds:g}", _ALARM, frame)
 
-    def _stop(self, reason: str) -> None:
+    def _stop(self, reason: str, number: signal.Signals, frame: FrameType | None) -> None:
+        if _is_swallowed(frame):
+            self.again = threading.Timer(_AGAIN_SECONDS, _wake_main_thread, (number,))
+            self.again.daemon = True
+            self.again.start()
+            return
         now = time.monotonic()
         if now - self._since > _ECHO_SECONDS:
             # No clean-up: the first signal began one, and its end was not waited for.
@@ -56,6 +65,16 @@ class _Stopper:
         if self._since == math.inf:
             self._since, self.reason = now, reason
             raise Stopped(reason)
+
+
+def _is_swallowed(frame: FrameType | None) -> bool:
+    """Return whether Python ignores what is raised here: in finalisers, and calls of weakref."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__del__" or code.co_filename == weakref.__file__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 _STOPPER: ContextVar[_Stopper | None] = ContextVar("stopper", default=None)
@@ -85,6 +104,8 @@ def stoppable(max_seconds: float | None = None) -> Iterator[None]:
         with _alarm(stopper, max_seconds):
             yield
     finally:
+        if stopper.again is not None:  # its signal shall meet our handlers too
+            stopper.again.join()
         for number, known in before.items():
             signal.signal(number, known)
         _STOPPER.reset(token)
@@ -95,7 +116,7 @@ def _alarm(stopper: _Stopper, seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    before = signal.signal(_ALARM, lambda *_: stopper.on_alarm(seconds))
+    before = signal.signal(_ALARM, lambda _, frame: stopper.on_alarm(seconds, frame))
     stopper.timer = timer = threading.Timer(seconds, _wake_main_thread)
     timer.daemon = True
     timer.start()
@@ -134,13 +155,13 @@ def check_seconds(seconds: float | None) -> None:
     )
 
 
-def _wake_main_thread() -> None:
-    """Send the alarm to the main thread: a system call in which it waits ends early."""
+def _wake_main_thread(number: signal.Signals = _ALARM) -> None:
+    """Send a signal to the main thread: a system call in which it waits ends early."""
     main = threading.main_thread().ident
     if main is not None and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(main, _ALARM)
+        signal.pthread_kill(main, number)
     else:
-        _thread.interrupt_main(_ALARM)
+        _thread.interrupt_main(number)
 
 
 def _number(name: str) -> signal.Signals | None:

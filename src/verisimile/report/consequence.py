@@ -44,6 +44,8 @@ _INFORMS = (
     "data sets share that offset",
     "such ranks are drawn at random",
     "have no partner at their context",
+    " tested against ",
+    "the exact binomial interval and p-value would be",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from verisimile.report.page import Answer, Banner, Lead, Part, Question
@@ -27,10 +28,26 @@ def banners(found: Sequence[Finding]) -> tuple[Banner, ...]:
     shown = [finding for finding in found if finding.headline]
     made = []
     for mark in _WORST:
-        said = [finding.banner for finding in shown if finding.word == mark]
+        said = [_told(finding, shown) for finding in shown if finding.word == mark]
         if said:
             made.append(Banner(mark, tuple(said[:_SENTENCES]), max(len(said) - _SENTENCES, 0)))
     return tuple(made) or (Banner("inconclusive", ("Inconclusive: nothing was compared.",)),)
+
+
+def _told(finding: Finding, shown: Sequence[Finding]) -> str:
+    """Return the conclusion, with its question where another one reads the same without it."""
+    alike = [
+        other
+        for other in shown
+        if other.sample == finding.sample and _opening(other) == _opening(finding)
+    ]
+    if len(alike) == 1 or finding.headline_sentence:
+        return finding.banner
+    return replace(finding, sample=f"{finding.sample}, {finding.hypothesis}").banner
+
+
+def _opening(finding: Finding) -> str:
+    return finding.sentence.partition(":")[0]
 
 
 def leads(
@@ -58,10 +75,20 @@ def _badness(lead: Lead) -> tuple[int, float]:
 
 
 def answers(sections: Sequence[Section[Any]]) -> tuple[Answer, ...]:
-    """Return the answers of all sections in the order of the questions."""
+    """Return the answers of all sections in the order of the questions.
+
+    Where several sections answer one question, each says which it is.
+    """
     order = list(Question)
-    given = [answer for section in sections for answer in section.answers()]
-    return tuple(sorted(given, key=lambda answer: order.index(answer.question)))
+    given = [(section, answer) for section in sections for answer in section.answers()]
+    asked = {question: {s.title for s, a in given if a.question is question} for question in order}
+    named = [
+        replace(answer, subject=section.title)
+        if len(asked[answer.question]) > 1 and not answer.subject
+        else answer
+        for section, answer in given
+    ]
+    return tuple(sorted(named, key=lambda answer: order.index(answer.question)))
 
 
 def unasked(given: Sequence[Answer]) -> tuple[tuple[str, str], ...]:

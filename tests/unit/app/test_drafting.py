@@ -70,10 +70,19 @@ def test_an_edge_is_never_inside_of_the_values() -> None:
 def test_functions_of_other_columns_are_no_further_dimensions() -> None:
     x = rng().normal(size=(N, 4))
     mixed = x @ np.linalg.cholesky(0.8 + 0.2 * np.eye(4)).T
-    assert independent_columns(mixed) == 4
-    assert independent_columns(np.column_stack([np.exp(mixed), np.hypot(x[:, 0], x[:, 1])])) == 4
-    assert independent_columns(np.column_stack([x, x.sum(axis=1)])) == 4
-    assert independent_columns(x[:, :1]) == 1
+    four = (0, 1, 2, 3)
+    assert independent_columns(mixed) == four
+    assert independent_columns(np.column_stack([np.exp(mixed), np.hypot(x[:, 0], x[:, 1])])) == four
+    assert independent_columns(np.column_stack([x, x.sum(axis=1)])) == four
+    assert independent_columns(x[:, :1]) == (0,)
+
+
+def test_what_comes_after_a_function_of_others_may_be_independent() -> None:
+    x = rng().normal(size=(N, 4))
+    angle = np.arctan2(x[:, 0], x[:, 1])
+    radius = np.hypot(x[:, 0], x[:, 1])
+    columns = np.column_stack([x[:, :2], angle, radius, x[:, 2:]])
+    assert independent_columns(columns) == (0, 1, 4, 5)
 
 
 def test_roles_by_names(tmp_path: Path) -> None:
@@ -94,4 +103,4 @@ def test_roles_by_names(tmp_path: Path) -> None:
     assert (found.weights, found.signed) == ("genWeight", True)
     assert set(found.set_aside) == {"event", "isSignal"}
     assert (found.rows, found.dropped) == (600, 1)
-    assert found.independent == 2
+    assert found.independent == ("pt", "eta")

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -112,3 +113,21 @@ def test_another_thread_is_left_alone() -> None:
 def test_no_time_to_wait_for(seconds: float) -> None:
     with pytest.raises(InputError, match="--max-seconds"):
         check_seconds(seconds)
+
+
+def test_a_stop_that_meets_a_finaliser_is_not_lost() -> None:
+    """Python ignores what is raised in a finaliser: the signal comes again."""
+
+    class Held:
+        pass
+
+    held = Held()
+    weakref.finalize(held, signal.raise_signal, signal.SIGTERM)
+
+    def work() -> None:
+        nonlocal held
+        held = Held()  # the first one ends here
+        time.sleep(10.0)
+
+    with pytest.raises(Stopped, match="by SIGTERM"), stoppable():
+        work()

@@ -192,15 +192,19 @@ class CoverageCommand:
         accounts: Accounts,
         doubts: Sequence[str],
     ) -> ExitCode:
-        from verisimile.app.plans import coverage_stages, print_plan
+        from verisimile.app.plans import coverage_stages, discrepancy_seconds, print_plan
         from verisimile.mixture.discrepancy.corrected import CorrectedMixture
 
+        fitted = mixture.fit.record.n_events
+        corrected = isinstance(mixture, CorrectedMixture)
         planned = coverage_stages(
             run,
             datasets=datasets,
             events=self._size(mixture),
             members=len(mixture.members),
-            corrected=isinstance(mixture, CorrectedMixture),
+            learnt=discrepancy_seconds(events=fitted, features=mixture.n_features)
+            if corrected
+            else 0.0,
         )
         return print_plan(run, planned, as_json=self.as_json, accounts=accounts, doubts=doubts)
 

@@ -274,7 +274,7 @@ class FitCommand:
         return given(trainer_of(self.trainer, texts), options.column_list(self.given, "--given"))
 
     def _plan(self, run: Run, fitting: Fitting, accounts: Accounts) -> ExitCode:
-        from verisimile.app.plans import print_plan, training_stage
+        from verisimile.app.plans import mixture_stage, print_plan, training_stage
         from verisimile.app.trainers import length_of
 
         planned = training_stage(
@@ -285,7 +285,14 @@ class FitCommand:
             engine=fitting.engine_name,
             folds=fitting.folds,
         )
-        return print_plan(run, [planned], as_json=self.as_json, accounts=accounts, verdict=False)
+        stages = [planned]
+        if fitting.weighted:
+            events = fitting.samples[-1]
+            learns = fitting.discrepancy is not None
+            stages.append(
+                mixture_stage(events.n, events.d, members=fitting.members, corrected=learns)
+            )
+        return print_plan(run, stages, as_json=self.as_json, accounts=accounts, verdict=False)
 
     @property
     def mixture_members(self) -> int:
@@ -419,6 +426,7 @@ class FitCommand:
             f"{value_and_error(r.negative_mass, r.negative_mass_error)}.",
             *([] if self.given else [claimed(learnt(mixture))]),
             f"{kept} gof {self.out} TEST",
+            f"Its page: verisimile report {self.out} --out {self.out.name}-page",
         )
 
 

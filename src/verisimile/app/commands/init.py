@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FEWEST = 500  # events, below which nothing can be learned and tested
 _MOST_UNSEEN = 10_000
+_FEWEST_DATASETS, _MOST_DATASETS = 30, 100
 _CORE_SECONDS = 300.0  # what the toys of a test, or the tests of a comparison, shall take
 
 
@@ -122,7 +123,7 @@ class _Draft:
 
     def of_density(self) -> Iterator[str]:
         """Yield the study of a density that is learned."""
-        from verisimile.app.plans import toy_stage
+        from verisimile.app.plans import discrepancy_seconds, toy_stage
         from verisimile.checks.goodness.alternatives.kernels import GaussianKernels
         from verisimile.core.random import Seeds
         from verisimile.core.run import Run
@@ -149,6 +150,8 @@ class _Draft:
             corrected=True,
         )
         toys = int(min(max(_CORE_SECONDS / (one.seconds or 1.0), 99), 999))
+        refit = discrepancy_seconds(events=learned, features=len(columns))
+        datasets = int(min(max(_CORE_SECONDS / refit, _FEWEST_DATASETS), _MOST_DATASETS))
         yield from self._head("learn the density, and test it on events that it has not seen")
         yield from self._samples(columns, unseen / found.n)
         yield from self._features(columns, edges=True)
@@ -166,6 +169,7 @@ class _Draft:
             "",
             "# Are its errors right, if the mixture is the truth?  Of the means of all features:",
             "[coverage]",
+            f"datasets = {datasets}",
             f"events = {min(learned, 5000)}",
             '# quantile = ["NAME:0.5"]',
             '# bin = ["NAME:LOW:HIGH"]',
@@ -235,11 +239,11 @@ class _Draft:
                     "unweighted, which is another density."
                 )
         yield from (f"Left out: {name} ({why})." for name, why in found.set_aside.items())
-        rest = [each.name for each in found.learnable[found.independent :]]
+        rest = [each.name for each in found.learnable if each.name not in found.independent]
         if rest and self.asked.generated is None and not self.listed:
             yield (
-                f"About {found.independent} of {len(found.learnable)} columns are independent of "
-                f"each other: these are learned, and not {', '.join(rest)}. Choose others by "
+                f"About {len(found.independent)} of {len(found.learnable)} columns are independent "
+                f"of each other: these are learned, and not {', '.join(rest)}. Choose others by "
                 "--features."
             )
 

@@ -95,8 +95,9 @@ class OneSampleCommand(options.BesideReport):
             return self._plan(run, events, density, cdfs)
         with clock.stage("tests"):
             results = self._results(run, events, density, cdfs)
+        name = Path(self.model).name if self.model else ", ".join(cdfs)
         ending = Ending(
-            title=f"Known truth: {Path(self.sample).name} and {self.model or ', '.join(cdfs)}",
+            title=f"Known truth: {Path(self.sample).name} and {name}",
             schema="verisimile.one-sample-summary/1",
             out=self.out,
             level=self.level,
@@ -167,7 +168,11 @@ class OneSampleCommand(options.BesideReport):
             for uri in models
             if (file := ModelFile.named(uri)) is not None
         )
-        return (f"the features {', '.join(events.names)} were tested against {hashes}",)
+        names = ", ".join(events.names)
+        tested = (
+            f"the features {names} were" if len(events.names) > 1 else f"the feature {names} was"
+        )
+        return (f"{tested} tested against {hashes}",)
 
 
 def _loaded(uri: str, option: str) -> object:

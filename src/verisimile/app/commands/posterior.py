@@ -87,7 +87,7 @@ class PosteriorCommand(options.BesideReport):
         with clock.stage("tests"):
             results = self._results(run, given, tests, model)
         ending = Ending(
-            title=f"Posterior: {self.model or 'draws'}, {self.file.name}",
+            title=f"Posterior: {Path(self.model or 'draws').name}, {self.file.name}",
             schema="verisimile.posterior-summary/1",
             out=self.out,
             level=self.level,

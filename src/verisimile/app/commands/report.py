@@ -148,31 +148,12 @@ def _kept(place: Path) -> Document:
     """Return the report that is kept in a folder, or that of the records of a fit."""
     from verisimile.report.again import kept_report
 
-    return _fitted(place) if _is_run(place) else kept_report(place)
-
-
-def _fitted(home: Path) -> Document:
-    """Return a report on the members and weights in a run folder."""
-    from verisimile.app.stages import claims, failure_notes, training_of
-    from verisimile.app.study import open_run
-    from verisimile.ensemble.cross import load_trained
-    from verisimile.mixture.io import load_mixture
-    from verisimile.report.content import ReportInput
+    if not _is_run(place):
+        return kept_report(place)
+    from verisimile.app.stages import content_of_folder
     from verisimile.report.document import document
 
-    study, run = open_run(home)
-    trained, mixture = load_trained(run), load_mixture(run)
-    content = ReportInput(
-        training=training_of(trained),
-        fit=mixture.fit,
-        inputs=study.inputs,
-        timings=study.timings,
-        warnings=failure_notes(trained),
-        command=study.command,
-        results=claims(mixture),
-        title=f"Fit: {home.resolve().name}",
-    )
-    return document(run, content)
+    return document(*content_of_folder(place))
 
 
 def _names(first: Path, second: Path) -> tuple[str, str]:

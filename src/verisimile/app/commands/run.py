@@ -131,18 +131,21 @@ class RunCommand:
                 done.clock.stage(stage.title),
                 behaving(replace(manner(), gathered=done.gathered)),
             ):
+                if stage.follows(stages):
+                    done.fail(stage.title, "the stage that makes its input failed")
+                    continue
                 try:
                     done.codes[stage.title] = stage.execute()
                 except NumericsError as error:
-                    if stage.section.command in _WITHOUT_VERDICT:
+                    if stage.section.command == "fit":
                         raise  # the others have nothing to work with
-                    done.codes[stage.title] = ExitCode.INCONCLUSIVE
-                    done.failures.append((stage.title, str(error)))
+                    done.fail(stage.title, str(error))
         return self._conclude(chain, done)
 
     def _conclude(self, chain: ChainStudy, done: Done) -> ExitCode:
         """Write one report on all stages, and return the worst code."""
         from verisimile.app.chain_stages import joined
+        from verisimile.app.stages import content_of_folder
         from verisimile.report.document import document
         from verisimile.report.write import write_document
 
@@ -151,11 +154,14 @@ class RunCommand:
             [f"the stage {title} can say nothing: {each}" for title, each in done.failures]
         )
         code = worst(done.codes.values())
-        if not done.gathered.contents:
+        gathered = done.gathered.contents
+        if not gathered and "fit" in done.codes:  # the page shows members and weights
+            gathered = [content_of_folder(self.home / "fit")]
+        if not gathered:
             self._print(done, code)
             return code
-        (run, _), *_ = done.gathered.contents
-        contents = [content for _, content in done.gathered.contents]
+        (run, _), *_ = gathered
+        contents = [content for _, content in gathered]
         report = document(run, joined(contents, chain, done.clock.timings.stages, done.failures))
         page = write_document(report, self.home, force=self.force)
         code = worst([code, terminal.verdict_code(report)])
@@ -193,6 +199,11 @@ class Done:
     gathered: Gathered = field(default_factory=Gathered)
     clock: Clock = field(default_factory=Clock)
 
+    def fail(self, title: str, reason: str) -> None:
+        """Keep that a stage can say nothing, and why."""
+        self.codes[title] = ExitCode.INCONCLUSIVE
+        self.failures.append((title, reason))
+
     @property
     def rows(self) -> list[Any]:
         """One object for each stage, for machines."""
@@ -211,7 +222,8 @@ class Done:
 
         rows = []
         for stage in self.clock.timings.stages:
-            without = stage.name.split()[0] in _WITHOUT_VERDICT
-            word = "done" if without else _WORDS[self.codes[stage.name]]
+            code = self.codes[stage.name]
+            done = stage.name.split()[0] in _WITHOUT_VERDICT and code is ExitCode.COMPATIBLE
+            word = "done" if done else _WORDS[code]
             rows.append((stage.name, word, duration(stage.seconds)))
         terminal.print_columns(("stage", "outcome", "time"), rows)

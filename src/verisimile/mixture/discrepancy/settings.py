@@ -70,8 +70,12 @@ class Discrepancy:
         if self.reference is not None:
             return self.reference
         wanted = min(max(_PER_EVENT * events, _FEWEST), _MOST)
-        functions = 70 * (features + 1) + 13 * features * (features - 1)
-        return max(min(wanted, _BYTES // (8 * functions)), _FEWEST)
+        return max(min(wanted, _BYTES // (8 * most_functions(features))), _FEWEST)
+
+
+def most_functions(features: int) -> int:
+    """Return about how many functions there are of so many features, rather more than fewer."""
+    return 70 * (features + 1) + 13 * features * (features - 1)
 
 
 def check_discrepancy(discrepancy: object, *, needed: bool = False) -> None:
