@@ -223,6 +223,16 @@ def make_passport(
     ------
     InputError
         If there is not one validation among the results, or it is of other samples.
+
+    Examples
+    --------
+    >>> import verisimile as vs
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> x, y = run.seeds.numpy().normal(size=(2, 200, 1))
+    >>> quick = vs.Study(battery=vs.Battery(tests=("energy",), permutations=99))
+    >>> passport = vs.make_passport(run, vs.validate(run, x, y, study=quick), y, x)
+    >>> passport.verdict, [each.question for each in passport.answers]
+    ('passed', ['all tests together', 'energy'])
     """
     sample, truth = as_events(generated, "generated"), as_events(reference, "reference")
     content = results if isinstance(results, ReportInput) else gather(results)
@@ -258,6 +268,19 @@ def write_passport(
 
     An InputError says that the file is there and no passport, unless by `force`; a StoreError
     that the file system refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import verisimile as vs
+    >>> run = vs.Run(vs.Seeds(1))
+    >>> x, y = run.seeds.numpy().normal(size=(2, 60, 1))
+    >>> quick = vs.Study(battery=vs.Battery(tests=("max-ks",), permutations=19))
+    >>> passport = vs.make_passport(run, vs.validate(run, x, y, study=quick), y, x)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = vs.write_passport(passport, Path(folder) / "y.passport.json")
+    ...     vs.read_passport(file) == passport
+    True
     """
     file = Path(path)
     require(file.suffix == ".json", str(path), got=file.suffix or "no ending", expected="NAME.json")
@@ -328,6 +351,18 @@ def read_passport(path: str | os.PathLike[str]) -> Passport:
     ------
     StoreError
         As :func:`passport_document`, or if the passport was changed after it was written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import verisimile as vs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "mine.json"
+    ...     _ = file.write_text('{"verdict": "passed"}')
+    ...     vs.read_passport(file)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    verisimile.core.errors.StoreError: ...: got the schema 'None'; expected a passport...
     """
     data = passport_document(path)
     if data.get(_DIGEST) != own_digest(data):
