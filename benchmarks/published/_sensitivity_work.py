@@ -18,6 +18,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.random import Seeds
 from verisimile.core.records import Payload
 from verisimile.samples.coordinates import Coordinates
+from verisimile.samples.pool import Labels
 
 LEVEL, POWER = 0.05, 0.95
 _TAIL = 0.025  # beyond either end of an interval
@@ -51,15 +52,14 @@ class Problem:
     statistics: tuple[Entered, ...]
 
 
-def column(entered: Entered, pooled: Array, rows: Array, rng: np.random.Generator) -> Array:
+def column(entered: Entered, pooled: Array, rows: Labels, rng: np.random.Generator) -> Array:
     """Return the statistic's columns ``(R, J)`` for each row of labels ``(R, N)``."""
     chosen = entered.coordinates
     x = pooled if chosen is None else chosen.of(pooled)
     prepared = entered.statistic.prepare(x, np.ones(len(x)), rng)
-    labels = np.asarray(rows, dtype=np.bool_)
     if isinstance(prepared, Tabulated):
-        return prepared.table(labels)
-    return np.asarray(prepared.values(labels))[:, None]
+        return prepared.table(rows)
+    return np.asarray(prepared.values(rows))[:, None]
 
 
 def nulls(seeds: Seeds, problem: Problem) -> Payload:

@@ -90,8 +90,8 @@ def _measure(run: vs.Run, size: Size) -> Json:
         for place in range(asked["mixtures"])
         for effect in PUBLISHED
     ]
-    ours, laws = _found(run.at("battery"), grid)
-    published, _ = _found(run.at("published"), theirs)
+    ours, laws = _found(run.at("battery"), "", grid)
+    published, _ = _found(run.at("published"), "published/", theirs)
     return {
         "level": LEVEL,
         "power": POWER,
@@ -142,14 +142,14 @@ def _reach(problem: Problem) -> tuple[float, float]:
 Law = Mapping[str, Array]
 
 
-def _found(run: vs.Run, problems: Sequence[Problem]) -> tuple[list[Json], list[Law]]:
+def _found(run: vs.Run, prefix: str, problems: Sequence[Problem]) -> tuple[list[Json], list[Law]]:
     """Return the smallest effects of each problem by statistic, and the laws of equal samples."""
     mixtures = {each.modes.centres.tobytes(): each for each in problems}
     keys = list(mixtures)
     records = run.map(
         nulls,
         [
-            _task(run, f"null/{place:02d}", mixtures[key], (mixtures[key],))
+            _task(run, f"{prefix}null/{place:02d}", mixtures[key], (mixtures[key],))
             for place, key in enumerate(keys)
         ],
         label="values of equal samples",
@@ -157,7 +157,7 @@ def _found(run: vs.Run, problems: Sequence[Problem]) -> tuple[list[Json], list[L
     laws = dict(zip(keys, map(_arrays, records), strict=True))
     own = [laws[each.modes.centres.tobytes()] for each in problems]
     tasks = [
-        _task(run, f"search/{place:02d}", each, (each, law))
+        _task(run, f"{prefix}search/{place:02d}", each, (each, law))
         for place, (each, law) in enumerate(zip(problems, own, strict=True))
     ]
     looked = [_arrays(each) for each in run.map(searched, tasks, label="pairs")]
