@@ -41,9 +41,9 @@ _SIZES: Mapping[Size, Mapping[str, int]] = {
         "pairs": 8,
         "pools": 12,
         "relabelings": 100,
-        "mixtures": 4,
-        "theirs": 6,
-        "again": 60,
+        "mixtures": 3,
+        "theirs": 5,
+        "again": 30,
     },
     "full": {
         "n": 10_000,

@@ -15,10 +15,13 @@ from typer.testing import CliRunner
 import verisimile as vs
 from amplification_values import make_point, make_study
 from verisimile.app.cli import app
+from verisimile.app.passports import PassportPlan, passport_plan
 from verisimile.data.events import Events
 from verisimile.data.feature import Feature
 from verisimile.data.files import write_events
 from verisimile.data.fingerprint import differences, fingerprint
+from verisimile.report.content import InputSample, NamedAmplification, ReportInput
+from verisimile.report.document import document, dump
 from verisimile.report.passport import (
     Passport,
     Recipe,
@@ -258,6 +261,26 @@ def test_what_cannot_have_a_passport_is_refused(passport: Passport, tmp_path: Pa
     write_passport(passport, tmp_path / "mine.json", force=True)
     write_passport(replace(passport, name="again"), tmp_path / "mine.json")
     assert read_passport(tmp_path / "mine.json").name == "again"
+
+
+def test_the_report_of_an_amplification_is_quoted_for_its_own_events_only(tmp_path: Path) -> None:
+    run, events = vs.Run(vs.Seeds(1)), sample(2, 1.0)
+    seen = InputSample.of("generated", "z.parquet", events.select(["pt", "m"]))
+    content = ReportInput(amplifications=(NamedAmplification("z", STUDY),), inputs=(seen,))
+    (tmp_path / "result.json").write_text(dump(document(run, content)), encoding="utf-8")
+    study = Study.model_validate({"samples": {"generated": str(tmp_path / "z.parquet")}})
+
+    def plan(generated: Events) -> PassportPlan | None:
+        return passport_plan(
+            study, generated, wanted=True, file=None, amplification=tmp_path, force=False
+        )
+
+    found = plan(events)
+    assert found is not None
+    assert found.place == tmp_path / "z.parquet.passport.json"
+    assert [each.study.n_train for each in found.amplifications] == [STUDY.n_train]
+    with pytest.raises(vs.InputError, match="a report on other events"):
+        plan(sample(3))
 
 
 def test_the_commands(tmp_path: Path) -> None:
