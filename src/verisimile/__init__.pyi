@@ -91,6 +91,10 @@ from .report.document import read_report as read_report
 from .report.loggers import MLflowLogger as MLflowLogger
 from .report.loggers import WandbLogger as WandbLogger
 from .report.loggers import log_report as log_report
+from .report.passport import make_passport as make_passport
+from .report.passport import read_passport as read_passport
+from .report.passport import write_passport as write_passport
+from .report.passport_check import check_passport as check_passport
 from .report.write import write_report as write_report
 from .stats.pvalues import PValue as PValue
 from .validation.study import Battery as Battery

@@ -38,6 +38,7 @@ from verisimile.mixture.bind import PseudoEvents
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.sampling import conditional_log_densities
+from verisimile.validation.result import Validation
 from verisimile.validation.study import Battery, Study
 
 NAMES = ("m", "pt")
@@ -77,6 +78,16 @@ def run() -> vs.Run:
 @cache
 def events(seed: int, n: int = N) -> Events:
     return Events(draw(family(2), SHARES, n, np.random.default_rng(seed)), features=FEATURES)
+
+
+@cache
+def validated() -> Validation:
+    return vs.validate(run(), events(1), events(2), study=QUICK)
+
+
+def passport(folder: Path) -> Path:
+    made = vs.make_passport(run(), validated(), events(2), events(1))
+    return vs.write_passport(made, folder / "z.passport.json")
 
 
 @cache
@@ -284,6 +295,10 @@ CALLS: Mapping[str, Callable[[Given], object]] = {
     "Events.overlap": lambda s: events(1).overlap(s.first),
     "Events.concatenate": lambda s: Events.concatenate(s.several),
     "validate": lambda s: vs.validate(run(), s.first, s.second, train=s.third, study=QUICK),
+    "make_passport": lambda s: (
+        vs.make_passport(run(), validated(), s.second, s.first).sample.digest
+    ),
+    "check_passport": lambda s: list(vs.check_passport(s.second, passport(s.folder)).differences),
 }
 
 

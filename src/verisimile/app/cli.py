@@ -18,6 +18,7 @@ import typer
 from verisimile.app import options
 from verisimile.app.commands.amplify import AmplifyCommand
 from verisimile.app.commands.arena import ArenaCommand
+from verisimile.app.commands.check_passport import CheckPassportCommand
 from verisimile.app.commands.compare import CompareCommand
 from verisimile.app.commands.coverage import CoverageCommand
 from verisimile.app.commands.demo import DemoCommand
@@ -132,6 +133,7 @@ COMMANDS: Mapping[str, Callable[..., Command]] = {
     "init": InitCommand,
     "run": RunCommand,
     "validate": ValidateCommand,
+    "check-passport": CheckPassportCommand,
     "amplify": AmplifyCommand,
     "compare": CompareCommand,
     "fit": FitCommand,

@@ -36,6 +36,17 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "--cut 'm_ll > 66' --selection 'peak=abs(m_ll - 91.2) < 5'",
         ),
         ("a nightly job", "verisimile validate --study nightly.toml --quiet"),
+        (
+            "with a passport that travels with the sample",
+            "verisimile validate truth.parquet generated.parquet --passport",
+        ),
+    ),
+    "check-passport": (
+        ("a sample and the passport beside it", "verisimile check-passport generated.parquet"),
+        (
+            "the same events in another format",
+            "verisimile check-passport fast.root:Events generated.parquet.passport.json",
+        ),
     ),
     "amplify": (
         (

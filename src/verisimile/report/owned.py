@@ -21,7 +21,7 @@ NAMES = ("report.html", "result.json", "junit.xml", "summary.md")
 _LAST = re.compile(re.escape(REMARK.encode()) + rb"\s*\Z")
 _SIGNS: Mapping[str, re.Pattern[bytes]] = {
     ".html": re.compile(rb"\A.{0,1000}<meta name=\"generator\" content=\"verisimile\">", re.DOTALL),
-    ".json": re.compile(rb'\A\s*\{\s*"schema":\s*"verisimile\.report/'),
+    ".json": re.compile(rb'\A\s*\{\s*"schema":\s*"verisimile\.(report|passport)/'),
     ".xml": _LAST,
     ".md": _LAST,
     ".pdf": re.compile(rb"\A%PDF.*/Creator \(verisimile\)", re.DOTALL),

@@ -12,6 +12,7 @@ import typer
 from verisimile.app import options, terminal
 from verisimile.app.descriptions import label_notes, of_files, onto_options, within_reach
 from verisimile.app.models import FileSampler, ModelFile
+from verisimile.app.passports import passport_plan
 from verisimile.app.preflight import check_report
 from verisimile.app.reading import Reader, accounts_of, holders, say_accounts, warn_of_doubts
 from verisimile.app.terminal import Clock, ExitCode
@@ -111,6 +112,23 @@ class ValidateCommand(options.BesideReport):
     seed: Annotated[
         int | None, typer.Option(min=0, help="Entropy of all random streams; 2026 by default.")
     ] = None
+    passport: Annotated[
+        bool,
+        typer.Option(
+            "--passport",
+            help="Write GENERATED.passport.json beside the sample: its digest, and what was found.",
+        ),
+    ] = False
+    passport_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the passport there instead.")
+    ] = None
+    amplification: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Report of verisimile amplify on GENERATED, for the passport to quote.",
+        ),
+    ] = None
     executor: options.Executor = ""
     shard: options.PartOfWork = ""
     max_seconds: options.MaxSeconds = None
@@ -135,6 +153,14 @@ class ValidateCommand(options.BesideReport):
         with clock.stage("reading"):
             events, notes = read_samples(study)
             check_inputs(events, study)
+        stamp = passport_plan(
+            study,
+            events["generated"],
+            wanted=self.passport,
+            file=self.passport_file,
+            amplification=self.amplification,
+            force=self.force,
+        )
         if self.dry_run:
             return self._plan(run, study, events)
         warn_of_doubts(_doubts(study, events))
@@ -163,7 +189,11 @@ class ValidateCommand(options.BesideReport):
             level=study.level,
             title=study.title,
         )
-        return terminal.conclude(run, content, self.out, self._print, force=self.force)
+        code = terminal.conclude(run, content, self.out, self._print, force=self.force)
+        if stamp is not None:
+            place = stamp.write(run, content, events["reference"], events["generated"])
+            terminal.print_lines(*(() if self.as_json else (f"Passport: {place}",)))
+        return code
 
     def _drawn(self, run: Run, study: Study, model: ModelFile) -> tuple[Study, str]:
         """Draw the generated sample into a file beside the report; return what was drawn.
