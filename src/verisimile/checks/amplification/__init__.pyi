@@ -2,6 +2,7 @@ from .analytic import analytic as analytic
 from .analytic import analytic_observables as analytic_observables
 from .averaging import averaging as averaging
 from .calibrated_errors import calibrate_errors as calibrate_errors
+from .forecast import forecast as forecast
 from .kolmogorov import kolmogorov as kolmogorov
 from .kolmogorov import kolmogorov_features as kolmogorov_features
 from .learning_curve import learning_curve as learning_curve

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from verisimile.checks.amplification.analytic import MixtureWorth, ObservableWorth
 from verisimile.checks.amplification.calibrated_errors import ErrorScale
+from verisimile.checks.amplification.forecast import Forecast
 from verisimile.checks.amplification.study import EntropyLabel
 from verisimile.checks.goodness.localise import Hotspots, Localisation
 from verisimile.checks.known_truth.likelihood import Likelihood
@@ -207,6 +208,11 @@ _OF: dict[type, Callable[[Any], PointRows]] = {
         ],
         "zero is right",
         0.0,
+    ),
+    Forecast: lambda r: PointRows(
+        [Point(f"{percent(g.level)} interval", np.nan, g.low, g.high) for g in r.gains],
+        f"gain in equivalent events by {plain_number(r.factor)} times the training events",
+        1.0,
     ),
     ForcedChoice: lambda r: PointRows(
         [Point(r.system, r.rate, *r.interval)],
