@@ -46,6 +46,7 @@ from verisimile.core.arrays import Array
 from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.minos import MinosInterval
 from verisimile.mixture.model import Mixture
+from verisimile.mixture.ratio_fit import fit_ratio_weights
 from verisimile.mixture.sampling import conditional_log_densities
 from verisimile.report.difference import ReportComparison
 from verisimile.report.document import document
@@ -159,6 +160,12 @@ def _worth() -> object:
     return analytic_observables(RUN, _fitted(), observables, draws=2000)
 
 
+def _ratio() -> object:
+    """Return a fit of two exact ratios of normal laws."""
+    p, g = (_rng(seed).normal(mean, 1.0, 300) for seed, mean in ((1, 0.3), (2, 0.0)))
+    return fit_ratio_weights(*(np.column_stack([0.1 * x, 0.6 * x]) for x in (p, g)))
+
+
 def _learning() -> LearningCurve:
     points = [0.011, 0.006, 0.0035], [0.001, 0.0005, 0.0005]
     return learning_curve([100.0, 200.0, 400.0], *points)
@@ -230,6 +237,7 @@ MADE: dict[str, Callable[[], object]] = {
     ),
     "Refinement": _refinement,
     "ReportComparison": _comparison,
+    "RatioFit": _ratio,
     "SampleAudit": lambda: _fitted().draw(200, RUN).audit,
     "Saturation": _saturation,
     "Sbc": lambda: vs.sbc(RUN, *_conjugate(2)[:2], names=NAMES),

@@ -65,6 +65,8 @@ _REASONS: Mapping[str, str] = {
     "Wilson intervals, right on average over rates only, for the eye": "CalibrationCurve",
     "pointwise band of a curve, for the eye": "RocCurve",
     "its errors are counted by tests/calibration/test_cross_coverage.py": "fit_cross_mixture",
+    "errors of ratios are counted by tests/calibration/test_ratio_coverage.py":
+        "fit_ratio fit_ratio_weights RatioMixture",
     "a p-value in other units": "Significance",
 }  # fmt: skip
 

@@ -30,6 +30,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.result import Estimate
 from verisimile.density.check import EstimatorCheck
 from verisimile.mixture.minos import MinosInterval
+from verisimile.mixture.ratio_fit import RatioFit
 from verisimile.mixture.sampling import SampleAudit
 from verisimile.report import style
 from verisimile.report.drawing import canvas, draws
@@ -246,6 +247,14 @@ _OF: dict[type, Callable[[Any], PointRows]] = {
         [Point.of(r.name, r.inverse_size)], "1 / events of equal error"
     ),
     Preference: _preference,
+    RatioFit: lambda r: PointRows(
+        [
+            Point(f"member {m}", w, w - e, w + e)
+            for m, (w, e) in enumerate(zip(r.weights, r.errors, strict=True))
+        ][:_MOST],
+        "weight of a density ratio",
+        0.0,
+    ),
     SampleAudit: lambda r: PointRows(
         [
             Point("kept of the proposed", r.accepted / max(r.proposed, 1)),
