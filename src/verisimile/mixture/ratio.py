@@ -63,9 +63,8 @@ class RatioMixture:
         """Return the standard deviation of log r ``(n,)``; infinite where r is not positive."""
         odds = self.log_ratios(x)
         ratio = np.exp(self.fit.log_ratio(odds))
-        return np.divide(
-            self.fit.error(odds), ratio, out=np.full(ratio.shape, np.inf), where=ratio > 0.0
-        )
+        out = np.full(ratio.shape, np.inf)
+        return np.asarray(np.divide(self.fit.error(odds), ratio, out=out, where=ratio > 0.0))
 
     def covariance(self, x: EventsLike) -> Array:
         """Return the covariance of r between events ``(n, n)``."""
@@ -144,12 +143,13 @@ def _member(
     seeds: Seeds, samples: Sequence[Events], plan: BootstrapPlan, m: int, learner: Classifier
 ) -> Trained:
     """Return one classifier, trained with the bootstrap counts as weights."""
-    replica, sizes = plan.replica(m), []
+    replica = plan.replica(m)
+    sizes: list[Array] = []
     for name, events in zip(("reference", "generated"), samples, strict=True):
         counts = plan.counts(events.n, replica, seeds.at(name), group=events.group)
         size = counts * (1.0 if events.weights is None else events.weights)
-        sizes.append(size / size.mean())
-    size = np.concatenate(sizes, dtype=np.float64)
+        sizes.append(np.asarray(size / size.mean(), dtype=np.float64))
+    size = np.concatenate(sizes)
     x = np.concatenate([events.x for events in samples])
     truth = np.arange(size.size) < samples[0].n
     # Not repeated, but weighted: a learner's own validation events must not be among the others.

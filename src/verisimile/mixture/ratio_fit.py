@@ -14,6 +14,7 @@ import numpy as np
 from verisimile.core.arrays import Array, frozen
 from verisimile.core.errors import NumericsError, require
 from verisimile.core.result import Result, register
+from verisimile.mixture.covariance import left_out_members
 from verisimile.mixture.fit import FitRecord, Pseudo, fit_weights, reduced_problem, unit_mean
 from verisimile.mixture.objective import as_log_densities, mixed_log_density, weighted_gram
 from verisimile.mixture.solvers.newton import NewtonSolver
@@ -33,7 +34,7 @@ class RatioFit(Result):
         Of the weights ``(M, M)``, from the reference *and* the generated events; not singular
         along the all-ones direction, in which the normalisation fluctuates.
     left
-        Combinations of the members ``(M, M)``, one in each column: what is left of each member
+        Combinations of the members ``(M, M)``, one in each row: what is left of each member
         after the best fit of it by the others.
     log_means
         Logarithms of the members' means over the generated events ``(M,)``: what is taken
@@ -73,7 +74,7 @@ class RatioFit(Result):
         r"""Return what the ratio is uncertain by: standard normal factors times two arrays.
 
         .. math:: \hat r - r \approx A \xi + B \eta, \qquad A = R L,\ L L^T = C, \qquad
-                  B = R\,b / \sqrt M
+                  B = R\,b^T / \sqrt M
 
         A ``(n, M)`` is of the weights, B ``(n, M)`` of what no weights can give; both in units
         of the ratio.
@@ -81,7 +82,7 @@ class RatioFit(Result):
         ratios = np.exp(log_ratios - self.log_means)
         values, vectors = np.linalg.eigh(self.covariance)
         root = vectors * np.sqrt(np.clip(values, 0.0, None))
-        return ratios @ root, ratios @ self.left / np.sqrt(self.weights.size)
+        return ratios @ root, ratios @ self.left.T / np.sqrt(self.weights.size)
 
     def error(self, log_ratios: Array) -> Array:
         """Return the standard deviation of r ``(n,)`` from the members' log-ratios ``(n, M)``."""
@@ -118,8 +119,9 @@ def fit_ratio_weights(
     truth is to the fit of all training events as that is to a member, so that the truth lies
     outside the span of the members as far as a member does outside that of the others,
 
-    .. math:: b_i = K e_i / K_{ii}, \quad K = U (U^T A U)^{-1} U^T, \quad 1^T U = 0, \qquad
-              \sigma_r^2(x) = R^T C R + \frac1M \sum_i (R^T b_i)^2 .
+    .. math:: \sigma_r^2(x) = R^T C R + \frac1M \sum_i (b_i^T R)^2
+
+    with :math:`b_i` of :func:`~verisimile.mixture.covariance.left_out_members`.
 
     What all members miss alike (a bias of the learner) is in neither.
 
@@ -207,10 +209,7 @@ def _spread(
     members = weights.size
     free = np.column_stack([basis, np.full(members, members**-0.5)])
     bread = free @ np.linalg.solve(free.T @ curvature @ free, free.T)
-    flat = basis @ np.linalg.solve(basis.T @ curvature @ basis, basis.T)
-    own = np.diag(flat)
-    left = np.divide(flat, own, out=np.zeros_like(flat), where=own > 0.0)
-    return symmetrise(bread @ middle @ bread), left
+    return symmetrise(bread @ middle @ bread), left_out_members(curvature)
 
 
 def _of_mean(values: Array, weights: Array) -> Array:
