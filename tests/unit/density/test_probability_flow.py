@@ -109,6 +109,13 @@ def test_probes_of_a_trained_density(rng: np.random.Generator) -> None:
         estimated_log_prob(vs.density.GaussianMixtureTrainer, x, rng)  # type: ignore[arg-type]
 
 
+def test_it_is_an_estimator() -> None:
+    model = probability_flow(diffusion(1), tolerance=1e-5)
+    found = vs.check_estimator(model, draws=1000, seeds=vs.Seeds(5))
+    assert abs(found.integral.value - 1.0) < 5.0 * found.integral.error
+    assert abs(found.entropy_gap.value) < 5.0 * found.entropy_gap.error
+
+
 def test_it_is_stored_without_pickle_and_read_back() -> None:
     model = probability_flow(diffusion(1))
     stored = pack(model)
