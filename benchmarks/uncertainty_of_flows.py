@@ -30,6 +30,7 @@ from verisimile.checks.coverage.basis import BasisFit, left_out
 from verisimile.checks.coverage.spread import (
     BinErrors,
     BinIntervals,
+    density_intervals,
     normal_intervals,
     spread_intervals,
     summarise_bins,
@@ -66,6 +67,7 @@ POSTERIORS: dict[str, Trainer] = {
     "Bayesian, long": BayesianFlowTrainer(LONG),
     "dropout": DropoutFlowTrainer(FLOW),
 }
+EVENTS = TRUTH.sample(400, Seeds(77).numpy())  # where log-densities are compared, always the same
 FINE = Boxes(side=6, order=24)
 CLOSER = Boxes(side=6, order=48)
 SOURCES = ("ensemble", *POSTERIORS)
@@ -95,6 +97,7 @@ def main(settings: Settings, run: Run, folder: Path | None) -> None:
         "flow": FLOW.config(),
         "trainers": trainers,
         "boxes": asdict(FINE),
+        "events of log-densities": len(EVENTS),
     }
     tasks = [
         Task(f"repetitions/{r:04d}", {**config, "repetition": r}, run.seeds.at("study", r),
@@ -104,7 +107,8 @@ def main(settings: Settings, run: Run, folder: Path | None) -> None:
     found = run.map(repetition, tasks, label="uncertainty of flows", max_failed=0.1)
     records = [item for item in found if isinstance(item, Record)]
     results = {side: _summaries(records, settings, side) for side in (FINE.side, FINE.side // 2)}
-    text = _page(records, results, settings, failed=len(found) - len(records))
+    by_event = _per_event(records)
+    text = _page(records, results, settings, failed=len(found) - len(records)) + _events(by_event)
     print(text)
     print(f"{time.perf_counter() - start:.0f} s for what was not there already")
     if folder is not None:
@@ -113,7 +117,12 @@ def main(settings: Settings, run: Run, folder: Path | None) -> None:
             str(side**2): {name: to_dict(each) for name, each in by_name.items()}
             for side, by_name in results.items()
         }
-        document: JSON = {"settings": config, "boxes": content, "costs": _costs(records)}
+        document: JSON = {
+            "settings": config,
+            "boxes": content,
+            "events": {name: to_dict(each) for name, each in by_event.items()},
+            "costs": _costs(records),
+        }
         run.store.write_json("uncertainty.json", document)
 
 
@@ -132,6 +141,7 @@ def repetition(seeds: Seeds, settings: Settings) -> Payload:
         contents = np.stack([FINE.contents(model) for model in models])
         done = time.process_time()
         arrays[f"{name}/contents"] = contents
+        arrays[f"{name}/log"] = np.stack([model.log_prob(EVENTS) for model in models])
         values, weights, apart = _weighted(models, events, further, contents, seeds.at(name, "fit"))
         arrays |= {f"{name}/values": values, f"{name}/weights": weights, f"{name}/apart": apart}
         meta[name] = {
@@ -198,6 +208,26 @@ def _intervals(record: Record, settings: Settings, side: int) -> dict[str, BinIn
             values, np.sqrt(variance + basis), LEVELS
         )
     return found
+
+
+def _per_event(records: Sequence[Record]) -> Mapping[str, BinErrors]:
+    """Return how often each method's intervals hold the true log-density of an event."""
+    truth, unit = TRUTH.log_prob(EVENTS), np.ones(len(EVENTS))
+    return {
+        name: summarise_bins(
+            [density_intervals(record.arrays[f"{name}/log"], LEVELS) for record in records],
+            truth,
+            unit,
+        )
+        for name in SOURCES
+    }
+
+
+def _events(found: Mapping[str, BinErrors]) -> str:
+    head = ("log-density of", *HEAD[2:])
+    lines = ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines += [f"| {name} | {_row(each)} |" for name, each in found.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _binomial(counts: Array, n: int) -> BinIntervals:

@@ -24,7 +24,8 @@ from posterior_study import Posterior, conjugate
 from report_values import make_goodness, make_marginal, make_summary
 from verisimile.checks.amplification.analytic import analytic_observables
 from verisimile.checks.amplification.calibrated_errors import calibrate_errors
-from verisimile.checks.amplification.learning_curve import learning_curve
+from verisimile.checks.amplification.forecast import forecast
+from verisimile.checks.amplification.learning_curve import LearningCurve, learning_curve
 from verisimile.checks.classifier.conditional import diagnose_conditional
 from verisimile.checks.coverage.result import Outcomes, summarise
 from verisimile.checks.goodness.in_context import ContextBins
@@ -51,6 +52,7 @@ from verisimile.core.arrays import Array
 from verisimile.data.truths import GaussianTruth
 from verisimile.mixture.minos import MinosInterval
 from verisimile.mixture.model import Mixture
+from verisimile.mixture.ratio_fit import fit_ratio_weights
 from verisimile.mixture.sampling import conditional_log_densities
 from verisimile.ranking.defects import DEFECTS
 from verisimile.ranking.own import own_metrics
@@ -167,6 +169,17 @@ def _worth() -> object:
     return analytic_observables(RUN, _fitted(), observables, draws=2000)
 
 
+def _ratio() -> object:
+    """Return a fit of two exact ratios of normal laws."""
+    p, g = (_rng(seed).normal(mean, 1.0, 300) for seed, mean in ((1, 0.3), (2, 0.0)))
+    return fit_ratio_weights(*(np.column_stack([0.1 * x, 0.6 * x]) for x in (p, g)))
+
+
+def _learning() -> LearningCurve:
+    points = [0.011, 0.006, 0.0035], [0.001, 0.0005, 0.0005]
+    return learning_curve([100.0, 200.0, 400.0], *points)
+
+
 def _scale() -> object:
     truth = np.full((2, 20), 0.04)
     contents = truth + 0.002 * _rng().normal(size=truth.shape)
@@ -212,6 +225,7 @@ MADE: dict[str, Callable[[], object]] = {
     "ErrorScale": _scale,
     "Estimate": lambda: kernel_distance(_events().x, _events(seed=2).x, _rng()),
     "EstimatorCheck": lambda: vs.check_estimator(GaussianTruth((0.0,), (1.0,)), draws=400),
+    "Forecast": lambda: forecast(_learning()),
     "ForcedChoice": lambda: forced_choice(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
     "FrechetDistance": lambda: frechet_distance(_events().x, _events(seed=2).x, _rng()),
     "Goodness": lambda: (_tested()[0], make_goodness(), make_marginal()),
@@ -219,9 +233,7 @@ MADE: dict[str, Callable[[], object]] = {
         np.linspace(-3.0, 3.0, 7), feature="x0", run=RUN, draws=500
     ),
     "InceptionScore": lambda: inception_score(_rng().dirichlet(np.ones(4), 200), _rng()),
-    "LearningCurve": lambda: learning_curve(
-        [100.0, 200.0, 400.0], [0.011, 0.006, 0.0035], [0.001, 0.0005, 0.0005]
-    ),
+    "LearningCurve": _learning,
     "Likelihood": lambda: likelihood(_rng().normal(-2.0, 0.5, 100), features=2),
     "LikelihoodTest": lambda: likelihood_test(
         RUN, GaussianTruth((0.0,), (1.0,)), vs.Events(_rng().normal(size=(100, 1))), toys=99
@@ -242,6 +254,7 @@ MADE: dict[str, Callable[[], object]] = {
     ),
     "Refinement": _refinement,
     "ReportComparison": _comparison,
+    "RatioFit": _ratio,
     "SampleAudit": lambda: _fitted().draw(200, RUN).audit,
     "Saturation": _saturation,
     "Sbc": lambda: vs.sbc(RUN, *_conjugate(2)[:2], names=NAMES),

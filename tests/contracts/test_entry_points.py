@@ -126,6 +126,12 @@ def corrected() -> vs.CorrectedMixture:
 
 
 @cache
+def ratio() -> vs.mixture.RatioMixture:
+    learner, plan = LogisticRegression(), vs.BootstrapPlan(members=2)
+    return vs.mixture.fit_ratio(run(), events(1), events(2), plan, learner)
+
+
+@cache
 def cross_ensemble() -> CrossEnsemble:
     plan, trainer = vs.BootstrapPlan(members=1), KernelDensityTrainer()
     return vs.fit_cross_ensemble(run(), events(1), plan, trainer, folds=2)
@@ -281,6 +287,17 @@ CALLS: Mapping[str, Callable[[Given], object]] = {
     ),
     "CorrectedMixture.log_prob": lambda s: corrected().log_prob(s.second),
     "CorrectedMixture.std": lambda s: corrected().std(s.second),
+    "fit_ratio": lambda s: (
+        vs.mixture.fit_ratio(
+            run(), s.first, s.second, vs.BootstrapPlan(members=2), LogisticRegression()
+        ).fit
+    ),
+    "RatioMixture.log_ratios": lambda s: ratio().log_ratios(s.second),
+    "RatioMixture.log_ratio": lambda s: ratio().log_ratio(s.second),
+    "RatioMixture.weights": lambda s: ratio().weights(s.second),
+    "RatioMixture.errors": lambda s: ratio().errors(s.second),
+    "RatioMixture.std": lambda s: ratio().std(s.second),
+    "RatioMixture.covariance": lambda s: ratio().covariance(s.second),
     "fit_conditional_mixture": lambda s: vs.fit_conditional_mixture(
         run(), conditional_ensemble(), s.context, pseudo=PSEUDO
     ),

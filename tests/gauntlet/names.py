@@ -28,8 +28,8 @@ _REASONS: Mapping[str, str] = {
     "reads, writes, trains, adapts or gathers: states nothing": """
         adapt adapt_sampler check_conditional check_estimator check_passport derived
         fit_cross_ensemble fit_ensemble gather_ensemble load_run log_report make_passport
-        MLflowLogger WandbLogger posterior_draws read_events read_passport read_ratings read_report
-        read_showers read_study write_events write_passport write_report""",
+        MLflowLogger WandbLogger posterior_draws probability_flow read_events read_passport read_ratings
+        read_report read_showers read_study write_events write_passport write_report""",
     "a statistic of the battery, under the name that the catalogue gives it": """
         AggregatedMMD AggregatedNPLM CramerVonMises EnergyDistance Frechet IntervalScan
         KernelDistance MMD MarginalKS NPLM SlicedKS SlicedWasserstein""",
@@ -48,8 +48,8 @@ _REASONS: Mapping[str, str] = {
     "extrapolates beyond the toys: tests/calibration/test_tail_accuracy.py": "fit_tail Tail",
     "power, not size: tests/calibration/test_sensitivity_power.py": "smallest_effects",
     "an estimate with a standard error and no law of it: unit tests compare the spread": """
-        frechet_distance inception_score kernel_distance likelihood support_metrics
-        variance_parts""",
+        estimated_log_prob frechet_distance inception_score kernel_distance likelihood
+        support_metrics variance_parts""",
     "bands that hold together: tests/calibration/test_conditional_amplification.py":
         "conditional ConditionalAmplification",
     "covers at least: tests/calibration/test_conditional_amplification.py":
@@ -70,6 +70,8 @@ _REASONS: Mapping[str, str] = {
     "Wilson intervals, right on average over rates only, for the eye": "CalibrationCurve",
     "pointwise band of a curve, for the eye": "RocCurve",
     "its errors are counted by tests/calibration/test_cross_coverage.py": "fit_cross_mixture",
+    "errors of ratios are counted by tests/calibration/test_ratio_coverage.py":
+        "fit_ratio fit_ratio_weights RatioMixture",
     "a p-value in other units": "Significance",
     "shares of pairs with Clopper and Pearson's interval: tests/unit/ranking":
         "Arena ArenaCosts Found Standing arena",

@@ -12,6 +12,8 @@ from .mixtures.gaussian import GaussianMixtureTrainer as GaussianMixtureTrainer
 from .mixtures.kernel import KernelDensityTrainer as KernelDensityTrainer
 from .paths.diffusion import DiffusionTrainer as DiffusionTrainer
 from .paths.flow_matching import FlowMatchingTrainer as FlowMatchingTrainer
+from .paths.probability_flow import probability_flow as probability_flow
+from .paths.transport import estimated_log_prob as estimated_log_prob
 from .samplers import AdversarialTrainer as AdversarialTrainer
 from .samplers import AutoencoderTrainer as AutoencoderTrainer
 from .torch_scope import Placement as Placement

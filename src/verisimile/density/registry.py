@@ -37,6 +37,7 @@ _HOMES = {
     "gan": "samplers",
     "gaussian-mixture": "mixtures.gaussian",
     "kernel-density": "mixtures.kernel",
+    "probability-flow": "paths.probability_flow",
     "spline-flow": "flows.spline",
     "vae": "samplers",
     "zuko-spline-flow": "flows.zuko",

@@ -2,6 +2,9 @@ from .discrepancy.profile import minos_expectation as minos_expectation
 from .minos import MinosInterval as MinosInterval
 from .minos import minos_interval as minos_interval
 from .minos import minos_observable as minos_observable
+from .ratio import RatioMixture as RatioMixture
+from .ratio import fit_ratio as fit_ratio
+from .ratio_fit import fit_ratio_weights as fit_ratio_weights
 from .solvers.device import DeviceNewton as DeviceNewton
 from .solvers.minuit import MinuitSolver as MinuitSolver
 from .solvers.torch_minimize import TorchSolver as TorchSolver

@@ -13,6 +13,8 @@ from verisimile.core.errors import NumericsError, require_one_of
 from verisimile.mixture.objective import Reduced, blocks, weighted_gram
 from verisimile.stats.linalg import solve_spd, symmetrise
 
+_RTOL = 1e-10  # of the members' Gram matrix
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Information:
@@ -164,6 +166,30 @@ def leverages(design: Array, density: Array, hessian: Array) -> Array:
         whitened = linalg.solve_triangular(factor, scores, lower=True)
         np.einsum("pn,pn->n", whitened, whitened, out=out[rows])
     return np.asarray(out + 1.0 / n)
+
+
+def left_out_members(gram: Array) -> Array:
+    r"""Return, for every member, itself minus its best fit by the others: rows ``(M, M)``.
+
+    .. math:: b_{ii} = 1, \quad b_{ij} = -w^{(i)}_j, \qquad
+              w^{(i)} = \arg\min_{1^T w = 1} \int
+              \frac{(f_i - \sum_{j \ne i} w_j f_j)^2}{\hat f}
+
+    `gram` is :math:`\langle f_i f_j / \hat f^2 \rangle`, ``(M, M)``.
+    """
+    members = gram.shape[0]
+    out = np.eye(members)
+    for i in range(members):
+        others = np.delete(np.arange(members), i)
+        out[i, others] = -_projected(gram[np.ix_(others, others)], gram[others, i])
+    return out
+
+
+def _projected(gram: Array, right: Array) -> Array:
+    """Return the weights with sum one that minimise ``w gram w / 2 - right w``."""
+    inverse = np.linalg.pinv(gram, rcond=_RTOL, hermitian=True)
+    free, ones = inverse @ right, inverse.sum(axis=1)
+    return np.asarray(free + (1.0 - free.sum()) / ones.sum() * ones)
 
 
 def _cholesky(matrix: Array) -> Array:

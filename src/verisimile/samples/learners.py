@@ -7,6 +7,7 @@ import json
 import threading
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import numpy as np
@@ -102,18 +103,26 @@ def identity(learner: Classifier) -> dict[str, JSON]:
     return {"learner": name, "settings": settings, "sklearn": str(sklearn.__version__)}
 
 
-def scores(
-    learner: Classifier,
-    seeds: Seeds,
-    x: Array,
-    truth: BoolArray,
-    weights: Array | None,
-    test: Array,
-) -> tuple[Array, bool]:
-    """Return D, the probability to be true, at the test events, from a fresh clone.
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A fitted clone of a learner, the column of its true events, and whether it converged."""
 
-    And whether its training ended: False if the learner warned that it did not converge.
-    That is a fact for the result, so that the warning itself goes no further.
+    model: Learner
+    column: int
+    finished: bool
+
+    def scores(self, x: Array) -> Array:
+        """Return D, the probability to be true, of events ``(n, d)``."""
+        return np.asarray(self.model.predict_proba(x), dtype=np.float64)[:, self.column]
+
+
+def trained(
+    learner: Classifier, seeds: Seeds, x: Array, truth: BoolArray, weights: Array | None
+) -> Trained:
+    """Fit a fresh clone.
+
+    `finished` is False if the learner warned that it did not converge.  That is a fact for the
+    result, so that the warning itself goes no further.
     """
     model = clone(learner)
     seed = seeds.integer() % 2**32
@@ -128,8 +137,20 @@ def scores(
     for one in others:
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     column = int(np.flatnonzero(model.classes_)[0])
-    found = np.asarray(model.predict_proba(test), dtype=np.float64)[:, column]
-    return found, len(others) == len(caught)
+    return Trained(model, column, len(others) == len(caught))
+
+
+def scores(
+    learner: Classifier,
+    seeds: Seeds,
+    x: Array,
+    truth: BoolArray,
+    weights: Array | None,
+    test: Array,
+) -> tuple[Array, bool]:
+    """Return D at the test events, from a fresh clone, and whether its training ended."""
+    fitted = trained(learner, seeds, x, truth, weights)
+    return fitted.scores(test), fitted.finished
 
 
 def title(learner: Classifier) -> str:

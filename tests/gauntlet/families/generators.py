@@ -221,6 +221,28 @@ def growth(setting: Curve, seeds: Seeds) -> Mapping[str, Claim]:
     return claims
 
 
+@bench(
+    "Tenfold extrapolation",
+    (Curve(3, 0.0), Curve(3, 0.0001), Curve(8, 0.0), Curve(8, 0.01)),
+    covers=("forecast", "Forecast"),
+    repetitions=1000,
+)
+def extrapolation(setting: Curve, seeds: Seeds) -> Mapping[str, Claim]:
+    """1/n_equiv, and the gain in equivalent events, at ten times the events of the curve."""
+    n = np.geomspace(100.0, 10_000.0, setting.points)
+    truth, there = 0.5 / n + setting.floor, 0.5 / 1e5 + setting.floor
+    errors = 0.1 * truth
+    found = vs.amplification.forecast(
+        vs.amplification.learning_curve(
+            n, truth + errors * seeds.numpy().normal(size=n.size), errors
+        )
+    )
+    return {
+        "1/n_equiv": _stated(there, found.intervals),
+        "share of the floor": _stated(setting.floor / truth[-1], found.floor_shares),
+    }
+
+
 @dataclass(frozen=True)
 class Memory:
     """Generated, held-out and training events of one law."""

@@ -13,6 +13,7 @@ from statistical import assert_within
 from verisimile.checks.coverage.spread import (
     BinErrors,
     BinIntervals,
+    density_intervals,
     normal_intervals,
     spread_intervals,
     summarise_bins,
@@ -113,6 +114,22 @@ def test_the_errors_are_those_of_repeated_studies() -> None:
         assert_within(stated / seen, 1.0, 1 / math.sqrt(2 * 59))
 
 
+def _events_of_posterior(repetition: int) -> tuple[Array, Array]:
+    """Return log-densities of posterior draws of a mean at five events, and the true ones."""
+    rng, x = np.random.default_rng([7, repetition]), np.linspace(-2.0, 1.0, 5)
+    measured = 0.05 * rng.normal()
+    draws = measured + 0.05 * rng.normal(size=(MEMBERS, 1))
+    return stats.norm.logpdf(x, draws), stats.norm.logpdf(x, 0.0)
+
+
+def test_log_densities_of_posterior_draws_hold_the_truth_event_by_event() -> None:
+    pairs = [_events_of_posterior(r) for r in range(R)]
+    truth, unit = pairs[0][1], np.ones(5)
+    assert_covers(summarise_bins([density_intervals(p, LEVELS) for p, _ in pairs], truth, unit))
+    with pytest.raises(AssertionError):  # the twin: a spread of five that counts as known
+        assert_covers(summarise_bins([_plain(p) for p, _ in pairs], truth, unit))
+
+
 def test_claims_of_no_error_need_an_infinite_factor() -> None:
     found = summarise_bins([normal_intervals(TRUTH + 0.01, 0 * TRUTH, LEVELS)], TRUTH, BINOMIAL)
     assert found.scale.value == math.inf
@@ -133,6 +150,7 @@ def test_one_repetition_has_no_error() -> None:
     [
         (lambda: spread_intervals(np.ones((1, 3)), LEVELS), "two or more"),
         (lambda: spread_intervals(np.ones((3, 3)), (1.0,)), "numbers in"),
+        (lambda: density_intervals([[0.0, -np.inf], [0.0, 1.0]], LEVELS), "1 of 4"),
         (lambda: normal_intervals([0.1], [-0.1], LEVELS), "standard errors"),
         (lambda: summarise_bins([], TRUTH, BINOMIAL), "one or more"),
         (lambda: summarise_bins([_spread(np.ones((3, 3)))], TRUTH, BINOMIAL), "4 bins"),

@@ -54,6 +54,7 @@ def test_density_is_the_average_of_the_draws(name: str) -> None:
     model = posterior(name)
     x = plane_events().x[:200]
     draws = [flow.log_prob(x) for flow in model.members(model.draws, Seeds(model.entropy))]
+    np.testing.assert_array_equal(model.log_probs(x), draws)
     np.testing.assert_allclose(model.log_prob(x), logsumexp(draws, axis=0) - np.log(4), atol=1e-12)
 
 

@@ -3,6 +3,7 @@ from .analytic import analytic_observables as analytic_observables
 from .averaging import averaging as averaging
 from .calibrated_errors import calibrate_errors as calibrate_errors
 from .conditional import conditional as conditional
+from .forecast import forecast as forecast
 from .kolmogorov import kolmogorov as kolmogorov
 from .kolmogorov import kolmogorov_features as kolmogorov_features
 from .learned_score import kolmogorov_classifier as kolmogorov_classifier

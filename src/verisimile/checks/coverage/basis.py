@@ -12,10 +12,9 @@ from verisimile.checks.coverage.responses import ObservableEstimate, Response
 from verisimile.core.arrays import Array, IntArray
 from verisimile.core.errors import require, require_at_least
 from verisimile.core.random import Seeds
+from verisimile.mixture.covariance import left_out_members
 from verisimile.mixture.fit import Pseudo, WeightFit, fit_weights
 from verisimile.mixture.objective import scale_rows
-
-_RTOL = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,13 +119,7 @@ def left_out(fitted: BasisFit) -> Array:
     """Return, for every member, itself minus its fit by the others: rows ``(M, M)``."""
     density, _ = scale_rows(fitted.logf)
     scores = density / (density @ fitted.fit.weights)[:, None]
-    gram = scores.T @ scores / scores.shape[0]
-    members = gram.shape[0]
-    out = np.eye(members)
-    for i in range(members):
-        others = np.delete(np.arange(members), i)
-        out[i, others] = -_projected(gram[np.ix_(others, others)], gram[others, i])
-    return out
+    return left_out_members(scores.T @ scores / scores.shape[0])
 
 
 def keep_members(pseudo: Pseudo | None, columns: Sequence[int] | IntArray) -> Pseudo | None:
@@ -136,10 +129,3 @@ def keep_members(pseudo: Pseudo | None, columns: Sequence[int] | IntArray) -> Ps
     logz = pseudo.log_densities[:, np.asarray(columns)]
     made = logz.max(axis=1) > -np.inf
     return Pseudo(logz[made], pseudo.strength) if made.any() else None
-
-
-def _projected(gram: Array, right: Array) -> Array:
-    """Return the weights with sum one that minimise ``w gram w / 2 - right w``."""
-    inverse = np.linalg.pinv(gram, rcond=_RTOL, hermitian=True)
-    free, ones = inverse @ right, inverse.sum(axis=1)
-    return np.asarray(free + (1.0 - free.sum()) / ones.sum() * ones)

@@ -1,4 +1,4 @@
-"""Errors of bin contents from the spread of members, and how often they hold the truth."""
+"""Errors of bin contents and densities from the spread of members; how often they hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from verisimile.core.result import Estimate, Result, register
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinIntervals:
-    """Contents and standard errors of K bins ``(K,)``, and L intervals ``(L, K)`` on them."""
+    """Contents (or log-densities) and errors ``(K,)``, and L intervals ``(L, K)`` on them."""
 
     values: Array
     errors: Array
@@ -78,6 +78,38 @@ def spread_intervals(contents: npt.ArrayLike, levels: Sequence[float]) -> BinInt
     reach = stats.t.isf(_tails(levels), members - 1)
     errors = p.std(axis=0, ddof=1) * math.sqrt(1.0 + 1.0 / members)
     return _around(p.mean(axis=0), errors, reach)
+
+
+def density_intervals(log_densities: npt.ArrayLike, levels: Sequence[float]) -> BinIntervals:
+    r"""Return intervals on the log-density of each event, from those of M members or draws.
+
+    .. math:: \overline{\log p}(x) \pm t_{M-1}\, s(x) \sqrt{1 + 1/M}
+
+    What :func:`spread_intervals` says of bin contents, event by event: of an ensemble
+    (``ensemble.log_densities(x).T``), or of the draws of a Bayesian flow (``model.log_probs(x)``).
+    The intervals of one model's events move together: n events are not n tests.
+
+    Parameters
+    ----------
+    log_densities
+        ``(M, n)``, finite, of two members or more.
+    levels
+        Probability contents ``(L,)``.
+
+    References
+    ----------
+    M. Bellagente et al., SciPost Phys. 13 (2022) 003 (the spread of a Bayesian flow's density).
+    """
+    logs = np.asarray(log_densities, dtype=np.float64)
+    bad = int((~np.isfinite(logs)).sum())
+    require(
+        not bad,
+        "log_densities",
+        got=f"{bad} of {logs.size} that are not finite",
+        expected="finite log-densities",
+        remedy="Leave out events to which a member gives no density: its error there is unknown.",
+    )
+    return spread_intervals(logs, levels)
 
 
 def normal_intervals(

@@ -91,10 +91,18 @@ class PosteriorFlow(ABC):
 
     def log_prob(self, x: npt.ArrayLike) -> Array:
         """Return natural log-densities ``(n,)`` of the average over the draws."""
-        matrix = as_matrix(x, "x", columns=self.n_features)
-        logs = np.stack([flow.log_prob(matrix) for flow in self._fixed])
+        logs = self.log_probs(x)
         with np.errstate(divide="ignore"):  # zero under all draws is zero
             return np.asarray(logsumexp(logs, axis=0) - np.log(self.draws))
+
+    def log_probs(self, x: npt.ArrayLike) -> Array:
+        r"""Return the natural log-densities ``(K, n)`` of the draws.
+
+        Their standard deviation over the draws is the posterior's own error of each event's
+        log-density; `verisimile.checks.coverage.spread.density_intervals` makes intervals of it.
+        """
+        matrix = as_matrix(x, "x", columns=self.n_features)
+        return np.stack([flow.log_prob(matrix) for flow in self._fixed])
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Return `n` events ``(n, d)``, each from a random one of the draws."""

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from verisimile.checks.amplification.analytic import MixtureWorth, ObservableWorth
 from verisimile.checks.amplification.calibrated_errors import ErrorScale
+from verisimile.checks.amplification.forecast import Forecast
 from verisimile.checks.amplification.study import EntropyLabel
 from verisimile.checks.goodness.localise import Hotspots, Localisation
 from verisimile.checks.known_truth.likelihood import Likelihood
@@ -29,6 +30,7 @@ from verisimile.core.arrays import Array
 from verisimile.core.result import Estimate
 from verisimile.density.check import EstimatorCheck
 from verisimile.mixture.minos import MinosInterval
+from verisimile.mixture.ratio_fit import RatioFit
 from verisimile.mixture.sampling import SampleAudit
 from verisimile.ranking.result import ArenaCosts, Found, ShownAgain, Standing
 from verisimile.report import style
@@ -223,6 +225,11 @@ _OF: dict[type, Callable[[Any], PointRows]] = {
         "zero is right",
         0.0,
     ),
+    Forecast: lambda r: PointRows(
+        [Point(f"{percent(g.level)} interval", np.nan, g.low, g.high) for g in r.gains],
+        f"gain in equivalent events by {plain_number(r.factor)} times the training events",
+        1.0,
+    ),
     ForcedChoice: lambda r: PointRows(
         [Point(r.system, r.rate, *r.interval)],
         f"taken for real, {percent(r.level)} interval",
@@ -255,6 +262,14 @@ _OF: dict[type, Callable[[Any], PointRows]] = {
         [Point.of(r.name, r.inverse_size)], "1 / events of equal error"
     ),
     Preference: _preference,
+    RatioFit: lambda r: PointRows(
+        [
+            Point(f"member {m}", w, w - e, w + e)
+            for m, (w, e) in enumerate(zip(r.weights, r.errors, strict=True))
+        ][:_MOST],
+        "weight of a density ratio",
+        0.0,
+    ),
     SampleAudit: lambda r: PointRows(
         [
             Point("kept of the proposed", r.accepted / max(r.proposed, 1)),

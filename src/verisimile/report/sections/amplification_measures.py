@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from verisimile.checks.amplification.analytic import MixtureWorth
 from verisimile.checks.amplification.averaging import Averaging
 from verisimile.checks.amplification.calibrated_errors import ErrorScale
+from verisimile.checks.amplification.forecast import Forecast
 from verisimile.checks.amplification.learning_curve import LearningCurve
 from verisimile.checks.amplification.memorisation import Memorisation
 from verisimile.checks.amplification.result import Amplification, AmplificationCurve, Interval
@@ -169,6 +170,26 @@ class LearningCurves(Section[LearningCurve]):
                 f"{plain_number(result.chi2, digits=3)} for {result.dof} degrees of freedom.",
                 figure=figure_of(plot_learning_curve, result),
             )
+
+
+@takes(Forecast)
+class Forecasts(Section[Forecast]):
+    """Learning curves beyond their largest sample."""
+
+    title = "More training events"
+    text = "How n_equiv would grow, if the error has a part ~ 1/n_train and a floor, and no other."
+    question = "what more training events would bring"
+    caption = "Gains: n_equiv with the larger training sample over n_equiv with the largest of the "
+    caption += "curve. Floor: the part of its error that no training events remove."
+    columns: ClassVar = {
+        "Training events": lambda r: f"{rough(r.n_train)} x {plain_number(r.factor)}",
+        "1/n_equiv": "inverse_n_equiv",
+        "Gain": lambda r: _ends(r.gains[-1]),
+        "Level": lambda r: percent(r.gains[-1].level),
+        "n_equiv": lambda r: _ends(r.n_equiv[-1]),
+        "Floor": lambda r: _ends(r.floor_shares[-1]),
+        "": "verdict",
+    }
 
 
 @takes(MixtureWorth)
