@@ -378,7 +378,8 @@ def _comparison(found: Json) -> str:
         [
             Compared(
                 "generated events per event known before",
-                "2 (200 000 beside 100 000, appendix A); “at least twice as many”, section 5",
+                "2 (200 000 beside 100 000, of which 80 000 trained; appendix A); “at least twice "
+                "as many”, section 5",
                 f"2 times {gaussian['n_train']} are worth {shown(twice[0])} "
                 f"({between(twice[1], twice[2])}) training samples in {RESOLUTIONS[-1]} regions",
                 "the paper counts generated events; their worth is smaller, since all of them "
