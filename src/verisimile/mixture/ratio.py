@@ -149,7 +149,7 @@ def _member(
         counts = plan.counts(events.n, replica, seeds.at(name), group=events.group)
         size = counts * (1.0 if events.weights is None else events.weights)
         sizes.append(np.asarray(size / size.mean(), dtype=np.float64))
-    size = np.concatenate(sizes)
+    size = np.asarray(np.concatenate(sizes), dtype=np.float64)
     x = np.concatenate([events.x for events in samples])
     truth = np.arange(size.size) < samples[0].n
     # Not repeated, but weighted: a learner's own validation events must not be among the others.

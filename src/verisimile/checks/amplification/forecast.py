@@ -121,7 +121,7 @@ def forecast(
     >>> n = [1000, 2000, 4000, 8000]
     >>> curve = vs.amplification.learning_curve(n, [0.5 / k + 2e-3 for k in n], [5e-5] * 4)
     >>> vs.amplification.forecast(curve)
-    Forecast(10 x 8000 training events: n_equiv x 1 to 1.06 at 95 %: more events would not help)
+    Forecast(10 x 8000 training events: n_equiv x 1.02 to 1.04 at 95 %: more events would not help)
     """
     require(1.0 < factor < math.inf, "factor", got=factor, expected="a number above one")
     require(levels, "levels", got=levels, expected="contents in (0, 1)")
