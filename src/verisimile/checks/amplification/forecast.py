@@ -104,7 +104,7 @@ def forecast(
     Parameters
     ----------
     curve
-        What :func:`~verisimile.vs.amplification.learning_curve` returned.
+        What :func:`.learning_curve` returned.
     factor
         k, larger than one.
     levels
