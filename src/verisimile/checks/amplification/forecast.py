@@ -172,13 +172,12 @@ def _share(curve: LearningCurve, n: float, level: float) -> tuple[float, float]:
 
     # The ray next to the estimate is always accepted: an edge, if the estimate is outside.
     nearest = min(max(_angle(edges[0], _unit(estimate)), 0.0), opening)
-    ends = []
-    for edge in (0.0, opening):
-        angle = edge
+    ends = [0.0, 1.0]  # exactly, where the edge itself is accepted
+    for place, edge in enumerate((0.0, opening)):
         if excess(edge) > 0.0:
             angle = float(optimize.brentq(excess, *sorted((nearest, edge))))
-        both = factor @ [math.cos(start + angle), math.sin(start + angle)]
-        ends.append(float(np.clip(both[1] / both.sum(), 0.0, 1.0)))
+            both = factor @ [math.cos(start + angle), math.sin(start + angle)]
+            ends[place] = float(np.clip(both[1] / both.sum(), 0.0, 1.0))
     return ends[0], ends[1]
 
 
