@@ -147,8 +147,8 @@ def _member(
     sizes: list[Array] = []
     for name, events in zip(("reference", "generated"), samples, strict=True):
         counts = plan.counts(events.n, replica, seeds.at(name), group=events.group)
-        size = counts * (1.0 if events.weights is None else events.weights)
-        sizes.append(np.asarray(size / size.mean(), dtype=np.float64))
+        drawn = counts * (1.0 if events.weights is None else events.weights)
+        sizes.append(np.asarray(drawn / drawn.mean(), dtype=np.float64))
     size = np.concatenate(sizes)
     x = np.concatenate([events.x for events in samples])
     truth = np.arange(size.size) < samples[0].n

@@ -73,6 +73,7 @@ def test_a_gain_is_fiellers_where_no_edge_is_near() -> None:
 
 def test_no_floor_and_nothing_but_a_floor() -> None:
     better = forecast(learning_curve(N, exact(N, 0.0), 0.01 * exact(N, 0.0)))
+    assert better.floor_shares[-1].low == 0.0  # exactly: rounding must not exclude no floor
     assert better.gains[-1].high == pytest.approx(FACTOR)
     assert better.gains[-1].low > 5.0
     assert better.verdict == "more events would help"

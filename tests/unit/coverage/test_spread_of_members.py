@@ -123,7 +123,7 @@ def _events_of_posterior(repetition: int) -> tuple[Array, Array]:
 
 
 def test_log_densities_of_posterior_draws_hold_the_truth_event_by_event() -> None:
-    pairs = [_events_of_posterior(r) for r in range(R)]
+    pairs = [_events_of_posterior(r) for r in range(600)]
     truth, unit = pairs[0][1], np.ones(5)
     assert_covers(summarise_bins([density_intervals(p, LEVELS) for p, _ in pairs], truth, unit))
     with pytest.raises(AssertionError):  # the twin: a spread of five that counts as known

@@ -104,7 +104,7 @@ def forecast(
     Parameters
     ----------
     curve
-        What :func:`~verisimile.vs.amplification.learning_curve` returned.
+        What :func:`.learning_curve` returned.
     factor
         k, larger than one.
     levels
@@ -121,7 +121,7 @@ def forecast(
     >>> n = [1000, 2000, 4000, 8000]
     >>> curve = vs.amplification.learning_curve(n, [0.5 / k + 2e-3 for k in n], [5e-5] * 4)
     >>> vs.amplification.forecast(curve)
-    Forecast(10 x 8000 training events: n_equiv x 1 to 1.06 at 95 %: more events would not help)
+    Forecast(10 x 8000 training events: n_equiv x 1.02 to 1.04 at 95 %: more events would not help)
     """
     require(1.0 < factor < math.inf, "factor", got=factor, expected="a number above one")
     require(levels, "levels", got=levels, expected="contents in (0, 1)")
@@ -172,13 +172,12 @@ def _share(curve: LearningCurve, n: float, level: float) -> tuple[float, float]:
 
     # The ray next to the estimate is always accepted: an edge, if the estimate is outside.
     nearest = min(max(_angle(edges[0], _unit(estimate)), 0.0), opening)
-    ends = []
-    for edge in (0.0, opening):
-        angle = edge
+    ends = [0.0, 1.0]  # exactly, where the edge itself is accepted
+    for place, edge in enumerate((0.0, opening)):
         if excess(edge) > 0.0:
             angle = float(optimize.brentq(excess, *sorted((nearest, edge))))
-        both = factor @ [math.cos(start + angle), math.sin(start + angle)]
-        ends.append(float(np.clip(both[1] / both.sum(), 0.0, 1.0)))
+            both = factor @ [math.cos(start + angle), math.sin(start + angle)]
+            ends[place] = float(np.clip(both[1] / both.sum(), 0.0, 1.0))
     return ends[0], ends[1]
 
 

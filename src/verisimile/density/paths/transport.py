@@ -169,7 +169,7 @@ def estimated_log_prob(
     Parameters
     ----------
     model
-        Flow matching, or what :func:`probability_flow` returned.
+        Flow matching, or what `probability_flow` returned.
     x
         Events ``(n, d)`` in original units.
     rng
