@@ -55,6 +55,7 @@ _MEMORY = {
 class Generators(Section[NamedAmplification]):
     """Studies of amplification: how many events generators are worth."""
 
+    title = "Amplification"
     order = 40
     field = "amplifications"
 
