@@ -64,11 +64,12 @@ def tails(level: float, mean: float) -> tuple[float, float]:
     def excess(u: float) -> float:
         return float(special.ndtr(u)) - lower(u) - level
 
-    # Near a mean of zero the lower tail is below the rounding of the level: there is none.
+    # Near a mean of zero the lower tail is below the rounding of the level, either way.
     least = float(special.ndtri(level))
     if excess(least) >= 0.0:
-        return 0.0, 1.0 - level
-    u = central if excess(central) <= 0.0 else optimize.brentq(excess, least, central)
+        u = least
+    else:
+        u = central if excess(central) <= 0.0 else optimize.brentq(excess, least, central)
     return lower(u), float(special.ndtr(-u))
 
 

@@ -20,6 +20,14 @@ def test_tails_add_up_and_are_central_far_from_zero() -> None:
     assert tails(0.95, 2.0) == pytest.approx((0.025, 0.025))
 
 
+@pytest.mark.parametrize("level", [0.68**0.2, 0.95**0.2, 0.9504288036659052, 0.9999])
+def test_tails_exist_for_any_level_however_near_zero_the_mean_is(level: float) -> None:
+    for mean in np.geomspace(1e-3, 3.0, 40):
+        below, above = tails(level, float(mean))
+        assert 0.0 <= below <= above
+        assert below + above == pytest.approx(1.0 - level, abs=1e-12)
+
+
 @pytest.mark.parametrize("mean", [0.1, 0.5, 1.0, 1.9, 3.0])
 def test_tails_are_those_of_the_likelihood_ratio(mean: float) -> None:
     # Both ends of a normal mean's acceptance region have the same likelihood ratio.

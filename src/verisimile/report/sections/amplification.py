@@ -182,7 +182,8 @@ def gain_rows(points: Sequence[tuple[str, Amplification]]) -> Table:
         caption="Amplification by measure. 1/G is what is estimated: it may be negative by "
         "fluctuation, and G has no upper bound where its interval holds zero. k: effective "
         "number of fitted parameters, (regions - 1) / G. A KS distance to one holdout gives a "
-        "lower limit and hardly more; no bound: most perfect generators are farther away.",
+        "lower limit and hardly more; no bound: most perfect generators are farther away. A "
+        "classifier looks for the difference: copies make its G far too small.",
         columns=("Measure", "Regions", "G, 68 %", "1 / G", "68 %", "95 %", "k"),
         rows=tuple(_row(name, point) for name, point in points),
     )

@@ -62,12 +62,12 @@ def condition_sentence(found: ConditionalAmplification) -> str:
     level = max(found.levels)
     constant = found.constant(level)
     same = (
-        "no single G lies in the band of all bins"
+        "no single G is in the band of every bin"
         if constant is None
-        else f"one G of {_reciprocal(constant.high)} to {_reciprocal(constant.low)} would lie in "
-        "the band of all bins"
+        else f"one G of {_reciprocal(constant.high)} to {_reciprocal(constant.low)} is in the "
+        "band of every bin"
     )
-    return f"Least worth {worst}, most {best}; {same}, which holds at {percent(level)}."
+    return f"Least worth {worst}, most {best}; {same} (all bins together, {percent(level)})."
 
 
 def _bin_words(found: ConditionalAmplification, number: int) -> str:
@@ -105,8 +105,7 @@ def condition_table(found: ConditionalAmplification) -> Table:
     level = percent(max(found.levels))
     return Table(
         caption=f"Amplification in bins of {found.feature}, at {found.points[0].resolution} "
-        "regions of the other features. The bands hold in all bins at once; G, 68 % is that of "
-        "the bin alone.",
+        "regions in each. The bands hold in all bins at once; G, 68 % is that of the bin alone.",
         columns=(
             f"{found.feature}", "G, 68 %", "1 / G", f"1 / G, band of {level}",
             f"G, band of {level}", "Training", "Held out",
