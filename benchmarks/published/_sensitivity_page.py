@@ -40,6 +40,7 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
     },
 }
 PUBLISHED_EVENTS, PUBLISHED_PAIRS = 10_000, 10
+_EQUAL = 1.0 + 1e-9
 _RATIO = 0.0008  # what the likelihood ratio of both known densities sees of a moved centre
 _DEFORMED = {"mean": "features moved by U(−ε, ε)", "correlation": "correlations times (1 − ε)²"}
 
@@ -67,8 +68,7 @@ The mean over {numbers["pairs"]} pairs less 1.64 of their standard deviations cr
 value there; between neighbours of a grid of strengths (factor 1.45) linearly in their logarithm.
 Pairs are the same at all strengths.  Intervals are those of such a difference of normal values
 (noncentral t), with the error of the critical value.  ">" was not seen up to the largest strength,
-"≤" is seen at the least of the grid, and "…" is not bounded by the strengths that were looked at: a
-search stops when the value itself lies between neighbours.
+"≤" is seen at the least of the grid, and "…" is beyond the largest.
 
 {_checked(numbers)}
 
@@ -136,7 +136,7 @@ def takeaway(numbers: Json) -> str:
 def _cell(found: Json, problem: Json) -> str:
     if found["value"] is None:
         return f"> {shown(problem['most'], 2)}"
-    if found["value"] <= problem["least"] * (1.0 + 1e-9):
+    if found["value"] <= problem["least"] * _EQUAL:
         return f"≤ {shown(problem['least'], 2)}"
     high = "…" if found["high"] is None else shown(found["high"], 2)
     return f"{shown(found['value'], 2)} ({shown(found['low'], 2)} to {high})"
@@ -296,6 +296,7 @@ def _paint_dimension(axes: Axes, problems: Sequence[Json]) -> None:
             shade = 0.9 - 0.85 * worse
             axes.add_patch(Rectangle(corner, 1.0, 1.0, fc=style.REFERENCE, ec="white", alpha=shade))
             text = f"> {each['most']:.2g}" if value is None else f"{value:.2g}"
+            text = f"≤ {text}" if value is not None and value <= each["least"] * _EQUAL else text
             ink = "white" if shade > 0.6 else style.DATA
             axes.text(place, row, text, ha="center", va="center", fontsize=6.5, color=ink)
     axes.set_xlim(-0.5, len(problems) - 0.5)

@@ -26,6 +26,7 @@ from published._sensitivity_work import (
     nulls,
     searched,
     smallest,
+    widened,
 )
 from published.registry import Json, Size, Study
 from verisimile.checks.twosample.statistics.energy import EnergyDistance
@@ -172,11 +173,18 @@ def _found(run: vs.Run, prefix: str, problems: Sequence[Problem]) -> tuple[list[
     )
     laws = dict(zip(keys, map(_arrays, records), strict=True))
     own = [laws[_key(each)] for each in problems]
-    tasks = [
-        _task(run, f"{prefix}search/{place:02d}", each, (each, law))
-        for place, (each, law) in enumerate(zip(problems, own, strict=True))
-    ]
+    streams = [f"{prefix}search/{place:02d}" for place in range(len(problems))]
+    cases = list(zip(streams, problems, own, strict=True))
+    tasks = [_task(run, stream, each, (each, law)) for stream, each, law in cases]
     looked = [_arrays(each) for each in run.map(searched, tasks, label="pairs")]
+    tasks = [  # the same pairs, at further strengths
+        replace(
+            _task(run, stream, each, (each, law, seen)),
+            address=stream.replace("search", "widened"),
+        )
+        for (stream, each, law), seen in zip(cases, looked, strict=True)
+    ]
+    looked = [_arrays(each) for each in run.map(widened, tasks, label="further strengths")]
     found = [
         {
             one.name: smallest(
