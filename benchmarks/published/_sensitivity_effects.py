@@ -21,11 +21,15 @@ _CENTRES, _BUMP, _OUT = 5.0, 0.05, 3.0
 
 @dataclass(frozen=True)
 class GaussianModes:
-    """Three Gaussians of independent features: weights ``(3,)``, centres and scales ``(3, d)``."""
+    """Three Gaussians of independent features: weights ``(3,)``, centres and scales ``(3, d)``.
+
+    With `single`, one correlated Gaussian of the same mean and covariance.
+    """
 
     weights: Array
     centres: Array
     scales: Array
+    single: bool = False
 
     @classmethod
     def random(cls, d: int, rng: np.random.Generator) -> GaussianModes:
@@ -86,6 +90,8 @@ class Draw:
 
     def events(self, modes: GaussianModes, mode: IntArray | None = None) -> Array:
         """Return the events ``(n, d)``."""
+        if modes.single:
+            return np.asarray(modes.mean + self.normal @ np.linalg.cholesky(modes.covariance).T)
         at = self.mode if mode is None else mode
         return np.asarray(modes.centres[at] + modes.scales[at] * self.normal)
 

@@ -82,16 +82,58 @@ def searched(seeds: Seeds, problem: Problem, law: Mapping[str, Array]) -> Payloa
     sizes = strengths(problem.effect, problem.modes, problem.steps, problem.ratio)
     looks: dict[str, dict[int, Array]] = {each.name: {} for each in problem.statistics}
     while wanted := dict(_wanted(problem, law, looks)):
-        for place in sorted(set(wanted.values())):
-            asked = [each for each in problem.statistics if wanted.get(each.name) == place]
-            for name, values in _looked(seeds, problem, float(sizes[place]), asked).items():
-                looks[name][place] = values
+        _look_at(wanted, seeds, problem, sizes, looks)
+    return _packed(sizes, looks)
+
+
+def widened(
+    seeds: Seeds, problem: Problem, law: Mapping[str, Array], looked: Mapping[str, Array]
+) -> Payload:
+    """Return the same with further strengths, so that the ends of intervals lie between looks."""
+    sizes = strengths(problem.effect, problem.modes, problem.steps, problem.ratio)
+    looks: dict[str, dict[int, Array]] = {}
+    for each in problem.statistics:
+        places = np.searchsorted(sizes, looked[f"{each.name} at"]).tolist()
+        looks[each.name] = dict(zip(places, looked[f"{each.name} values"], strict=True))
+    while wanted := dict(_further(problem, law, looks)):
+        _look_at(wanted, seeds, problem, sizes, looks)
+    return _packed(sizes, looks)
+
+
+def _look_at(
+    wanted: Mapping[str, int],
+    seeds: Seeds,
+    problem: Problem,
+    sizes: Array,
+    looks: Mapping[str, dict[int, Array]],
+) -> None:
+    for place in sorted(set(wanted.values())):
+        asked = [each for each in problem.statistics if wanted.get(each.name) == place]
+        for name, values in _looked(seeds, problem, float(sizes[place]), asked).items():
+            looks[name][place] = values
+
+
+def _packed(sizes: Array, looks: Mapping[str, Mapping[int, Array]]) -> Payload:
     arrays: dict[str, Array] = {}
     for name, seen in looks.items():
         places = sorted(seen)
         arrays[f"{name} at"] = sizes[places]
         arrays[f"{name} values"] = np.stack([seen[place] for place in places])
     return Payload(arrays)
+
+
+def _further(
+    problem: Problem, law: Mapping[str, Array], looks: Mapping[str, Mapping[int, Array]]
+) -> Iterator[tuple[str, int]]:
+    """Yield the next strength beyond those looked at, while an end of the interval is there."""
+    for name, seen in looks.items():
+        places = sorted(seen)
+        values = np.stack([seen[place] for place in places])
+        lower, upper = limits(values, law[name], problem.power)
+        if lower[-1] < 0.0 and places[-1] < problem.steps - 1:
+            yield name, places[-1] + 1
+        elif upper[0] >= 0.0 and places[0] > 0:
+            yield name, places[0] - 1
 
 
 def confirmed(

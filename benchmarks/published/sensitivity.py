@@ -26,6 +26,7 @@ from published._sensitivity_work import (
     nulls,
     searched,
     smallest,
+    widened,
 )
 from published.registry import Json, Size, Study
 from verisimile.checks.twosample.statistics.energy import EnergyDistance
@@ -90,6 +91,12 @@ def _measure(run: vs.Run, size: Size) -> Json:
         for place in range(asked["mixtures"])
         for effect in PUBLISHED
     ]
+    theirs += [
+        replace(each, modes=replace(each.modes, single=True))
+        for each in theirs
+        if each.effect == "correlation"
+    ]
+    resumed = bool(run.store.addresses())
     ours, laws = _found(run.at("battery"), "", grid)
     published, _ = _found(run.at("published"), "published/", theirs)
     return {
@@ -97,6 +104,10 @@ def _measure(run: vs.Run, size: Size) -> Json:
         "power": POWER,
         **asked,
         "weights": {str(each.modes.mean.size): each.modes.weights.tolist() for each in grid},
+        "narrowest": {
+            str(each.modes.mean.size): float(each.modes.scales[:, 0].min() / each.modes.sd[0])
+            for each in grid
+        },
         "smallest": [
             {
                 "d": each.modes.mean.size,
@@ -108,9 +119,15 @@ def _measure(run: vs.Run, size: Size) -> Json:
             for each, found in zip(grid, ours, strict=True)
         ],
         "published": [
-            {"effect": each.effect, "scale": float(each.modes.scales.min()), "of": found}
+            {
+                "effect": each.effect,
+                "single": each.modes.single,
+                "scale": float(each.modes.scales.min()),
+                "of": found,
+            }
             for each, found in zip(theirs, published, strict=True)
         ],
+        "resumed": resumed,
         "again": _again(run, grid[0], ours[0], laws[0], asked["again"]),
     }
 
@@ -144,7 +161,7 @@ Law = Mapping[str, Array]
 
 def _found(run: vs.Run, prefix: str, problems: Sequence[Problem]) -> tuple[list[Json], list[Law]]:
     """Return the smallest effects of each problem by statistic, and the laws of equal samples."""
-    mixtures = {each.modes.centres.tobytes(): each for each in problems}
+    mixtures = {_key(each): each for each in problems}
     keys = list(mixtures)
     records = run.map(
         nulls,
@@ -155,12 +172,19 @@ def _found(run: vs.Run, prefix: str, problems: Sequence[Problem]) -> tuple[list[
         label="values of equal samples",
     )
     laws = dict(zip(keys, map(_arrays, records), strict=True))
-    own = [laws[each.modes.centres.tobytes()] for each in problems]
-    tasks = [
-        _task(run, f"{prefix}search/{place:02d}", each, (each, law))
-        for place, (each, law) in enumerate(zip(problems, own, strict=True))
-    ]
+    own = [laws[_key(each)] for each in problems]
+    streams = [f"{prefix}search/{place:02d}" for place in range(len(problems))]
+    cases = list(zip(streams, problems, own, strict=True))
+    tasks = [_task(run, stream, each, (each, law)) for stream, each, law in cases]
     looked = [_arrays(each) for each in run.map(searched, tasks, label="pairs")]
+    tasks = [  # the same pairs, at further strengths
+        replace(
+            _task(run, stream, each, (each, law, seen)),
+            address=stream.replace("search", "widened"),
+        )
+        for (stream, each, law), seen in zip(cases, looked, strict=True)
+    ]
+    looked = [_arrays(each) for each in run.map(widened, tasks, label="further strengths")]
     found = [
         {
             one.name: smallest(
@@ -171,6 +195,10 @@ def _found(run: vs.Run, prefix: str, problems: Sequence[Problem]) -> tuple[list[
         for each, seen, law in zip(problems, looked, own, strict=True)
     ]
     return found, own
+
+
+def _key(problem: Problem) -> tuple[bytes, bool]:
+    return problem.modes.centres.tobytes(), problem.modes.single
 
 
 def _again(run: vs.Run, problem: Problem, found: Json, law: Law, pairs: int) -> Json:
