@@ -29,7 +29,8 @@ _REASONS: Mapping[str, str] = {
         adapt adapt_sampler check_conditional check_estimator check_passport derived
         fit_cross_ensemble fit_ensemble gather_ensemble load_run log_report make_passport
         MLflowLogger WandbLogger posterior_draws probability_flow read_events read_passport
-        read_ratings read_report read_showers read_study write_events write_passport write_report""",
+        read_ratings read_report read_showers read_study write_events write_passport
+        write_report""",
     "a statistic of the battery, under the name that the catalogue gives it": """
         AggregatedMMD AggregatedNPLM CramerVonMises EnergyDistance Frechet IntervalScan
         KernelDistance MMD MarginalKS NPLM SlicedKS SlicedWasserstein""",
