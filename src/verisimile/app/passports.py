@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from verisimile.core.run import Run
     from verisimile.data.events import Events
     from verisimile.report.content import InputSample, NamedAmplification, ReportInput
-    from verisimile.report.passport import Recipe
+    from verisimile.report.passport import ReadAs
     from verisimile.validation.study import Study
 
 
@@ -22,7 +22,7 @@ class PassportPlan:
     """Where a passport goes, how its sample is read, and what was measured before."""
 
     place: Path
-    recipe: Recipe
+    recipe: ReadAs
     amplifications: tuple[NamedAmplification, ...]
     force: bool
 
@@ -62,14 +62,14 @@ def passport_plan(
         )
         return None
     from verisimile.report.owned import check_own
-    from verisimile.report.passport import Recipe, place_beside
+    from verisimile.report.passport import ReadAs, place_beside
 
     samples = study.samples
     place = place_beside(samples.generated or "") if file is None else file
     require(place.suffix == ".json", "--passport-file", got=str(place), expected="NAME.json")
     check_folder(place.parent, "--passport-file")
     check_own(place.parent, (place.name,), force=force)
-    recipe = Recipe(
+    recipe = ReadAs(
         weights=None if generated.weights is None else samples.weights,
         group=None if generated.group is None else samples.group,
         cut=samples.cut,

@@ -40,7 +40,7 @@ _LEARNERS: Mapping[str, Callable[[], Classifier]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class StatisticValue:
     """The value of a statistic, large for different samples."""
 
     statistic: Statistic
@@ -180,10 +180,10 @@ def _all() -> list[Metric]:
     found = [
         Metric(name, Together((name,)), "p-value")
         if name in _PERMUTED
-        else Metric(name, Scored(entry.statistic, entry.coordinates), "score", "large")
+        else Metric(name, StatisticValue(entry.statistic, entry.coordinates), "score", "large")
         for name, entry in entries().items()
     ]
-    found += [Metric(name, Scored(one), "score", "large") for name, one in _SINGLE.items()]
+    found += [Metric(name, StatisticValue(one), "score", "large") for name, one in _SINGLE.items()]
     found.append(Metric("battery, four tests", Together(_BATTERY), "p-value"))
     found += [Metric(f"classifier, {name}", Trained(name), "p-value") for name in _LEARNERS]
     found += [

@@ -43,7 +43,7 @@ _PACKAGES = ("verisimile", "numpy", "scipy", "scikit-learn")
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ReadAs:
     """How the sample was read: columns with weights and groups, the cut, rows without a value."""
 
     weights: str | None = None
@@ -94,7 +94,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class CheckedRange:
     """Where a feature was tested: from the least to the largest value of the reference.
 
     `outside` counts generated events beyond, of which the reference says nothing.
@@ -163,7 +163,7 @@ class Passport:
     name: str
     sample: Fingerprint
     units: Mapping[str, str]
-    recipe: Recipe
+    recipe: ReadAs
     reference: str
     n_reference: int
     verdict: str
@@ -171,7 +171,7 @@ class Passport:
     level: float
     answers: tuple[Answered, ...]
     amplification: tuple[Gain, ...]
-    tested: tuple[Tested, ...]
+    tested: tuple[CheckedRange, ...]
     failing: tuple[Failing, ...]
     visible: tuple[Visible, ...]
     warnings: tuple[str, ...]
@@ -200,7 +200,7 @@ def make_passport(
     reference: EventsLike,
     *,
     name: str = "generated",
-    recipe: Recipe = Recipe(),
+    recipe: ReadAs = ReadAs(),
 ) -> Passport:
     """Return the passport of a generated sample.
 
@@ -423,14 +423,14 @@ def _gains(content: ReportInput) -> Iterator[Gain]:
             yield Gain(each.measure, each.resolution, level, low, high, each.n_train)
 
 
-def _tested(truth: Events, sample: Events) -> Iterator[Tested]:
+def _tested(truth: Events, sample: Events) -> Iterator[CheckedRange]:
     for feature in truth.features:
         if feature.name not in sample.names:
             continue
         ours, theirs = truth.column(feature.name), sample.column(feature.name)
         low, high = float(ours.min()), float(ours.max())
         outside = int(((theirs < low) | (theirs > high)).sum())
-        yield Tested(feature.name, feature.unit, low, high, outside)
+        yield CheckedRange(feature.name, feature.unit, low, high, outside)
 
 
 def _failing(found: Validation, level: float) -> Iterator[Failing]:

@@ -24,7 +24,7 @@ from verisimile.report.content import InputSample, NamedAmplification, ReportInp
 from verisimile.report.document import document, dump
 from verisimile.report.passport import (
     Passport,
-    Recipe,
+    ReadAs,
     make_passport,
     own_digest,
     place_beside,
@@ -181,7 +181,7 @@ def test_weights_and_groups_count(tmp_path: Path) -> None:
     run, events = vs.Run(vs.Seeds(1)), sample(2, weighted=True)
     few = Study(battery=Battery(tests=("max-ks",), permutations=19, support=False, physics=False))
     found = validate(run, sample(1), events, study=few)
-    recipe = Recipe(weights="weight", group="group")
+    recipe = ReadAs(weights="weight", group="group")
     write_passport(make_passport(run, found, events, sample(1), recipe=recipe), tmp_path / "p.json")
     write_events(events, tmp_path / "w.csv")
     assert check_passport(tmp_path / "w.csv", tmp_path / "p.json").holds
