@@ -16,7 +16,13 @@ from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events, matched_values
 from verisimile.ensemble.plan import BootstrapPlan
 from verisimile.mixture.ratio_fit import RatioFit, fit_ratio_weights
-from verisimile.samples.learners import Classifier, Trained, boosted_trees, check_learner, trained
+from verisimile.samples.learners import (
+    Classifier,
+    TrainedClassifier,
+    boosted_trees,
+    check_learner,
+    trained,
+)
 
 _EDGE = 1e-9  # a probability closer to zero or one is what rounding makes of it
 _FEWEST = 40
@@ -38,7 +44,7 @@ class RatioMixture:
         What to know before using it.
     """
 
-    members: tuple[Trained, ...]
+    members: tuple[TrainedClassifier, ...]
     fit: RatioFit
     features: tuple[Feature, ...]
     warnings: tuple[str, ...] = ()
@@ -141,7 +147,7 @@ def fit_ratio(
 
 def _member(
     seeds: Seeds, samples: Sequence[Events], plan: BootstrapPlan, m: int, learner: Classifier
-) -> Trained:
+) -> TrainedClassifier:
     """Return one classifier, trained with the bootstrap counts as weights."""
     replica = plan.replica(m)
     sizes: list[Array] = []
@@ -157,7 +163,7 @@ def _member(
     return trained(learner, seeds.at("member", m), x[used], truth[used], size[used])
 
 
-def _log_odds(members: Sequence[Trained], x: Array) -> Array:
+def _log_odds(members: Sequence[TrainedClassifier], x: Array) -> Array:
     columns = []
     for member in members:
         d = np.clip(member.scores(x), _EDGE, 1.0 - _EDGE)
@@ -165,7 +171,7 @@ def _log_odds(members: Sequence[Trained], x: Array) -> Array:
     return np.column_stack(columns)
 
 
-def _warnings(members: Sequence[Trained]) -> tuple[str, ...]:
+def _warnings(members: Sequence[TrainedClassifier]) -> tuple[str, ...]:
     count = sum(not member.finished for member in members)
     if not count:
         return ()

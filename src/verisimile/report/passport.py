@@ -53,7 +53,7 @@ class ReadAs:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PassportAnswer:
     """One question that was asked of the sample.
 
     Attributes
@@ -169,7 +169,7 @@ class Passport:
     verdict: str
     sentence: str
     level: float
-    answers: tuple[Answered, ...]
+    answers: tuple[PassportAnswer, ...]
     amplification: tuple[Gain, ...]
     tested: tuple[CheckedRange, ...]
     failing: tuple[Failing, ...]
@@ -400,11 +400,11 @@ def _validation(content: ReportInput, sample: Events, truth: Events) -> Validati
     return found[0]
 
 
-def _answered(finding: Finding, found: Validation) -> Answered:
+def _answered(finding: Finding, found: Validation) -> PassportAnswer:
     test = next((each for each in found.tests if each.name == finding.hypothesis), None)
     whole = finding.hypothesis == ALL
     p = found.p_value if whole else None if test is None else test.p_value
-    return Answered(
+    return PassportAnswer(
         question=finding.hypothesis,
         verdict=finding.word,
         decisive=finding.decisive,

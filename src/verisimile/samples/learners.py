@@ -104,7 +104,7 @@ def identity(learner: Classifier) -> dict[str, JSON]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class TrainedClassifier:
     """A fitted clone of a learner, the column of its true events, and whether it converged."""
 
     model: Learner
@@ -118,7 +118,7 @@ class Trained:
 
 def trained(
     learner: Classifier, seeds: Seeds, x: Array, truth: BoolArray, weights: Array | None
-) -> Trained:
+) -> TrainedClassifier:
     """Fit a fresh clone.
 
     `finished` is False if the learner warned that it did not converge.  That is a fact for the
@@ -137,7 +137,7 @@ def trained(
     for one in others:
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     column = int(np.flatnonzero(model.classes_)[0])
-    return Trained(model, column, len(others) == len(caught))
+    return TrainedClassifier(model, column, len(others) == len(caught))
 
 
 def scores(
