@@ -82,6 +82,7 @@ from .mixture.discrepancy.fit import Discrepancy as Discrepancy
 from .mixture.fit import fit_weights as fit_weights
 from .mixture.model import Mixture as Mixture
 from .mixture.solvers.newton import NewtonSolver as NewtonSolver
+from .repair.reweight import reweight as reweight
 from .report import figures as figures
 from .report.document import read_report as read_report
 from .report.loggers import MLflowLogger as MLflowLogger

@@ -6,8 +6,8 @@ import hashlib
 import json
 import threading
 import warnings
-from collections.abc import Mapping
-from typing import Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,10 @@ class Classifier(Learner, Protocol):
 
     def fit(self, x: Array, y: BoolArray, **weights: Array) -> object:
         """Fit to events ``(n, d)`` and labels ``(n,)``."""
+
+
+Score: TypeAlias = Callable[[Array], Array]
+"""From events ``(n, d)`` to the probability to be true ``(n,)``."""
 
 
 def boosted_trees(*, iterations: int = 200, leaves: int = 15, rate: float = 0.1) -> Classifier:
@@ -112,6 +116,17 @@ def scores(
 ) -> tuple[Array, bool]:
     """Return D, the probability to be true, at the test events, from a fresh clone.
 
+    And whether its training ended, as :func:`trained` says.
+    """
+    score, finished = trained(learner, seeds, x, truth, weights)
+    return score(test), finished
+
+
+def trained(
+    learner: Classifier, seeds: Seeds, x: Array, truth: BoolArray, weights: Array | None
+) -> tuple[Score, bool]:
+    """Return what gives D, the probability to be true, of events: a fresh clone, trained.
+
     And whether its training ended: False if the learner warned that it did not converge.
     That is a fact for the result, so that the warning itself goes no further.
     """
@@ -128,8 +143,11 @@ def scores(
     for one in others:
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     column = int(np.flatnonzero(model.classes_)[0])
-    found = np.asarray(model.predict_proba(test), dtype=np.float64)[:, column]
-    return found, len(others) == len(caught)
+
+    def score(events: Array) -> Array:
+        return np.asarray(model.predict_proba(events), dtype=np.float64)[:, column]
+
+    return score, len(others) == len(caught)
 
 
 def title(learner: Classifier) -> str:
