@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, get_args
 
@@ -15,6 +15,7 @@ from verisimile.checks.twosample.statistics.energy import EnergyDistance
 from verisimile.checks.twosample.statistics.interval_scan import IntervalScan
 from verisimile.core.arrays import Array, BoolArray, IntArray
 from verisimile.core.errors import IncompleteError, InputError, SupportError, require
+from verisimile.core.hists import EdgesLike
 from verisimile.core.random import Seeds
 from verisimile.core.result import Result, register
 from verisimile.core.run import Run
@@ -23,6 +24,7 @@ from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.mixture.discrepancy.posterior import BinShift, DiscrepancyFit
 from verisimile.mixture.discrepancy.settings import Discrepancy, check_discrepancy
+from verisimile.mixture.templates import Cells, Templates, templates_of
 from verisimile.repair.gaps import Gap, gaps, in_gaps
 from verisimile.repair.levels import Levels, cross_fitted
 from verisimile.repair.logistic import Side
@@ -131,6 +133,41 @@ class Reweighting(Result):
         """
         rows = self._rows(self._events(x))
         return self._varied(rows)
+
+    def templates(
+        self, x: EventsLike, axes: Mapping[str, EdgesLike], *, events: float | None = None
+    ) -> Templates:
+        r"""Return the histogram of reweighted events, with its errors as independent variations.
+
+        .. math:: h_b = \sum_{i \in b} w_i, \qquad v_{kb} = \sum_{i \in b} w_i R_{ik}, \qquad
+                  s_b^2 = \sum_{i \in b} w_i^2
+
+        with R of :meth:`variations`, rotated so that few v hold all of the covariance.
+
+        Parameters
+        ----------
+        x
+            Generated events.
+        axes
+            Edges by the name of a feature; bins of several features are those of their product.
+        events
+            What the weights of all events sum to; None for their number.
+
+        Raises
+        ------
+        SupportError
+            As :meth:`weights`.
+        InputError
+            For an unknown feature, or edges that do not rise.
+        """
+        found = self._events(x)
+        cells = Cells.of(axes, self.features)
+        rows, inside = self._rows(found), cells.inside(found.x)
+        u = np.ones(found.n) if found.weights is None else found.weights
+        w = u * np.exp(self.ratio.log_ratio(rows))
+        w *= (found.n if events is None else events) / w.sum()
+        changed = (w[:, None] * self._varied(rows)).T @ inside
+        return templates_of(cells.axes, w @ inside, changed.T @ changed, np.sqrt(w**2 @ inside))
 
     def unweighted(self, x: EventsLike, seeds: Seeds) -> IntArray:
         r"""Return rows of generated events that are a sample of the reference: accept and reject.
