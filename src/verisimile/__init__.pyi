@@ -90,6 +90,7 @@ from .report.loggers import WandbLogger as WandbLogger
 from .report.loggers import log_report as log_report
 from .report.write import write_report as write_report
 from .stats.pvalues import PValue as PValue
+from .validation.monitor import monitor as monitor
 from .validation.study import Battery as Battery
 from .validation.study import Study as Study
 from .validation.study import Threshold as Threshold

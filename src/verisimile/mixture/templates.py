@@ -82,7 +82,7 @@ class Templates(Result):
     @property
     def errors(self) -> Array:
         """Errors of the contents ``(G,)``, statistical part included."""
-        return np.sqrt((self.variations**2).sum(axis=0) + self.statistical**2)
+        return np.asarray(np.sqrt((self.variations**2).sum(axis=0) + self.statistical**2))
 
     def scaled(self, events: float) -> Templates:
         """Return the same for another number of events in all bins together."""
@@ -174,8 +174,8 @@ class Cells(NamedTuple):
         return cls(made, columns)
 
     @property
-    def count(self) -> int:
-        """Number of bins."""
+    def bins(self) -> int:
+        """Number of bins, G."""
         return int(np.prod([axis.bins for axis in self.axes]))
 
     def inside(self, x: Array) -> Array:
@@ -191,7 +191,7 @@ class Cells(NamedTuple):
             place[column == axis.edges[-1]] = axis.bins - 1
             within &= (place >= 0) & (place < axis.bins)
             cell = cell * axis.bins + np.clip(place, 0, axis.bins - 1)
-        found = np.zeros((len(x), self.count))
+        found = np.zeros((len(x), self.bins))
         found[np.flatnonzero(within), cell[within]] = 1.0
         return found
 

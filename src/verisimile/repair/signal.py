@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, optimize, stats
 
-from verisimile.core.arrays import Array
+from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError, require
 from verisimile.core.result import Result, register
 from verisimile.mixture.templates import Templates
@@ -67,7 +67,8 @@ class _Likelihood:
     variations: Array
     relative: Array
 
-    def parts(self, mu: float, theta: Array) -> tuple[Array, Array, Array, Array]:
+    def parts(self, mu: float, theta: Array) -> tuple[Array, Array, Array, BoolArray]:
+        """Return expectations, templates as varied, gamma, and which of these are free."""
         k = len(self.variations)
         alpha, gamma = theta[:k], np.ones(self.nominal.size)
         free = self.relative > 0.0

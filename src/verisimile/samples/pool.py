@@ -316,7 +316,7 @@ def pool_samples(
 
 def _key(pool: Pool) -> str:
     alone = pool.n_units == pool.units.size
-    more = [] if alone else [pool.units]
+    more: list[Array | IntArray] = [] if alone else [pool.units]
     more += [np.array(angle.columns) for angle in pool.angles]
     more += [] if pool.variations is None else [pool.variations]
     return digest(pool.x, pool.weights, np.array(pool.sizes), *more)
