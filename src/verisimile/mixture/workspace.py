@@ -108,7 +108,7 @@ def write_cabinetry(
         remedy="Use to_pyhf, which takes the bins of any number of axes in a row.",
     )
     _positive(templates.nominal)
-    folder = Path(folder).resolve()
+    folder, region = Path(folder).resolve(), region.replace(" ", "-")
     hists, axis = folder / "histograms", templates.axes[0]
     hists.mkdir(parents=True, exist_ok=True)
     nothing = np.zeros(templates.nominal.size)

@@ -36,7 +36,8 @@ from verisimile.stats.aggregate import holm
 Method = Literal["tilt", "classifier", "both"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
-_FEWEST = 500
+_FEWEST = 50
+_LEAST_FIT = 500
 _SCALE = 0.03
 _VARIED = 0.02  # of a standard deviation of the retest, below which a variation cannot matter
 _TESTS = (MarginalKS("mean"), MarginalKS("max"), IntervalScan(), EnergyDistance(), SlicedKS())
@@ -59,8 +60,8 @@ class Reweighting(Result):
         Events that it was learnt from.
     n_checked
         Events of both samples that the tests had.
-    effective_size
-        How many equally weighted events the generated ones (of the fit and of the tests) are worth.
+    n_weighted, effective_size
+        Generated events, all of them, and how many equally weighted ones they are worth.
     before, after
         Tests of events that the fit did not see, without and with weights.  The latter know that w
         is uncertain.
@@ -82,6 +83,7 @@ class Reweighting(Result):
     n_reference: int
     n_generated: int
     n_checked: tuple[int, int]
+    n_weighted: int
     effective_size: float
     before: tuple[TwoSample, ...]
     after: tuple[TwoSample, ...]
@@ -94,10 +96,10 @@ class Reweighting(Result):
 
     def __repr__(self) -> str:
         """Return one line: sizes, worth, the retest."""
-        total = self.n_generated + self.n_checked[1]
         return (
             f"Reweighting({self.method}, n={self.n_reference}/{self.n_generated}, "
-            f"effective {self.effective_size:.0f} of {total}, retest p={self.p_value:.3g}, "
+            f"effective {self.effective_size:.0f} of {self.n_weighted}, "
+            f"retest p={self.p_value:.3g}, "
             f"{len(self.gaps)} gaps)"
         )
 
@@ -213,7 +215,7 @@ class Reweighting(Result):
         return self.ratio.functions.at(events.x, levels.of(events))
 
     def _varied(self, rows: Array) -> Array:
-        directions = self.ratio.directions(round(len(rows) / _VARIED))
+        directions = self.ratio.directions(round(self.n_weighted / _VARIED))
         return np.asarray((rows - self.ratio.means) @ directions)
 
 
@@ -267,7 +269,7 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     Raises
     ------
     InputError
-        For features that do not match, fewer than 500 events in a part of a sample, negative
+        For features that do not match, fewer than 50 events in a part of a sample, negative
         weights, or settings that make no sense.
 
     References
@@ -310,6 +312,7 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
         n_reference=drawn[0].n,
         n_generated=drawn[1].n,
         n_checked=(fresh[0].n, fresh[1].n),
+        n_weighted=generated.n,
         effective_size=0.0,
         before=(),
         after=(),
@@ -397,7 +400,7 @@ def _check(method: str, check: float, looks: int, folds: int, most: int) -> None
     require(0.05 <= check <= 0.9, "check", got=check, expected="a fraction from 0.05 to 0.9")
     require(looks >= 1, "looks", got=looks, expected="one or more")
     require(folds >= 2, "folds", got=folds, expected="two or more")
-    require(most >= _FEWEST, "most", got=most, expected=f"{_FEWEST} or more")
+    require(most >= _LEAST_FIT, "most", got=most, expected=f"{_LEAST_FIT} or more")
 
 
 def _check_sample(name: str, events: Events, check: float) -> None:

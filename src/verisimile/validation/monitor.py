@@ -225,22 +225,38 @@ def monitor(
     True
     """
     path = Path(state)
+    after = look(read_state(path), reference, generated, level=level, seed=seed)
+    write_state(path, after)
+    return after.result
+
+
+def look(
+    before: MonitorState | None,
+    reference: EventsLike,
+    generated: EventsLike,
+    *,
+    level: float,
+    seed: int,
+) -> MonitorState:
+    """Return the state after one more night; None before the first.
+
+    As :func:`monitor`, which keeps it in a file.
+    """
     require(0.0 < level < 1.0, "level", got=level, expected="a number between 0 and 1")
     first, second = comparable(reference=reference, generated=generated)
     second = match_features(second, first.features)
     for name, events in (("reference", first), ("generated", second)):
         _check_events(name, events)
-    before = read_state(path)
-    after = _first(first, second, level, seed) if before is None else _next(before, first, second)
-    if before is not None and before.level != level:
-        raise InputError(
-            "level",
-            got=level,
-            expected=f"{before.level}, that of the first night",
-            remedy="A level that is chosen after looks have been taken is none; start a new state.",
-        )
-    write_state(path, after)
-    return after.result
+    if before is None:
+        return _first(first, second, level, seed)
+    require(
+        before.level == level,
+        "level",
+        got=level,
+        expected=f"{before.level}, that of the first night",
+        remedy="A level that is chosen after looks have been taken is none; start a new state.",
+    )
+    return _next(before, first, second)
 
 
 def _check_events(name: str, events: Events) -> None:
