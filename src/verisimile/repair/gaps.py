@@ -1,11 +1,13 @@
 r"""Where the generator has no events and the reference has: there no ratio can be learnt.
 
-Between neighbouring generated values of a feature lies a run of reference values.  If both samples
-have one density, a run of L or more begins after a given generated event with probability
-:math:`\rho^L`, :math:`\rho = n_r / (n_r + n_g)`, whatever the density; of the :math:`n_g + 1`
-runs of d features one is so long with at most
+Between neighbouring generated values of a feature lies a run of reference values.  If the
+generator's density is nowhere less than the fifth part of the reference's, a run of L or more
+begins after a given generated event with probability
 
-.. math:: d\,(n_g + 1)\,\rho^L .
+.. math:: P \le \rho^L, \qquad \rho = \frac{n_r}{n_r + n_g / 5} ,
+
+and one of the runs is so long with their number times that, at most: two at the ends of each
+feature, and :math:`n_g - 1` between.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.result import Result, register
 from verisimile.data.feature import Feature
 
-_LEVEL = 1e-3  # of a gap where there is none, in all features together
+_LEVEL = 1e-3  # of a gap where there is none: at all ends, and between, in all features together
+_LEAST = 0.2  # of the reference's density, which weights of five make good
 
 
 @register("generator-gap", 1)
@@ -39,7 +42,8 @@ class Gap(Result):
     share
         Their share of the reference.
     p_value
-        Bound on the probability of so long a run anywhere, were both densities one.
+        Bound on the probability of so long a run, had the generator a fifth of the reference's
+        density there.
     """
 
     feature: str
@@ -80,8 +84,9 @@ def _gaps_of(feature: Feature, theirs: Array, ours: Array, d: int) -> list[Gap]:
     values = np.sort(ours)
     place, beyond = (np.searchsorted(values, theirs, side=side) for side in ("left", "right"))
     runs = np.bincount(place[place == beyond], minlength=values.size + 1)
-    ratio = math.log(theirs.size / (theirs.size + ours.size))
-    starts = math.log(d * (values.size + 1.0))
+    ratio = math.log(theirs.size / (theirs.size + _LEAST * ours.size))
+    starts = np.full(values.size + 1, math.log(d * max(1.0, values.size - 1.0)))
+    starts[[0, -1]] = math.log(2.0 * d)
     ends = np.concatenate([[-np.inf], values, [np.inf]])
     return [
         Gap(
@@ -91,7 +96,7 @@ def _gaps_of(feature: Feature, theirs: Array, ours: Array, d: int) -> list[Gap]:
             float(ends[k + 1]),
             int(runs[k]),
             float(runs[k] / theirs.size),
-            math.exp(min(0.0, starts + ratio * runs[k])),
+            math.exp(min(0.0, starts[k] + ratio * runs[k])),
         )
         for k in np.flatnonzero(starts + ratio * runs < math.log(_LEVEL))
     ]

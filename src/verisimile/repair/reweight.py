@@ -32,6 +32,7 @@ from verisimile.repair.ratio import fit_ratio, functions_of
 from verisimile.samples.columns import comparable
 from verisimile.samples.learners import Classifier, boosted_trees, check_learner
 from verisimile.stats.aggregate import holm
+from verisimile.stats.pvalues import PValue
 
 Method = Literal["tilt", "classifier", "both"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -88,7 +89,7 @@ class Reweighting(Result):
     before: tuple[TwoSample, ...]
     after: tuple[TwoSample, ...]
     looks: int
-    p_value: float
+    p_value: PValue
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...] = ()
     levels: Levels | None = field(default=None, metadata={"transient": True})
@@ -99,7 +100,7 @@ class Reweighting(Result):
         return (
             f"Reweighting({self.method}, n={self.n_reference}/{self.n_generated}, "
             f"effective {self.effective_size:.0f} of {self.n_weighted}, "
-            f"retest p={self.p_value:.3g}, "
+            f"retest p={self.p_value.value:.3g}, "
             f"{len(self.gaps)} gaps)"
         )
 
@@ -317,7 +318,7 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
         before=(),
         after=(),
         looks=looks,
-        p_value=1.0,
+        p_value=PValue.exact(1.0),
         gaps=found,
         warnings=_warnings(ratio, found),
         levels=levels,
@@ -380,7 +381,7 @@ def _tested(
         bare,
         before=before,
         after=after,
-        p_value=min(1.0, smallest * bare.looks),
+        p_value=PValue.exact(min(1.0, smallest * bare.looks), "Holm, Bonferroni"),
         effective_size=float(w.sum() ** 2 / (w @ w)),
     )
 

@@ -55,6 +55,7 @@ from verisimile.data.row_hashes import RowHashes, row_hashes
 from verisimile.samples.columns import comparable
 from verisimile.samples.coordinates import circles, in_turns, periodic
 from verisimile.stats.linalg import solve_spd
+from verisimile.stats.pvalues import PValue
 
 _KNOTS = 201
 _EDGE = 2e-3  # probability beyond which a normal score does not grow
@@ -107,14 +108,14 @@ class Monitored(Result):
 
     nights: tuple[Night, ...]
     level: float
-    p_value: float
+    p_value: PValue
     moved: dict[str, float]
     listed: ClassVar[tuple[str, ...]] = ("nights",)
 
     @property
     def alarm(self) -> bool:
         """Whether the evidence has ever been enough."""
-        return self.p_value <= self.level
+        return self.p_value.value <= self.level
 
     @property
     def log_e(self) -> Array:
@@ -124,7 +125,7 @@ class Monitored(Result):
     def __repr__(self) -> str:
         """Return one line."""
         return (
-            f"Monitored({len(self.nights)} nights, anytime p={self.p_value:.3g}, "
+            f"Monitored({len(self.nights)} nights, anytime p={self.p_value.value:.3g}, "
             f"{'alarm' if self.alarm else 'no alarm'})"
         )
 
@@ -166,7 +167,8 @@ class MonitorState:
     def result(self) -> Monitored:
         """What a reader is told."""
         best = max((night.log_e for night in self.nights), default=0.0)
-        return Monitored(self.nights, self.level, math.exp(-max(0.0, best)), self._moved())
+        p_value = PValue.exact(math.exp(-max(0.0, best)), "at any time")
+        return Monitored(self.nights, self.level, p_value, self._moved())
 
     def _moved(self) -> dict[str, float]:
         first = len(self.features) * _CENTRES.size
