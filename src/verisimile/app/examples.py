@@ -36,6 +36,10 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "--cut 'm_ll > 66' --selection 'peak=abs(m_ll - 91.2) < 5'",
         ),
         ("a nightly job", "verisimile validate --study nightly.toml --quiet"),
+        (
+            "new events every night, and one p-value for all nights",
+            "verisimile validate truth.parquet generated.parquet --monitor fast.state",
+        ),
     ),
     "amplify": (
         (
@@ -52,6 +56,27 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
         (
             "two families",
             "verisimile compare flows/ --against diffusion/ --truth truth.parquet",
+        ),
+    ),
+    "reweight": (
+        (
+            "weights with errors, and whether the sample holds with them",
+            "verisimile reweight truth.parquet generated.parquet --out reweighting",
+        ),
+        (
+            "with a template for an analysis",
+            "verisimile reweight truth.parquet generated.parquet --axis m_ll=60:120:24",
+        ),
+    ),
+    "templates": (
+        (
+            "a histogram with its errors as variations",
+            "verisimile templates runs/z --axis m_ll=60:120:24 --events 50000",
+        ),
+        (
+            "workspaces of pyhf and cabinetry, and the strength of a signal",
+            "verisimile templates runs/z --axis m_ll=60:120:24 --events 50000 "
+            "--signal signal.parquet --observed data.parquet",
         ),
     ),
     "fit": (

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import optimize
@@ -76,8 +78,8 @@ def test_pyhf_reads_the_workspace_and_agrees() -> None:
 
 def test_workspaces_name_each_variation_and_keep_the_statistical_part_apart() -> None:
     templates = falling()
-    made = templates.to_pyhf(SIGNAL, templates.nominal)
-    background = made["channels"][0]["samples"][1]  # type: ignore[index,call-overload]
+    made: Any = templates.to_pyhf(SIGNAL, templates.nominal)
+    background = made["channels"][0]["samples"][1]
     kinds = [each["type"] for each in background["modifiers"]]
     assert kinds == ["histosys"] * len(templates.variations) + ["staterror"]
     names = [each["name"] for each in background["modifiers"]]

@@ -44,20 +44,19 @@ class Nights(Section[Monitored]):
         )
 
     def leads(self) -> Iterator[Lead]:
-        """Yield the features that have moved, once there is an alarm."""
+        """Yield the feature that has moved most, once there is an alarm."""
         for number, (_, result) in enumerate(self.named, 1):
             if not result.alarm:
                 continue
-            order = sorted(result.moved, key=lambda name: -abs(result.moved[name]))
-            for name in order[:3]:
-                z = result.moved[name]
-                yield Lead(
-                    name,
-                    z,
-                    f"the generated mean has moved {'up' if z > 0 else 'down'} over the last "
-                    f"nights, by {abs(z):.1f} standard errors (of this feature alone)",
-                    _picture(result, number),
-                )
+            name = max(result.moved, key=lambda name: abs(result.moved[name]))
+            z = result.moved[name]
+            yield Lead(
+                name,
+                z,
+                f"the generated mean has moved {'up' if z > 0 else 'down'} over the last nights, "
+                f"by {abs(z):.1f} standard errors (of this feature alone)",
+                _picture(result, number),
+            )
 
     def figures(self) -> Iterator[Illustration]:
         """Yield the evidence against the nights."""
