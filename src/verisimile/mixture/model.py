@@ -27,7 +27,7 @@ from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
-from verisimile.mixture.templates import Cells, Templates, templates_of
+from verisimile.mixture.templates import TemplateBins, Templates, templates_of
 
 _DRAWS = 20_000
 _PROBES = 8
@@ -215,7 +215,7 @@ class Mixture:
             :math:`n \sqrt{P / n_\mathrm{filled}}` is the statistical part; None for the
             expectation itself, whose statistical error is that of the draws.
         """
-        cells = Cells.of(axes, self.features)
+        cells = TemplateBins.of(axes, self.features)
         samples = self.draws(run, _DRAWS if draws is None else draws)
         contents = np.array([cells.inside(x).mean(axis=0) for x in samples])
         sizes = np.array([len(x) for x in samples], dtype=np.float64)
@@ -230,7 +230,7 @@ class Mixture:
 
     @staticmethod
     def _templates(
-        cells: Cells,
+        cells: TemplateBins,
         contents: Array,
         covariance: Array,
         noise: Array,

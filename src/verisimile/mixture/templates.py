@@ -147,14 +147,14 @@ class Templates(Result):
         )
 
 
-class Cells(NamedTuple):
+class TemplateBins(NamedTuple):
     """The bins of several axes, and which of them events lie in."""
 
     axes: tuple[TemplateAxis, ...]
     columns: tuple[int, ...]
 
     @classmethod
-    def of(cls, axes: Mapping[str, EdgesLike], features: Sequence[Feature]) -> Cells:
+    def of(cls, axes: Mapping[str, EdgesLike], features: Sequence[Feature]) -> TemplateBins:
         """Return the bins of edges by the names of features.
 
         Raises

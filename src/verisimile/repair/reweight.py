@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from verisimile.checks.twosample.permutation import permutation_test
+from verisimile.checks.twosample.permutation import permute_pool
 from verisimile.checks.twosample.result import TwoSample
 from verisimile.checks.twosample.statistics.distribution_functions import MarginalKS, SlicedKS
 from verisimile.checks.twosample.statistics.energy import EnergyDistance
@@ -24,13 +24,15 @@ from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
 from verisimile.mixture.discrepancy.posterior import BinShift, DiscrepancyFit
 from verisimile.mixture.discrepancy.settings import Discrepancy, check_discrepancy
-from verisimile.mixture.templates import Cells, Templates, templates_of
+from verisimile.mixture.templates import TemplateBins, Templates, templates_of
 from verisimile.repair.gaps import Gap, gaps, in_gaps
 from verisimile.repair.levels import Levels, cross_fitted
 from verisimile.repair.logistic import Side
 from verisimile.repair.ratio import fit_ratio, functions_of
 from verisimile.samples.columns import comparable
+from verisimile.samples.coordinates import Standardised
 from verisimile.samples.learners import Classifier, boosted_trees, check_learner
+from verisimile.samples.pool import pool_samples
 from verisimile.stats.aggregate import holm
 from verisimile.stats.pvalues import PValue
 
@@ -93,7 +95,7 @@ class Reweighting(Result):
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...] = ()
     levels: Levels | None = field(default=None, metadata={"transient": True})
-    listed: ClassVar[tuple[str, ...]] = ("after", "gaps")
+    listed: ClassVar[tuple[str, ...]] = ("before", "after")
 
     def __repr__(self) -> str:
         """Return one line: sizes, worth, the retest."""
@@ -164,7 +166,7 @@ class Reweighting(Result):
             For an unknown feature, or edges that do not rise.
         """
         found = self._events(x)
-        cells = Cells.of(axes, self.features)
+        cells = TemplateBins.of(axes, self.features)
         rows, inside = self._rows(found), cells.inside(found.x)
         u = np.ones(found.n) if found.weights is None else found.weights
         w = u * np.exp(self.ratio.log_ratio(rows))
@@ -363,17 +365,11 @@ def _tested(
         features=fresh[1].features,
         group=fresh[1].group,
     )
-    before = permutation_test(
-        run.at("before"), fresh[0], fresh[1], _TESTS, permutations=permutations
-    )
-    after = permutation_test(
-        run.at("after"),
-        fresh[0],
-        weighted,
-        _TESTS,
-        permutations=permutations,
-        variations=bare._varied(rows),
-    )
+    coordinates = Standardised()
+    plain = pool_samples(fresh[0], fresh[1], coordinates)
+    held = pool_samples(fresh[0], weighted, coordinates, variations=bare._varied(rows))
+    before = permute_pool(run.at("before"), plain, _TESTS, permutations=permutations)
+    after = permute_pool(run.at("after"), held, _TESTS, permutations=permutations)
     own = np.ones(generated.n) if generated.weights is None else generated.weights
     w = own * bare.weights(generated)
     smallest = float(holm([each.p_value.value for each in after]).min())

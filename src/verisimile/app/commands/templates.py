@@ -145,8 +145,8 @@ class TemplatesCommand:
         import numpy as np
 
         from verisimile.data.files import read_events
-        from verisimile.mixture.templates import Cells
+        from verisimile.mixture.templates import TemplateBins
 
         events = read_events(file, features=list(axes))
-        inside = Cells.of(axes, events.features).inside(events.x)
+        inside = TemplateBins.of(axes, events.features).inside(events.x)
         return np.asarray(inside.sum(axis=0))

@@ -90,7 +90,7 @@ def two_sample(
     return found
 
 
-def permutation_test(  # noqa: PLR0913  (samples, statistics, and how the null is drawn)
+def permutation_test(
     run: Run,
     reference: EventsLike,
     generated: EventsLike,
@@ -99,7 +99,6 @@ def permutation_test(  # noqa: PLR0913  (samples, statistics, and how the null i
     permutations: int | Exchangeable = 999,
     stop_after: int | None = None,
     coordinates: Coordinates = Standardised(),  # noqa: B008  (frozen)
-    variations: Array | None = None,
 ) -> tuple[TwoSample, ...]:
     r"""Test whether two samples are of one distribution, with every statistic given.
 
@@ -145,11 +144,6 @@ def permutation_test(  # noqa: PLR0913  (samples, statistics, and how the null i
         A statistic combined by min-p needs all of them and ignores it.
     coordinates
         Coordinates of the pooled events.
-    variations
-        Relative changes ``(m, k)`` of the generated events' weights by one standard deviation in
-        each of k independent directions, where weights were estimated from other events, as by
-        :func:`verisimile.reweight`: null draws then vary them too, by
-        :math:`b_j (R z)_j` with z standard normal.  None for weights that are known.
 
     Returns
     -------
@@ -181,13 +175,7 @@ def permutation_test(  # noqa: PLR0913  (samples, statistics, and how the null i
     exchangeable = isinstance(permutations, Exchangeable)
     count = permutations.permutations if isinstance(permutations, Exchangeable) else permutations
     _check(statistics, count, stop_after)
-    pool = pool_samples(
-        reference,
-        generated,
-        coordinates,
-        exchangeable_weights=exchangeable,
-        variations=variations,
-    )
+    pool = pool_samples(reference, generated, coordinates, exchangeable_weights=exchangeable)
     return permute_pool(run, pool, statistics, permutations=count, stop_after=stop_after)
 
 

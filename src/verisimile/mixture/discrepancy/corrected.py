@@ -26,7 +26,7 @@ from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import HistogramEstimate, Mixture
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
-from verisimile.mixture.templates import Cells, Templates
+from verisimile.mixture.templates import TemplateBins, Templates
 
 _REPETITIONS = 1.0  # expected in a sample, at most
 
@@ -169,7 +169,7 @@ class CorrectedMixture(Mixture):
         with G as in :meth:`expectation`; arguments as of
         :meth:`~verisimile.mixture.model.Mixture.templates`.
         """
-        cells = Cells.of(axes, self.features)
+        cells = TemplateBins.of(axes, self.features)
         x, rows = self.weighted_draws(run, draws)
         contents, covariance, noise = self.discrepancy.moments(cells.inside(x), x, rows)
         # The noise of the draws is in the covariance that is returned.

@@ -23,7 +23,7 @@ from verisimile.report.numbers import (
 )
 from verisimile.report.page import Illustration, Lead, Part, Table
 from verisimile.report.section import Section, takes
-from verisimile.report.sections.discrepancy_figure import errors_figure
+from verisimile.report.sections.discrepancy_figure import errors_figure, plot_discrepancy
 from verisimile.report.verdict import Finding, decision, measurement
 
 _MOST_FEATURES = 12
@@ -31,7 +31,7 @@ _MOST_SHIFTS = 8
 
 
 @takes(Reweighting)
-class Weights(Section[Reweighting]):
+class ReweightingSection(Section[Reweighting]):
     """Density ratios with errors, and the tests of the reweighted sample."""
 
     title = "Reweighting"
@@ -104,6 +104,22 @@ class Weights(Section[Reweighting]):
         )
 
 
+@draws(Reweighting)
+def plot_reweighting(result: Reweighting, *, ax: Axes | None = None) -> Axes:
+    """Draw, for each feature, errors over the counting error, and the change by the weights.
+
+    Parameters
+    ----------
+    result
+        The weights.
+    ax
+        Where to draw, divided into panels; None for a new figure.
+    """
+    return plot_discrepancy(
+        result.ratio, features={spec.name: spec for spec in result.features}, ax=ax
+    )
+
+
 def _tests(result: Reweighting) -> Table:
     return Table(
         f"Tests of {count(result.n_checked[0])} reference and {count(result.n_checked[1])} "
@@ -135,7 +151,7 @@ def _shifts(result: Reweighting) -> Table:
 
 
 @takes(Templates)
-class Histograms(Section[Templates]):
+class TemplateSection(Section[Templates]):
     """Histograms with their errors as independent variations."""
 
     title = "Templates"
