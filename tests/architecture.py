@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 LAYERS = (
     "core", "stats", "data", "samples", "density", "ensemble", "mixture", "checks", "validation",
-    "ranking", "report", "app",
+    "ranking", "repair", "report", "app",
 )  # fmt: skip
 MAX_LINES = 500
 

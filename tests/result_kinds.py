@@ -22,6 +22,7 @@ from conditional_analytic import conditional_events, conditional_family, draw_at
 from human_ratings import choices, preferences, scaled
 from posterior_study import Posterior, conjugate
 from report_values import make_goodness, make_marginal, make_summary
+from template_values import SIGNAL, falling
 from verisimile.checks.amplification.analytic import analytic_observables
 from verisimile.checks.amplification.calibrated_errors import calibrate_errors
 from verisimile.checks.amplification.forecast import forecast
@@ -57,11 +58,13 @@ from verisimile.mixture.sampling import conditional_log_densities
 from verisimile.ranking.defects import DEFECTS
 from verisimile.ranking.own import own_metrics
 from verisimile.ranking.result import Arena
+from verisimile.repair.signal import fit_signal
 from verisimile.report.difference import ReportComparison
 from verisimile.report.document import document
 from verisimile.report.write import gather
 from verisimile.stats.aggregate import min_p
 from verisimile.stats.tails import fit_tail
+from verisimile.validation.monitor import look
 
 RUN = vs.Run(vs.Seeds(5))
 NAMES = ("mass", "pt <x>")
@@ -201,7 +204,27 @@ def _arena() -> Arena:
     return vs.arena(RUN, metrics, suite)
 
 
+def _reweighted() -> object:
+    rng = np.random.default_rng(5)
+    pair = rng.normal(0.3, 1.0, (300, 1)), rng.normal(size=(300, 1))
+    fast = vs.Discrepancy(scale=0.03, draws=50)
+    return vs.reweight(RUN, *pair, permutations=99, settings=fast)
+
+
+def _monitored() -> object:
+    rng, state = np.random.default_rng(6), None
+    for _ in range(3):
+        pair = rng.normal(size=(60, 1)), rng.normal(0.5, 1.0, (60, 1))
+        state = look(state, *pair, level=0.05, seed=1)
+    assert state is not None
+    return state.result
+
+
 MADE: dict[str, Callable[[], object]] = {
+    "Monitored": _monitored,
+    "Reweighting": _reweighted,
+    "SignalFit": lambda: fit_signal(falling(), SIGNAL, falling().nominal + SIGNAL),
+    "Templates": falling,
     "Agreement": lambda: agreement(choices(_rng(), (6, 8), (0.5, 0.5), 0.0)),
     "Amplification": lambda: make_point(20, 0.1, 0.02),
     "AmplificationCurve": lambda: make_study([make_point(20, 0.1, 0.02)]).quantile,

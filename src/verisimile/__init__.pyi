@@ -86,6 +86,7 @@ from .mixture.solvers.newton import NewtonSolver as NewtonSolver
 from .ranking.arena import arena as arena
 from .ranking.metrics import Metric as Metric
 from .ranking.suite import Suite as Suite
+from .repair.reweight import reweight as reweight
 from .report import figures as figures
 from .report.document import read_report as read_report
 from .report.loggers import MLflowLogger as MLflowLogger
@@ -97,6 +98,7 @@ from .report.passport import write_passport as write_passport
 from .report.passport_check import check_passport as check_passport
 from .report.write import write_report as write_report
 from .stats.pvalues import PValue as PValue
+from .validation.monitor import monitor as monitor
 from .validation.study import Battery as Battery
 from .validation.study import Study as Study
 from .validation.study import Threshold as Threshold

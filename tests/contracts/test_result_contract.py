@@ -28,6 +28,7 @@ from verisimile.report.section import known_sections
 NO_FIGURE = {
     "Account", "Alike", "AreaDifference", "AreaSpread", "BinCoverage", "Closure", "Conclusion",
     "Contents", "Copies", "Crossing", "DiscrepancyRecord", "Document", "Environment", "FitRecord",
+    "Axis", "DiscrepancyBasis", "Functions", "Night", "SignalFit", "TemplateAxis",
     "InputSample", "Interval",
     "MetricBound", "NullCurves", "ObservableCoverage", "PairRate", "PairedTests", "RadialBand",
     "RecallBand", "ReportComparison", "ReportInput", "SampleRows", "ScaleRating", "Stage",

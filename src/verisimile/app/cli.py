@@ -31,9 +31,11 @@ from verisimile.app.commands.one_sample import OneSampleCommand
 from verisimile.app.commands.posterior import PosteriorCommand
 from verisimile.app.commands.ratings import RatingsCommand
 from verisimile.app.commands.report import ReportCommand
+from verisimile.app.commands.reweight import ReweightCommand
 from verisimile.app.commands.run import RunCommand
 from verisimile.app.commands.sample import SampleCommand
 from verisimile.app.commands.submit import SubmitCommand
+from verisimile.app.commands.templates import TemplatesCommand
 from verisimile.app.commands.validate import ValidateCommand
 from verisimile.app.examples import said_of
 from verisimile.app.manner import Debug, Manner, Quiet, behaving
@@ -136,10 +138,12 @@ COMMANDS: Mapping[str, Callable[..., Command]] = {
     "check-passport": CheckPassportCommand,
     "amplify": AmplifyCommand,
     "compare": CompareCommand,
+    "reweight": ReweightCommand,
     "fit": FitCommand,
     "gof": GofCommand,
     "coverage": CoverageCommand,
     "sample": SampleCommand,
+    "templates": TemplatesCommand,
     "one-sample": OneSampleCommand,
     "posterior": PosteriorCommand,
     "ratings": RatingsCommand,

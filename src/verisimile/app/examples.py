@@ -40,6 +40,10 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
             "with a passport that travels with the sample",
             "verisimile validate truth.parquet generated.parquet --passport",
         ),
+        (
+            "new events every night, and one p-value for all nights",
+            "verisimile validate truth.parquet generated.parquet --monitor fast.state",
+        ),
     ),
     "check-passport": (
         ("a sample and the passport beside it", "verisimile check-passport generated.parquet"),
@@ -68,6 +72,27 @@ EXAMPLES: Mapping[str, Sequence[tuple[str, str]]] = {
         (
             "two families",
             "verisimile compare flows/ --against diffusion/ --truth truth.parquet",
+        ),
+    ),
+    "reweight": (
+        (
+            "weights with errors, and whether the sample holds with them",
+            "verisimile reweight truth.parquet generated.parquet --out reweighting",
+        ),
+        (
+            "with a template for an analysis",
+            "verisimile reweight truth.parquet generated.parquet --axis m_ll=60:120:24",
+        ),
+    ),
+    "templates": (
+        (
+            "a histogram with its errors as variations",
+            "verisimile templates runs/z --axis m_ll=60:120:24 --events 50000",
+        ),
+        (
+            "workspaces of pyhf and cabinetry, and the strength of a signal",
+            "verisimile templates runs/z --axis m_ll=60:120:24 --events 50000 "
+            "--signal signal.parquet --observed data.parquet",
         ),
     ),
     "fit": (

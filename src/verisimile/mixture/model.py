@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from verisimile.core.arrays import Array, as_vector, digest, frozen
+from verisimile.core.canonical import JSON
 from verisimile.core.errors import NumericsError, require, require_one_of
 from verisimile.core.hists import EdgesLike, WeightedHistogram, as_edges, histogram_of
 from verisimile.core.random import Seeds
@@ -26,6 +27,7 @@ from verisimile.density.protocol import ConditionalDensity, DensityEstimator
 from verisimile.mixture.fit import WeightFit, check_converged, check_one_weight_each
 from verisimile.mixture.objective import density_error, mixed_log_density
 from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
+from verisimile.mixture.templates import TemplateBins, Templates, templates_of
 
 _DRAWS = 20_000
 _PROBES = 8
@@ -185,6 +187,80 @@ class Mixture:
             spec = self.features[column]
             found[spec.name] = replace(member_histogram(columns, e, self.fit), feature=spec)
         return found
+
+    def templates(
+        self,
+        axes: Mapping[str, EdgesLike],
+        run: Run,
+        *,
+        events: float = 1.0,
+        filled: int | None = None,
+        draws: int | None = None,
+    ) -> Templates:
+        r"""Return a histogram with its errors as independent variations, for an analysis.
+
+        .. math:: h = n P, \qquad \mathrm{Cov}(h) = n^2 P_\cdot C P_\cdot^T
+                  = \sum_k v_k v_k^T
+
+        Parameters
+        ----------
+        axes
+            Edges by the name of a feature; bins of several features are those of their product.
+        run, draws
+            As for :meth:`expectation`.
+        events
+            n, expected events.
+        filled
+            Generated events that the analysis fills the bins with, whose counting error
+            :math:`n \sqrt{P / n_\mathrm{filled}}` is the statistical part; None for the
+            expectation itself, whose statistical error is that of the draws.
+        """
+        cells = TemplateBins.of(axes, self.features)
+        samples = self.draws(run, _DRAWS if draws is None else draws)
+        contents = np.array([cells.inside(x).mean(axis=0) for x in samples])
+        sizes = np.array([len(x) for x in samples], dtype=np.float64)
+        noise = (self.weights**2 / sizes) @ (contents * (1.0 - contents))
+        return self._templates(
+            cells,
+            self.weights @ contents,
+            contents.T @ self.fit.covariance @ contents,
+            noise,
+            (events, filled),
+        )
+
+    @staticmethod
+    def _templates(
+        cells: TemplateBins,
+        contents: Array,
+        covariance: Array,
+        noise: Array,
+        size: tuple[float, int | None],
+    ) -> Templates:
+        events, filled = size
+        if filled is not None:
+            require(filled > 0, "filled", got=filled, expected="a number of events above zero")
+            noise = noise + contents / filled
+        statistical = events * np.sqrt(noise)
+        return templates_of(cells.axes, events * contents, events**2 * covariance, statistical)
+
+    def to_pyhf(
+        self,
+        axes: Mapping[str, EdgesLike],
+        run: Run,
+        signal: Sequence[float] | Array,
+        observed: Sequence[float] | Array,
+        *,
+        events: float,
+        filled: int | None = None,
+        name: str = "background",
+    ) -> dict[str, JSON]:
+        """Return a pyhf workspace with this density as the background of a signal.
+
+        `axes`, `run`, `events` and `filled` as for :meth:`templates`; the rest as for
+        :meth:`~verisimile.mixture.templates.Templates.to_pyhf`.
+        """
+        made = self.templates(axes, run, events=events, filled=filled)
+        return made.to_pyhf(signal, observed, name=name)
 
     def _bins(self, edges: Mapping[str, EdgesLike]) -> dict[int, Array]:
         """Return edges by the number of their feature; raise unless it is known, and they rise."""

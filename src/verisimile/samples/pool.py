@@ -93,6 +93,9 @@ class Pool:
     key
         Content key of the pooled events, who they belong to, and who belongs together; of
         thinned events that of the whole.
+    variations
+        Relative changes of the weights of the second sample's events ``(n_2, k)``, by one standard
+        deviation in each of k independent directions; None for weights that are known.
     """
 
     x: Array
@@ -109,6 +112,7 @@ class Pool:
     warnings: tuple[str, ...]
     angles: tuple[Angle, ...] = ()
     key: str = ""
+    variations: Array | None = None
 
     @property
     def grouped(self) -> bool:
@@ -178,7 +182,8 @@ class Pool:
         with the pooled masses p, and the fluctuations of each sample by itself of
         :func:`~verisimile.samples.pool.multiplier_draws`, stretched as
         :func:`~verisimile.samples.pool.stretched_signs` says.  A pool that was thinned has the
-        signs of the whole.
+        signs of the whole.  Weights with variations R ``(n_2, k)`` fluctuate by
+        :math:`b_j (R z)_j`, z standard normal, too.
         """
         ours, theirs = self.masses
         freedom = variance_freedom(np.concatenate([ours, -theirs]), self.units)
@@ -187,6 +192,11 @@ class Pool:
         a, b = np.tile(centre, (count, 1)), np.tile(centre, (count, 1))
         a[:, :split] += multiplier_draws(ours, self.units[:split], drawn)
         b[:, split:] += multiplier_draws(theirs, self.units[split:], drawn)
+        if self.variations is not None:
+            rngs = [seeds.at("vary", k).numpy() for k in range(first, first + count)]
+            z = np.array([rng.standard_normal(self.variations.shape[1]) for rng in rngs])
+            changed = z @ self.variations.T
+            b[:, split:] += (changed - (changed @ theirs)[:, None]) * theirs
         return MassRows(a, b, np.concatenate([ours, -theirs]))
 
     def thinned(self, most: int, rng: np.random.Generator) -> Pool:
@@ -219,6 +229,7 @@ class Pool:
             units=_fixed(self.units[rows]),
             rows=_fixed(rows),
             angles=tuple(angle.take(rows) for angle in self.angles),
+            variations=None if self.variations is None else frozen(self.variations[kept[1]]),
         )
 
 
@@ -228,6 +239,7 @@ def pool_samples(
     coordinates: Coordinates,
     *,
     exchangeable_weights: bool = False,
+    variations: Array | None = None,
 ) -> Pool:
     """Return the pool of two samples, features matched by name.
 
@@ -241,6 +253,9 @@ def pool_samples(
         Whether one law made the weights of both samples, so that events may be relabeled
         with their weights.  Without weights, or with one constant weight in each sample, that
         is so.
+    variations
+        Relative changes of the second sample's weights, as :class:`Pool` has them: weights that
+        were estimated are not known.
 
     Raises
     ------
@@ -272,7 +287,7 @@ def pool_samples(
     groups = stacked_groups((first.group, second.group), (first.n, second.n))
     units = alone if groups is None else groups
     n_effective, largest_share = _worth(weights, units)
-    plain = all(bool((w == 1.0).all()) for w in weights)
+    plain, known = all(bool((w == 1.0).all()) for w in weights), variations is None
     pool = Pool(
         x=frozen(coordinates.of(around.x, *([around.blocks] if around.angles else []))),
         weights=frozen(np.concatenate(weights)),
@@ -280,7 +295,7 @@ def pool_samples(
         n_effective=n_effective,
         largest_share=largest_share,
         kind=max(_kind(first), _kind(second), key=_KINDS.index),
-        null="relabelings" if plain or exchangeable_weights else "multipliers",
+        null="relabelings" if known and (plain or exchangeable_weights) else "multipliers",
         units=_fixed(units),
         n_units=int(units.max()) + 1,
         rows=_fixed(alone),
@@ -294,15 +309,30 @@ def pool_samples(
             ),
             *_sharing(first, second),
         ),
+        variations=_checked(variations, second.n),
     )
     return replace(pool, warnings=(*pool.warnings, *_small(pool)), key=_key(pool))
 
 
 def _key(pool: Pool) -> str:
     alone = pool.n_units == pool.units.size
-    more = [] if alone else [pool.units]
+    more: list[Array | IntArray] = [] if alone else [pool.units]
     more += [np.array(angle.columns) for angle in pool.angles]
+    more += [] if pool.variations is None else [pool.variations]
     return digest(pool.x, pool.weights, np.array(pool.sizes), *more)
+
+
+def _checked(variations: Array | None, n: int) -> Array | None:
+    if variations is None:
+        return None
+    found = np.array(variations, dtype=np.float64)
+    require(
+        found.ndim == 2 and len(found) == n and bool(np.isfinite(found).all()),
+        "variations",
+        got=f"an array of shape {found.shape}, {int((~np.isfinite(found)).sum())} not finite",
+        expected=f"finite numbers ({n}, k), a row for each generated event",
+    )
+    return frozen(found)
 
 
 def _fixed(codes: IntArray) -> IntArray:

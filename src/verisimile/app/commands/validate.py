@@ -106,6 +106,13 @@ class ValidateCommand(options.BesideReport):
             help="Of each permutation test; 999 by default.",
         ),
     ] = None
+    monitor: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STATE",
+            help="Evidence of all nights, in this file: the verdict is theirs, valid at any time.",
+        ),
+    ] = None
     level: Annotated[
         float | None, typer.Option(help="Significance level of the verdict; 0.05 by default.")
     ] = None
@@ -144,7 +151,7 @@ class ValidateCommand(options.BesideReport):
 
         clock = Clock()
         study = within_reach(self._whole_study())
-        check_report(self.out, force=self.force)
+        check_report(self.out, force=self.force or self.monitor is not None)
         run = options.run_in(self.home, seed=study.seed, executor=self.executor, shard=self.shard)
         drawn = None
         if model := ModelFile.named(study.samples.generated):
@@ -153,6 +160,8 @@ class ValidateCommand(options.BesideReport):
         with clock.stage("reading"):
             events, notes = read_samples(study)
             check_inputs(events, study)
+        if self.monitor is not None:
+            return self._watch(self.monitor, run, study, events, clock)
         stamp = passport_plan(
             study,
             events["generated"],
@@ -213,6 +222,39 @@ class ValidateCommand(options.BesideReport):
         self.out.mkdir(parents=True, exist_ok=True)
         write_events(events, file, origin=_ORIGIN)
         return _with_samples(study, generated=str(file)), source
+
+    def _watch(
+        self, state: Path, run: Run, study: Study, events: Mapping[str, Events], clock: Clock
+    ) -> ExitCode:
+        """Add a night to the evidence in a file; its verdict is that of all nights."""
+        from verisimile.app.conclusions import Ending
+        from verisimile.app.plans import Planned, print_plan
+        from verisimile.report.content import InputSample
+        from verisimile.validation.monitor import monitor
+
+        if self.dry_run:
+            return print_plan(run, [Planned("one night", 1, 0, 1.0)], as_json=self.as_json)
+        with clock.stage("one night"):
+            found = monitor(
+                state,
+                events["reference"],
+                events["generated"],
+                level=study.level,
+                seed=study.seed,
+            )
+        ending = Ending(
+            title=f"All nights of {_name(study)}",
+            schema="verisimile.monitor-summary/1",
+            out=self.out,
+            level=study.level,
+            force=True,  # the page of the night before
+            as_json=self.as_json,
+        )
+        inputs = [
+            InputSample.of(role, getattr(study.samples, role), sample)
+            for role, sample in events.items()
+        ]
+        return ending.of(run, [found], clock, inputs=inputs)
 
     def _whole_study(self) -> Study:
         """Return the study file's study with what the options say instead."""

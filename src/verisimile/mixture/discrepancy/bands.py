@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from verisimile.core.arrays import Array, frozen
@@ -13,9 +15,15 @@ _SHARES = np.array(
 )
 
 
-def feature_bands(fit: DiscrepancyFit, x: Array, rows: Array) -> tuple[FeatureBand, ...]:
-    """Return one band per feature, from draws of the mixture ``(R, d)`` with functions `rows`."""
-    axes = fit.functions.basis.axes[: x.shape[1]]  # beyond are those of a context
+def feature_bands(
+    fit: DiscrepancyFit, x: Array, rows: Array, axes: Sequence[Axis] | None = None
+) -> tuple[FeatureBand, ...]:
+    """Return one band per feature, from draws of the mixture ``(R, d)`` with functions `rows`.
+
+    Of the axes of the basis, unless others are given.
+    """
+    if axes is None:
+        axes = fit.functions.basis.axes[: x.shape[1]]  # beyond are those of a context
     edges = [_edges(axis, column) for axis, column in zip(axes, x.T, strict=True)]
     inside = np.hstack([_inside(ends, column) for ends, column in zip(edges, x.T, strict=True)])
     corrected, covariance, _ = fit.moments(inside, x, rows)

@@ -26,6 +26,7 @@ from verisimile.mixture.law import WeightLaw
 from verisimile.mixture.model import HistogramEstimate, Mixture
 from verisimile.mixture.objective import mixed_log_density
 from verisimile.mixture.sampling import SignedSample, audited, member_log_densities, sample_signed
+from verisimile.mixture.templates import TemplateBins, Templates
 
 _REPETITIONS = 1.0  # expected in a sample, at most
 
@@ -151,6 +152,30 @@ class CorrectedMixture(Mixture):
                 e, frozen(content[own]), frozen(covariance[own, own]), spec
             )
         return found
+
+    def templates(
+        self,
+        axes: Mapping[str, EdgesLike],
+        run: Run,
+        *,
+        events: float = 1.0,
+        filled: int | None = None,
+        draws: int | None = None,
+    ) -> Templates:
+        r"""Return a histogram with its errors as independent variations, for an analysis.
+
+        .. math:: h = n P, \qquad \mathrm{Cov}(h) = n^2 G^T \Sigma G = \sum_k v_k v_k^T
+
+        with G as in :meth:`expectation`; arguments as of
+        :meth:`~verisimile.mixture.model.Mixture.templates`.
+        """
+        cells = TemplateBins.of(axes, self.features)
+        x, rows = self.weighted_draws(run, draws)
+        contents, covariance, noise = self.discrepancy.moments(cells.inside(x), x, rows)
+        # The noise of the draws is in the covariance that is returned.
+        return self._templates(
+            cells, contents, covariance - noise, np.diag(noise), (events, filled)
+        )
 
     def draw(self, n: int, run: Run) -> SignedSample:
         """Draw `n` events with their members' log-densities and the sampler's audit.

@@ -88,6 +88,8 @@ def _errors(axes: Axes, band: FeatureBand) -> None:
         (band.errors, style.REFERENCE, "claimed"),
         (band.plain_errors, style.ALTERNATIVE, "claimed without the discrepancy"),
     ):
+        if not errors.any():  # of weights, which have no members
+            continue
         axes.stairs(errors / band.counted, edges, baseline=None, color=colour, lw=1.6, label=label)
     axes.set_ylim(0.0, _ROOM * max(1.0, float((band.errors / band.counted).max())))
     _edge_ticks(axes, band.edges, labelled=False)

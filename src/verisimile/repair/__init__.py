@@ -1,0 +1,1 @@
+"""After the verdict: a density ratio with errors, and what becomes of the errors downstream."""
