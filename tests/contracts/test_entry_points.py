@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ from verisimile.mixture.bind import PseudoEvents
 from verisimile.mixture.conditional import ConditionalMixture, ContextColumns
 from verisimile.mixture.fit import fit_weights
 from verisimile.mixture.sampling import conditional_log_densities
+from verisimile.ranking.defects import other_generator
+from verisimile.ranking.laws import events_law
 from verisimile.validation.result import Validation
 from verisimile.validation.study import Battery, Study
 
@@ -173,6 +176,14 @@ AMPLIFY: dict[str, Any] = {"n_train": 50, "regions": (3,)}
 SIZES: dict[str, Any] = {"datasets": 8, "events": 60}
 
 CALLS: Mapping[str, Callable[[Given], object]] = {
+    "events_law": lambda s: events_law("real", s.first).name,
+    "other_generator": lambda s: (
+        other_generator("other", events_law("real", events(1)), s.second).name
+    ),
+    "monitor": lambda s: vs.monitor(Path(mkdtemp(dir=s.folder)) / "s", s.first, s.second),
+    "reweight": lambda s: vs.reweight(
+        run(), s.first, s.second, permutations=99, check=0.4, settings=vs.Discrepancy(draws=50)
+    ),
     "amplify": lambda s: vs.amplify(
         run(), [s.second], s.first, train=s.third, members=s.several, **AMPLIFY
     ),

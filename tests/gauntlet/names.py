@@ -74,6 +74,9 @@ _REASONS: Mapping[str, str] = {
     "errors of ratios are counted by tests/calibration/test_ratio_coverage.py":
         "fit_ratio fit_ratio_weights RatioMixture",
     "a p-value in other units": "Significance",
+    "at any time: tests/calibration/test_monitor.py": "monitor Monitored",
+    "errors and retests: tests/calibration/test_reweighting.py": "reweight Reweighting",
+    "no more gaps than stated: tests/unit/repair/test_gaps.py": "Gap",
     "shares of pairs with Clopper and Pearson's interval: tests/unit/ranking":
         "Arena ArenaCosts Found Standing arena",
 }  # fmt: skip
