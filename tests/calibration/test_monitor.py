@@ -1,4 +1,4 @@
-"""Evidence of many nights: false alarms over 500 looks, and the twin that looks afresh each night."""
+"""Evidence of many nights: false alarms over 500 looks, and the twin that looks afresh."""
 
 from __future__ import annotations
 
