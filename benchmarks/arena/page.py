@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from verisimile.core.result import load
+from verisimile.ranking.own import own_metrics
 from verisimile.ranking.result import Arena, ArenaCosts, Found, Standing
 from verisimile.report import style
 from verisimile.report.drawing import figure_of
@@ -184,12 +185,20 @@ def _cost(table: Arena, costs: ArenaCosts) -> str:
     )
 
 
+def _missing(table: Arena) -> str:
+    """Return which measures of ours the kept table does not have."""
+    there = {one.metric for one in table.standings}
+    names = ", ".join(f"*{name}*" for name in own_metrics() if name not in there)
+    return names and f"Of our own, the kept table does not have {names} yet.  "
+
+
 def _again(table: Arena) -> str:
     return (
         "## Again\n\n```console\nmake arena            # goes on where it stopped\n```\n\n"
         f"Public seed {table.seed}, suite `{table.suite[:16]}`; the table is "
         "`benchmarks/results/arena.json`, and two runs give the same bytes, serial or in "
         "parallel.  "
+        f"{_missing(table)}"
         "Other packages enter by `benchmarks/arena/peers.py`, if they are installed; kernel-nplm "
         "is on no index, and PyPI's NPLM imports tensorflow.\n"
     )

@@ -56,9 +56,10 @@ have the same perfect generators in common.
 
 ![Shares of pairs in which a metric is worse](figures/metrics-on-examples-seen.png)
 
-Energy distance and the alarm of [memorisation](../amplification.md) (its own level, 0.01) are not
-of the source.  IS is by the probabilities of the eight true discs, FID and KID are of coordinates
-in units of the truth's spread.
+Energy distance and the alarm of
+[memorisation](../amplification-differential.md#the-memorisation-alarm) (its own level, 0.01) are
+not of the source.  IS is by the probabilities of the eight true discs, FID and KID are of
+coordinates in units of the truth's spread.
 
 {table(("failure", *(each.name for each in METRICS)), _values(f["rows"]))}
 

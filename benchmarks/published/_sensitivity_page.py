@@ -120,9 +120,11 @@ def takeaway(numbers: Json) -> str:
     """Return the one sentence of the table of studies."""
     said = []
     for effect in ("shift", "bump"):
-        found = {d: _best(numbers, d, effect) for d in DIMENSIONS}
+        found = [(_best(numbers, d, effect), _problem(numbers, d, effect)) for d in DIMENSIONS]
+        # Of a cell its value alone: the limits of the grid of strengths belong to it.
         sizes = ", ".join(
-            "none" if not one else shown(one[1]["value"], 2) for one in found.values()
+            "none" if best is None else _cell(best[1], problem).partition(" (")[0]
+            for best, problem in found
         )
         said.append(f"{effect} of {sizes}")
     spread = max(_factor(_of_mixtures(numbers, "mean", name)) for name in PUBLISHED["mean"])

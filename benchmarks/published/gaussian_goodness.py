@@ -159,12 +159,13 @@ def takeaway(numbers: Json) -> str:
 def _compared(numbers: Json) -> list[Compared]:
     ensembles, sizes = numbers["ensembles"], numbers["sizes"]
     ratio = sizes["tested"] / sizes["training"]
+    times = "" if ratio == 1.0 else f"{ratio:.2g} times "
     why = {
         "single": f"In {CODE} it is another test, a two-sample one of 100 000 events against "
         f"500 000 with a χ² law beyond its 100 toys; here the kernel test sees "
         f"{sizes['tested']} events, and t beyond the toys' grows in proportion to these.",
         "ensemble": "As above: another test there, whose Z is read off a χ² law; fewer members "
-        f"and {ratio:.2g} test events per event of training here.",
+        f"here, and {times}as many events tested as trained on.",
         "uncertainty": f"There t is the median of 100 test sets beside plug-in toys, and by {CODE} "
         f"all but about 13 of 10 662 are the soft penalty's; here {sizes['members'] - 1} free "
         "weights cannot undo what all members miss alike, as the next row shows.",

@@ -66,7 +66,7 @@ _REASONS: Mapping[str, str] = {
     "from the errors of a mixture, which the benches of the weight fit count":
         "analytic analytic_observables",
     "spread of members, which covers nothing by itself: tests/unit/coverage":
-        "BinIntervals",
+        "BinIntervals density_intervals spread_intervals summarise_bins",
     "pointwise bands over generators, for the eye": "RecallBand",
     "Wilson intervals, right on average over rates only, for the eye": "CalibrationCurve",
     "pointwise band of a curve, for the eye": "RocCurve",
