@@ -142,7 +142,7 @@ def repetition(seeds: Seeds, settings: Settings) -> Payload:
         done = time.process_time()
         arrays[f"{name}/contents"] = contents
         arrays[f"{name}/log"] = np.stack([model.log_prob(EVENTS) for model in models])
-        values, weights, apart = _weighted(models, events, further, contents, seeds.at(name, "fit"))
+        values, weights, apart = weighted(models, events, further, contents, seeds.at(name, "fit"))
         arrays |= {f"{name}/values": values, f"{name}/weights": weights, f"{name}/apart": apart}
         meta[name] = {
             "training": trained - clock,
@@ -163,7 +163,7 @@ def _models(name: str, events: Events, members: int, seeds: Seeds) -> tuple[Dens
     return model.members(members, seeds.at("members"))
 
 
-def _weighted(
+def weighted(
     models: Sequence[DensityEstimator],
     events: Events,
     further: Events,
@@ -226,7 +226,7 @@ def _per_event(records: Sequence[Record]) -> Mapping[str, BinErrors]:
 def _events(found: Mapping[str, BinErrors]) -> str:
     head = ("log-density of", *HEAD[2:])
     lines = ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    lines += [f"| {name} | {_row(each)} |" for name, each in found.items()]
+    lines += [f"| {name} | {row(each)} |" for name, each in found.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -254,7 +254,7 @@ def _page(
     ]
     for side, by_name in results.items():
         shown = {name: each for name, each in by_name.items() if _PLAIN not in name}
-        lines += [f"| {side**2} | {name} | {_row(each)} |" for name, each in shown.items()]
+        lines += [f"| {side**2} | {name} | {row(each)} |" for name, each in shown.items()]
     lines += ["", "| " + " | ".join(COSTS) + " |", "|---" * len(COSTS) + "|"]
     for name, spent in _costs(records).items():
         parts = [f"{spent[key]:.2f}" for key in ("training", "evaluation", "weights")]
@@ -265,7 +265,8 @@ def _page(
     return "\n".join(lines) + "\n"
 
 
-def _row(found: BinErrors) -> str:
+def row(found: BinErrors) -> str:
+    """Return rates and errors as cells of a table."""
     rates = [f"{100 * r.value:.1f} ± {100 * r.error:.1f}" for r in found.rates]
     others = [_number(e) for e in (found.claimed, found.actual, found.scale, found.bias_share)]
     return " | ".join([*rates, *others])

@@ -16,6 +16,7 @@ _REASONS: Mapping[str, str] = {
         Compiled CoverageScore DensityAt DeviceNewton DiffusionTrainer DropoutFlowTrainer Events
         Exchangeable Expectation Expression FlowMatchingTrainer GaussianMixtureTrainer
         IncompleteError InitialisationPlan InputError KernelDensityTrainer KnownTruth
+        LastLayerTrainer
         LeaveOneOut LinearScore LogDensities Look Loop MappedScore MemberBootstrap MinuitSolver
         MixtureNetworkTrainer MixtureRatio Moment NewtonSolver NormalScores NumericsError Parzen
         Placement PooledDraws PooledNeighbours PosteriorPoints PseudoDraws Quantile Run

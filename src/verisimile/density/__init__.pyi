@@ -4,6 +4,7 @@ from .check import check_conditional as check_conditional
 from .flows.engines import Compiled as Compiled
 from .flows.engines import Loop as Loop
 from .flows.engines import Stacked as Stacked
+from .flows.last_layer import LastLayerTrainer as LastLayerTrainer
 from .flows.random_weights import BayesianFlowTrainer as BayesianFlowTrainer
 from .flows.random_weights import DropoutFlowTrainer as DropoutFlowTrainer
 from .flows.zuko import ZukoSplineTrainer as ZukoSplineTrainer

@@ -68,7 +68,8 @@ class Schedule(NamedTuple):
     """How long and how fast to train; see `SplineFlowTrainer`.
 
     `decay` lets the step size fall along half a cosine; `keep` says whether the epoch with
-    the smallest validation loss or the last one is kept (of a path's training).
+    the smallest validation loss or the last one is kept (not by `train`, which knows the
+    best alone).
     """
 
     learning_rate: float

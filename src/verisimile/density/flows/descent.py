@@ -24,7 +24,7 @@ _OWN = ("best", "best_epoch", "curves", "trained", "open", "shuffles")
 
 
 class Descended(NamedTuple):
-    """Packed parameters of one member at its best epoch, and its curves."""
+    """Packed parameters of one member at the epoch that is kept, and its curves."""
 
     parameters: Floats
     curves: Curves
@@ -87,7 +87,8 @@ def train_together(
               \left[ \log N(f_m(z_n); 0, 1) + \log |\det f_m'(z_n)| \right]
 
     A member leaves after `patience` epochs without a smaller validation loss, or with an
-    error once its loss is no longer finite; the others go on.
+    error once its loss is no longer finite; the others go on.  A schedule that keeps the last
+    epoch does not look at the validation loss.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ class _Training:
             best = now.curves[member, now.best_epoch[member], 1]
             if not np.isfinite(losses).all():
                 now.open[member] = False
-            elif losses[1] < best or epoch == 0:
+            elif losses[1] < best or epoch == 0 or self.schedule.keep == "last":
                 now.best_epoch[member] = epoch
                 now.best[member] = now.adam.parameters[member]
             elif epoch - now.best_epoch[member] >= self.schedule.patience:

@@ -69,9 +69,12 @@ class PackedLayout:
     ----------
     shape
         Architecture without residual blocks.
+    heads_alone
+        Whether the last map of each layer is all that is trained.
     """
 
     shape: Architecture
+    heads_alone: bool = False
 
     def __post_init__(self) -> None:
         require(
@@ -106,6 +109,8 @@ class PackedLayout:
         """Which entries ``(P,)`` are trained: neither padding nor masked, and of features."""
         mask = np.zeros(self.size, dtype=bool)
         for block in self.blocks:
+            if self.heads_alone and not block.last:
+                continue
             weights, biases = self.views(mask, block)
             seen = self._limits(block)
             weights[:] = np.arange(block.inputs) < seen[:, None]

@@ -64,6 +64,14 @@ class SplineRecipe(LikelihoodRecipe[F], Generic[F]):
         """Return what will train flows of so many columns; see `engines.engine_for`."""
         return engine_for(self.stack(columns), wanted)
 
+    def layout(self, shape: Architecture) -> PackedLayout:
+        """Return where parameters are in a vector, and which of them are trained."""
+        return PackedLayout(shape)
+
+    def start(self, shape: Architecture, student: Student) -> Parameters:
+        """Return the parameters before the first step."""
+        return export(_initial(shape, student))
+
     def draft(self, input_map: Any, student: Student) -> Draft[F]:  # noqa: ANN401  (its own map)
         """Return network and model."""
         shape = self.stack(student.columns)
@@ -138,8 +146,8 @@ class SplineRecipe(LikelihoodRecipe[F], Generic[F]):
         engine: Stacked | Compiled,
         checkpoint: Checkpoint | None,
     ) -> list[_Outcome]:
-        layout = PackedLayout(shape)
-        starts = np.stack([layout.pack(export(_initial(shape, each))) for each in students])
+        layout = self.layout(shape)
+        starts = np.stack([layout.pack(self.start(shape, each)) for each in students])
         ends = train_together(layout, starts, students, self.schedule(), engine, checkpoint)
         return [
             end if isinstance(end, NumericsError) else (layout.unpack(end.parameters), end.curves)
