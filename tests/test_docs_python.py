@@ -25,7 +25,7 @@ _SMALLER = {
     r"\bFlowMatchingTrainer\(\)": "FlowMatchingTrainer(width=4, inner=4, depth=1, epochs=1)",
     r"at=points\)": "at=points, permutations=9)",
     r"alternative=one\)": "alternative=one, toys=12)",
-    r"(\bvs\.validate\([^()]*(?:\([^()]*\)[^()]*)*)\)(?<!study=quick\))": r"\1, study=few)",
+    r"(\bvs\.validate\((?!.*study=)[^()]*(?:\([^()]*\)[^()]*)*)\)": r"\1, study=few)",
     r"\[\[30\.0, 50\.0\]": "[[90.0, 92.0]",
     r"found\.windows\.windows\[0\]": "found.windows",
     r"split\(\(0\.1, 0\.1\), vs": "split((0.01, 0.01), vs",
@@ -102,7 +102,8 @@ def _after_the_p_value(c: dict[str, Any]) -> dict[str, Any]:
 def _by_distances(c: dict[str, Any]) -> dict[str, Any]:
     n_equiv, errors = np.array([1e-3, 6e-4, 4e-4]), np.full(3, 1e-5)
     scores = {"score_of_generated": c["generated"].x[:, 0], "score_of_holdout": c["test"].x[:, 0]}
-    return {"inverse_n_equiv": n_equiv, "errors": errors, **scores}
+    fixed = {"any_number_of_generated": c["generated"].x[:, 0], "of_holdout": c["test"].x[:, 0]}
+    return {"inverse_n_equiv": n_equiv, "errors": errors, **scores, **fixed}
 
 
 def _calorimeter(_: dict[str, Any]) -> dict[str, Any]:
@@ -186,6 +187,10 @@ def _readme(c: dict[str, Any]) -> dict[str, Any]:
     return {"generated_frame": c["generated"].to_frame()}
 
 
+def _reweighting(_: dict[str, Any]) -> dict[str, Any]:
+    return {"signal": np.array([0.0, 5.0, 5.0, 0.0]), "observed": np.array([9.0, 60.0, 50.0, 8.0])}
+
+
 def _uncertainty(_: dict[str, Any]) -> dict[str, Any]:
     def contents_of(model: Any) -> Array:  # noqa: ANN401
         x = model.sample(500, np.random.default_rng(1))
@@ -217,6 +222,7 @@ SUPPOSED: dict[str, Made] = {
     "human.md": _human,
     "one-sample.md": _one_sample,
     "posterior.md": _posterior,
+    "reweighting.md": _reweighting,
     "uncertainty.md": _uncertainty,
     "weight-fit.md": _weight_fit,
 }
