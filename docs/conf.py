@@ -56,7 +56,7 @@ nitpick_ignore_regex = [
         r"(annotated_types|collections|concurrent|matplotlib|numpy|os|pathlib|torch|typing)\..*",
     ),
     # Pieces of annotations with bounds.
-    ("py:class", rX|FieldInfo|NoneType|[GL][et]"),
+    ("py:class", r"[\d.]+|tuple\[(str|int)|FieldInfo|NoneType|[GL][et]"),
     ("py:class", "|".join((*autodoc_type_aliases, "ast.expr", "DataFrame", "TypeAliasForwardRef"))),
 ]
 python_use_unqualified_type_names = True
