@@ -36,7 +36,15 @@ _SMALLER = {
 }
 # What runs elsewhere, or nowhere but there: examples followed by test_contributing.py, pages with
 # tests of their own, a cluster, an account at a service.
-ELSEWHERE = {"architecture.md", "cluster.md", "nightly.md", "python.md", "your-own-model.md"}
+ELSEWHERE = {
+    "changelog.md",
+    "contributing.md",
+    "architecture.md",
+    "cluster.md",
+    "nightly.md",
+    "python.md",
+    "your-own-model.md",
+}
 
 
 def blocks(page: Path) -> list[str]:

@@ -16,7 +16,9 @@ import verisimile as vs
 from verisimile.app.cli import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_COPIES = {"changelog.md", "citing.md", "contributing.md"}  # that the site's build writes here
+_DOCS = sorted(each for each in (ROOT / "docs").glob("*.md") if each.name not in _COPIES)
+PAGES = [ROOT / "README.md", *_DOCS]
 COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands", {})
 # The name of a metric, and what `make docs` makes below build/.
 ELSEWHERE = {"tests/energy/p_value", "docs/executed", "docs/html"}
