@@ -43,7 +43,8 @@ are {first["samples"]} training samples, with {first["initialisations"]} network
 as one batched job with batches of {first["batch"]} (chosen after draws of first networks, trained
 with batches of 50, had been looked at, and before any comparison of sizes).  **All sizes get
 {first["steps"]} steps**, with a step size that falls along half a cosine: a reduced training that
-had as many *epochs* for all would give a quarter of the steps to a quarter of the events.  The control, {control["events"]}
+had as many *epochs* for all would give a quarter of the steps to a quarter of the events.
+The control, {control["events"]}
 events and {control["steps"]} steps, shows what that alone does.  Each network draws
 {first["draws"]} events; {_missed(cells)}.
 
