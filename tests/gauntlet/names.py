@@ -52,9 +52,9 @@ _REASONS: Mapping[str, str] = {
     "an estimate with a standard error and no law of it: unit tests compare the spread": """
         estimated_log_prob frechet_distance inception_score kernel_distance likelihood
         support_metrics variance_parts""",
-    "bands that hold together: tests/calibration/test_conditional_amplification.py":
+    "bands that hold together: tests/calibration/test_conditional_bands.py":
         "conditional ConditionalAmplification",
-    "covers at least: tests/calibration/test_conditional_amplification.py":
+    "covers at least: tests/calibration/test_conditional_bands.py":
         "kolmogorov_classifier",
     "members scatter normally by assumption: tests/calibration/test_amplification_averaging.py":
         "RegionMap",
@@ -75,7 +75,7 @@ _REASONS: Mapping[str, str] = {
     "errors of ratios are counted by tests/calibration/test_ratio_coverage.py":
         "fit_ratio fit_ratio_weights RatioMixture",
     "a p-value in other units": "Significance",
-    "at any time: tests/calibration/test_monitor.py": "monitor Monitored",
+    "at any time: tests/calibration/test_monitor_alarms.py": "monitor Monitored",
     "errors and retests: tests/calibration/test_reweighting.py": "reweight Reweighting",
     "no more gaps than stated: tests/unit/repair/test_gaps.py": "Gap",
     "shares of pairs with Clopper and Pearson's interval: tests/unit/ranking":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from verisimile.ranking.result import Arena, ArenaCosts, Standing
 from verisimile.ranking.scoring import Sheet, standing
 from verisimile.ranking.suite import Shown, Suite, presented
 
+_LONGEST = 80  # letters of a metric's name in the address of its answers
 _CHUNK = 50  # answers of one task: a second of most metrics
 _SCHEMA = 1
 
@@ -127,7 +129,9 @@ def _tasks(metric: Metric, suite: Suite, seeds: Seeds) -> list[tuple[Task, list[
     """
     order = presented(suite, seeds, metric.sizes(suite.sizes))
     config: dict[str, JSON] = {"metric": metric.identity(), "suite": suite.digest}
-    folder = "".join(letter if letter.isalnum() else "-" for letter in metric.name)[:80]
+    folder = "".join(letter if letter.isalnum() else "-" for letter in metric.name)
+    if len(folder) > _LONGEST:  # two functions of one file differ at the end of a long path
+        folder = f"{folder[:_LONGEST]}-{hashlib.sha256(metric.name.encode()).hexdigest()[:12]}"
     return [
         (
             Task(

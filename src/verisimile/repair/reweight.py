@@ -287,7 +287,8 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     >>> rng = np.random.default_rng(1)
     >>> truth, generated = rng.normal(0.2, 1.0, (2000, 1)), rng.normal(size=(2000, 1))
     >>> found = vs.reweight(vs.Run(vs.Seeds(1)), truth, generated, permutations=99)
-    >>> 0.5 < found.weights(np.array([[-1.0]]))[0] < 1.0 < found.weights(np.array([[1.0]]))[0]
+    >>> below, above = found.weights(np.array([[-1.0], [1.0]])).tolist()
+    >>> 0.5 < below < 1.0 < above
     True
     """
     reference, generated = comparable(reference=reference, generated=generated)
