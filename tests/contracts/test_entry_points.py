@@ -53,7 +53,7 @@ SHARES = np.array([0.6, 0.4])
 
 # What takes `Events` alone, and why.
 EVENTS_ALONE = {
-    r".*Trainer\.(fit|check)": "the library hands them resampled events in a process of its own",
+    r".*Trainer\.(fit|check|input_map)": "the library hands them resampled events",
     r"(Condition|Expression)\..*": "a formula is applied to what has been read",
 }
 
