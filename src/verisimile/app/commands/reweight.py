@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _ORIGIN = "verisimile reweight"
 _COLUMNS = ("w", "w_error")
 _METHODS = ("tilt", "classifier", "both")
-_PER_FUNCTION = 1e-7  # seconds of a function at an event, to the power of the fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,12 +177,8 @@ class ReweightCommand(options.BesideReport):
     def _plan(self, run: Run, reference: Events, generated: Events) -> ExitCode:
         from verisimile.app.plans import Planned, print_plan
 
-        d = reference.d
-        functions = 70.0 * d + 13.0 * d * (d - 1)
-        events = min(reference.n, 40_000) + min(generated.n, 40_000)
-        seconds = _PER_FUNCTION * functions * (events + 300.0 * functions / 10.0)
         stages = [
-            Planned("fit of the ratio", 1, 0, seconds),
+            Planned("fit of the ratio", 1, 0, None),
             Planned("tests", 10, len(run.store.addresses("multiply")), None),
         ]
         accounts = {"reference": reference.account, "generated": generated.account}

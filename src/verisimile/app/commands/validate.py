@@ -151,7 +151,7 @@ class ValidateCommand(options.BesideReport):
 
         clock = Clock()
         study = within_reach(self._whole_study())
-        check_report(self.out, force=self.force or self.monitor is not None)
+        check_report(self.out, force=self.force)
         run = options.run_in(self.home, seed=study.seed, executor=self.executor, shard=self.shard)
         drawn = None
         if model := ModelFile.named(study.samples.generated):
@@ -247,7 +247,7 @@ class ValidateCommand(options.BesideReport):
             schema="verisimile.monitor-summary/1",
             out=self.out,
             level=study.level,
-            force=True,  # the page of the night before
+            force=self.force,
             as_json=self.as_json,
         )
         inputs = [
