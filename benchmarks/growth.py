@@ -127,15 +127,21 @@ def curves() -> list[Curve]:
 def draw(measured: Sequence[Curve]) -> None:
     """Write the figure: one panel per size."""
     letters = list(dict.fromkeys(curve.letter for curve in measured))
-    figure = Figure(figsize=(3.6 * len(letters), 3.6), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(letters), 5.0), layout="constrained")
     axes = figure.subplots(1, len(letters), sharey=True)
     for axis, letter in zip(axes, letters, strict=True):
         for curve in measured:
             if curve.letter == letter:
                 name = f"{curve.stage}: {letter}^{curve.exponent:.2f}"
                 axis.loglog(curve.sizes, curve.seconds, "o-", label=name)
+        ticks = sorted(
+            {size for curve in measured if curve.letter == letter for size in curve.sizes}
+        )
+        shown = [size for i, size in enumerate(ticks) if i == 0 or size >= 1.8 * ticks[i - 1]]
+        axis.set_xticks(shown, [str(size) for size in shown])
+        axis.minorticks_off()
         axis.set_xlabel(letter)
-        axis.legend(fontsize=6)
+        axis.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)
     axes[0].set_ylabel("CPU seconds")
     figure.savefig(FIGURE, dpi=110)
 

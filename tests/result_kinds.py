@@ -28,6 +28,7 @@ from verisimile.checks.amplification.calibrated_errors import calibrate_errors
 from verisimile.checks.amplification.forecast import forecast
 from verisimile.checks.amplification.learning_curve import LearningCurve, learning_curve
 from verisimile.checks.classifier.conditional import diagnose_conditional
+from verisimile.checks.coverage import spread_intervals, summarise_bins
 from verisimile.checks.coverage.result import Outcomes, summarise
 from verisimile.checks.goodness.in_context import ContextBins
 from verisimile.checks.goodness.refine import Look
@@ -246,6 +247,11 @@ MADE: dict[str, Callable[[], object]] = {
     "DiscrepancySummary": make_summary,
     "EntropyLabel": lambda: make_study([make_point(20, 0.1, 0.02)]).entropy,
     "ErrorScale": _scale,
+    "BinErrors": lambda: summarise_bins(
+        [spread_intervals(_rng(k).normal(1.0, 0.1, (5, 8)), (0.68, 0.95)) for k in range(3)],
+        np.ones(8),
+        np.full(8, 0.1),
+    ),
     "Estimate": lambda: kernel_distance(_events().x, _events(seed=2).x, _rng()),
     "EstimatorCheck": lambda: vs.check_estimator(GaussianTruth((0.0,), (1.0,)), draws=400),
     "Forecast": lambda: forecast(_learning()),

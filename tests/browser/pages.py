@@ -261,6 +261,26 @@ COMMANDS: dict[str, Callable[[Path], list[tuple[object, ...]]]] = {
     "ratings": lambda home: [
         ("ratings", home / "answers.csv", "--out", home / "ratings")
     ],
+    "reweight": lambda home: [
+        ("reweight", home / "truth.parquet", home / SHIFTED, "--axis", "m=75:105:10",
+         "--permutations", 99, *SERIAL, "--out", home / "reweight")
+    ],
+    "templates": lambda home: [
+        ("templates", home / "run", "--axis", "m=75:105:10", "--events", 600, "--signal",
+         home / SHIFTED, "--strength", 20, "--observed", home / "same.parquet",
+         "--out", home / "templates")
+    ],
+    "monitor": lambda home: [
+        ("validate", home / first, home / second, "--monitor", home / "nights.state",
+         "--out", home / out)
+        for first, second, out in (
+            ("truth.parquet", "same.parquet", "monitor-first"),
+            ("train.parquet", SHIFTED, "monitor"),
+        )
+    ],
+    "arena": lambda home: [
+        ("arena", "energy", "max-ks", "--quick", *SERIAL, "--out", home / "arena")
+    ],
 }  # fmt: skip
 """Commands that write a page, in the order in which they need each other's files."""
 

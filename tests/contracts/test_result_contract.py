@@ -26,9 +26,9 @@ from verisimile.report.section import known_sections
 
 # What is a part or a record, and has no figure of its own: its whole result has.
 NO_FIGURE = {
-    "Account", "Alike", "AreaDifference", "AreaSpread", "BinCoverage", "Closure", "Conclusion",
-    "Contents", "Copies", "Crossing", "DiscrepancyRecord", "Document", "Environment", "FitRecord",
-    "Axis", "DiscrepancyBasis", "Functions", "Night", "SignalFit", "TemplateAxis",
+    "Account", "Alike", "AreaDifference", "AreaSpread", "BinCoverage", "BinErrors", "Closure",
+    "Conclusion", "Contents", "Copies", "Crossing", "DiscrepancyRecord", "Document", "Environment",
+    "FitRecord", "Axis", "DiscrepancyBasis", "Functions", "Night", "SignalFit", "TemplateAxis",
     "InputSample", "Interval",
     "MetricBound", "NullCurves", "ObservableCoverage", "PairRate", "PairedTests", "RadialBand",
     "RecallBand", "ReportComparison", "ReportInput", "SampleRows", "ScaleRating", "Stage",
@@ -74,6 +74,16 @@ def test_every_kind_is_drawn_or_has_a_reason() -> None:
     without = {kind.__name__ for kind in examples() if not drawn().keys() & set(kind.__mro__)}
     assert without == NO_FIGURE & kinds
     assert not {kind.__name__ for kind in drawn()} - kinds
+
+
+def test_every_drawing_function_is_public() -> None:
+    """`draw` knows those alone that `vs.figures` loads, whatever a page has loaded before it."""
+    missing = {
+        function.__name__
+        for function in drawn().values()
+        if getattr(figures, function.__name__, None) is not function
+    }
+    assert missing == set()
 
 
 def _names() -> list[str]:

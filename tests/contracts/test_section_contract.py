@@ -91,7 +91,6 @@ def test_every_public_kind_has_a_section_and_a_case_here() -> None:
 
 # Registered so that they can be kept, and never handed to anybody as a result.
 KEPT = {
-    "BinErrors": "of the studies of honest bands, behind no public name",
     "ConditionalDiscrepancyFit": "of a conditional mixture, in its run folder",
     "FitStudy": "how a run folder was made",
 }

@@ -199,7 +199,15 @@ class TemplateBins(NamedTuple):
 def templates_of(
     axes: tuple[TemplateAxis, ...], nominal: Array, covariance: Array, statistical: Array
 ) -> Templates:
-    """Return templates of contents ``(G,)`` with a covariance ``(G, G)`` and statistical errors."""
+    """Return templates of contents ``(G,)`` with a covariance ``(G, G)`` and statistical errors.
+
+    Raises
+    ------
+    InputError
+        If no bin has content.
+    """
+    named = " and ".join(axis.feature.name for axis in axes)
+    require(nominal.sum() > 0.0, f"axes of {named}", got="no event in any bin", expected="some")
     values, vectors = linalg.eigh(covariance)
     order = np.argsort(-values)
     kept = order[values[order] > _NEGLIGIBLE * max(float(values.max()), 0.0)]
@@ -207,3 +215,15 @@ def templates_of(
     # The sign of an eigenvector is the library's; the largest entry is made positive.
     rows *= np.sign(rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)])[:, None]
     return Templates(axes, frozen(nominal), frozen(rows), frozen(statistical))
+
+
+def require_positive(templates: Templates) -> None:
+    """Raise InputError unless every bin has a positive content: a likelihood needs one."""
+    empty = int((templates.nominal <= 0.0).sum())
+    require(
+        not empty,
+        "templates",
+        got=f"{empty} bins of the background without content",
+        expected="a positive expectation in every bin",
+        remedy="Merge bins, or draw more events.",
+    )

@@ -16,8 +16,8 @@ import yaml
 from verisimile.core.arrays import Array
 from verisimile.core.canonical import JSON
 from verisimile.core.durable import write_atomic
-from verisimile.core.errors import InputError, require
-from verisimile.mixture.templates import Templates
+from verisimile.core.errors import require
+from verisimile.mixture.templates import Templates, require_positive
 
 
 def pyhf_workspace(
@@ -48,7 +48,7 @@ def pyhf_workspace(
             got=f"{int(np.isfinite(values).sum())} finite numbers, shape {values.shape}",
             expected=f"one for each of the {nominal.size} bins",
         )
-    _positive(nominal)
+    require_positive(templates)
     modifiers: list[JSON] = [
         {
             "name": f"{name}_var{k}",
@@ -107,7 +107,7 @@ def write_cabinetry(
         expected="one axis: cabinetry's histograms have one",
         remedy="Use to_pyhf, which takes the bins of any number of axes in a row.",
     )
-    _positive(templates.nominal)
+    require_positive(templates)
     folder, region = Path(folder).resolve(), region.replace(" ", "-")
     hists, axis = folder / "histograms", templates.axes[0]
     hists.mkdir(parents=True, exist_ok=True)
@@ -160,14 +160,3 @@ def write_cabinetry(
     path = folder / "config.yml"
     write_atomic(path, yaml.safe_dump(config, sort_keys=False).encode())
     return path
-
-
-def _positive(nominal: Array) -> None:
-    empty = int((nominal <= 0.0).sum())
-    if empty:
-        raise InputError(
-            "templates",
-            got=f"{empty} bins of the background without content",
-            expected="a positive expectation in every bin",
-            remedy="Merge bins, or draw more events.",
-        )

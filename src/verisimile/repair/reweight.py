@@ -295,8 +295,7 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     _check(method, check, looks, folds, most)
     check_discrepancy(settings, needed=True)
     generated = match_features(generated, reference.features)
-    for name, events in (("reference", reference), ("generated", generated)):
-        _check_sample(name, events, check)
+    check_samples(reference, generated, check)
     at = run.at("reweight")
     fits, fresh = zip(
         *(_parts(events, check, at.seeds.at(k)) for k, events in enumerate((reference, generated))),
@@ -401,20 +400,28 @@ def _check(method: str, check: float, looks: int, folds: int, most: int) -> None
     require(most >= _LEAST_FIT, "most", got=most, expected=f"{_LEAST_FIT} or more")
 
 
-def _check_sample(name: str, events: Events, check: float) -> None:
-    if events.signed:
-        raise InputError(
-            f"{name}.weights",
-            got="negative weights",
-            expected="positive ones: a ratio of densities that may be negative is no weight",
-            remedy="Unweight or resample the sample first.",
+def check_samples(reference: Events, generated: Events, check: float) -> None:
+    """Raise unless both samples can be split into parts that can be fitted and tested.
+
+    Raises
+    ------
+    InputError
+        For fewer than 50 events or groups in a part, or negative weights.
+    """
+    for name, events in (("reference", reference), ("generated", generated)):
+        if events.signed:
+            raise InputError(
+                f"{name}.weights",
+                got="negative weights",
+                expected="positive ones: a ratio of densities that may be negative is no weight",
+                remedy="Unweight or resample the sample first.",
+            )
+        least = min(check, 1.0 - check) * events.n_groups
+        what = "events" if events.group is None else "groups"
+        require(
+            least >= _FEWEST,
+            name,
+            got=f"{events.n_groups} {what}, {least:.0f} in the smaller part",
+            expected=f"{_FEWEST} {what} or more in either part",
+            remedy="Take more events.",
         )
-    least = min(check, 1.0 - check) * events.n_groups
-    what = "events" if events.group is None else "groups"
-    require(
-        least >= _FEWEST,
-        name,
-        got=f"{events.n_groups} {what}, {least:.0f} in the smaller part",
-        expected=f"{_FEWEST} {what} or more in either part",
-        remedy="Take more events.",
-    )

@@ -5,7 +5,8 @@ r"""The strength of a signal above templates, by the profile likelihood.
           \lambda_b = \mu s_b + \gamma_b \Big(h_b + \sum_k \alpha_k v_{kb}\Big)
 
 with delta the relative statistical errors of the templates: the model that pyhf makes of
-:meth:`~verisimile.mixture.templates.Templates.to_pyhf`.
+:meth:`~verisimile.mixture.templates.Templates.to_pyhf`.  In an empty bin a negative expectation
+counts as none.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from scipy import linalg, optimize, stats
 from verisimile.core.arrays import Array, BoolArray
 from verisimile.core.errors import NumericsError, require
 from verisimile.core.result import Result, register
-from verisimile.mixture.templates import Templates
+from verisimile.mixture.templates import Templates, require_positive
 
 _MOST = 200
 _TOLERANCE = 1e-10
 _SHORTEST = 1e-10
+_SMOOTH = 0.02  # events
 _CONTENTS = (0.682689, 0.95)
 
 
@@ -79,10 +81,12 @@ class _Likelihood:
     def value(self, mu: float, theta: Array) -> float:
         """Return minus the log-likelihood, infinite where an expectation is not positive."""
         expected, _, gamma, free = self.parts(mu, theta)
-        if not (expected > 0.0).all():
+        seen = self.observed > 0.0
+        if not (expected[seen] > 0.0).all():
             return math.inf
         k = len(self.variations)
-        poisson = float((expected - self.observed * np.log(expected)).sum())
+        poisson = float((expected[seen] - self.observed[seen] * np.log(expected[seen])).sum())
+        poisson += float(_above_zero(expected[~seen])[0].sum())
         pulls = (gamma[free] - 1.0) / self.relative[free]
         return poisson + 0.5 * float(theta[:k] @ theta[:k]) + 0.5 * float(pulls @ pulls)
 
@@ -93,9 +97,12 @@ class _Likelihood:
         along = np.zeros((1 + theta.size, self.nominal.size))
         along[0], along[1 : 1 + k] = self.signal, self.variations * gamma
         along[1 + k + np.arange(g.size), g] = shape[g]
-        slope = 1.0 - self.observed / expected
+        _, slope, bend = _above_zero(expected)
+        seen = self.observed > 0.0
+        slope[seen] = 1.0 - self.observed[seen] / expected[seen]
+        bend[seen] = self.observed[seen] / expected[seen] ** 2
         gradient = along @ slope
-        hessian = (along * (self.observed / expected**2)) @ along.T
+        hessian = (along * bend) @ along.T
         # Variations and statistical errors multiply: a mixed second derivative of the expectation.
         mixed = self.variations[:, g] * slope[g]
         hessian[1 : 1 + k, 1 + k :] += mixed
@@ -134,6 +141,44 @@ class _Likelihood:
         )
 
 
+def _above_zero(expected: Array) -> tuple[Array, Array, Array]:
+    """Return the positive part, smooth within a fiftieth of an event, and its two derivatives.
+
+    What an empty bin adds to the likelihood: no expectation is less than nothing.
+    """
+    root = np.sqrt(expected**2 + _SMOOTH**2)
+    slope = 0.5 * (1.0 + expected / root)
+    return 0.5 * (expected + root), slope, 0.5 * _SMOOTH**2 / root**3
+
+
+@dataclass(slots=True, eq=False)
+class _Profile:
+    """Minus the log-likelihood at given strengths, its other parameters followed from the optimum.
+
+    What was the optimum at one strength may have a negative expectation at another: the way there
+    is gone in steps that have none.
+    """
+
+    problem: _Likelihood
+    mu: float
+    theta: Array
+
+    def at(self, mu: float) -> float:
+        """Return the smallest value at a strength, infinite if a bin with events expects none."""
+        here, theta, step = self.mu, self.theta, mu - self.mu
+        while True:
+            there = mu if abs(step) >= abs(mu - here) else here + step
+            if math.isfinite(self.problem.value(there, theta)):
+                _, theta, value, _ = self.problem.minimum(there, theta, fixed=True)
+                if there == mu:
+                    return value
+                here = there
+            else:
+                step *= 0.5
+                if abs(step) < _SHORTEST * max(1.0, abs(here)):
+                    return math.inf
+
+
 def _solved(hessian: Array, gradient: Array) -> Array:
     try:
         return np.asarray(linalg.solve(hessian, gradient, assume_a="pos"))
@@ -159,7 +204,8 @@ def fit_signal(
     Raises
     ------
     InputError
-        If they have another number of bins, or the signal is zero.
+        If they have another number of bins, the signal is zero, or a bin of the background is
+        empty.
     NumericsError
         If there is no optimum.
 
@@ -176,6 +222,7 @@ def fit_signal(
             expected=f"{templates.nominal.size} numbers from zero up",
         )
     require(bool(s.any()), "signal", got="zero in every bin", expected="some events")
+    require_positive(templates)
     relative = templates.statistical / templates.nominal
     problem = _Likelihood(s, n, templates.nominal, templates.variations, relative)
     rest = np.zeros(len(templates.variations) + int((relative > 0.0).sum()))
@@ -183,8 +230,10 @@ def fit_signal(
     mu, theta, best, hessian = problem.minimum(0.0, rest, fixed=False)
     error = math.sqrt(float(linalg.inv(hessian)[0, 0]))
 
+    profile = _Profile(problem, mu, theta)
+
     def beyond(at: float, level: float) -> float:
-        return 2.0 * (problem.minimum(at, theta, fixed=True)[2] - best) - level
+        return 2.0 * (profile.at(at) - best) - level
 
     quantiles = [float(stats.chi2.ppf(content, 1)) for content in _CONTENTS]
     inner, outer = (
@@ -201,9 +250,9 @@ def _crossing(
     """Return where the profile crosses a level on one side of the estimate."""
     reach = step * math.sqrt(level)
     for _ in range(60):
-        if beyond(mu + reach, level) > 0.0:
-            return float(
-                optimize.brentq(beyond, mu, mu + reach, args=(level,), xtol=1e-6 * abs(step))
-            )
+        outside = beyond(mu + reach, level)
+        if outside > 0.0:
+            search = optimize.brentq if math.isfinite(outside) else optimize.bisect
+            return float(search(beyond, mu, mu + reach, args=(level,), xtol=1e-6 * abs(step)))
         reach *= 1.5
     return math.inf if step > 0.0 else -math.inf

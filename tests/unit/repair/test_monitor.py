@@ -71,6 +71,34 @@ def test_events_that_come_again_are_refused(tmp_path: Path) -> None:
         monitor(path, second[0], first[1])
 
 
+def test_the_last_night_given_again_changes_nothing(tmp_path: Path) -> None:
+    """A command that was killed after its state was written is repeated as it was."""
+    rng, path = np.random.default_rng(7), tmp_path / "s"
+    nights = [night(rng, 100) for _ in range(3)]
+    for each in nights:
+        said = monitor(path, *each)
+    before = path.read_bytes()
+    assert monitor(path, *nights[-1]).nights == said.nights
+    assert path.read_bytes() == before
+    with pytest.raises(InputError, match="events of night 2 again"):
+        monitor(path, *nights[1])
+
+
+@pytest.mark.parametrize("values", [5, 40])
+def test_rows_of_counts_come_again_by_chance(tmp_path: Path, values: int) -> None:
+    """Features of few values repeat rows every night; they are no events of another night."""
+    rng, path = np.random.default_rng(8), tmp_path / "s"
+
+    def counts() -> tuple[np.ndarray, np.ndarray]:
+        x, y = rng.integers(values, size=(2, 400, 2)).astype(float)
+        return x, y
+
+    for _ in range(12):
+        found = monitor(path, *counts())
+    assert len(found.nights) == 12
+    assert not found.alarm
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 200, b"\x10\0\0\0\0\0\0\0{}              "])
 def test_a_file_that_is_no_state_is_an_error_and_stays(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "s"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,23 @@ from scipy import optimize
 from template_values import EDGES, SIGNAL, falling, observed
 from verisimile.core.errors import InputError
 from verisimile.repair.signal import fit_signal
+
+
+def test_intervals_end_where_the_way_from_the_optimum_has_a_negative_expectation() -> None:
+    """A loose bin follows the signal down; what the optimum has for it would be negative there."""
+    templates = falling()
+    nominal, rows = templates.nominal.copy(), templates.variations.copy()
+    nominal[-1], rows[0, -1] = 1.0, 2.5
+    loose = replace(templates, nominal=nominal, variations=rows)
+    signal = np.zeros(12)
+    signal[-2:] = 4.0, 3.0
+    counts = np.round(nominal)
+    counts[-2:] = 1.0, 0.0
+    found = fit_signal(loose, signal, counts)
+    low95, high95 = found.interval95
+    low, high = found.interval68
+    assert -np.inf < low95 < low < found.mu < high < high95 < np.inf
+    assert nominal[-1] + low95 * signal[-1] < 0.0
 
 
 def test_the_estimate_is_the_minimum_that_a_general_minimiser_finds() -> None:

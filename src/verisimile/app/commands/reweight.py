@@ -73,6 +73,7 @@ class ReweightCommand(options.BesideReport):
     def execute(self) -> ExitCode:
         """Learn and test the weights, write them and the report."""
         from verisimile.data.files import check_writable
+        from verisimile.repair.reweight import check_samples
         from verisimile.report.content import InputSample
 
         options.check_level(self.level)
@@ -91,6 +92,7 @@ class ReweightCommand(options.BesideReport):
         run = options.run_in(self.home, seed=self.seed, executor=self.executor)
         with clock.stage("reading"):
             reference, generated = self._read()
+            check_samples(reference, generated, self.check)
         if self.dry_run:
             return self._plan(run, reference, generated)
         with clock.stage("reweighting"):

@@ -41,11 +41,14 @@ from verisimile.report.sections.family_figures import plot_recall_bands as plot_
 from verisimile.report.sections.goodness_figures import plot_alternative as plot_alternative
 from verisimile.report.sections.goodness_figures import plot_goodness as plot_goodness
 from verisimile.report.sections.goodness_figures import plot_marginal as plot_marginal
+from verisimile.report.sections.monitor import plot_nights as plot_nights
 from verisimile.report.sections.origin import plot_training as plot_training
 from verisimile.report.sections.origin import plot_weights as plot_weights
 from verisimile.report.sections.posterior import plot_ranks as plot_ranks
 from verisimile.report.sections.posterior import plot_sbc as plot_sbc
 from verisimile.report.sections.posterior import plot_tarp as plot_tarp
+from verisimile.report.sections.repair import plot_reweighting as plot_reweighting
+from verisimile.report.sections.repair import plot_templates as plot_templates
 from verisimile.report.sections.twosample import plot_power as plot_power
 from verisimile.report.sections.validation_figures import plot_correlations as plot_correlations
 from verisimile.report.sections.validation_figures import plot_marginal_pair as plot_marginal_pair

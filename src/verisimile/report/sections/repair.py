@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.axes import Axes
 
+from verisimile.core.arrays import Array
 from verisimile.mixture.templates import Templates
 from verisimile.repair.reweight import Reweighting
 from verisimile.repair.signal import SignalFit
@@ -150,6 +151,12 @@ def _shifts(result: Reweighting) -> Table:
     return Table("What the weights do.", ("Quantity", "Value"), tuple(rows), words=frozenset({1}))
 
 
+def _relative(templates: Templates, change: Array) -> Array:
+    """Return changes over contents ``(G,)``, NaN where a bin is empty."""
+    filled = templates.nominal > 0.0
+    return np.divide(change, templates.nominal, out=np.full(filled.size, np.nan), where=filled)
+
+
 @takes(Templates)
 class TemplateSection(Section[Templates]):
     """Histograms with their errors as independent variations."""
@@ -164,8 +171,11 @@ class TemplateSection(Section[Templates]):
         "Events": lambda t: plain_number(float(t.nominal.sum())),
         "Bins": lambda t: count(t.nominal.size),
         "Variations": lambda t: count(len(t.variations)),
-        "Largest error of a bin": lambda t: percent(float((t.errors / t.nominal).max())),
-        "Largest statistical error": lambda t: percent(float((t.statistical / t.nominal).max())),
+        "Empty bins": lambda t: count(int((t.nominal <= 0.0).sum())),
+        "Largest error of a bin": lambda t: percent(float(np.nanmax(_relative(t, t.errors)))),
+        "Largest statistical error": lambda t: percent(
+            float(np.nanmax(_relative(t, t.statistical)))
+        ),
     }
     order = 22
 
@@ -215,10 +225,10 @@ def plot_templates(result: Templates, *, ax: Axes | None = None, most: int = 5) 
         upper.stairs(result.nominal, edges, color=style.REFERENCE, baseline=None, label="nominal")
         upper.set_ylabel("events per bin")
         upper.legend()
-        spread = 100.0 * result.statistical / result.nominal
+        spread = 100.0 * _relative(result, result.statistical)
         lower.stairs(spread, edges, baseline=-spread, fill=True, color=style.BAND_2, lw=0.0)
         for change in result.variations[:most]:
-            lower.stairs(100.0 * change / result.nominal, edges, baseline=None, lw=1.2)
+            lower.stairs(100.0 * _relative(result, change), edges, baseline=None, lw=1.2)
         lower.axhline(0.0, color=style.MUTED, lw=0.8)
         lower.set_ylabel("variation [%]")
         title = result.axes[0].feature.title if one else "bin"

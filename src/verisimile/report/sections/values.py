@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
+from verisimile.checks.coverage.spread import BinErrors
 from verisimile.checks.known_truth.likelihood import Likelihood
 from verisimile.core.result import Estimate
 from verisimile.density.check import EstimatorCheck
@@ -108,6 +109,25 @@ class Estimates(Section[Estimate]):
     question = "value"
     caption = "Estimates with standard errors."
     columns: ClassVar = {"Value": estimate}
+
+
+@takes(BinErrors)
+class BinErrorsSection(Section[BinErrors]):
+    """Errors of bin contents, averaged over bins and repetitions, beside what they should be."""
+
+    title = "Errors of bins"
+    question = "errors of bin contents"
+    caption = (
+        "Errors of bin contents over repetitions, in units of the reference. Held: fractions of "
+        "intervals that hold the true content, one for each level."
+    )
+    columns: ClassVar = {
+        "Held": lambda r: ", ".join(map(estimate, r.rates)),
+        "Claimed": lambda r: estimate(r.claimed),
+        "Actual": lambda r: estimate(r.actual),
+        "Actual over claimed": lambda r: estimate(r.scale),
+        "Share of bias": lambda r: estimate(r.bias_share),
+    }
 
 
 @takes(MinosInterval)
