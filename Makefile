@@ -58,7 +58,7 @@ browser: $(browsing)
 
 # Every fault with every executor; `make test` meets them with some.
 fire: $(tools)
-	@OMP_NUM_THREADS=1 $(bin)/python -m pytest tests/end_to_end -m fire -n auto --dist worksteal
+	@OMP_NUM_THREADS=1 $(bin)/python -m pytest tests -m fire -n auto --dist worksteal
 
 calibration: $(tools)
 	@$(bin)/python -m pytest -m calibration

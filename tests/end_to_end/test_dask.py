@@ -159,6 +159,7 @@ def test_a_killed_worker_costs_only_what_was_in_flight(tmp_path: Path) -> None:
     assert 2 <= extra <= 8
 
 
+@pytest.mark.fire
 def test_a_killed_scheduler_ends_the_map_which_goes_on_with_another(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.mkdir()
@@ -192,6 +193,7 @@ def test_a_killed_scheduler_ends_the_map_which_goes_on_with_another(tmp_path: Pa
     assert map_tasks.hashes(outcomes) == map_tasks.hashes(plain)
 
 
+@pytest.mark.fire
 def test_a_scheduler_that_stops_ends_the_map(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +230,7 @@ def test_a_deadly_task_fails_and_its_neighbours_do_not(tmp_path: Path) -> None:
     assert "its worker died in each of 2 attempts" in failure.message
 
 
+@pytest.mark.fire
 def test_without_workers_the_map_ends_and_keeps_what_there_is(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
     with (

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
-LONG = ("which_generator", "after_the_p_value")
+LONG = ("which_generator", "after_the_p_value", "events_to_p_value", "honest_bands")
 """Run by `make docs` too."""
 
 

@@ -85,6 +85,7 @@ def test_errors_that_nobody_reads_keep_their_code(shell: str, tmp_path: Path) ->
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 
 
+@pytest.mark.fire
 def test_a_largest_file_is_a_full_disk(home: Path, tmp_path: Path) -> None:
     # As on a disk that fills up: writing fails on the way, here after 1 MiB.
     shell = 'ulimit -f 1024; exec "$@"'
@@ -117,6 +118,7 @@ def test_formats_that_do_not_say_by_whom_are_not_replaced(home: Path, tmp_path: 
     assert call(*command, "--force").returncode == 0
 
 
+@pytest.mark.fire
 def test_a_report_of_somebody_else_is_left_alone(home: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     page = tmp_path / "out" / "report.html"

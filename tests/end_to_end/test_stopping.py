@@ -18,6 +18,7 @@ from verisimile.core.random import Seeds
 from verisimile.core.run import Run
 
 PATIENCE = 240.0  # seconds: far beyond any machine's need, far below a task's hour
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2")
 RESUME = "Run the same command again: it continues from there.\n"
 
 
@@ -69,8 +70,14 @@ def resumed(log: Path) -> None:
     assert json.loads(out)["hashes"] == map_tasks.hashes(quiet)
 
 
-@pytest.mark.parametrize("executor", ["serial", "loky:2"])
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"])
+@pytest.mark.parametrize(
+    ("executor", "name"),
+    [
+        *(("serial", name) for name in SIGNALS),
+        ("loky:2", "SIGINT"),
+        *(pytest.param("loky:2", name, marks=pytest.mark.fire) for name in SIGNALS[1:]),
+    ],
+)
 def test_a_signal_to_the_group_stops_in_order(log: Path, executor: str, name: str) -> None:
     driver = napping.start(log.parent / "run", "--log", log, "--executor", executor)
     at_work(driver, log, 2 if executor == "loky:2" else 1)
@@ -125,7 +132,8 @@ def test_nohup_means_it(log: Path) -> None:
     ended(driver, " by SIGTERM")
 
 
-@pytest.mark.parametrize("executor", ["serial", pytest.param("loky:2", marks=pytest.mark.fire)])
+@pytest.mark.fire
+@pytest.mark.parametrize("executor", ["serial", "loky:2"])
 def test_the_time_is_over(log: Path, executor: str) -> None:
     words = ("--log", log, "--executor", executor, "--max-seconds", 15)
     driver = napping.start(log.parent / "run", *words)

@@ -108,6 +108,7 @@ def test_other_learners_with_weights(learner: object, rng: np.random.Generator) 
     assert plain.auc.value > 0.6
 
 
+@pytest.mark.calibration
 def test_a_perceptron_names_what_is_wrong_with_real_events() -> None:
     # The other tune has a softer pt_ll, and nothing else.
     example = load_example()

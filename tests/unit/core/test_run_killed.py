@@ -97,6 +97,7 @@ def _assert_interrupted(driver: subprocess.Popen[bytes]) -> None:
     _until(lambda: not _alive_in_group(driver.pid))
 
 
+@pytest.mark.fire
 @pytest.mark.parametrize("delay", [0.06, 0.15])
 def test_workers_are_deaf_to_ctrl_c_while_they_start(tmp_path: Path, delay: float) -> None:
     driver = _drive(tmp_path, DirectoryStore(tmp_path / "store"), "loky:2")

@@ -26,7 +26,7 @@ def _hang(seeds: Seeds, shift: float) -> Payload:
     return draw(seeds, shift)
 
 
-@pytest.mark.parametrize("executor", ["serial", "loky:2"])
+@pytest.mark.parametrize("executor", ["serial", pytest.param("loky:2", marks=pytest.mark.fire)])
 def test_a_hanging_task_is_a_named_failure_and_the_others_are_done(
     executor: str, tmp_path: Path
 ) -> None:

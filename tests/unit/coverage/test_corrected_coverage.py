@@ -83,6 +83,7 @@ def _assert_covers(found: Coverage) -> None:
     assert float((np.abs(found.pulls) < 1.96).mean()) > 0.88
 
 
+@pytest.mark.calibration
 def test_intervals_hold_what_the_members_miss(mixture: CorrectedMixture) -> None:
     observables, values = _observables()
     known = KnownTruth(_Truth(), values)
@@ -202,6 +203,7 @@ def _made_with_events(seeds: Seeds, events: Events) -> tuple[Mixture, Events]:
     return _made(seeds, events), events
 
 
+@pytest.mark.calibration
 def test_retrained_mixtures_have_their_own_errors() -> None:
     chosen: dict[str, Observable] = {"mean": Moment("x0"), "box": Expectation("box", _in_a_box)}
     known = KnownTruth(_Truth(), {"mean": 2.0, "box": 0.19})

@@ -169,6 +169,7 @@ def test_intervals_of_weighted_events_cover(monkeypatch: pytest.MonkeyPatch) -> 
         assert_rate(misses(0.6827), 200, 0.3173)
 
 
+@pytest.mark.calibration
 def test_intervals_cover_where_positivity_binds() -> None:
     # Six equal Gaussians and fifty events.  Ends that MINOS does not find are NaN, not invented.
     means = np.array([[x, y] for x in (-1.0, 0.0, 1.0) for y in (-1.0, 1.0)])

@@ -90,6 +90,7 @@ def test_perfect_generator_of_the_ring() -> None:
     assert_within(areas, 0.998, 0.002, k=2.0)
 
 
+@pytest.mark.calibration
 def test_error_is_the_spread_over_samples() -> None:
     found = [curve(*normals(0.5, 600, seed)) for seed in range(300)]
     spread = np.std([each.auc.value for each in found], ddof=1)
@@ -102,6 +103,7 @@ def test_error_is_the_spread_over_samples() -> None:
         assert_within(folds, spread, spread / np.sqrt(600) + 0.01 * spread)
 
 
+@pytest.mark.calibration
 def test_error_of_a_perfect_generator_falls_like_its_spread() -> None:
     found = [curve(*normals(0.0, 1600, seed)) for seed in range(120)]
     spread = np.std([each.auc.value for each in found], ddof=1)

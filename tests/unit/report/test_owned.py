@@ -39,8 +39,15 @@ def test_a_report_is_replaced_by_a_report(whole: Path) -> None:
     assert set(files(whole)) == names
 
 
-@pytest.mark.parametrize("name", [*NAMES, FIGURE])
-@pytest.mark.parametrize("text", [b"", b"mine", b'{"schema": "verisimile.fit/1"}', b"%PDF-1.4"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *((name, b"mine") for name in [*NAMES, FIGURE]),
+        *(("report.html", text) for text in (b"", b'{"schema": "verisimile.fit/1"}', b"%PDF-1.4")),
+        *(("result.json", text) for text in (b"", b'{"schema": "verisimile.fit/1"}')),
+        (FIGURE, b"%PDF-1.4"),
+    ],
+)
 def test_what_is_somebody_elses_stays(tmp_path: Path, name: str, text: bytes) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(text)

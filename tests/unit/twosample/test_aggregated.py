@@ -73,6 +73,7 @@ def _smallest(found: TwoSample) -> float:
     return min(value for name, value in found.details.items() if name.startswith("p, "))
 
 
+@pytest.mark.calibration
 @STATISTICS
 def test_the_smallest_p_value_is_none_until_it_is_recalibrated(statistic: Statistic) -> None:
     results = [_tested(1000 + seed, statistic, 30, 0.0, RELABELINGS) for seed in range(REPETITIONS)]

@@ -36,11 +36,13 @@ def rejections(*, grouped: bool) -> list[int]:
     return [int(count) for count in counts]
 
 
+@pytest.mark.calibration
 def test_size_with_groups() -> None:
     for count in rejections(grouped=True):
         assert_rate(count, REPETITIONS, 0.05)
 
 
+@pytest.mark.calibration
 def test_rows_counted_alone_lose_their_size() -> None:
     # The defective twin: nobody says which rows belong together.
     for count in rejections(grouped=False):
