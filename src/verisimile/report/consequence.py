@@ -46,6 +46,10 @@ _INFORMS = (
     "have no partner at their context",
     " tested against ",
     "the exact binomial interval and p-value would be",
+    "variations, which hold",
+    "contents and variations are in",
+    "the workspace of pyhf is",
+    "cabinetry reads",
 )
 
 

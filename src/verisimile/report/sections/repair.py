@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from verisimile.core.arrays import Array
+from verisimile.mixture.discrepancy.posterior import BinShift
 from verisimile.mixture.templates import Templates
 from verisimile.repair.reweight import Reweighting
 from verisimile.repair.signal import SignalFit
@@ -66,10 +67,12 @@ class ReweightingSection(Section[Reweighting]):
         )
 
     def leads(self) -> Iterator[Lead]:
-        """Yield the bins whose contents the weights move most."""
+        """Yield the bins whose contents the weights move most, of three features."""
         for number, (_, result) in enumerate(self.named, 1):
-            picture = self._bands(result, number)
-            for shift in result.notable()[:3]:
+            worst: dict[str, BinShift] = {}
+            for shift in result.notable():
+                worst.setdefault(shift.feature, shift)
+            for shift in list(worst.values())[:3]:
                 unit = f" [{shift.unit}]" if shift.unit else ""
                 yield Lead(
                     f"{shift.feature}{unit} {shift.low:.4g} to {shift.high:.4g}",
@@ -77,7 +80,7 @@ class ReweightingSection(Section[Reweighting]):
                     f"the generator has {'too few' if shift.change > 0 else 'too many'} events: "
                     f"weights change the content by {100.0 * shift.change:+.2g} ± "
                     f"{100.0 * shift.error:.2g} %",
-                    picture,
+                    self._band(result, number, shift.feature),
                 )
 
     def parts(self) -> Iterator[Part]:
@@ -89,6 +92,20 @@ class ReweightingSection(Section[Reweighting]):
                 (self._bands(result, number),),
                 (_tests(result), _shifts(result)),
             )
+
+    def _band(self, result: Reweighting, number: int, feature: str) -> Illustration | None:
+        """Return the bins of one feature; None for what is none, a classifier."""
+        for place, band in enumerate(result.ratio.bands):
+            if band.feature == feature:
+                specs = {spec.name: spec for spec in result.features}
+                return Illustration(
+                    name=f"weights-{number}-feature-{place + 1}",
+                    caption="Below: by how much the weights change the content of the bins, with "
+                    "1σ and 2σ bands. Above: errors of the bins over those of counted events.",
+                    alt=f"Changes of the bins of {feature} by the weights, and their errors.",
+                    figure=errors_figure([band], specs),
+                )
+        return None
 
     def _bands(self, result: Reweighting, number: int) -> Illustration:
         bands = result.ratio.bands[:_MOST_FEATURES]
