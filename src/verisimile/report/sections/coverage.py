@@ -291,9 +291,12 @@ def plot_coverage(result: Coverage, *, ax: Axes | None = None) -> Axes:
     G. Badaracco et al., sec. 3 (coverage of first moments).
     """
     with canvas(ax, width=7.6, height=_BASE + _ROW * len(result.observables)) as axes:
-        rates, pulls = panels(axes, widths=(1.0, 1.0))
+        if np.isfinite(result.pulls).any():
+            rates, pulls = panels(axes, widths=(1.0, 1.0))
+            _pulls(pulls, result)
+        else:  # errors of zero, as those of a single member's weight
+            (rates,) = panels(axes, widths=(1.0,))
         _rates(rates, result)
-        _pulls(pulls, result)
     return axes
 
 
