@@ -39,7 +39,7 @@ _N_TRAIN, _N_DATA = 10_000, 20_000
 _CLAIMED = (0.682689, 0.95)
 _AT_FIVE_PER_CENT = 1.6449
 _RESAMPLED = 2000
-_SIZES: dict[Size, tuple[int, int]] = {"reduced": (60, 60), "full": (500, 500)}
+_SIZES: dict[Size, tuple[int, int]] = {"reduced": (60, 60), "full": (200, 200)}
 _LONG = {
     "exact": "true spectrum",
     "nothing": "no error",

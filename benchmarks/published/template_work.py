@@ -20,6 +20,9 @@ from verisimile.mixture.templates import Templates
 from verisimile.repair.signal import fit_signal
 
 EDGES = np.concatenate([np.geomspace(LOW, 5.0, 25), [6.0, ENERGY]])
+WIDE_END = np.append(
+    EDGES[:-2], ENERGY
+)  # a surrogate that falls too fast has hardly an event there
 MASSES = (2.4, 2.8, 3.2, 3.7, 4.2)
 RESOLUTION = 0.035
 OVERSAMPLED = 10
@@ -30,20 +33,25 @@ REWEIGHTED = ("exact", "as generated", "weights as known", "variations")
 _FINE = 20_001
 
 
-@cache
-def background() -> Array:
+def background(edges: Array) -> Array:
     """Return the true probability of each bin ``(G,)``."""
+    middle, p = _density()
+    return np.asarray(np.histogram(middle, edges, weights=p)[0])
+
+
+@cache
+def _density() -> tuple[Array, Array]:
     grid = np.linspace(LOW, ENERGY, _FINE)
     middle = 0.5 * (grid[1:] + grid[:-1])
     p = np.exp(FallingSpectrum().log_prob(middle[:, None]))
-    return frozen(np.histogram(middle, EDGES, weights=p)[0] / p.sum())
+    return frozen(middle), frozen(p / p.sum())
 
 
-def signal_at(mass: float, n_data: int) -> Array:
+def signal_at(mass: float, n_data: int, edges: Array) -> Array:
     """Return the signal's events of strength one in each bin ``(G,)``."""
-    shape = np.diff(special.ndtr((EDGES - mass) / (RESOLUTION * mass)))
+    shape = np.diff(special.ndtr((edges - mass) / (RESOLUTION * mass)))
     window = shape > 0.05
-    return np.asarray(STRONG * np.sqrt(n_data * background()[window].sum()) * shape)
+    return np.asarray(STRONG * np.sqrt(n_data * background(edges)[window].sum()) * shape)
 
 
 def of_an_ensemble(seeds: Seeds, n_train: int, n_data: int) -> Payload:
@@ -81,9 +89,9 @@ def of_weights(seeds: Seeds, n_train: int, n_data: int) -> Payload:
     found = vs.reweight(Run(seeds), reference, generated, permutations=99)
     fresh = Events(_too_steep(OVERSAMPLED * n_train, seeds.at("fresh")), features=(FEATURE,))
     fresh = fresh.take(np.flatnonzero(found.inside(fresh)))
-    made = found.templates(fresh, {FEATURE.name: EDGES}, events=n_data)
+    made = found.templates(fresh, {FEATURE.name: WIDE_END}, events=n_data)
     bare = replace(made, variations=frozen(made.variations[:0]))
-    counts = np.maximum(np.histogram(fresh.x[:, 0], EDGES)[0], 0.5)
+    counts = np.maximum(np.histogram(fresh.x[:, 0], WIDE_END)[0], 0.5)
     scale = n_data / fresh.n
     return _fitted(
         {
@@ -108,11 +116,8 @@ def _too_steep(n: int, seeds: Seeds) -> Array:
 
 
 def _known(like: Templates, n_data: int) -> Templates:
-    return replace(
-        like,
-        nominal=frozen(n_data * background()),
-        statistical=frozen(np.zeros(EDGES.size - 1)),
-    )
+    nominal = n_data * background(like.axes[0].edges)
+    return replace(like, nominal=frozen(nominal), statistical=frozen(np.zeros(nominal.size)))
 
 
 def _fitted(templates: Mapping[str, Templates], n_data: int, seeds: Seeds) -> Payload:
@@ -124,10 +129,12 @@ def _fitted(templates: Mapping[str, Templates], n_data: int, seeds: Seeds) -> Pa
     rng, shape = seeds.at("data").numpy(), (len(templates), len(MASSES))
     hits, z = np.zeros((*shape, 2)), np.zeros(shape)
     mu, errors = np.zeros(shape), np.zeros(shape)
+    edges = next(iter(templates.values())).axes[0].edges
+    expected = n_data * background(edges)
     for j, mass in enumerate(MASSES):
-        signal = signal_at(mass, n_data)
-        with_signal = rng.poisson(n_data * background() + signal).astype(np.float64)
-        without = rng.poisson(n_data * background()).astype(np.float64)
+        signal = signal_at(mass, n_data, edges)
+        with_signal = rng.poisson(expected + signal).astype(np.float64)
+        without = rng.poisson(expected).astype(np.float64)
         for i, each in enumerate(templates.values()):
             found = fit_signal(each, signal, with_signal)
             mu[i, j], errors[i, j] = found.mu, found.error

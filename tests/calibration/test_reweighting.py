@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,20 +18,26 @@ pytestmark = pytest.mark.calibration
 CHECKED = 3000
 
 
-def learnt(pair: GaussianPair | BumpPair, n: int, seed: int) -> tuple[Reweighting, Array]:
+def learnt(
+    pair: GaussianPair | BumpPair, n: int, seed: int, refits: int
+) -> tuple[Reweighting, Array]:
     rng = np.random.default_rng(seed)
-    run = vs.Run(vs.Seeds(seed))
     found = vs.reweight(
-        run, pair.reference(n, rng), pair.generated(n, rng), permutations=199, check=0.2
+        vs.Run(vs.Seeds(seed)),
+        pair.reference(n, rng),
+        pair.generated(n, rng),
+        permutations=99,
+        check=0.2,
+        refits=refits,
     )
     return found, pair.generated(CHECKED, rng)
 
 
-def covered(pair: GaussianPair | BumpPair, n: int, seeds: range) -> Array:
+def covered(pair: GaussianPair | BumpPair, n: int, seeds: range, refits: int = 2) -> Array:
     """Return the share of events whose ratio is in the band, of each experiment."""
     out = []
     for seed in seeds:
-        found, x = learnt(pair, n, seed)
+        found, x = learnt(pair, n, seed, refits)
         x = x[found.inside(x)]
         w = found.weights(x)
         pulls = (np.log(w) - pair.log_ratio(x)) * w / found.errors(x)
@@ -39,14 +47,28 @@ def covered(pair: GaussianPair | BumpPair, n: int, seeds: range) -> Array:
 
 @pytest.mark.parametrize(
     ("pair", "n", "count"),
-    [(GaussianPair(4), 6000, 20), (BumpPair(4), 6000, 20), (GaussianPair(8), 6000, 10)],
+    [
+        (GaussianPair(4), 6000, 40),
+        (BumpPair(4), 6000, 40),
+        (GaussianPair(8), 6000, 12),
+        (BumpPair(8), 6000, 12),
+    ],
 )
 def test_bands_of_weights_cover_two_thirds(
-    pair: GaussianPair | BumpPair, n: int, count: int
+    pair: GaussianPair | BumpPair, n: int, count: int, show: Callable[[str], None]
 ) -> None:
     rates = covered(pair, n, range(count))
     error = rates.std(ddof=1) / np.sqrt(count)
+    show(f"{type(pair).__name__}, d = {pair.d}: {rates.mean():.3f} ± {error:.3f}")
     assert abs(rates.mean() - 0.683) < 0.04 + 2.0 * error
+
+
+def test_bands_that_no_refit_has_calibrated_are_too_wide(show: Callable[[str], None]) -> None:
+    """The twin: where most features are right, the posterior of the coefficients is too wide."""
+    rates = covered(BumpPair(8), 6000, range(100, 106), refits=0)
+    error = rates.std(ddof=1) / np.sqrt(rates.size)
+    show(f"without refits: {rates.mean():.3f} ± {error:.3f}")
+    assert rates.mean() - 0.683 > 0.04 + 2.0 * error
 
 
 def test_tests_of_reweighted_samples_hold_their_size() -> None:

@@ -55,6 +55,7 @@ def test_a_shifted_sample_is_reweighted(tmp_path: Path, samples: tuple[Path, Pat
     m, w = weighted.x[:, 0], weighted.x[:, 1]
     assert w.mean() == pytest.approx(1.0, abs=0.01)
     assert abs(w @ m / w.sum() - 90.0) < 0.5 < abs(m.mean() - 90.0)
+    (tmp_path / "out" / "weighted.parquet").write_text("mine", encoding="utf-8")
     assert _run("reweight", *samples, *common, "--out", tmp_path / "out")[0] == 2
 
 

@@ -29,6 +29,7 @@ from verisimile.mixture.discrepancy.settings import Discrepancy
 from verisimile.mixture.tilt_fit import covariance_at
 from verisimile.repair.logistic import Side, fit_labels
 
+_CONTENT = 0.683
 _NO_CAP = 1.0  # of variations by weights of members, of which there are none
 
 
@@ -62,14 +63,58 @@ def learn_ratio(
     generated: Side,
     settings: Discrepancy,
     seeds: Seeds,
-) -> DiscrepancyFit:
-    """Return the posterior of the log ratio, normalised over the generated events.
+    *,
+    refits: int = 0,
+) -> tuple[DiscrepancyFit, float]:
+    r"""Return the posterior of the log ratio, and the factor that its errors have been given.
+
+    .. math:: \kappa = Q_{0.683}\Big(\frac{|\log w^* - \log w|}{\sigma^*}\Big)
+
+    over refits of as many generated events, drawn anew with the weights w in the place of the
+    reference and without them: there w is the truth, and the quantile is one if errors hold.
 
     Raises
     ------
     NumericsError
-        If the fit has no certified optimum.
+        If a fit has no certified optimum.
     """
+    fit = _fitted(functions, reference, generated, settings, seeds)
+    rows = functions.at(generated.x, generated.level)
+    factor = 1.0
+    if refits:
+        factor = _error_factor(fit, rows, (reference.events, generated), seeds, refits)
+        fit = replace(fit, covariance=frozen(factor**2 * fit.covariance))
+    axes = [Axis.of(spec, column) for spec, column in zip(features, generated.x.T, strict=True)]
+    return replace(fit, bands=feature_bands(fit, generated.x, rows, axes)), factor
+
+
+def _error_factor(
+    fit: DiscrepancyFit, rows: Array, sizes: tuple[float, Side], seeds: Seeds, refits: int
+) -> float:
+    wanted, generated = sizes
+    logs = fit.log_ratio(rows)
+    shares = generated.weights / generated.events
+    weighted = shares * np.exp(logs)
+    pulls = []
+    for k in range(refits):
+        at = seeds.at("refit", k)
+        rng = at.numpy()
+        drawn = [
+            rng.choice(logs.size, round(n), p=p / p.sum())
+            for n, p in ((wanted, weighted), (generated.events, shares))
+        ]
+        sides = [Side.of(generated.x[own], generated.level[own], None) for own in drawn]
+        again = _fitted(fit.functions, sides[0], sides[1], fit.settings, at)
+        own = drawn[1]
+        away = again.log_ratio(rows[own]) - logs[own]
+        pulls.append(np.abs(away) / again.relative_error(rows[own]))
+    return float(np.quantile(np.concatenate(pulls), _CONTENT))
+
+
+def _fitted(
+    functions: Functions, reference: Side, generated: Side, settings: Discrepancy, seeds: Seeds
+) -> DiscrepancyFit:
+    """Return the posterior, normalised over the generated events, without bands of features."""
     learnt = fit_labels(functions, reference, generated, settings, seeds)
     coefficients = learnt.posterior.mean[1:]
     rows = functions.at(generated.x, generated.level)
@@ -90,7 +135,7 @@ def learn_ratio(
         largest_log_ratio=float(logits.max()) - log_norm,
         effective_reference=float(1.0 / (weighted @ weighted)),
     )
-    fit = DiscrepancyFit(
+    return DiscrepancyFit(
         functions=functions,
         coefficients=frozen(coefficients),
         covariance=frozen(learnt.posterior.covariance[1:, 1:]),
@@ -103,5 +148,3 @@ def learn_ratio(
         settings=settings,
         record=record,
     )
-    axes = [Axis.of(spec, column) for spec, column in zip(features, generated.x.T, strict=True)]
-    return replace(fit, bands=feature_bands(fit, generated.x, rows, axes))

@@ -22,6 +22,7 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
+from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.posterior import BinShift, DiscrepancyFit
 from verisimile.mixture.discrepancy.settings import Discrepancy, check_discrepancy
 from verisimile.mixture.templates import TemplateBins, Templates, templates_of
@@ -41,8 +42,13 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 _FEWEST = 50
 _LEAST_FIT = 500
-_SCALE = 0.03
+_SCALE, _GROUPS = 0.03, 35  # scale of the groups' deviations, for up to so many groups
 _VARIED = 0.02  # of a standard deviation of the retest, below which a variation cannot matter
+_FAILS = 0.05
+_NARROW = (
+    "the reweighted sample still differs: a structure that is narrow in a feature needs "
+    'method="both" (--method both), and counts as another look'
+)
 _TESTS = (MarginalKS("mean"), MarginalKS("max"), IntervalScan(), EnergyDistance(), SlicedKS())
 
 
@@ -57,6 +63,8 @@ class Reweighting(Result):
         What it is a function of.
     ratio
         The posterior of log w.
+    factor
+        By which refits have scaled its errors, so that they hold on average.
     method
         What w is made of: ``tilt``, ``classifier`` or ``both``.
     n_reference, n_generated
@@ -82,6 +90,7 @@ class Reweighting(Result):
 
     features: tuple[Feature, ...]
     ratio: DiscrepancyFit
+    factor: float
     method: str
     n_reference: int
     n_generated: int
@@ -233,8 +242,9 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     learner: object = None,
     folds: int = 5,
     permutations: int = 499,
-    settings: Discrepancy = Discrepancy(scale=_SCALE),  # noqa: B008  (frozen)
+    settings: Discrepancy | None = None,
     most: int = 40_000,
+    refits: int = 2,
 ) -> Reweighting:
     r"""Learn the density ratio reference / generated with errors, and test it on fresh events.
 
@@ -265,9 +275,13 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     permutations
         Draws of the tests' null.
     settings
-        Scale and draws of the groups' scales.
+        Scale and draws of the groups' scales; None for a scale of 0.03, and of 0.03 · 35 / G for
+        more than 35 groups, so that the sum of what all of them may add does not grow.
     most
         Events of each sample, random ones, that the fit takes.
+    refits
+        Fits of pseudo-samples, drawn from the fitted ratio, that calibrate the errors; 0 for those
+        of the posterior, which are wider where most of the features are right.
 
     Raises
     ------
@@ -293,7 +307,9 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     """
     reference, generated = comparable(reference=reference, generated=generated)
     _check(method, check, looks, folds, most)
-    check_discrepancy(settings, needed=True)
+    require(refits >= 0, "refits", got=refits, expected="zero or more")
+    if settings is not None:
+        check_discrepancy(settings, needed=True)
     generated = match_features(generated, reference.features)
     check_samples(reference, generated, check)
     at = run.at("reweight")
@@ -306,11 +322,15 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     functions = functions_of(
         reference.features, sides[1].x, sides[1].level, marginals=method != "classifier"
     )
-    ratio = learn_ratio(reference.features, functions, sides[0], sides[1], settings, at.seeds)
+    chosen = settings or _settings_of(functions)
+    ratio, factor = learn_ratio(
+        reference.features, functions, *sides, chosen, at.seeds, refits=refits
+    )
     found = gaps(reference.features, reference.x, generated.x)
     bare = Reweighting(
         features=reference.features,
         ratio=ratio,
+        factor=factor,
         method=method,
         n_reference=drawn[0].n,
         n_generated=drawn[1].n,
@@ -335,6 +355,16 @@ def _parts(events: Events, check: float, seeds: Seeds) -> tuple[Events, Events]:
 
 def _some(events: Events, most: int, seeds: Seeds) -> Events:
     return events if events.n <= most else events.split([most / events.n], seeds)[0]
+
+
+def _settings_of(functions: Functions) -> Discrepancy:
+    """Return a scale that falls with the number of groups: most of these are nothing.
+
+    J. Piironen, A. Vehtari, Electron. J. Stat. 11 (2017) 5018: the global scale of a shrinkage
+    prior is that of the expected number of effects over the number of candidates.
+    """
+    groups = np.unique(functions.groups).size
+    return Discrepancy(scale=_SCALE * min(1.0, _GROUPS / groups))
 
 
 def _sides(
@@ -372,12 +402,14 @@ def _tested(
     after = permute_pool(run.at("after"), held, _TESTS, permutations=permutations)
     own = np.ones(generated.n) if generated.weights is None else generated.weights
     w = own * bare.weights(generated)
-    smallest = float(holm([each.p_value.value for each in after]).min())
+    smallest = min(1.0, float(holm([each.p_value.value for each in after]).min()) * bare.looks)
+    said = (_NARROW,) if bare.method == "tilt" and smallest <= _FAILS else ()
     return replace(
         bare,
+        warnings=(*bare.warnings, *said),
         before=before,
         after=after,
-        p_value=PValue.exact(min(1.0, smallest * bare.looks), "Holm, Bonferroni"),
+        p_value=PValue.exact(smallest, "Holm, Bonferroni"),
         effective_size=float(w.sum() ** 2 / (w @ w)),
     )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -81,15 +82,16 @@ def test_other_bins_and_negative_counts_are_refused(
 
 @pytest.mark.filterwarnings("ignore:jsonschema.RefResolver:DeprecationWarning")
 def test_pyhf_reads_the_workspace_and_agrees() -> None:
-    pyhf = pytest.importorskip("pyhf", reason="an extra of the analysis, not of this package")
     templates = falling()
     counts = observed(templates, 0.7, np.random.default_rng(5))
-    workspace = pyhf.Workspace(templates.to_pyhf(SIGNAL, counts))
-    model = workspace.model()
-    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-6))
-    bounds = model.config.suggested_bounds()
-    bounds[model.config.poi_index] = (-20.0, 20.0)
-    best = pyhf.infer.mle.fit(workspace.data(model), model, par_bounds=bounds)
+    with warnings.catch_warnings():  # pyhf adds filters of its own
+        pyhf = pytest.importorskip("pyhf", reason="an extra of the analysis, not of this package")
+        workspace = pyhf.Workspace(templates.to_pyhf(SIGNAL, counts))
+        model = workspace.model()
+        pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-6))
+        bounds = model.config.suggested_bounds()
+        bounds[model.config.poi_index] = (-20.0, 20.0)
+        best = pyhf.infer.mle.fit(workspace.data(model), model, par_bounds=bounds)
     found = fit_signal(templates, SIGNAL, counts)
     assert best[model.config.poi_index] == pytest.approx(found.mu, abs=1e-3 * found.error)
 

@@ -60,6 +60,9 @@ class ReweightCommand(options.BesideReport):
     variations: Annotated[
         int, typer.Option(min=0, help="Variations that get a column, the largest ones.")
     ] = 20
+    refits: Annotated[
+        int, typer.Option(min=0, help="Fits of pseudo-samples that calibrate the errors.")
+    ] = 2
     axis: AxisOption = None
     permutations: Annotated[int, typer.Option(min=99, help="Draws of the tests' null.")] = 499
     level: Annotated[float, typer.Option(help="Significance level of the verdict.")] = 0.05
@@ -145,6 +148,7 @@ class ReweightCommand(options.BesideReport):
             method=method,
             check=self.check,
             looks=self.looks,
+            refits=self.refits,
             permutations=self.permutations,
         )
 
