@@ -63,6 +63,7 @@ def _run(study: Study, size: Size, folder: Path, executor: str) -> None:
 
 
 def _measured(study: Study, size: Size, folder: Path, executor: str) -> Json:
+    resumed = (folder / "store").exists()
     run = vs.Run(vs.Seeds(SEED).at(study.name), executor=executor, store=folder / "store")
     began, cpu = time.perf_counter(), _cpu()
     numbers = study.measure(run, size)
@@ -75,6 +76,7 @@ def _measured(study: Study, size: Size, folder: Path, executor: str) -> Json:
         "spent": {
             "cpu_minutes": round((_cpu() - cpu) / 60.0, 2),
             "counted": "all processes",
+            "resumed": resumed,
             "wall_minutes": round((time.perf_counter() - began) / 60.0, 2),
         },
         "made": {

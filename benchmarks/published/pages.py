@@ -62,6 +62,7 @@ def _time(spent: Json) -> str:
     return (
         f"{spent['wall_minutes']:.1f} minutes by the clock; {spent['cpu_minutes']:.1f} minutes of "
         f"CPU, of {spent.get('counted', _LEADING)}"
+        + (", since it was last resumed" if spent.get("resumed") else "")
     )
 
 
