@@ -27,6 +27,8 @@ STUDIES = (
     "described",
     "amplification",
     "families",
+    "reweighting",
+    "nights",
 )
 
 

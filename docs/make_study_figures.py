@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import ks_2samp
 
 import verisimile as vs
 from verisimile.checks import precision_recall as pr
@@ -38,6 +39,8 @@ from analytic import Blend, draw, family, log_densities
 from camel_generators import FITTED_GAIN, fitted
 from conditional_analytic import conditional_events, conditional_family, draw_at
 from coverage_values import PAPER, spanning_members, spanning_mixture
+from monitor_study import night, watched
+from ratio_pairs import BumpPair
 from surrogates import bump
 
 OUT = Path(__file__).parent / "figures"
@@ -254,6 +257,85 @@ def families() -> Figure:
     return style.draw(paint, width=11.0, height=4.4)
 
 
+def reweighting() -> Figure:
+    """Weights of exponentials that lack a bump, beside the exact ones, and their template."""
+    pair, rng = BumpPair(2), SEEDS.at("reweighting").numpy()
+    generated = pair.generated(8000, rng)
+    found = vs.reweight(vs.Run(SEEDS), pair.reference(8000, rng), generated, permutations=99)
+    x = np.column_stack([np.linspace(0.0, 4.5, 120), np.zeros(120)])
+    w, error, exact = found.weights(x), found.errors(x), np.exp(pair.log_ratio(x))
+    edges = np.linspace(0.0, 4.5, 19)
+    inside = generated[found.inside(generated)]
+    made = found.templates(inside, {"x0": edges})
+    true = np.histogram(pair.reference(1_000_000, rng)[:, 0], edges)[0] / 1e6 * len(inside)
+    bare = np.histogram(inside[:, 0], edges)[0]
+
+    def paint(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+        left.fill_between(x[:, 0], w - error, w + error, color=style.BAND_1, label="learnt, ± 1σ")
+        left.plot(x[:, 0], exact, "--", color=style.DATA, label="exact")
+        left.set(xlabel="x0 (x1 = 0)", ylabel="w = reference / generated")
+        left.legend()
+        middle = 0.5 * (edges[1:] + edges[:-1])
+        right.plot(middle, bare / true, "s", color=style.ALTERNATIVE, label="generated")
+        right.errorbar(
+            middle,
+            made.nominal / true,
+            made.errors / true,
+            fmt="o",
+            color=style.REFERENCE,
+            label="reweighted, all errors",
+        )
+        right.axhline(1.0, color=style.MUTED, lw=0.8)
+        right.set(xlabel="x0", ylabel="content / truth")
+        right.legend()
+
+    return style.draw(paint, width=9.0, height=3.6)
+
+
+def nights() -> Figure:
+    """Evidence of many nights with and without a drift, and the p-value of each night afresh."""
+    quiet = [watched(seed, 120, 200) for seed in range(6)]
+    drifting = [watched(50 + seed, 120, 200, scale=1.01, since=40) for seed in range(3)]
+    fresh = []
+    for seed in range(6):
+        rng = SEEDS.at("nights", seed).numpy()
+        pairs = (night(rng, 200) for _ in range(120))
+        values = [ks_2samp(x[:, 0], y[:, 0]).pvalue for x, y in pairs]
+        fresh.append(np.minimum.accumulate(values))
+
+    def paint(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+        for shown, colour, label in (
+            (quiet, style.REFERENCE, "no drift"),
+            (drifting, style.ALTERNATIVE, "1 % from night 40 on"),
+        ):
+            for k, each in enumerate(shown):
+                left.step(
+                    np.arange(1, each.log_e.size + 1),
+                    each.log_e / np.log(10.0),
+                    color=colour,
+                    lw=1.0,
+                    label=label if k == 0 else None,
+                )
+        left.axhline(np.log10(20.0), color=style.MUTED, ls="--", label="alarm at 5 %")
+        left.set(xlabel="night", ylabel="log10 evidence")
+        left.legend()
+        for k, smallest in enumerate(fresh):
+            right.step(
+                np.arange(1, smallest.size + 1),
+                smallest,
+                color=style.REFERENCE,
+                lw=1.0,
+                label="no drift" if k == 0 else None,
+            )
+        right.axhline(0.05, color=style.MUTED, ls="--", label="alarm at 5 %")
+        right.set(xlabel="night", ylabel="smallest p-value so far, one a night", yscale="log")
+        right.legend()
+
+    return style.draw(paint, width=9.0, height=3.6)
+
+
 def _test(
     mixture: vs.Mixture,
     events: vs.Events,
@@ -274,6 +356,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "described": described,
     "amplification": amplification,
     "families": families,
+    "reweighting": reweighting,
+    "nights": nights,
 }
 
 
