@@ -8,7 +8,7 @@ from scipy import stats
 
 from monitor_study import night, watched
 
-pytestmark = pytest.mark.calibration
+pytestmark = [pytest.mark.calibration, pytest.mark.timeout(3600)]
 
 RUNS, LOOKS, PAIRS = 400, 500, 60
 
