@@ -13,7 +13,7 @@ from ratio_pairs import BumpPair, GaussianPair
 from verisimile.core.arrays import Array
 from verisimile.repair.reweight import Reweighting
 
-pytestmark = pytest.mark.calibration
+pytestmark = [pytest.mark.calibration, pytest.mark.timeout(3600)]
 
 CHECKED = 3000
 

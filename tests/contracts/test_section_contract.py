@@ -153,6 +153,7 @@ def test_the_page_has_title_rows_and_numbers(report: Document, page: Page) -> No
         assert part.tables
     for table in (*report.summaries, *(table for part in parts for table in part.tables)):
         assert table.rows
+        assert all(table.columns), table.caption
         for row in table.rows:
             assert len(row) == len(table.columns)
             assert all(_squeezed(text) in page.words for text in row)

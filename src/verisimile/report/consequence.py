@@ -50,6 +50,7 @@ _INFORMS = (
     "contents and variations are in",
     "the workspace of pyhf is",
     "cabinetry reads",
+    "all pairs follow from the public seed",
 )
 
 

@@ -188,7 +188,7 @@ class Forecasts(Section[Forecast]):
         "Level": lambda r: percent(r.gains[-1].level),
         "n_equiv": lambda r: _ends(r.n_equiv[-1]),
         "Floor": lambda r: _ends(r.floor_shares[-1]),
-        "": "verdict",
+        "In words": "verdict",
     }
 
 

@@ -179,6 +179,7 @@ class TemplateSection(Section[Templates]):
     """Histograms with their errors as independent variations."""
 
     title = "Templates"
+    question = "contents of the bins"
     text = (
         "Contents of the bins, with variations by one standard deviation that are independent of "
         "each other. The statistical part is independent between bins."
@@ -259,6 +260,7 @@ class Signals(Section[SignalFit]):
     """Strengths of signals above templates."""
 
     title = "Signal strength"
+    question = "strength above the background"
     text = "Profile likelihood of the strength of a signal; intervals where it falls by ½ and 1.92."
     caption = "Strength of the signal, and significance of an excess."
     columns: ClassVar = {
