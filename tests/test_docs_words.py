@@ -76,3 +76,9 @@ def test_what_is_not_there_is_found() -> None:
         "tests/test_nothing.py",
         "gof runs/z: MissingParameter",
     ]
+
+
+def test_the_page_of_the_command_line_has_a_row_for_every_command() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `verisimile ([a-z-]+)", page, re.M))
+    assert rows == set(COMMANDS)

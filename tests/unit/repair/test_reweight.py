@@ -18,11 +18,17 @@ def pair(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return PAIR.reference(n, rng), PAIR.generated(n, rng)
 
 
-def learnt(method: Method = "tilt", n: int = 1500, seed: int = 1) -> Reweighting:
+def learnt(method: Method = "tilt", n: int = 1500, seed: int = 1, refits: int = 2) -> Reweighting:
     reference, generated = pair(n, seed)
-    run = vs.Run(vs.Seeds(1))
     return vs.reweight(
-        run, reference, generated, method=method, permutations=99, settings=FAST, folds=2
+        vs.Run(vs.Seeds(1)),
+        reference,
+        generated,
+        method=method,
+        permutations=99,
+        settings=FAST,
+        folds=2,
+        refits=refits,
     )
 
 
@@ -47,6 +53,14 @@ def test_errors_are_of_the_size_of_what_is_wrong(tilt: Reweighting) -> None:
     weights = tilt.weights(fresh)
     pulls = (np.log(weights) - PAIR.log_ratio(fresh)) / (tilt.errors(fresh) / weights)
     assert 0.4 < np.sqrt((pulls**2).mean()) < 2.0
+
+
+def test_refits_scale_the_errors_and_leave_the_weights(tilt: Reweighting) -> None:
+    bare = learnt(refits=0)
+    _, fresh = pair(200, 7)
+    assert (bare.factor, 0.5 < tilt.factor < 2.0) == (1.0, True)
+    np.testing.assert_allclose(bare.weights(fresh), tilt.weights(fresh))
+    np.testing.assert_allclose(tilt.factor * bare.errors(fresh), tilt.errors(fresh))
 
 
 def test_variations_hold_the_errors(tilt: Reweighting) -> None:
