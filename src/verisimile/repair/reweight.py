@@ -324,7 +324,7 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     )
     chosen = settings or _settings_of(functions)
     ratio, factor = learn_ratio(
-        reference.features, functions, *sides, chosen, at.seeds, refits=refits
+        reference.features, functions, sides[0], sides[1], chosen, at.seeds, refits=refits
     )
     found = gaps(reference.features, reference.x, generated.x)
     bare = Reweighting(

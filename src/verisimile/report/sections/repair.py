@@ -171,7 +171,8 @@ def _shifts(result: Reweighting) -> Table:
 def _relative(templates: Templates, change: Array) -> Array:
     """Return changes over contents ``(G,)``, NaN where a bin is empty."""
     filled = templates.nominal > 0.0
-    return np.divide(change, templates.nominal, out=np.full(filled.size, np.nan), where=filled)
+    nothing = np.full(filled.size, np.nan)
+    return np.asarray(np.divide(change, templates.nominal, out=nothing, where=filled))
 
 
 @takes(Templates)
