@@ -22,7 +22,6 @@ from verisimile.core.run import Run
 from verisimile.data.events import Events, match_features
 from verisimile.data.feature import Feature
 from verisimile.data.inputs import EventsLike, as_events
-from verisimile.mixture.discrepancy.functions import Functions
 from verisimile.mixture.discrepancy.posterior import BinShift, DiscrepancyFit
 from verisimile.mixture.discrepancy.settings import Discrepancy, check_discrepancy
 from verisimile.mixture.templates import TemplateBins, Templates, templates_of
@@ -42,7 +41,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 _FEWEST = 50
 _LEAST_FIT = 500
-_SCALE, _GROUPS = 0.03, 35  # scale of the groups' deviations, for up to so many groups
+_SCALE = 0.03
 _VARIED = 0.02  # of a standard deviation of the retest, below which a variation cannot matter
 _FAILS = 0.05
 _NARROW = (
@@ -242,7 +241,7 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     learner: object = None,
     folds: int = 5,
     permutations: int = 499,
-    settings: Discrepancy | None = None,
+    settings: Discrepancy = Discrepancy(scale=_SCALE),  # noqa: B008  (frozen)
     most: int = 40_000,
     refits: int = 2,
 ) -> Reweighting:
@@ -275,8 +274,7 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     permutations
         Draws of the tests' null.
     settings
-        Scale and draws of the groups' scales; None for a scale of 0.03, and of 0.03 · 35 / G for
-        more than 35 groups, so that the sum of what all of them may add does not grow.
+        Scale and draws of the groups' scales.
     most
         Events of each sample, random ones, that the fit takes.
     refits
@@ -308,8 +306,7 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     reference, generated = comparable(reference=reference, generated=generated)
     _check(method, check, looks, folds, most)
     require(refits >= 0, "refits", got=refits, expected="zero or more")
-    if settings is not None:
-        check_discrepancy(settings, needed=True)
+    check_discrepancy(settings, needed=True)
     generated = match_features(generated, reference.features)
     check_samples(reference, generated, check)
     at = run.at("reweight")
@@ -322,9 +319,8 @@ def reweight(  # noqa: PLR0913  (samples, what w is made of, and what tests it)
     functions = functions_of(
         reference.features, sides[1].x, sides[1].level, marginals=method != "classifier"
     )
-    chosen = settings or _settings_of(functions)
     ratio, factor = learn_ratio(
-        reference.features, functions, sides[0], sides[1], chosen, at.seeds, refits=refits
+        reference.features, functions, sides[0], sides[1], settings, at.seeds, refits=refits
     )
     found = gaps(reference.features, reference.x, generated.x)
     bare = Reweighting(
@@ -355,16 +351,6 @@ def _parts(events: Events, check: float, seeds: Seeds) -> tuple[Events, Events]:
 
 def _some(events: Events, most: int, seeds: Seeds) -> Events:
     return events if events.n <= most else events.split([most / events.n], seeds)[0]
-
-
-def _settings_of(functions: Functions) -> Discrepancy:
-    """Return a scale that falls with the number of groups: most of these are nothing.
-
-    J. Piironen, A. Vehtari, Electron. J. Stat. 11 (2017) 5018: the global scale of a shrinkage
-    prior is that of the expected number of effects over the number of candidates.
-    """
-    groups = np.unique(functions.groups).size
-    return Discrepancy(scale=_SCALE * min(1.0, _GROUPS / groups))
 
 
 def _sides(
