@@ -152,7 +152,7 @@ def _above_zero(expected: Array) -> tuple[Array, Array, Array]:
 
 
 @dataclass(slots=True, eq=False)
-class _Profile:
+class _ProfileOfStrength:
     """Minus the log-likelihood at given strengths, its other parameters followed from the optimum.
 
     What was the optimum at one strength may have a negative expectation at another: the way there
@@ -230,7 +230,7 @@ def fit_signal(
     mu, theta, best, hessian = problem.minimum(0.0, rest, fixed=False)
     error = math.sqrt(float(linalg.inv(hessian)[0, 0]))
 
-    profile = _Profile(problem, mu, theta)
+    profile = _ProfileOfStrength(problem, mu, theta)
 
     def beyond(at: float, level: float) -> float:
         return 2.0 * (profile.at(at) - best) - level
