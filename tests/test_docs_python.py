@@ -21,6 +21,7 @@ _SMALLER = {
     r"\bmembers=\d+": "members=3",
     r"\bdatasets=\d+": "datasets=4",
     r"\bepochs=\d+": "epochs=1",
+    r"\bDiffusionTrainer\(decay=True\)": "DiffusionTrainer(decay=True, epochs=1)",
     r"\bSplineFlowTrainer\(\)": "SplineFlowTrainer(layers=1, hidden=8, epochs=1)",
     r"\bFlowMatchingTrainer\(\)": "FlowMatchingTrainer(width=4, inner=4, depth=1, epochs=1)",
     r"at=points\)": "at=points, permutations=9)",
@@ -80,6 +81,7 @@ def common() -> dict[str, Any]:
         "train": train, "weight_events": weighting, "test": held_out, "truth": held_out,
         "holdout": held_out, "events": weighting, "generated": sample(250, 0.5),
         "n_train": train.n, "x": held_out.x[:5], "sample": sample, "h": lambda x: x[:, 0],
+        "training": train, "validation": weighting, "reference": held_out, "rng": rng,
         "first": sample(100), "second": sample(100), "third": sample(100),
         "edges": np.linspace(85.0, 97.0, 5),
         "few": vs.Study(battery=vs.Battery(tests=("max-ks",), permutations=19, sensitivity=False)),
@@ -204,7 +206,7 @@ def _uncertainty(_: dict[str, Any]) -> dict[str, Any]:
         x = model.sample(500, np.random.default_rng(1))
         return np.histogram(x[:, 0], [85.0, 90.0, 95.0])[0] / 500
 
-    return {"contents_of": contents_of}
+    return {"contents_of": contents_of, "cheap_run": vs.Run(vs.Seeds(4))}
 
 
 def _weight_fit(c: dict[str, Any]) -> dict[str, Any]:
