@@ -15,6 +15,7 @@ from verisimile.ranking.result import Found, ShownAgain, Standing
 from verisimile.ranking.suite import VIEWS, Shown, Suite
 from verisimile.stats.intervals import clopper_pearson
 
+_ROUNDING = 1e-12  # of the answers: sums in another order, another on each processor
 _ACCUSE = 0.99
 """Level of the intervals that accuse a metric: at 95 % two of forty honest ones would be."""
 
@@ -208,7 +209,8 @@ def _moved(sheet: Sheet, bases: Sequence[Shown], again: Sequence[Shown]) -> floa
         changes += list(np.abs(second - first)[np.isfinite(first) & np.isfinite(second)])
         spreads.append(spread)
     scale = float(np.mean(spreads))
-    return float(np.median(changes)) / scale if changes and scale > 0.0 else 0.0
+    moved = float(np.median(changes)) / scale if changes and scale > 0.0 else 0.0
+    return moved if moved > _ROUNDING else 0.0
 
 
 def _marks(
